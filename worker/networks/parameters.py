@@ -1,0 +1,60 @@
+"""All weights of a fleet as one matrix: row k is trial k."""
+
+import re
+
+import torch
+from torch import Tensor
+
+from worker.networks.network import Network
+from worker.regularization import Columns
+
+
+class Parameters:
+    """The weights θ ``[K, P]`` of a network, and their gradient ``[K, P]``.
+
+    The network's parameters are views into θ and their gradients views into the gradient matrix,
+    so a penalty, an update or an average over all weights is one expression over two matrices, and
+    leaving trials behind is one choice of rows.
+    """
+
+    def __init__(self, network: Network) -> None:
+        named = list(network.named_parameters())
+        trials = named[0][1].shape[0]
+        device = named[0][1].device
+        widths = [parameter[0].numel() for _, parameter in named]
+        self.values = torch.empty(trials, sum(widths), device=device)
+        self.gradient = torch.zeros_like(self.values)
+        self.slices: dict[str, tuple[slice, torch.Size]] = {}
+        start = 0
+        for (name, parameter), width in zip(named, widths, strict=True):
+            columns, shape = slice(start, start + width), parameter.shape[1:]
+            self.slices[name] = (columns, shape)
+            view = self.values[:, columns].view(trials, *shape)
+            view.copy_(parameter.data)
+            parameter.data = view
+            parameter.grad = self.gradient[:, columns].view(trials, *shape)
+            start += width
+        self.columns = self._describe()
+
+    def _describe(self) -> Columns:
+        """Weight matrices have two dimensions or more a trial; the rest are biases and norms."""
+        weight, layer = [], []
+        for name, (columns, shape) in self.slices.items():
+            width = columns.stop - columns.start
+            weight += [len(shape) >= 2] * width
+            layer += [layer_number(name)] * width
+        device = self.values.device
+        return Columns(torch.tensor(weight, device=device), torch.tensor(layer, device=device))
+
+    def named(self, matrix: Tensor) -> dict[str, Tensor]:
+        """A matrix ``[K, P]`` of weights by parameter name, ``[K, …]`` each."""
+        return {
+            name: matrix[:, columns].reshape(-1, *shape)
+            for name, (columns, shape) in self.slices.items()
+        }
+
+
+def layer_number(name: str) -> int:
+    """The number of the layer that a parameter belongs to: ``layers.2.weight`` → 2."""
+    found = re.search(r"\d+", name)
+    return int(found.group()) if found else 0

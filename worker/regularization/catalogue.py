@@ -1,0 +1,15 @@
+"""Every technique by its name, read off the fields of ``Regularization``."""
+
+from typing import get_args
+
+from worker.regularization.regularization import Regularization
+from worker.regularization.technique import Technique
+
+
+def techniques() -> dict[str, type[Technique]]:
+    """Name → class, in the order of the vocabulary."""
+    found: dict[str, type[Technique]] = {}
+    for name, field in Regularization.model_fields.items():
+        classes = [c for c in get_args(field.annotation) if c is not type(None)]
+        found[name] = classes[0]
+    return found

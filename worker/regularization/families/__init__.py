@@ -1,0 +1,1 @@
+"""The families of techniques: one abstract class for each moment of training."""

@@ -1,0 +1,36 @@
+"""Stopping: when a trial has learned enough, judged at the end of each epoch."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from worker.regularization.stack import Stack
+from worker.regularization.technique import Technique
+
+
+@dataclass
+class Patience:
+    """What stopping remembers of each trial: its best value so far, and for how long."""
+
+    best: Tensor
+    """``[K]`` best value of the watched metric; +inf before the first epoch."""
+    since: Tensor
+    """``[K]`` epochs since then."""
+
+
+class Stopping(Technique):
+    """Ends a trial early. Trials without it never stop."""
+
+    family: ClassVar[str] = "stopping"
+
+    @classmethod
+    @abstractmethod
+    def judge(cls, value: Tensor, memory: Patience, stack: Stack[Self]) -> tuple[Tensor, Tensor]:
+        """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool."""
+
+    @classmethod
+    @abstractmethod
+    def restores(cls, stack: Stack[Self]) -> Tensor:
+        """``[K]`` bool: the trials that end with their best weights, not their last."""

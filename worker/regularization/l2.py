@@ -1,0 +1,33 @@
+"""L2: ridge."""
+
+from typing import final
+
+from torch import Tensor
+
+from worker.regularization.families.penalty import Penalty, PriceTag
+
+
+@final
+class L2(Penalty):
+    """Ridge penalty: R(w) = λ Σw², ∂R/∂w = 2λw.
+
+    Keeps weights small and spread; none becomes zero. It goes through the optimizer, so Adam
+    rescales it: under Adam, `weight_decay` with `method: decoupled` decays evenly.
+
+    Units: λ in units of the mean data loss, without a half: PyTorch's `weight_decay` adds λw,
+    so λ here is half of it. scikit-learn's `Ridge(alpha)` sums over rows: λ = alpha / rows;
+    `LogisticRegression(C)`: λ = 1 / (2·C·rows). Start at 1e-4.
+
+    Shapes: w ``[K, P]``, λ ``[K, P]``, R ``[K]``.
+    Source: Hoerl & Kennard 1970, Technometrics 12(1).
+    """
+
+    @staticmethod
+    def value(w: Tensor, price: PriceTag) -> Tensor:
+        """λ Σw²."""
+        return (price["strength"] * w.square()).sum(-1)
+
+    @staticmethod
+    def gradient(w: Tensor, price: PriceTag) -> Tensor:
+        """2λw."""
+        return 2 * price["strength"] * w

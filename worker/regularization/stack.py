@@ -1,0 +1,56 @@
+"""The settings of one technique over all trials of a fleet, as tensors."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from worker.regularization.technique import Technique
+
+T = TypeVar("T", bound=Technique)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the P columns of a fleet's weight matrix ``[K, P]`` are."""
+
+    weight: Tensor
+    """``[P]`` bool: an entry of a weight matrix, not of a bias or a normalization."""
+    layer: Tensor
+    """``[P]`` int64: number of the layer it belongs to, from 0 at the input."""
+
+    def chosen(self, *, biases: bool, layers: Sequence[int] | None) -> Tensor:
+        """``[P]`` bool: the columns a technique acts on."""
+        mask = torch.ones_like(self.weight) if biases else self.weight.clone()
+        if layers is not None:
+            mask &= torch.isin(self.layer, torch.tensor(list(layers), device=self.layer.device))
+        return mask
+
+
+@dataclass(frozen=True)
+class Stack(Generic[T]):
+    """K settings of one technique. A trial without it takes a neutral value: strength 0, p 0."""
+
+    members: tuple[T | None, ...]
+    device: torch.device | str = "cpu"
+
+    def numbers(self, read: Callable[[T], float], off: float = 0.0) -> Tensor:
+        """``[K]`` float32: a number of each trial's settings, ``off`` where the technique is."""
+        values = [off if member is None else read(member) for member in self.members]
+        return torch.tensor(values, dtype=torch.float32, device=self.device)
+
+    def on(self, test: Callable[[T], bool] = lambda _: True) -> Tensor:
+        """``[K]`` bool: the trials that have the technique, and pass the test."""
+        values = [member is not None and test(member) for member in self.members]
+        return torch.tensor(values, dtype=torch.bool, device=self.device)
+
+    def only(self, test: Callable[[T], bool]) -> "Stack[T]":
+        """The same stack with the technique off in every trial that fails the test."""
+        kept = tuple(m if m is not None and test(m) else None for m in self.members)
+        return replace(self, members=kept)
+
+    def __bool__(self) -> bool:
+        """Whether any trial has the technique."""
+        return any(member is not None for member in self.members)

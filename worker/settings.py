@@ -1,0 +1,144 @@
+"""The service's settings: each is an environment variable, ``PARSIMONY_`` and its name."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
+
+Seconds = Annotated[float, Field(gt=0.0, le=86_400.0, allow_inf_nan=False)]
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _default_state() -> Path:
+    return Path(platformdirs.user_data_dir("parsimony", appauthor=False))
+
+
+def _default_threads(done: dict[str, Any]) -> int:
+    return max(1, _processors() // int(done["workers"]))
+
+
+def _default_database(done: dict[str, Any]) -> str:
+    return f"sqlite:///{done['state']}/parsimony.db"
+
+
+def _default_artefacts(done: dict[str, Any]) -> str:
+    return f"{done['state']}/artefacts"
+
+
+class ServiceSettings(BaseSettings):
+    """How one installation runs. The defaults need nothing beside this package."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PARSIMONY_", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
+
+    state: Annotated[Path, Field(default_factory=_default_state)]
+    """Folder of everything that must survive a restart; created with mode 0700."""
+    host: str = "127.0.0.1"
+    """Address that the HTTP service listens on."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    """TCP port that the HTTP service listens on; 0 for any free one."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Fleets trained at the same time by one worker process."""
+    threads: Annotated[int, Field(ge=1, le=1024, default_factory=_default_threads)]
+    """CPU threads of each trainer; the processors divided by `workers` unless given. Final weights
+    are repeatable to the bit only for the same number."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
+    """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
+    database_url: Annotated[str, Field(default_factory=_default_database)]
+    """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
+    redis_url: str | None = None
+    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `sentinel://…` or
+    `unix://…`. Without it a private server on a unix socket is started and stopped with the
+    service."""
+    artefacts_url: Annotated[str, Field(default_factory=_default_artefacts)]
+    """Folder or fsspec URL of data sets, checkpoints and models."""
+    lease_seconds: Seconds = 15.0
+    """A fleet is taken back from its worker when no heartbeat was observed for this long."""
+    heartbeat_seconds: Seconds = 1.0
+    """Interval of the heartbeats of a running fleet; a cancellation is noticed as soon."""
+    stall_seconds: Seconds = 300.0
+    """A trainer that makes no step for this long is taken for hung and is killed."""
+    stop_seconds: Seconds = 10.0
+    """Time that a trainer is given to write a checkpoint and end, before it is killed."""
+    ring_after_seconds: Seconds = 5.0
+    """A queued fleet that nobody claimed is announced again after this long."""
+    retry_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 1.0
+    """Pause before a fleet whose trainer died is tried again; doubled with each fruitless try."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """A fleet fails after this many attempts that brought no new checkpoint."""
+    checkpoint_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 5.0
+    """Least time between two checkpoints of a fleet; 0 writes one after every epoch."""
+    max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
+    """Largest data set that may be uploaded."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe log lines that are written."""
+
+    @field_validator("state", mode="after")
+    @classmethod
+    def state_is_absolute(cls, state: Path) -> Path:
+        """Resolve the folder, so that child processes with another working folder find it."""
+        return state.expanduser().absolute()
+
+    @field_validator("redis_url", mode="after")
+    @classmethod
+    def redis_is_no_cluster(cls, url: str | None) -> str | None:
+        """Refuse what Celery has no transport for."""
+        if not url:
+            return None
+        scheme = url.partition("://")[0]
+        if scheme not in ("redis", "rediss", "sentinel", "unix"):
+            raise ValueError(
+                f"redis_url: {scheme}:// is not supported; give redis://, rediss://, sentinel:// or "
+                "unix:// (Celery has no transport for a Redis Cluster: use Sentinel or one primary)"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def heartbeats_fit_the_lease(self) -> Self:
+        """Refuse a lease that a healthy worker could lose between two heartbeats."""
+        if self.lease_seconds < 3 * self.heartbeat_seconds:
+            raise ValueError("lease_seconds must be at least three times heartbeat_seconds")
+        return self
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether the private Redis is used."""
+        return self.redis_url is None
+
+    @property
+    def redis_socket(self) -> Path:
+        """Unix socket of the embedded Redis; outside the state folder when its path is too long."""
+        socket = self.state / "redis" / "redis.sock"
+        if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
+            return socket
+        name = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"parsimony-{os.getuid()}-{name}" / "redis.sock"
+
+    @property
+    def redis(self) -> str:
+        """URL of the Redis in use, as redis-py reads it."""
+        return self.redis_url or f"unix://{self.redis_socket}"
+
+    def prepare_state(self) -> Path:
+        """Create the state folder, readable by its owner alone, and return it."""
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.state
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for child processes."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {f"PARSIMONY_{name.upper()}": str(value) for name, value in values.items()}

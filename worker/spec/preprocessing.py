@@ -1,0 +1,14 @@
+"""How columns become numbers. Fitted on the training rows only; kept in the model."""
+
+from typing import Literal
+
+from worker.regularization.settings import Settings
+
+
+class Preprocessing(Settings):
+    """Numeric columns are imputed by the training median and scaled; categorical ones one-hot."""
+
+    numeric: Literal["standardize", "robust", "none"] = "standardize"
+    """`standardize`: (x − mean) / sd. `robust`: (x − median) / interquartile range. `none`: as is."""
+    target: Literal["standardize", "none"] = "standardize"
+    """Regression only: the target is standardized for training; predictions come back in its unit."""

@@ -1,0 +1,115 @@
+"""How it is trained: epochs, batches, optimizer, learning-rate schedule, seed."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from worker.regularization.settings import Settings
+
+LearningRate = Annotated[float, Field(gt=0.0, le=100.0)]
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class SgdSpec(Settings):
+    """w ← w − η·v, with v the (optionally Nesterov) momentum of the gradient."""
+
+    kind: Literal["sgd"]
+    """Always `sgd`."""
+    learning_rate: LearningRate = 0.1
+    """η, the step size."""
+    momentum: Beta = 0.0
+    """v ← momentum·v + g."""
+    nesterov: bool = False
+    """Look ahead: step along g + momentum·v."""
+
+
+class AdamSpec(Settings):
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980): steps scaled by the gradient's moments."""
+
+    kind: Literal["adam"] = "adam"
+    """Always `adam`."""
+    learning_rate: LearningRate = 0.001
+    """η, the step size."""
+    beta1: Beta = 0.9
+    """Decay of the mean of gradients."""
+    beta2: Beta = 0.999
+    """Decay of the mean of squared gradients."""
+    epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-8
+    """Added to the denominator."""
+
+
+class AdamWSpec(AdamSpec):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
+
+    The decay itself is the technique `weight_decay`; without it there is none, because this
+    service hides no regularization in an optimizer's default.
+    """
+
+    kind: Literal["adamw"]  # type: ignore[assignment]
+    """Always `adamw`."""
+
+
+OptimizerSpec = Annotated[SgdSpec | AdamSpec | AdamWSpec, Field(discriminator="kind")]
+
+
+class ConstantSchedule(Settings):
+    """η stays as it is."""
+
+    kind: Literal["constant"] = "constant"
+    """Always `constant`."""
+
+
+class StepSchedule(Settings):
+    """η is multiplied by `factor` every `every` epochs."""
+
+    kind: Literal["step"]
+    """Always `step`."""
+    every: Annotated[int, Field(ge=1)] = 10
+    """Epochs between two drops."""
+    factor: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """What η is multiplied by."""
+
+
+class CosineSchedule(Settings):
+    """η·(1 + cos(π·t/T))/2 over the epochs; with `restarts`, T₀ epochs first, then doubled, …
+
+    Source: Loshchilov & Hutter 2017, SGDR, arXiv:1608.03983.
+    """
+
+    kind: Literal["cosine"]
+    """Always `cosine`."""
+    first_period: Annotated[int, Field(ge=1)] | None = None
+    """T₀ in epochs, when the schedule restarts; none for one single period."""
+    multiplier: Annotated[int, Field(ge=1, le=10)] = 2
+    """Each period is this many times as long as the one before."""
+    floor: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """The lowest η, as a share of the initial one."""
+
+
+class WarmupSchedule(Settings):
+    """η rises linearly over the first epochs, then stays."""
+
+    kind: Literal["warmup"]
+    """Always `warmup`."""
+    epochs: Annotated[int, Field(ge=1)] = 5
+    """Epochs until the full η."""
+
+
+ScheduleSpec = Annotated[
+    ConstantSchedule | StepSchedule | CosineSchedule | WarmupSchedule, Field(discriminator="kind")
+]
+
+
+class Training(Settings):
+    """The optimization of a trial."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """Passes over the training rows."""
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    """Rows a step. Larger than the training set means full batches."""
+    optimizer: OptimizerSpec = AdamSpec()
+    """The update rule."""
+    schedule: ScheduleSpec = ConstantSchedule()
+    """The learning rate over the epochs."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seeds the initial weights, the batch order, masks and noise."""

@@ -1,0 +1,26 @@
+"""A trial: one configuration, trained once. What a fleet is made of."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from worker.regularization import Regularization
+from worker.regularization.settings import Settings
+from worker.spec.network import NetworkSpec
+from worker.spec.training import Training
+
+
+class Trial(Settings):
+    """One configuration, complete, with its repeat and fold."""
+
+    name: str
+    """The configuration's name, shared by its repeats and folds."""
+    configuration: Annotated[int, Field(ge=0)]
+    """Number of the configuration within the job."""
+    repeat: Annotated[int, Field(ge=0)] = 0
+    """Which repeat: its seed is `training.seed`."""
+    fold: Annotated[int, Field(ge=0)] | None = None
+    """Which fold validates; none without cross-validation."""
+    network: NetworkSpec
+    regularization: Regularization
+    training: Training

@@ -1,0 +1,1 @@
+"""What is kept: the database, which is the truth, and the artefacts that it points at."""

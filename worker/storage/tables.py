@@ -1,0 +1,258 @@
+"""The tables. Whatever belongs to a user carries its tenant."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from worker.storage.states import State
+from worker.storage.types import UtcDateTime, utc_now
+
+DEFAULT_TENANT = "default"
+# SQLite numbers rows by itself only in a column declared INTEGER.
+Cursor = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; constraints are named so that migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: UtcDateTime(),
+        dict[str, Any]: JSON(none_as_null=True),
+        list[dict[str, Any]]: JSON(none_as_null=True),
+    }
+
+
+class Dataset(Base):
+    """An uploaded data set: its columns here, its rows as one Parquet artefact."""
+
+    __tablename__ = "dataset"
+    __table_args__ = (Index("ix_dataset_tenant_created_at", "tenant", "created_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    name: Mapped[str]
+    target: Mapped[str | None]
+    rows: Mapped[int] = mapped_column(BigInteger)
+    columns: Mapped[list[dict[str, Any]]]
+    format: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    path: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Job(Base):
+    """What a user posted, and how far it is. Its complete spec is kept, defaults included."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index("ix_job_tenant_created_at", "tenant", "created_at"),
+        Index("ix_job_tenant_state", "tenant", "state"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    name: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(default=State.QUEUED)
+    spec: Mapped[dict[str, Any]]
+    dataset_id: Mapped[str | None] = mapped_column(index=True)
+    advice: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    error: Mapped[dict[str, Any] | None]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    model_name: Mapped[str | None]
+    model_version: Mapped[int | None]
+    trials_total: Mapped[int] = mapped_column(default=0)
+    trials_finished: Mapped[int] = mapped_column(default=0)
+    trials_failed: Mapped[int] = mapped_column(default=0)
+    best: Mapped[dict[str, Any] | None]
+    objective: Mapped[str]
+    maximize: Mapped[bool] = mapped_column(default=False)
+    epoch: Mapped[int] = mapped_column(default=0)
+    epochs: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Fleet(Base):
+    """Trials that train as one tensor program: the unit of claim, lease and checkpoint."""
+
+    __tablename__ = "fleet"
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        Index("ix_fleet_state_created_at", "state", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(default=State.QUEUED)
+    token: Mapped[int] = mapped_column(default=0)
+    """The fencing token: grows by one with each claim; a write with another one changes nothing."""
+    hb_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Counts heartbeats. Observers watch it move; they compare no clocks."""
+    owner: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    stalled_attempts: Mapped[int] = mapped_column(default=0)
+    """Attempts since the last checkpoint that went further than any before."""
+    progress_epoch: Mapped[int] = mapped_column(default=0)
+    """The furthest epoch that any checkpoint reached."""
+    checkpoint_id: Mapped[str | None]
+    not_before: Mapped[datetime | None]
+    last_rung: Mapped[datetime | None]
+    first_step_at: Mapped[datetime | None]
+    plan: Mapped[dict[str, Any]]
+    epoch: Mapped[int] = mapped_column(default=0)
+    epochs: Mapped[int] = mapped_column(default=0)
+    result_path: Mapped[str | None]
+    result_sha256: Mapped[str | None]
+    result_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class TrialRow(Base):
+    """One configuration, trained once: its place in the fleet, and what came of it."""
+
+    __tablename__ = "trial"
+    __table_args__ = (
+        UniqueConstraint("fleet_id", "position"),
+        Index("ix_trial_job_id_configuration", "job_id", "configuration"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    fleet_id: Mapped[str] = mapped_column(ForeignKey("fleet.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    name: Mapped[str]
+    configuration: Mapped[int]
+    repeat: Mapped[int] = mapped_column(default=0)
+    fold: Mapped[int | None]
+    settings: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(default=State.QUEUED)
+    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    advice: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    error: Mapped[dict[str, Any] | None]
+    epochs: Mapped[int] = mapped_column(default=0)
+    best_epoch: Mapped[int | None]
+
+
+class EpochMetrics(Base):
+    """The metrics of one epoch of one fleet: ``{metric: [value or null for each position]}``."""
+
+    __tablename__ = "epoch_metrics"
+
+    fleet_id: Mapped[str] = mapped_column(
+        ForeignKey("fleet.id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    values: Mapped[dict[str, Any]]
+
+
+class Event(Base):
+    """One line of a job's log. Its id grows, and is the cursor of polls and streams."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("ix_event_job_id_id", "job_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Cursor, primary_key=True, autoincrement=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    level: Mapped[str] = mapped_column(default="info")
+    type: Mapped[str]
+    message: Mapped[str]
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Checkpoint(Base):
+    """A whole, verified training state; ``sha256`` is that of its manifest."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (Index("ix_checkpoint_fleet_id_created_at", "fleet_id", "created_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
+    fleet_id: Mapped[str] = mapped_column(ForeignKey("fleet.id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    path: Mapped[str]
+    sha256: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Model(Base):
+    """A name under which winners of jobs are registered."""
+
+    __tablename__ = "model"
+    __table_args__ = (UniqueConstraint("tenant", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ModelVersion(Base):
+    """The winner of one job: which member (``position``) of which fleet's result file."""
+
+    __tablename__ = "model_version"
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("model.id", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), unique=True)
+    fleet_id: Mapped[str] = mapped_column(ForeignKey("fleet.id"))
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
+    position: Mapped[int]
+    path: Mapped[str]
+    sha256: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    manifest: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class ModelAlias(Base):
+    """A name for a version, such as ``production``."""
+
+    __tablename__ = "model_alias"
+
+    model_id: Mapped[str] = mapped_column(
+        ForeignKey("model.id", ondelete="CASCADE"), primary_key=True
+    )
+    alias: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    version: Mapped[int]
+
+
+class Idempotency(Base):
+    """Which job a key of the header ``Idempotency-Key`` made, and from which body."""
+
+    __tablename__ = "idempotency"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True, default=DEFAULT_TENANT)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_sha256: Mapped[str]
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
