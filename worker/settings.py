@@ -45,7 +45,7 @@ class ServiceSettings(BaseSettings):
         env_prefix="PARSIMONY_", extra="forbid", frozen=True, use_attribute_docstrings=True
     )
 
-    state: Annotated[Path, Field(default_factory=_default_state)]
+    state: Path = Field(default_factory=_default_state)
     """Folder of everything that must survive a restart; created with mode 0700."""
     host: str = "127.0.0.1"
     """Address that the HTTP service listens on."""
@@ -53,18 +53,18 @@ class ServiceSettings(BaseSettings):
     """TCP port that the HTTP service listens on; 0 for any free one."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Fleets trained at the same time by one worker process."""
-    threads: Annotated[int, Field(ge=1, le=1024, default_factory=_default_threads)]
+    threads: int = Field(ge=1, le=1024, default_factory=_default_threads)
     """CPU threads of each trainer; the processors divided by `workers` unless given. Final weights
     are repeatable to the bit only for the same number."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
-    database_url: Annotated[str, Field(default_factory=_default_database)]
+    database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
     redis_url: str | None = None
     """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `sentinel://…` or
     `unix://…`. Without it a private server on a unix socket is started and stopped with the
     service."""
-    artefacts_url: Annotated[str, Field(default_factory=_default_artefacts)]
+    artefacts_url: str = Field(default_factory=_default_artefacts)
     """Folder or fsspec URL of data sets, checkpoints and models."""
     lease_seconds: Seconds = 15.0
     """A fleet is taken back from its worker when no heartbeat was observed for this long."""

@@ -20,22 +20,23 @@ def build_network(
     regularizations: Sequence[Regularization],
     *,
     generator: Generator | None = None,
-    device: str = "cpu",
+    structure: Sequence[Regularization] | None = None,
 ) -> Network:
     """Build K networks of one structure, each with its own techniques; weights not yet drawn.
 
-    ``generator`` feeds masks and noise in training mode.
+    ``generator`` feeds masks and noise in training mode. ``structure`` are the trials that decide
+    which normalization layers exist; these ones unless given.
     """
-    with torch.device(device):
-        slots = Slots(regularizations, generator or Generator(device), device)
-        if isinstance(spec, LinearSpec):
-            return Linear(inputs, outputs, slots)
-        return Mlp(spec, inputs, outputs, slots)
+    slots = Slots(regularizations, generator or Generator(), structure)
+    if isinstance(spec, LinearSpec):
+        return Linear(inputs, outputs, slots)
+    return Mlp(spec, inputs, outputs, slots)
 
 
 def count_parameters(
     spec: NetworkSpec, inputs: int, outputs: int, regularization: Regularization
 ) -> int:
     """How many numbers one trial learns. Nothing is allocated."""
-    network = build_network(spec, inputs, outputs, [regularization], device="meta")
+    with torch.device("meta"):
+        network = build_network(spec, inputs, outputs, [regularization])
     return sum(parameter.numel() for parameter in network.parameters())

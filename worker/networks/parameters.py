@@ -12,9 +12,8 @@ from worker.regularization import Columns
 class Parameters:
     """The weights θ ``[K, P]`` of a network, and their gradient ``[K, P]``.
 
-    The network's parameters are views into θ and their gradients views into the gradient matrix,
-    so a penalty, an update or an average over all weights is one expression over two matrices, and
-    leaving trials behind is one choice of rows.
+    The network's parameters are views into θ, so a penalty, an update or an average over all
+    weights is one expression, and leaving trials behind is one choice of rows.
     """
 
     def __init__(self, network: Network) -> None:
@@ -32,9 +31,15 @@ class Parameters:
             view = self.values[:, columns].view(trials, *shape)
             view.copy_(parameter.data)
             parameter.data = view
-            parameter.grad = self.gradient[:, columns].view(trials, *shape)
             start += width
         self.columns = self._describe()
+        self._parameters = [parameter for _, parameter in named]
+
+    def differentiate(self, loss: Tensor) -> Tensor:
+        """∂loss/∂θ ``[K, P]``. With a loss summed over trials, row k is trial k's own gradient."""
+        gradients = torch.autograd.grad(loss, self._parameters)
+        torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.gradient)
+        return self.gradient
 
     def _describe(self) -> Columns:
         """Weight matrices have two dimensions or more a trial; the rest are biases and norms."""

@@ -32,15 +32,20 @@ class Slots:
     """Fills a network's empty places. A place that no trial fills holds an identity.
 
     Layers at one place come in the order that the literature gives: normalization before the
-    activation, dropout after it; noise on the input before dropout on the input.
+    activation, dropout after it; noise on the input before dropout on the input. ``structure``
+    are the trials that decide which layers with weights exist, when they are more than these (a
+    fleet that some have left keeps its layout).
     """
 
     def __init__(
-        self, regularizations: Sequence[Regularization], generator: Generator, device: str = "cpu"
+        self,
+        regularizations: Sequence[Regularization],
+        generator: Generator,
+        structure: Sequence[Regularization] | None = None,
     ) -> None:
         self._regularizations = tuple(regularizations)
         self._generator = generator
-        self._device = device
+        self._structure = tuple(structure or regularizations)
 
     @property
     def trials(self) -> int:
@@ -49,7 +54,7 @@ class Slots:
 
     def input(self, hidden_layers: int, dimensions: int = 3) -> nn.Module:
         """Before the first layer: noise, then dropout."""
-        noises = stacks(Noise, self._regularizations, self._device)
+        noises = stacks(Noise, self._regularizations)
         scales = [(noise, stack.numbers(lambda s: s.input)) for noise, stack in noises.items()]
         layers: list[nn.Module] = [
             NoiseLayer(noise, scale, dimensions, self._generator)
@@ -60,17 +65,16 @@ class Slots:
 
     def normalization(self, features: int) -> nn.Module:
         """Between a layer and its activation."""
-        found = stacks(BatchNorm, self._regularizations, self._device)
-        return _chain([BatchNormLayer(stack, features) for stack in found.values()])
+        if not stacks(BatchNorm, self._structure):
+            return nn.Identity()
+        return BatchNormLayer(Stack(tuple(r.batch_norm for r in self._regularizations)), features)
 
     def dropout(self, layer: int, hidden_layers: int, dimensions: int = 3) -> nn.Module:
         """After the activation of hidden layer ``layer``, counted from 0."""
         return _chain(list(self._dropouts(layer + 1, hidden_layers, dimensions)))
 
     def _dropouts(self, place: int, hidden_layers: int, dimensions: int) -> Iterator[DropoutLayer]:
-        for technique, stack in stacks(
-            ActivationDropout, self._regularizations, self._device
-        ).items():
+        for technique, stack in stacks(ActivationDropout, self._regularizations).items():
             p = stack.numbers(lambda settings: settings.rates(hidden_layers)[place])
             if p.any():
                 yield DropoutLayer(technique, p, dimensions, self._generator)

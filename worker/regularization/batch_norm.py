@@ -31,6 +31,9 @@ class BatchNorm(Normalization):
 class BatchNormLayer(nn.Module):
     """Batch normalization of one layer for K trials, on in some of them."""
 
+    on: Tensor
+    momentum: Tensor
+    epsilon: Tensor
     weight: nn.Parameter
     bias: nn.Parameter
     running_mean: Tensor
@@ -39,10 +42,13 @@ class BatchNormLayer(nn.Module):
     def __init__(self, stack: Stack[BatchNorm], features: int) -> None:
         super().__init__()
         trials = len(stack.members)
-        self.on = stack.on()[:, None, None]
-        self.everywhere = bool(self.on.all())
-        self.momentum = stack.numbers(lambda s: s.momentum, off=0.1)[:, None]
-        self.epsilon = stack.numbers(lambda s: s.epsilon, off=1e-5)[:, None]
+        on = stack.on()[:, None, None]
+        momentum = stack.numbers(lambda s: s.momentum, off=0.1)[:, None]
+        epsilon = stack.numbers(lambda s: s.epsilon, off=1e-5)[:, None]
+        self.everywhere = bool(on.all())
+        self.register_buffer("on", on, persistent=False)
+        self.register_buffer("momentum", momentum, persistent=False)
+        self.register_buffer("epsilon", epsilon, persistent=False)
         self.weight = nn.Parameter(torch.ones(trials, features))
         self.bias = nn.Parameter(torch.zeros(trials, features))
         self.register_buffer("running_mean", torch.zeros(trials, features))

@@ -2,7 +2,7 @@
 
 from worker.regularization.settings import Settings
 from worker.spec.dataset import Builtin, BuiltinName, DatasetId, DatasetRef
-from worker.spec.job import JobSpec, Task, Variant
+from worker.spec.job import JobSpec, Task, TaskKind, Variant
 from worker.spec.network import Activation, LinearSpec, MlpSpec, NetworkSpec
 from worker.spec.preprocessing import Preprocessing
 from worker.spec.split import Split
@@ -35,6 +35,7 @@ __all__ = [
     "SgdSpec",
     "Split",
     "Task",
+    "TaskKind",
     "Training",
     "Trial",
     "Variant",

@@ -14,6 +14,7 @@ from worker.spec.training import Training
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["credit"])]
+TaskKind = Literal["binary", "multiclass", "regression"]
 Task = Literal["auto", "binary", "multiclass", "regression"]
 
 
@@ -51,7 +52,9 @@ class JobSpec(Settings):
     """Which techniques hold it back, keyed by name."""
     training: Training = Training()
     """How it is trained."""
-    compare: Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=1024)] | None = None
+    compare: (
+        Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=1024)] | None
+    ) = None
     """Configurations to train side by side, as one tensor program where structure allows."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Train each configuration this often, with seeds seed, seed + 1, …"""
@@ -64,5 +67,5 @@ class JobSpec(Settings):
         names = [variant.name for variant in self.compare or ()]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"compare: give each configuration its own name; twice: {', '.join(twice)}")
+            raise ValueError(f"give each configuration its own name; twice: {', '.join(twice)}")
         return self

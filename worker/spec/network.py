@@ -22,7 +22,10 @@ class MlpSpec(Settings):
 
     kind: Literal["mlp"] = "mlp"
     """Always `mlp`."""
-    hidden: Annotated[tuple[Width, ...], Field(strict=False, min_length=1, max_length=64)] = (50, 50)
+    hidden: Annotated[tuple[Width, ...], Field(strict=False, min_length=1, max_length=64)] = (
+        50,
+        50,
+    )
     """Units of each hidden layer."""
     activation: Activation = "relu"
     """Nonlinearity after each hidden layer. `selu` is initialized with LeCun's normal."""

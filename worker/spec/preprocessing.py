@@ -9,6 +9,6 @@ class Preprocessing(Settings):
     """Numeric columns are imputed by the training median and scaled; categorical ones one-hot."""
 
     numeric: Literal["standardize", "robust", "none"] = "standardize"
-    """`standardize`: (x − mean) / sd. `robust`: (x − median) / interquartile range. `none`: as is."""
+    """`standardize`: (x − mean) / sd. `robust`: (x − median) / interquartile range."""
     target: Literal["standardize", "none"] = "standardize"
-    """Regression only: the target is standardized for training; predictions come back in its unit."""
+    """Regression only: train on the standardized target; predictions come in its own unit."""

@@ -82,7 +82,10 @@ class Database:
         """Bring the schema to this release's; refuse one that a newer release wrote."""
         from worker.storage.migrations import upgrade
 
-        with _reachable(), self.engine.execution_options(parsimony_writes=True).begin() as connection:
+        with (
+            _reachable(),
+            self.engine.execution_options(parsimony_writes=True).begin() as connection,
+        ):
             upgrade(connection)
 
     def close(self) -> None:

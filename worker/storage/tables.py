@@ -110,7 +110,6 @@ class Fleet(Base):
     """The furthest epoch that any checkpoint reached."""
     checkpoint_id: Mapped[str | None]
     not_before: Mapped[datetime | None]
-    last_rung: Mapped[datetime | None]
     first_step_at: Mapped[datetime | None]
     plan: Mapped[dict[str, Any]]
     epoch: Mapped[int] = mapped_column(default=0)

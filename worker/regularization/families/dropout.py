@@ -10,7 +10,7 @@ from worker.regularization.technique import Technique
 
 
 class ActivationDropout(Technique):
-    """Drops entries of activations ``h`` ``[K, B, F]`` by a mask M, M = 1 with probability 1 − p."""
+    """Drops entries of activations h ``[K, B, F]`` by a mask M that is 1 with probability 1 − p."""
 
     family: ClassVar[str] = "dropout"
 
@@ -38,8 +38,10 @@ class DropoutLayer(nn.Module):
         super().__init__()
         self.technique = technique
         self.generator = generator
-        self.p = p.view(-1, *[1] * (dimensions - 1))
-        self.threshold = keep_threshold(p, dimensions)
+        self.p: Tensor
+        self.threshold: Tensor
+        self.register_buffer("p", p.view(-1, *[1] * (dimensions - 1)), persistent=False)
+        self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
 
     def forward(self, h: Tensor) -> Tensor:
         """Drop in training mode; identity in eval mode."""

@@ -32,7 +32,8 @@ class NoiseLayer(nn.Module):
         super().__init__()
         self.technique = technique
         self.generator = generator
-        self.scale = scale.view(-1, *[1] * (dimensions - 1))
+        self.scale: Tensor
+        self.register_buffer("scale", scale.view(-1, *[1] * (dimensions - 1)), persistent=False)
 
     def forward(self, h: Tensor) -> Tensor:
         """Disturb in training mode; identity in eval mode."""

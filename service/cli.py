@@ -1,0 +1,126 @@
+"""The command line: ``parsimony up | demo | doctor | migrate | api | worker``."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from worker.errors import ParsimonyError
+from worker.settings import ServiceSettings
+
+app = typer.Typer(
+    name="parsimony",
+    help="Trains regularized neural networks over HTTP and serves them. Every option is also an "
+    "environment variable, PARSIMONY_ and its name; the README lists them all.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="TCP port to listen on; 0 for any free one.")]
+State = Annotated[Path | None, typer.Option(help="Folder of everything that survives a restart.")]
+Workers = Annotated[int | None, typer.Option(help="Fleets trained at the same time.")]
+
+
+@app.command()
+def up(host: Host = None, port: Port = None, state: State = None, workers: Workers = None) -> None:
+    """Start everything: Redis, a worker and the HTTP service. Ctrl-C stops it."""
+    with _told():
+        settings = _settings(host=host, port=port, state=state, workers=workers)
+        # Imported late: torch takes seconds, and `--help` should not.
+        from service.processes import run_everything
+
+        run_everything(settings, Console(highlight=False))
+
+
+@app.command()
+def api(host: Host = None, port: Port = None) -> None:
+    """Start the HTTP service alone, on the database and Redis of the settings."""
+    with _told():
+        settings = _settings(host=host, port=port)
+        from service.processes import run_api
+
+        run_api(settings, Console(highlight=False))
+
+
+@app.command()
+def worker(workers: Workers = None) -> None:
+    """Start a worker alone, on the database and Redis of the settings."""
+    with _told():
+        settings = _settings(workers=workers)
+        from service.processes import run_worker
+
+        run_worker(settings)
+
+
+@app.command()
+def migrate(state: State = None) -> None:
+    """Bring the database's schema to this release's."""
+    with _told():
+        settings = _settings(state=state)
+        from worker.storage.database import Database
+
+        settings.prepare_state()
+        database = Database(settings.database_url)
+        database.migrate()
+        database.close()
+        Console(highlight=False).print("The database has this release's schema.")
+
+
+@app.command()
+def doctor(state: State = None) -> None:
+    """Say what this machine offers and whether it is fit; exits 1 if something is not."""
+    with _told():
+        from service.doctor import examinations
+
+        found = list(examinations(_settings(state=state)))
+    table = Table("", "", box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    for one in found:
+        mark = {True: "[green]ok[/]", False: "[red]unfit[/]", None: ""}[one.fit]
+        table.add_row(f"[bold]{one.what}[/]", mark, one.found)
+        if one.remedy:
+            table.add_row("", "", f"→ {one.remedy}")
+    Console(highlight=False).print(table)
+    if any(one.fit is False for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where loss.png is written.")] = Path("demo"),
+) -> None:
+    """Start the service and run two experiments over HTTP; takes under a minute."""
+    with _told():
+        from service.demo import run
+
+        run(Console(highlight=False), folder)
+
+
+def _settings(**options: Any) -> ServiceSettings:
+    """The environment's settings, with the options that were given."""
+    return ServiceSettings(**{name: value for name, value in options.items() if value is not None})
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what a user can mend in a line, without a traceback; exits 1."""
+    problems = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        yield
+    except ValidationError as error:
+        for one in error.errors():
+            name = ".".join(str(part) for part in one["loc"])
+            subject = f"PARSIMONY_{name.upper()} (--{name}): " if name else ""
+            problems.print(f"[red]parsimony:[/] {subject}{one['msg']}", markup=True)
+        raise typer.Exit(1) from error
+    except ParsimonyError as error:
+        problems.print("[red]parsimony:[/]", end=" ")
+        problems.print(error.message, markup=False)
+        raise typer.Exit(1) from error

@@ -1,0 +1,39 @@
+"""What the routes work with: the open parts of one running service."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.inference.engine import Engine
+from service.lru import Lru
+from service.pulse import Pulse
+from service.tables import Tables
+from worker.data import Outline
+from worker.runtime.reconciler import Reconciler
+from worker.settings import ServiceSettings
+from worker.storage.artefacts import Artefacts
+from worker.storage.database import Database
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Opened when the application starts, closed when it stops."""
+
+    settings: ServiceSettings
+    database: Database
+    artefacts: Artefacts
+    reconciler: Reconciler
+    pulse: Pulse
+    tables: Tables
+    outlines: Lru[str, Outline]
+    engine: Engine
+
+
+async def parts(request: Request) -> Parts:
+    """The parts of the application that serves this request."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+Here = Annotated[Parts, Depends(parts)]

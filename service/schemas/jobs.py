@@ -1,0 +1,210 @@
+"""Bodies about jobs."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.common import Body, ErrorBody, SchemaOf
+from worker.spec import JobSpec
+
+JobState = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+Metrics = dict[str, float | None]
+FINAL = {"train_loss": 0.052, "validation_loss": 0.061, "validation_accuracy": 0.975}
+WHEN = "2026-11-23T07:30:00Z"
+
+
+class AdviceView(Body):
+    """A finding about a job: nothing that forbids it, but something to know."""
+
+    # Rows that an earlier release wrote may carry members that this one does not know.
+    model_config = ConfigDict(extra="ignore")
+
+    severity: Annotated[Literal["info", "warning", "error"], Field(examples=["warning"])]
+    """How much it matters."""
+    code: Annotated[str, Field(examples=["l1_collapse"])]
+    """The finding, for programs."""
+    field: Annotated[str | None, Field(examples=["regularization.l1.strength"])]
+    """Dotted path of the field that it is about."""
+    message: Annotated[str, Field(examples=["The L1 penalty outweighs the data loss at the start."])]
+    """The finding, in words."""
+    evidence: Annotated[Any, Field(examples=[{"penalty": 2.4, "data_loss": 0.69}])] = None
+    """The figures that it rests on."""
+    fix: Annotated[Any, Field(examples=["Use a strength of 1e-3 or less."])] = None
+    """What to do about it."""
+
+
+class Progress(Body):
+    """How far a job is."""
+
+    fraction: Annotated[float, Field(ge=0, le=1, examples=[0.4])]
+    """Share of the epochs that are done, from 0 to 1."""
+    epoch: Annotated[int, Field(examples=[20])]
+    """Epochs done, over all fleets."""
+    epochs: Annotated[int, Field(examples=[50])]
+    """Epochs planned, over all fleets; early stopping may need fewer."""
+    eta_seconds: Annotated[float | None, Field(examples=[1.5])]
+    """Seconds that the rest will take at the pace so far; none before the first epoch."""
+
+
+class TrialCounts(Body):
+    """How many trials a job has."""
+
+    total: Annotated[int, Field(examples=[4])]
+    """All of them."""
+    finished: Annotated[int, Field(examples=[4])]
+    """Those that ended, in whatever way."""
+    failed: Annotated[int, Field(examples=[0])]
+    """Those that ended with an error."""
+
+
+class Best(Body):
+    """The winner: the best trial of the configuration with the best mean objective."""
+
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """Its identifier."""
+    name: Annotated[str | None, Field(examples=["dropout"])] = None
+    """Its configuration's name."""
+    metrics: Annotated[Metrics, Field(examples=[FINAL])]
+    """Its final metrics."""
+
+
+class ModelReference(Body):
+    """Where a job's winner is registered."""
+
+    name: Annotated[str, Field(examples=["credit"])]
+    """The model."""
+    version: Annotated[int | None, Field(examples=[3])]
+    """Its version; none before the job succeeded."""
+
+
+class JobView(Body):
+    """A training job: what was asked, how far it is, and what came of it."""
+
+    id: Annotated[str, Field(examples=["job_5f0c9a3e1b7d2468ace0f135"])]
+    """Its identifier."""
+    object: Annotated[Literal["job"], Field(examples=["job"])] = "job"
+    """Always `job`."""
+    name: Annotated[str, Field(examples=["credit risk"])]
+    """A label for people."""
+    state: Annotated[JobState, Field(examples=["queued"])]
+    """`succeeded`, `failed` and `cancelled` never change again."""
+    progress: Progress
+    """How far it is."""
+    spec: Annotated[dict[str, Any], SchemaOf(JobSpec)]
+    """The complete specification, defaults included."""
+    advice: list[AdviceView]
+    """What is worth knowing about the specification and its results."""
+    trials: TrialCounts
+    """How many trials there are, finished and failed."""
+    objective: Annotated[str, Field(examples=["validation_loss"])]
+    """The metric that decides which configuration is best."""
+    best: Best | None
+    """The winner, once the job succeeded."""
+    model: ModelReference | None
+    """Where the winner is registered, if the job named a model."""
+    error: ErrorBody | None
+    """Why it failed, if it did."""
+    created_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When it was accepted."""
+    started_at: Annotated[datetime | None, Field(examples=[WHEN])]
+    """When a worker first claimed a part of it."""
+    finished_at: Annotated[datetime | None, Field(examples=[WHEN])]
+    """When it reached its final state."""
+
+
+class Estimate(Body):
+    """What a job will cost, roughly."""
+
+    seconds: Annotated[float, Field(examples=[0.4])]
+    """Training time on one CPU core, after the figures of the design's benchmark."""
+    bytes: Annotated[int, Field(examples=[176064])]
+    """Memory of weights, gradients, optimizer moments and best weights of all trials."""
+
+
+class Validation(Body):
+    """What would be trained, if this specification were posted as a job."""
+
+    valid: Annotated[Literal[True], Field(examples=[True])] = True
+    """Always true: a specification that is not valid is answered with a problem."""
+    advice: list[AdviceView]
+    """What is worth knowing before posting it."""
+    trials: Annotated[int, Field(examples=[4])]
+    """Number of trials."""
+    fleets: Annotated[int, Field(examples=[1])]
+    """Number of tensor programs that they form."""
+    parameters: Annotated[int, Field(examples=[2751])]
+    """Trainable parameters of the largest network."""
+    estimate: Estimate
+    """What it will cost, roughly."""
+
+
+class TrialView(Body):
+    """One configuration, trained once."""
+
+    id: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """Its identifier."""
+    object: Annotated[Literal["trial"], Field(examples=["trial"])] = "trial"
+    """Always `trial`."""
+    name: Annotated[str, Field(examples=["dropout"])]
+    """Its configuration's name, shared by repeats and folds."""
+    configuration: Annotated[int, Field(examples=[3])]
+    """Its configuration's number within the job."""
+    repeat: Annotated[int, Field(examples=[0])]
+    """Which repeat."""
+    fold: Annotated[int | None, Field(examples=[None])]
+    """Which fold validates, in a cross-validation."""
+    state: Annotated[JobState, Field(examples=["succeeded"])]
+    """Where it stands."""
+    metrics: Annotated[Metrics, Field(examples=[FINAL])]
+    """Its final metrics; empty before it ended."""
+    epochs: Annotated[int, Field(examples=[50])]
+    """Epochs that it trained."""
+    best_epoch: Annotated[int | None, Field(examples=[43])]
+    """The epoch whose weights it ended with, if early stopping chose one."""
+    settings: Annotated[dict[str, Any], Field(examples=[{"name": "dropout", "configuration": 3}])]
+    """The complete configuration: network, regularization and training."""
+    advice: list[AdviceView]
+    """What is worth knowing about its result."""
+    error: ErrorBody | None
+    """Why it failed, if it did."""
+
+
+class EventView(Body):
+    """One line of a job's log."""
+
+    id: Annotated[int, Field(examples=[17])]
+    """Grows from event to event: the cursor `after`."""
+    object: Annotated[Literal["event"], Field(examples=["event"])] = "event"
+    """Always `event`."""
+    level: Annotated[str, Field(examples=["info"])]
+    """`info`, `warning` or `error`."""
+    type: Annotated[str, Field(examples=["job.succeeded"])]
+    """What happened, for programs."""
+    message: Annotated[str, Field(examples=["The job succeeded."])]
+    """What happened, in words."""
+    data: Annotated[dict[str, Any], Field(examples=[{"trials": 4}])]
+    """Its figures."""
+    created_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When it happened."""
+
+
+class CheckpointView(Body):
+    """A whole, verified training state, from which a fleet can go on."""
+
+    id: Annotated[str, Field(examples=["ckp_5f0c9a3e1b7d2468ace0f135"])]
+    """Its identifier."""
+    object: Annotated[Literal["checkpoint"], Field(examples=["checkpoint"])] = "checkpoint"
+    """Always `checkpoint`."""
+    fleet: Annotated[str, Field(examples=["flt_5f0c9a3e1b7d2468ace0f135"])]
+    """The fleet whose state it is."""
+    epoch: Annotated[int, Field(examples=[20])]
+    """Epochs that were done."""
+    bytes: Annotated[int, Field(examples=[88412])]
+    """Its size."""
+    sha256: Annotated[
+        str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    ]
+    """SHA-256 of its manifest, which lists its files with theirs."""
+    created_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When it was written."""

@@ -1,0 +1,138 @@
+"""Bodies about models and their predictions."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.common import Body
+from service.schemas.jobs import FINAL, WHEN, Metrics
+
+
+class ModelVersionView(Body):
+    """One version of a model: the winner of one job."""
+
+    object: Annotated[Literal["model.version"], Field(examples=["model.version"])] = "model.version"
+    """Always `model.version`."""
+    model: Annotated[str, Field(examples=["credit"])]
+    """The model's name."""
+    version: Annotated[int, Field(examples=[3])]
+    """Its number, from 1."""
+    job: Annotated[str, Field(examples=["job_5f0c9a3e1b7d2468ace0f135"])]
+    """The job that trained it."""
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """The trial whose weights it has."""
+    metrics: Annotated[Metrics, Field(examples=[FINAL])]
+    """The trial's final metrics."""
+    manifest: Annotated[dict[str, Any], Field(examples=[{"target": {"column": "class"}}])]
+    """What rebuilds it: network, columns, preprocessing, target."""
+    bytes: Annotated[int, Field(examples=[88412])]
+    """Size of the safetensors file that holds its weights."""
+    sha256: Annotated[
+        str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    ]
+    """SHA-256 of that file."""
+    created_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When it was registered."""
+
+
+class ModelView(Body):
+    """A name under which winners of jobs are registered."""
+
+    id: Annotated[str, Field(examples=["mdl_5f0c9a3e1b7d2468ace0f135"])]
+    """Its identifier."""
+    object: Annotated[Literal["model"], Field(examples=["model"])] = "model"
+    """Always `model`."""
+    name: Annotated[str, Field(examples=["credit"])]
+    """Its name."""
+    versions: Annotated[list[int], Field(examples=[[1, 2, 3]])]
+    """Its versions, oldest first."""
+    latest: Annotated[int | None, Field(examples=[3])]
+    """The newest version, which answers unless another is asked for."""
+    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
+    """Names for versions."""
+    created_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When its first version was registered."""
+
+
+class AliasRequest(Body):
+    """Which version an alias points at."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra={"examples": [{"version": 1}]})
+
+    version: Annotated[int, Field(ge=1, examples=[1])]
+    """A version of this model."""
+
+
+class PredictRequest(Body):
+    """Rows to predict."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"instances": [{"x1": 0.5, "x2": -0.3}, {"x1": 1.9, "x2": 1.8}]},
+                {"instances": [[0.5, -0.3], [1.9, 1.8]]},
+            ]
+        }
+    )
+
+    instances: Annotated[
+        list[dict[str, Any] | list[Any]],
+        Field(min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]),
+    ]
+    """Records with a value for each feature, or arrays in the order of the features. `null` is a
+    missing cell. A category that training never saw counts as none of the known ones."""
+
+
+class Prediction(Body):
+    """What the model says of one row."""
+
+    label: Annotated[str | None, Field(examples=["0"])] = None
+    """Classification: the most probable class."""
+    probabilities: Annotated[
+        dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])
+    ] = None
+    """Classification: the probability of each class."""
+    value: Annotated[float | None, Field(examples=[None])] = None
+    """Regression: the predicted value, in the target's own unit."""
+
+
+class PredictResponse(Body):
+    """Predictions, in the order of the instances."""
+
+    predictions: Annotated[
+        list[Prediction], Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}}]])
+    ]
+    """One a row."""
+    model: Annotated[str, Field(examples=["credit"])]
+    """The model that answered."""
+    version: Annotated[int, Field(examples=[3])]
+    """The version that answered."""
+
+
+class CheckView(Body):
+    """One check of a certificate."""
+
+    name: Annotated[str, Field(examples=["deterministic"])]
+    """What was checked."""
+    passed: Annotated[bool, Field(examples=[True])]
+    """Whether it held."""
+    detail: Annotated[str, Field(examples=["The same input gave the same bits twice."])]
+    """What was found."""
+
+
+class CertificateView(Body):
+    """The proof that a model answers in eval mode; without one that passed, none is served."""
+
+    object: Annotated[Literal["certificate"], Field(examples=["certificate"])] = "certificate"
+    """Always `certificate`."""
+    model: Annotated[str, Field(examples=["credit"])]
+    """The model."""
+    version: Annotated[int, Field(examples=[3])]
+    """Its version."""
+    passed: Annotated[bool, Field(examples=[True])]
+    """Whether every check held."""
+    issued_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When it was checked."""
+    checks: list[CheckView]
+    """The checks."""

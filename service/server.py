@@ -1,0 +1,96 @@
+"""The HTTP server in the foreground: a socket first, then uvicorn on it, then the announcement."""
+
+import errno
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from worker.errors import UnavailableError
+
+BACKLOG = 2048
+GRACE_SECONDS = 5
+"""Time that open requests are given to end when the service stops."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port, before anything is started that would have to be stopped again.
+
+    Raises ``UnavailableError`` when it is taken or not ours to take.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+        taken.listen(BACKLOG)
+    except OSError as error:
+        taken.close()
+        why = {
+            errno.EADDRINUSE: "it is in use; choose another by --port, or 0 for any free one",
+            errno.EACCES: "it needs privileges; choose one above 1023 by --port",
+            errno.EADDRNOTAVAIL: "this machine has no such address; correct --host",
+        }.get(error.errno or 0, str(error))
+        raise UnavailableError(f"cannot listen on {host} port {port}: {why}") from error
+    return taken
+
+
+def url(listening: socket.socket) -> str:
+    """The address that a browser on this machine uses."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """uvicorn on an open socket, saying once that it answers."""
+
+    def __init__(self, application: ASGIApp, log_level: str, announce: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                log_level=log_level if log_level in {"debug", "error"} else "warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer, then say so."""
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._announce()
+
+    def serve_on(self, listening: socket.socket) -> None:
+        """Answer until SIGINT or SIGTERM; raises ``UnavailableError`` if the start failed."""
+        self.run(sockets=[listening])
+        if not self.started:
+            raise UnavailableError("the HTTP service could not start; the lines above say why")
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a quiet end of the block, so that its ``finally`` parts run.
+
+    A terminal's Ctrl-C, ``kill`` and a container's stop then all end the same way.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,128 @@
+"""From a specification to an accepted job."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.parts import Parts
+from service.tables import unknown_dataset
+from worker.advice import Advice, advise
+from worker.data import Outline
+from worker.data.dataset import check
+from worker.errors import NotFoundError
+from worker.search import FleetPlan, plan
+from worker.spec import Builtin, JobSpec
+from worker.storage import datasets, idempotency, jobs
+from worker.storage.tables import Job
+
+DATA_FIELDS = {"dataset", "target", "task", "split", "preprocessing"}
+"""The fields that decide how the data are read and divided."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A specification that was found sound, and what it means."""
+
+    spec: JobSpec
+    outline: Outline
+    plans: Sequence[FleetPlan]
+    advice: Sequence[Advice]
+
+
+def propose(parts: Parts, spec: JobSpec) -> Proposal:
+    """Check a specification against its data, and plan its fleets. Nothing is written.
+
+    Raises:
+        SpecError: no such data set, or fields that do not go together.
+        DataError: the data do not allow the job.
+    """
+    outline = _outline(parts, spec)
+    return Proposal(
+        spec=spec, outline=outline, plans=plan(spec, outline), advice=advise(spec, outline)
+    )
+
+
+def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
+    """Accept a job: it is committed when this returns, and its workers are on their way.
+
+    Raises:
+        KeyReused: the key made another job, from another body.
+        SpecError, DataError: as `propose`.
+    """
+    document = spec.model_dump(mode="json")
+    digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    if key is not None and (known := _known(parts, key, digest)) is not None:
+        return known
+    proposal = propose(parts, spec)
+    try:
+        with parts.database.write() as session:
+            job = idempotency.find(session, key, digest) if key is not None else None
+            if job is None:
+                job = _create(session, proposal, document)
+                if key is not None:
+                    idempotency.remember(session, key, digest, job.id)
+    except IntegrityError:
+        # PostgreSQL: another request with this key was committed after ours had looked.
+        if key is None or (known := _known(parts, key, digest)) is None:
+            raise
+        return known
+    parts.reconciler.nudge()
+    return job
+
+
+def _known(parts: Parts, key: str, digest: str) -> Job | None:
+    with parts.database.read() as session:
+        return idempotency.find(session, key, digest)
+
+
+def _outline(parts: Parts, spec: JobSpec) -> Outline:
+    def look() -> Outline:
+        table, default_target = parts.tables.get(spec.dataset)
+        return check(table, spec, default_target)
+
+    return parts.outlines.get(spec.model_dump_json(include=DATA_FIELDS), look)
+
+
+def _create(session: Session, proposal: Proposal, document: dict[str, Any]) -> Job:
+    spec = proposal.spec
+    dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
+    if dataset_id is not None:
+        try:
+            datasets.get(session, dataset_id)
+        except NotFoundError as error:
+            raise unknown_dataset(dataset_id) from error
+    first = proposal.plans[0]
+    return jobs.create(
+        session,
+        spec=document,
+        fleets=[_fleet(each) for each in proposal.plans],
+        objective=first.objective,
+        maximize=first.maximize,
+        advice=[finding.model_dump(mode="json") for finding in proposal.advice],
+        name=spec.name,
+        dataset_id=dataset_id,
+        model_name=spec.model,
+    )
+
+
+def _fleet(each: FleetPlan) -> jobs.NewFleet:
+    document = each.model_dump(mode="json")
+    return jobs.NewFleet(
+        plan=document,
+        trials=[
+            jobs.NewTrial(
+                name=trial.name,
+                configuration=trial.configuration,
+                repeat=trial.repeat,
+                fold=trial.fold,
+                settings=settings,
+            )
+            for trial, settings in zip(each.trials, document["trials"], strict=True)
+        ],
+        epochs=max(trial.training.epochs for trial in each.trials),
+    )

@@ -1,0 +1,56 @@
+"""Tables in memory, so that a job is checked against its data without reading a file again."""
+
+from service.lru import Lru
+from worker.data import Table, load_builtin
+from worker.errors import NotFoundError, SpecError
+from worker.spec import Builtin, DatasetRef
+from worker.storage import datasets
+from worker.storage.artefacts import Artefacts
+from worker.storage.database import Database
+
+CELLS = 50_000_000
+"""Most cells kept: 400 MB if all are numeric."""
+
+
+class Tables:
+    """The tables that were used last, uploaded and built-in."""
+
+    def __init__(self, database: Database, artefacts: Artefacts) -> None:
+        self._database = database
+        self._artefacts = artefacts
+        self._kept: Lru[str, tuple[Table, str | None]] = Lru(
+            CELLS, weight=lambda kept: kept[0].rows * len(kept[0].columns)
+        )
+
+    def get(self, ref: DatasetRef) -> tuple[Table, str | None]:
+        """The table that a job names, and the target that it has of its own.
+
+        Raises:
+            SpecError: there is no such data set.
+        """
+        if isinstance(ref, Builtin):
+            return self._kept.get(ref.model_dump_json(), lambda: load_builtin(ref))
+        return self._kept.get(ref, lambda: self._uploaded(ref))
+
+    def forget(self, dataset_id: str) -> None:
+        """Drop a data set that was deleted."""
+        self._kept.forget(dataset_id)
+
+    def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
+        try:
+            with self._database.read() as session:
+                row = datasets.get(session, dataset_id)
+        except NotFoundError as error:
+            raise unknown_dataset(dataset_id) from error
+        content = self._artefacts.read(row.path, row.sha256)
+        return Table.from_parquet(content), row.target
+
+
+def unknown_dataset(dataset_id: str) -> SpecError:
+    """A job names a data set that is not there."""
+    return SpecError(
+        f"There is no data set {dataset_id}. Upload it with POST /v1/datasets, take one that "
+        'GET /v1/datasets lists, or name a built-in one such as {"builtin": "circle"}.',
+        code="dataset_not_found",
+        param="dataset",
+    )

@@ -1,0 +1,166 @@
+"""What pydantic found wrong with a request, as dotted field paths and remedies."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from service.fields import field_names
+
+NUMBER = "must be a number"
+EXPECTED = {
+    "float_type": NUMBER,
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_parsing": NUMBER,
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a string",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+"""Errors that say only that the JSON type is another."""
+
+BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One field that is wrong."""
+
+    param: str | None
+    """Dotted path, such as `regularization.l1.strength`; none when it is about the whole body."""
+    message: str
+    """What is wrong and what would be right."""
+
+
+def findings(
+    errors: Sequence[Any], body: Any, model: type[BaseModel] | None = None
+) -> list[Finding]:
+    """One finding a field, in the order of the errors; never empty. The model tells which fields there are."""
+    located = [(_path(error, body), error) for error in errors]
+    told = [(path, error) for path, error in located if not _is_noise(path, error, located)]
+    merged: dict[tuple[str | int, ...], list[str]] = {}
+    for path, error in told or located:
+        messages = merged.setdefault(path, [])
+        message = _message(path, error, body, model)
+        if message not in messages:
+            messages.append(message)
+    return [
+        Finding(".".join(map(str, path)) or None, _joined(messages))
+        for path, messages in merged.items()
+    ]
+
+
+def _path(error: Any, body: Any) -> tuple[str | int, ...]:
+    """The error's place without the names of union members, which the request never spelled."""
+    origin, *rest = error["loc"]
+    if origin != "body":
+        return tuple(rest)
+    path: list[str | int] = []
+    here = body
+    for position, step in enumerate(rest):
+        last = position == len(rest) - 1
+        if isinstance(here, dict) and (step in here or (last and error["type"] == "missing")):
+            here = here.get(step)
+        elif isinstance(here, list) and isinstance(step, int) and 0 <= step < len(here):
+            here = here[step]
+        else:
+            continue
+        path.append(step)
+    if error["type"].startswith("union_tag"):
+        path.append(error["ctx"]["discriminator"].strip("'"))
+    return tuple(path)
+
+
+def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]]) -> bool:
+    """Whether it only says that the value is not another member of a union.
+
+    A union reports the complaints of all its members. Where one member took the value's type and
+    complained about its content, the others' complaints about the type do not help.
+    """
+    if error["type"] not in EXPECTED:
+        return False
+    return any(
+        other is not error
+        and other_path[: len(path)] == path
+        and (len(other_path) > len(path) or other["type"] not in EXPECTED)
+        for other_path, other in located
+    )
+
+
+def _joined(messages: list[str]) -> str:
+    musts = [message.removeprefix("must be ") for message in messages]
+    if len(messages) > 1 and all(message.startswith("must be ") for message in messages):
+        heads = [must.split(",", 1)[0] for must in musts]
+        tail = musts[-1].partition(",")[2]
+        return f"must be {' or '.join(heads)}" + (f",{tail}" if tail else "")
+    return "; ".join(messages)
+
+
+def _message(
+    path: tuple[str | int, ...], error: Any, body: Any, model: type[BaseModel] | None
+) -> str:
+    kind, context, value = error["type"], error.get("ctx", {}), error.get("input")
+    if kind == "missing":
+        return "is required: add it"
+    if kind == "extra_forbidden":
+        return _unknown(path, body, model)
+    if kind == "finite_number":
+        return "must be a finite number; inf and nan are not numbers here"
+    if kind in BOUNDS:
+        key, word = BOUNDS[kind]
+        return f"must be {word} {_number(context[key])}, not {_shown(value)}"
+    if kind in EXPECTED:
+        return f"{EXPECTED[kind]}, not {_shown(value)}" + _quotes(kind, value)
+    if kind in ("literal_error", "enum"):
+        return f"must be one of {context['expected']}, not {_shown(value)}"
+    if kind == "union_tag_invalid":
+        return f"must be one of {context['expected_tags']}, not {_shown(context['tag'])}"
+    if kind == "union_tag_not_found":
+        return "is required: it says which of the kinds this is"
+    if kind == "string_pattern_mismatch":
+        return f"must match the pattern {context['pattern']}, not {_shown(value)}"
+    if kind in ("value_error", "assertion_error"):
+        return str(context.get("error", error["msg"]))
+    message = str(error["msg"])
+    return message[:1].lower() + message[1:]
+
+
+def _unknown(path: tuple[str | int, ...], body: Any, model: type[BaseModel] | None) -> str:
+    known = field_names(model, path[:-1], body) if model else []
+    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+    if close:
+        return f"is not a field here; did you mean {close[0]}?"
+    if known:
+        return f"is not a field here; the fields are {', '.join(known)}"
+    return "is not a field here: remove it"
+
+
+def _quotes(kind: str, value: Any) -> str:
+    numeric = kind in ("float_type", "int_type") and isinstance(value, str)
+    return ": write it without quotes" if numeric else ""
+
+
+def _number(bound: Any) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,165 @@
+"""From rows to bodies."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from service.schemas.common import ErrorBody
+from service.schemas.datasets import ColumnView, DatasetView
+from service.schemas.jobs import (
+    AdviceView,
+    Best,
+    CheckpointView,
+    EventView,
+    JobView,
+    ModelReference,
+    Progress,
+    TrialCounts,
+    TrialView,
+)
+from service.schemas.models import ModelVersionView, ModelView
+from worker.storage.models import ModelPage
+from worker.storage.states import State
+from worker.storage.tables import Checkpoint, Dataset, Event, Job, ModelVersion, TrialRow
+from worker.storage.types import utc_now
+
+
+def dataset_view(row: Dataset) -> DatasetView:
+    """A data set."""
+    return DatasetView(
+        id=row.id,
+        name=row.name,
+        target=row.target,
+        rows=row.rows,
+        columns=[ColumnView.model_validate(column) for column in row.columns],
+        bytes=row.bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )
+
+
+def job_view(row: Job, now: datetime | None = None) -> JobView:
+    """A job."""
+    named = row.model_name
+    return JobView(
+        id=row.id,
+        name=row.name,
+        state=State(row.state).value,
+        progress=_progress(row, now or utc_now()),
+        spec=row.spec,
+        advice=_advice(row.advice),
+        trials=TrialCounts(
+            total=row.trials_total, finished=row.trials_finished, failed=row.trials_failed
+        ),
+        objective=row.objective,
+        best=_best(row.best),
+        model=None if named is None else ModelReference(name=named, version=row.model_version),
+        error=_error(row.error),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _progress(row: Job, now: datetime) -> Progress:
+    fraction = min(row.epoch / row.epochs, 1.0) if row.epochs else 0.0
+    if row.state == State.SUCCEEDED:
+        fraction = 1.0
+    eta = None
+    if row.state == State.RUNNING and row.started_at is not None and fraction > 0:
+        spent = (now - row.started_at).total_seconds()
+        eta = round(max(spent, 0.0) * (1 - fraction) / fraction, 3)
+    return Progress(fraction=fraction, epoch=row.epoch, epochs=row.epochs, eta_seconds=eta)
+
+
+def _best(best: dict[str, Any] | None) -> Best | None:
+    if best is None:
+        return None
+    return Best(trial=best["trial"], name=best.get("name"), metrics=numbers(best["metrics"]))
+
+
+def _error(error: dict[str, Any] | None) -> ErrorBody | None:
+    return None if error is None else ErrorBody.model_validate(error)
+
+
+def _advice(advice: Iterable[dict[str, Any]]) -> list[AdviceView]:
+    return [AdviceView.model_validate(finding) for finding in advice]
+
+
+def numbers(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """The metrics that are numbers, or none."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    }
+
+
+def trial_view(row: TrialRow) -> TrialView:
+    """A trial."""
+    return TrialView(
+        id=row.id,
+        name=row.name,
+        configuration=row.configuration,
+        repeat=row.repeat,
+        fold=row.fold,
+        state=State(row.state).value,
+        metrics=numbers(row.metrics),
+        epochs=row.epochs,
+        best_epoch=row.best_epoch,
+        settings=row.settings,
+        advice=_advice(row.advice),
+        error=_error(row.error),
+    )
+
+
+def event_view(row: Event) -> EventView:
+    """An event."""
+    return EventView(
+        id=row.id,
+        level=row.level,
+        type=row.type,
+        message=row.message,
+        data=row.data,
+        created_at=row.created_at,
+    )
+
+
+def checkpoint_view(row: Checkpoint) -> CheckpointView:
+    """A checkpoint."""
+    return CheckpointView(
+        id=row.id,
+        fleet=row.fleet_id,
+        epoch=row.epoch,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )
+
+
+def model_view(page: ModelPage) -> ModelView:
+    """A model."""
+    versions = sorted(row.version for row in page.versions)
+    return ModelView(
+        id=page.model.id,
+        name=page.model.name,
+        versions=versions,
+        latest=versions[-1] if versions else None,
+        aliases=page.aliases,
+        created_at=page.model.created_at,
+    )
+
+
+def version_view(row: ModelVersion, name: str) -> ModelVersionView:
+    """A version of a model."""
+    return ModelVersionView(
+        model=name,
+        version=row.version,
+        job=row.job_id,
+        trial=row.trial_id,
+        metrics=numbers(row.metrics),
+        manifest=row.manifest,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,73 @@
+"""The sources of the project as data: its modules, and what each imports.
+
+Read with ``ast``, not executed, so that what is found holds for lazy imports too.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def files(*folders: str) -> list[Path]:
+    """The Python files below folders of the repository."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    return {module_name(path): path for path in files("service", "worker")}
+
+
+def nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under ``if TYPE_CHECKING``, which never run."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from nodes(child)
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """What a file imports, as dotted names; ``from a import b`` counts as ``a`` and ``a.b``."""
+    found: set[str] = set()
+    for node in nodes(tree(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute here"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def reached(start: list[str]) -> dict[str, str]:
+    """Every module that importing these would run → the module that imports it."""
+    seen: dict[str, str] = dict.fromkeys(start, "")
+    queue = list(start)
+    while queue:
+        source = queue.pop()
+        parents = [source.rsplit(".", n)[0] for n in range(1, source.count(".") + 1)]
+        named = imports(modules()[source]) if source in modules() else frozenset()
+        for name in [*parents, *named]:
+            if name not in seen:
+                seen[name] = source
+                queue.append(name)
+    return seen

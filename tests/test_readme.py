@@ -1,0 +1,24 @@
+"""The README's tables are those of the classes. Its curl walk runs in tests/integration."""
+
+from docs.readme_tables import README, filled, settings_table, technique_table
+from worker.regularization.catalogue import techniques
+from worker.settings import ServiceSettings
+
+
+def test_the_tables_are_those_of_the_classes() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text == filled(text), "run: python docs/readme_tables.py"
+
+
+def test_every_technique_and_setting_has_a_row() -> None:
+    assert all(f"| `{name}` |" in technique_table() for name in techniques())
+    assert all(
+        f"| `PARSIMONY_{name.upper()}` |" in settings_table()
+        for name in ServiceSettings.model_fields
+    )
+
+
+def test_every_technique_has_a_summary_and_every_setting_a_meaning() -> None:
+    for table in (technique_table(), settings_table()):
+        for row in table.splitlines()[2:]:
+            assert all(cell.strip() for cell in row.strip("|").split("|"))

@@ -1,0 +1,49 @@
+"""The command line: what it offers, and how it says what is wrong."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from service.cli import app
+
+
+def parsimony(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "doctor", "migrate", "api", "worker"])
+def test_every_command_describes_itself(command: str) -> None:
+    done = parsimony(command, "--help")
+    assert done.exit_code == 0
+    assert "Usage" in done.output
+
+
+def test_an_option_out_of_range_is_named() -> None:
+    done = parsimony("up", "--port", "99999")
+    assert done.exit_code == 1
+    assert "PARSIMONY_PORT (--port)" in done.output
+    assert "65535" in done.output
+
+
+def test_a_variable_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARSIMONY_WORKERS", "none")
+    done = parsimony("doctor")
+    assert done.exit_code == 1
+    assert "PARSIMONY_WORKERS" in done.output
+
+
+def test_migrate_makes_a_database_and_may_be_repeated(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = parsimony("migrate", "--state", str(tmp_path / "state"))
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "state" / "parsimony.db").exists()
+
+
+def test_importing_the_command_line_is_quick() -> None:
+    """`parsimony --help` need not load torch."""
+
+    program = "import service.cli, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,30 @@
+"""Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
+
+from worker.data.builtin import load_builtin
+from worker.data.csv import CsvLimits, parse_csv, read_csv
+from worker.data.dataset import Outline, Prepared, check, prepare
+from worker.data.encoder import Encoder
+from worker.data.records import table_from_records
+from worker.data.splits import RowSplit, split_rows
+from worker.data.table import Column, Table
+from worker.data.target import Target, labelled_rows, resolve_target
+
+__all__ = [
+    "Column",
+    "CsvLimits",
+    "Encoder",
+    "Outline",
+    "Prepared",
+    "RowSplit",
+    "Table",
+    "Target",
+    "check",
+    "labelled_rows",
+    "load_builtin",
+    "parse_csv",
+    "prepare",
+    "read_csv",
+    "resolve_target",
+    "split_rows",
+    "table_from_records",
+]

@@ -1,0 +1,222 @@
+"""The encoder: from a table's columns to the network's inputs. Part of every model.
+
+Decisions:
+
+* The width depends on the columns alone, never on the rows it is fitted on: folds encode alike.
+* Numeric, fitted on the training rows: a missing cell becomes the median of the observed ones (0
+  if there are none), then `standardize` or `robust` take centre and scale of the filled column.
+  A constant column has scale 1. `robust` scales by the standard deviation where the interquartile
+  range is 0, as in a column that is mostly zeros, which scale 1 would leave at its raw size.
+* Categorical: one input for each category of the column. A category that the training rows do not
+  hold has an untrained weight, so it encodes to zeros, as do unknown and missing ones.
+* Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data.cells import LARGEST
+from worker.data.table import MISSING_CODE, Column, Table
+from worker.errors import DataError, ModelError
+from worker.spec.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Fitted preprocessing.
+
+    With P numeric features and C categories over all categorical ones: `fill`, `center`, `scale`
+    are float64 [P]; `seen` is float32 [C], 1 for a category of the training rows and 0 otherwise.
+    An input is (x - center) / scale, or `seen` at the place of its category.
+    """
+
+    columns: tuple[Column, ...]
+    preprocessing: Preprocessing
+    fill: NDArray[np.float64]
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    seen: NDArray[np.float32]
+
+    @classmethod
+    def fit(
+        cls,
+        table: Table,
+        features: Sequence[str],
+        rows: NDArray[np.int64],
+        preprocessing: Preprocessing,
+    ) -> Self:
+        """Fit on `rows` of `table`: the training rows, and no others.
+
+        Raises:
+            DataError: `features` names a column that the table does not have.
+        """
+        columns = tuple(table.column(name) for name in features)
+        numbers = [table.values[column.name] for column in columns if column.kind == "numeric"]
+        observed = np.stack([values[rows] for values in numbers], axis=1) if numbers else _NOTHING
+        fill = _median(observed)
+        filled = np.where(np.isnan(observed), fill, observed)
+        center, scale = _center_and_scale(filled, preprocessing.numeric)
+        seen = [
+            np.isin(np.arange(len(column.categories)), table.values[column.name][rows])
+            for column in columns
+            if column.kind == "categorical"
+        ]
+        mask = np.concatenate(seen or [np.zeros(0, dtype=bool)]).astype(np.float32)
+        return cls(columns, preprocessing, fill, center, scale, seen=mask)
+
+    @property
+    def inputs(self) -> int:
+        """F, the width of an encoded row."""
+        return width(self.columns)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """One name an input: the column's, or "column=category"."""
+        return tuple(
+            name
+            for column in self.columns
+            for name in (
+                (column.name,)
+                if column.kind == "numeric"
+                else tuple(f"{column.name}={category}" for category in column.categories)
+            )
+        )
+
+    def transform(
+        self, table: Table, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Encode every row: float32 [N, F], every entry finite. Written to `out` if given.
+
+        Raises:
+            DataError: the table lacks a column, or has it in another kind.
+        """
+        x = np.empty((table.rows, self.inputs), dtype=np.float32) if out is None else out
+        x[...] = 0.0
+        numbers: list[tuple[int, NDArray[np.float64]]] = []
+        every = np.arange(table.rows)
+        at = category = 0
+        for column in self.columns:
+            values = self._values(table, column)
+            if column.kind == "numeric":
+                numbers.append((at, values))
+                at += 1
+                continue
+            known = values >= 0
+            codes = values[known]
+            x[every[known], at + codes] = self.seen[category + codes]
+            at += len(column.categories)
+            category += len(column.categories)
+        for first in range(0, len(numbers), _BLOCK):
+            block = slice(first, first + _BLOCK)
+            places, columns = zip(*numbers[block], strict=True)
+            x[:, places] = self._scaled(np.stack(columns, axis=1), block)
+        return x
+
+    def _scaled(self, values: NDArray[np.float64], block: slice) -> NDArray[np.float64]:
+        """Impute, centre and scale a block of numeric columns, [N, columns of the block]."""
+        filled = np.where(np.isnan(values), self.fill[block], values)
+        with np.errstate(over="ignore"):
+            scaled = (filled - self.center[block]) / self.scale[block]
+        return np.clip(scaled, -LARGEST, LARGEST)
+
+    def schema(self) -> dict[str, Any]:
+        """All but the constants, as JSON: the columns with kinds and categories, the settings."""
+        return {
+            "columns": [column.model_dump(mode="json") for column in self.columns],
+            "preprocessing": self.preprocessing.model_dump(mode="json"),
+        }
+
+    def constants(self) -> dict[str, NDArray[Any]]:
+        """The fitted arrays by name: fill, center, scale (float64), seen (float32)."""
+        return {
+            "fill": self.fill,
+            "center": self.center,
+            "scale": self.scale,
+            "seen": self.seen,
+        }
+
+    @classmethod
+    def load(cls, schema: Mapping[str, Any], constants: Mapping[str, NDArray[Any]]) -> Self:
+        """The encoder that `schema` and `constants` came from.
+
+        Raises:
+            ModelError: an array is missing, or does not fit the columns.
+        """
+        columns = tuple(Column.model_validate(entry) for entry in schema["columns"])
+        numbers = sum(column.kind == "numeric" for column in columns)
+        shapes = dict.fromkeys(("fill", "center", "scale"), (numbers,))
+        shapes["seen"] = (width(columns) - numbers,)
+        for name, shape in shapes.items():
+            found = constants[name].shape if name in constants else None
+            if found != shape:
+                raise ModelError(
+                    f"The preprocessing constant {name!r} has shape {found}, but its columns need "
+                    f"{shape}: the model's file is damaged or of another version.",
+                    code="invalid_preprocessing",
+                )
+        return cls(
+            columns,
+            Preprocessing.model_validate(schema["preprocessing"]),
+            fill=np.asarray(constants["fill"], dtype=np.float64),
+            center=np.asarray(constants["center"], dtype=np.float64),
+            scale=np.asarray(constants["scale"], dtype=np.float64),
+            seen=np.asarray(constants["seen"], dtype=np.float32),
+        )
+
+    def _values(self, table: Table, column: Column) -> NDArray[Any]:
+        """The column's values in `table`, categories numbered as this encoder numbers them."""
+        given = table.column(column.name)
+        values = table.values[column.name]
+        if given.kind != column.kind:
+            raise DataError(
+                f"Column {column.name!r} is {given.kind} here, but {column.kind} in the data that "
+                "the model was trained on; give it as it was there.",
+                code="kind_mismatch",
+                column=column.name,
+            )
+        if given.categories == column.categories:
+            return values
+        number = {label: code for code, label in enumerate(column.categories)}
+        codes = [number.get(label, MISSING_CODE) for label in given.categories]
+        return np.asarray(np.array([*codes, MISSING_CODE], dtype=np.int32)[values])
+
+
+_NOTHING = np.zeros((1, 0))
+_BLOCK = 64
+"""Numeric columns scaled at once: enough to be fast, few enough to bound the float64 copies."""
+
+
+def width(columns: Sequence[Column]) -> int:
+    """F: one input for a numeric column, one for each category of a categorical one."""
+    return sum(1 if column.kind == "numeric" else len(column.categories) for column in columns)
+
+
+def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of each column without its NaNs; 0 for a column of nothing else. [N, P] → [P]"""
+    ranked = np.sort(observed, axis=0)  # NaN is sorted to the end
+    count = (~np.isnan(ranked)).sum(axis=0)
+    lower = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+    upper = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], axis=0)[0]
+    return np.where(count > 0, (lower + upper) / 2, 0.0)
+
+
+def _center_and_scale(
+    filled: NDArray[np.float64], method: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre and scale of each column, [N, P] → [P], [P]; scale 1 for a constant column."""
+    features = filled.shape[1]
+    if method == "none":
+        return np.zeros(features), np.ones(features)
+    constant = (filled == filled[:1]).all(axis=0)
+    # The mean of equal numbers may differ from them in the last bit, and their sd from 0.
+    deviation = np.where(constant, 0.0, filled.std(axis=0))
+    if method == "standardize":
+        center, scale = np.where(constant, filled[0], filled.mean(axis=0)), deviation
+    else:
+        low, center, high = np.quantile(filled, (0.25, 0.5, 0.75), axis=0)
+        scale = np.where(high > low, high - low, deviation)
+    return center, np.where(scale > 0, scale, 1.0)

@@ -1,0 +1,1 @@
+"""Who trains and when: the doorbell, supervisors, trainers, and the reconciler."""

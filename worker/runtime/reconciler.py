@@ -1,0 +1,134 @@
+"""What was promised and is not happening is started again.
+
+Queued fleets are announced at once when the reconciler is nudged, and again while nobody claims
+them. Running fleets whose ``(token, hb_seq)`` does not move for ``lease_seconds`` are taken back.
+All waiting is measured on this process's monotonic clock: no stored instant is compared, so a clock
+that jumps expires nothing, and a reconciler that has just started waits one full lease. Any number
+of reconcilers may run.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from worker.errors import UnavailableError
+from worker.settings import ServiceSettings
+from worker.storage import fleets
+from worker.storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+RUNG_AT_ONCE = 64
+"""Fleets announced at a time, the oldest first. Workers that are done look for more themselves."""
+
+
+class Bell(Protocol):
+    """What rings the workers."""
+
+    def ring(self, fleet_id: str) -> None:
+        """Announce a fleet."""
+
+    def is_backed_up(self) -> bool:
+        """Whether more announcements would help nobody."""
+
+    def close(self) -> None:
+        """Give up the connections."""
+
+
+class Reconciler:
+    """One loop; :meth:`tick` is one turn of it, for tests with a clock of their own."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        database: Database,
+        bell: Bell,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._bell = bell
+        self._clock = clock
+        self._rung: dict[str, float] = {}
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._nudged = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def nudge(self) -> None:
+        """Look now: something was committed. Cheap, safe from any thread, never blocks."""
+        self._nudged.set()
+
+    def start(self) -> None:
+        """Run the loop in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="reconciler", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop and wait for it."""
+        self._stopping.set()
+        self._nudged.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._bell.close()
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            self._nudged.clear()
+            try:
+                self.tick()
+            except UnavailableError as error:
+                logger.warning("reconciler: %s", error)
+            except Exception:
+                # The loop is what keeps the promise: it must survive what nobody foresaw.
+                logger.exception("reconciler: unexpected error; the loop goes on")
+            self._nudged.wait(TICK_SECONDS)
+
+    def tick(self) -> None:
+        """Take back what is not heard of, then announce what waits."""
+        self._take_back()
+        self._announce()
+
+    def _take_back(self) -> None:
+        now = self._clock()
+        with self._database.read() as session:
+            running = fleets.running(session)
+        self._seen = {id: seen for id, seen in self._seen.items() if id in running}
+        for id, pulse in running.items():
+            last = self._seen.get(id)
+            if last is None or last[0] != pulse:
+                self._seen[id] = (pulse, now)
+            elif now - last[1] >= self._settings.lease_seconds:
+                with self._database.write() as session:
+                    taken = fleets.take_back(
+                        session, id, pulse, max_attempts=self._settings.max_attempts
+                    )
+                del self._seen[id]
+                if taken:
+                    logger.warning("fleet %s: lease taken back, its worker was not heard of", id)
+
+    def _announce(self) -> None:
+        now = self._clock()
+        with self._database.read() as session:
+            waiting = fleets.due(session, limit=RUNG_AT_ONCE)
+        self._rung = {id: at for id, at in self._rung.items() if id in waiting}
+        due = [
+            id
+            for id in waiting
+            if id not in self._rung or now - self._rung[id] >= self._settings.ring_after_seconds
+        ]
+        if not due:
+            return
+        try:
+            if self._bell.is_backed_up():
+                return
+            for id in due:
+                self._bell.ring(id)
+                self._rung[id] = now
+        except Exception as error:
+            # Redis is out of reach or frozen. The rows are safe; the next turn tries again.
+            logger.warning("the doorbell does not work: %s: %s", type(error).__name__, error)

@@ -1,0 +1,182 @@
+"""Files that the database points at: data sets, checkpoints, results. Written once, never changed.
+
+Protocol of a write: a folder of its own; each file written and synced; ``manifest.json`` (size and
+SHA-256 of each file) last; the folder renamed into place and its parent synced; then everything
+read back and hashed. Only then may a row refer to it. Object stores have no rename: there the
+manifest, uploaded last under a key that is used once, is what makes the folder whole.
+"""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import orjson
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from worker.errors import ParsimonyError
+
+MANIFEST = "manifest.json"
+
+
+class ArtefactError(ParsimonyError):
+    """A stored file is missing, or is not what was written."""
+
+    code = "artefact_damaged"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Size and hash of one file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a folder holds. ``sha256`` is that of its ``manifest.json``."""
+
+    path: str
+    """The folder, relative to the root of the artefacts."""
+    sha256: str
+    files: Mapping[str, Entry]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together, without the manifest."""
+        return sum(entry.bytes for entry in self.files.values())
+
+    def file(self, name: str) -> str:
+        """Path of one file, relative to the root of the artefacts."""
+        return f"{self.path}/{name}"
+
+
+class Artefacts:
+    """A folder of artefacts: a local one, or an fsspec URL such as ``s3://bucket/prefix``."""
+
+    def __init__(self, url: str) -> None:
+        filesystem, root = url_to_fs(url)
+        self._filesystem: Any = filesystem
+        self._root = root.rstrip("/")
+        self._local = Path(root) if isinstance(filesystem, LocalFileSystem) else None
+
+    def write(self, folder: str, files: Mapping[str, bytes]) -> Manifest:
+        """Write files into a new folder below ``folder``; whole and verified when it returns.
+
+        Raises ``OSError`` when they cannot be written, ``ArtefactError`` when they read back wrong.
+        """
+        path = _contained(f"{folder}/{uuid.uuid4().hex}")
+        entries = {name: Entry(len(data), _sha256(data)) for name, data in files.items()}
+        manifest = orjson.dumps(
+            {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in entries.items()},
+            option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
+        )
+        ordered = {**{_plain(name): data for name, data in files.items()}, MANIFEST: manifest}
+        if self._local is not None:
+            _write_folder(self._local, path, ordered)
+        else:
+            for name, data in ordered.items():
+                self._filesystem.pipe_file(f"{self._root}/{path}/{name}", data)
+        written = Manifest(path=path, sha256=_sha256(manifest), files=entries)
+        self.load(path, written.sha256)
+        return written
+
+    def read(self, path: str, sha256: str | None = None) -> bytes:
+        """One file; ``ArtefactError`` when it is missing or, with a hash given, another one."""
+        try:
+            data: bytes = self._filesystem.cat_file(f"{self._root}/{_contained(path)}")
+        except FileNotFoundError as error:
+            raise ArtefactError(f"{path} is missing", code="artefact_missing") from error
+        if sha256 is not None and _sha256(data) != sha256:
+            raise ArtefactError(f"{path} is damaged: it is not the file that was written")
+        return data
+
+    def load(self, path: str, sha256: str) -> dict[str, bytes]:
+        """All files of a folder, each checked against the manifest, and that against ``sha256``."""
+        manifest = orjson.loads(self.read(f"{path}/{MANIFEST}", sha256))
+        files = {}
+        for name, entry in manifest.items():
+            data = self.read(f"{path}/{_plain(name)}", entry["sha256"])
+            if len(data) != entry["bytes"]:
+                raise ArtefactError(f"{path}/{name} is damaged: its length is another one")
+            files[name] = data
+        return files
+
+    def delete(self, path: str) -> None:
+        """Remove a folder. One that is not there is no error."""
+        place = _contained(path)
+        if self._local is not None:
+            shutil.rmtree(self._local / place, ignore_errors=True)
+            return
+        try:
+            self._filesystem.rm(f"{self._root}/{place}", recursive=True)
+        except FileNotFoundError:
+            return
+
+    def local_path(self, path: str) -> Path | None:
+        """Where a file lies on this machine; none in an object store."""
+        return None if self._local is None else self._local / _contained(path)
+
+
+def _write_folder(root: Path, path: str, files: Mapping[str, bytes]) -> None:
+    final = root / path
+    temporary = final.with_name(f".{final.name}.part")
+    parents = _make_folders(final.parent)
+    temporary.mkdir(mode=0o750)
+    try:
+        for name, data in files.items():
+            handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync_folder(temporary)
+        temporary.replace(final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    for parent in [final.parent, *parents]:
+        _sync_folder(parent)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Create a folder; give back the parents that gained an entry, and so must be synced."""
+    touched = []
+    missing = folder
+    while not missing.exists():
+        touched.append(missing.parent)
+        missing = missing.parent
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    return touched
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _contained(path: str) -> str:
+    """The path, if it stays below the root whatever it says."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or "\\" in path or "\0" in path or ".." in parts:
+        raise ValueError(f"{path!r} is no path of an artefact")
+    return "/".join(parts)
+
+
+def _plain(name: str) -> str:
+    if _contained(name) != name or "/" in name or name.startswith("."):
+        raise ValueError(f"{name!r} is no file name of an artefact")
+    return name
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

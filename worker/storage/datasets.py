@@ -1,0 +1,78 @@
+"""Uploaded data sets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from worker.errors import ConflictError, NotFoundError
+from worker.storage.page import Page, newest_first
+from worker.storage.states import OPEN
+from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
+from worker.storage.types import new_id
+
+
+def create(
+    session: Session,
+    *,
+    name: str,
+    target: str | None,
+    rows: int,
+    columns: Sequence[dict[str, Any]],
+    format: str,
+    bytes: int,
+    sha256: str,
+    path: str,
+    tenant: str = DEFAULT_TENANT,
+    id: str | None = None,
+) -> Dataset:
+    """Register a data set whose artefact is already written at ``path``."""
+    dataset = Dataset(
+        id=id or new_id("ds"),
+        tenant=tenant,
+        name=name,
+        target=target,
+        rows=rows,
+        columns=list(columns),
+        format=format,
+        bytes=bytes,
+        sha256=sha256,
+        path=path,
+    )
+    session.add(dataset)
+    session.flush()
+    return dataset
+
+
+def get(session: Session, id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
+    """The tenant's data set of this id; ``NotFoundError`` without one."""
+    dataset = session.get(Dataset, id)
+    if dataset is None or dataset.tenant != tenant:
+        raise NotFoundError(f"there is no data set {id}; GET /v1/datasets lists yours", param="id")
+    return dataset
+
+
+def page(
+    session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
+) -> Page[Dataset]:
+    """The tenant's data sets, newest first."""
+    return newest_first(session, Dataset, select(Dataset), tenant=tenant, limit=limit, after=after)
+
+
+def delete(session: Session, id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
+    """Forget a data set; the caller deletes its artefact after the commit.
+
+    Raises ``ConflictError`` while a job that has not ended needs it.
+    """
+    dataset = get(session, id, tenant=tenant)
+    user = session.scalar(select(Job.id).where(Job.dataset_id == id, Job.state.in_(OPEN)).limit(1))
+    if user is not None:
+        raise ConflictError(
+            f"data set {id} is in use by {user}; wait for that job, or cancel it",
+            code="dataset_in_use",
+            param="id",
+        )
+    session.delete(dataset)
+    session.flush()
+    return dataset

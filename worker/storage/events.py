@@ -1,0 +1,45 @@
+"""The log of a job: what happened, in order. Polls, streams and webhooks read it."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from worker.storage.page import Page
+from worker.storage.tables import DEFAULT_TENANT, Event, Job
+
+
+def append(
+    session: Session,
+    job: Job,
+    type: str,
+    message: str,
+    *,
+    level: str = "info",
+    data: dict[str, Any] | None = None,
+) -> Event:
+    """Add one line. The caller holds the job's row, so that a job's ids grow in commit order."""
+    event = Event(
+        tenant=job.tenant, job_id=job.id, level=level, type=type, message=message, data=data or {}
+    )
+    session.add(event)
+    return event
+
+
+def page(
+    session: Session,
+    job_id: str,
+    *,
+    after: int = 0,
+    limit: int = 100,
+    tenant: str = DEFAULT_TENANT,
+) -> Page[Event]:
+    """The job's events with an id above ``after``, oldest first."""
+    query = (
+        select(Event)
+        .where(Event.job_id == job_id, Event.tenant == tenant, Event.id > after)
+        .order_by(Event.id)
+        .limit(limit + 1)
+    )
+    rows = list(session.scalars(query))
+    return Page(items=rows[:limit], has_more=len(rows) > limit)

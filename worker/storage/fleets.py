@@ -1,0 +1,313 @@
+"""The life of a fleet: claimed, kept alive, finished, or given back.
+
+Whoever writes for a fleet shows a :class:`~worker.storage.lease.Lease`; when its token is not the
+current one, ``StaleToken`` is raised and nothing changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from worker.storage import events
+from worker.storage.conclusion import conclude, count
+from worker.storage.lease import Lease, hold, stale
+from worker.storage.states import OPEN, TERMINAL, State
+from worker.storage.tables import Fleet, Job, TrialRow
+from worker.storage.types import utc_now
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one trial, in the fleet's order. ``state`` is succeeded or failed."""
+
+    state: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+    epochs: int = 0
+    best_epoch: int | None = None
+    error: dict[str, Any] | None = None
+    advice: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where a fleet's result file lies, and what it must hash to."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def due(session: Session, *, limit: int, now: datetime | None = None) -> list[str]:
+    """Ids of the fleets that wait for a worker, the oldest first."""
+    return list(
+        session.scalars(
+            select(Fleet.id)
+            .where(
+                Fleet.state == State.QUEUED,
+                or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or utc_now())),
+            )
+            .order_by(Fleet.created_at, Fleet.number)
+            .limit(limit)
+        )
+    )
+
+
+def claim(
+    session: Session, fleet_id: str, *, owner: str, now: datetime | None = None
+) -> Lease | None:
+    """Take a queued fleet; none when another worker was faster, or there is nothing to do.
+
+    The attempt is counted here, before anything can go wrong, so that a fleet that kills its
+    trainer every time comes to an end.
+    """
+    now = now or utc_now()
+    job = session.scalar(
+        select(Job)
+        .join(Fleet, Fleet.job_id == Job.id)
+        .where(Fleet.id == fleet_id)
+        .with_for_update(of=Job)
+    )
+    if job is None or job.state in TERMINAL or job.cancel_requested:
+        return None
+    claimed = session.execute(
+        update(Fleet)
+        .where(
+            Fleet.id == fleet_id,
+            Fleet.state == State.QUEUED,
+            or_(Fleet.not_before.is_(None), Fleet.not_before <= now),
+        )
+        .values(
+            state=State.RUNNING,
+            token=Fleet.token + 1,
+            hb_seq=0,
+            attempt=Fleet.attempt + 1,
+            stalled_attempts=Fleet.stalled_attempts + 1,
+            owner=owner,
+            not_before=None,
+        )
+        .returning(Fleet.token, Fleet.attempt)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if claimed is None:
+        return None
+    token, attempt = claimed
+    fleet = session.get_one(Fleet, fleet_id, populate_existing=True)
+    fleet.started_at = fleet.started_at or now
+    _set_trials(session, fleet, State.RUNNING)
+    job.state = State.RUNNING
+    job.started_at = job.started_at or now
+    events.append(
+        session,
+        job,
+        "started" if attempt == 1 else "resumed",
+        f"fleet {fleet.number} started" if attempt == 1 else f"fleet {fleet.number} resumed",
+        data={"fleet": fleet_id, "attempt": attempt},
+    )
+    return Lease(fleet_id=fleet_id, job_id=job.id, token=token, attempt=attempt)
+
+
+def heartbeat(session: Session, lease: Lease) -> bool:
+    """Say that the fleet is alive; true when its job is to be cancelled."""
+    moved = session.execute(
+        update(Fleet)
+        .where(Fleet.id == lease.fleet_id, Fleet.token == lease.token, Fleet.state == State.RUNNING)
+        .values(hb_seq=Fleet.hb_seq + 1)
+        .returning(Fleet.id)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if moved is None:
+        raise stale(lease)
+    return bool(session.scalar(select(Job.cancel_requested).where(Job.id == lease.job_id)))
+
+
+def finish(
+    session: Session,
+    lease: Lease,
+    outcomes: Sequence[Outcome],
+    result: Result | None,
+) -> bool:
+    """Store what came of each trial; true when this ended the job, in the same transaction.
+
+    The fleet has failed when none of its trials succeeded.
+    """
+    job, fleet = hold(session, lease)
+    trials = list(
+        session.scalars(
+            select(TrialRow).where(TrialRow.fleet_id == fleet.id).order_by(TrialRow.position)
+        )
+    )
+    if len(trials) != len(outcomes):
+        raise ValueError(
+            f"fleet {fleet.id} has {len(trials)} trials, {len(outcomes)} outcomes given"
+        )
+    for trial, outcome in zip(trials, outcomes, strict=True):
+        trial.state = State(outcome.state)
+        trial.metrics = outcome.metrics
+        trial.epochs = outcome.epochs
+        trial.best_epoch = outcome.best_epoch
+        trial.error = outcome.error
+        trial.advice = outcome.advice
+    failed = [trial for trial in trials if trial.state != State.SUCCEEDED]
+    if result is not None:
+        fleet.result_path = result.path
+        fleet.result_sha256 = result.sha256
+        fleet.result_bytes = result.bytes
+    fleet.epoch = fleet.epochs
+    if len(failed) == len(trials):
+        fleet.error = failed[0].error
+        return _end(session, job, fleet, State.FAILED)
+    for trial in failed:
+        events.append(
+            session,
+            job,
+            "trial_failed",
+            f"{trial.name}: {(trial.error or {}).get('message', 'failed')}",
+            level="warning",
+            data={"trial": trial.id, "error": trial.error},
+        )
+    return _end(session, job, fleet, State.SUCCEEDED)
+
+
+def fail(session: Session, lease: Lease, error: dict[str, Any]) -> bool:
+    """End the fleet with an error that another attempt would only repeat."""
+    job, fleet = hold(session, lease)
+    return _fail(session, job, fleet, error)
+
+
+def cancel(session: Session, lease: Lease) -> bool:
+    """End the fleet because its job is to be cancelled."""
+    job, fleet = hold(session, lease)
+    _set_trials(session, fleet, State.CANCELLED)
+    return _end(session, job, fleet, State.CANCELLED)
+
+
+def release(session: Session, lease: Lease) -> None:
+    """Give the fleet back undamaged: the worker is stopping. The attempt does not count."""
+    job, fleet = hold(session, lease)
+    fleet.stalled_attempts = max(0, fleet.stalled_attempts - 1)
+    _requeue(session, job, fleet, "released", "given back by its worker", level="info")
+
+
+def crashed(
+    session: Session,
+    lease: Lease,
+    reason: str,
+    *,
+    max_attempts: int,
+    retry_seconds: float = 0.0,
+    now: datetime | None = None,
+) -> None:
+    """Give the fleet back after its trainer died; after too many fruitless attempts, fail it."""
+    job, fleet = hold(session, lease)
+    _retry_or_fail(session, job, fleet, "crashed", reason, max_attempts)
+    if fleet.state == State.QUEUED and retry_seconds:
+        pause = retry_seconds * 2 ** min(max(0, fleet.stalled_attempts - 1), 10)
+        fleet.not_before = (now or utc_now()) + timedelta(seconds=pause)
+
+
+def running(session: Session) -> dict[str, tuple[int, int]]:
+    """``{fleet: (token, hb_seq)}`` of what runs: an observer watches whether it moves."""
+    rows = session.execute(
+        select(Fleet.id, Fleet.token, Fleet.hb_seq).where(Fleet.state == State.RUNNING)
+    )
+    return {id: (token, hb_seq) for id, token, hb_seq in rows}
+
+
+def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:
+    """Take a fleet from a worker that was not heard of; false if it moved in the meantime."""
+    token, hb_seq = seen
+    job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))
+    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    fleet = session.scalar(
+        select(Fleet)
+        .where(
+            Fleet.id == fleet_id,
+            Fleet.state == State.RUNNING,
+            Fleet.token == token,
+            Fleet.hb_seq == hb_seq,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if job is None or fleet is None:
+        return False
+    _retry_or_fail(session, job, fleet, "lease_lost", "its worker was not heard of", max_attempts)
+    return True
+
+
+def _retry_or_fail(
+    session: Session, job: Job, fleet: Fleet, type: str, reason: str, max_attempts: int
+) -> None:
+    if job.cancel_requested:
+        _set_trials(session, fleet, State.CANCELLED)
+        _end(session, job, fleet, State.CANCELLED)
+    elif fleet.stalled_attempts >= max_attempts:
+        error = {
+            "code": "poison",
+            "message": f"given up after {fleet.stalled_attempts} attempts without progress; "
+            f"the last one: {reason}",
+            "param": None,
+            "attempts": fleet.attempt,
+        }
+        _fail(session, job, fleet, error)
+    else:
+        _requeue(session, job, fleet, type, reason, level="warning")
+
+
+def _requeue(
+    session: Session, job: Job, fleet: Fleet, type: str, reason: str, *, level: str
+) -> None:
+    if job.cancel_requested:
+        _set_trials(session, fleet, State.CANCELLED)
+        _end(session, job, fleet, State.CANCELLED)
+        return
+    fleet.state = State.QUEUED
+    fleet.owner = None
+    _set_trials(session, fleet, State.QUEUED)
+    session.flush()
+    others = session.scalar(
+        select(Fleet.id)
+        .where(Fleet.job_id == job.id, Fleet.state != State.QUEUED, Fleet.state.in_(OPEN))
+        .limit(1)
+    )
+    if others is None:
+        job.state = State.QUEUED
+    events.append(
+        session,
+        job,
+        type,
+        f"fleet {fleet.number} waits again: {reason}",
+        level=level,
+        data={"fleet": fleet.id, "attempt": fleet.attempt},
+    )
+
+
+def _fail(session: Session, job: Job, fleet: Fleet, error: dict[str, Any]) -> bool:
+    fleet.error = error
+    session.execute(
+        update(TrialRow)
+        .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
+        .values(state=State.FAILED, error=error)
+    )
+    return _end(session, job, fleet, State.FAILED)
+
+
+def _end(session: Session, job: Job, fleet: Fleet, state: State) -> bool:
+    fleet.state = state
+    fleet.finished_at = utc_now()
+    fleet.owner = None
+    session.flush()
+    count(session, job)
+    return conclude(session, job)
+
+
+def _set_trials(session: Session, fleet: Fleet, state: State) -> None:
+    session.execute(
+        update(TrialRow)
+        .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
+        .values(state=state)
+    )

@@ -1,0 +1,36 @@
+"""The header ``Idempotency-Key``: a request that is sent twice makes one job."""
+
+from sqlalchemy.orm import Session
+
+from worker.errors import ConflictError
+from worker.storage import jobs
+from worker.storage.tables import DEFAULT_TENANT, Idempotency, Job
+
+
+class KeyReused(ConflictError):
+    """The key was given before, with another body."""
+
+    code = "idempotency_key_reused"
+
+
+def find(
+    session: Session, key: str, body_sha256: str, *, tenant: str = DEFAULT_TENANT
+) -> Job | None:
+    """The job that this key made, if any; ``KeyReused`` when its body was another one."""
+    row = session.get(Idempotency, (tenant, key))
+    if row is None:
+        return None
+    if row.body_sha256 != body_sha256:
+        raise KeyReused(
+            "this Idempotency-Key was used for another body; give each new request its own key",
+            param="Idempotency-Key",
+        )
+    return jobs.get(session, row.job_id, tenant=tenant)
+
+
+def remember(
+    session: Session, key: str, body_sha256: str, job_id: str, *, tenant: str = DEFAULT_TENANT
+) -> None:
+    """Bind the key to the job, in the transaction that creates the job."""
+    session.add(Idempotency(tenant=tenant, key=key, body_sha256=body_sha256, job_id=job_id))
+    session.flush()

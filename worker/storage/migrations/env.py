@@ -1,0 +1,12 @@
+"""Read by Alembic: runs the migrations on the connection that ``upgrade`` opened."""
+
+from alembic import context
+
+from worker.storage.tables import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+)
+context.run_migrations()

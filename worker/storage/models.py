@@ -1,0 +1,149 @@
+"""Registered models: names, their versions, and aliases that point at versions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from worker.errors import NotFoundError
+from worker.storage.page import Page, newest_first
+from worker.storage.tables import (
+    DEFAULT_TENANT,
+    Fleet,
+    Job,
+    Model,
+    ModelAlias,
+    ModelVersion,
+    TrialRow,
+)
+from worker.storage.types import new_id
+
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """What a reader asks about one model: its versions, newest first, and its aliases."""
+
+    model: Model
+    versions: list[ModelVersion]
+    aliases: dict[str, int]
+
+
+def register(
+    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: dict[str, Any]
+) -> ModelVersion:
+    """Make the trial the next version of the job's model, in the transaction that ends the job."""
+    if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
+        raise ValueError("only a finished fleet of a job that names a model can be registered")
+    model = session.scalar(
+        select(Model)
+        .where(Model.tenant == job.tenant, Model.name == job.model_name)
+        .with_for_update()
+    )
+    if model is None:
+        model = Model(id=new_id("mdl"), tenant=job.tenant, name=job.model_name)
+        session.add(model)
+        session.flush()
+    newest = session.scalar(
+        select(func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)
+    )
+    version = ModelVersion(
+        model_id=model.id,
+        version=(newest or 0) + 1,
+        tenant=job.tenant,
+        job_id=job.id,
+        fleet_id=fleet.id,
+        trial_id=trial.id,
+        position=trial.position,
+        path=fleet.result_path,
+        sha256=fleet.result_sha256,
+        bytes=fleet.result_bytes or 0,
+        metrics=trial.metrics,
+        manifest=manifest,
+    )
+    session.add(version)
+    session.flush()
+    return version
+
+
+def get(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
+    """The tenant's model of this name; ``NotFoundError`` without one."""
+    model = session.scalar(select(Model).where(Model.tenant == tenant, Model.name == name))
+    if model is None:
+        raise NotFoundError(f"there is no model {name!r}; GET /v1/models lists yours", param="name")
+    return model
+
+
+def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelPage:
+    """A model with its versions and aliases."""
+    model = get(session, name, tenant=tenant)
+    versions = session.scalars(
+        select(ModelVersion)
+        .where(ModelVersion.model_id == model.id)
+        .order_by(ModelVersion.version.desc())
+    )
+    aliases = session.scalars(select(ModelAlias).where(ModelAlias.model_id == model.id))
+    return ModelPage(
+        model=model,
+        versions=list(versions),
+        aliases={row.alias: row.version for row in aliases},
+    )
+
+
+def page(
+    session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
+) -> Page[Model]:
+    """The tenant's models, newest first."""
+    return newest_first(session, Model, select(Model), tenant=tenant, limit=limit, after=after)
+
+
+def resolve(
+    session: Session,
+    name: str,
+    version: int | str | None = None,
+    *,
+    tenant: str = DEFAULT_TENANT,
+) -> ModelVersion:
+    """The version that a number or an alias means; without one ``production``, else the newest.
+
+    Raises ``NotFoundError`` for an unknown model, version or alias.
+    """
+    model = get(session, name, tenant=tenant)
+    number: int | None
+    if isinstance(version, int):
+        number = version
+    elif version is not None and version.isdecimal():
+        number = int(version)
+    else:
+        number = session.scalar(
+            select(ModelAlias.version).where(
+                ModelAlias.model_id == model.id, ModelAlias.alias == (version or PRODUCTION)
+            )
+        )
+        if number is None and version is None:
+            number = session.scalar(
+                select(func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)
+            )
+    row = None if number is None else session.get(ModelVersion, (model.id, number))
+    if row is None:
+        raise NotFoundError(
+            f"model {name!r} has no version {version}; GET /v1/models/{name} lists them",
+            param="version",
+        )
+    return row
+
+
+def set_alias(
+    session: Session, name: str, alias: str, version: int, *, tenant: str = DEFAULT_TENANT
+) -> ModelAlias:
+    """Point an alias at a version that exists."""
+    row = resolve(session, name, version, tenant=tenant)
+    found = session.get(ModelAlias, (row.model_id, alias))
+    if found is None:
+        found = ModelAlias(model_id=row.model_id, alias=alias, tenant=tenant, version=row.version)
+        session.add(found)
+    found.version = row.version
+    session.flush()
+    return found

@@ -1,0 +1,86 @@
+"""A prepared data set on the device, and the rows that each trial of a fleet sees."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.data import Prepared
+from worker.spec import Trial
+from worker.training.seeds import derive
+
+PARTS = ("train", "validation", "test")
+
+
+class FleetData:
+    """Features and targets of all splits, stacked; a row is addressed by split·N + row.
+
+    Trials of one split and one seed see the same batches; then one copy serves all of them.
+    """
+
+    def __init__(self, trials: Sequence[Trial], prepared: Prepared, device: str) -> None:
+        self.task = prepared.target.task
+        splits, rows, inputs = prepared.x.shape
+        self.x = torch.from_numpy(prepared.x).reshape(splits * rows, inputs).to(device)
+        y = torch.from_numpy(np.ascontiguousarray(prepared.y)).reshape(splits * rows)
+        self.y = (y if self.task == "multiclass" else y.float()).to(device)
+        self.split = torch.tensor([trial.fold or 0 for trial in trials], device=device)
+        self.unit = torch.from_numpy(prepared.target_scale).to(device)[self.split]
+        folds = self.split.unique().tolist()
+        self.parts = {
+            part: torch.stack(
+                [
+                    torch.from_numpy(getattr(prepared.splits[fold], part)).long() + fold * rows
+                    for fold in folds
+                ]
+            ).to(device)
+            for part in PARTS
+        }  # [folds, n]: of the folds that these trials use; in one fleet n is the same for all
+        self._fold = torch.searchsorted(torch.tensor(folds, device=device), self.split)
+        self._streams = [
+            (trial.training.seed, fold)
+            for trial, fold in zip(trials, self._fold.tolist(), strict=True)
+        ]
+
+    @property
+    def inputs(self) -> int:
+        """F."""
+        return self.x.shape[1]
+
+    def order(self, epoch: int) -> Tensor:
+        """The training rows in the order of an epoch, ``[K, n]``; ``[1, n]`` when all agree.
+
+        Each order is drawn from (seed, epoch) alone: nothing to save, nothing to replay.
+        """
+        orders = {}
+        for stream in dict.fromkeys(self._streams):
+            seed, fold = stream
+            rows = self.parts["train"][fold]
+            generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+            shuffle = torch.randperm(len(rows), generator=generator).to(rows.device)
+            orders[stream] = rows[shuffle]
+        if len(orders) == 1:
+            return next(iter(orders.values()))[None]
+        number = {stream: index for index, stream in enumerate(orders)}
+        member = torch.tensor([number[stream] for stream in self._streams])
+        return torch.stack(list(orders.values()))[member.to(self.x.device)]
+
+    def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Features ``[K, B, F]`` and targets ``[K, B]`` of rows ``[K, B]`` or ``[1, B]``."""
+        trials, flat = len(self._streams), rows.reshape(-1)
+        x = self.x.index_select(0, flat).view(*rows.shape, -1)
+        y = self.y.index_select(0, flat).view(rows.shape)
+        return x.expand(trials, -1, -1), y.expand(trials, -1)
+
+    def rows(self, part: str) -> int:
+        """How many rows a part has."""
+        return self.parts[part].shape[1]
+
+    def batches(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """A part's rows in order, a chunk at a time, for every trial."""
+        rows = self.parts[part]
+        if len(rows) > 1:
+            rows = rows[self._fold]
+        for chunk in torch.split(rows, size, dim=1):
+            yield self.gather(chunk)

@@ -1,0 +1,76 @@
+"""How good a fleet is on some rows, one number a trial: eval mode, nothing dropped or added."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from worker.networks import Network
+from worker.spec import TaskKind
+from worker.training.losses import LOSSES
+
+CELLS = 8_000_000
+"""Numbers of one layer's activations held at a time while measuring."""
+
+
+@torch.no_grad()
+def measure(
+    network: Network, task: TaskKind, batches: Iterator[tuple[Tensor, Tensor]], unit: Tensor
+) -> dict[str, Tensor]:
+    """Mean loss and the task's metrics, ``[K]`` each.
+
+    Binary and multiclass: ``accuracy``, ``balanced_accuracy`` (mean recall over the classes that
+    occur), ``classes_predicted`` (how many different answers were given), and for binary
+    ``recall`` of class 1. Regression: ``rmse`` in the target's own unit, ``r2``.
+
+    Args:
+        network: in eval mode.
+        task: what the scores mean.
+        batches: features ``[K, B, F]`` and targets ``[K, B]``.
+        unit: ``[K]``, the length of one preprocessed target unit in the target's own.
+    """
+    rows = 0
+    losses: list[Tensor] = []
+    confusion: Tensor | None = None
+    moments: list[Tensor] = []
+    for x, y in batches:
+        scores = network(x)
+        losses.append(LOSSES[task](scores, y).sum(1))
+        rows += y.shape[1]
+        if task == "regression":
+            moments.append(torch.stack([y.sum(1), y.square().sum(1)]).double())
+        else:
+            table = _confusion(scores, y)
+            confusion = table if confusion is None else confusion + table
+    loss = torch.stack(losses).double().sum(0) / rows
+    if confusion is None:
+        total, squares = torch.stack(moments).sum(0) / rows
+        variance = (squares - total.square()).clamp(min=torch.finfo(torch.float32).tiny)
+        return {"loss": loss, "rmse": loss.sqrt() * unit, "r2": 1 - loss / variance}
+    return {"loss": loss} | _from_confusion(confusion.double())
+
+
+def _confusion(scores: Tensor, y: Tensor) -> Tensor:
+    """How often true class t ``[K, t, a]`` was answered by class a."""
+    if scores.shape[-1] == 1:
+        answers, classes = (scores[..., 0] >= 0).long(), 2
+    else:
+        answers, classes = scores.argmax(-1), scores.shape[-1]
+    truth = functional.one_hot(y.long(), classes).float()  # [K, B, C]
+    given = functional.one_hot(answers, classes).float()
+    return truth.transpose(1, 2) @ given
+
+
+def _from_confusion(table: Tensor) -> dict[str, Tensor]:
+    right = table.diagonal(dim1=1, dim2=2)  # [K, C]
+    occurring = table.sum(2)
+    recall = right / occurring.clamp(min=1)
+    metrics = {
+        "accuracy": right.sum(1) / occurring.sum(1),
+        "balanced_accuracy": recall.sum(1) / (occurring > 0).sum(1).clamp(min=1),
+        "classes_predicted": (table.sum(1) > 0).sum(1).double(),
+    }
+    if table.shape[-1] == 2:
+        metrics["recall"] = recall[:, 1]
+    return metrics

@@ -1,0 +1,63 @@
+"""How each trial of a fleet ended, and the weights it ended with."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from worker.training.program import Program
+
+
+@dataclass
+class Outcome:
+    """One trial's way so far. Plain data: it travels in checkpoints."""
+
+    epochs: int = 0
+    best_epoch: int = 0
+    last_finite_loss: float | None = None
+    ended: bool = False
+    error: dict[str, Any] | None = None
+
+    def progress(self, epoch: int, objective: float) -> None:
+        """One more epoch with a finite loss."""
+        self.epochs, self.last_finite_loss = epoch, objective
+
+    def finish(self, best_epoch: int) -> None:
+        """It has its weights."""
+        self.ended, self.best_epoch = True, best_epoch
+
+    def diverge(self, epoch: int) -> None:
+        """Its loss left the finite numbers; it keeps no weights."""
+        self.ended = True
+        known = "none" if self.last_finite_loss is None else f"{self.last_finite_loss:.6g}"
+        self.error = {
+            "code": "diverged",
+            "message": (
+                f"The loss became infinite or NaN in epoch {epoch}; the last finite loss was "
+                f"{known}. Lower training.optimizer.learning_rate or the strengths."
+            ),
+            "param": "training.optimizer.learning_rate",
+            "epoch": epoch,
+            "last_finite_loss": self.last_finite_loss,
+        }
+
+
+class Finals:
+    """Final weights and buffers of all trials, ``[K, …]``, filled as trials end."""
+
+    def __init__(self, program: Program) -> None:
+        self.tensors = {
+            name: torch.zeros_like(tensor, device="cpu")
+            for name, tensor in program.watch.kept().items()
+        }
+
+    def take(self, program: Program, row: int, trial: int) -> None:
+        """Keep what a row of the program ends with, as that trial's."""
+        for name, tensor in program.watch.kept().items():
+            self.tensors[name][trial] = tensor[row].detach().cpu()
+
+    def give(self, program: Program) -> None:
+        """Put them into a program of all trials."""
+        program.parameters.values.copy_(self.tensors["weights"])
+        for name, tensor in program.buffers().items():
+            tensor.copy_(self.tensors[name])
