@@ -1,5 +1,7 @@
 """The command line: ``parsimony up | demo | doctor | migrate | api | worker``."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,9 +56,9 @@ def worker(workers: Workers = None) -> None:
     """Start a worker alone, on the database and Redis of the settings."""
     with _told():
         settings = _settings(workers=workers)
-        from service.processes import run_worker
-
-        run_worker(settings)
+    # Becomes the worker, so that a container's signals reach it; it must not load torch either.
+    command = [sys.executable, "-m", "worker.runtime"]
+    os.execve(sys.executable, command, {**os.environ, **settings.environment()})
 
 
 @app.command()

@@ -30,6 +30,7 @@ from worker.errors import (
     SpecError,
     UnavailableError,
 )
+from worker.storage.artefacts import ArtefactError
 from worker.storage.idempotency import KeyReused
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ STATUS: dict[type[ParsimonyError], tuple[int, str]] = {
     TooLargeError: (413, "The body is too large"),
     MediaTypeError: (415, "The body is of the wrong kind"),
     KeyReused: (422, "The idempotency key was used before"),
+    ArtefactError: (500, "A stored file is damaged"),
     ParsimonyError: (500, "The request failed"),
 }
 """Domain error → status and title. A subclass that is not listed takes its nearest ancestor's."""

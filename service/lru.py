@@ -4,15 +4,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
 @dataclass
-class _Slot[Value]:
+class _Slot(Generic[Value]):
     lock: threading.Lock = field(default_factory=threading.Lock)
     value: Value | None = None
 
 
-class Lru[Key: Hashable, Value]:
+class Lru(Generic[Key, Value]):
     """Keeps the values that were used last, up to a total weight.
 
     Of several threads that miss the same key, one makes the value and the others wait for it. A
@@ -51,10 +55,14 @@ class Lru[Key: Hashable, Value]:
     def _trim(self) -> None:
         # The newest value stays, however large: its request needs it now.
         with self._lock:
-            made = [(key, slot.value) for key, slot in self._slots.items() if slot.value is not None]
-            total = sum(self._weight(value) for _, value in made)
-            for key, value in made[:-1]:
+            weights = {
+                key: self._weight(slot.value)
+                for key, slot in self._slots.items()
+                if slot.value is not None
+            }
+            total = sum(weights.values())
+            for key in list(weights)[:-1]:
                 if total <= self._capacity:
                     return
-                total -= self._weight(value)
+                total -= weights[key]
                 del self._slots[key]

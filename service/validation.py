@@ -49,7 +49,10 @@ class Finding:
 def findings(
     errors: Sequence[Any], body: Any, model: type[BaseModel] | None = None
 ) -> list[Finding]:
-    """One finding a field, in the order of the errors; never empty. The model tells which fields there are."""
+    """One finding a field, in the order of the errors; never empty.
+
+    The body's model tells which fields there are, for the names that are near.
+    """
     located = [(_path(error, body), error) for error in errors]
     told = [(path, error) for path, error in located if not _is_noise(path, error, located)]
     merged: dict[tuple[str | int, ...], list[str]] = {}

@@ -32,11 +32,12 @@ def png(lines: Sequence[Line], *, title: str, label: str) -> bytes:
         axes.set_ylabel(label)
         axes.set_title(title.replace("$", r"\$"))
         axes.grid(alpha=0.25)
-        axes.set_ylim(bottom=0) if _positive(lines) else None
+        if _positive(lines):
+            axes.set_ylim(bottom=0)
         if lines:
             axes.legend()
         picture = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(picture)
+        FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]
     return picture.getvalue()
 
 

@@ -61,7 +61,7 @@ def train_and_predict(client: Client) -> float:
     )
     said = [prediction["label"] for prediction in answer["predictions"]]
     right = sum(label == labels[i] for label, i in zip(said, kept_back, strict=True))
-    accuracy = right / HELD_OUT
+    accuracy: float = right / HELD_OUT
     console.print(
         f"[bold]predictions for the {HELD_OUT} rows kept back: {right} right, "
         f"accuracy {accuracy:.4f}[/]"
@@ -88,18 +88,19 @@ def as_csv(
 
 
 def table(trials: list[Any]) -> Table:
-    """Mean and standard deviation over the repeats, one row a configuration."""
+    """One column a configuration: mean and standard deviation of its scores over the repeats."""
     shown = Table(title=f"mean ± standard deviation over {REPEATS} repeats")
-    shown.add_column("")
+    shown.add_column("score", justify="right")
+    names = list(dict.fromkeys(trial["name"] for trial in trials))
+    for name in names:
+        shown.add_column(name, justify="right")
     for score in SCORES:
-        shown.add_column(score.replace("_", " "), justify="right")
-    for name in dict.fromkeys(trial["name"] for trial in trials):
-        cells = []
-        for score in SCORES:
-            values = [t["metrics"].get(score) for t in trials if t["name"] == name]
-            known = [value for value in values if value is not None]
-            cells.append(
-                f"{np.mean(known):.4f} ± {np.std(known, ddof=1):.4f}" if len(known) > 1 else "–"
-            )
-        shown.add_row(name, *cells)
+        shown.add_row(score.replace("_", " "), *(spread(trials, name, score) for name in names))
     return shown
+
+
+def spread(trials: list[Any], name: str, score: str) -> str:
+    """A score's mean and standard deviation; a dash where fewer than two trials have it."""
+    values = [trial["metrics"].get(score) for trial in trials if trial["name"] == name]
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.4f} ± {np.std(known, ddof=1):.4f}" if len(known) > 1 else "–"

@@ -45,7 +45,7 @@ def compare(client: Client, folder: Path) -> None:
     console = client.console
     console.rule("[bold]1. Four regularizations, one job[/]", align="left")
     console.print(
-        "1000 points on a plane; is a point outside the circle x₁² + x₂² = 5? One point in ten is."
+        "1000 points of a square; which lie outside the circle x₁² + x₂² = 5? One in ten does."
     )
     job = client.train(SPEC, "training four networks together")
     trials = client.trials(job)

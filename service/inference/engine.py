@@ -7,7 +7,7 @@ from service.inference.loader import Served, admit, load
 from service.lru import Lru
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
-from worker.training.model import Certificate
+from worker.training.certificate import Certificate
 
 MODELS = 32
 """Most models kept loaded."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from worker.errors import ModelError
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
-from worker.training.model import Certificate, TrainedModel
+from worker.training.certificate import Certificate, certify
+from worker.training.model import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def load(artefacts: Artefacts, version: ModelVersion) -> Served:
     """
     content = artefacts.read(version.path, version.sha256)
     model = TrainedModel.load(content, version.position)
-    return Served(model=model, certificate=model.certify())
+    return Served(model=model, certificate=certify(model))
 
 
 def admit(served: Served, name: str) -> TrainedModel:

@@ -1,6 +1,6 @@
 """What all bodies share: the base class, pages, problems, stored specifications."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -14,7 +14,10 @@ class Body(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
 
-class Listing[Item](Body):
+Item = TypeVar("Item")
+
+
+class Listing(Body, Generic[Item]):
     """A page of a list. Give the last item's `id` as `after` to read on while `has_more`."""
 
     object: Annotated[Literal["list"], Field(examples=["list"])] = "list"
@@ -90,7 +93,5 @@ class SchemaOf:
         return handler(self.model.__pydantic_core_schema__)
 
 
-Limit = Annotated[
-    int, Query(ge=1, le=1000, description="Most items on the page.", examples=[20])
-]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on the page.", examples=[20])]
 """The page size of every list."""

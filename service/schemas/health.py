@@ -19,5 +19,5 @@ class Ready(Body):
 
     status: Annotated[Literal["ready"], Field(examples=["ready"])] = "ready"
     """Always `ready`; the answer is a problem with status 503 otherwise."""
-    checks: Annotated[dict[str, str], Field(examples=[{"database": "ok", "reconciler": "ok"}])]
+    checks: Annotated[dict[str, str], Field(examples=[{"database": "ok"}])]
     """Each part that is needed, and `ok`."""

@@ -20,17 +20,17 @@ class AdviceView(Body):
     # Rows that an earlier release wrote may carry members that this one does not know.
     model_config = ConfigDict(extra="ignore")
 
-    severity: Annotated[Literal["info", "warning", "error"], Field(examples=["warning"])]
+    severity: Annotated[Literal["info", "warning"], Field(examples=["warning"])]
     """How much it matters."""
-    code: Annotated[str, Field(examples=["l1_collapse"])]
+    code: Annotated[str, Field(examples=["constant_predictor"])]
     """The finding, for programs."""
-    field: Annotated[str | None, Field(examples=["regularization.l1.strength"])]
+    field: Annotated[str | None, Field(examples=["regularization"])]
     """Dotted path of the field that it is about."""
-    message: Annotated[str, Field(examples=["The L1 penalty outweighs the data loss at the start."])]
+    message: Annotated[str, Field(examples=["L1 predicts one class only."])]
     """The finding, in words."""
-    evidence: Annotated[Any, Field(examples=[{"penalty": 2.4, "data_loss": 0.69}])] = None
+    evidence: Annotated[dict[str, Any], Field(examples=[{"train_balanced_accuracy": 0.5}])]
     """The figures that it rests on."""
-    fix: Annotated[Any, Field(examples=["Use a strength of 1e-3 or less."])] = None
+    fix: Annotated[str, Field(examples=["Lower the strengths; try a tenth."])]
     """What to do about it."""
 
 

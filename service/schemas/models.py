@@ -89,9 +89,9 @@ class Prediction(Body):
 
     label: Annotated[str | None, Field(examples=["0"])] = None
     """Classification: the most probable class."""
-    probabilities: Annotated[
-        dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])
-    ] = None
+    probabilities: Annotated[dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])] = (
+        None
+    )
     """Classification: the probability of each class."""
     value: Annotated[float | None, Field(examples=[None])] = None
     """Regression: the predicted value, in the target's own unit."""
@@ -101,7 +101,8 @@ class PredictResponse(Body):
     """Predictions, in the order of the instances."""
 
     predictions: Annotated[
-        list[Prediction], Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}}]])
+        list[Prediction],
+        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}}]]),
     ]
     """One a row."""
     model: Annotated[str, Field(examples=["credit"])]

@@ -196,7 +196,7 @@ def width(columns: Sequence[Column]) -> int:
 
 
 def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of each column without its NaNs; 0 for a column of nothing else. [N, P] → [P]"""
+    """Median of each column without its NaNs; 0 for a column of nothing else: [N, P] → [P]."""
     ranked = np.sort(observed, axis=0)  # NaN is sorted to the end
     count = (~np.isnan(ranked)).sum(axis=0)
     lower = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]

@@ -35,9 +35,13 @@ def table_from_records(columns: Sequence[Column], instances: Sequence[Any]) -> T
         )
     names = tuple(column.name for column in columns)
     rows = [_row(names, position, instance) for position, instance in enumerate(instances)]
+    cells = dict(zip(names, zip(*rows, strict=True), strict=True))
+    numbers = _numbers([column for column in columns if column.kind == "numeric"], cells)
     values: dict[str, NDArray[Any]] = {
-        column.name: (_numeric if column.kind == "numeric" else _categorical)(column, cells)
-        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+        column.name: numbers[column.name]
+        if column.kind == "numeric"
+        else _codes(column, cells[column.name])
+        for column in columns
     }
     return Table(columns=tuple(columns), values=values, rows=len(rows))
 
@@ -83,17 +87,25 @@ def _row(names: tuple[str, ...], position: int, instance: Any) -> Sequence[Any]:
     return instance
 
 
-def _numeric(column: Column, cells: tuple[Any, ...]) -> NDArray[np.float64]:
-    if set(map(type, cells)) <= _NUMBERS:
+def _numbers(
+    columns: Sequence[Column], cells: Mapping[str, tuple[Any, ...]]
+) -> dict[str, NDArray[np.float64]]:
+    """The numeric columns: all in one array if nothing is wrong with them, else cell by cell."""
+    rows = [cells[column.name] for column in columns]
+    if {type(cell) for row in rows for cell in row} <= _NUMBERS:
         try:
-            values = np.array(cells, dtype=np.float64)  # None becomes NaN
+            block = np.array(rows, dtype=np.float64)  # None becomes NaN
         except OverflowError:
-            values = np.full(len(cells), np.inf)
-        if not (np.abs(values) > LARGEST).any() and np.isnan(values).sum() == cells.count(None):
-            return values
-    return np.array(
-        [_number(column, position, cell) for position, cell in enumerate(cells)], dtype=np.float64
-    )
+            block = np.full(1, np.inf)
+        absent = sum(row.count(None) for row in rows)
+        if not (np.abs(block) > LARGEST).any() and np.isnan(block).sum() == absent:
+            return dict(zip((column.name for column in columns), block, strict=True))
+    return {
+        column.name: np.array(
+            [_number(column, position, cell) for position, cell in enumerate(row)], dtype=np.float64
+        )
+        for column, row in zip(columns, rows, strict=True)
+    }
 
 
 def _number(column: Column, position: int, cell: Any) -> float:
@@ -118,7 +130,7 @@ def _number(column: Column, position: int, cell: Any) -> float:
     return float(cell)
 
 
-def _categorical(column: Column, cells: tuple[Any, ...]) -> NDArray[np.int32]:
+def _codes(column: Column, cells: tuple[Any, ...]) -> NDArray[np.int32]:
     codes = {label: code for code, label in enumerate(column.categories)}
     return np.array(
         [

@@ -107,7 +107,7 @@ def _apportion(
     total: int, quota: NDArray[np.floating[Any]], room: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Whole numbers near `quota` that sum to `total`, none above `room`: largest remainders."""
-    taken = np.minimum(np.floor(quota).astype(np.int64), room)
+    taken: NDArray[np.int64] = np.minimum(np.floor(quota).astype(np.int64), room)
     order = np.argsort(-(quota - np.floor(quota)), kind="stable")
     while (left := total - int(taken.sum())) > 0:
         open_classes = order[taken[order] < room[order]][:left]

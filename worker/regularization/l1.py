@@ -2,6 +2,7 @@
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.penalty import PriceTag, SparsePenalty
@@ -26,7 +27,7 @@ class L1(SparsePenalty):
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:
         """λ Σ|w|."""
-        return (price["strength"] * w.abs()).sum(-1)
+        return torch.linalg.vecdot(price["strength"], w.abs())
 
     @staticmethod
     def gradient(w: Tensor, price: PriceTag) -> Tensor:
@@ -34,6 +35,6 @@ class L1(SparsePenalty):
         return price["strength"] * w.sign()
 
     @staticmethod
-    def proximal(w: Tensor, price: PriceTag, step: Tensor) -> Tensor:
+    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
         """Soft threshold: sign(w)·max(|w| − ηλ, 0)."""
         return w.sign() * (w.abs() - step * price["strength"]).relu()

@@ -2,6 +2,7 @@
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.penalty import Penalty, PriceTag
@@ -25,9 +26,9 @@ class L2(Penalty):
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:
         """λ Σw²."""
-        return (price["strength"] * w.square()).sum(-1)
+        return torch.linalg.vecdot(price["strength"], w.square())
 
     @staticmethod
     def gradient(w: Tensor, price: PriceTag) -> Tensor:
         """2λw."""
-        return 2 * price["strength"] * w
+        return (2 * price["strength"]) * w

@@ -10,7 +10,7 @@ LEVELS = 1 << 16
 
 
 def bernoulli_keep(shape: tuple[int, ...], threshold: Tensor, generator: Generator) -> Tensor:
-    """Draw masks: entry kept (True) with probability 1 − p[k].
+    """Draw masks M: an entry is 1 with probability 1 − p[k], else 0; float32.
 
     One 64-bit random number serves four entries. ``threshold`` is ``keep_threshold(p)``, shaped
     to broadcast against ``shape``, whose first axis is the trial.
@@ -18,7 +18,11 @@ def bernoulli_keep(shape: tuple[int, ...], threshold: Tensor, generator: Generat
     size = math.prod(shape)
     words = torch.empty((size + 3) // 4, dtype=torch.int64, device=threshold.device)
     words.random_(torch.iinfo(torch.int64).min, None, generator=generator)
-    return words.view(torch.int16)[:size].view(shape) >= threshold
+    bits = words.view(torch.int16)[:size].view(shape)
+    # Straight to float32: a bool mask would cost a conversion at every use, and torch.where
+    # branches on each entry, 40 times the price of a product.
+    keep = torch.empty(shape, dtype=torch.float32, device=threshold.device)
+    return torch.ge(bits, threshold, out=keep)
 
 
 def keep_threshold(p: Tensor, dimensions: int) -> Tensor:

@@ -32,7 +32,7 @@ class WeightDecay(Decay):
         return strength * w
 
     @staticmethod
-    def decayed(w: Tensor, strength: Tensor, step: Tensor) -> Tensor:
+    def decayed(w: Tensor, strength: Tensor, step: float | Tensor) -> Tensor:
         """(1 − ηλ)·w."""
         return w * (1 - step * strength)
 

@@ -74,7 +74,7 @@ class Doorbell:
 
     def is_backed_up(self) -> bool:
         """Whether so many messages wait that more would help nobody."""
-        return self._redis is not None and int(self._redis.llen(QUEUE)) > BACKLOG  # type: ignore[arg-type]
+        return self._redis is not None and int(self._redis.llen(QUEUE)) > BACKLOG
 
     def close(self) -> None:
         """Give up the connections."""

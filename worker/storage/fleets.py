@@ -56,6 +56,22 @@ def due(session: Session, *, limit: int, now: datetime | None = None) -> list[st
     )
 
 
+def waiting(
+    session: Session, fleet_ids: Sequence[str], *, now: datetime | None = None
+) -> list[str]:
+    """Those of the fleets that could be claimed now, in the given order."""
+    found = set(
+        session.scalars(
+            select(Fleet.id).where(
+                Fleet.id.in_(fleet_ids),
+                Fleet.state == State.QUEUED,
+                or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or utc_now())),
+            )
+        )
+    )
+    return [id for id in fleet_ids if id in found]
+
+
 def claim(
     session: Session, fleet_id: str, *, owner: str, now: datetime | None = None
 ) -> Lease | None:

@@ -63,7 +63,6 @@ class FleetRun:
         program = self.program
         metrics = program.measure()
         metrics["objective"] = program.objective / program.batches
-        metrics["learning_rate"] = program.rate[:, 0]
         finite = metrics["objective"].isfinite() & metrics["train_loss"].isfinite()
         watched = metrics.get("validation_loss", metrics["train_loss"])
         stop = program.watch.judge(torch.where(finite, watched, torch.inf), self.epoch)

@@ -18,6 +18,7 @@ from worker.training.metrics import CELLS, measure
 from worker.training.optimizers import build_optimizer
 from worker.training.schedules import factor
 from worker.training.seeds import derive
+from worker.training.shared import Shared, share
 from worker.training.watch import Watch
 
 
@@ -58,7 +59,8 @@ class Program:
         self.optimizer = build_optimizer([trial.training.optimizer for trial in trials], w)
         self.watch = Watch(regularizations, self.network, w)
         self.loss = LOSSES[self.data.task]
-        self.rate = w.new_zeros(len(trials), 1)
+        self.rate: Shared = 0.0
+        self.updates = 0
         self.objective = torch.zeros(len(trials), dtype=torch.float64, device=device)
         self.drops_single_row = bool(stacks(Normalization, regularizations))
 
@@ -76,23 +78,24 @@ class Program:
             * factor(trial.training.schedule, epoch, self.training.epochs)
             for trial in self.trials
         ]
-        self.rate.copy_(torch.tensor(rates)[:, None])
+        self.rate = share(rates, self.parameters.values)
+        self.updates = epoch * self.batches
         self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
         self.generator.manual_seed(derive(self.trials[0].training.seed, "masks", epoch))
         self.objective.zero_()
 
     def step(self, batch: int) -> None:
         """One update of every trial: forward, backward, penalties, decay, optimizer, proximal."""
+        number = self.updates + batch + 1
         w = self.parameters.values
         x, y = self.data.gather(self.order[batch])
         loss = self.loss(self.network(x), y).mean(1)  # [K]
         gradient = self.parameters.differentiate(loss.sum())
         with torch.no_grad():
-            self.objective += loss + self.penalties.value(w)
-            self.penalties.add_gradient(w, gradient)
+            self.objective += self.penalties.add_gradient(w, gradient, loss)
             self.decays.add_gradient(w, gradient)
             self.decays.decay(w, self.rate)
-            self.optimizer.step(w, gradient, self.rate)
+            self.optimizer.step(w, gradient, self.rate, number)
             self.penalties.shrink(w, self.rate)
 
     def measure(self) -> dict[str, Tensor]:
@@ -113,6 +116,7 @@ class Program:
         metrics["penalty"] = self.penalties.value(w).double()
         weights = w[:, self.parameters.columns.weight]
         metrics["sparsity"] = (weights == 0).double().mean(1)
+        metrics["learning_rate"] = torch.as_tensor(self.rate).double().expand(len(w), 1)[:, 0]
         return metrics
 
     def buffers(self) -> dict[str, Tensor]:

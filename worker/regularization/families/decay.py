@@ -21,7 +21,7 @@ class Decay(WeightTechnique):
 
     @staticmethod
     @abstractmethod
-    def decayed(w: Tensor, strength: Tensor, step: Tensor) -> Tensor:
+    def decayed(w: Tensor, strength: Tensor, step: float | Tensor) -> Tensor:
         """The weights after a decay that the optimizer does not see."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class Decays:
         for technique, strength in self._coupled:
             gradient += technique.coupled_gradient(w, strength)
 
-    def decay(self, w: Tensor, step: Tensor) -> None:
-        """Apply the decoupled decays, in place; step η ``[K, 1]``."""
+    def decay(self, w: Tensor, step: float | Tensor) -> None:
+        """Apply the decoupled decays, in place; step η, ``[K, 1]`` or one for all."""
         for technique, strength in self._decoupled:
             w.copy_(technique.decayed(w, strength, step))

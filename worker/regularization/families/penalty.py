@@ -72,7 +72,7 @@ class SparsePenalty(Penalty):
 
     @staticmethod
     @abstractmethod
-    def proximal(w: Tensor, price: PriceTag, step: Tensor) -> Tensor:
+    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
         """argmin over v of ½(v − w)² + step·R(v), ``[K, P]``; step ``[K, 1]``."""
 
 
@@ -102,12 +102,15 @@ class Penalties:
             total += technique.value(w, price)
         return total
 
-    def add_gradient(self, w: Tensor, gradient: Tensor) -> None:
-        """Add ∂R/∂w to the gradient of the data loss, in place."""
+    def add_gradient(self, w: Tensor, gradient: Tensor, loss: Tensor) -> Tensor:
+        """Add ∂R/∂w to the gradient of the data loss, in place; give loss + Σ R(w), ``[K]``."""
+        for technique, price in self._all:
+            loss = loss + technique.value(w, price)
         for technique, price in self._subgradient:
             gradient += technique.gradient(w, price)
+        return loss
 
-    def shrink(self, w: Tensor, step: Tensor) -> None:
-        """Apply the proximal steps, in place; step η ``[K, 1]``."""
+    def shrink(self, w: Tensor, step: float | Tensor) -> None:
+        """Apply the proximal steps, in place; step η, ``[K, 1]`` or one for all."""
         for technique, price in self._proximal:
             w.copy_(technique.proximal(w, price, step))

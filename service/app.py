@@ -1,0 +1,94 @@
+"""The application. Nothing happens when this module is imported."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from service import docs, errors, openapi
+from service.body_limit import BodyLimit
+from service.inference import Engine
+from service.lru import Lru
+from service.parts import Parts
+from service.pulse import Pulse
+from service.routes import datasets, health, jobs, models, predict, results
+from service.tables import Tables
+from worker.runtime.celery_app import Doorbell
+from worker.runtime.reconciler import Reconciler
+from worker.settings import ServiceSettings
+from worker.storage.artefacts import Artefacts
+from worker.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+OUTLINES = 1024
+"""Most outlines of checked data kept; each is a few hundred bytes."""
+
+
+def create_app(settings: ServiceSettings | None = None) -> FastAPI:
+    """The HTTP service. It opens its database when it is started, not before."""
+    settings = settings or ServiceSettings()
+    app = FastAPI(
+        title="Parsimony",
+        version=release(),
+        lifespan=_lifespan(settings),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.add_middleware(
+        BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
+    )
+    errors.register(app)
+    for resource in (datasets, jobs, results, models, predict, health):
+        app.include_router(resource.router)
+    docs.register(app)
+    openapi.register(app)
+    return app
+
+
+def release() -> str:
+    """The installed release; `0` in a source tree that is not installed."""
+    try:
+        return version("parsimony")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        settings.prepare_state()
+        database = Database(settings.database_url)
+        try:
+            await asyncio.to_thread(database.migrate)
+            artefacts = Artefacts(settings.artefacts_url)
+            pulse = Pulse(database)
+            reconciler = Reconciler(settings, database, Doorbell(settings))
+            app.state.parts = Parts(
+                settings=settings,
+                database=database,
+                artefacts=artefacts,
+                reconciler=reconciler,
+                pulse=pulse,
+                tables=Tables(database, artefacts),
+                outlines=Lru(OUTLINES),
+                engine=Engine(artefacts),
+            )
+            reconciler.start()
+            beating = asyncio.create_task(pulse.run(), name="pulse")
+            log.info("serving from %s", settings.state)
+            try:
+                yield
+            finally:
+                beating.cancel()
+                with suppress(asyncio.CancelledError):
+                    await beating
+                await asyncio.to_thread(reconciler.stop)
+        finally:
+            database.close()
+
+    return lifespan

@@ -1,0 +1,95 @@
+"""Data sets: uploaded, listed, read, deleted."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
+
+from service import uploads
+from service.parts import Here
+from service.responses import problems
+from service.schemas.common import Limit, Listing
+from service.schemas.datasets import DatasetView
+from service.views import dataset_view
+from worker.storage import datasets
+
+router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])
+
+Id = Annotated[
+    str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
+]
+
+
+@router.post(
+    "",
+    operation_id="upload_dataset",
+    summary="Upload a data set",
+    status_code=201,
+    responses=problems(400, 413, 422),
+)
+def upload(
+    here: Here,
+    response: Response,
+    file: Annotated[
+        UploadFile,
+        File(description="A CSV file in UTF-8, with a header line.", examples=["x1,x2,y\n1,2,a\n"]),
+    ],
+    name: Annotated[
+        str | None,
+        Form(description="A label for people; the file's name unless given.", examples=["credit"]),
+    ] = None,
+    target: Annotated[
+        str | None,
+        Form(description="The column that jobs predict unless they name one.", examples=["y"]),
+    ] = None,
+) -> DatasetView:
+    """Reads a CSV file and types its columns by their cells: numeric when every cell that is not
+    missing is a finite number, categorical otherwise. Empty cells, `NA`, `?`, `nan` and `null` are
+    missing.
+
+    `curl -F file=@credit.csv -F target=class http://127.0.0.1:8000/v1/datasets`
+    """
+    label = uploads.checked_name(name, file.filename)
+    row = uploads.store(here, file.file, name=label, target=target or None)
+    response.headers["Location"] = f"/v1/datasets/{row.id}"
+    return dataset_view(row)
+
+
+@router.get(
+    "",
+    operation_id="list_datasets",
+    summary="List data sets",
+    responses=problems(404, 422),
+)
+def listing(
+    here: Here,
+    limit: Limit = 20,
+    after: Annotated[
+        str | None, Query(description="The last id of the page before.", examples=[None])
+    ] = None,
+) -> Listing[DatasetView]:
+    """The data sets, newest first."""
+    with here.database.read() as session:
+        page = datasets.page(session, limit=limit, after=after)
+    return Listing(data=[dataset_view(row) for row in page.items], has_more=page.has_more)
+
+
+@router.get("/{id}", operation_id="get_dataset", summary="Read a data set", responses=problems(404))
+def read(here: Here, dataset_id: Id) -> DatasetView:
+    """A data set's columns and size. Its rows are not given back."""
+    with here.database.read() as session:
+        return dataset_view(datasets.get(session, dataset_id))
+
+
+@router.delete(
+    "/{id}",
+    operation_id="delete_dataset",
+    summary="Delete a data set",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409),
+)
+def delete(here: Here, dataset_id: Id) -> None:
+    """Deletes a data set and its rows. Refused while a job that has not ended needs it; models
+    that were trained on it keep working.
+    """
+    uploads.delete(here, dataset_id)

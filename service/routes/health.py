@@ -1,0 +1,41 @@
+"""Whether the service lives, and whether it can serve."""
+
+from fastapi import APIRouter
+from sqlalchemy import text
+
+from service.parts import Here, Parts
+from service.responses import problems
+from service.schemas.health import Alive, Ready
+
+router = APIRouter(tags=["Health"])
+
+
+@router.get("/livez", operation_id="livez", summary="Is the process alive?", responses=problems())
+async def livez() -> Alive:
+    """Answers 200 as long as the process can answer at all. Looks at nothing else."""
+    return Alive()
+
+
+@router.get(
+    "/readyz", operation_id="readyz", summary="Can requests be served?", responses=problems()
+)
+def readyz(here: Here) -> Ready:
+    """Answers 200 when the database answers, 503 otherwise.
+
+    Redis is not asked: jobs are accepted, kept and started later while it is away.
+    """
+    return _ready(here)
+
+
+@router.get(
+    "/ping", operation_id="ping", summary="Health, as SageMaker asks for it", responses=problems()
+)
+def ping(here: Here) -> Ready:
+    """The same as `/readyz`."""
+    return _ready(here)
+
+
+def _ready(here: Parts) -> Ready:
+    with here.database.read() as session:
+        session.execute(text("SELECT 1"))
+    return Ready(checks={"database": "ok"})

@@ -1,0 +1,118 @@
+"""Jobs: posted, checked, listed, read, cancelled."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from service import submission
+from service.estimate import estimate, largest
+from service.examples import JOBS
+from service.parts import Here
+from service.responses import problems
+from service.schemas.common import Limit, Listing
+from service.schemas.jobs import AdviceView, JobState, JobView, Validation
+from service.views import job_view
+from service.waiting import Prefer, current, wanted_seconds
+from worker.spec import JobSpec
+from worker.storage import jobs
+
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+
+Id = Annotated[
+    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
+]
+Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
+
+
+@router.post(
+    "",
+    operation_id="create_job",
+    summary="Train",
+    status_code=202,
+    responses=problems(400, 415, 422),
+)
+async def create(
+    here: Here,
+    request: Request,
+    response: Response,
+    spec: Spec,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="A key of your choice. The same key with the same body gives the same job, "
+            "however often it is sent; with another body it is refused.",
+            examples=["2f1c6f0e-circle-1"],
+        ),
+    ] = None,
+    prefer: Prefer = None,
+) -> JobView:
+    """Accepts a training job. Once this is answered the job is stored and will be trained, whatever
+    happens to this service or its workers; `Location` says where to follow it.
+
+    Only `dataset` is required, and `target` unless the data set named one. The specification is
+    checked against the data first, so whatever is wrong with it is said here.
+    """
+    job = await run_in_threadpool(submission.submit, here, spec, idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    if wanted_seconds(prefer):
+        return await current(here, job.id, prefer, request, response)
+    return job_view(job)
+
+
+@router.post(
+    "/validate",
+    operation_id="validate_job",
+    summary="Check a job without training it",
+    responses=problems(400, 415, 422),
+)
+def validate(here: Here, spec: Spec) -> Validation:
+    """Checks a specification as `POST /v1/jobs` does, and says what it would train and cost.
+    Nothing is stored.
+    """
+    proposal = submission.propose(here, spec)
+    return Validation(
+        advice=[AdviceView(**finding.model_dump()) for finding in proposal.advice],
+        trials=sum(len(each.trials) for each in proposal.plans),
+        fleets=len(proposal.plans),
+        parameters=largest(proposal.plans, proposal.outline),
+        estimate=estimate(proposal.plans, proposal.outline),
+    )
+
+
+@router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404, 422))
+def listing(
+    here: Here,
+    state: Annotated[
+        JobState | None, Query(description="Only jobs in this state.", examples=["succeeded"])
+    ] = None,
+    limit: Limit = 20,
+    after: Annotated[
+        str | None, Query(description="The last id of the page before.", examples=[None])
+    ] = None,
+) -> Listing[JobView]:
+    """The jobs, newest first."""
+    with here.database.read() as session:
+        page = jobs.page(session, state=state, limit=limit, after=after)
+    return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
+
+
+@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404))
+async def read(
+    here: Here, request: Request, response: Response, job_id: Id, prefer: Prefer = None
+) -> JobView:
+    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end."""
+    return await current(here, job_id, prefer, request, response)
+
+
+@router.post(
+    "/{id}/cancel", operation_id="cancel_job", summary="Cancel a job", responses=problems(404, 409)
+)
+def cancel(here: Here, job_id: Id) -> JobView:
+    """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
+    changes nothing; a job that has ended otherwise cannot be cancelled.
+    """
+    with here.database.write() as session:
+        return job_view(jobs.request_cancel(session, job_id))

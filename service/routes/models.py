@@ -1,0 +1,114 @@
+"""Models: names, versions, aliases, certificates."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from service.parts import Here
+from service.responses import problems
+from service.schemas.common import Limit, Listing
+from service.schemas.models import (
+    AliasRequest,
+    CertificateView,
+    CheckView,
+    ModelVersionView,
+    ModelView,
+)
+from service.views import model_view, version_view
+from worker.storage import models
+
+router = APIRouter(prefix="/v1/models", tags=["Models"])
+
+Name = Annotated[str, Path(description="A model's name.", examples=["credit"])]
+Version = Annotated[str, Path(description="A version's number, or an alias.", examples=["3"])]
+Chosen = Annotated[
+    str | None,
+    Query(
+        description="A version's number, or an alias. Without one: `production` where that alias "
+        "is set, the newest version otherwise.",
+        examples=[None],
+    ),
+]
+
+
+@router.get("", operation_id="list_models", summary="List models", responses=problems(404, 422))
+def listing(
+    here: Here,
+    limit: Limit = 20,
+    after: Annotated[
+        str | None, Query(description="The last id of the page before.", examples=[None])
+    ] = None,
+) -> Listing[ModelView]:
+    """The models, newest first."""
+    with here.database.read() as session:
+        page = models.page(session, limit=limit, after=after)
+        data = [model_view(models.describe(session, row.name)) for row in page.items]
+    return Listing(data=data, has_more=page.has_more)
+
+
+@router.get("/{name}", operation_id="get_model", summary="Read a model", responses=problems(404))
+def read(here: Here, name: Name) -> ModelView:
+    """A model: its versions, and the aliases that point at them."""
+    with here.database.read() as session:
+        return model_view(models.describe(session, name))
+
+
+@router.get(
+    "/{name}/versions/{version}",
+    operation_id="get_model_version",
+    summary="Read a version",
+    responses=problems(404),
+)
+def version(here: Here, name: Name, version: Version) -> ModelVersionView:
+    """One version of a model: where it comes from, how good it is, and what rebuilds it."""
+    with here.database.read() as session:
+        return version_view(models.resolve(session, name, version), name)
+
+
+@router.put(
+    "/{name}/aliases/{alias}",
+    operation_id="set_alias",
+    summary="Point an alias at a version",
+    responses=problems(400, 404, 415, 422),
+)
+def alias(
+    here: Here,
+    name: Name,
+    alias: Annotated[
+        str,
+        Path(
+            pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
+            description="A name that begins with a letter. `production` answers predictions that "
+            "ask for no version.",
+            examples=["production"],
+        ),
+    ],
+    body: AliasRequest,
+) -> ModelView:
+    """Sets or moves an alias. Requests that are under way keep the version that they began with."""
+    with here.database.write() as session:
+        models.set_alias(session, name, alias, body.version)
+        return model_view(models.describe(session, name))
+
+
+@router.get(
+    "/{name}/certificate",
+    operation_id="get_certificate",
+    summary="Read a model's certificate",
+    responses=problems(404),
+)
+def certificate(here: Here, name: Name, version: Chosen = None) -> CertificateView:
+    """The checks that a version must pass before it is served, and what they found here: every
+    module in eval mode, the same bits twice, rows independent of their batch, answers as recorded
+    when training ended.
+    """
+    with here.database.read() as session:
+        row = models.resolve(session, name, version)
+    found = here.engine.certificate(row)
+    return CertificateView(
+        model=name,
+        version=row.version,
+        passed=found.passed,
+        issued_at=found.issued_at,
+        checks=[CheckView(**check.model_dump()) for check in found.checks],
+    )

@@ -1,0 +1,193 @@
+"""What comes of a job: trials, metrics, events, checkpoints, charts, the comparison."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from service import charts, comparison
+from service.parts import Here, Parts
+from service.responses import problems
+from service.schemas.common import Limit, Listing
+from service.schemas.jobs import CheckpointView, EventView, TrialView
+from service.schemas.results import Chart, MetricsView, Report
+from service.views import checkpoint_view, event_view, trial_view
+from worker.errors import NotFoundError
+from worker.storage import events, jobs, progress
+from worker.storage.tables import Job, TrialRow
+
+router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
+
+Id = Annotated[
+    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
+]
+Metric = Annotated[
+    str,
+    Query(
+        max_length=100,
+        description="Which metric to draw. `train_loss` is the data loss in eval mode, without "
+        "penalty, dropout and noise, so that configurations can be compared.",
+        examples=["train_loss"],
+    ),
+]
+Most = Annotated[
+    int, Query(ge=1, le=100, description="Most configurations to draw, the best.", examples=[12])
+]
+
+
+@router.get(
+    "/trials",
+    operation_id="list_trials",
+    summary="The leaderboard",
+    responses=problems(404, 422),
+)
+def trials(
+    here: Here,
+    job_id: Id,
+    limit: Limit = 20,
+    after: Annotated[
+        str | None, Query(description="The last id of the page before.", examples=[None])
+    ] = None,
+) -> Listing[TrialView]:
+    """The trials of a job, best first by its objective; those without a result come last."""
+    with here.database.read() as session:
+        rows = jobs.trials(session, jobs.get(session, job_id))
+    start = 0 if after is None else rows.index(_trial(rows, after, "after")) + 1
+    page = rows[start : start + limit]
+    return Listing(data=[trial_view(row) for row in page], has_more=start + limit < len(rows))
+
+
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    summary="The metrics of a trial, epoch by epoch",
+    responses=problems(404),
+)
+def metrics(
+    here: Here,
+    job_id: Id,
+    trial: Annotated[
+        str | None,
+        Query(
+            description="A trial's id; the best trial unless given.",
+            examples=[None],
+        ),
+    ] = None,
+) -> MetricsView:
+    """One array a metric, one entry an epoch, while the job runs and afterwards."""
+    with here.database.read() as session:
+        rows = jobs.trials(session, jobs.get(session, job_id))
+        row = rows[0] if trial is None else _trial(rows, trial, "trial")
+        series = progress.trial_series(session, row)
+    length = max((len(values) for values in series.values()), default=0)
+    return MetricsView(
+        job=job_id, trial=row.id, name=row.name, epochs=list(range(1, length + 1)), metrics=series
+    )
+
+
+@router.get(
+    "/events",
+    operation_id="list_events",
+    summary="The log of a job",
+    responses=problems(404, 422),
+)
+def log(
+    here: Here,
+    job_id: Id,
+    after: Annotated[
+        int, Query(ge=0, description="The last event's id that you have read.", examples=[0])
+    ] = 0,
+    limit: Limit = 100,
+) -> Listing[EventView]:
+    """The events of a job after a given one, oldest first."""
+    with here.database.read() as session:
+        job = jobs.get(session, job_id)
+        page = events.page(session, job.id, after=after, limit=limit)
+    return Listing(data=[event_view(row) for row in page.items], has_more=page.has_more)
+
+
+@router.get(
+    "/checkpoints",
+    operation_id="list_checkpoints",
+    summary="The checkpoints of a job",
+    responses=problems(404),
+)
+def checkpoints(here: Here, job_id: Id) -> Listing[CheckpointView]:
+    """The checkpoints that are kept, newest first: two for each fleet."""
+    with here.database.read() as session:
+        rows = jobs.checkpoints(session, jobs.get(session, job_id).id)
+    return Listing(data=[checkpoint_view(row) for row in rows], has_more=False)
+
+
+@router.get(
+    "/chart", operation_id="get_chart", summary="A Chart.js configuration", responses=problems(404)
+)
+def chart(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 12) -> Chart:
+    """The curve of each configuration, the mean over its repeats and folds."""
+    job, lines = _lines(here, job_id, metric, top)
+    return charts.configuration(lines, title=_title(job, metric), label=_label(metric))
+
+
+@router.get(
+    "/chart.png",
+    operation_id="get_chart_picture",
+    summary="The chart as a picture",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The picture.",
+            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **problems(404),
+    },
+)
+def picture(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 12) -> Response:
+    """The same curves as a PNG."""
+    job, lines = _lines(here, job_id, metric, top)
+    content = charts.png(lines, title=_title(job, metric), label=_label(metric))
+    return Response(content, media_type="image/png")
+
+
+@router.get(
+    "/report", operation_id="get_report", summary="The comparison as data", responses=problems(404)
+)
+def report(here: Here, job_id: Id) -> Report:
+    """Mean and standard deviation of each final metric over the repeats and folds of each
+    configuration, best first.
+    """
+    with here.database.read() as session:
+        job = jobs.get(session, job_id)
+        rows = jobs.trials(session, job)
+    return comparison.report(job, rows)
+
+
+def _lines(
+    here: Parts, job_id: str, metric: str, most: int
+) -> tuple[Job, Sequence[comparison.Line]]:
+    with here.database.read() as session:
+        job = jobs.get(session, job_id)
+        series = progress.series(session, job_id)
+        rows = jobs.trials(session, job)
+    known = sorted({name for one in series.values() for name in one})
+    if known and metric not in known:
+        raise NotFoundError(
+            f"Job {job_id} has no metric {metric!r}; it has {', '.join(known)}.", param="metric"
+        )
+    return job, comparison.lines(job, rows, series, metric, most)
+
+
+def _title(job: Job, metric: str) -> str:
+    return f"{_label(metric)}: {job.name}" if job.name else _label(metric)
+
+
+def _label(metric: str) -> str:
+    return metric.replace("_", " ").capitalize()
+
+
+def _trial(rows: Sequence[TrialRow], trial_id: str, param: str) -> TrialRow:
+    for row in rows:
+        if row.id == trial_id:
+            return row
+    raise NotFoundError(
+        f"The job has no trial {trial_id}; its /trials lists them.", code="not_found", param=param
+    )

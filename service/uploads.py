@@ -1,0 +1,75 @@
+"""From an uploaded file to a stored data set."""
+
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from service.body_limit import too_large
+from service.parts import Parts
+from worker.data import Table, read_csv
+from worker.errors import DataError
+from worker.storage import datasets
+from worker.storage.tables import Dataset
+
+FOLDER = "datasets"
+TABLE = "table.parquet"
+
+
+def store(parts: Parts, file: BinaryIO, *, name: str, target: str | None) -> Dataset:
+    """Read, type and keep a CSV file; it is committed when this returns.
+
+    Raises:
+        DataError: the file cannot be read as a table, or has no such target.
+        TooLargeError: it is larger than the settings allow.
+    """
+    table = _read(file, parts.settings.max_upload_bytes)
+    if target is not None:
+        table.column(target, param="target")
+    manifest = parts.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
+    entry = manifest.files[TABLE]
+    with parts.database.write() as session:
+        return datasets.create(
+            session,
+            name=name,
+            target=target,
+            rows=table.rows,
+            columns=[column.model_dump(mode="json") for column in table.columns],
+            format="parquet",
+            bytes=entry.bytes,
+            sha256=entry.sha256,
+            path=manifest.file(TABLE),
+        )
+
+
+def delete(parts: Parts, dataset_id: str) -> None:
+    """Forget a data set, then remove its file."""
+    with parts.database.write() as session:
+        path = datasets.delete(session, dataset_id).path
+    parts.tables.forget(dataset_id)
+    parts.artefacts.delete(str(PurePosixPath(path).parent))
+
+
+def _read(file: BinaryIO, limit: int) -> Table:
+    file.seek(0, 2)
+    if file.tell() > limit:
+        raise too_large(limit)
+    file.seek(0)
+    with tempfile.NamedTemporaryFile(prefix="parsimony-", suffix=".csv") as copy:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        return read_csv(Path(copy.name))
+
+
+def checked_name(name: str | None, filename: str | None) -> str:
+    """The label given, or the file's own name without its ending.
+
+    Raises:
+        DataError: it is too long, or holds characters that cannot be shown.
+    """
+    chosen = (name or PurePosixPath(filename or "").stem or "data").strip()
+    if len(chosen) > 120 or not chosen.isprintable():
+        raise DataError(
+            "The name must be 1 to 120 printable characters.", code="invalid_name", param="name"
+        )
+    return chosen

@@ -1,0 +1,62 @@
+"""Waiting for a job, as the header ``Prefer: wait=N`` asks (RFC 7240)."""
+
+import asyncio
+import re
+from typing import Annotated
+
+from fastapi import Header, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from service.parts import Parts
+from service.schemas.jobs import JobView
+from service.views import job_view
+from worker.storage import jobs
+from worker.storage.states import TERMINAL
+
+LONGEST_SECONDS = 60
+
+Prefer = Annotated[
+    str | None,
+    Header(
+        description=f"`wait=N`: answer when the job has ended, or after N seconds (at most "
+        f"{LONGEST_SECONDS}), whichever is first. The answer is the job as it is then.",
+        examples=["wait=10"],
+    ),
+]
+
+
+def wanted_seconds(prefer: str | None) -> int:
+    """The seconds that the header asks for; 0 when it asks for none, or cannot be understood."""
+    for preference in (prefer or "").split(","):
+        found = re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(;.*)?", preference, re.IGNORECASE)
+        if found:
+            return min(int(found.group(1)), LONGEST_SECONDS)
+    return 0
+
+
+async def current(
+    parts: Parts, job_id: str, prefer: str | None, request: Request, response: Response
+) -> JobView:
+    """The job, once it has ended or the preferred time is over.
+
+    A client that goes away ends only its own wait. No thread is held meanwhile.
+    """
+    seconds = wanted_seconds(prefer)
+    if not seconds:
+        return await run_in_threadpool(_read, parts, job_id)
+    response.headers["Preference-Applied"] = f"wait={seconds}"
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    with parts.pulse.listening():
+        while True:
+            beat = parts.pulse.next()
+            view = await run_in_threadpool(_read, parts, job_id)
+            left = deadline - loop.time()
+            if view.state in TERMINAL or left <= 0 or await request.is_disconnected():
+                return view
+            await parts.pulse.wait(beat, left)
+
+
+def _read(parts: Parts, job_id: str) -> JobView:
+    with parts.database.read() as session:
+        return job_view(jobs.get(session, job_id))

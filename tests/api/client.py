@@ -1,0 +1,60 @@
+"""A client of the application in this process: real database, real files, no sockets."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from fastapi import FastAPI
+
+from service.app import create_app
+from service.parts import Parts
+from worker.settings import ServiceSettings
+
+
+class Client:
+    """Requests from a thread to the application, which runs in a loop of its own."""
+
+    def __init__(self, app: FastAPI, portal: BlockingPortal, http: httpx.AsyncClient) -> None:
+        self.app = app
+        self.portal = portal
+        self.http = http
+
+    @property
+    def parts(self) -> Parts:
+        parts: Parts = self.app.state.parts
+        return parts
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            return await self.http.request(method, path, **options)
+
+        return self.portal.call(send)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("DELETE", path, **options)
+
+    def upload(self, csv: str, **form: str) -> httpx.Response:
+        return self.post("/v1/datasets", files={"file": ("data.csv", csv.encode())}, data=form)
+
+
+@contextmanager
+def running(settings: ServiceSettings) -> Iterator[Client]:
+    """Start the application, and stop it."""
+    app = create_app(settings)
+    with start_blocking_portal() as portal:
+        with portal.wrap_async_context_manager(app.router.lifespan_context(app)):
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            http = httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30)
+            yield Client(app, portal, http)
+            portal.call(http.aclose)

@@ -1,0 +1,21 @@
+"""One application for the tests of a file; those that need their own ask for ``fresh``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.client import Client, running
+from worker.settings import ServiceSettings
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with running(ServiceSettings(state=tmp_path_factory.mktemp("state"))) as started:
+        yield started
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Client]:
+    with running(ServiceSettings(state=tmp_path / "state", max_upload_bytes=4096)) as started:
+        yield started

@@ -1,0 +1,121 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from worker.data import Table, check, load_builtin, parse_csv, prepare
+from worker.data import dataset as dataset_module
+from worker.data.table import categorical, numeric
+from worker.errors import DataError
+from worker.spec import Builtin, BuiltinName, JobSpec, Preprocessing, Split
+
+
+def job(**fields: Any) -> JobSpec:
+    return JobSpec(dataset="ds_12345678", **fields)
+
+
+def mixed(rows: int = 60) -> Table:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, size=rows)
+    labels[::10] = -1
+    return Table.of(
+        [
+            numeric("age", rng.normal(40, 10, size=rows)),
+            categorical("job", ["a", "b", "c"], rng.integers(-1, 3, size=rows)),
+            categorical("y", ["no", "yes"], labels),
+        ]
+    )
+
+
+def test_unlabelled_rows_are_left_out() -> None:
+    table = mixed()
+    prepared = prepare(table, job(target="y", split=Split(test=0.2)))
+    assert prepared.x.shape == (1, 54, 4)
+    assert prepared.y.shape == (1, 54)
+    assert not set(prepared.row_numbers.tolist()) & set(range(0, 60, 10))
+    np.testing.assert_array_equal(prepared.y[0], table.values["y"][prepared.row_numbers])
+    (split,) = prepared.splits
+    every = np.concatenate([split.train, split.validation, split.test])
+    np.testing.assert_array_equal(np.sort(every), np.arange(54))
+
+
+def test_each_fold_is_encoded_by_its_training_rows() -> None:
+    prepared = prepare(mixed(), job(target="y", split=Split(folds=4)))
+    assert prepared.features == ("age", "job")
+    assert prepared.x.shape == (4, 54, 4)
+    assert prepared.x.dtype == np.float32
+    assert prepared.y.dtype == np.int64
+    for split, matrix in zip(prepared.splits, prepared.x, strict=True):
+        np.testing.assert_allclose(matrix[split.train, 0].mean(), 0, atol=1e-6)
+        np.testing.assert_allclose(matrix[split.train, 0].std(), 1, atol=1e-5)
+    np.testing.assert_array_equal(prepared.target_center, np.zeros(4))
+    np.testing.assert_array_equal(prepared.target_scale, np.ones(4))
+
+
+def test_a_regressions_target_is_standardized_by_its_training_rows() -> None:
+    table, default = load_builtin(Builtin(builtin=BuiltinName.DIABETES))
+    prepared = prepare(table, job(split=Split(folds=3)), default)
+    raw = table.values[default]
+    assert prepared.y.dtype == np.float32
+    for number, split in enumerate(prepared.splits):
+        np.testing.assert_allclose(prepared.y[number, split.train].mean(), 0, atol=1e-6)
+        np.testing.assert_allclose(prepared.y[number, split.train].std(), 1, atol=1e-5)
+        restored = prepared.y[number] * prepared.target_scale[number]
+        np.testing.assert_allclose(restored + prepared.target_center[number], raw, rtol=1e-5)
+
+
+def test_a_regressions_target_as_it_is() -> None:
+    table, default = load_builtin(Builtin(builtin=BuiltinName.DIABETES))
+    spec = job(preprocessing=Preprocessing(target="none"))
+    np.testing.assert_array_equal(prepare(table, spec, default).y[0], table.values[default])
+
+
+def test_digits_of_a_large_target_survive_centring() -> None:
+    values = 1.7e9 + np.arange(100) / 4
+    table = Table.of([numeric("x", np.arange(100)), numeric("y", values)])
+    prepared = prepare(table, job(target="y"))
+    assert len(np.unique(prepared.y)) == 100
+
+
+@pytest.mark.parametrize("split", [Split(), Split(validation=0.3, test=0.1), Split(folds=3)])
+def test_check_says_what_prepare_makes(split: Split) -> None:
+    spec = job(target="y", split=split)
+    outline, prepared = check(mixed(), spec), prepare(mixed(), spec)
+    assert outline.target == prepared.target
+    assert (len(outline.train_rows), outline.rows, outline.inputs) == prepared.x.shape
+    assert outline.outputs == 1
+    assert outline.train_rows == tuple(len(part.train) for part in prepared.splits)
+    assert outline.validation_rows == tuple(len(part.validation) for part in prepared.splits)
+    assert outline.test_rows == tuple(len(part.test) for part in prepared.splits)
+
+
+def test_multiclass_outputs() -> None:
+    table, default = load_builtin(Builtin(builtin=BuiltinName.IRIS))
+    assert check(table, job(), default).outputs == 3
+
+
+@pytest.mark.parametrize("step", [check, prepare])
+def test_refusals(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="no column with values to learn from"):
+        step(parse_csv(b"y\na\nb\n"), job(target="y"))
+    with pytest.raises(DataError, match="has one class only"):
+        step(parse_csv(b"x,y\n1,a\n2,a\n"), job(target="y"))
+    with pytest.raises(DataError, match="There is no column 'z'"):
+        step(mixed(), job(target="z"))
+    monkeypatch.setattr(dataset_module, "MOST_BYTES", 100)
+    with pytest.raises(DataError, match="upload fewer rows") as caught:
+        step(mixed(), job(target="y"))
+    assert caught.value.code == "too_large"
+    names = [f"id{number}" for number in range(200)]
+    wide = Table.of([categorical("id", names, range(200)), numeric("y", np.arange(200) % 2)])
+    with pytest.raises(DataError, match="'id' alone has 200 categories"):
+        step(wide, job(target="y"))
+
+
+def test_every_input_is_finite() -> None:
+    table = parse_csv(b"a,b,c,y\n,NA,x,0\n1e38,2,,1\n-1e38,2,z,0\n1e-38,2,x,1\n,2,x,0\n")
+    for method in ("standardize", "robust", "none"):
+        prepared = prepare(
+            table, job(target="y", preprocessing=Preprocessing.model_validate({"numeric": method}))
+        )
+        assert np.isfinite(prepared.x).all()

@@ -1,0 +1,47 @@
+"""What the demonstration prints and uploads."""
+
+import csv
+import io
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from service.demo import breast_cancer, circle
+
+
+def printed(table: Table) -> str:
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(table)
+    return console.export_text()
+
+
+def trial(name: str, **metrics: float) -> dict[str, object]:
+    return {"name": name, "metrics": metrics}
+
+
+def test_the_circle_table_has_the_loss_every_ten_epochs_and_a_dash_for_what_is_unknown() -> None:
+    trials = [trial("none", train_accuracy=0.9816), trial("short", train_accuracy=0.5)]
+    text = printed(circle.table(trials, [[0.01 * n for n in range(1, 21)], [0.7] * 10]))
+    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
+    assert "0.1000" in rows["10"]
+    assert "0.7000" in rows["10"]
+    assert "0.2000" in rows["20"]
+    assert "–" in rows["20"]
+    assert "0.9816" in rows["accuracy"]
+    assert "–" in rows["recall"]
+
+
+def test_the_breast_cancer_table_gives_mean_and_standard_deviation() -> None:
+    trials = [trial("none", test_accuracy=value) for value in (0.9, 1.0)]
+    assert "0.9500 ± 0.0707" in printed(breast_cancer.table(trials))
+
+
+def test_rows_kept_back_are_not_in_the_upload() -> None:
+    header, rows, labels = breast_cancer.read()
+    sent = np.arange(breast_cancer.HELD_OUT, len(rows))
+    table = list(csv.reader(breast_cancer.as_csv(header, rows, labels, sent).decode().splitlines()))
+    assert table[0] == [*header, breast_cancer.TARGET]
+    assert len(table) == 1 + 569 - 114
+    assert [float(cell) for cell in table[1][:-1]] == rows[114]
+    assert {row[-1] for row in table[1:]} == {"malignant", "benign"}

@@ -1,0 +1,147 @@
+"""Trainer processes: a standby that has torch in memory, and a fork of it for each fleet.
+
+Started by a supervisor as ``python -m worker.runtime.trainer PARENT SOCKET``; ends with it. The
+standby computes nothing, starts no thread and touches no GPU, so that forking it is safe.
+"""
+
+import gc
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+import orjson
+
+from worker.errors import ParsimonyError
+from worker.runtime.channel import Channel
+from worker.runtime.lifeline import die_with_parent
+from worker.settings import ServiceSettings
+from worker.storage import fleets
+from worker.storage.artefacts import Artefacts
+from worker.storage.database import Database
+from worker.storage.lease import Lease, StaleToken
+
+RETRYABLE = (OSError, ConnectionError, TimeoutError)
+"""What the machine may have got over when the fleet is tried again: a full disk, a lost database."""
+
+
+def main() -> None:
+    """Import torch, then fork a trainer at each request, until the supervisor is gone."""
+    parent, control = int(sys.argv[1]), int(sys.argv[2])
+    die_with_parent(parent)
+    settings = ServiceSettings()
+    _import_torch(settings.threads)
+    # What is in memory now is shared with the trainers: their collectors need not copy it.
+    gc.freeze()
+    serve(socket.socket(fileno=control), lambda channel: train(settings, channel))
+
+
+def serve(control: socket.socket, work: Callable[[Channel], int]) -> None:
+    """Fork for each request, a byte with two descriptors; say the child's pid, then its status."""
+    _say(control, ready=True)
+    me = os.getpid()
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if not request:
+            return
+        pid = os.fork()
+        if pid == 0:
+            _be_trainer(me, control, work, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _say(control, pid=pid)
+        _, status = os.waitpid(pid, 0)
+        _say(control, status=os.waitstatus_to_exitcode(status))
+
+
+def _be_trainer(
+    parent: int, control: socket.socket, work: Callable[[Channel], int], descriptors: list[int]
+) -> NoReturn:
+    status = 1
+    try:
+        control.close()
+        os.setsid()
+        die_with_parent(parent)
+        status = work(Channel(*descriptors))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        # All is written and told. Taking torch apart would only keep the next fleet waiting.
+        os._exit(status)
+
+
+def _say(control: socket.socket, **what: object) -> None:
+    control.sendall(orjson.dumps(what) + b"\n")
+
+
+def train(settings: ServiceSettings, channel: Channel) -> int:
+    """Wait for a fleet and train it: 0 when its rows say how it ended, else 1."""
+    database = Database(settings.database_url)
+    artefacts = Artefacts(settings.artefacts_url)
+    lease = channel.lease()
+    if lease is None:
+        return 0
+    channel.listen()
+    try:
+        channel.say("ended", outcome=_train(settings, database, artefacts, lease, channel))
+    except StaleToken:
+        channel.say("ended", outcome="stale")
+    except Exception as error:
+        traceback.print_exc()
+        channel.say("crashed", reason=f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def _import_torch(threads: int) -> None:
+    import torch
+
+    import worker.runtime.fleet_training  # noqa: F401  (imported ahead of need)
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+
+
+def _train(
+    settings: ServiceSettings,
+    database: Database,
+    artefacts: Artefacts,
+    lease: Lease,
+    channel: Channel,
+) -> str:
+    from worker.runtime.fleet_training import FleetTraining
+
+    training = FleetTraining(settings, database, artefacts, lease, channel)
+    try:
+        return training.run()
+    except (ParsimonyError, *RETRYABLE):
+        raise
+    except Exception as error:
+        # The same fleet would end the same way again. It fails, and says why.
+        traceback.print_exc()
+        with database.write() as session:
+            fleets.fail(session, lease, _body(error))
+        return "failed"
+
+
+def _body(error: Exception) -> dict[str, object]:
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "allocate" in str(error):
+        return {
+            "code": "out_of_memory",
+            "message": f"the fleet needs more memory than there is: {error}; "
+            "post fewer trials, a smaller batch_size or a smaller network",
+            "param": None,
+        }
+    return {
+        "code": "internal_error",
+        "message": f"training stopped with {type(error).__name__}: {error}; "
+        "this is a defect of the service, please report it",
+        "param": None,
+    }
+
+
+if __name__ == "__main__":
+    main()
