@@ -7,7 +7,7 @@
 #   make lint    ruff: style and format
 #   make types   mypy, strict
 
-SHELL := /bin/bash
+SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
 .PHONY: help install demo serve test bench lint types clean

@@ -35,6 +35,8 @@ BOUNDS = {
     "less_than_equal": ("le", "at most"),
 }
 
+BOUND_COUNTS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -94,6 +96,9 @@ def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]])
     A union reports the complaints of all its members. Where one member took the value's type and
     complained about its content, the others' complaints about the type do not help.
     """
+    if error["type"] == "too_short":
+        # Items that are wrong are not counted; they are told of themselves.
+        return any(other[: len(path)] == path != other for other, _ in located)
     if error["type"] not in EXPECTED:
         return False
     return any(
@@ -134,6 +139,9 @@ def _message(
         return f"must be one of {context['expected_tags']}, not {_shown(context['tag'])}"
     if kind == "union_tag_not_found":
         return "is required: it says which of the kinds this is"
+    if kind in ("too_short", "too_long"):
+        word, count = BOUND_COUNTS[kind]
+        return f"must have {word} {context[count]} items, not {context['actual_length']}"
     if kind == "string_pattern_mismatch":
         return f"must match the pattern {context['pattern']}, not {_shown(value)}"
     if kind in ("value_error", "assertion_error"):

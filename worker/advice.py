@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from worker.data import Outline
 from worker.regularization.settings import Settings
 from worker.spec import JobSpec
@@ -18,7 +20,7 @@ class Advice(Settings):
     """The field of the spec that it is about, as a dotted path."""
     message: str
     """The finding in one sentence."""
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = Field(default_factory=dict)
     """The numbers behind it."""
     fix: str
     """What to do about it."""

@@ -102,8 +102,8 @@ class ServiceSettings(BaseSettings):
         scheme = url.partition("://")[0]
         if scheme not in ("redis", "rediss", "sentinel", "unix"):
             raise ValueError(
-                f"redis_url: {scheme}:// is not supported; give redis://, rediss://, sentinel:// or "
-                "unix:// (Celery has no transport for a Redis Cluster: use Sentinel or one primary)"
+                f"redis_url: {scheme}:// is not supported; give redis://, rediss://, sentinel:// "
+                "or unix:// (Celery knows no Redis Cluster: use Sentinel or one primary)"
             )
         return url
 

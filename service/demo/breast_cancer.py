@@ -29,7 +29,8 @@ SPEC: dict[str, Any] = {
         {"name": "none", "regularization": {}},
         {
             "name": "L2 and dropout",
-            "regularization": {"l2": {"strength": 0.001}, "dropout": {"p": 0.5, "input_p": 0.1}},
+            # Chosen by validation loss among eighteen combinations.
+            "regularization": {"l2": {"strength": 0.01}, "dropout": {"p": 0.5, "input_p": 0.2}},
         },
     ],
     "repeats": REPEATS,

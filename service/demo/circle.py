@@ -45,7 +45,7 @@ def compare(client: Client, folder: Path) -> None:
     console = client.console
     console.rule("[bold]1. Four regularizations, one job[/]", align="left")
     console.print(
-        "1000 points of a square; which lie outside the circle x₁² + x₂² = 5? One in ten does."
+        "1000 points of a square; which lie outside the circle x₁² + x₂² = 5? 118 of them do."
     )
     job = client.train(SPEC, "training four networks together")
     trials = client.trials(job)

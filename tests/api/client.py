@@ -52,9 +52,11 @@ class Client:
 def running(settings: ServiceSettings) -> Iterator[Client]:
     """Start the application, and stop it."""
     app = create_app(settings)
-    with start_blocking_portal() as portal:
-        with portal.wrap_async_context_manager(app.router.lifespan_context(app)):
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-            http = httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30)
-            yield Client(app, portal, http)
-            portal.call(http.aclose)
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(app.router.lifespan_context(app)),
+    ):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        http = httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30)
+        yield Client(app, portal, http)
+        portal.call(http.aclose)

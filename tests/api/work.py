@@ -1,22 +1,40 @@
-"""What a worker does to a job, done here: claim, train, store, finish."""
+"""What a worker does to a job, done here and at once, by the trainer's own code."""
 
+import os
 from typing import Any
 
 from tests.api.client import Client
-from worker.advice import advise_on_result
-from worker.data import load_builtin, prepare
-from worker.search import FleetPlan
-from worker.spec import Builtin, JobSpec
-from worker.storage import fleets, jobs, progress
-from worker.storage.fleets import Outcome, Result
-from worker.training import FleetRun
+from worker.runtime.channel import Channel
+from worker.runtime.fleet_training import FleetTraining
+from worker.storage import fleets, jobs
 
-assert advise_on_result
+QUICK = {"epochs": 3, "batch_size": 64}
 
 
 def post(client: Client, **spec: Any) -> str:
     """Post a job; its id."""
-    answer = client.post("/v1/jobs", json={"dataset": {"builtin": "iris"}, **spec})
+    body = {"dataset": {"builtin": "iris"}, "training": QUICK, **spec}
+    answer = client.post("/v1/jobs", json=body)
     assert answer.status_code == 202, answer.text
-    id: str = answer.json()["id"]
-    return id
+    job_id: str = answer.json()["id"]
+    return job_id
+
+
+def train(client: Client, job_id: str) -> dict[str, Any]:
+    """Train all fleets of a job; the job afterwards."""
+    parts = client.parts
+    with parts.database.read() as session:
+        waiting = [fleet.id for fleet in jobs.fleets(session, job_id)]
+    silent = os.open(os.devnull, os.O_RDWR)
+    try:
+        for fleet_id in waiting:
+            with parts.database.write() as session:
+                lease = fleets.claim(session, fleet_id, owner="test")
+            assert lease is not None
+            FleetTraining(
+                parts.settings, parts.database, parts.artefacts, lease, Channel(silent, silent)
+            ).run()
+    finally:
+        os.close(silent)
+    answer: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+    return answer

@@ -1,5 +1,7 @@
 """The multilayer perceptron."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from worker.networks.activations import activation
@@ -21,7 +23,7 @@ class Mlp(Network):
         self.input = slots.input(depth)
         self.layers = nn.ModuleList(
             Dense(slots.trials, width, following)
-            for width, following in zip(widths, widths[1:], strict=False)
+            for width, following in pairwise(widths)
         )
         self.norms = nn.ModuleList(slots.normalization(width) for width in spec.hidden)
         self.dropouts = nn.ModuleList(slots.dropout(layer, depth) for layer in range(depth))

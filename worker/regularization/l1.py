@@ -27,7 +27,8 @@ class L1(SparsePenalty):
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:
         """λ Σ|w|."""
-        return torch.linalg.vecdot(price["strength"], w.abs())
+        total: Tensor = torch.linalg.vecdot(price["strength"], w.abs())
+        return total
 
     @staticmethod
     def gradient(w: Tensor, price: PriceTag) -> Tensor:

@@ -26,7 +26,8 @@ class L2(Penalty):
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:
         """λ Σw²."""
-        return torch.linalg.vecdot(price["strength"], w.square())
+        total: Tensor = torch.linalg.vecdot(price["strength"], w.square())
+        return total
 
     @staticmethod
     def gradient(w: Tensor, price: PriceTag) -> Tensor:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-
 import orjson
 import torch
 

@@ -2,7 +2,8 @@
 
 Linux tells a process of its parent's death by a signal (``PR_SET_PDEATHSIG``); the mark survives
 ``exec``. It is set by the child itself, because code between fork and exec is unsafe in a process
-with threads. As a launcher for foreign programs: ``python -m worker.runtime.lifeline PARENT COMMAND…``
+with threads. As a launcher for foreign programs:
+``python -m worker.runtime.lifeline PARENT COMMAND…``
 """
 
 import ctypes

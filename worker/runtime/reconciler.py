@@ -8,6 +8,7 @@ of reconcilers may run.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -97,38 +98,35 @@ class Reconciler:
         now = self._clock()
         with self._database.read() as session:
             running = fleets.running(session)
-        self._seen = {id: seen for id, seen in self._seen.items() if id in running}
-        for id, pulse in running.items():
-            last = self._seen.get(id)
+        self._seen = {fleet: seen for fleet, seen in self._seen.items() if fleet in running}
+        for fleet, pulse in running.items():
+            last = self._seen.get(fleet)
             if last is None or last[0] != pulse:
-                self._seen[id] = (pulse, now)
+                self._seen[fleet] = (pulse, now)
             elif now - last[1] >= self._settings.lease_seconds:
                 with self._database.write() as session:
                     taken = fleets.take_back(
-                        session, id, pulse, max_attempts=self._settings.max_attempts
+                        session, fleet, pulse, max_attempts=self._settings.max_attempts
                     )
-                del self._seen[id]
+                del self._seen[fleet]
                 if taken:
-                    logger.warning("fleet %s: lease taken back, its worker was not heard of", id)
+                    logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)
 
     def _announce(self) -> None:
         now = self._clock()
         with self._database.read() as session:
             waiting = fleets.due(session, limit=RUNG_AT_ONCE)
-        self._rung = {id: at for id, at in self._rung.items() if id in waiting}
-        due = [
-            id
-            for id in waiting
-            if id not in self._rung or now - self._rung[id] >= self._settings.ring_after_seconds
-        ]
+        self._rung = {fleet: at for fleet, at in self._rung.items() if fleet in waiting}
+        again = self._settings.ring_after_seconds
+        due = [fleet for fleet in waiting if now - self._rung.get(fleet, -math.inf) >= again]
         if not due:
             return
         try:
             if self._bell.is_backed_up():
                 return
-            for id in due:
-                self._bell.ring(id)
-                self._rung[id] = now
+            for fleet in due:
+                self._bell.ring(fleet)
+                self._rung[fleet] = now
         except Exception as error:
             # Redis is out of reach or frozen. The rows are safe; the next turn tries again.
             logger.warning("the doorbell does not work: %s: %s", type(error).__name__, error)

@@ -1,7 +1,7 @@
 """The embedded Redis: found, started on a private unix socket, stopped. It keeps nothing.
 
-It carries wake-up calls only, so it needs no persistence: after its loss the reconciler rings again.
-No TCP port is opened; the folder of the socket can be entered by its owner alone.
+It carries wake-up calls only, so it needs no persistence: after its loss the reconciler rings
+again. No TCP port is opened; the folder of the socket can be entered by its owner alone.
 """
 
 import importlib.util

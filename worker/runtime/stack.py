@@ -45,7 +45,7 @@ class Stack:
         return None if self._redis is None else self._redis.pid
 
     def start(self) -> None:
-        """Start all; ``UnavailableError`` when a part does not start. Trainers warm up meanwhile."""
+        """Start all; ``UnavailableError`` when a part does not start. Standbys are not awaited."""
         self._lock_state()
         try:
             database = Database(self._settings.database_url)
@@ -66,8 +66,10 @@ class Stack:
         try:
             with log.open("ab") as stderr:
                 self._worker = subprocess.Popen(
-                    [sys.executable, "-m", "worker.runtime"]
-                    + ["--parent", str(os.getpid()), "--warm-fd", str(reporting)],
+                    [
+                        *(sys.executable, "-m", "worker.runtime"),
+                        *("--parent", str(os.getpid()), "--warm-fd", str(reporting)),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=stderr,
                     stderr=stderr,
@@ -79,7 +81,7 @@ class Stack:
             os.close(reporting)
 
     def wait_until_warm(self, timeout: float = 60.0) -> None:
-        """Wait until each of the worker's trainers has torch in memory."""
+        """Wait until each of the worker's standbys has torch in memory."""
         deadline = time.monotonic() + timeout
         while self._warm is not None and self._warm_count < self._settings.workers:
             ready, _, _ = select.select([self._warm], [], [], max(0.0, deadline - time.monotonic()))

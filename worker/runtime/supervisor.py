@@ -187,7 +187,7 @@ class _Watch:
             self._ask_to_stop(CANCEL, now)
 
     def settle(self) -> None:
-        """Give the fleet back if its trainer ended without a word. A stale token changes nothing."""
+        """Give the fleet back if its trainer ended without a word, and its token is current."""
         if self._outcome is not None:
             logger.info("fleet %s: %s", self._lease.fleet_id, self._outcome)
             return

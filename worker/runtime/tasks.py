@@ -40,8 +40,10 @@ class Worker:
         """Serve until told to stop."""
         level = self._settings.log_level
         self.app.worker_main(
-            ["worker", f"--loglevel={level}", "--without-gossip", "--without-mingle"]
-            + ["--without-heartbeat", f"--hostname=parsimony-{os.getpid()}@%h"]
+            [
+                *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
+                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            ]
         )
 
     def _train(self, fleet_id: str) -> None:
@@ -78,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a worker: ``python -m worker.runtime``."""
     parser = argparse.ArgumentParser(prog="python -m worker.runtime", description=main.__doc__)
     parser.add_argument("--parent", type=int, help="end when this process, the parent, ends")
-    parser.add_argument("--warm-fd", type=int, help="write a byte here when a trainer is warm")
+    parser.add_argument("--warm-fd", type=int, help="write a byte here when a standby is warm")
     options = parser.parse_args(arguments)
     if options.parent is not None:
         die_with_parent(options.parent)

@@ -24,7 +24,7 @@ from worker.storage.database import Database
 from worker.storage.lease import Lease, StaleToken
 
 RETRYABLE = (OSError, ConnectionError, TimeoutError)
-"""What the machine may have got over when the fleet is tried again: a full disk, a lost database."""
+"""What may be over when the fleet is tried again: a full disk, a lost database."""
 
 
 def main() -> None:

@@ -20,16 +20,16 @@ def create(
     target: str | None,
     rows: int,
     columns: Sequence[dict[str, Any]],
-    format: str,
-    bytes: int,
+    format: str,  # noqa: A002  (the column's name)
+    bytes: int,  # noqa: A002
     sha256: str,
     path: str,
     tenant: str = DEFAULT_TENANT,
-    id: str | None = None,
+    dataset_id: str | None = None,
 ) -> Dataset:
     """Register a data set whose artefact is already written at ``path``."""
     dataset = Dataset(
-        id=id or new_id("ds"),
+        id=dataset_id or new_id("ds"),
         tenant=tenant,
         name=name,
         target=target,
@@ -45,11 +45,13 @@ def create(
     return dataset
 
 
-def get(session: Session, id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
+def get(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
     """The tenant's data set of this id; ``NotFoundError`` without one."""
-    dataset = session.get(Dataset, id)
+    dataset = session.get(Dataset, dataset_id)
     if dataset is None or dataset.tenant != tenant:
-        raise NotFoundError(f"there is no data set {id}; GET /v1/datasets lists yours", param="id")
+        raise NotFoundError(
+            f"there is no data set {dataset_id}; GET /v1/datasets lists yours", param="id"
+        )
     return dataset
 
 
@@ -60,16 +62,18 @@ def page(
     return newest_first(session, Dataset, select(Dataset), tenant=tenant, limit=limit, after=after)
 
 
-def delete(session: Session, id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
+def delete(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
     """Forget a data set; the caller deletes its artefact after the commit.
 
     Raises ``ConflictError`` while a job that has not ended needs it.
     """
-    dataset = get(session, id, tenant=tenant)
-    user = session.scalar(select(Job.id).where(Job.dataset_id == id, Job.state.in_(OPEN)).limit(1))
+    dataset = get(session, dataset_id, tenant=tenant)
+    user = session.scalar(
+        select(Job.id).where(Job.dataset_id == dataset_id, Job.state.in_(OPEN)).limit(1)
+    )
     if user is not None:
         raise ConflictError(
-            f"data set {id} is in use by {user}; wait for that job, or cancel it",
+            f"data set {dataset_id} is in use by {user}; wait for that job, or cancel it",
             code="dataset_in_use",
             param="id",
         )

@@ -12,15 +12,18 @@ from worker.storage.tables import DEFAULT_TENANT, Event, Job
 def append(
     session: Session,
     job: Job,
-    type: str,
+    kind: str,
     message: str,
     *,
     level: str = "info",
     data: dict[str, Any] | None = None,
 ) -> Event:
-    """Add one line. The caller holds the job's row, so that a job's ids grow in commit order."""
+    """Add one line of type ``kind``.
+
+    The caller holds the job's row, so that a job's ids grow in the order of the commits.
+    """
     event = Event(
-        tenant=job.tenant, job_id=job.id, level=level, type=type, message=message, data=data or {}
+        tenant=job.tenant, job_id=job.id, level=level, type=kind, message=message, data=data or {}
     )
     session.add(event)
     return event

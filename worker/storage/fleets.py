@@ -69,7 +69,7 @@ def waiting(
             )
         )
     )
-    return [id for id in fleet_ids if id in found]
+    return [fleet_id for fleet_id in fleet_ids if fleet_id in found]
 
 
 def claim(
@@ -230,7 +230,7 @@ def running(session: Session) -> dict[str, tuple[int, int]]:
     rows = session.execute(
         select(Fleet.id, Fleet.token, Fleet.hb_seq).where(Fleet.state == State.RUNNING)
     )
-    return {id: (token, hb_seq) for id, token, hb_seq in rows}
+    return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in rows}
 
 
 def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:
@@ -256,7 +256,7 @@ def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_att
 
 
 def _retry_or_fail(
-    session: Session, job: Job, fleet: Fleet, type: str, reason: str, max_attempts: int
+    session: Session, job: Job, fleet: Fleet, kind: str, reason: str, max_attempts: int
 ) -> None:
     if job.cancel_requested:
         _set_trials(session, fleet, State.CANCELLED)
@@ -271,11 +271,11 @@ def _retry_or_fail(
         }
         _fail(session, job, fleet, error)
     else:
-        _requeue(session, job, fleet, type, reason, level="warning")
+        _requeue(session, job, fleet, kind, reason, level="warning")
 
 
 def _requeue(
-    session: Session, job: Job, fleet: Fleet, type: str, reason: str, *, level: str
+    session: Session, job: Job, fleet: Fleet, kind: str, reason: str, *, level: str
 ) -> None:
     if job.cancel_requested:
         _set_trials(session, fleet, State.CANCELLED)
@@ -295,7 +295,7 @@ def _requeue(
     events.append(
         session,
         job,
-        type,
+        kind,
         f"fleet {fleet.number} waits again: {reason}",
         level=level,
         data={"fleet": fleet.id, "attempt": fleet.attempt},

@@ -7,7 +7,7 @@ from worker.storage import jobs
 from worker.storage.tables import DEFAULT_TENANT, Idempotency, Job
 
 
-class KeyReused(ConflictError):
+class KeyReused(ConflictError):  # noqa: N818  (says what happened)
     """The key was given before, with another body."""
 
     code = "idempotency_key_reused"

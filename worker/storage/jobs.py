@@ -99,12 +99,12 @@ def create(
     return job
 
 
-def get(session: Session, id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False) -> Job:
+def get(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False) -> Job:
     """The tenant's job of this id; ``NotFoundError`` without one."""
-    query = select(Job).where(Job.id == id, Job.tenant == tenant)
+    query = select(Job).where(Job.id == job_id, Job.tenant == tenant)
     job = session.scalar(query.with_for_update() if lock else query)
     if job is None:
-        raise NotFoundError(f"there is no job {id}; GET /v1/jobs lists yours", param="id")
+        raise NotFoundError(f"there is no job {job_id}; GET /v1/jobs lists yours", param="id")
     return job
 
 
@@ -154,23 +154,23 @@ def first_step_at(session: Session, job_id: str) -> Any:
     return session.scalar(select(func.min(Fleet.first_step_at)).where(Fleet.job_id == job_id))
 
 
-def request_cancel(session: Session, id: str, *, tenant: str = DEFAULT_TENANT) -> Job:
+def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT) -> Job:
     """Cancel a job: what is queued ends now, what runs is told at its next heartbeat.
 
     Cancelling a cancelled job again changes nothing. Raises ``ConflictError`` when it has ended
     otherwise.
     """
-    job = get(session, id, tenant=tenant, lock=True)
+    job = get(session, job_id, tenant=tenant, lock=True)
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:
-        raise ConflictError(f"job {id} has {job.state} already", code="job_ended", param="id")
+        raise ConflictError(f"job {job_id} has {job.state} already", code="job_ended", param="id")
     job.cancel_requested = True
     events.append(session, job, "cancel_requested", "cancellation requested")
     waiting = list(
         session.scalars(
             select(Fleet.id).where(
-                Fleet.job_id == id, Fleet.state.in_([State.QUEUED, State.PAUSED])
+                Fleet.job_id == job_id, Fleet.state.in_([State.QUEUED, State.PAUSED])
             )
         )
     )

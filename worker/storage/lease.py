@@ -15,7 +15,7 @@ from worker.storage.states import State
 from worker.storage.tables import Fleet, Job
 
 
-class StaleToken(ConflictError):
+class StaleToken(ConflictError):  # noqa: N818  (says what happened)
     """The fleet was taken back, ended or cancelled: this worker must stop, and changed nothing."""
 
     code = "stale_token"

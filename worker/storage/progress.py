@@ -43,7 +43,13 @@ def record_epochs(
 
 
 def save_checkpoint(
-    session: Session, lease: Lease, *, epoch: int, path: str, sha256: str, bytes: int
+    session: Session,
+    lease: Lease,
+    *,
+    epoch: int,
+    path: str,
+    sha256: str,
+    bytes: int,  # noqa: A002  (the column's name)
 ) -> list[str]:
     """Refer to a checkpoint that is whole and verified; give back the paths nobody needs now.
 

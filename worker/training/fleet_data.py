@@ -27,7 +27,7 @@ class FleetData:
         self.y = (y if self.task == "multiclass" else y.float()).to(device)
         self.split = torch.tensor([trial.fold or 0 for trial in trials], device=device)
         self.unit = torch.from_numpy(prepared.target_scale).to(device)[self.split]
-        folds = self.split.unique().tolist()
+        folds = torch.unique(self.split).tolist()
         self.parts = {
             part: torch.stack(
                 [

@@ -1,0 +1,125 @@
+"""Data sets over HTTP."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.api.client import Client
+from tests.api.work import QUICK, post
+
+JOBS = ["skilled", "unskilled"]
+CSV = "age,job,class\n41,skilled,good\n,unskilled,bad\n29,NA,good\n53,skilled,bad\n"
+
+
+def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
+    answer = client.upload(CSV, name="credit", target="class")
+    assert answer.status_code == 201
+    made = answer.json()
+    assert answer.headers["location"] == f"/v1/datasets/{made['id']}"
+    assert made["object"] == "dataset"
+    assert (made["name"], made["target"], made["rows"]) == ("credit", "class", 4)
+    assert made["columns"] == [
+        {"name": "age", "kind": "numeric", "categories": [], "missing": 1},
+        {
+            "name": "job",
+            "kind": "categorical",
+            "categories": ["skilled", "unskilled"],
+            "missing": 1,
+        },
+        {"name": "class", "kind": "categorical", "categories": ["bad", "good"], "missing": 0},
+    ]
+    assert client.get(answer.headers["location"]).json() == made
+
+
+def test_without_a_name_the_file_names_it(client: Client) -> None:
+    assert client.upload(CSV).json()["name"] == "data"
+
+
+@pytest.mark.parametrize(
+    ("csv", "code", "says"),
+    [
+        ("a,b\n1,2\n3\n", "ragged_rows", "Line 3"),
+        ("a,b\n1,inf\n", "not_finite", "line 2"),
+        ("a,a\n1,2\n", "duplicate_column", "'a'"),
+        ("a,b\n", "no_rows", "no rows"),
+        ("", "empty_file", "empty"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(client: Client, csv: str, code: str, says: str) -> None:
+    answer = client.upload(csv)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == code
+    assert says.lower() in problem["detail"].lower()
+
+
+def test_a_target_that_is_not_there_is_refused_with_what_is_near(client: Client) -> None:
+    problem = client.upload(CSV, target="clas").json()
+    assert (problem["status"], problem["param"]) == (422, "target")
+    assert "class" in problem["detail"]
+
+
+def test_a_form_without_a_file_is_refused(client: Client) -> None:
+    answer = client.post("/v1/datasets", data={"name": "x"})
+    assert (answer.status_code, answer.json()["param"]) == (422, "file")
+
+
+def test_a_file_above_the_limit_is_refused(fresh: Client) -> None:
+    answer = fresh.upload("a,b\n" + "1,2\n" * 2000)
+    assert answer.status_code == 413
+    assert answer.json()["code"] == "too_large"
+    assert "4,096" in answer.json()["detail"]
+    assert fresh.get("/v1/datasets").json()["data"] == []
+
+
+def test_a_body_far_above_the_limit_is_not_read(fresh: Client) -> None:
+    answer = fresh.upload("1" * 3_000_000)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_of_unannounced_length_is_cut_off(fresh: Client) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="f.csv"\r\n\r\n'
+        for _ in range(64):
+            yield b"1" * 65_536
+
+    answer = fresh.post(
+        "/v1/datasets",
+        content=endless(),
+        headers={"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
+def test_pages_hold_every_data_set_once(fresh: Client) -> None:
+    made = [fresh.upload(CSV, name=str(n)).json()["id"] for n in range(5)]
+    seen: list[str] = []
+    page = fresh.get("/v1/datasets", params={"limit": 2}).json()
+    while True:
+        assert page["object"] == "list"
+        seen += [row["id"] for row in page["data"]]
+        if not page["has_more"]:
+            break
+        page = fresh.get("/v1/datasets", params={"limit": 2, "after": seen[-1]}).json()
+    assert seen == made[::-1]
+
+
+def test_a_deleted_data_set_is_gone(client: Client) -> None:
+    made = client.upload(CSV, target="class").json()["id"]
+    assert client.delete(f"/v1/datasets/{made}").status_code == 204
+    assert client.get(f"/v1/datasets/{made}").status_code == 404
+    assert client.delete(f"/v1/datasets/{made}").json()["code"] == "not_found"
+    answer = client.post("/v1/jobs", json={"dataset": made})
+    assert (answer.status_code, answer.json()["param"]) == (422, "dataset")
+
+
+def test_a_data_set_in_use_is_kept(client: Client) -> None:
+    rows = "".join(f"{n},{'ab'[n % 2]}\n" for n in range(40))
+    made = client.upload(f"x,y\n{rows}", target="y").json()["id"]
+    job = post(client, dataset=made, training=QUICK)
+    answer = client.delete(f"/v1/datasets/{made}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "dataset_in_use")
+    client.post(f"/v1/jobs/{job}/cancel")
+    assert client.delete(f"/v1/datasets/{made}").status_code == 204

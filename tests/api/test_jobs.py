@@ -1,0 +1,169 @@
+"""Jobs over HTTP: accepted, listed, cancelled, waited for."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.examples import COMPARISON, JOBS
+from tests.api.client import Client
+from tests.api.work import post, train
+
+
+def test_an_accepted_job_is_there(client: Client) -> None:
+    answer = client.post("/v1/jobs", json=COMPARISON)
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert (job["object"], job["state"], job["name"]) == ("job", "queued", COMPARISON["name"])
+    assert job["trials"] == {"total": 4, "finished": 0, "failed": 0}
+    assert job["progress"] == {"fraction": 0.0, "epoch": 0, "epochs": 50, "eta_seconds": None}
+    assert job["model"] == {"name": "circle", "version": None}
+    assert job["error"] is None
+    assert client.get(f"/v1/jobs/{job['id']}").json() == job
+
+
+def test_the_stored_spec_is_complete_and_makes_the_same_job(client: Client) -> None:
+    spec = client.post("/v1/jobs", json={"dataset": {"builtin": "iris"}}).json()["spec"]
+    assert spec["training"]["optimizer"]["beta1"] == 0.9
+    assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_documented_example_is_accepted(client: Client, name: str) -> None:
+    assert client.post("/v1/jobs", json=JOBS[name]["value"]).status_code == 202
+
+
+def test_validation_says_what_would_be_trained_and_stores_nothing(fresh: Client) -> None:
+    answer = fresh.post("/v1/jobs/validate", json=COMPARISON)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["valid"], found["trials"], found["fleets"]) == (True, 4, 1)
+    assert found["parameters"] == 2751
+    assert found["estimate"]["seconds"] > 0
+    assert found["estimate"]["bytes"] >= 4 * 2751 * 4
+    assert fresh.get("/v1/jobs").json()["data"] == []
+
+
+def test_validation_gives_advice(client: Client) -> None:
+    spec = {
+        "dataset": {"builtin": "iris"},
+        "split": {"validation": 0.0},
+        "regularization": {"early_stopping": {}},
+    }
+    (advice,) = client.post("/v1/jobs/validate", json=spec).json()["advice"]
+    assert advice["code"] == "early_stopping_without_validation"
+    assert advice["field"] == "regularization.early_stopping"
+    assert client.post("/v1/jobs", json=spec).json()["advice"] == [advice]
+
+
+def test_pages_hold_every_job_once_and_states_filter(fresh: Client) -> None:
+    made = [post(fresh) for _ in range(5)]
+    fresh.post(f"/v1/jobs/{made[1]}/cancel")
+    first = fresh.get("/v1/jobs", params={"limit": 3}).json()
+    assert [job["id"] for job in first["data"]] == made[:1:-1]
+    assert first["has_more"]
+    rest = fresh.get("/v1/jobs", params={"limit": 3, "after": made[2]}).json()
+    assert [job["id"] for job in rest["data"]] == [made[1], made[0]]
+    assert not rest["has_more"]
+    cancelled = fresh.get("/v1/jobs", params={"state": "cancelled"}).json()["data"]
+    assert [job["id"] for job in cancelled] == [made[1]]
+
+
+def test_the_same_key_and_body_make_one_job(client: Client) -> None:
+    headers = {"Idempotency-Key": "once"}
+    body = {"dataset": {"builtin": "iris"}}
+    first = client.post("/v1/jobs", json=body, headers=headers)
+    again = client.post("/v1/jobs", json=body, headers=headers)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+
+
+def test_a_key_with_another_body_is_refused(client: Client) -> None:
+    headers = {"Idempotency-Key": "twice"}
+    client.post("/v1/jobs", json={"dataset": {"builtin": "iris"}}, headers=headers)
+    answer = client.post("/v1/jobs", json={"dataset": {"builtin": "wine"}}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_one_key_sent_at_the_same_time_makes_one_job(fresh: Client) -> None:
+    def send(_: int) -> str:
+        answer = fresh.post(
+            "/v1/jobs",
+            json={"dataset": {"builtin": "iris"}},
+            headers={"Idempotency-Key": "together"},
+        )
+        job_id: str = answer.json()["id"]
+        return job_id
+
+    with ThreadPoolExecutor(8) as threads:
+        made = set(threads.map(send, range(16)))
+    assert len(made) == 1
+    assert len(fresh.get("/v1/jobs").json()["data"]) == 1
+
+
+def test_a_queued_job_is_cancelled_at_once_and_for_good(client: Client) -> None:
+    job = post(client)
+    answer = client.post(f"/v1/jobs/{job}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    assert answer.json()["finished_at"] is not None
+    assert client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+
+
+def test_a_finished_job_cannot_be_cancelled(client: Client) -> None:
+    job = post(client)
+    train(client, job)
+    answer = client.post(f"/v1/jobs/{job}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_ended")
+
+
+def test_a_wait_ends_with_the_time_asked_for(client: Client) -> None:
+    job = post(client)
+    began = time.monotonic()
+    answer = client.get(f"/v1/jobs/{job}", headers={"Prefer": "wait=1"})
+    assert 0.9 < time.monotonic() - began < 5
+    assert answer.json()["state"] == "queued"
+    assert answer.headers["preference-applied"] == "wait=1"
+
+
+def test_a_wait_ends_with_the_job(client: Client) -> None:
+    job = post(client)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(
+            client.get, f"/v1/jobs/{job}", headers={"Prefer": "respond-async, wait=60"}
+        )
+        train(client, job)
+        answer = waiting.result(timeout=30)
+    assert answer.json()["state"] == "succeeded"
+    assert answer.headers["preference-applied"] == "wait=60"
+
+
+def test_a_post_waits_too(client: Client) -> None:
+    answer = client.post(
+        "/v1/jobs", json={"dataset": {"builtin": "iris"}}, headers={"Prefer": "wait=1"}
+    )
+    assert answer.status_code == 202
+    assert answer.headers["preference-applied"] == "wait=1"
+
+
+def test_many_waits_hold_no_threads(client: Client) -> None:
+    """More clients wait than there are threads, and others are still answered."""
+    jobs = [post(client) for _ in range(3)]
+    with ThreadPoolExecutor(60) as threads:
+        waiting = [
+            threads.submit(client.get, f"/v1/jobs/{jobs[n % 3]}", headers={"Prefer": "wait=60"})
+            for n in range(60)
+        ]
+        began = time.monotonic()
+        assert client.get("/v1/jobs", params={"limit": 1}).status_code == 200
+        assert time.monotonic() - began < 5
+        for job in jobs:
+            client.post(f"/v1/jobs/{job}/cancel")
+        states = {one.result(timeout=30).json()["state"] for one in waiting}
+    assert states == {"cancelled"}
+
+
+@pytest.mark.parametrize("path", ["", "/trials", "/metrics", "/events", "/chart", "/report"])
+def test_an_unknown_job_is_not_found(client: Client, path: str) -> None:
+    answer = client.get(f"/v1/jobs/job_nowhere{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
