@@ -49,7 +49,8 @@ class BatchNormLayer(nn.Module):
         self.register_buffer("on", on, persistent=False)
         self.register_buffer("momentum", momentum, persistent=False)
         self.register_buffer("epsilon", epsilon, persistent=False)
-        self.weight = nn.Parameter(torch.ones(trials, features))
+        # 0, not 1, where it is off: no penalty or norm may count weights that a trial lacks.
+        self.weight = nn.Parameter(torch.ones(trials, features) * stack.on()[:, None])
         self.bias = nn.Parameter(torch.zeros(trials, features))
         self.register_buffer("running_mean", torch.zeros(trials, features))
         self.register_buffer("running_var", torch.ones(trials, features))

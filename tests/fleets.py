@@ -1,0 +1,39 @@
+"""Fleets for tests: from a job as a user writes it to a run, without service or storage."""
+
+from typing import Any
+
+from worker.data import check, load_builtin, prepare
+from worker.search import plan
+from worker.spec import Builtin, JobSpec
+from worker.training import FleetRun
+
+ADAM: dict[str, Any] = {
+    "epochs": 50,
+    "batch_size": 32,
+    "optimizer": {"kind": "adam", "learning_rate": 0.01},
+}
+"""The training of the owner's experiment."""
+
+
+def fleets(**job: Any) -> list[FleetRun]:
+    """The runs of a job on a built-in data set, one a fleet; not yet trained."""
+    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
+    if not isinstance(spec.dataset, Builtin):
+        raise TypeError("tests train on built-in data sets")
+    table, target = load_builtin(spec.dataset)
+    outline = check(table, spec, target)
+    prepared = prepare(table, spec, target)
+    return [FleetRun(fleet.trials, prepared) for fleet in plan(spec, outline)]
+
+
+def fleet(**job: Any) -> FleetRun:
+    """The only run of a job."""
+    (run,) = fleets(**job)
+    return run
+
+
+def trained(run: FleetRun) -> FleetRun:
+    """The run, trained to its end."""
+    for _ in run.epochs():
+        pass
+    return run
