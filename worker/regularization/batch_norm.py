@@ -50,7 +50,7 @@ class BatchNormLayer(nn.Module):
         self.register_buffer("momentum", momentum, persistent=False)
         self.register_buffer("epsilon", epsilon, persistent=False)
         # 0, not 1, where it is off: no penalty or norm may count weights that a trial lacks.
-        self.weight = nn.Parameter(torch.ones(trials, features) * stack.on()[:, None])
+        self.weight = nn.Parameter(stack.on()[:, None].float().repeat(1, features))
         self.bias = nn.Parameter(torch.zeros(trials, features))
         self.register_buffer("running_mean", torch.zeros(trials, features))
         self.register_buffer("running_var", torch.ones(trials, features))
