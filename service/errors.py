@@ -74,7 +74,13 @@ STATUS: dict[type[ParsimonyError], tuple[int, str]] = {
 }
 """Domain error → status and title. A subclass that is not listed takes its nearest ancestor's."""
 
-HTTP_CODES = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+HTTP_CODES = {
+    400: "malformed_request",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 
 
 def status_of(error: ParsimonyError) -> tuple[int, str]:
@@ -151,6 +157,8 @@ def validation_problem(
 def _sentence(found: list[Finding]) -> str:
     first = found[0]
     sentence = f"{first.param}: {first.message}" if first.param else first.message
+    if first.param is None and first.message.startswith(("is ", "must ")):
+        sentence = f"The body {first.message}"
     return sentence if len(found) == 1 else f"{sentence} (and {len(found) - 1} more, see errors)"
 
 

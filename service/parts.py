@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.errors import MalformedError
 from service.inference.engine import Engine
 from service.lru import Lru
 from service.pulse import Pulse
@@ -31,7 +32,13 @@ class Parts:
 
 
 async def parts(request: Request) -> Parts:
-    """The parts of the application that serves this request."""
+    """The parts of the application that serves this request.
+
+    Raises:
+        MalformedError: its URL holds the character U+0000, which PostgreSQL cannot compare.
+    """
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise MalformedError("The URL must not hold the character U+0000.")
     found: Parts = request.app.state.parts
     return found
 

@@ -1,6 +1,7 @@
 """From a specification to an accepted job."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from service.tables import unknown_dataset
 from worker.advice import Advice, advise
 from worker.data import Outline
 from worker.data.dataset import check
-from worker.errors import NotFoundError
+from worker.errors import NotFoundError, SpecError
 from worker.search import FleetPlan, plan
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, idempotency, jobs
@@ -22,6 +23,9 @@ from worker.storage.tables import Job
 
 DATA_FIELDS = {"dataset", "target", "task", "split", "preprocessing"}
 """The fields that decide how the data are read and divided."""
+
+ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 as JSON writes it. PostgreSQL cannot keep it."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,10 @@ def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
         SpecError, DataError: as `propose`.
     """
     document = spec.model_dump(mode="json")
-    digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    if ZERO.search(canonical):
+        raise SpecError("Texts must not hold the character U+0000.", code="invalid_text")
+    digest = hashlib.sha256(canonical).hexdigest()
     if key is not None and (known := _known(parts, key, digest)) is not None:
         return known
     proposal = propose(parts, spec)

@@ -78,9 +78,9 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
     here = body
     for position, step in enumerate(rest):
         last = position == len(rest) - 1
-        if isinstance(here, dict) and (step in here or (last and error["type"] == "missing")):
-            here = here.get(step)
-        elif isinstance(here, list) and isinstance(step, int) and 0 <= step < len(here):
+        if last and error["type"] == "missing":
+            here = None
+        elif _has(here, step):
             here = here[step]
         else:
             continue
@@ -88,6 +88,12 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
     if error["type"].startswith("union_tag"):
         path.append(error["ctx"]["discriminator"].strip("'"))
     return tuple(path)
+
+
+def _has(here: Any, step: str | int) -> bool:
+    if isinstance(here, list):
+        return isinstance(step, int) and 0 <= step < len(here)
+    return isinstance(here, dict) and step in here
 
 
 def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]]) -> bool:

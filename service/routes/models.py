@@ -20,10 +20,14 @@ from worker.storage import models
 router = APIRouter(prefix="/v1/models", tags=["Models"])
 
 Name = Annotated[str, Path(description="A model's name.", examples=["credit"])]
-Version = Annotated[str, Path(description="A version's number, or an alias.", examples=["3"])]
+VERSION = r"^([0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63})$"
+Version = Annotated[
+    str, Path(pattern=VERSION, description="A version's number, or an alias.", examples=["3"])
+]
 Chosen = Annotated[
     str | None,
     Query(
+        pattern=VERSION,
         description="A version's number, or an alias. Without one: `production` where that alias "
         "is set, the newest version otherwise.",
         examples=[None],

@@ -95,7 +95,13 @@ def log(
     here: Here,
     job_id: Id,
     after: Annotated[
-        int, Query(ge=0, description="The last event's id that you have read.", examples=[0])
+        int,
+        Query(
+            ge=0,
+            lt=2**63,
+            description="The last event's id that you have read.",
+            examples=[0],
+        ),
     ] = 0,
     limit: Limit = 100,
 ) -> Listing[EventView]:

@@ -13,12 +13,15 @@ class ColumnView(Body):
 
     name: Annotated[str, Field(examples=["age"])]
     """Its name in the header."""
-    kind: Annotated[Literal["numeric", "categorical"], Field(examples=["numeric"])]
-    """`numeric` when every cell that is not missing is a finite number, `categorical` otherwise."""
+    kind: Annotated[Literal["numeric", "categorical", "image"], Field(examples=["numeric"])]
+    """`numeric` when every cell that is not missing is a finite number, `image` when a cell is an
+    image or a series, `categorical` otherwise."""
     categories: Annotated[list[str], Field(examples=[[]])]
     """The values of a categorical column, sorted; empty for a numeric one."""
     missing: Annotated[int, Field(examples=[0])]
     """How many cells are missing."""
+    shape: Annotated[list[int], Field(default_factory=list, examples=[[]])]
+    """Shape of a cell of an image column: channels, height, width, or channels, length."""
 
 
 class DatasetView(Body):

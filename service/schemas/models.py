@@ -60,7 +60,7 @@ class AliasRequest(Body):
 
     model_config = ConfigDict(strict=True, json_schema_extra={"examples": [{"version": 1}]})
 
-    version: Annotated[int, Field(ge=1, examples=[1])]
+    version: Annotated[int, Field(ge=1, lt=2**31, examples=[1])]
     """A version of this model."""
 
 

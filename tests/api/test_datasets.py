@@ -19,14 +19,21 @@ def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
     assert made["object"] == "dataset"
     assert (made["name"], made["target"], made["rows"]) == ("credit", "class", 4)
     assert made["columns"] == [
-        {"name": "age", "kind": "numeric", "categories": [], "missing": 1},
+        {"name": "age", "kind": "numeric", "categories": [], "missing": 1, "shape": []},
         {
             "name": "job",
             "kind": "categorical",
             "categories": ["skilled", "unskilled"],
             "missing": 1,
+            "shape": [],
         },
-        {"name": "class", "kind": "categorical", "categories": ["bad", "good"], "missing": 0},
+        {
+            "name": "class",
+            "kind": "categorical",
+            "categories": ["bad", "good"],
+            "missing": 0,
+            "shape": [],
+        },
     ]
     assert client.get(answer.headers["location"]).json() == made
 

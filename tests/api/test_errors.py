@@ -101,6 +101,37 @@ def test_a_missing_data_set_is_asked_for(client: Client) -> None:
     assert (answer.json()["param"], answer.status_code) == ("dataset", 422)
 
 
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (b"", "The body is required: add it"),
+        (b"[]", "The body must be an object, not []"),
+        (b"null", "The body must be an object, not null"),
+    ],
+)
+def test_a_body_that_is_no_object_is_refused(client: Client, content: bytes, detail: str) -> None:
+    answer = client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["param"]) == (422, None)
+    assert answer.json()["detail"] == detail
+
+
+def test_what_no_database_could_keep_is_refused(client: Client) -> None:
+    assert refused(client, name="a\0b")["code"] == "invalid_text"
+    assert client.post(
+        "/v1/jobs", json={"dataset": {"builtin": "iris"}, "name": "\\u0000"}
+    ).is_success
+    assert client.get("/v1/jobs/a%00b").status_code == 400
+    assert client.get("/v1/jobs/x/events?after=99999999999999999999").status_code == 422
+    assert client.get("/v1/models/x/versions/99999999999999999999").status_code == 422
+
+
+def test_json_that_is_nested_without_end_is_refused(client: Client) -> None:
+    answer = client.post(
+        "/v1/jobs", content=b"[" * 200_000, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
 def test_an_unknown_data_set_is_a_wrong_field(client: Client) -> None:
     problem = refused(client, dataset="ds_000000000000000000000000")
     assert (problem["code"], problem["param"]) == ("dataset_not_found", "dataset")

@@ -130,12 +130,12 @@ def test_a_wait_ends_with_the_job(client: Client) -> None:
     job = post(client)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(
-            client.get, f"/v1/jobs/{job}", headers={"Prefer": "respond-async, wait=60"}
+            client.get, f"/v1/jobs/{job}", headers={"Prefer": "respond-async, wait=20"}
         )
         train(client, job)
         answer = waiting.result(timeout=30)
     assert answer.json()["state"] == "succeeded"
-    assert answer.headers["preference-applied"] == "wait=60"
+    assert answer.headers["preference-applied"] == "wait=20"
 
 
 def test_a_post_waits_too(client: Client) -> None:

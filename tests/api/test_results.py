@@ -1,0 +1,187 @@
+"""What comes of a job, over HTTP: trained here by the trainer's own code."""
+
+import math
+import statistics
+from typing import Any
+
+import pytest
+
+from tests.api.client import Client
+from tests.api.work import QUICK, post, train
+
+COMPARED = {
+    "dataset": {"builtin": "circle", "rows": 200},
+    "training": QUICK,
+    "compare": [
+        {"name": "none", "regularization": {}},
+        {"name": "L1", "regularization": {"l1": {"strength": 0.01}}},
+        {"name": "$dropout_", "regularization": {"dropout": {"p": 0.5}}},
+    ],
+    "repeats": 2,
+}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def job(client: Client) -> dict[str, Any]:
+    return train(client, post(client, **COMPARED))
+
+
+def test_a_trained_job_says_what_came_of_it(job: dict[str, Any]) -> None:
+    assert job["state"] == "succeeded"
+    assert job["progress"] == {"fraction": 1.0, "epoch": 3, "epochs": 3, "eta_seconds": None}
+    assert job["trials"] == {"total": 6, "finished": 6, "failed": 0}
+    assert job["best"]["metrics"]["validation_loss"] > 0
+    assert job["finished_at"] >= job["started_at"] >= job["created_at"]
+
+
+def test_the_leaderboard_is_best_first_and_paged(client: Client, job: dict[str, Any]) -> None:
+    path = f"/v1/jobs/{job['id']}/trials"
+    first = client.get(path, params={"limit": 4}).json()
+    rest = client.get(path, params={"limit": 4, "after": first["data"][-1]["id"]}).json()
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+    rows = first["data"] + rest["data"]
+    assert len({row["id"] for row in rows}) == 6
+    losses = [row["metrics"]["validation_loss"] for row in rows]
+    assert losses == sorted(losses)
+    assert {row["repeat"] for row in rows} == {0, 1}
+    assert rows[0]["settings"]["training"]["epochs"] == 3
+
+
+def test_metrics_are_one_array_each(client: Client, job: dict[str, Any]) -> None:
+    path = f"/v1/jobs/{job['id']}/metrics"
+    best = client.get(path).json()
+    assert best["epochs"] == [1, 2, 3]
+    assert {"objective", "train_loss", "validation_loss"} <= best["metrics"].keys()
+    assert all(len(values) == 3 for values in best["metrics"].values())
+    trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["data"]
+    assert best["trial"] == trials[0]["id"]
+    last = client.get(path, params={"trial": trials[-1]["id"]}).json()
+    assert (last["trial"], last["name"]) == (trials[-1]["id"], trials[-1]["name"])
+
+
+def test_a_trial_of_another_job_is_not_found(client: Client, job: dict[str, Any]) -> None:
+    other = post(client)
+    theirs = client.get(f"/v1/jobs/{other}/trials").json()["data"][0]["id"]
+    answer = client.get(f"/v1/jobs/{job['id']}/metrics", params={"trial": theirs})
+    assert (answer.status_code, answer.json()["param"]) == (404, "trial")
+
+
+def test_events_are_read_on_from_a_cursor(client: Client, job: dict[str, Any]) -> None:
+    path = f"/v1/jobs/{job['id']}/events"
+    events = client.get(path).json()["data"]
+    assert events[0]["type"] == "accepted"
+    assert events[-1]["type"] == "succeeded"
+    assert [event["id"] for event in events] == sorted(event["id"] for event in events)
+    page = client.get(path, params={"limit": 1}).json()
+    assert (page["data"], page["has_more"]) == (events[:1], True)
+    rest = client.get(path, params={"after": events[0]["id"]}).json()
+    assert (rest["data"], rest["has_more"]) == (events[1:], False)
+
+
+def test_checkpoints_are_listed(client: Client, job: dict[str, Any]) -> None:
+    page = client.get(f"/v1/jobs/{job['id']}/checkpoints").json()
+    assert (page["object"], page["has_more"]) == ("list", False)
+
+
+def test_the_report_is_the_mean_over_repeats(client: Client, job: dict[str, Any]) -> None:
+    report = client.get(f"/v1/jobs/{job['id']}/report").json()
+    trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["data"]
+    entries = report["configurations"]
+    assert {entry["name"] for entry in entries} == {"none", "L1", "$dropout_"}
+    for entry in entries:
+        values = [
+            trial["metrics"]["validation_loss"]
+            for trial in trials
+            if trial["configuration"] == entry["configuration"]
+        ]
+        spread = entry["metrics"]["validation_loss"]
+        assert spread["n"] == entry["trials"] == entry["succeeded"] == 2
+        assert math.isclose(spread["mean"], statistics.fmean(values))
+        assert math.isclose(spread["sd"], statistics.stdev(values))
+    means = [entry["metrics"]["validation_loss"]["mean"] for entry in entries]
+    assert means == sorted(means)
+    assert entries[0]["name"] == job["best"]["name"]
+
+
+def test_the_chart_is_a_chartjs_configuration_of_eval_mode_losses(
+    client: Client, job: dict[str, Any]
+) -> None:
+    chart = client.get(f"/v1/jobs/{job['id']}/chart").json()
+    assert chart["type"] == "line"
+    assert chart["data"]["labels"] == [1, 2, 3]
+    lines = chart["data"]["datasets"]
+    assert [line["label"] for line in lines] == ["none", "L1", "$dropout_"]
+    assert lines[0]["borderColor"] == "#4CAF50"
+    assert lines[0]["backgroundColor"] == "rgba(76, 175, 80, 0.2)"
+    assert chart["options"]["scales"]["x"]["title"] == {"display": True, "text": "Epoch"}
+    trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["data"]
+    series = [
+        client.get(f"/v1/jobs/{job['id']}/metrics", params={"trial": trial["id"]}).json()
+        for trial in trials
+        if trial["name"] == "none"
+    ]
+    curves = [one["metrics"]["train_loss"] for one in series]
+    mean = [statistics.fmean(v) for v in zip(*curves, strict=True)]
+    assert lines[0]["data"] == pytest.approx(mean)
+
+
+def test_the_chart_draws_the_best_of_many_and_other_metrics(
+    client: Client, job: dict[str, Any]
+) -> None:
+    path = f"/v1/jobs/{job['id']}/chart"
+    one = client.get(path, params={"top": 1, "metric": "validation_loss"}).json()
+    assert [line["label"] for line in one["data"]["datasets"]] == [job["best"]["name"]]
+    answer = client.get(path, params={"metric": "beauty"})
+    assert (answer.status_code, answer.json()["param"]) == (404, "metric")
+    assert "train_loss" in answer.json()["detail"]
+
+
+def test_the_picture_is_a_png(client: Client, job: dict[str, Any]) -> None:
+    answer = client.get(f"/v1/jobs/{job['id']}/chart.png")
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.content.startswith(PNG)
+    assert len(answer.content) > 10_000
+
+
+def test_a_job_that_has_not_begun_has_empty_results(client: Client) -> None:
+    path = f"/v1/jobs/{post(client)}"
+    assert client.get(f"{path}/metrics").json()["epochs"] == []
+    assert client.get(f"{path}/chart").json()["data"]["labels"] == []
+    assert client.get(f"{path}/chart.png").content.startswith(PNG)
+    (entry,) = client.get(f"{path}/report").json()["configurations"]
+    assert (entry["succeeded"], entry["metrics"]) == (0, {})
+
+
+def test_a_loss_that_diverges_fails_the_job_with_the_epoch(client: Client) -> None:
+    job = train(
+        client,
+        post(
+            client,
+            dataset={"builtin": "diabetes"},
+            training={"epochs": 30, "optimizer": {"kind": "sgd", "learning_rate": 100.0}},
+            model="diverged",
+        ),
+    )
+    assert job["state"] == "failed"
+    assert job["error"]["code"] == "diverged"
+    assert job["error"]["epoch"] >= 1
+    assert "last_finite_loss" in job["error"]
+    assert job["model"]["version"] is None
+    assert client.get("/v1/models/diverged").status_code == 404
+
+
+def test_a_constant_predictor_succeeds_with_advice(client: Client) -> None:
+    job = train(
+        client,
+        post(
+            client,
+            dataset={"builtin": "circle", "rows": 300},
+            regularization={"l1": {"strength": 1.0}},
+            training={"epochs": 10, "optimizer": {"kind": "adam", "learning_rate": 0.01}},
+        ),
+    )
+    assert job["state"] == "succeeded"
+    (advice,) = job["advice"]
+    assert advice["code"] == "constant_predictor"
+    assert "one class only" in advice["message"]

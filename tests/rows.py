@@ -1,0 +1,63 @@
+"""Rows for tests of storage and runtime: a database, and jobs in it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from worker.storage import fleets, jobs
+from worker.storage.database import Database
+from worker.storage.lease import Lease
+from worker.storage.tables import Fleet, Job
+
+
+def new_database(folder: Path) -> Database:
+    """A migrated database in a folder."""
+    database = Database(f"sqlite:///{folder}/test.db")
+    database.migrate()
+    return database
+
+
+def trial(name: str = "a", configuration: int = 0, repeat: int = 0) -> jobs.NewTrial:
+    """One trial that says nothing of its settings."""
+    return jobs.NewTrial(name, configuration, repeat, None, {"name": name})
+
+
+def accept(
+    session: Session,
+    *fleets_of_trials: Sequence[jobs.NewTrial],
+    epochs: int = 10,
+    **more: Any,
+) -> tuple[Job, list[Fleet]]:
+    """A job with these fleets; one fleet of one trial unless given."""
+    job = jobs.create(
+        session,
+        spec={},
+        fleets=[
+            jobs.NewFleet(plan={}, trials=list(trials), epochs=epochs)
+            for trials in fleets_of_trials or [[trial()]]
+        ],
+        **{"objective": "validation_loss", **more},
+    )
+    return job, jobs.fleets(session, job.id)
+
+
+def claimed(session: Session, fleet_id: str, owner: str = "test") -> Lease:
+    """A lease on a fleet that is queued."""
+    lease = fleets.claim(session, fleet_id, owner=owner)
+    assert lease is not None
+    return lease
+
+
+def good(loss: float = 0.5) -> fleets.Outcome:
+    """The outcome of a trial that succeeded."""
+    return fleets.Outcome("succeeded", {"validation_loss": loss}, epochs=10, best_epoch=9)
+
+
+def bad(code: str = "diverged") -> fleets.Outcome:
+    """The outcome of a trial that failed."""
+    return fleets.Outcome("failed", error={"code": code, "message": code, "param": None})
+
+
+RESULT = fleets.Result(path="jobs/x/fleet.safetensors", sha256="0" * 64, bytes=1)
