@@ -54,8 +54,8 @@ class ServiceSettings(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Fleets trained at the same time by one worker process."""
     threads: int = Field(ge=1, le=1024, default_factory=_default_threads)
-    """CPU threads of each trainer; the processors divided by `workers` unless given. Final weights
-    are repeatable to the bit only for the same number."""
+    """Most CPU threads of a trainer; the processors divided by `workers` unless given. Small fleets
+    take one. Final weights are repeatable to the bit only for the same number."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
     database_url: str = Field(default_factory=_default_database)
@@ -77,7 +77,8 @@ class ServiceSettings(BaseSettings):
     ring_after_seconds: Seconds = 5.0
     """A queued fleet that nobody claimed is announced again after this long."""
     retry_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 1.0
-    """Pause before a fleet whose trainer died is tried again; doubled with each fruitless try."""
+    """Pause before the third attempt of a fleet whose trainers die, growing with each further one;
+    the second attempt follows at once."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """A fleet fails after this many attempts that brought no new checkpoint."""
     checkpoint_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 5.0

@@ -6,6 +6,8 @@ database says what is to be done.
 
 import redis
 from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.settings import ServiceSettings
 
@@ -42,6 +44,8 @@ def create_celery(settings: ServiceSettings) -> Celery:
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
+        # A killed pool process is replaced at once; what it ran is in the database.
+        worker_lost_wait=0.5,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
@@ -65,7 +69,13 @@ class Doorbell:
         self._redis = (
             None
             if self._sentinel
-            else redis.Redis.from_url(settings.redis, socket_timeout=2, socket_connect_timeout=2)
+            else redis.Redis.from_url(
+                settings.redis,
+                socket_timeout=2,
+                socket_connect_timeout=2,
+                # The reconciler asks again by itself, and has other things to do meanwhile.
+                retry=Retry(NoBackoff(), 0),
+            )
         )
 
     def ring(self, fleet_id: str) -> None:

@@ -16,6 +16,7 @@ from worker.data.dataset import Prepared, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
 from worker.runtime.channel import CANCEL, Channel
+from worker.runtime.threads import threads_for
 from worker.search.plan import FleetPlan
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec
@@ -90,6 +91,7 @@ class FleetTraining:
             )
             checkpoints = progress.candidates(session, fleet.id)
         run = FleetRun(plan.trials, self._prepare(spec, dataset), device=self._device())
+        torch.set_num_threads(self._threads(run))
         if self._lease.attempt > 1:
             self._resume(run, checkpoints)
         return run
@@ -102,6 +104,16 @@ class FleetTraining:
             raise RuntimeError("a job names a data set or a built-in one")
         data = self._artefacts.read(dataset.path, dataset.sha256)
         return prepare(Table.from_parquet(data), spec, dataset.target)
+
+    def _threads(self, run: FleetRun) -> int:
+        if run.prepared.x.ndim > 3:
+            # Convolutions use each parameter many times: no step of theirs is small.
+            return self._settings.threads
+        trials, parameters = run.program.parameters.values.shape
+        rows = min(run.program.training.batch_size, run.prepared.x.shape[1])
+        return threads_for(
+            trials=trials, batch_size=rows, parameters=parameters, limit=self._settings.threads
+        )
 
     def _device(self) -> str:
         if self._settings.device != "auto":

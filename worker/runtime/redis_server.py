@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.errors import UnavailableError
 from worker.runtime.lifeline import launch
@@ -108,7 +110,8 @@ class RedisServer:
     def _wait_until_it_answers(self) -> None:
         process = self._process
         deadline = time.monotonic() + START_SECONDS
-        with redis.Redis(unix_socket_path=str(self._socket)) as client:
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis(unix_socket_path=str(self._socket), retry=once) as client:
             while process is not None and process.poll() is None:
                 try:
                     client.ping()

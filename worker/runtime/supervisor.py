@@ -16,7 +16,7 @@ from worker.errors import UnavailableError
 from worker.runtime.channel import CANCEL, DRAIN
 from worker.runtime.standby import COMMAND, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
-from worker.storage import fleets
+from worker.storage import backlog, fleets
 from worker.storage.database import Database
 from worker.storage.lease import Lease, StaleToken
 
@@ -69,12 +69,12 @@ class Supervisor:
                 break
             done += 1
             with self._database.read() as session:
-                candidates = fleets.due(session, limit=CLAIM_CANDIDATES)
+                candidates = backlog.due(session, limit=CLAIM_CANDIDATES)
         return done
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
-            waiting = fleets.waiting(session, candidates)
+            waiting = backlog.waiting(session, candidates)
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.

@@ -41,37 +41,6 @@ class Result:
     bytes: int
 
 
-def due(session: Session, *, limit: int, now: datetime | None = None) -> list[str]:
-    """Ids of the fleets that wait for a worker, the oldest first."""
-    return list(
-        session.scalars(
-            select(Fleet.id)
-            .where(
-                Fleet.state == State.QUEUED,
-                or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or utc_now())),
-            )
-            .order_by(Fleet.created_at, Fleet.number)
-            .limit(limit)
-        )
-    )
-
-
-def waiting(
-    session: Session, fleet_ids: Sequence[str], *, now: datetime | None = None
-) -> list[str]:
-    """Those of the fleets that could be claimed now, in the given order."""
-    found = set(
-        session.scalars(
-            select(Fleet.id).where(
-                Fleet.id.in_(fleet_ids),
-                Fleet.state == State.QUEUED,
-                or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or utc_now())),
-            )
-        )
-    )
-    return [fleet_id for fleet_id in fleet_ids if fleet_id in found]
-
-
 def claim(
     session: Session, fleet_id: str, *, owner: str, now: datetime | None = None
 ) -> Lease | None:
@@ -221,16 +190,9 @@ def crashed(
     job, fleet = hold(session, lease)
     _retry_or_fail(session, job, fleet, "crashed", reason, max_attempts)
     if fleet.state == State.QUEUED and retry_seconds:
-        pause = retry_seconds * 2 ** min(max(0, fleet.stalled_attempts - 1), 10)
+        # At once, then after 1, 3, 7, … times retry_seconds.
+        pause = retry_seconds * (2 ** min(max(0, fleet.stalled_attempts - 1), 10) - 1)
         fleet.not_before = (now or utc_now()) + timedelta(seconds=pause)
-
-
-def running(session: Session) -> dict[str, tuple[int, int]]:
-    """``{fleet: (token, hb_seq)}`` of what runs: an observer watches whether it moves."""
-    rows = session.execute(
-        select(Fleet.id, Fleet.token, Fleet.hb_seq).where(Fleet.state == State.RUNNING)
-    )
-    return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in rows}
 
 
 def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:

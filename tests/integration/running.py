@@ -1,0 +1,162 @@
+"""A running stack, and what tests do to it."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from worker.data.builtin import load_builtin
+from worker.data.dataset import check
+from worker.runtime.celery_app import Doorbell
+from worker.runtime.reconciler import Reconciler
+from worker.runtime.stack import Stack
+from worker.search.plan import plan
+from worker.settings import ServiceSettings
+from worker.spec import Builtin, JobSpec
+from worker.storage import jobs
+from worker.storage.database import Database
+from worker.storage.states import TERMINAL
+from worker.storage.tables import Checkpoint, Fleet, Job
+
+LIMIT_SECONDS = 60.0
+LOOK_SECONDS = 0.01
+
+
+class Running:
+    """The parts of one installation, without HTTP."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.stack = Stack(settings)
+        self.stack.start()
+        self.database = Database(settings.database_url)
+        self.bell = Doorbell(settings)
+        self.reconciler = Reconciler(settings, self.database, self.bell)
+        self.reconciler.start()
+
+    def stop(self) -> None:
+        """Stop all."""
+        self.reconciler.stop()
+        self.stack.stop()
+        self.database.close()
+
+    def post(self, **spec: Any) -> str:
+        """Accept a job on the circle problem, as the HTTP service does; its id."""
+        job = JobSpec.model_validate_json(json.dumps({"dataset": {"builtin": "circle"}, **spec}))
+        assert isinstance(job.dataset, Builtin)
+        table, target = load_builtin(job.dataset)
+        fleets = plan(job, check(table, job, target))
+        with self.database.write() as session:
+            row = jobs.create(
+                session,
+                spec=job.model_dump(mode="json"),
+                fleets=[
+                    jobs.NewFleet(
+                        plan=fleet.model_dump(mode="json"),
+                        trials=[
+                            jobs.NewTrial(
+                                name=trial.name,
+                                configuration=trial.configuration,
+                                repeat=trial.repeat,
+                                fold=trial.fold,
+                                settings=trial.model_dump(mode="json"),
+                            )
+                            for trial in fleet.trials
+                        ],
+                        epochs=fleet.trials[0].training.epochs,
+                    )
+                    for fleet in fleets
+                ],
+                objective=fleets[0].objective,
+                maximize=fleets[0].maximize,
+                model_name=job.model,
+            )
+        self.reconciler.nudge()
+        return row.id
+
+    def job(self, job_id: str) -> Job:
+        """The job as it is now."""
+        with self.database.read() as session:
+            return jobs.get(session, job_id)
+
+    def fleet(self, job_id: str) -> Fleet:
+        """The job's first fleet as it is now."""
+        with self.database.read() as session:
+            return jobs.fleets(session, job_id)[0]
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """The job's checkpoints, newest first."""
+        with self.database.read() as session:
+            return jobs.checkpoints(session, job_id)
+
+    def ended(self, job_id: str) -> Job:
+        """The job, once it has ended."""
+        until(lambda: self.job(job_id).state in TERMINAL)
+        return self.job(job_id)
+
+    def checkpointed(self, job_id: str, epoch: int = 3) -> None:
+        """Wait until the job has two checkpoints, one of them this far."""
+        until(
+            lambda: (rows := self.checkpoints(job_id)) and len(rows) > 1 and rows[0].epoch >= epoch
+        )
+        assert self.job(job_id).state == "running"
+
+    def trainer_pid(self) -> int:
+        """Process id of the trainer at work: a fork of the standby."""
+        assert self.stack.worker_pid is not None
+        standbys = [pid for pid in descendants(self.stack.worker_pid) if is_trainer(pid)]
+        (trainer,) = [pid for pid in standbys if is_trainer(parent_of(pid))]
+        return trainer
+
+
+@contextmanager
+def running(settings: ServiceSettings) -> Iterator[Running]:
+    """A warm stack for the length of a block."""
+    here = Running(settings)
+    try:
+        here.stack.wait_until_warm()
+        yield here
+    finally:
+        here.stop()
+
+
+def until(reached: Callable[[], object]) -> None:
+    """Wait for what other processes bring about."""
+    never = threading.Event()
+    for _ in range(int(LIMIT_SECONDS / LOOK_SECONDS)):
+        if reached():
+            return
+        never.wait(LOOK_SECONDS)
+    raise AssertionError(f"not reached within {LIMIT_SECONDS} s")
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one, by Linux's /proc."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    children = [int(child) for child in text.split()]
+    return children + [pid for child in children for pid in descendants(child)]
+
+
+def is_trainer(pid: int) -> bool:
+    """Whether it is a standby or a fork of one."""
+    return b"worker.runtime.trainer" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def parent_of(pid: int) -> int:
+    """Its parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs still."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

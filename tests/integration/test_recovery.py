@@ -1,0 +1,236 @@
+"""Real Redis, real Celery worker, real trainers: what is accepted is finished, whatever dies."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.running import Running, descendants, is_alive, running, until
+from worker.errors import UnavailableError
+from worker.runtime.redis_server import RedisServer
+from worker.runtime.stack import Stack
+from worker.settings import ServiceSettings
+from worker.storage import events, jobs, models, progress
+from worker.storage.artefacts import Artefacts
+
+LONG: dict[str, Any] = {
+    "regularization": {"dropout": {"p": 0.2}, "batch_norm": {}},
+    "training": {"epochs": 60, "batch_size": 32},
+    "compare": [{"name": "a"}, {"name": "b", "regularization": {"l2": {"strength": 0.001}}}],
+}
+"""Long enough to be disturbed; its random masks would betray a lost step."""
+
+
+def settings_of(state: Path) -> ServiceSettings:
+    """A checkpoint after each epoch, a short lease, one thread."""
+    return ServiceSettings(
+        state=state,
+        checkpoint_seconds=0.0,
+        heartbeat_seconds=0.1,
+        lease_seconds=2.0,
+        ring_after_seconds=1.0,
+        retry_seconds=0.0,
+        threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(settings_of(tmp_path_factory.mktemp("state"))) as here:
+        yield here
+
+
+@pytest.fixture(scope="module")
+def undisturbed(here: Running) -> str | None:
+    """Hash of the result that nobody disturbed."""
+    job = here.ended(here.post(**LONG))
+    assert (job.state, job.error) == ("succeeded", None)
+    return here.fleet(job.id).result_sha256
+
+
+def test_a_killed_trainer_leads_to_the_same_result(here: Running, undisturbed: str) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    os.kill(here.trainer_pid(), signal.SIGKILL)
+    assert here.ended(job_id).state == "succeeded"
+    fleet = here.fleet(job_id)
+    assert fleet.attempt == 2
+    assert fleet.result_sha256 == undisturbed
+
+
+def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    os.kill(here.trainer_pid(), signal.SIGKILL)
+    here.ended(job_id)
+    with here.database.read() as session:
+        rows = progress.fleet_epochs(session, here.fleet(job_id).id)
+    epochs = [epoch for epoch, _ in rows]
+    assert epochs == list(range(1, 61))
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(here: Running, undisturbed: str) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    trainer = here.trainer_pid()
+    os.kill(trainer, signal.SIGSTOP)
+    newest = here.checkpoints(job_id)[0]
+    file = Artefacts(here.settings.artefacts_url).local_path(newest.path + "/state.safetensors")
+    assert file is not None
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    os.kill(trainer, signal.SIGKILL)
+    assert here.ended(job_id).state == "succeeded"
+    assert here.fleet(job_id).result_sha256 == undisturbed
+    with here.database.read() as session:
+        kinds = [event.type for event in events.page(session, job_id).items]
+    assert "checkpoint_damaged" in kinds
+
+
+def test_a_killed_supervisor_loses_its_lease_and_nothing_else(
+    here: Running, undisturbed: str
+) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    owner = here.fleet(job_id).owner
+    assert owner is not None
+    os.kill(int(owner.rpartition(":")[2]), signal.SIGKILL)
+    assert here.ended(job_id).state == "succeeded"
+    assert here.fleet(job_id).result_sha256 == undisturbed
+
+
+def test_a_frozen_trainer_is_replaced_and_cannot_write(here: Running) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    owner = here.fleet(job_id).owner
+    assert owner is not None
+    # Trainer and supervisor are frozen together, as by a machine that sleeps; then they go on.
+    # The lock is held meanwhile, so that neither is frozen with it.
+    pids = (int(owner.rpartition(":")[2]), here.trainer_pid())
+    with here.database.write() as session:
+        jobs.get(session, job_id, lock=True)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: here.fleet(job_id).state == "queued")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert here.ended(job_id).state == "succeeded"
+    assert here.fleet(job_id).attempt == 2
+
+
+def test_lost_messages_are_sent_again(here: Running) -> None:
+    bell = here.bell
+    assert bell._redis is not None
+    running_first = here.post(**LONG)
+    here.checkpointed(running_first)
+    waiting = [here.post(training={"epochs": 2}) for _ in range(3)]
+    bell._redis.flushall()
+    assert {here.ended(job_id).state for job_id in [running_first, *waiting]} == {"succeeded"}
+
+
+def test_repeated_messages_run_a_fleet_once(here: Running) -> None:
+    job_id = here.post(training={"epochs": 3})
+    for _ in range(5):
+        here.bell.ring(here.fleet(job_id).id)
+    assert here.ended(job_id).state == "succeeded"
+    after = here.post(training={"epochs": 1})
+    here.bell.ring(here.fleet(job_id).id)
+    here.ended(after)
+    assert here.fleet(job_id).attempt == 1
+
+
+def test_a_running_job_is_cancelled(here: Running) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    with here.database.write() as session:
+        jobs.request_cancel(session, job_id)
+    assert here.ended(job_id).state == "cancelled"
+
+
+def test_fleets_of_one_job_are_concluded_once(here: Running) -> None:
+    widths = [4, 8, 16]
+    job_id = here.post(
+        model="widths",
+        training={"epochs": 2},
+        compare=[
+            {"name": f"{width}", "network": {"kind": "mlp", "hidden": [width]}} for width in widths
+        ],
+    )
+    job = here.ended(job_id)
+    assert (job.state, job.trials_finished, job.model_version) == ("succeeded", 3, 1)
+    with here.database.read() as session:
+        assert len(models.describe(session, "widths").versions) == 1
+        kinds = [event.type for event in events.page(session, job_id).items]
+    assert kinds.count("succeeded") == 1
+
+
+def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
+    job_id = here.post(training={"epochs": 1})
+    here.ended(job_id)
+    with here.database.write() as session:
+        spec = {**jobs.get(session, job_id).spec, "target": "no such column"}
+        fleet = jobs.fleets(session, job_id)[0]
+        broken = jobs.create(
+            session,
+            spec=spec,
+            fleets=[jobs.NewFleet(fleet.plan, [jobs.NewTrial("a", 0, 0, None, {})], 1)],
+            objective="validation_loss",
+        ).id
+    here.reconciler.nudge()
+    job = here.ended(broken)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert "no such column" in job.error["message"]
+    assert here.fleet(broken).attempt == 1
+
+
+def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed: str) -> None:
+    settings = settings_of(tmp_path)
+    with running(settings) as before:
+        job_id = before.post(**LONG)
+        before.checkpointed(job_id)
+        worker = before.stack.worker_pid
+        assert worker is not None
+        pids = [worker, *descendants(worker)]
+        with pytest.raises(UnavailableError, match="another parsimony"):
+            Stack(settings).start()
+        before.stack.stop_worker()
+        assert before.job(job_id).state == "queued"
+        assert before.fleet(job_id).stalled_attempts == 0
+        until(lambda: not any(is_alive(pid) for pid in pids))
+        assert before.checkpoints(job_id)
+    with running(settings) as after:
+        assert after.ended(job_id).state == "succeeded"
+        assert after.fleet(job_id).result_sha256 == undisturbed
+
+
+def test_jobs_are_accepted_while_redis_is_gone(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    with running(settings) as here:
+        redis_pid = here.stack.redis_pid
+        assert redis_pid is not None
+        os.kill(redis_pid, signal.SIGKILL)
+        job_id = here.post(training={"epochs": 2})
+        assert here.job(job_id).state == "queued"
+        again = RedisServer(settings)
+        until(lambda: not is_running(redis_pid))
+        again.start()
+        try:
+            assert here.ended(job_id).state == "succeeded"
+        finally:
+            here.stack.stop_worker()
+            again.stop()
+
+
+def is_running(pid: int) -> bool:
+    """Alive, and not only waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

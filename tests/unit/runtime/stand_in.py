@@ -1,0 +1,81 @@
+"""A trainer without torch, for tests of the supervisor: ``stand_in.py BEHAVIOUR PARENT SOCKET``."""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+
+from tests.rows import RESULT, good
+from worker.runtime.channel import Channel
+from worker.runtime.lifeline import die_with_parent
+from worker.runtime.trainer import serve
+from worker.settings import ServiceSettings
+from worker.storage import fleets
+from worker.storage.database import Database
+from worker.storage.lease import Lease, StaleToken
+
+
+def finish(channel: Channel, database: Database, lease: Lease) -> None:
+    channel.say("loaded")
+    channel.say("steps", steps=3)
+    with database.write() as session:
+        fleets.finish(session, lease, [good()], RESULT)
+    channel.say("ended", outcome="succeeded")
+
+
+def die(channel: Channel, database: Database, lease: Lease) -> None:
+    channel.say("steps", steps=1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_once(channel: Channel, database: Database, lease: Lease) -> None:
+    (die if lease.attempt == 1 else finish)(channel, database, lease)
+
+
+def report(channel: Channel, database: Database, lease: Lease) -> None:
+    channel.say("crashed", reason="OSError: no space left")
+    os._exit(1)
+
+
+def hang(channel: Channel, database: Database, lease: Lease) -> None:
+    channel.say("steps", steps=1)
+    signal.pause()
+
+
+def obey(channel: Channel, database: Database, lease: Lease) -> None:
+    """Works until it is asked to stop, and then does what was asked."""
+    steps = 0
+    while channel.stop_reason is None:
+        steps += 1
+        channel.say("steps", steps=steps)
+        signal.sigtimedwait([], 0.01)
+    try:
+        with database.write() as session:
+            (fleets.cancel if channel.stop_reason == "cancel" else fleets.release)(session, lease)
+        channel.say("ended", outcome=channel.stop_reason)
+    except StaleToken:
+        channel.say("ended", outcome="stale")
+
+
+BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
+    each.__name__: each for each in (finish, die, die_once, report, hang, obey)
+}
+
+
+def main() -> None:
+    behaviour, parent, control = BEHAVIOURS[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3])
+    die_with_parent(parent)
+
+    def work(channel: Channel) -> int:
+        lease = channel.lease()
+        if lease is not None:
+            channel.listen()
+            behaviour(channel, Database(ServiceSettings().database_url), lease)
+        return 0
+
+    serve(socket.socket(fileno=control), work)
+
+
+if __name__ == "__main__":
+    main()

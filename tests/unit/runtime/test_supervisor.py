@@ -1,0 +1,199 @@
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rows import accept, claimed
+from worker.runtime.supervisor import Supervisor
+from worker.settings import ServiceSettings
+from worker.storage import backlog, fleets, jobs
+from worker.storage.database import Database
+from worker.storage.tables import Fleet, Job
+
+STAND_IN = str(Path(__file__).with_name("stand_in.py"))
+Make = Callable[..., Supervisor]
+
+
+@pytest.fixture
+def make(settings: ServiceSettings, database: Database) -> Iterator[Make]:
+    """Makes supervisors whose trainers behave as told; ends them afterwards."""
+    made: list[Supervisor] = []
+
+    def make(behaviour: str, **changes: float) -> Supervisor:
+        changed = settings.model_copy(update=changes)
+        draining = threading.Event()
+        supervisor = Supervisor(
+            changed,
+            database,
+            draining=draining.is_set,
+            command=(sys.executable, STAND_IN, behaviour),
+        )
+        supervisor.drain = draining  # type: ignore[attr-defined]
+        made.append(supervisor)
+        return supervisor
+
+    yield make
+    for supervisor in made:
+        supervisor.close()
+
+
+def accepted(database: Database, count: int = 1) -> list[tuple[str, str]]:
+    with database.write() as session:
+        return [(job.id, rows[0].id) for job, rows in (accept(session) for _ in range(count))]
+
+
+def job_of(database: Database, job_id: str) -> Job:
+    with database.read() as session:
+        return jobs.get(session, job_id)
+
+
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def until(reached: Callable[[], bool], thread: threading.Thread) -> None:
+    """Wait for something that another process brings about, while the supervisor works."""
+    while not reached():
+        assert thread.is_alive(), "the supervisor ended before its trainer got so far"
+        thread.join(0.01)
+
+
+def beats(database: Database, fleet_id: str) -> int:
+    with database.read() as session:
+        return session.get_one(Fleet, fleet_id).hb_seq
+
+
+def test_a_fleet_is_trained_and_then_what_else_waits(make: Make, database: Database) -> None:
+    made = accepted(database, 3)
+    assert make("finish").work(made[1][1]) == 3
+    assert {job_of(database, job_id).state for job_id, _ in made} == {"succeeded"}
+
+
+def test_two_deliveries_run_once(make: Make, database: Database) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    supervisor = make("finish")
+    assert [supervisor.work(fleet_id) for _ in range(3)] == [1, 0, 0]
+    with database.read() as session:
+        assert session.get_one(Fleet, fleet_id).attempt == 1
+    assert job_of(database, job_id).state == "succeeded"
+
+
+def test_two_workers_that_hear_the_same_bell_run_it_once(make: Make, database: Database) -> None:
+    made = accepted(database, 6)
+    workers = [make("finish"), make("finish")]
+    done: list[int] = []
+    threads = [in_thread(lambda w=w: done.append(w.work(made[0][1]))) for w in workers]
+    for thread in threads:
+        thread.join()
+    with database.read() as session:
+        assert {session.get_one(Fleet, fleet_id).attempt for _, fleet_id in made} == {1}
+    assert sum(done) == 6
+
+
+def test_an_unknown_fleet_is_no_error(make: Make) -> None:
+    assert make("finish").work("flt_none") == 0
+
+
+def test_a_killed_trainer_is_tried_again(make: Make, database: Database) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    make("die_once").work(fleet_id)
+    assert job_of(database, job_id).state == "succeeded"
+
+
+def test_a_fleet_that_kills_its_trainers_fails_with_a_reason(
+    make: Make, database: Database
+) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    assert make("die").work(fleet_id) == 3
+    job = job_of(database, job_id)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "poison"
+    assert "signal 9" in job.error["message"]
+
+
+def test_the_reason_of_a_crash_is_told(make: Make, database: Database) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    make("report").work(fleet_id)
+    error = job_of(database, job_id).error
+    assert error is not None
+    assert "no space left" in error["message"]
+
+
+def test_a_trainer_that_makes_no_step_is_killed(make: Make, database: Database) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    make("hang", stall_seconds=0.2, max_attempts=1).work(fleet_id)
+    error = job_of(database, job_id).error
+    assert error is not None
+    assert "no step in 0.2 s" in error["message"]
+
+
+def test_a_running_fleet_is_cancelled(make: Make, database: Database) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    supervisor = make("obey")
+    thread = in_thread(lambda: supervisor.work(fleet_id))
+    until(lambda: beats(database, fleet_id) > 1, thread)
+    with database.write() as session:
+        jobs.request_cancel(session, job_id)
+    thread.join()
+    assert job_of(database, job_id).state == "cancelled"
+
+
+def test_a_trainer_that_does_not_stop_is_killed(make: Make, database: Database) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    supervisor = make("hang", stop_seconds=0.1)
+    thread = in_thread(lambda: supervisor.work(fleet_id))
+    until(lambda: beats(database, fleet_id) > 1, thread)
+    with database.write() as session:
+        jobs.request_cancel(session, job_id)
+    thread.join()
+    assert job_of(database, job_id).state == "cancelled"
+
+
+def test_a_draining_worker_gives_its_fleet_back_and_takes_no_other(
+    make: Make, database: Database
+) -> None:
+    (first, fleet_id), (second, _) = accepted(database, 2)
+    supervisor = make("obey")
+    thread = in_thread(lambda: supervisor.work(fleet_id))
+    until(lambda: beats(database, fleet_id) > 1, thread)
+    supervisor.drain.set()  # type: ignore[attr-defined]
+    thread.join()
+    assert job_of(database, first).state == "queued"
+    assert job_of(database, second).state == "queued"
+    assert supervisor.work(fleet_id) == 0
+    with database.read() as session:
+        assert session.get_one(Fleet, fleet_id).stalled_attempts == 0
+
+
+def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(
+    make: Make, database: Database
+) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    supervisor = make("obey")
+    thread = in_thread(lambda: supervisor.work(fleet_id))
+    until(lambda: beats(database, fleet_id) > 1, thread)
+    with database.write() as session:
+        pulse = backlog.running(session)[fleet_id]
+        assert fleets.take_back(session, fleet_id, pulse, max_attempts=9)
+        lease = claimed(session, fleet_id, owner="another worker")
+    thread.join()
+    with database.read() as session:
+        fleet = session.get_one(Fleet, fleet_id)
+        assert (fleet.state, fleet.token, fleet.owner) == ("running", lease.token, "another worker")
+    assert job_of(database, job_id).state == "running"
+
+
+def test_a_dead_standby_is_replaced(make: Make, database: Database) -> None:
+    made = accepted(database)
+    supervisor = make("finish")
+    standby = supervisor.warm_up()
+    os.kill(standby.pid, signal.SIGKILL)
+    standby._process.wait()
+    assert supervisor.work(made[0][1]) == 1

@@ -1,0 +1,81 @@
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
+
+FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
+
+
+@pytest.fixture(params=["local", "memory"])
+def artefacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artefacts:
+    local = request.param == "local"
+    return Artefacts(str(tmp_path / "artefacts") if local else f"memory://{uuid4().hex}")
+
+
+def test_what_is_written_is_read(artefacts: Artefacts) -> None:
+    written = artefacts.write("jobs/a", FILES)
+    assert artefacts.load(written.path, written.sha256) == FILES
+    assert artefacts.read(written.file("state.json")) == FILES["state.json"]
+    assert written.bytes == sum(len(data) for data in FILES.values())
+
+
+def test_two_writes_never_meet(artefacts: Artefacts) -> None:
+    assert artefacts.write("jobs/a", FILES).path != artefacts.write("jobs/a", FILES).path
+
+
+def test_deleting_twice_is_no_error(artefacts: Artefacts) -> None:
+    written = artefacts.write("jobs/a", FILES)
+    artefacts.delete(written.path)
+    artefacts.delete(written.path)
+    with pytest.raises(ArtefactError, match="missing"):
+        artefacts.load(written.path, written.sha256)
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "append", "remove"])
+def test_any_damage_is_found(tmp_path: Path, name: str, damage: str) -> None:
+    artefacts = Artefacts(str(tmp_path))
+    written = artefacts.write("jobs/a", FILES)
+    file = tmp_path / written.path / name
+    data = bytearray(file.read_bytes())
+    if damage == "remove":
+        file.unlink()
+    else:
+        if damage == "flip":
+            data[len(data) // 2] ^= 1
+        file.write_bytes(
+            {"flip": bytes(data), "truncate": bytes(data[:-1]), "append": bytes(data) + b" "}[
+                damage
+            ]
+        )
+    with pytest.raises(ArtefactError):
+        artefacts.load(written.path, written.sha256)
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    artefacts = Artefacts(str(tmp_path))
+    with pytest.raises(TypeError):
+        artefacts.write("jobs/a", {"a": b"1", "b": "no bytes"})  # type: ignore[dict-item]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("path", ["", "/etc", "a/../../b", "..", "a\\b", "a\0b"])
+def test_paths_stay_inside(tmp_path: Path, path: str) -> None:
+    artefacts = Artefacts(str(tmp_path / "in"))
+    with pytest.raises(ValueError, match="no path of an artefact"):
+        artefacts.read(path)
+    with pytest.raises(ValueError, match="no path of an artefact"):
+        artefacts.delete(path)
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", ".a", ""])
+def test_names_are_plain(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="artefact"):
+        Artefacts(str(tmp_path)).write("jobs", {name: b""})
+
+
+def test_files_can_be_read_by_the_group_but_not_by_all(tmp_path: Path) -> None:
+    written = Artefacts(str(tmp_path)).write("jobs", FILES)
+    assert (tmp_path / written.file("state.json")).stat().st_mode & 0o777 == 0o640

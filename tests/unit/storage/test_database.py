@@ -1,0 +1,84 @@
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from tests.rows import accept
+from worker.errors import UnavailableError
+from worker.storage import database as module
+from worker.storage import jobs
+from worker.storage.database import SAFE_SQLITE, Database, sqlite_version
+from worker.storage.tables import Base
+
+
+def test_migrations_make_the_schema_of_the_tables(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    with database.write() as session:
+        job, _ = accept(session)
+    database.migrate()
+    with database.read() as session:
+        assert jobs.get(session, job.id).id == job.id
+
+
+def test_a_newer_schema_is_refused_and_kept(database: Database) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UnavailableError, match="newer release"):
+        database.migrate()
+    with database.read() as session:
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+def test_sqlite_is_durable_and_checks_keys(database: Database) -> None:
+    with database.read() as session:
+        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert session.scalar(text("PRAGMA synchronous")) == 2
+        assert session.scalar(text("PRAGMA foreign_keys")) == 1
+    assert sqlite_version() >= SAFE_SQLITE
+
+
+def test_an_exception_rolls_back(database: Database) -> None:
+    def fail_after_writing() -> None:
+        with database.write() as session:
+            accept(session)
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_after_writing()
+    with database.read() as session:
+        assert jobs.page(session).items == []
+
+
+def test_writers_wait_for_each_other(database: Database) -> None:
+    def write() -> None:
+        for _ in range(5):
+            with database.write() as session:
+                accept(session)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as session:
+        assert len(jobs.page(session, limit=100).items) == 20
+
+
+def test_a_locked_database_is_unavailable(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_MILLISECONDS", 1)
+    impatient = Database(f"sqlite:///{tmp_path}/test.db")
+    with database.write() as session:
+        accept(session)
+        with pytest.raises(UnavailableError, match="try again"), impatient.write() as other:
+            accept(other)
+    impatient.close()

@@ -1,0 +1,68 @@
+from tests.rows import accept, claimed, trial
+from worker.storage import events, fleets, jobs, progress
+from worker.storage.database import Database
+from worker.storage.tables import Fleet
+from worker.storage.types import utc_now
+
+
+def test_metrics_come_back_by_trial_without_the_epochs_after_its_end(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session, [trial("a"), trial("b", 1)])
+        lease = claimed(session, fleet.id)
+        progress.record_epochs(session, lease, [(1, {"loss": [0.1, 0.2], "gap": [None, 0.0]})])
+        progress.record_epochs(
+            session, lease, [(2, {"loss": [0.3, None]}), (3, {"loss": [1, None]})]
+        )
+        one, two = jobs.trials(session, job)
+        series = progress.series(session, job.id)
+        assert series[one.id] == {"loss": [0.1, 0.3, 1], "gap": [None, None, None]}
+        assert series[two.id] == {"loss": [0.2], "gap": [0.0]}
+        assert progress.trial_series(session, two) == series[two.id]
+        assert jobs.get(session, job.id).epoch == 3
+
+
+def test_the_first_step_is_noted_once(database: Database) -> None:
+    first = utc_now()
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        lease = claimed(session, fleet.id)
+        progress.record_epochs(session, lease, [(1, {"loss": [1.0]})], first_step_at=first)
+        progress.record_epochs(session, lease, [(2, {"loss": [1.0]})], first_step_at=utc_now())
+        assert jobs.first_step_at(session, job.id) == first
+
+
+def test_the_last_two_checkpoints_are_kept(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        lease = claimed(session, fleet.id)
+        spare = [
+            progress.save_checkpoint(
+                session, lease, epoch=epoch, path=f"p{epoch}", sha256="s", bytes=1
+            )
+            for epoch in (1, 2, 3, 4)
+        ]
+        assert spare == [[], [], ["p1"], ["p2"]]
+        assert [row.path for row in progress.candidates(session, fleet.id)] == ["p4", "p3"]
+        assert len(jobs.checkpoints(session, job.id)) == 2
+
+
+def test_rewinding_forgets_what_lies_beyond_the_checkpoint(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        lease = claimed(session, fleet.id)
+        for epoch in (1, 2, 3):
+            progress.record_epochs(session, lease, [(epoch, {"loss": [1.0]})])
+            progress.save_checkpoint(
+                session, lease, epoch=epoch, path=f"p{epoch}", sha256="s", bytes=1
+            )
+        fleets.release(session, lease)
+        lease = claimed(session, fleet.id)
+        newest, older = progress.candidates(session, fleet.id)
+        progress.rewind(session, lease, older, damaged=[newest])
+        assert [epoch for epoch, _ in progress.fleet_epochs(session, fleet.id)] == [1, 2]
+        assert session.get_one(Fleet, fleet.id).checkpoint_id == older.id
+        assert jobs.get(session, job.id).epoch == 2
+        assert "checkpoint_damaged" in [e.type for e in events.page(session, job.id).items]
+        assert [row.id for row in progress.candidates(session, fleet.id)] == [older.id]
+        progress.rewind(session, lease, None, damaged=[older])
+        assert progress.fleet_epochs(session, fleet.id) == []
