@@ -35,6 +35,7 @@ from worker.data import check, load_builtin, prepare
 from worker.search import plan
 from worker.spec import Builtin, JobSpec
 from worker.training import FleetRun
+from worker.training.processor import tune
 
 EPOCHS = 50
 CONFIGURATIONS: list[dict[str, Any]] = [
@@ -126,8 +127,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
+    tune(options.threads)
 
     if not isinstance(SPEC.dataset, Builtin):
         raise SystemExit("the benchmark trains on the built-in circle problem")

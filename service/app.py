@@ -14,7 +14,7 @@ from service.inference import Engine
 from service.lru import Lru
 from service.parts import Parts
 from service.pulse import Pulse
-from service.routes import datasets, health, jobs, models, predict, results
+from service.routes import datasets, health, jobs, models, predict, results, techniques
 from service.tables import Tables
 from worker.runtime.celery_app import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -43,7 +43,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     errors.register(app)
-    for resource in (datasets, jobs, results, models, predict, health):
+    for resource in (datasets, jobs, results, techniques, models, predict, health):
         app.include_router(resource.router)
     docs.register(app)
     openapi.register(app)

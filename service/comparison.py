@@ -5,7 +5,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service import sparsity
+from service.attribution import attributions
 from service.schemas.results import ConfigurationReport, Report, Spread
+from service.schemas.sparsity import SparsityReport
 from service.views import numbers
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
@@ -22,13 +25,18 @@ class Line:
 
 
 def report(job: Job, trials: Sequence[TrialRow]) -> Report:
-    """Mean and standard deviation of each final metric, configuration by configuration."""
-    entries = [_entry(number, members) for number, members in _groups(trials).items()]
+    """Final metrics, what is left of the networks, and what each technique bought."""
+    groups = _groups(trials)
+    configurations = [
+        entry.model_copy(update={"network": _network(groups[entry.configuration])})
+        for entry in _ranked(job, groups)
+    ]
     return Report(
         job=job.id,
         objective=job.objective,
         maximize=job.maximize,
-        configurations=sorted(entries, key=lambda entry: _order(entry, job)),
+        configurations=configurations,
+        attribution=attributions(job, groups),
     )
 
 
@@ -45,7 +53,7 @@ def lines(
     jump, and would not be the mean of the configuration.
     """
     groups = _groups(trials)
-    ranked = [entry.configuration for entry in report(job, trials).configurations]
+    ranked = [entry.configuration for entry in _ranked(job, groups)]
     chosen = sorted(ranked[:most])
     return [
         Line(
@@ -54,6 +62,16 @@ def lines(
         )
         for number in chosen
     ]
+
+
+def _ranked(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[ConfigurationReport]:
+    entries = [_entry(number, members) for number, members in groups.items()]
+    return sorted(entries, key=lambda entry: _order(entry, job))
+
+
+def _network(members: Sequence[TrialRow]) -> SparsityReport | None:
+    """Of the first that has one: members come best first."""
+    return next((found for trial in members if (found := sparsity.report(trial))), None)
 
 
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
@@ -70,6 +88,7 @@ def _entry(number: int, members: Sequence[TrialRow]) -> ConfigurationReport:
     return ConfigurationReport(
         configuration=number,
         name=members[0].name,
+        without=(members[0].settings.get("without") or {}).get("technique"),
         trials=len(members),
         succeeded=len(succeeded),
         failed=sum(trial.state == State.FAILED for trial in members),
@@ -85,13 +104,14 @@ def _spread(values: Sequence[float | None]) -> Spread | None:
     return Spread(mean=statistics.fmean(finite), sd=sd, n=len(finite))
 
 
-def _order(entry: ConfigurationReport, job: Job) -> tuple[int, float, int]:
+def _order(entry: ConfigurationReport, job: Job) -> tuple[bool, int, float, int]:
     # As the winner is chosen: a configuration with a failed member comes after those without.
+    leaves_out = entry.without is not None
     spread = entry.metrics.get(job.objective)
     if spread is None:
-        return (entry.trials + 1, 0.0, entry.configuration)
-    without = entry.trials - spread.n
-    return (without, -spread.mean if job.maximize else spread.mean, entry.configuration)
+        return (leaves_out, entry.trials + 1, 0.0, entry.configuration)
+    failed = entry.trials - spread.n
+    return (leaves_out, failed, -spread.mean if job.maximize else spread.mean, entry.configuration)
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:

@@ -11,7 +11,7 @@ from service.schemas.common import FieldProblem, Problem
 DESCRIPTION = """Train regularized neural networks over HTTP, compare them, and have the best
 one answer predictions.
 
-1. `POST /v1/datasets` uploads a CSV file; or name a built-in data set.
+1. `POST /v1/datasets` uploads a file (CSV, Parquet, NPZ, images); or name a built-in data set.
 2. `POST /v1/jobs` trains: one configuration, or several side by side.
 3. `GET /v1/jobs/{id}` follows it; `/trials`, `/chart` and `/report` say what came of it.
 4. `POST /v1/models/{name}/predict` answers with the winner, in eval mode.
@@ -24,6 +24,10 @@ TAGS = [
     {"name": "Data sets", "description": "What is learnt from."},
     {"name": "Jobs", "description": "Training: one configuration, or a comparison of several."},
     {"name": "Results", "description": "What comes of a job."},
+    {
+        "name": "Techniques",
+        "description": "What may hold a network back: formulas, starting values, search ranges.",
+    },
     {"name": "Models", "description": "Registered winners, their versions and aliases."},
     {"name": "Predictions", "description": "Answers in eval mode."},
     {"name": "Health", "description": "The service itself."},

@@ -8,8 +8,8 @@ from worker.storage import datasets
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
-CELLS = 50_000_000
-"""Most cells kept: 400 MB if all are numeric."""
+BYTES = 400_000_000
+"""What the tables that are kept may take in memory."""
 
 
 class Tables:
@@ -19,7 +19,7 @@ class Tables:
         self._database = database
         self._artefacts = artefacts
         self._kept: Lru[str, tuple[Table, str | None]] = Lru(
-            CELLS, weight=lambda kept: kept[0].rows * len(kept[0].columns)
+            BYTES, weight=lambda kept: kept[0].nbytes
         )
 
     def get(self, ref: DatasetRef) -> tuple[Table, str | None]:

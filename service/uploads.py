@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from service.body_limit import too_large
 from service.parts import Parts
-from worker.data import Table, read_csv
+from worker.data import Table, read_table
 from worker.errors import DataError
 from worker.storage import datasets
 from worker.storage.tables import Dataset
@@ -16,14 +16,16 @@ FOLDER = "datasets"
 TABLE = "table.parquet"
 
 
-def store(parts: Parts, file: BinaryIO, *, name: str, target: str | None) -> Dataset:
-    """Read, type and keep a CSV file; it is committed when this returns.
+def store(
+    parts: Parts, file: BinaryIO, *, name: str, target: str | None, filename: str | None = None
+) -> Dataset:
+    """Read, type and keep a file; it is committed when this returns.
 
     Raises:
         DataError: the file cannot be read as a table, or has no such target.
         TooLargeError: it is larger than the settings allow.
     """
-    table = _read(file, parts.settings.max_upload_bytes)
+    table = _read(file, parts.settings.max_upload_bytes, filename)
     if target is not None:
         table.column(target, param="target")
     manifest = parts.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
@@ -32,7 +34,7 @@ def store(parts: Parts, file: BinaryIO, *, name: str, target: str | None) -> Dat
         return datasets.create(
             session,
             name=name,
-            target=target,
+            target=target or table.target,
             rows=table.rows,
             columns=[column.model_dump(mode="json") for column in table.columns],
             format="parquet",
@@ -50,15 +52,15 @@ def delete(parts: Parts, dataset_id: str) -> None:
     parts.artefacts.delete(str(PurePosixPath(path).parent))
 
 
-def _read(file: BinaryIO, limit: int) -> Table:
+def _read(file: BinaryIO, limit: int, filename: str | None) -> Table:
     file.seek(0, 2)
     if file.tell() > limit:
         raise too_large(limit)
     file.seek(0)
-    with tempfile.NamedTemporaryFile(prefix="parsimony-", suffix=".csv") as copy:
+    with tempfile.NamedTemporaryFile(prefix="parsimony-") as copy:
         shutil.copyfileobj(file, copy)
         copy.flush()
-        return read_csv(Path(copy.name))
+        return read_table(Path(copy.name), filename)
 
 
 def checked_name(name: str | None, filename: str | None) -> str:

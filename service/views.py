@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from service import sparsity
 from service.schemas.common import ErrorBody
 from service.schemas.datasets import ColumnView, DatasetView
 from service.schemas.jobs import (
@@ -107,6 +108,7 @@ def trial_view(row: TrialRow) -> TrialView:
         metrics=numbers(row.metrics),
         epochs=row.epochs,
         best_epoch=row.best_epoch,
+        network=sparsity.summary(row),
         settings=row.settings,
         advice=_advice(row.advice),
         error=_error(row.error),
@@ -150,14 +152,15 @@ def model_view(page: ModelPage) -> ModelView:
     )
 
 
-def version_view(row: ModelVersion, name: str) -> ModelVersionView:
-    """A version of a model."""
+def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionView:
+    """A version of a model, and the trial whose weights it has."""
     return ModelVersionView(
         model=name,
         version=row.version,
         job=row.job_id,
         trial=row.trial_id,
         metrics=numbers(row.metrics),
+        network=sparsity.report(trial),
         manifest=row.manifest,
         bytes=row.bytes,
         sha256=row.sha256,

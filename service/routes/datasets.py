@@ -31,7 +31,11 @@ def upload(
     response: Response,
     file: Annotated[
         UploadFile,
-        File(description="A CSV file in UTF-8, with a header line.", examples=["x1,x2,y\n1,2,a\n"]),
+        File(
+            description="CSV in UTF-8 with a header line, Parquet, NPZ, or a zip of images in one "
+            "folder a class.",
+            examples=["x1,x2,y\n1,2,a\n"],
+        ),
     ],
     name: Annotated[
         str | None,
@@ -39,17 +43,30 @@ def upload(
     ] = None,
     target: Annotated[
         str | None,
-        Form(description="The column that jobs predict unless they name one.", examples=["y"]),
+        Form(
+            description="The column that jobs predict unless they name one. An NPZ has its own, y; "
+            "a zip of images class.",
+            examples=["y"],
+        ),
     ] = None,
 ) -> DatasetView:
-    """Reads a CSV file and types its columns by their cells: numeric when every cell that is not
-    missing is a finite number, categorical otherwise. Empty cells, `NA`, `?`, `nan` and `null` are
-    missing.
+    """Reads a file, whose content tells its format, and types its columns.
+
+    * CSV, by the cells: numeric when every cell that is not missing is a finite number, categorical
+      otherwise. Empty cells, `NA`, `?`, `nan` and `null` are missing.
+    * Parquet, by its types: numbers; booleans and strings are categorical. Dates are refused.
+    * NPZ: the arrays x (features [N, F], images [N, H, W], [N, C, H, W] or [N, H, W, C]) or series
+      ([N, C, L]), and y (labels [N]); or the same as x_train, y_train, x_test, y_test, which a job
+      keeps apart with `"split": {"rows": "given"}`.
+    * A zip of PNG or JPEG images of one size: class/file.png, or train/class/file.png beside
+      test/class/file.png.
+
+    Files that hold pickled objects are refused.
 
     `curl -F file=@credit.csv -F target=class http://127.0.0.1:8000/v1/datasets`
     """
     label = uploads.checked_name(name, file.filename)
-    row = uploads.store(here, file.file, name=label, target=target or None)
+    row = uploads.store(here, file.file, name=label, target=target or None, filename=file.filename)
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return dataset_view(row)
 

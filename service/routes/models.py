@@ -16,6 +16,7 @@ from service.schemas.models import (
 )
 from service.views import model_view, version_view
 from worker.storage import models
+from worker.storage.tables import TrialRow
 
 router = APIRouter(prefix="/v1/models", tags=["Models"])
 
@@ -64,9 +65,12 @@ def read(here: Here, name: Name) -> ModelView:
     responses=problems(404),
 )
 def version(here: Here, name: Name, version: Version) -> ModelVersionView:
-    """One version of a model: where it comes from, how good it is, and what rebuilds it."""
+    """One version of a model: where it comes from, how good it is, what is left of its network,
+    and what rebuilds it.
+    """
     with here.database.read() as session:
-        return version_view(models.resolve(session, name, version), name)
+        row = models.resolve(session, name, version)
+        return version_view(row, name, session.get_one(TrialRow, row.trial_id))
 
 
 @router.put(

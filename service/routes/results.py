@@ -159,7 +159,8 @@ def picture(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 1
 )
 def report(here: Here, job_id: Id) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
-    configuration, best first.
+    configuration, best first; what is left of the network of its best trial; and, for a job with
+    `attribute`, what each technique bought.
     """
     with here.database.read() as session:
         job = jobs.get(session, job_id)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body, ErrorBody, SchemaOf
+from service.schemas.sparsity import SparsitySummary
 from worker.spec import JobSpec
 
 JobState = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
@@ -117,9 +118,13 @@ class Estimate(Body):
     """What a job will cost, roughly."""
 
     seconds: Annotated[float, Field(examples=[0.4])]
-    """Training time on one CPU core, after the figures of the design's benchmark."""
+    """Training time on this machine's CPU, fleet after fleet, if no trial stops early."""
     bytes: Annotated[int, Field(examples=[176064])]
-    """Memory of weights, gradients, optimizer moments and best weights of all trials."""
+    """Memory of the largest fleet's tensors: its data, the weights, gradients, optimizer moments
+    and kept weights of all its trials, a batch's activations and their gradients."""
+    method: Annotated[Literal["probe", "formula"], Field(examples=["probe"])]
+    """`probe`: extrapolated from a few steps of the fleet that takes longest. `formula`: from the
+    number of multiplications, where a probe would take too long."""
 
 
 class Validation(Body):
@@ -162,6 +167,8 @@ class TrialView(Body):
     """Epochs that it trained."""
     best_epoch: Annotated[int | None, Field(examples=[43])]
     """The epoch whose weights it ended with, if early stopping chose one."""
+    network: SparsitySummary | None
+    """What is left of its network, in short; the job's report has all of it."""
     settings: Annotated[dict[str, Any], Field(examples=[{"name": "dropout", "configuration": 3}])]
     """The complete configuration: network, regularization and training."""
     advice: list[AdviceView]

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import FINAL, WHEN, Metrics
+from service.schemas.sparsity import SparsityReport
 
 
 class ModelVersionView(Body):
@@ -24,6 +25,8 @@ class ModelVersionView(Body):
     """The trial whose weights it has."""
     metrics: Annotated[Metrics, Field(examples=[FINAL])]
     """The trial's final metrics."""
+    network: SparsityReport | None
+    """What is left of its network: zeros, norms, dead units, unused columns, pruning curve."""
     manifest: Annotated[dict[str, Any], Field(examples=[{"target": {"column": "class"}}])]
     """What rebuilds it: network, columns, preprocessing, target."""
     bytes: Annotated[int, Field(examples=[88412])]

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
+from service.schemas.sparsity import SparsityReport
+
+Verdict = Literal["helps", "hurts", "unclear", "untested"]
 
 CURVES = {"train_loss": [0.31, 0.18], "validation_loss": [0.33, 0.21]}
 
@@ -54,6 +57,50 @@ class ConfigurationReport(Body):
         dict[str, Spread], Field(examples=[{"validation_loss": {"mean": 0.06, "sd": 0.01, "n": 5}}])
     ]
     """Mean and standard deviation of each final metric."""
+    without: Annotated[str | None, Field(examples=[None])] = None
+    """The technique that it leaves out, in an attribution; such a configuration cannot win."""
+    network: SparsityReport | None = None
+    """What is left of the network of its best trial: zeros, dead units, unused columns."""
+
+
+class Effect(Body):
+    """One metric with a technique and without it, paired over repeats and folds."""
+
+    metric: Annotated[str, Field(examples=["validation_loss"])]
+    """The metric."""
+    maximize: Annotated[bool, Field(examples=[False])]
+    """Whether more of it is better."""
+    mean_with: Annotated[float, Field(examples=[0.061])]
+    """Its mean with the technique."""
+    mean_without: Annotated[float, Field(examples=[0.085])]
+    """Its mean without."""
+    difference: Annotated[float, Field(examples=[-0.024])]
+    """With minus without, the mean over the pairs."""
+    interval: Annotated[tuple[float, float] | None, Field(examples=[[-0.031, -0.017]])]
+    """95 % interval of that mean, by Student's t; none for a single pair."""
+    pairs: Annotated[int, Field(examples=[5])]
+    """Repeats and folds that succeeded both with it and without."""
+    verdict: Annotated[Verdict, Field(examples=["helps"])]
+    """`helps` or `hurts` where the interval lies on one side of 0, `unclear` where it holds 0,
+    `untested` where there is none."""
+
+
+class Attribution(Body):
+    """What one technique bought a configuration: the same training without it."""
+
+    configuration: Annotated[int, Field(examples=[0])]
+    """Number of the complete configuration."""
+    name: Annotated[str, Field(examples=["base"])]
+    """Its name."""
+    technique: Annotated[str, Field(examples=["dropout"])]
+    """The technique that was left out."""
+    without: Annotated[int, Field(examples=[3])]
+    """Number of the configuration without it."""
+    effects: list[Effect]
+    """The objective, and the main metrics of the test rows, or the validation rows without any.
+    Empty while trials are running, or where none succeeded."""
+    note: Annotated[str | None, Field(examples=[None])]
+    """What the intervals do not say."""
 
 
 class Report(Body):
@@ -68,7 +115,9 @@ class Report(Body):
     maximize: Annotated[bool, Field(examples=[False])]
     """Whether more of it is better."""
     configurations: list[ConfigurationReport]
-    """The configurations, best mean objective first."""
+    """The configurations, best mean objective first; those that leave a technique out come last."""
+    attribution: list[Attribution]
+    """What each technique bought; empty unless the job asked for it by `attribute`."""
 
 
 class ChartData(Body):

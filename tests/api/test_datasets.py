@@ -1,7 +1,9 @@
 """Data sets over HTTP."""
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 
+import numpy as np
 import pytest
 
 from tests.api.client import Client
@@ -130,3 +132,21 @@ def test_a_data_set_in_use_is_kept(client: Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "dataset_in_use")
     client.post(f"/v1/jobs/{job}/cancel")
     assert client.delete(f"/v1/datasets/{made}").status_code == 204
+
+
+def test_arrays_are_read_with_the_target_and_the_shape_that_they_have(client: Client) -> None:
+    sink = BytesIO()
+    images = np.random.default_rng(0).integers(0, 256, size=(20, 4, 5)).astype(np.uint8)
+    np.savez(sink, x=images, y=np.arange(20) % 2)
+    answer = client.post("/v1/datasets", files={"file": ("images.npz", sink.getvalue())})
+    assert answer.status_code == 201
+    made = answer.json()
+    assert (made["name"], made["target"], made["rows"]) == ("images", "y", 20)
+    assert [column["kind"] for column in made["columns"]] == ["image", "numeric"]
+    assert made["columns"][0]["shape"] == [1, 4, 5]
+
+
+def test_a_pickle_is_refused(client: Client) -> None:
+    answer = client.post("/v1/datasets", files={"file": ("model.pkl", b"\x80\x04K\x01.")})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unsupported_format")
+    assert "pickled" in answer.json()["detail"]

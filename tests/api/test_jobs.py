@@ -42,6 +42,7 @@ def test_validation_says_what_would_be_trained_and_stores_nothing(fresh: Client)
     assert found["parameters"] == 2751
     assert found["estimate"]["seconds"] > 0
     assert found["estimate"]["bytes"] >= 4 * 2751 * 4
+    assert found["estimate"]["method"] == "probe"
     assert fresh.get("/v1/jobs").json()["data"] == []
 
 
@@ -51,10 +52,48 @@ def test_validation_gives_advice(client: Client) -> None:
         "split": {"validation": 0.0},
         "regularization": {"early_stopping": {}},
     }
-    (advice,) = client.post("/v1/jobs/validate", json=spec).json()["advice"]
-    assert advice["code"] == "early_stopping_without_validation"
-    assert advice["field"] == "regularization.early_stopping"
-    assert client.post("/v1/jobs", json=spec).json()["advice"] == [advice]
+    advice = client.post("/v1/jobs/validate", json=spec).json()["advice"]
+    fields = {finding["code"]: finding["field"] for finding in advice}
+    assert fields == {
+        "early_stopping_without_validation": "regularization.early_stopping",
+        "small_data_weak_regularization": "regularization",
+    }
+    assert client.post("/v1/jobs", json=spec).json()["advice"] == advice
+
+
+def test_validation_looks_at_every_configuration(client: Client) -> None:
+    found = client.post("/v1/jobs/validate", json=COMPARISON).json()["advice"]
+    fields = {finding["code"]: finding["field"] for finding in found}
+    assert fields["penalty_outweighs_loss"] == "compare.1.regularization.l1.strength"
+    assert fields["rescaled_by_adam"] == "compare.2.regularization.weight_decay"
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_documented_example_is_probed(client: Client, name: str) -> None:
+    estimate = client.post("/v1/jobs/validate", json=JOBS[name]["value"]).json()["estimate"]
+    assert estimate["method"] == "probe"
+    assert estimate["seconds"] > 0
+
+
+def test_validation_of_what_no_machine_could_train_is_quick(client: Client) -> None:
+    """Nothing is allocated: 100 trials of 4 billion parameters would take terabytes."""
+    spec = {
+        "dataset": {"builtin": "iris"},
+        "network": {"kind": "mlp", "hidden": [16_384] * 17},
+        "repeats": 100,
+    }
+    found = client.post("/v1/jobs/validate", json=spec).json()
+    assert found["parameters"] > 4_000_000_000
+    assert found["estimate"]["bytes"] > 10_000_000_000_000
+    assert found["estimate"]["method"] == "formula"
+
+
+def test_validation_on_uploaded_data(client: Client) -> None:
+    rows = "\n".join(f"customer {n},{n % 7},{'ab'[n % 3 == 0]}" for n in range(90))
+    dataset = client.upload(f"who,x,y\n{rows}\n", name="c", target="y").json()["id"]
+    found = client.post("/v1/jobs/validate", json={"dataset": dataset}).json()
+    assert found["estimate"]["method"] == "probe"
+    assert "identifier_columns" in {finding["code"] for finding in found["advice"]}
 
 
 def test_pages_hold_every_job_once_and_states_filter(fresh: Client) -> None:

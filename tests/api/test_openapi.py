@@ -109,6 +109,8 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
         "/v1/datasets": client.get("/v1/datasets"),
         "/v1/datasets/{id}": client.get(f"/v1/datasets/{made}"),
         "/v1/jobs": client.get("/v1/jobs"),
+        "/v1/techniques": client.get("/v1/techniques"),
+        "/v1/techniques/{name}": client.get("/v1/techniques/l1"),
         "/v1/models": client.get("/v1/models"),
         "/v1/models/{name}": client.get("/v1/models/documented"),
         "/v1/models/{name}/versions/{version}": client.get("/v1/models/documented/versions/1"),

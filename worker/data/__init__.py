@@ -1,15 +1,19 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.builtin import load_builtin
+from worker.data.categories import Categories
 from worker.data.csv import CsvLimits, parse_csv, read_csv
 from worker.data.dataset import Outline, Prepared, check, prepare
 from worker.data.encoder import Encoder
+from worker.data.formats import read_table
 from worker.data.records import table_from_records
+from worker.data.sample import sample
 from worker.data.splits import RowSplit, split_rows
 from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows, resolve_target
 
 __all__ = [
+    "Categories",
     "Column",
     "CsvLimits",
     "Encoder",
@@ -24,7 +28,9 @@ __all__ = [
     "parse_csv",
     "prepare",
     "read_csv",
+    "read_table",
     "resolve_target",
+    "sample",
     "split_rows",
     "table_from_records",
 ]

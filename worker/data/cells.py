@@ -55,9 +55,7 @@ def read_column(
             column=name,
             line=line,
         )
-    trimmed = pc.utf8_trim_whitespace(distinct)
-    missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
-    present = np.flatnonzero(~missing.to_numpy(zero_copy_only=False))
+    trimmed, present = _trimmed(distinct)
     numbers = _numbers(trimmed.take(pa.array(present)))
     if numbers is None:
         return _categorical(name, codes, trimmed, present)
@@ -78,6 +76,23 @@ def read_column(
     values = np.full(len(distinct), np.nan)
     values[present] = numbers
     return numeric(name, values[codes])
+
+
+def read_categories(
+    name: str, codes: NDArray[np.int32], distinct: pa.Array
+) -> tuple[Column, NDArray[np.int32]]:
+    """A categorical column from codes into distinct strings; below 0 is missing."""
+    # One more than there are strings, for the code -1 to point at.
+    filled = pa.concat_arrays([distinct, pa.array([""], pa.string())])
+    trimmed, present = _trimmed(filled)
+    return _categorical(name, codes, trimmed, present)
+
+
+def _trimmed(distinct: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    """The strings without spaces around them, and the places of those that are not missing."""
+    trimmed = pc.utf8_trim_whitespace(distinct)
+    missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
+    return trimmed, np.flatnonzero(~missing.to_numpy(zero_copy_only=False))
 
 
 def _dictionary(cells: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:

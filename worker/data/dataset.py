@@ -5,22 +5,26 @@ Decisions:
 * Rows without a target are left out altogether: all row numbers in the splits count the labelled
   rows, which are the rows of `x`. `Prepared.row_numbers` has their numbers in the table.
 * Each split has its own encoder, fitted on its training rows, and so its own matrix: `x` is
-  [S, N, F], S times the memory of one. What would take more than `MOST_BYTES` is refused.
-* Every column but the target is a feature.
+  [S, N, *shape], S times the memory of one. What would take more than `MOST_BYTES` is refused.
+* Every column but the target is a feature. A column of images or series is the only one.
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.encoder import Encoder, width
+from worker.data.categories import Categories, many_categories
+from worker.data.encoder import Encoder, sample_shape, width
+from worker.data.row_parts import given_split
 from worker.data.splits import RowSplit, split_rows
 from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows, resolve_target
 from worker.errors import DataError
 from worker.spec.job import JobSpec
+from worker.spec.preprocessing import Preprocessing
 
 MOST_BYTES = 8 * 2**30
 """Size of the largest `x`."""
@@ -28,7 +32,7 @@ MOST_BYTES = 8 * 2**30
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """S splits of N labelled rows, encoded to F inputs."""
+    """S splits of N labelled rows, each encoded to an array of one `shape`."""
 
     target: Target
     features: tuple[str, ...]
@@ -38,7 +42,7 @@ class Prepared:
     encoders: tuple[Encoder, ...]
     """One for each split, fitted on its training rows."""
     x: NDArray[np.float32]
-    """[S, N, F]"""
+    """[S, N, *shape]"""
     y: NDArray[Any]
     """[S, N]: class numbers as int64; for a regression float32, (value - center) / scale."""
     target_center: NDArray[np.float64]
@@ -48,14 +52,19 @@ class Prepared:
     row_numbers: NDArray[np.int64]
     """[N]: the number, in the table, of each row of `x`."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one encoded row: (F,), (C, L) for a series, (C, H, W) for an image."""
+        return self.x.shape[2:]
+
 
 @dataclass(frozen=True)
 class Outline:
     """What is known of a job's data before any of it is encoded."""
 
     target: Target
-    inputs: int
-    """F, the width of an encoded row."""
+    shape: tuple[int, ...]
+    """The shape of an encoded row: (F,), (C, L) for a series, (C, H, W) for an image."""
     outputs: int
     """Width of the network's last layer: C for multiclass, else 1."""
     train_rows: tuple[int, ...]
@@ -64,6 +73,15 @@ class Outline:
     test_rows: tuple[int, ...]
     rows: int
     """Labelled rows."""
+    class_rows: tuple[int, ...]
+    """Labelled rows of each class, in the order of the target's; empty for a regression."""
+    categories: tuple[Categories, ...]
+    """The features that are categorical and have many categories."""
+
+    @property
+    def inputs(self) -> int:
+        """F, the width of an encoded row: the product of its shape."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +105,20 @@ def check(table: Table, spec: JobSpec, default_target: str | None = None) -> Out
     frame = _frame(table, spec, default_target)
     return Outline(
         target=frame.target,
-        inputs=width(frame.columns),
+        shape=sample_shape(frame.columns),
         outputs=frame.target.outputs,
         train_rows=tuple(len(split.train) for split in frame.splits),
         validation_rows=tuple(len(split.validation) for split in frame.splits),
         test_rows=tuple(len(split.test) for split in frame.splits),
         rows=len(frame.row_numbers),
+        class_rows=_class_rows(frame),
+        categories=many_categories(frame.columns),
     )
+
+
+def _class_rows(frame: _Frame) -> tuple[int, ...]:
+    classes = len(frame.target.classes)
+    return tuple(np.bincount(frame.values, minlength=classes).tolist()) if classes else ()
 
 
 def prepare(table: Table, spec: JobSpec, default_target: str | None = None) -> Prepared:
@@ -108,10 +133,11 @@ def prepare(table: Table, spec: JobSpec, default_target: str | None = None) -> P
     encoders = tuple(
         Encoder.fit(labelled, features, split.train, spec.preprocessing) for split in frame.splits
     )
-    x = np.empty((len(encoders), labelled.rows, width(frame.columns)), dtype=np.float32)
+    shape = (len(encoders), labelled.rows, *sample_shape(frame.columns))
+    x = np.empty(shape, dtype=np.float32)
     for encoder, matrix in zip(encoders, x, strict=True):
         encoder.transform(labelled, out=matrix)
-    y, center, scale = _targets(frame, spec)
+    y, center, scale = target_numbers(frame.target, frame.values, frame.splits, spec.preprocessing)
     return Prepared(
         target=frame.target,
         features=features,
@@ -135,13 +161,37 @@ def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
             code="no_features",
             param="dataset",
         )
+    _check_alone(columns)
     row_numbers = labelled_rows(table, target)
     _check_size(columns, rows=len(row_numbers), splits=spec.split.folds or 1)
     values = target.values(table)[row_numbers]
     labels = None if target.task == "regression" else values
+    if spec.split.rows is not None:
+        split = given_split(
+            table.parts,
+            row_numbers,
+            labels,
+            spec.split,
+            total=table.rows,
+            classes=target.classes,
+        )
+        return _Frame(target, columns, row_numbers, values, (split,))
     every = np.arange(len(row_numbers), dtype=np.int64)
     splits = split_rows(every, labels, spec.split, classes=target.classes)
     return _Frame(target, columns, row_numbers, values, splits)
+
+
+def _check_alone(columns: tuple[Column, ...]) -> None:
+    image = next((column for column in columns if column.kind == "image"), None)
+    if image is None or len(columns) == 1:
+        return
+    others = ", ".join(repr(column.name) for column in columns if column is not image)
+    raise DataError(
+        f"Column {image.name!r} holds images or series; networks take them alone, without "
+        f"{others[:200]}. Upload a data set of that column and the target.",
+        code="mixed_features",
+        param="dataset",
+    )
 
 
 def _check_size(columns: tuple[Column, ...], *, rows: int, splits: int) -> None:
@@ -163,20 +213,23 @@ def _check_size(columns: tuple[Column, ...], *, rows: int, splits: int) -> None:
     )
 
 
-def _targets(
-    frame: _Frame, spec: JobSpec
+def target_numbers(
+    target: Target,
+    values: NDArray[Any],
+    splits: tuple[RowSplit, ...],
+    preprocessing: Preprocessing,
 ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]]:
     """The target as trained on, [S, N], with its centre [S] and scale [S]."""
-    count = len(frame.splits)
+    count = len(splits)
     center, scale = np.zeros(count), np.ones(count)
-    if frame.target.task != "regression":
-        return np.tile(frame.values, (count, 1)), center, scale
-    if spec.preprocessing.target == "standardize":
-        for number, split in enumerate(frame.splits):
-            training = frame.values[split.train]
+    if target.task != "regression":
+        return np.tile(values, (count, 1)), center, scale
+    if preprocessing.target == "standardize":
+        for number, split in enumerate(splits):
+            training = values[split.train]
             center[number] = training.mean()
             # Equal values may have a deviation that is not 0, but a rounding error.
             if (training != training[0]).any():
                 scale[number] = training.std() or 1.0
-    y = (frame.values - center[:, None]) / scale[:, None]
+    y = (values - center[:, None]) / scale[:, None]
     return y.astype(np.float32), center, scale

@@ -9,17 +9,21 @@ Decisions:
   range is 0, as in a column that is mostly zeros, which scale 1 would leave at its raw size.
 * Categorical: one input for each category of the column. A category that the training rows do not
   hold has an untrained weight, so it encodes to zeros, as do unknown and missing ones.
+* An image column is the only feature of its table; `pixels.py` says how it is scaled.
 * Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.cells import LARGEST
+from worker.data.pixels import PixelScaling
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.spec.preprocessing import Preprocessing
@@ -31,7 +35,8 @@ class Encoder:
 
     With P numeric features and C categories over all categorical ones: `fill`, `center`, `scale`
     are float64 [P]; `seen` is float32 [C], 1 for a category of the training rows and 0 otherwise.
-    An input is (x - center) / scale, or `seen` at the place of its category.
+    An input is (x - center) / scale, or `seen` at the place of its category. An image column has
+    constants of its own, `pixels`.
     """
 
     columns: tuple[Column, ...]
@@ -40,6 +45,7 @@ class Encoder:
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
     seen: NDArray[np.float32]
+    pixels: PixelScaling | None = None
 
     @classmethod
     def fit(
@@ -66,35 +72,42 @@ class Encoder:
             if column.kind == "categorical"
         ]
         mask = np.concatenate(seen or [np.zeros(0, dtype=bool)]).astype(np.float32)
-        return cls(columns, preprocessing, fill, center, scale, seen=mask)
+        pixels = [
+            PixelScaling.fit(table.values[column.name], rows, preprocessing.numeric)
+            for column in columns
+            if column.kind == "image"
+        ]
+        return cls(
+            columns, preprocessing, fill, center, scale, seen=mask, pixels=(*pixels, None)[0]
+        )
 
     @property
     def inputs(self) -> int:
-        """F, the width of an encoded row."""
+        """F, the width of an encoded row: the product of its shape."""
         return width(self.columns)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one encoded row: (F,), or that of the image column."""
+        return sample_shape(self.columns)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
-        """One name an input: the column's, or "column=category"."""
-        return tuple(
-            name
-            for column in self.columns
-            for name in (
-                (column.name,)
-                if column.kind == "numeric"
-                else tuple(f"{column.name}={category}" for category in column.categories)
-            )
-        )
+        """One name an input: the column's, "column=category", or "column[channel,row,column]"."""
+        return tuple(name for column in self.columns for name in _input_names(column))
 
     def transform(
         self, table: Table, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Encode every row: float32 [N, F], every entry finite. Written to `out` if given.
+        """Encode every row: float32 [N, *shape], every entry finite. Written to `out` if given.
 
         Raises:
             DataError: the table lacks a column, or has it in another kind.
         """
-        x = np.empty((table.rows, self.inputs), dtype=np.float32) if out is None else out
+        x = np.empty((table.rows, *self.shape), dtype=np.float32) if out is None else out
+        if self.pixels is not None:
+            self.pixels.transform(self._values(table, self.columns[0]), x)
+            return x
         x[...] = 0.0
         numbers: list[tuple[int, NDArray[np.float64]]] = []
         every = np.arange(table.rows)
@@ -131,12 +144,22 @@ class Encoder:
         }
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays by name: fill, center, scale (float64), seen (float32)."""
-        return {
+        """The fitted arrays by name: fill, center, scale (float64), seen (float32).
+
+        Of an image column also pixel_range, pixel_center, pixel_scale (float64).
+        """
+        constants: dict[str, NDArray[Any]] = {
             "fill": self.fill,
             "center": self.center,
             "scale": self.scale,
             "seen": self.seen,
+        }
+        if self.pixels is None:
+            return constants
+        return constants | {
+            "pixel_range": self.pixels.range,
+            "pixel_center": self.pixels.center,
+            "pixel_scale": self.pixels.scale,
         }
 
     @classmethod
@@ -149,7 +172,11 @@ class Encoder:
         columns = tuple(Column.model_validate(entry) for entry in schema["columns"])
         numbers = sum(column.kind == "numeric" for column in columns)
         shapes = dict.fromkeys(("fill", "center", "scale"), (numbers,))
-        shapes["seen"] = (width(columns) - numbers,)
+        shapes["seen"] = (sum(len(column.categories) for column in columns),)
+        image = next((column for column in columns if column.kind == "image"), None)
+        if image is not None:
+            channels = image.shape[0]
+            shapes |= {"pixel_range": (2,), "pixel_center": (channels,), "pixel_scale": (channels,)}
         for name, shape in shapes.items():
             found = constants[name].shape if name in constants else None
             if found != shape:
@@ -158,13 +185,17 @@ class Encoder:
                     f"{shape}: the model's file is damaged or of another version.",
                     code="invalid_preprocessing",
                 )
+        arrays = {name: np.asarray(constants[name], dtype=np.float64) for name in shapes}
         return cls(
             columns,
             Preprocessing.model_validate(schema["preprocessing"]),
-            fill=np.asarray(constants["fill"], dtype=np.float64),
-            center=np.asarray(constants["center"], dtype=np.float64),
-            scale=np.asarray(constants["scale"], dtype=np.float64),
-            seen=np.asarray(constants["seen"], dtype=np.float32),
+            fill=arrays["fill"],
+            center=arrays["center"],
+            scale=arrays["scale"],
+            seen=arrays["seen"].astype(np.float32),
+            pixels=None
+            if image is None
+            else PixelScaling(arrays["pixel_range"], arrays["pixel_center"], arrays["pixel_scale"]),
         )
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:
@@ -176,6 +207,13 @@ class Encoder:
                 f"Column {column.name!r} is {given.kind} here, but {column.kind} in the data that "
                 "the model was trained on; give it as it was there.",
                 code="kind_mismatch",
+                column=column.name,
+            )
+        if given.shape != column.shape:
+            raise DataError(
+                f"Column {column.name!r} has images of shape {given.shape} here, but of shape "
+                f"{column.shape} in the data that the model was trained on; bring them to it.",
+                code="shape_mismatch",
                 column=column.name,
             )
         if given.categories == column.categories:
@@ -191,8 +229,26 @@ _BLOCK = 64
 
 
 def width(columns: Sequence[Column]) -> int:
-    """F: one input for a numeric column, one for each category of a categorical one."""
-    return sum(1 if column.kind == "numeric" else len(column.categories) for column in columns)
+    """F: one input for a numeric column, for each category, and for each number of an image."""
+    return sum(
+        len(column.categories) if column.kind == "categorical" else prod(column.shape)
+        for column in columns
+    )
+
+
+def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:
+    """The shape of an encoded row: that of an image column, or (F,)."""
+    return next((c.shape for c in columns if c.kind == "image"), (width(columns),))
+
+
+def _input_names(column: Column) -> Iterator[str]:
+    if column.kind == "categorical":
+        yield from (f"{column.name}={category}" for category in column.categories)
+    elif column.kind == "numeric":
+        yield column.name
+    else:
+        for place in product(*map(range, column.shape)):
+            yield f"{column.name}[{','.join(map(str, place))}]"
 
 
 def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:

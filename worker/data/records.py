@@ -7,6 +7,8 @@ Decisions:
 * A numeric column takes numbers only: a text that looks like one is refused, not guessed at.
 * A categorical column takes text, and numbers and booleans by their text. A category that the
   model does not know is allowed; it encodes to zeros.
+* A model of images or series takes each as nested arrays of its shape, with or without an object
+  around it: see `image_records.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.cells import LARGEST, is_missing
+from worker.data.image_records import image_values
 from worker.data.table import MISSING_CODE, Column, Table, suggest
 from worker.errors import DataError
 
@@ -34,6 +37,14 @@ def table_from_records(columns: Sequence[Column], instances: Sequence[Any]) -> T
             "There are no instances; give at least one.", code="no_instances", param="instances"
         )
     names = tuple(column.name for column in columns)
+    if any(column.kind == "image" for column in columns):
+        (column,) = columns
+        nested = [
+            _row(names, position, instance)[0] if isinstance(instance, Mapping) else instance
+            for position, instance in enumerate(instances)
+        ]
+        pixels = image_values(column, nested)
+        return Table(columns=(column,), values={column.name: pixels}, rows=len(pixels))
     rows = [_row(names, position, instance) for position, instance in enumerate(instances)]
     cells = dict(zip(names, zip(*rows, strict=True), strict=True))
     numbers = _numbers([column for column in columns if column.kind == "numeric"], cells)

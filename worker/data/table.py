@@ -3,19 +3,25 @@
 Decisions:
 
 * A numeric column is float64 with NaN for a missing cell; a categorical one is int32 codes into
-  its sorted categories with -1 for a missing cell. Nothing else exists.
+  its sorted categories with -1 for a missing cell. An image column is uint8 (pixels from 0 to 255)
+  or float32, [N, C, H, W], or [N, C, L] for series; none of its cells is missing. Nothing else
+  exists.
 * `Column.missing` and `Column.categories` describe the whole table as it was read. `Table.select`
   keeps them, so a selection has the schema of its source and encodes to the same width.
+* A file may come in parts, as benchmarks do that fix their test rows: the table has them in order
+  and remembers their sizes. Whether a job keeps to them is for the job to say.
 * Parquet holds the arrays as they are, codes included, and the schema as JSON in the file's
-  metadata: the round trip is lossless, the order of categories included.
+  metadata: the round trip is lossless, the order of categories included. A cell of an image column
+  is its bytes; how many there are says whether they are uint8 or float32.
 """
 
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,7 +35,12 @@ from worker.errors import DataError
 from worker.regularization.settings import Settings
 
 MISSING_CODE = -1
-_METADATA_KEY = b"parsimony.columns"
+_COLUMNS_KEY = b"parsimony.columns"
+_ORIGIN_KEY = b"parsimony.origin"
+_GROUP_BYTES = 2**27
+"""What one row group of images holds at most."""
+_PIXELS: dict[int, Any] = {1: np.uint8, 4: np.float32}
+"""The types of image columns by their size in bytes."""
 
 
 class Column(Settings):
@@ -37,44 +48,68 @@ class Column(Settings):
 
     name: str
     """The column's name, as in the file's header."""
-    kind: Literal["numeric", "categorical"]
-    """`numeric`: finite numbers. `categorical`: one of a list of strings."""
+    kind: Literal["numeric", "categorical", "image"]
+    """`numeric`: finite numbers. `categorical`: one of a list of strings. `image`: arrays of
+    numbers, all of one shape."""
     categories: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Sorted; all that the table held when it was read. Empty for a numeric column."""
+    """Sorted; all that the table held when it was read. Empty unless categorical."""
     missing: Annotated[int, Field(ge=0)] = 0
     """Cells without a value when the table was read."""
+    shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
+    """Of an image column: (C, H, W), or (C, L) for a series. Empty for the other kinds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns and their values; arrays are one-dimensional and of `rows` entries."""
+    """Columns and their values; arrays are [rows], those of image columns [rows, *shape]."""
 
     columns: tuple[Column, ...]
     values: Mapping[str, NDArray[Any]]
     rows: int
+    target: str | None = None
+    """The column that holds the labels, where the file's layout says so."""
+    parts: Mapping[str, int] = field(default_factory=dict)
+    """The parts that the file came in and their sizes, in the order of the rows: `train`,
+    `validation`, `test`. Empty if it came as one."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
         if [column.name for column in self.columns] != list(self.values):
             raise ValueError("columns and values must have the same names, in the same order")
-        for name, array in self.values.items():
-            if array.shape != (self.rows,):
-                raise ValueError(f"column {name!r} has shape {array.shape}, not ({self.rows},)")
+        for column, array in zip(self.columns, self.values.values(), strict=True):
+            expected = (self.rows, *column.shape)
+            if array.shape != expected:
+                raise ValueError(f"column {column.name!r} has shape {array.shape}, not {expected}")
+        if self.parts and sum(self.parts.values()) != self.rows:
+            raise ValueError(f"the parts {self.parts} do not make {self.rows} rows")
 
     @classmethod
-    def of(cls, parts: Iterable[tuple[Column, NDArray[Any]]]) -> Self:
-        """A table from pairs of column and values, as `numeric` and `categorical` make them."""
-        pairs = list(parts)
+    def of(
+        cls,
+        cells: Iterable[tuple[Column, NDArray[Any]]],
+        *,
+        target: str | None = None,
+        parts: Mapping[str, int] | None = None,
+    ) -> Self:
+        """A table from pairs of column and values: see `numeric`, `categorical`, `images`."""
+        pairs = list(cells)
         return cls(
             columns=tuple(column for column, _ in pairs),
             values={column.name: values for column, values in pairs},
             rows=len(pairs[0][1]) if pairs else 0,
+            target=target,
+            parts=parts or {},
         )
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return tuple(self.values)
+
+    @property
+    def nbytes(self) -> int:
+        """What the values take in memory."""
+        return sum(array.nbytes for array in self.values.values())
 
     def column(self, name: str, *, param: str | None = None) -> Column:
         """The column of that name.
@@ -96,17 +131,29 @@ class Table:
         return {column.name: column for column in self.columns}
 
     def select(self, rows: NDArray[np.int64]) -> "Table":
-        """These rows, in this order, under the same columns."""
+        """These rows, in this order, under the same columns; they are no parts of a file."""
         picked = {name: array[rows] for name, array in self.values.items()}
-        return Table(columns=self.columns, values=picked, rows=len(rows))
+        return Table(columns=self.columns, values=picked, rows=len(rows), target=self.target)
 
     def to_parquet(self) -> bytes:
         """The table as one Parquet file, which `from_parquet` reads back without loss."""
-        schema = json.dumps([column.model_dump(mode="json") for column in self.columns])
-        arrays = [pa.array(self.values[name]) for name in self.names]
+        metadata = {
+            _COLUMNS_KEY: json.dumps([column.model_dump(mode="json") for column in self.columns]),
+            _ORIGIN_KEY: json.dumps({"target": self.target, "parts": dict(self.parts)}),
+        }
+        arrays = [_to_arrow(column, self.values[column.name]) for column in self.columns]
         frame = pa.table(arrays, names=list(self.names)) if arrays else pa.table({})
+        plain = [column.name for column in self.columns if column.kind != "image"]
+        widest = max(
+            (array.nbytes // max(self.rows, 1) for array in self.values.values()), default=1
+        )
         sink = io.BytesIO()
-        pq.write_table(frame.replace_schema_metadata({_METADATA_KEY: schema}), sink)
+        pq.write_table(
+            frame.replace_schema_metadata(metadata),
+            sink,
+            row_group_size=min(2**20, max(1, _GROUP_BYTES // max(widest, 1))),
+            use_dictionary=plain,
+        )
         return sink.getvalue()
 
     @classmethod
@@ -120,18 +167,51 @@ class Table:
             frame = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
         except pa.ArrowInvalid as error:
             raise DataError(f"This is not a Parquet file: {error}", code="not_parquet") from error
-        schema = (frame.schema.metadata or {}).get(_METADATA_KEY)
-        if schema is None:
+        metadata = frame.schema.metadata or {}
+        if _COLUMNS_KEY not in metadata:
             raise DataError(
-                "This Parquet file does not carry Parsimony's columns; upload the data as CSV.",
+                "This Parquet file does not carry Parsimony's columns; upload it as a data set.",
                 code="not_parquet",
             )
-        columns = tuple(Column.model_validate(entry) for entry in json.loads(schema))
+        columns = tuple(
+            Column.model_validate(entry) for entry in json.loads(metadata[_COLUMNS_KEY])
+        )
         values = {
-            column.name: np.asarray(frame.column(position).to_numpy(zero_copy_only=False))
+            column.name: _from_arrow(column, frame.column(position))
             for position, column in enumerate(columns)
         }
-        return cls(columns=columns, values=values, rows=frame.num_rows)
+        origin = json.loads(metadata.get(_ORIGIN_KEY, b"{}"))
+        return cls(
+            columns=columns,
+            values=values,
+            rows=frame.num_rows,
+            target=origin.get("target"),
+            parts=origin.get("parts", {}),
+        )
+
+
+def _to_arrow(column: Column, values: NDArray[Any]) -> pa.Array:
+    if column.kind != "image":
+        return pa.array(values)
+    kind = pa.binary(prod(column.shape) * values.itemsize)
+    return pa.Array.from_buffers(
+        kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))]
+    )
+
+
+def _from_arrow(column: Column, cells: pa.ChunkedArray) -> NDArray[Any]:
+    if column.kind != "image":
+        return np.asarray(cells.to_numpy(zero_copy_only=False))
+    size = prod(column.shape)
+    dtype = _PIXELS[cells.type.byte_width // size]
+    values = np.empty((len(cells), size), dtype=dtype)
+    at = 0
+    for chunk in cells.chunks:
+        first = chunk.offset * size
+        flat = np.frombuffer(chunk.buffers()[1], dtype=dtype)
+        values[at : at + len(chunk)] = flat[first : first + len(chunk) * size].reshape(-1, size)
+        at += len(chunk)
+    return values.reshape(len(cells), *column.shape)
 
 
 def numeric(name: str, values: ArrayLike) -> tuple[Column, NDArray[np.float64]]:
@@ -162,6 +242,12 @@ def categorical(
         missing=int((array == MISSING_CODE).sum()),
     )
     return column, array
+
+
+def images(name: str, values: NDArray[Any]) -> tuple[Column, NDArray[Any]]:
+    """An image column and its values, uint8 or float32, [N, C, H, W], or [N, C, L] for series."""
+    array = np.ascontiguousarray(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
+    return Column(name=name, kind="image", shape=array.shape[1:]), array
 
 
 def suggest(name: str, known: Sequence[str]) -> str:

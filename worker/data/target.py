@@ -94,6 +94,8 @@ def resolve_target(
             param="target",
         )
     column = table.column(chosen, param="target")
+    if column.kind == "image":
+        raise _error(chosen, "holds images or series", "name a column of labels", "task_mismatch")
     values = table.values[chosen]
     present = values[values != MISSING_CODE if column.kind == "categorical" else ~np.isnan(values)]
     distinct = np.unique(present)

@@ -5,17 +5,19 @@ from collections.abc import Sequence
 import torch
 from torch import Generator
 
+from worker.networks.cnn import Cnn
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
+from worker.networks.residual_mlp import ResidualMlp
 from worker.networks.slots import Slots
 from worker.regularization import Regularization
-from worker.spec import LinearSpec, NetworkSpec
+from worker.spec import CnnSpec, LinearSpec, NetworkSpec, ResidualMlpSpec
 
 
 def build_network(
     spec: NetworkSpec,
-    inputs: int,
+    shape: tuple[int, ...],
     outputs: int,
     regularizations: Sequence[Regularization],
     *,
@@ -24,19 +26,24 @@ def build_network(
 ) -> Network:
     """Build K networks of one structure, each with its own techniques; weights not yet drawn.
 
-    ``generator`` feeds masks and noise in training mode. ``structure`` are the trials that decide
-    which normalization layers exist; these ones unless given.
+    ``shape`` is that of one row: (F,), (C, L) or (C, H, W). ``generator`` feeds masks and noise in
+    training mode. ``structure`` are the trials that decide which layers with weights exist; these
+    ones unless given.
     """
-    slots = Slots(regularizations, generator or Generator(), structure)
+    slots = Slots(spec, regularizations, generator or Generator(), structure)
     if isinstance(spec, LinearSpec):
-        return Linear(inputs, outputs, slots)
-    return Mlp(spec, inputs, outputs, slots)
+        return Linear(shape, outputs, slots)
+    if isinstance(spec, ResidualMlpSpec):
+        return ResidualMlp(spec, shape, outputs, slots)
+    if isinstance(spec, CnnSpec):
+        return Cnn(spec, shape, outputs, slots)
+    return Mlp(spec, shape, outputs, slots)
 
 
 def count_parameters(
-    spec: NetworkSpec, inputs: int, outputs: int, regularization: Regularization
+    spec: NetworkSpec, shape: tuple[int, ...], outputs: int, regularization: Regularization
 ) -> int:
     """How many numbers one trial learns. Nothing is allocated."""
     with torch.device("meta"):
-        network = build_network(spec, inputs, outputs, [regularization])
+        network = build_network(spec, shape, outputs, [regularization])
     return sum(parameter.numel() for parameter in network.parameters())

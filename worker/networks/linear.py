@@ -1,5 +1,7 @@
 """Linear, logistic and softmax regression: no hidden layer."""
 
+from math import prod
+
 from torch import Tensor, nn
 
 from worker.networks.dense import Dense
@@ -10,12 +12,16 @@ from worker.networks.slots import Slots
 class Linear(Network):
     """Scores are a linear function of the features; the task's loss makes it a regression."""
 
-    def __init__(self, inputs: int, outputs: int, slots: Slots) -> None:
+    sequential = True
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, slots: Slots) -> None:
         super().__init__()
-        self.input = slots.input(hidden_layers=0)
-        self.layers = nn.ModuleList([Dense(slots.trials, inputs, outputs)])
+        inputs = prod(shape)
+        self.widest = inputs
+        self.input = slots.input(len(shape))
+        self.layers = nn.ModuleList([Dense(slots.trials, inputs, outputs, slots.weights(0))])
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[K, B, F]`` → ``[K, B, O]``."""
-        scores: Tensor = self.layers[0](self.input(x))
+        """``[K, B, …]`` → ``[K, B, O]``."""
+        scores: Tensor = self.layers[0](self.input(x).flatten(2))
         return scores

@@ -1,10 +1,12 @@
 """The multilayer perceptron."""
 
 from itertools import pairwise
+from math import prod
 
 from torch import Tensor, nn
 
 from worker.networks.activations import activation
+from worker.networks.chain import DenseChain
 from worker.networks.dense import Dense
 from worker.networks.network import Network
 from worker.networks.slots import Slots
@@ -14,25 +16,39 @@ from worker.spec import MlpSpec
 class Mlp(Network):
     """Dense layers, each followed by normalization, activation and dropout; then the output."""
 
-    def __init__(self, spec: MlpSpec, inputs: int, outputs: int, slots: Slots) -> None:
+    sequential = True
+
+    def __init__(self, spec: MlpSpec, shape: tuple[int, ...], outputs: int, slots: Slots) -> None:
         super().__init__()
-        depth = len(spec.hidden)
-        widths = (inputs, *spec.hidden, outputs)
+        widths = (prod(shape), *spec.hidden, outputs)
+        self.widest = max(widths)
         self.lecun = spec.activation == "selu"
         self.activation = activation(spec.activation)
-        self.input = slots.input(depth)
+        self.input = slots.input(len(shape))
         self.layers = nn.ModuleList(
-            Dense(slots.trials, width, following)
-            for width, following in pairwise(widths)
+            Dense(slots.trials, width, following, slots.weights(layer))
+            for layer, (width, following) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(slots.normalization(width) for width in spec.hidden)
-        self.dropouts = nn.ModuleList(slots.dropout(layer, depth) for layer in range(depth))
+        self.dropouts = nn.ModuleList(slots.hidden(place) for place in range(spec.places))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[K, B, F]`` → ``[K, B, O]``."""
+        """``[K, B, …]`` → ``[K, B, O]``."""
         *hidden, output = self.layers
-        h = self.input(x)
+        h = self.enter(x)
         for dense, norm, dropout in zip(hidden, self.norms, self.dropouts, strict=True):
             h = dropout(self.activation(norm(dense(h))))
         scores: Tensor = output(h)
         return scores
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Noise and dropout on the inputs, in training mode."""
+        h: Tensor = self.input(x)
+        return h.flatten(2)
+
+    def by_hand(self) -> DenseChain | None:
+        """A chain, unless something else than dropout stands between the layers."""
+        layers = [layer for layer in self.layers if isinstance(layer, Dense)]
+        if DenseChain.fits(layers, self.norms, self.dropouts):
+            return DenseChain(layers, self.activation, self.dropouts)
+        return None

@@ -6,22 +6,42 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from worker.networks.dense import Dense
+from worker.networks.affine import Affine
+from worker.networks.chain import DenseChain
+from worker.regularization.families.random_layer import RandomLayer
 
 
 class Network(nn.Module, ABC):
     """K networks of equal structure. Every parameter is stored ``[K, …]``.
 
-    Layers are named ``layers.<n>`` and their normalizations ``norms.<n>``, numbered from the
-    input, whatever a configuration puts between them: names do not move.
+    Layers are named ``layers.<n>`` and their normalizations ``norms.<n>.<technique>``, numbered
+    from the input, whatever a configuration puts between them: names do not move.
     """
 
     lecun = False
     """Whether weights are drawn for SELU."""
+    sequential = False
+    """Whether each layer feeds the next one, and only that."""
+    widest: int
+    """Numbers of one row in its widest layer."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Features ``[K, B, F]`` → scores ``[K, B, O]`` (logits, or the value of a regression)."""
+        """Rows ``[K, B, …]`` → scores ``[K, B, O]`` (logits, or the value of a regression)."""
+
+    def by_hand(self) -> DenseChain | None:
+        """Its own backpropagation, after ``enter``; none when autograd has to do it."""
+        return None
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What a batch meets before the first layer, ``[K, B, …]`` → ``[K, B, F]``."""
+        return x
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the probabilities and deviations of an epoch, counted from 0, of so many."""
+        for module in self.modules():
+            if isinstance(module, RandomLayer):
+                module.start_epoch(epoch, epochs)
 
     def initialize(self, seeds: Sequence[int]) -> None:
         """Draw the initial weights of each trial from its own seed."""
@@ -31,5 +51,5 @@ class Network(nn.Module, ABC):
         for seed, members in rows.items():
             generator = Generator().manual_seed(seed)
             for module in self.modules():
-                if isinstance(module, Dense):
+                if isinstance(module, Affine):
                     module.draw(torch.tensor(members), generator, lecun=self.lecun)

@@ -1,12 +1,13 @@
 """All weights of a fleet as one matrix: row k is trial k."""
 
 import re
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from worker.networks.network import Network
-from worker.regularization import Columns
+from worker.regularization import Columns, WeightMatrix
 
 
 class Parameters:
@@ -33,11 +34,9 @@ class Parameters:
             parameter.data = view
             start += width
         self.columns = self._describe()
-        self._parameters = [parameter for _, parameter in named]
 
-    def differentiate(self, loss: Tensor) -> Tensor:
-        """∂loss/∂θ ``[K, P]``. With a loss summed over trials, row k is trial k's own gradient."""
-        gradients = torch.autograd.grad(loss, self._parameters)
+    def collect(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Gradients by parameter, ``[K, …]`` each, as one matrix ``[K, P]``."""
         torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.gradient)
         return self.gradient
 
@@ -48,8 +47,15 @@ class Parameters:
             width = columns.stop - columns.start
             weight += [len(shape) >= 2] * width
             layer += [layer_number(name)] * width
+        matrices = tuple(
+            WeightMatrix(columns, tuple(shape), layer_number(name))
+            for name, (columns, shape) in self.slices.items()
+            if len(shape) >= 2
+        )
         device = self.values.device
-        return Columns(torch.tensor(weight, device=device), torch.tensor(layer, device=device))
+        return Columns(
+            torch.tensor(weight, device=device), torch.tensor(layer, device=device), matrices
+        )
 
     def named(self, matrix: Tensor) -> dict[str, Tensor]:
         """A matrix ``[K, P]`` of weights by parameter name, ``[K, …]`` each."""

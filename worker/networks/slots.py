@@ -1,48 +1,63 @@
 """What a fleet's techniques put into a network, position by position."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
-from worker.regularization import BatchNorm, Regularization, Stack, Technique, techniques
-from worker.regularization.batch_norm import BatchNormLayer
-from worker.regularization.families.dropout import ActivationDropout, DropoutLayer
-from worker.regularization.families.noise import NoiseLayer
-from worker.regularization.noise import Noise
+from worker.regularization import Regularization, Stack, Technique, techniques
+from worker.regularization.families.branch import BranchDropout, BranchMerge
+from worker.regularization.families.dropout import (
+    ActivationDropout,
+    DropoutLayer,
+    Masking,
+    WeightDropout,
+)
+from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
+from worker.regularization.families.normalization import Normalization
+from worker.spec import Structure
 
 F = TypeVar("F", bound=Technique)
+Layers = dict[str, nn.Module]
+"""The layers at one position, by the name of their technique, in their order."""
+
+
+def _found(
+    family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
+) -> Iterator[tuple[str, type[F], Stack[Any]]]:
+    for name, technique in techniques().items():
+        if issubclass(technique, family):
+            stack: Stack[Any] = Stack(tuple(getattr(r, name) for r in regularizations), device)
+            if stack:
+                yield name, technique, stack
 
 
 def stacks(
     family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
 ) -> dict[type[F], Stack[Any]]:
     """The techniques of a family that any trial has on, each stacked over all trials."""
-    found: dict[type[F], Stack[Any]] = {}
-    for name, technique in techniques().items():
-        if issubclass(technique, family):
-            stack: Stack[Any] = Stack(tuple(getattr(r, name) for r in regularizations), device)
-            if stack:
-                found[technique] = stack
-    return found
+    return {technique: stack for _, technique, stack in _found(family, regularizations, device)}
 
 
 class Slots:
     """Fills a network's empty places. A place that no trial fills holds an identity.
 
     Layers at one place come in the order that the literature gives: normalization before the
-    activation, dropout after it; noise on the input before dropout on the input. ``structure``
-    are the trials that decide which layers with weights exist, when they are more than these (a
-    fleet that some have left keeps its layout).
+    activation, dropout after it; noise before dropout. ``structure`` are the trials that decide
+    which layers with weights exist, when they are more than these (a fleet that some have left
+    keeps its layout). ``axes`` are those of a row's positions: none for units, 2 for feature maps.
     """
 
     def __init__(
         self,
+        spec: Structure,
         regularizations: Sequence[Regularization],
         generator: Generator,
         structure: Sequence[Regularization] | None = None,
     ) -> None:
+        self._spec = spec
         self._regularizations = tuple(regularizations)
         self._generator = generator
         self._structure = tuple(structure or regularizations)
@@ -52,35 +67,94 @@ class Slots:
         """K."""
         return len(self._regularizations)
 
-    def input(self, hidden_layers: int, dimensions: int = 3) -> nn.Module:
-        """Before the first layer: noise, then dropout."""
-        noises = stacks(Noise, self._regularizations)
-        scales = [(noise, stack.numbers(lambda s: s.input)) for noise, stack in noises.items()]
-        layers: list[nn.Module] = [
-            NoiseLayer(noise, scale, dimensions, self._generator)
-            for noise, scale in scales
-            if scale.any()
-        ]
-        return _chain([*layers, *self._dropouts(0, hidden_layers, dimensions)])
+    def input(self, dimensions: int) -> nn.Module:
+        """Before the first layer, for rows of so many dimensions: noise, then dropout."""
+        layers = self._noises("input", dimensions + 2)
+        for name, technique, stack in _found(ActivationDropout, self._regularizations):
+            p = stack.numbers(lambda settings: settings.input_p)
+            layers |= self._masked(name, technique, stack, p, dimensions + 2)
+        return _chain(layers)
 
-    def normalization(self, features: int) -> nn.Module:
+    def weights(self, layer: int, axes: int = 0) -> nn.Module:
+        """Around the weights of a layer, the output included: noise, then dropping."""
+        layers = self._noises("weights", axes + 3)
+        for name, technique, stack in _found(WeightDropout, self._regularizations):
+            p = _rates(stack, self._spec.depth, layer)
+            layers |= self._masked(name, technique, stack, p, axes + 3)
+        return _chain(layers)
+
+    def normalization(self, features: int, axes: int = 0) -> nn.Module:
         """Between a layer and its activation."""
-        if not stacks(BatchNorm, self._structure):
-            return nn.Identity()
-        return BatchNormLayer(Stack(tuple(r.batch_norm for r in self._regularizations)), features)
+        layers: Layers = {}
+        for name, technique, _ in _found(Normalization, self._structure):
+            members = Stack(tuple(getattr(r, name) for r in self._regularizations))
+            layers[name] = technique.layer(members, features, axes + 3)
+        return _chain(layers)
 
-    def dropout(self, layer: int, hidden_layers: int, dimensions: int = 3) -> nn.Module:
-        """After the activation of hidden layer ``layer``, counted from 0."""
-        return _chain(list(self._dropouts(layer + 1, hidden_layers, dimensions)))
+    def hidden(self, place: int, axes: int = 0) -> nn.Module:
+        """After the activation at a place, counted from 0: noise, then dropout."""
+        layers = self._noises("activations", axes + 3)
+        for name, technique, stack in _found(ActivationDropout, self._regularizations):
+            places = self._spec.maps if technique.needs_maps else self._spec.places
+            if place < places:
+                p = _rates(stack, places, place)
+                layers |= self._masked(name, technique, stack, p, axes + 3)
+        return _chain(layers)
 
-    def _dropouts(self, place: int, hidden_layers: int, dimensions: int) -> Iterator[DropoutLayer]:
-        for technique, stack in stacks(ActivationDropout, self._regularizations).items():
-            p = stack.numbers(lambda settings: settings.rates(hidden_layers)[place])
-            if p.any():
-                yield DropoutLayer(technique, p, dimensions, self._generator)
+    def branch(self, block: int) -> nn.Module:
+        """Between the branch of a residual block and its sum with the shortcut."""
+        layers: Layers = {}
+        for name, technique, stack in _found(BranchDropout, self._regularizations):
+            p = _rates(stack, self._spec.branches, block)
+            layers[name] = technique.layer(p, _schedules(stack), 3, self._generator)
+        return _chain(layers)
+
+    def merge(self) -> list[nn.Module]:
+        """Where the two branches of a residual block become one; empty where it has one."""
+        return [
+            technique.layer(
+                Stack(tuple(getattr(r, name) for r in self._regularizations)), 3, self._generator
+            )
+            for name, technique, _ in _found(BranchMerge, self._structure)
+        ]
+
+    def _masked(
+        self, name: str, technique: type[Masking], stack: Stack[Any], p: Tensor, dimensions: int
+    ) -> Layers:
+        if not p.any():
+            return {}
+        layer = DropoutLayer(technique, p, _schedules(stack), dimensions, self._generator)
+        return {name: layer}
+
+    def _noises(self, place: Place, dimensions: int) -> Layers:
+        layers: Layers = {}
+        for name, technique, stack in _found(NoiseTechnique, self._regularizations):
+            for distribution in get_args(Distribution):
+                drawn = _drawn(stack, distribution)
+                scale = drawn.numbers(lambda settings: settings.deviation(place))
+                if scale.any():
+                    layers[f"{name}_{distribution}"] = NoiseLayer(
+                        technique, distribution, scale, _schedules(drawn), dimensions,
+                        self._generator,
+                    )  # fmt: skip
+        return layers
 
 
-def _chain(layers: Sequence[nn.Module]) -> nn.Module:
+def _rates(stack: Stack[Any], places: int, place: int) -> Tensor:
+    return stack.numbers(lambda settings: settings.rates(places)[place])
+
+
+def _drawn(stack: Stack[Any], distribution: Distribution) -> Stack[Any]:
+    return stack.only(lambda settings: settings.distribution == distribution)
+
+
+def _schedules(stack: Stack[Any]) -> list[Any]:
+    return [None if member is None else member.schedule for member in stack.members]
+
+
+def _chain(layers: Layers) -> nn.Module:
+    """The layers one after another. What has state keeps the name of its technique."""
     if not layers:
         return nn.Identity()
-    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+    first, *others = layers.values()
+    return nn.Sequential(OrderedDict(layers)) if others or first.state_dict() else first

@@ -1,12 +1,12 @@
-"""Batch normalization."""
+"""Batch normalization, 1d and 2d."""
 
-from typing import Annotated, final
+from typing import Annotated, ClassVar, final
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from worker.regularization.families.normalization import Normalization
+from worker.regularization.families.normalization import Normalization, NormalizationLayer
 from worker.regularization.stack import Stack
 
 
@@ -16,56 +16,69 @@ class BatchNorm(Normalization):
 
     Training uses the batch's mean and variance and keeps running averages, with
     `momentum` the weight of the newest batch; eval mode uses the running averages, so an answer
-    does not depend on its batch mates. A last batch of one row is left out: it has no variance.
+    does not depend on its batch mates. After a convolution a map is one unit: its mean is over
+    the batch and all positions. A last batch of one row is left out: it has no variance.
 
-    Shapes: h ``[K, B, F]``; γ, β, running mean and variance ``[K, F]``.
+    Shapes: h ``[K, B, F]``, maps ``[K, B, C, …]``; γ, β, running mean and variance ``[K, F]``.
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167
     """
+
+    needs_batch: ClassVar[bool] = True
 
     momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     """Weight of the newest batch in the running averages."""
     epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-5
     """ε, added to the variance."""
 
+    @classmethod
+    def layer(cls, stack: Stack["BatchNorm"], features: int, dimensions: int) -> "BatchNormLayer":
+        """Normalizes over the batch."""
+        return BatchNormLayer(stack, features, dimensions)
 
-class BatchNormLayer(nn.Module):
+
+class BatchNormLayer(NormalizationLayer):
     """Batch normalization of one layer for K trials, on in some of them."""
 
-    on: Tensor
     momentum: Tensor
-    epsilon: Tensor
-    weight: nn.Parameter
-    bias: nn.Parameter
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, stack: Stack[BatchNorm], features: int) -> None:
-        super().__init__()
+    def __init__(self, stack: Stack[BatchNorm], features: int, dimensions: int) -> None:
+        super().__init__(stack, features, dimensions)
         trials = len(stack.members)
-        on = stack.on()[:, None, None]
         momentum = stack.numbers(lambda s: s.momentum, off=0.1)[:, None]
-        epsilon = stack.numbers(lambda s: s.epsilon, off=1e-5)[:, None]
-        self.everywhere = bool(on.all())
-        self.register_buffer("on", on, persistent=False)
         self.register_buffer("momentum", momentum, persistent=False)
-        self.register_buffer("epsilon", epsilon, persistent=False)
-        # 0, not 1, where it is off: no penalty or norm may count weights that a trial lacks.
-        self.weight = nn.Parameter(stack.on()[:, None].float().repeat(1, features))
-        self.bias = nn.Parameter(torch.zeros(trials, features))
         self.register_buffer("running_mean", torch.zeros(trials, features))
         self.register_buffer("running_var", torch.ones(trials, features))
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Normalize ``[K, B, F]`` where the technique is on."""
-        if self.training:
-            var, mean = torch.var_mean(h, dim=1, correction=0)
-            self._remember(mean.detach(), var.detach(), h.shape[1])
-        else:
-            var, mean = self.running_var, self.running_mean
-        scale = self.weight * torch.rsqrt(var + self.epsilon)  # [K, F]
-        normed = torch.addcmul((self.bias - mean * scale)[:, None], h, scale[:, None])
-        return normed if self.everywhere else torch.where(self.on, normed, h)
+    def normalize(self, h: Tensor) -> Tensor:
+        """γ·(h − μ)/√(σ² + ε) + β."""
+        if not self.training:
+            return self._affine(h, self.running_mean, self.running_var)
+        if h.dim() > 3:
+            return self._maps(h)
+        var, mean = torch.var_mean(h, dim=1, correction=0)
+        self._remember(mean.detach(), var.detach(), h.shape[1])
+        return self._affine(h, mean, var)
 
-    def _remember(self, mean: Tensor, var: Tensor, rows: int) -> None:
+    def _affine(self, h: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        scale = self.weight * torch.rsqrt(var + self.epsilon)  # [K, F]
+        return torch.addcmul(self.widen(self.bias - mean * scale), h, self.widen(scale))
+
+    def _maps(self, h: Tensor) -> Tensor:
+        """The same by PyTorch's kernel, a quarter of the time on maps, which lie row by row."""
+        trials, features = self.weight.shape
+        one = self.one_epsilon(h)
+        units = one.h.transpose(0, 1).flatten(1, 2)  # [B, K·C, …]
+        normed, mean, inverse = torch.native_batch_norm(
+            units, self.weight.flatten(), self.bias.flatten(), None, None, True, 0.0, one.epsilon
+        )
+        mean, var = mean.detach(), inverse.detach().pow(-2) - one.epsilon
+        scale = one.scale.view(trials, 1)
+        mean, var = mean.view(trials, features) / scale, var.view(trials, features) / scale.square()
+        self._remember(mean, var, h[0, :, 0].numel())
+        return normed.view(len(normed), trials, features, *h.shape[3:]).transpose(0, 1)
+
+    def _remember(self, mean: Tensor, var: Tensor, numbers: int) -> None:
         self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(var * (rows / max(rows - 1, 1)), self.momentum)
+        self.running_var.lerp_(var * (numbers / max(numbers - 1, 1)), self.momentum)

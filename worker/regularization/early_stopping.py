@@ -1,6 +1,6 @@
 """Early stopping."""
 
-from typing import Annotated, final
+from typing import Annotated, Literal, final
 
 import torch
 from pydantic import Field
@@ -9,14 +9,34 @@ from torch import Tensor
 from worker.regularization.families.stopping import Patience, Stopping
 from worker.regularization.stack import Stack
 
+Metric = Literal[
+    "validation_loss",
+    "validation_accuracy",
+    "validation_balanced_accuracy",
+    "validation_recall",
+    "validation_rmse",
+    "validation_r2",
+    "train_loss",
+    "train_accuracy",
+    "train_balanced_accuracy",
+    "train_recall",
+    "train_rmse",
+    "train_r2",
+    "objective",
+    "gap",
+]
+MORE_IS_BETTER = ("accuracy", "recall", "r2")
+
 
 @final
 class EarlyStopping(Stopping):
-    """Stops a trial whose validation loss has not improved for `patience` epochs.
+    """Stops a trial whose watched metric has not improved for `patience` epochs.
 
-    An improvement is a loss below best − min_delta. The trial ends with the weights of its best
-    epoch unless `restore_best` is false. Without validation rows the training loss is watched,
-    which almost never stops and is advised against.
+    An improvement is a value below best − min_delta; above best + min_delta for accuracies,
+    recall and r². The trial ends with the weights of its best epoch unless `restore_best` is
+    false; with an average, both the metric and those weights are the average's. Without
+    validation rows the same metric of the training rows is watched, which almost never stops and
+    is advised against. Test rows cannot be watched: they would no longer be a test.
 
     Shapes: value, best, since ``[K]``.
     Source: Prechelt 1998, Early stopping: but when?, LNCS 1524.
@@ -24,8 +44,10 @@ class EarlyStopping(Stopping):
 
     patience: Annotated[int, Field(ge=1, le=10_000)] = 5
     """Epochs to wait for an improvement."""
+    metric: Metric = "validation_loss"
+    """What is watched: a loss, `rmse`, `objective` and `gap` downwards, the others upwards."""
     min_delta: Annotated[float, Field(ge=0.0, le=1e6)] = 0.0
-    """How much lower the loss must be to count."""
+    """How much better the metric must be to count."""
     restore_best: bool = True
     """End with the weights of the best epoch."""
 
@@ -44,3 +66,7 @@ class EarlyStopping(Stopping):
     def restores(cls, stack: Stack["EarlyStopping"]) -> Tensor:
         """The trials that end with their best weights."""
         return stack.on(lambda settings: settings.restore_best)
+
+    def watched(self) -> tuple[str, bool]:
+        """The metric, and whether more of it is better."""
+        return self.metric, self.metric.endswith(MORE_IS_BETTER)

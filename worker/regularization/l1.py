@@ -27,15 +27,15 @@ class L1(SparsePenalty):
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:
         """λ Σ|w|."""
-        total: Tensor = torch.linalg.vecdot(price["strength"], w.abs())
+        total: Tensor = torch.linalg.vecdot(price.strength, w.abs())
         return total
 
     @staticmethod
     def gradient(w: Tensor, price: PriceTag) -> Tensor:
         """λ·sign(w)."""
-        return price["strength"] * w.sign()
+        return price.strength * w.sign()
 
     @staticmethod
     def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
         """Soft threshold: sign(w)·max(|w| − ηλ, 0)."""
-        return w.sign() * (w.abs() - step * price["strength"]).relu()
+        return w.sign() * (w.abs() - step * price.strength).relu()

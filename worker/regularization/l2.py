@@ -26,10 +26,15 @@ class L2(Penalty):
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:
         """λ Σw²."""
-        total: Tensor = torch.linalg.vecdot(price["strength"], w.square())
+        total: Tensor = torch.linalg.vecdot(price.strength, w.square())
         return total
 
     @staticmethod
     def gradient(w: Tensor, price: PriceTag) -> Tensor:
         """2λw."""
-        return (2 * price["strength"]) * w
+        return (2 * price.strength) * w
+
+    @staticmethod
+    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+        """w / (1 + 2ηλ)."""
+        return w / (1 + 2 * step * price.strength)

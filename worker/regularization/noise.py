@@ -4,9 +4,9 @@ from typing import Annotated, final
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
-from worker.regularization.families.noise import NoiseTechnique
+from worker.regularization.families.noise import NoiseTechnique, Place
 from worker.regularization.technique import search
 
 Deviation = Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search(0.0, 0.5))]
@@ -14,21 +14,35 @@ Deviation = Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search(0.
 
 @final
 class Noise(NoiseTechnique):
-    """Adds Gaussian noise in training: x' = x + σ·ε, ε ~ N(0, 1).
+    """Adds noise in training, h' = h + σ·ε, to the inputs, the weights or the activations.
 
-    On the inputs of a linear regression it is, in the mean, a ridge penalty of n·σ². Inputs are
-    standardized first (unless asked otherwise), so σ is in standard deviations of a column.
-    Start at .1.
+    ε has mean 0 and variance 1, gaussian or uniform. On the inputs of a linear regression it is,
+    in the mean, a ridge penalty of n·σ². Inputs are standardized first (unless asked otherwise),
+    so that their σ is in standard deviations of a column; start at .1. Weights of all layers (not
+    biases) have one ε a step, shared by the batch; they begin near 1/√inputs, so start at .01.
+    Activations have it after the activation function and before dropout; start at .1.
 
-    Shapes: x, ε ``[K, B, F]``; σ ``[K]``.
-    Source: Bishop 1995, Neural Computation 7(1).
+    Shapes: h, ε ``[K, B, F]`` or ``[K, in, out]``; σ ``[K]``.
+    Source: Bishop 1995, Neural Computation 7(1); on weights An 1996, Neural Computation 8(3).
     """
 
     input: Deviation = 0.1
     """σ of the noise on the inputs."""
+    weights: Deviation = 0.0
+    """σ of the noise on the weights, in their own unit."""
+    activations: Deviation = 0.0
+    """σ of the noise on the activations of each hidden layer, in their own unit."""
+
+    def deviation(self, place: Place) -> float:
+        """σ at a place."""
+        deviations: dict[Place, float] = {
+            "input": self.input,
+            "weights": self.weights,
+            "activations": self.activations,
+        }
+        return deviations[place]
 
     @staticmethod
-    def disturb(h: Tensor, scale: Tensor, generator: Generator) -> Tensor:
-        """x + σ·ε."""
-        noise = torch.empty(h.shape, dtype=h.dtype, device=h.device).normal_(generator=generator)
+    def disturb(h: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
+        """h + σ·ε."""
         return torch.addcmul(h, noise, scale)

@@ -2,13 +2,39 @@
 
 from collections.abc import Iterator
 
+from worker.regularization.adversarial import Adversarial
+from worker.regularization.alpha_dropout import AlphaDropout
 from worker.regularization.batch_norm import BatchNorm
+from worker.regularization.class_weights import ClassWeights
+from worker.regularization.color_jitter import ColorJitter
+from worker.regularization.cutmix import Cutmix
+from worker.regularization.cutout import Cutout
+from worker.regularization.drop_connect import DropConnect
 from worker.regularization.dropout import Dropout
 from worker.regularization.early_stopping import EarlyStopping
+from worker.regularization.elastic_net import ElasticNet
+from worker.regularization.ema import Ema
+from worker.regularization.erasing import Erasing
+from worker.regularization.flip import Flip
+from worker.regularization.group_lasso import GroupLasso
+from worker.regularization.image_noise import ImageNoise
 from worker.regularization.l1 import L1
 from worker.regularization.l2 import L2
+from worker.regularization.label_smoothing import LabelSmoothing
+from worker.regularization.layer_norm import LayerNorm
+from worker.regularization.lookahead import Lookahead
+from worker.regularization.max_norm import MaxNorm
+from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
+from worker.regularization.random_crop import RandomCrop
+from worker.regularization.rotation import Rotation
 from worker.regularization.settings import Settings
+from worker.regularization.shake_drop import ShakeDrop
+from worker.regularization.shake_shake import ShakeShake
+from worker.regularization.snapshot_ensemble import SnapshotEnsemble
+from worker.regularization.spatial_dropout import SpatialDropout
+from worker.regularization.stochastic_depth import StochasticDepth
+from worker.regularization.swa import Swa
 from worker.regularization.technique import Technique
 from worker.regularization.weight_decay import WeightDecay
 
@@ -18,10 +44,36 @@ class Regularization(Settings):
 
     l1: L1 | None = None
     l2: L2 | None = None
+    elastic_net: ElasticNet | None = None
+    group_lasso: GroupLasso | None = None
     weight_decay: WeightDecay | None = None
+    max_norm: MaxNorm | None = None
     dropout: Dropout | None = None
+    spatial_dropout: SpatialDropout | None = None
+    alpha_dropout: AlphaDropout | None = None
+    drop_connect: DropConnect | None = None
+    stochastic_depth: StochasticDepth | None = None
+    shake_drop: ShakeDrop | None = None
+    shake_shake: ShakeShake | None = None
     batch_norm: BatchNorm | None = None
+    layer_norm: LayerNorm | None = None
     noise: Noise | None = None
+    class_weights: ClassWeights | None = None
+    label_smoothing: LabelSmoothing | None = None
+    random_crop: RandomCrop | None = None
+    flip: Flip | None = None
+    rotation: Rotation | None = None
+    color_jitter: ColorJitter | None = None
+    image_noise: ImageNoise | None = None
+    erasing: Erasing | None = None
+    cutout: Cutout | None = None
+    mixup: Mixup | None = None
+    cutmix: Cutmix | None = None
+    adversarial: Adversarial | None = None
+    lookahead: Lookahead | None = None
+    ema: Ema | None = None
+    swa: Swa | None = None
+    snapshot_ensemble: SnapshotEnsemble | None = None
     early_stopping: EarlyStopping | None = None
 
     def techniques(self) -> Iterator[tuple[str, Technique]]:

@@ -13,6 +13,23 @@ T = TypeVar("T", bound=Technique)
 
 
 @dataclass(frozen=True)
+class WeightMatrix:
+    """Where one layer's weights lie among the P columns, and which of their axes is which."""
+
+    columns: slice
+    """Its columns, in order."""
+    shape: tuple[int, ...]
+    """Of one trial: ``(in, out)`` of a dense layer, ``(out, in, …)`` of a convolution."""
+    layer: int
+    """Number of the layer, from 0 at the input."""
+
+    def of(self, matrix: Tensor) -> Tensor:
+        """A view of ``[K, P]`` as ``[K, in, out]``; of a convolution ``[K, in, …, out]``."""
+        view = matrix[:, self.columns].view(-1, *self.shape)
+        return view if len(self.shape) == 2 else view.movedim(1, -1)
+
+
+@dataclass(frozen=True)
 class Columns:
     """What the P columns of a fleet's weight matrix ``[K, P]`` are."""
 
@@ -20,6 +37,8 @@ class Columns:
     """``[P]`` bool: an entry of a weight matrix, not of a bias or a normalization."""
     layer: Tensor
     """``[P]`` int64: number of the layer it belongs to, from 0 at the input."""
+    matrices: tuple[WeightMatrix, ...] = ()
+    """The weight matrices, from the input on."""
 
     def chosen(self, *, biases: bool, layers: Sequence[int] | None) -> Tensor:
         """``[P]`` bool: the columns a technique acts on."""

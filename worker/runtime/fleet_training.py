@@ -203,6 +203,7 @@ class FleetTraining:
                 best_epoch=result.best_epoch,
                 error=result.error,
                 advice=result.advice,
+                report=result.report,
             )
             for result in run.results()
         ]

@@ -100,8 +100,9 @@ def _import_torch(threads: int) -> None:
     import torch
 
     import worker.runtime.fleet_training  # noqa: F401  (imported ahead of need)
+    from worker.training.processor import tune
 
-    torch.set_num_threads(threads)
+    tune(threads)
     torch.use_deterministic_algorithms(True)
 
 

@@ -3,18 +3,27 @@
 from worker.regularization.settings import Settings
 from worker.spec.dataset import Builtin, BuiltinName, DatasetId, DatasetRef
 from worker.spec.job import JobSpec, Task, TaskKind, Variant
-from worker.spec.network import Activation, LinearSpec, MlpSpec, NetworkSpec
+from worker.spec.network import (
+    Activation,
+    CnnSpec,
+    LinearSpec,
+    MlpSpec,
+    NetworkSpec,
+    ResidualMlpSpec,
+    Structure,
+)
 from worker.spec.preprocessing import Preprocessing
-from worker.spec.split import Split
+from worker.spec.split import PartRows, Split
 from worker.spec.training import (
     AdamSpec,
     AdamWSpec,
     OptimizerSpec,
     ScheduleSpec,
     SgdSpec,
+    SolverSpec,
     Training,
 )
-from worker.spec.trial import Trial
+from worker.spec.trial import Trial, Without
 
 __all__ = [
     "Activation",
@@ -22,6 +31,7 @@ __all__ = [
     "AdamWSpec",
     "Builtin",
     "BuiltinName",
+    "CnnSpec",
     "DatasetId",
     "DatasetRef",
     "JobSpec",
@@ -29,14 +39,19 @@ __all__ = [
     "MlpSpec",
     "NetworkSpec",
     "OptimizerSpec",
+    "PartRows",
     "Preprocessing",
+    "ResidualMlpSpec",
     "ScheduleSpec",
     "Settings",
     "SgdSpec",
+    "SolverSpec",
     "Split",
+    "Structure",
     "Task",
     "TaskKind",
     "Training",
     "Trial",
     "Variant",
+    "Without",
 ]

@@ -1,7 +1,9 @@
 """Rules between fields of one trial, so that what cannot train is refused at the POST."""
 
 from worker.errors import SpecError
-from worker.spec.network import MlpSpec
+from worker.regularization.families.branch import BranchDropout, BranchMerge
+from worker.regularization.families.dropout import ActivationDropout
+from worker.spec.network import Structure
 from worker.spec.training import AdamWSpec, SgdSpec
 from worker.spec.trial import Trial
 
@@ -12,21 +14,22 @@ def check_trial(trial: Trial) -> None:
     Raises:
         SpecError: naming the field and the remedy.
     """
-    hidden = len(trial.network.hidden) if isinstance(trial.network, MlpSpec) else 0
-    techniques = trial.regularization
-    if techniques.dropout is not None and isinstance(techniques.dropout.p, tuple):
-        given = len(techniques.dropout.p)
-        if given != hidden:
-            raise SpecError(
-                f"{given} probabilities for {hidden} hidden layers; give one number, or {hidden}.",
-                param="regularization.dropout.p",
-            )
+    network, techniques = trial.network, trial.regularization
     for name, technique in techniques.techniques():
-        layers = getattr(technique, "layers", None) or ()
-        if layers and max(layers) > hidden:
+        param = f"regularization.{name}"
+        if isinstance(technique, ActivationDropout):
+            _check_dropout(technique, network, param)
+        if isinstance(technique, BranchDropout | BranchMerge) and not network.branches:
             raise SpecError(
-                f"There is no layer {max(layers)}; layers are numbered from 0 to {hidden}.",
-                param=f"regularization.{name}.layers",
+                f"{name} acts on residual branches, and a {network.kind} has none; choose the "
+                "network residual_mlp, or dropout.",
+                param=param,
+            )
+        layers = getattr(technique, "layers", None) or ()
+        if layers and max(layers) > network.depth:
+            raise SpecError(
+                f"There is no layer {max(layers)}; layers are numbered from 0 to {network.depth}.",
+                param=f"{param}.layers",
             )
     optimizer = trial.training.optimizer
     decay = techniques.weight_decay
@@ -39,4 +42,22 @@ def check_trial(trial: Trial) -> None:
         raise SpecError(
             "Nesterov needs momentum above 0; 0.9 is usual.",
             param="training.optimizer.nesterov",
+        )
+
+
+def _check_dropout(technique: ActivationDropout, network: Structure, param: str) -> None:
+    if technique.needs_maps and not network.maps:
+        raise SpecError(
+            "It drops feature maps, and this network has none; choose the network cnn, or dropout.",
+            param=param,
+        )
+    places = network.maps if technique.needs_maps else network.places
+    if isinstance(technique.p, tuple) and len(technique.p) != places:
+        where = (
+            "blocks" if network.branches else "convolutions" if network.maps else "hidden layers"
+        )
+        where = "layers" if network.maps and not technique.needs_maps else where
+        raise SpecError(
+            f"{len(technique.p)} probabilities for {places} {where}; give one number, or {places}.",
+            param=f"{param}.p",
         )

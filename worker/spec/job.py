@@ -58,6 +58,9 @@ class JobSpec(Settings):
     """Configurations to train side by side, as one tensor program where structure allows."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Train each configuration this often, with seeds seed, seed + 1, …"""
+    attribute: bool = False
+    """Train each configuration also without each one of its techniques, to see what each bought.
+    Only complete configurations compete for the model."""
     model: ModelName | None = None
     """Register the winner as a version of this model."""
 

@@ -7,17 +7,42 @@ from pydantic import Field
 from worker.regularization.settings import Settings
 
 Width = Annotated[int, Field(ge=1, le=16_384)]
+Channels = Annotated[int, Field(ge=1, le=2_048)]
 Activation = Literal["relu", "tanh", "gelu", "silu", "selu", "leaky_relu"]
 
 
-class LinearSpec(Settings):
+class Structure(Settings):
+    """What rules and techniques ask of any network."""
+
+    @property
+    def depth(self) -> int:
+        """Layers before the output; the output is layer number `depth`."""
+        return 0
+
+    @property
+    def places(self) -> int:
+        """Places of dropout behind an activation."""
+        return self.depth
+
+    @property
+    def maps(self) -> int:
+        """How many of these places hold feature maps; they are the first."""
+        return 0
+
+    @property
+    def branches(self) -> int:
+        """Residual branches."""
+        return 0
+
+
+class LinearSpec(Structure):
     """No hidden layer: linear, logistic or softmax regression, by the task."""
 
     kind: Literal["linear"]
     """Always `linear`."""
 
 
-class MlpSpec(Settings):
+class MlpSpec(Structure):
     """A multilayer perceptron: dense layers, each followed by norm, activation and dropout."""
 
     kind: Literal["mlp"] = "mlp"
@@ -30,5 +55,79 @@ class MlpSpec(Settings):
     activation: Activation = "relu"
     """Nonlinearity after each hidden layer. `selu` is initialized with LeCun's normal."""
 
+    @property
+    def depth(self) -> int:
+        """Hidden layers."""
+        return len(self.hidden)
 
-NetworkSpec = Annotated[LinearSpec | MlpSpec, Field(discriminator="kind")]
+
+class ResidualMlpSpec(Structure):
+    """A residual network of dense layers: one to begin with, then blocks of two that add to it.
+
+    h ← h + W₂·drop(act(norm(W₁·act(norm(h))))), with a norm where a technique asks for one; the
+    order within a block is that of He et al. 2016, arXiv:1603.05027. By default the 9 layers of
+    512 units of Kadra et al. 2021, arXiv:2106.11189.
+    """
+
+    kind: Literal["residual_mlp"]
+    """Always `residual_mlp`."""
+    width: Width = 512
+    """Units of every layer."""
+    blocks: Annotated[int, Field(ge=1, le=64)] = 4
+    """Blocks of two layers. Dropout acts between the two."""
+    activation: Activation = "relu"
+    """Nonlinearity before each layer but the first. `selu` is initialized with LeCun's normal."""
+
+    @property
+    def depth(self) -> int:
+        """One layer, and two a block."""
+        return 1 + 2 * self.blocks
+
+    @property
+    def places(self) -> int:
+        """One a block."""
+        return self.blocks
+
+    @property
+    def branches(self) -> int:
+        """One a block."""
+        return self.blocks
+
+
+class CnnSpec(Structure):
+    """A convolutional network: of images (C, H, W) or of series (C, L).
+
+    Each convolution (same padding) is followed by norm, activation, max pooling and dropout; then
+    come dense layers as in `mlp`.
+    """
+
+    kind: Literal["cnn"]
+    """Always `cnn`."""
+    channels: Annotated[tuple[Channels, ...], Field(strict=False, min_length=1, max_length=32)] = (
+        32,
+        64,
+    )
+    """Feature maps of each convolutional layer."""
+    kernel_size: Literal[1, 3, 5, 7, 9, 11] = 3
+    """Side of the kernels."""
+    pool: Annotated[int, Field(ge=1, le=8)] = 2
+    """Side of the pooling window after each convolution; 1 for none. Maps stop shrinking at 1."""
+    hidden: Annotated[tuple[Width, ...], Field(strict=False, max_length=16)] = (128,)
+    """Units of each dense layer between the maps and the output; may be empty."""
+    activation: Activation = "relu"
+    """Nonlinearity after each hidden layer. `selu` is initialized with LeCun's normal."""
+
+    @property
+    def depth(self) -> int:
+        """Convolutional and dense hidden layers."""
+        return len(self.channels) + len(self.hidden)
+
+    @property
+    def maps(self) -> int:
+        """Convolutional layers."""
+        return len(self.channels)
+
+
+NetworkSpec = Annotated[
+    LinearSpec | MlpSpec | ResidualMlpSpec | CnnSpec, Field(discriminator="kind")
+]

@@ -49,7 +49,28 @@ class AdamWSpec(AdamSpec):
     """Always `adamw`."""
 
 
-OptimizerSpec = Annotated[SgdSpec | AdamSpec | AdamWSpec, Field(discriminator="kind")]
+class SolverSpec(Settings):
+    """For the network `linear` alone: solves for the optimum, which is unique with a penalty.
+
+    Proximal gradient steps over all training rows with momentum and adaptive restart, until the
+    gradient mapping is `tolerance` times the gradient at w = 0. `l1`, `l2`, `elastic_net` and
+    `group_lasso` are exact, with exact zeros, and the intercept is not penalized; their
+    docstrings convert strengths from scikit-learn's. There is no learning rate, no batch size.
+    `training.epochs` bounds how long it tries: a trial ends when it is solved.
+
+    Source: Beck & Teboulle 2009, SIAM J. Imaging Sci. 2(1); O'Donoghue & Candès 2015,
+    arXiv:1204.3982.
+    """
+
+    kind: Literal["solver"]
+    """Always `solver`."""
+    tolerance: Annotated[float, Field(ge=1e-13, le=0.1)] = 1e-10
+    """Largest entry of the gradient mapping at which a trial is solved, relative."""
+    iterations: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Iterations an epoch."""
+
+
+OptimizerSpec = Annotated[SgdSpec | AdamSpec | AdamWSpec | SolverSpec, Field(discriminator="kind")]
 
 
 class ConstantSchedule(Settings):

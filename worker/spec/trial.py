@@ -10,6 +10,15 @@ from worker.spec.network import NetworkSpec
 from worker.spec.training import Training
 
 
+class Without(Settings):
+    """What a trial leaves out of a configuration, to see what it bought there."""
+
+    technique: str
+    """The technique's name."""
+    configuration: Annotated[int, Field(ge=0)]
+    """Number of the complete configuration."""
+
+
 class Trial(Settings):
     """One configuration, complete, with its repeat and fold."""
 
@@ -21,6 +30,8 @@ class Trial(Settings):
     """Which repeat: its seed is `training.seed`."""
     fold: Annotated[int, Field(ge=0)] | None = None
     """Which fold validates; none without cross-validation."""
+    without: Without | None = None
+    """Set in trials that leave a technique out; they do not compete."""
     network: NetworkSpec
     regularization: Regularization
     training: Training

@@ -13,6 +13,11 @@ from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
 
 
+def competes(trial: TrialRow) -> bool:
+    """Whether the trial may win; one that leaves a technique out only shows what that bought."""
+    return trial.settings.get("without") is None
+
+
 def rank(trial: TrialRow, job: Job) -> tuple[int, float]:
     """Sorting key of a trial: the better, the smaller; without a finite objective, last."""
     value = trial.metrics.get(job.objective) if trial.state == State.SUCCEEDED else None
@@ -28,7 +33,7 @@ def conclude(session: Session, job: Job) -> bool:
     when this call ended it. The job succeeds if any trial did; it is cancelled if that was asked
     and a fleet did not finish; else it fails with its first fleet's or trial's error. The best
     configuration is the one whose members (repeats, folds) all succeeded, with the best mean
-    objective; the winner is its best member.
+    objective; the winner is its best member. Trials that leave a technique out do not compete.
     """
     if job.state in TERMINAL:
         return False
@@ -92,7 +97,7 @@ def _succeed(session: Session, job: Job, winner: TrialRow) -> None:
 
 def _winner(trials: list[TrialRow], job: Job) -> tuple[TrialRow | None, float | None]:
     members: dict[int, list[TrialRow]] = defaultdict(list)
-    for trial in trials:
+    for trial in filter(competes, trials):
         members[trial.configuration].append(trial)
     best: tuple[tuple[int, float, int], list[TrialRow]] | None = None
     for configuration, group in members.items():

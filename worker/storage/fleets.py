@@ -30,6 +30,7 @@ class Outcome:
     best_epoch: int | None = None
     error: dict[str, Any] | None = None
     advice: list[dict[str, Any]] = field(default_factory=list)
+    report: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def finish(
         trial.best_epoch = outcome.best_epoch
         trial.error = outcome.error
         trial.advice = outcome.advice
+        trial.report = outcome.report
     failed = [trial for trial in trials if trial.state != State.SUCCEEDED]
     if result is not None:
         fleet.result_path = result.path

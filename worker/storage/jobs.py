@@ -124,13 +124,16 @@ def page(
 
 
 def trials(session: Session, job: Job) -> list[TrialRow]:
-    """The job's trials, best first: by the objective, then those without one, as posted."""
+    """The job's trials, best first: by the objective, then those without one, as posted.
+
+    Those that leave a technique out, and so do not compete, come after all others.
+    """
     rows = session.scalars(
         select(TrialRow)
         .where(TrialRow.job_id == job.id)
         .order_by(TrialRow.configuration, TrialRow.repeat, TrialRow.fold)
     )
-    return sorted(rows, key=lambda row: conclusion.rank(row, job))
+    return sorted(rows, key=lambda row: (not conclusion.competes(row), conclusion.rank(row, job)))
 
 
 def fleets(session: Session, job_id: str) -> list[Fleet]:

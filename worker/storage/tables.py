@@ -144,6 +144,8 @@ class TrialRow(Base):
     settings: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    report: Mapped[dict[str, Any] | None]
+    """What is left of its network: zeros, norms, dead units, features; set when it succeeded."""
     advice: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     error: Mapped[dict[str, Any] | None]
     epochs: Mapped[int] = mapped_column(default=0)

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 import torch
 
 from worker.networks import Network
-from worker.regularization.families.dropout import DropoutLayer
-from worker.regularization.families.noise import NoiseLayer
+from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.settings import Settings
 from worker.training.model import TrainedModel
 
@@ -64,7 +63,7 @@ def certify(model: TrainedModel) -> Certificate:
 
 def _eval_mode(network: Network) -> Check:
     training = [name for name, module in network.named_modules() if module.training]
-    random = sum(isinstance(m, (DropoutLayer, NoiseLayer)) for m in network.modules())
+    random = sum(isinstance(m, RandomLayer) for m in network.modules())
     return Check(
         name="eval_mode",
         passed=not training,

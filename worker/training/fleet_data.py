@@ -21,8 +21,9 @@ class FleetData:
 
     def __init__(self, trials: Sequence[Trial], prepared: Prepared, device: str) -> None:
         self.task = prepared.target.task
-        splits, rows, inputs = prepared.x.shape
-        self.x = torch.from_numpy(prepared.x).reshape(splits * rows, inputs).to(device)
+        self.classes = prepared.target.classes
+        splits, rows, *shape = prepared.x.shape
+        self.x = torch.from_numpy(prepared.x).reshape(splits * rows, *shape).to(device)
         y = torch.from_numpy(np.ascontiguousarray(prepared.y)).reshape(splits * rows)
         self.y = (y if self.task == "multiclass" else y.float()).to(device)
         self.split = torch.tensor([trial.fold or 0 for trial in trials], device=device)
@@ -44,9 +45,14 @@ class FleetData:
         ]
 
     @property
-    def inputs(self) -> int:
-        """F."""
-        return self.x.shape[1]
+    def fold(self) -> Tensor:
+        """``[K]``: which row of ``parts`` is each trial's."""
+        return self._fold
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one row: (F,), (C, L) or (C, H, W)."""
+        return tuple(self.x.shape[1:])
 
     def order(self, epoch: int) -> Tensor:
         """The training rows in the order of an epoch, ``[K, n]``; ``[1, n]`` when all agree.
@@ -66,20 +72,36 @@ class FleetData:
         member = torch.tensor([number[stream] for stream in self._streams])
         return torch.stack(list(orders.values()))[member.to(self.x.device)]
 
+    def class_rows(self) -> Tensor:
+        """``[K, C]``: how many training rows of each class a trial has."""
+        classes = len(self.classes)
+        if not classes:
+            return self._fold.new_zeros(len(self._fold), 0)
+        labels = self.y[self.parts["train"]].long()  # [folds, n]
+        counts = [torch.bincount(fold, minlength=classes) for fold in labels]
+        return torch.stack(counts)[self._fold]
+
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``[K, B, F]`` and targets ``[K, B]`` of rows ``[K, B]`` or ``[1, B]``."""
+        """Features ``[K, B, …]`` and targets ``[K, B]`` of rows ``[K, B]`` or ``[1, B]``."""
         trials, flat = len(self._streams), rows.reshape(-1)
-        x = self.x.index_select(0, flat).view(*rows.shape, -1)
+        x = self.x.index_select(0, flat).view(*rows.shape, *self.shape)
         y = self.y.index_select(0, flat).view(rows.shape)
-        return x.expand(trials, -1, -1), y.expand(trials, -1)
+        return x.expand(trials, *x.shape[1:]), y.expand(trials, -1)
 
     def rows(self, part: str) -> int:
         """How many rows a part has."""
         return self.parts[part].shape[1]
 
-    def batches(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """A part's rows in order, a chunk at a time, for every trial."""
+    def batches(
+        self, part: str, size: int, most: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """A part's rows in order, a chunk at a time, for every trial.
+
+        Of a part with more than ``most`` rows, that many are taken, evenly spaced.
+        """
         rows = self.parts[part]
+        if most is not None and rows.shape[1] > most:
+            rows = rows[:, torch.arange(most, device=rows.device) * rows.shape[1] // most]
         if len(rows) > 1:
             rows = rows[self._fold]
         for chunk in torch.split(rows, size, dim=1):

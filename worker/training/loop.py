@@ -61,11 +61,14 @@ class FleetRun:
     def _end_epoch(self) -> EpochReport:
         """Measure; let trials go that diverged or stopped; leave them behind when they are many."""
         program = self.program
-        metrics = program.measure()
+        metrics = program.end_epoch(self.epoch - 1)
         metrics["objective"] = program.objective / program.batches
         finite = metrics["objective"].isfinite() & metrics["train_loss"].isfinite()
-        watched = metrics.get("validation_loss", metrics["train_loss"])
-        stop = program.watch.judge(torch.where(finite, watched, torch.inf), self.epoch)
+        stop = program.watch.judge(metrics, finite, self.epoch)
+        solved: list[bool | None] = [None] * len(self.members)
+        if program.solver is not None:
+            solved = program.solver.converged().tolist()
+            stop |= program.solver.converged()
         table = torch.stack([m.double() for m in metrics.values()]).tolist()  # one read-back
         values = dict(zip(metrics, table, strict=True))
         report: dict[str, list[float | None]] = {n: [None] * len(self.trials) for n in values}
@@ -81,7 +84,7 @@ class FleetRun:
             if not ok:
                 outcome.diverge(self.epoch)
             elif done or last:
-                outcome.finish(best_epoch=int(program.watch.best_epoch[row]))
+                outcome.finish(int(program.watch.best_epoch[row]), solved[row])
                 self.finals.take(program, row, self.members[row])
         self._compact()
         return EpochReport(self.epoch, report)
@@ -102,7 +105,7 @@ class FleetRun:
 
     def results(self) -> list[TrialResult]:
         """How each trial ended, measured once more on the weights that it keeps."""
-        return trial_results(self.final_program(), self.outcomes)
+        return trial_results(self.final_program(), self.prepared, self.outcomes)
 
     def result(self) -> FleetResult:
         """The models of all trials, stacked: what prediction needs, and nothing else."""

@@ -2,22 +2,27 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from worker.spec import TaskKind
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Scores ``[K, B, O]`` and targets ``[K, B]`` to losses of rows ``[K, B]``."""
+"""Scores ``[K, B, O]`` and targets to losses of rows ``[K, B]``. Targets are ``[K, B]``: class
+numbers, probabilities of class 1, or values; class probabilities are ``[K, B, C]``."""
 
 
 def binary_cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
-    """−log σ(s) for class 1, −log(1 − σ(s)) for class 0, in nats, from the logit."""
+    """−y·log σ(s) − (1 − y)·log(1 − σ(s)), in nats, from the logit."""
     return functional.binary_cross_entropy_with_logits(scores[..., 0], y, reduction="none")
 
 
 def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
-    """−log softmax(s)_y, in nats."""
+    """−log softmax(s)_y, in nats; −Σ y_c·log softmax(s)_c for class probabilities y."""
+    if y.dim() == 3:
+        likelihood: Tensor = torch.linalg.vecdot(y, scores.log_softmax(2))
+        return -likelihood
     rows = functional.cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none")
     return rows.view_as(y)
 
@@ -27,8 +32,33 @@ def squared_error(scores: Tensor, y: Tensor) -> Tensor:
     return (scores[..., 0] - y).square()
 
 
+def binary_cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:
+    """σ(s) − y, ``[K, B, 1]``."""
+    return scores.sigmoid().sub_(y.unsqueeze(2))
+
+
+def cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:
+    """softmax(s) − y, ``[K, B, C]``, y as class probabilities."""
+    probabilities = scores.softmax(2)
+    if y.dim() == 3:
+        return probabilities.sub_(y)
+    return probabilities.scatter_add_(2, y.unsqueeze(2), -torch.ones_like(scores[..., :1]))
+
+
+def squared_error_slope(scores: Tensor, y: Tensor) -> Tensor:
+    """2(s − y), ``[K, B, 1]``."""
+    return (scores - y.unsqueeze(2)).mul_(2)
+
+
 LOSSES: dict[TaskKind, Loss] = {
     "binary": binary_cross_entropy,
     "multiclass": cross_entropy,
     "regression": squared_error,
 }
+
+SLOPES: dict[TaskKind, Loss] = {
+    "binary": binary_cross_entropy_slope,
+    "multiclass": cross_entropy_slope,
+    "regression": squared_error_slope,
+}
+"""The derivatives of the losses of rows by their scores."""

@@ -1,11 +1,10 @@
 """How good a fleet is on some rows, one number a trial: eval mode, nothing dropped or added."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from worker.networks import Network
 from worker.spec import TaskKind
 from worker.training.losses import LOSSES
 
@@ -15,7 +14,10 @@ CELLS = 250_000
 
 @torch.no_grad()
 def measure(
-    network: Network, task: TaskKind, batches: Iterator[tuple[Tensor, Tensor]], unit: Tensor
+    answer: Callable[[Tensor], Tensor],
+    task: TaskKind,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    unit: Tensor,
 ) -> dict[str, Tensor]:
     """Mean loss and the task's metrics, ``[K]`` each.
 
@@ -24,7 +26,7 @@ def measure(
     ``recall`` of class 1. Regression: ``rmse`` in the target's own unit, ``r2``.
 
     Args:
-        network: in eval mode.
+        answer: features to scores ``[K, B, O]``, a network in eval mode.
         task: what the scores mean.
         batches: features ``[K, B, F]`` and targets ``[K, B]``.
         unit: ``[K]``, the length of one preprocessed target unit in the target's own.
@@ -34,7 +36,7 @@ def measure(
     confusion: Tensor | None = None
     moments: list[Tensor] = []
     for x, y in batches:
-        scores = network(x)
+        scores = answer(x)
         losses.append(LOSSES[task](scores, y).sum(1))
         rows += y.shape[1]
         if task == "regression":

@@ -13,6 +13,7 @@ from worker.data import Encoder, Table, Target, table_from_records
 from worker.errors import ModelError
 from worker.networks import Network, build_network
 from worker.spec import Trial
+from worker.training.ensemble import mean_scores
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class TrainedModel:
     """Preprocessing, network and target of one trial. The network is in eval mode, and stays so."""
 
     manifest: dict[str, Any]
+    position: int
     trial: Trial
     target: Target
     encoder: Encoder
@@ -27,7 +29,7 @@ class TrainedModel:
     target_center: float
     target_scale: float
     probe_features: Tensor
-    """``[1, R, F]``: rows whose answers were recorded when training ended."""
+    """``[1, R, …]``: rows whose answers were recorded when training ended."""
     probe_scores: Tensor
     """``[1, R, O]``: those answers."""
 
@@ -47,19 +49,7 @@ class TrainedModel:
             raise ModelError(f"The model file has no trial {position}, or is of another format.")
         trial = Trial.model_validate(manifest["trials"][position])
         split = trial.fold or 0
-        network = build_network(
-            trial.network, manifest["inputs"], manifest["outputs"], [trial.regularization]
-        )
-        state = {
-            name: tensors.get(f"weights.{name}", tensors.get(f"buffers.{name}"))
-            for name in network.state_dict()
-        }
-        if missing := [name for name, tensor in state.items() if tensor is None]:
-            raise ModelError(f"The model file lacks {', '.join(missing)}.")
-        network.load_state_dict(
-            {n: t[position : position + 1] for n, t in state.items() if t is not None}
-        )
-        network.requires_grad_(False).eval()
+        network = _network(tensors, manifest, trial, position)
         constants = {
             name.removeprefix("encoder."): tensor[split].numpy()
             for name, tensor in tensors.items()
@@ -67,6 +57,7 @@ class TrainedModel:
         }
         return cls(
             manifest=manifest,
+            position=position,
             trial=trial,
             target=Target.model_validate(manifest["target"]),
             encoder=Encoder.load(manifest["encoder"], constants),
@@ -79,9 +70,18 @@ class TrainedModel:
 
     @torch.inference_mode()
     def scores(self, features: Tensor) -> Tensor:
-        """Encoded features ``[B, F]`` → scores ``[B, O]``."""
-        scores: Tensor = self.network(features[None])[0]
-        return scores
+        """Encoded features ``[B, …]`` → scores ``[B, O]``; an ensemble's of its members' mean."""
+        if self.members < 2:
+            scores: Tensor = self.network(features[None])[0]
+            return scores
+        members = self.network(features.expand(self.members, *features.shape))
+        count = torch.tensor([self.members], device=features.device)
+        return mean_scores(self.target.task, members[None], count)[0]
+
+    @property
+    def members(self) -> int:
+        """Networks that answer together, the trial dimension of ``network``; 1 or an ensemble's."""
+        return max(1, int(self.manifest["members"][self.position]))
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Encoded features ``[B, F]`` → class probabilities ``[B, C]`` (classification only)."""
@@ -120,3 +120,30 @@ class TrainedModel:
             }
             for row in rows
         ]
+
+
+def _network(
+    tensors: dict[str, Tensor], manifest: dict[str, Any], trial: Trial, position: int
+) -> Network:
+    """The network of one trial in eval mode; of an ensemble, with a row for each member."""
+    members = manifest["members"][position]
+    network = build_network(
+        trial.network,
+        tuple(manifest["shape"]),
+        manifest["outputs"],
+        [trial.regularization] * max(1, members),
+    )
+    prefix = "members." if members else ""
+    rows = slice(members) if members else slice(position, position + 1)
+    state: dict[str, Tensor] = {}
+    missing = []
+    for name in network.state_dict():
+        found = tensors.get(f"{prefix}weights.{name}", tensors.get(f"{prefix}buffers.{name}"))
+        if found is None:
+            missing.append(name)
+        else:
+            state[name] = (found[position] if members else found)[rows]
+    if missing:
+        raise ModelError(f"The model file lacks {', '.join(missing)}.")
+    network.load_state_dict(state)
+    return network.requires_grad_(False).eval()

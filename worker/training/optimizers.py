@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from worker.spec import AdamSpec, OptimizerSpec, SgdSpec
+from worker.spec import AdamSpec, OptimizerSpec, SgdSpec, SolverSpec
 from worker.training.shared import Shared, share
 
 
@@ -73,8 +73,21 @@ class Adam(Optimizer):
         return {"mean": self.mean, "square": self.square}
 
 
+class Still(Optimizer):
+    """Leaves the weights where they are: a solver moves them."""
+
+    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int) -> None:
+        """Nothing."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+
 def build_optimizer(specs: Sequence[OptimizerSpec], w: Tensor) -> Optimizer:
     """The update rule of a fleet; all its trials name the same kind."""
+    if isinstance(specs[0], SolverSpec):
+        return Still()
     if isinstance(specs[0], SgdSpec):
         return Sgd(cast(Sequence[SgdSpec], specs), w)
     return Adam(cast(Sequence[AdamSpec], specs), w)

@@ -16,15 +16,16 @@ class Outcome:
     best_epoch: int = 0
     last_finite_loss: float | None = None
     ended: bool = False
+    solved: bool | None = None
     error: dict[str, Any] | None = None
 
     def progress(self, epoch: int, objective: float) -> None:
         """One more epoch with a finite loss."""
         self.epochs, self.last_finite_loss = epoch, objective
 
-    def finish(self, best_epoch: int) -> None:
-        """It has its weights."""
-        self.ended, self.best_epoch = True, best_epoch
+    def finish(self, best_epoch: int, solved: bool | None = None) -> None:
+        """It has its weights. ``solved``: whether a solver reached its tolerance."""
+        self.ended, self.best_epoch, self.solved = True, best_epoch, solved
 
     def diverge(self, epoch: int) -> None:
         """Its loss left the finite numbers; it keeps no weights."""
@@ -59,5 +60,6 @@ class Finals:
     def give(self, program: Program) -> None:
         """Put them into a program of all trials."""
         program.parameters.values.copy_(self.tensors["weights"])
-        for name, tensor in program.buffers().items():
+        for name, tensor in (program.buffers() | program.ensemble.tensors).items():
             tensor.copy_(self.tensors[name])
+        program.ensemble.load()

@@ -1,24 +1,31 @@
 """The tensor program of a fleet: K trials of equal structure, one step at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from worker.data import Prepared
-from worker.networks import Parameters, build_network, stacks
+from worker.networks import Network, Parameters, build_network, stacks
+from worker.regularization import Regularization
+from worker.regularization.families.averaging import Averages, WeightAverage
+from worker.regularization.families.constraint import Constraint, Constraints
 from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.normalization import Normalization
 from worker.regularization.families.penalty import Penalties, Penalty
 from worker.spec import Trial
+from worker.training.ensemble import Ensemble
 from worker.training.fleet_data import PARTS, FleetData
-from worker.training.losses import LOSSES
 from worker.training.metrics import CELLS, measure
 from worker.training.optimizers import build_optimizer
-from worker.training.schedules import factor
+from worker.training.schedules import learning_rate
 from worker.training.seeds import derive
+from worker.training.serving import Serving
 from worker.training.shared import Shared, share
+from worker.training.solver import Solver, build_solver
+from worker.training.training_loss import TrainingLoss
 from worker.training.watch import Watch
 
 
@@ -42,72 +49,125 @@ class Program:
         self.data = FleetData(trials, prepared, device)
         self.generator = Generator(device)
         regularizations = [trial.regularization for trial in trials]
-        self.network = build_network(
-            trials[0].network,
-            self.data.inputs,
-            prepared.target.outputs,
-            regularizations,
-            generator=self.generator,
-            structure=[trial.regularization for trial in fleet or trials],
-        )
+        self.outputs = prepared.target.outputs
+        self.structure = [trial.regularization for trial in fleet or trials]
+        self.network = self._build(regularizations)
         self.network.initialize([derive(t.training.seed, "weights") for t in trials])
         self.network.to(device)
         self.parameters = Parameters(self.network)
         w, columns = self.parameters.values, self.parameters.columns
         self.penalties = Penalties(stacks(Penalty, regularizations, device), columns)
         self.decays = Decays(stacks(Decay, regularizations, device), columns)
-        self.optimizer = build_optimizer([trial.training.optimizer for trial in trials], w)
-        self.watch = Watch(regularizations, self.network, w)
-        self.loss = LOSSES[self.data.task]
+        self.constraints = Constraints(stacks(Constraint, regularizations, device), columns)
+        optimizers = [trial.training.optimizer for trial in trials]
+        self.solver: Solver | None = build_solver(optimizers, self.data, w, self.penalties)
+        self.optimizer = build_optimizer(optimizers, w)
+        epochs = self.training.epochs
+        self.penalties.start_epoch(epochs - 1, epochs)  # as measured when all is over
+        self.averages = Averages(stacks(WeightAverage, regularizations, device), w, epochs)
+        self.serving = Serving(self.network, {"weights": w, **self.buffers()}, self.averages)
+        self.ensemble = Ensemble(
+            trials, fleet or trials, self.data.task, self.serving.tensors, self._build
+        )
+        served = {**self.serving.tensors, **self.ensemble.tensors}
+        self.watch = Watch(regularizations, served, w)
+        self.loss = TrainingLoss(regularizations, self.network, self.data, self.generator)
         self.rate: Shared = 0.0
         self.updates = 0
         self.objective = torch.zeros(len(trials), dtype=torch.float64, device=device)
-        self.drops_single_row = bool(stacks(Normalization, regularizations))
+        self.drops_single_row = any(n.needs_batch for n in stacks(Normalization, regularizations))
+
+    def _build(self, regularizations: Sequence[Regularization]) -> Network:
+        """A network with a row for each of these, of the fleet's structure; no weights yet."""
+        return build_network(
+            self.trials[0].network,
+            self.data.shape,
+            self.outputs,
+            regularizations,
+            generator=self.generator,
+            structure=self.structure,
+        )
 
     @property
     def batches(self) -> int:
         """Steps an epoch."""
+        if self.solver is not None:
+            return self.solver.iterations
         rows, size = self.data.rows("train"), self.training.batch_size
         whole, rest = divmod(rows, size)
         return max(1, whole + (rest > int(self.drops_single_row)))
 
     def start_epoch(self, epoch: int) -> None:
         """Set learning rates, batch order and random streams; each follows from the epoch alone."""
-        rates = [
-            trial.training.optimizer.learning_rate
-            * factor(trial.training.schedule, epoch, self.training.epochs)
-            for trial in self.trials
-        ]
+        rates = [learning_rate(trial, epoch) for trial in self.trials]
         self.rate = share(rates, self.parameters.values)
+        self.network.start_epoch(epoch, self.training.epochs)
+        self.penalties.start_epoch(epoch, self.training.epochs)
+        self.decays.start_epoch(epoch, self.training.epochs)
         self.updates = epoch * self.batches
         self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
         self.generator.manual_seed(derive(self.trials[0].training.seed, "masks", epoch))
         self.objective.zero_()
 
     def step(self, batch: int) -> None:
-        """One update of every trial: forward, backward, penalties, decay, optimizer, proximal."""
+        """One update of every trial: forward, backward, penalties, decay, optimizer, proximal,
+
+        then constraints and averages; or one iteration of the solver.
+        """
         number = self.updates + batch + 1
         w = self.parameters.values
-        x, y = self.data.gather(self.order[batch])
-        loss = self.loss(self.network(x), y).mean(1)  # [K]
-        gradient = self.parameters.differentiate(loss.sum())
+        if self.solver is not None:
+            self._solve(self.solver, batch)
+            return
+        loss, gradients = self.loss.differentiate(self.order[batch])
+        gradient = self.parameters.collect(gradients)
         with torch.no_grad():
             self.objective += self.penalties.add_gradient(w, gradient, loss)
             self.decays.add_gradient(w, gradient)
             self.decays.decay(w, self.rate)
             self.optimizer.step(w, gradient, self.rate, number)
             self.penalties.shrink(w, self.rate)
+            self.constraints.project(w)
+            self.averages.take(w, "step", number)
+
+    @torch.no_grad()
+    def _solve(self, solver: Solver, batch: int) -> None:
+        """One iteration; the objective is that of the epoch's last."""
+        solver.step(self.parameters.values)
+        if batch == self.batches - 1:
+            penalty = self.penalties.value(self.parameters.values)
+            self.objective.copy_((solver.loss() + penalty) * self.batches)
+
+    def answer(self, x: Tensor) -> Tensor:
+        """Features ``[K, B, …]`` → scores ``[K, B, O]``, an ensemble's of its members' mean."""
+        scores: Tensor = self.network(x)
+        return self.ensemble.merge(scores, x)
+
+    @torch.no_grad()
+    def end_epoch(self, epoch: int) -> dict[str, Tensor]:
+        """Metrics at the end of an epoch, counted from 0, of what would be served now."""
+        with self.serving.installed(self.ensemble, epoch, self._training_rows):
+            metrics = self.measure()
+        if self.solver is not None:
+            metrics["optimality"] = self.solver.optimality
+        return metrics
+
+    def _training_rows(self) -> Iterator[Tensor]:
+        """Features of the training rows in their order, in batches as in training."""
+        for x, _ in islice(
+            self.data.batches("train", self.training.batch_size), max(1, self.batches)
+        ):
+            yield x
 
     def measure(self) -> dict[str, Tensor]:
         """Metrics of every part in eval mode, penalty and sparsity, ``[K]`` each."""
         self.network.eval()
-        widest = max(self.data.inputs, *(max(p.shape[1:]) for p in self.network.parameters()))
-        size = max(1, CELLS // (widest * len(self.trials)))
+        size = max(1, CELLS // (self.network.widest * len(self.trials)))
         metrics: dict[str, Tensor] = {}
         for part in PARTS:
             if self.data.rows(part):
                 batches = self.data.batches(part, size)
-                found = measure(self.network, self.data.task, batches, self.data.unit)
+                found = measure(self.answer, self.data.task, batches, self.data.unit)
                 metrics |= {f"{part}_{name}": value for name, value in found.items()}
         self.network.train()
         if "validation_loss" in metrics:
@@ -128,8 +188,10 @@ class Program:
         """Everything that changes while training, one row a trial."""
         found = {"weights": self.parameters.values, "objective": self.objective}
         groups: dict[str, dict[str, Any]] = {
-            "optimizer": self.optimizer.memory(),
+            "optimizer": (self.solver or self.optimizer).memory(),
             "buffers": self.buffers(),
+            "averages": self.averages.memory(),
+            "ensemble": self.ensemble.tensors,
             "watch": self.watch.memory(),
         }
         for group, tensors in groups.items():

@@ -16,6 +16,7 @@ from worker.data import Prepared
 from worker.networks import count_parameters
 from worker.training.outcome import Outcome
 from worker.training.program import Program
+from worker.training.sparsity import reports
 
 PROBE_ROWS = 8
 """Rows whose answers are recorded with a model, so that every later load can be checked."""
@@ -31,6 +32,8 @@ class TrialResult:
     best_epoch: int
     error: dict[str, Any] | None
     advice: list[dict[str, Any]]
+    report: dict[str, Any] | None = None
+    """What is left of its network, as ``sparsity.reports`` gives it; none when it failed."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,22 @@ class FleetResult:
         return save_tensors({"manifest": manifest, **self.tensors})
 
 
-def trial_results(program: Program, outcomes: Sequence[Outcome]) -> list[TrialResult]:
+def trial_results(
+    program: Program, prepared: Prepared, outcomes: Sequence[Outcome]
+) -> list[TrialResult]:
     """Measure every trial on its final weights and say what is to be said."""
     columns = {name: values.tolist() for name, values in program.measure().items()}
+    loss = columns.get("validation_loss", columns["train_loss"])
+    objective = [
+        value if outcome.error is None and math.isfinite(value) else None
+        for value, outcome in zip(loss, outcomes, strict=True)
+    ]
+    found = reports(program, prepared, objective)
     results = []
     for row, (trial, outcome) in enumerate(zip(program.trials, outcomes, strict=True)):
         metrics = {name: _finite(column[row]) for name, column in columns.items()}
         failed = outcome.error is not None
+        advice = [] if failed else advise_on_result(trial.name, metrics, solved=outcome.solved)
         results.append(
             TrialResult(
                 state="failed" if failed else "succeeded",
@@ -61,9 +73,8 @@ def trial_results(program: Program, outcomes: Sequence[Outcome]) -> list[TrialRe
                 epochs=outcome.epochs,
                 best_epoch=outcome.best_epoch,
                 error=outcome.error,
-                advice=[]
-                if failed
-                else [a.model_dump(mode="json") for a in advise_on_result(trial.name, metrics)],
+                report=found[row],
+                advice=[finding.model_dump(mode="json") for finding in advice],
             )
         )
     return results
@@ -78,15 +89,16 @@ def fleet_result(program: Program, prepared: Prepared) -> FleetResult:
         for name, tensor in program.parameters.named(program.parameters.values).items()
     }
     tensors |= {f"buffers.{n}": t.detach().cpu() for n, t in program.buffers().items()}
+    tensors |= program.ensemble.named(program.parameters)
     constants = [encoder.constants() for encoder in prepared.encoders]
     for name in constants[0]:
         tensors[f"encoder.{name}"] = torch.stack([torch.as_tensor(c[name]) for c in constants])
     tensors["target.center"] = torch.as_tensor(prepared.target_center)
     tensors["target.scale"] = torch.as_tensor(prepared.target_scale)
-    probe = torch.from_numpy(prepared.x[:, :PROBE_ROWS].copy())  # [S, R, F]
+    probe = torch.from_numpy(prepared.x[:, :PROBE_ROWS].copy())  # [S, R, …]
     tensors["probe.features"] = probe
     rows = probe.to(program.data.x.device)[program.data.split]
-    tensors["probe.scores"] = program.network(rows).cpu()
+    tensors["probe.scores"] = program.answer(rows).cpu()
     return FleetResult(tensors, _manifest(program, prepared))
 
 
@@ -96,13 +108,14 @@ def _manifest(program: Program, prepared: Prepared) -> dict[str, Any]:
     return {
         "format": 1,
         "trials": [trial.model_dump(mode="json") for trial in program.trials],
+        "members": program.ensemble.counts(),
         "target": prepared.target.model_dump(mode="json"),
         "encoder": prepared.encoders[0].schema(),
-        "inputs": program.data.inputs,
+        "shape": list(program.data.shape),
         "outputs": prepared.target.outputs,
         "parameters": {
             "total": count_parameters(
-                first.network, program.data.inputs, prepared.target.outputs, first.regularization
+                first.network, program.data.shape, prepared.target.outputs, first.regularization
             ),
             "weight_tensors": len(program.parameters.slices) - len(exempt),
             "exempt_tensors": len(exempt),

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.data import Column, Table
-from worker.data.table import categorical, numeric
+from worker.data import table as table_module
+from worker.data.table import categorical, images, numeric
 from worker.errors import DataError
 
 
@@ -47,6 +48,8 @@ def test_arrays_must_fit_the_columns() -> None:
         Table(columns=(column,), values={"b": values}, rows=1)
     with pytest.raises(ValueError, match="shape"):
         Table(columns=(column,), values={"a": values}, rows=2)
+    with pytest.raises(ValueError, match="parts"):
+        Table.of([(column, values)], parts={"train": 2})
 
 
 def test_parquet_from_a_file_and_refusals(tmp_path: Path) -> None:
@@ -55,6 +58,29 @@ def test_parquet_from_a_file_and_refusals(tmp_path: Path) -> None:
     assert Table.from_parquet(path).columns == table().columns
     with pytest.raises(DataError, match="not a Parquet file"):
         Table.from_parquet(b"a,b\n1,2\n")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("shape", [(1, 3, 2), (3, 4, 4), (2, 7)])
+@pytest.mark.parametrize("rows", [0, 1, 50])
+def test_parquet_is_lossless_for_images(
+    dtype: type, shape: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "_GROUP_BYTES", 1000)
+    pixels = np.random.default_rng(0).normal(100, 50, size=(rows, *shape)).astype(dtype)
+    before = Table.of(
+        [images("image", pixels), numeric("y", np.arange(rows))],
+        target="y",
+        parts={"train": rows - rows // 3, "test": rows // 3},
+    )
+    after = Table.from_parquet(before.to_parquet())
+    assert (after.columns, after.rows) == (before.columns, rows)
+    assert (after.target, dict(after.parts)) == (before.target, dict(before.parts))
+    assert after.values["image"].dtype == dtype
+    np.testing.assert_array_equal(after.values["image"], pixels)
+    picked = after.select(np.arange(rows)[::-2])
+    np.testing.assert_array_equal(picked.values["image"], pixels[::-2])
+    assert (picked.columns, dict(picked.parts), picked.target) == (before.columns, {}, "y")
 
 
 @given(

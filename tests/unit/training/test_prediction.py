@@ -34,7 +34,7 @@ def test_dropout_layers_make_no_difference(result: bytes) -> None:
     from worker.networks import build_network
 
     bare = Regularization(batch_norm=model.trial.regularization.batch_norm)
-    network = build_network(model.trial.network, 2, 1, [bare])
+    network = build_network(model.trial.network, (2,), 1, [bare])
     network.load_state_dict(model.network.state_dict())
     network.eval()
     features = model.probe_features

@@ -33,24 +33,42 @@ class Decay(WeightTechnique):
         return not self.is_coupled()
 
 
+class _Part:
+    """One decay in the trials that take it one way, with its strengths in this epoch."""
+
+    def __init__(self, technique: type[Decay], stack: Stack[Any], columns: Columns) -> None:
+        self.technique = technique
+        self._ramps = technique.ramps(stack)
+        self._full = self.strength = technique.strengths(stack, columns)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        if self._ramps:
+            self.strength = self._full * self._ramps.shares(epoch, epochs)[:, None]
+
+
 class Decays:
     """All decays of a fleet, at work on its weights ``[K, P]``."""
 
     def __init__(self, stacks: dict[type[Decay], Stack[Any]], columns: Columns) -> None:
-        self._coupled: list[tuple[type[Decay], Tensor]] = []
-        self._decoupled: list[tuple[type[Decay], Tensor]] = []
+        self._coupled: list[_Part] = []
+        self._decoupled: list[_Part] = []
         for technique, stack in stacks.items():
             if coupled := stack.only(technique.is_coupled):
-                self._coupled.append((technique, technique.strengths(coupled, columns)))
+                self._coupled.append(_Part(technique, coupled, columns))
             if decoupled := stack.only(technique.is_decoupled):
-                self._decoupled.append((technique, technique.strengths(decoupled, columns)))
+                self._decoupled.append(_Part(technique, decoupled, columns))
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the strengths that have a schedule; they follow from the epoch alone."""
+        for part in (*self._coupled, *self._decoupled):
+            part.start_epoch(epoch, epochs)
 
     def add_gradient(self, w: Tensor, gradient: Tensor) -> None:
         """Add the coupled decays to the gradient, in place."""
-        for technique, strength in self._coupled:
-            gradient += technique.coupled_gradient(w, strength)
+        for part in self._coupled:
+            gradient += part.technique.coupled_gradient(w, part.strength)
 
     def decay(self, w: Tensor, step: float | Tensor) -> None:
         """Apply the decoupled decays, in place; step η, ``[K, 1]`` or one for all."""
-        for technique, strength in self._decoupled:
-            w.copy_(technique.decayed(w, strength, step))
+        for part in self._decoupled:
+            w.copy_(part.technique.decayed(w, part.strength, step))

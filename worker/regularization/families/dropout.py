@@ -1,51 +1,125 @@
 """Dropouts: layers that silence a random part of what passes; identity in eval mode."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Protocol, Self
 
-from torch import Generator, Tensor, nn
+from pydantic import Field, model_validator
+from torch import Generator, Tensor
 
+from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.ramp import Ramp
 from worker.regularization.random_bits import bernoulli_keep, keep_threshold
-from worker.regularization.technique import Technique
+from worker.regularization.shapes import Shape, shares
+from worker.regularization.technique import DropProbability, Technique
+
+Probabilities = (
+    DropProbability
+    | Annotated[tuple[DropProbability, ...], Field(strict=False, min_length=1, max_length=64)]
+)
+"""One p for all hidden layers, or one for each."""
+
+
+class Masking(Protocol):
+    """What a layer asks of a technique that drops by a mask."""
+
+    @staticmethod
+    def mask_shape(h: Tensor) -> tuple[int, ...]:
+        """The shape of the mask M for ``h``."""
+
+    @staticmethod
+    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+        """``h`` under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
 
 
 class ActivationDropout(Technique):
     """Drops entries of activations h ``[K, B, F]`` by a mask M that is 1 with probability 1 − p."""
 
     family: ClassVar[str] = "dropout"
+    needs_maps: ClassVar[bool] = False
+    """Whether it acts on the feature maps of convolutions only."""
 
+    p: Probabilities = 0.5
+    """Probability of dropping: one for all hidden layers, or one for each."""
+    input_p: DropProbability = 0.0
+    """Probability of dropping at the input."""
+    shape: Shape = "brick"
+    """How p varies from the first hidden layer to the last; `p` is its largest value."""
+    schedule: Ramp | None = None
+    """What share of p applies in each epoch; all of it unless given."""
+
+    @model_validator(mode="after")
+    def shape_needs_one_p(self) -> Self:
+        """Refuse a shape where each layer has its own p already."""
+        if isinstance(self.p, tuple) and self.shape != "brick":
+            raise ValueError("give p as one number to use a shape, or leave the shape out")
+        return self
+
+    def rates(self, places: int) -> tuple[float, ...]:
+        """p after each of so many hidden layers."""
+        if isinstance(self.p, tuple):
+            return self.p
+        return tuple(self.p * share for share in shares(self.shape, places))
+
+    @staticmethod
     @abstractmethod
-    def rates(self, hidden_layers: int) -> tuple[float, ...]:
-        """p at the input, then after each hidden layer: ``hidden_layers + 1`` numbers."""
+    def mask_shape(h: Tensor) -> tuple[int, ...]:
+        """The shape of the mask M for activations ``h``."""
 
     @staticmethod
     @abstractmethod
     def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
         """The activations under a mask ``keep``, scaled; p widened to ``[K, 1, …]``."""
 
+
+class WeightDropout(Technique):
+    """Drops entries of weights W ``[K, in, out]``; one mask a batch, shared by its rows."""
+
+    family: ClassVar[str] = "dropout"
+
+    @abstractmethod
+    def rates(self, depth: int) -> tuple[float, ...]:
+        """p of each layer's weights: ``depth`` hidden layers, then the output."""
+
     @staticmethod
+    @abstractmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:
-        """The shape of the mask for activations ``h``."""
-        return tuple(h.shape)
+        """The shape of the mask M for weights ``h``."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+        """The weights under a mask ``keep``, scaled; p widened to ``[K, 1, …]``."""
 
 
-class DropoutLayer(nn.Module):
-    """A dropout technique at one position of a network, with its own p for each trial."""
+class DropoutLayer(RandomLayer):
+    """A technique that drops by a mask, at one position of a network."""
+
+    threshold: Tensor
 
     def __init__(
-        self, technique: type[ActivationDropout], p: Tensor, dimensions: int, generator: Generator
+        self,
+        technique: type[Masking],
+        p: Tensor,
+        schedules: Sequence[Ramp | None],
+        dimensions: int,
+        generator: Generator,
     ) -> None:
-        super().__init__()
+        super().__init__(p, schedules, dimensions, generator)
         self.technique = technique
-        self.generator = generator
-        self.p: Tensor
-        self.threshold: Tensor
-        self.register_buffer("p", p.view(-1, *[1] * (dimensions - 1)), persistent=False)
         self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set p and what follows from it."""
+        super().start_epoch(epoch, epochs)
+        self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
 
     def forward(self, h: Tensor) -> Tensor:
         """Drop in training mode; identity in eval mode."""
         if not self.training:
             return h
-        keep = bernoulli_keep(self.technique.mask_shape(h), self.threshold, self.generator)
-        return self.technique.drop(h, keep, self.p)
+        return self.technique.drop(h, self.mask(h), self.amount)
+
+    def mask(self, h: Tensor) -> Tensor:
+        """A fresh mask M for ``h``: 1 where an entry is kept, else 0."""
+        return bernoulli_keep(self.technique.mask_shape(h), self.threshold, self.generator)

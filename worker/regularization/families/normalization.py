@@ -1,14 +1,77 @@
 """Normalizations: layers that fix the scale of activations."""
 
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
 
+import torch
+from torch import Tensor, nn
+
+from worker.regularization.stack import Stack
 from worker.regularization.technique import Technique
 
 
 class Normalization(Technique):
-    """A layer between a dense layer and its activation; dropout comes after both.
+    """A layer between a dense or convolutional layer and its activation; dropout comes after both.
 
     Its module carries per trial whether it is on, and passes other trials' activations unchanged.
     """
 
     family: ClassVar[str] = "normalization"
+    needs_batch: ClassVar[bool] = False
+    """Whether a batch of one row cannot be normalized."""
+
+    @classmethod
+    @abstractmethod
+    def layer(cls, stack: Stack[Any], features: int, dimensions: int) -> nn.Module:
+        """The module for activations ``[K, B, F, …]`` of so many dimensions."""
+
+
+class OneEpsilon(NamedTuple):
+    """Activations scaled so that one ε serves trials that have their own."""
+
+    h: Tensor
+    scale: Tensor
+    """``[K, 1, …]``: what h was multiplied by."""
+    epsilon: float
+
+
+class NormalizationLayer(nn.Module, ABC):
+    """A normalization of one layer for K trials, on in some of them; γ and β are learned."""
+
+    on: Tensor
+    epsilon: Tensor
+    scale: Tensor
+
+    def __init__(self, stack: Stack[Any], features: int, dimensions: int) -> None:
+        super().__init__()
+        on, ones = stack.on(), (1,) * (dimensions - 1)
+        epsilon = stack.numbers(lambda s: s.epsilon, off=1e-5)
+        self.everywhere = bool(on.all())
+        self._positions = ones[2:]
+        self._smallest = float(epsilon.min())
+        self._alike = bool((epsilon == epsilon[0]).all())
+        self.register_buffer("on", on.view(-1, *ones), persistent=False)
+        self.register_buffer("epsilon", epsilon[:, None], persistent=False)
+        scale = (self._smallest / epsilon).sqrt().view(-1, *ones)
+        self.register_buffer("scale", scale, persistent=False)
+        # 0, not 1, where it is off: no penalty or norm may count weights that a trial lacks.
+        self.weight = nn.Parameter(on[:, None].float().repeat(1, features))
+        self.bias = nn.Parameter(torch.zeros(len(on), features))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Normalize ``[K, B, F, …]`` where the technique is on."""
+        normed = self.normalize(h)
+        return normed if self.everywhere else torch.where(self.on, normed, h)
+
+    @abstractmethod
+    def normalize(self, h: Tensor) -> Tensor:
+        """Normalize every trial's activations."""
+
+    def widen(self, number: Tensor) -> Tensor:
+        """``[K, F]`` → ``[K, 1, F, 1, …]``, to meet activations."""
+        trials, features = number.shape
+        return number.view(trials, 1, features, *self._positions)
+
+    def one_epsilon(self, h: Tensor) -> OneEpsilon:
+        """Scale by s = √(ε₀/ε): (s·h − s·μ)/√(s²σ² + ε₀) = (h − μ)/√(σ² + ε)."""
+        return OneEpsilon(h if self._alike else h * self.scale, self.scale, self._smallest)

@@ -1,16 +1,31 @@
 """Penalties: a price on weights, added to the loss or applied after the update."""
 
 from abc import abstractmethod
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
+from worker.regularization.ramp import Ramp, Ramps
 from worker.regularization.stack import Columns, Stack
 from worker.regularization.technique import Layers, Strength, Technique
 
-PriceTag = dict[str, Tensor]
-"""A penalty's numbers: ``strength`` ``[K, P]``, 0 where a column is exempt; others ``[K, 1]``."""
+
+@dataclass(frozen=True)
+class PriceTag:
+    """A penalty's numbers, stacked over the fleet."""
+
+    strength: Tensor
+    """λ ``[K, P]``, 0 where a column is exempt."""
+    columns: Columns
+    """What the columns are."""
+    numbers: dict[str, Tensor] = field(default_factory=dict)
+    """What else a penalty needs, by name; ``[K, 1]`` each."""
+
+    def scaled(self, shares: Tensor) -> "PriceTag":
+        """The same with λ times ``shares`` ``[K]``."""
+        return replace(self, strength=self.strength * shares[:, None])
 
 
 class WeightTechnique(Technique):
@@ -18,6 +33,8 @@ class WeightTechnique(Technique):
 
     strength: Strength
     """λ, how much it weighs."""
+    schedule: Ramp | None = None
+    """The share of the strength that applies in each epoch; all of it unless given."""
     biases: bool = False
     """Act on biases and normalization parameters too. They are exempt by default."""
     layers: Layers | None = None
@@ -38,9 +55,15 @@ class WeightTechnique(Technique):
                 matrix[row] = masks[scope] * member.strength
         return matrix
 
+    @classmethod
+    def ramps(cls, stack: "Stack[Self]") -> Ramps:
+        """The schedules of the strengths."""
+        schedules = [None if member is None else member.schedule for member in stack.members]
+        return Ramps(schedules, stack.device)
+
 
 class Penalty(WeightTechnique):
-    """``L = L_data + Σ R(w)``. A member gives R and its (sub)gradient, in closed form.
+    """``L = L_data + Σ R(w)``. A member gives R, its (sub)gradient and its proximal step.
 
     Shapes: weights ``[K, P]``, one row a trial; R ``[K]``; gradient ``[K, P]``.
     """
@@ -50,7 +73,7 @@ class Penalty(WeightTechnique):
     @classmethod
     def price(cls, stack: "Stack[Self]", columns: Columns) -> PriceTag:
         """The penalty's numbers, stacked over the fleet."""
-        return {"strength": cls.strengths(stack, columns)}
+        return PriceTag(cls.strengths(stack, columns), columns)
 
     @staticmethod
     @abstractmethod
@@ -62,6 +85,11 @@ class Penalty(WeightTechnique):
     def gradient(w: Tensor, price: PriceTag) -> Tensor:
         """∂R/∂w, ``[K, P]``; 0 at a kink."""
 
+    @staticmethod
+    @abstractmethod
+    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+        """argmin over v of ½(v − w)² + step·R(v), ``[K, P]``; step ``[K, 1]``."""
+
 
 class SparsePenalty(Penalty):
     """A penalty with a kink at 0, which only a proximal step turns into exact zeros."""
@@ -70,47 +98,72 @@ class SparsePenalty(Penalty):
     """`subgradient`: its subgradient joins the loss's; weights come near 0, none reach it.
     `proximal`: after each update, prox(w) with step η·λ; weights become exactly 0."""
 
-    @staticmethod
-    @abstractmethod
-    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
-        """argmin over v of ½(v − w)² + step·R(v), ``[K, P]``; step ``[K, 1]``."""
-
 
 def is_proximal(penalty: Penalty) -> bool:
     """Whether it acts after the update instead of through the gradient."""
     return isinstance(penalty, SparsePenalty) and penalty.method == "proximal"
 
 
+class _Part:
+    """One penalty in the trials that take it one way, with its price in this epoch."""
+
+    def __init__(self, technique: type[Penalty], stack: Stack[Any], columns: Columns) -> None:
+        self.technique = technique
+        self._ramps = technique.ramps(stack)
+        self._full = self.price = technique.price(stack, columns)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        if self._ramps:
+            self.price = self._full.scaled(self._ramps.shares(epoch, epochs))
+
+
 class Penalties:
     """All penalties of a fleet, at work on its weights ``[K, P]``."""
 
     def __init__(self, stacks: dict[type[Penalty], Stack[Any]], columns: Columns) -> None:
-        self._all: list[tuple[type[Penalty], PriceTag]] = []
-        self._subgradient: list[tuple[type[Penalty], PriceTag]] = []
-        self._proximal: list[tuple[type[SparsePenalty], PriceTag]] = []
+        self._all: list[_Part] = []
+        self._subgradient: list[_Part] = []
+        self._proximal: list[_Part] = []
         for technique, stack in stacks.items():
-            self._all.append((technique, technique.price(stack, columns)))
+            self._all.append(_Part(technique, stack, columns))
             if through_gradient := stack.only(lambda penalty: not is_proximal(penalty)):
-                self._subgradient.append((technique, technique.price(through_gradient, columns)))
-            if issubclass(technique, SparsePenalty) and (after := stack.only(is_proximal)):
-                self._proximal.append((technique, technique.price(after, columns)))
+                self._subgradient.append(_Part(technique, through_gradient, columns))
+            if after := stack.only(is_proximal):
+                self._proximal.append(_Part(technique, after, columns))
+        # Kinks before squares: prox of a·|w| + c·w² is the soft threshold, then the shrinkage.
+        self._in_order = sorted(self._all, key=lambda p: not issubclass(p.technique, SparsePenalty))
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the strengths that have a schedule; they follow from the epoch alone."""
+        for part in (*self._all, *self._subgradient, *self._proximal):
+            part.start_epoch(epoch, epochs)
 
     def value(self, w: Tensor) -> Tensor:
         """Σ R(w), ``[K]``, of every penalty, whatever its method."""
         total = w.new_zeros(w.shape[0])
-        for technique, price in self._all:
-            total += technique.value(w, price)
+        for part in self._all:
+            total += part.technique.value(w, part.price)
         return total
 
     def add_gradient(self, w: Tensor, gradient: Tensor, loss: Tensor) -> Tensor:
         """Add ∂R/∂w to the gradient of the data loss, in place; give loss + Σ R(w), ``[K]``."""
-        for technique, price in self._all:
-            loss = loss + technique.value(w, price)
-        for technique, price in self._subgradient:
-            gradient += technique.gradient(w, price)
+        for part in self._all:
+            loss = loss + part.technique.value(w, part.price)
+        for part in self._subgradient:
+            gradient += part.technique.gradient(w, part.price)
         return loss
 
     def shrink(self, w: Tensor, step: float | Tensor) -> None:
         """Apply the proximal steps, in place; step η, ``[K, 1]`` or one for all."""
-        for technique, price in self._proximal:
-            w.copy_(technique.proximal(w, price, step))
+        for part in self._proximal:
+            w.copy_(part.technique.proximal(w, part.price, step))
+
+    def solve(self, w: Tensor, step: Tensor) -> Tensor:
+        """The proximal step of all penalties together, whatever their method; step ``[K, 1]``.
+
+        Exact for `l1`, `l2` and one of `elastic_net` and `group_lasso` at once: a sparse group's
+        soft threshold comes before its block, and a square only scales what is left.
+        """
+        for part in self._in_order:
+            w = part.technique.proximal(w, part.price, step)
+        return w

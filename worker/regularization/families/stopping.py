@@ -15,7 +15,7 @@ class Patience:
     """What stopping remembers of each trial: its best value so far, and for how long."""
 
     best: Tensor
-    """``[K]`` best value of the watched metric; +inf before the first epoch."""
+    """``[K]`` best value of the watched metric, negated where more is better; +inf at first."""
     since: Tensor
     """``[K]`` epochs since then."""
 
@@ -28,9 +28,16 @@ class Stopping(Technique):
     @classmethod
     @abstractmethod
     def judge(cls, value: Tensor, memory: Patience, stack: Stack[Self]) -> tuple[Tensor, Tensor]:
-        """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool."""
+        """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool.
+
+        Less is better: a metric of which more is better comes negated.
+        """
 
     @classmethod
     @abstractmethod
     def restores(cls, stack: Stack[Self]) -> Tensor:
         """``[K]`` bool: the trials that end with their best weights, not their last."""
+
+    @abstractmethod
+    def watched(self) -> tuple[str, bool]:
+        """The metric that it watches, and whether more of it is better."""

@@ -185,6 +185,7 @@ def upgrade() -> None:
         sa.Column("settings", JSON, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("metrics", JSON, nullable=False),
+        sa.Column("report", JSON, nullable=True),
         sa.Column("advice", JSON, nullable=False),
         sa.Column("error", JSON, nullable=True),
         sa.Column("epochs", sa.Integer(), nullable=False),

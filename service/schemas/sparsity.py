@@ -1,0 +1,131 @@
+"""Bodies about what is left of a trained network."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from service.schemas.common import Body
+
+STATEMENT = "2,649 of 2,650 weights (99.96 %) are exactly zero."
+
+
+class Stored(Body):
+    """Rows that an earlier release wrote may carry members that this one does not know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class LayerReport(Stored):
+    """One layer with weights."""
+
+    name: Annotated[str, Field(examples=["layers.0"])]
+    """Its name in the model's file."""
+    layer: Annotated[int, Field(examples=[0])]
+    """Its number, from 0 at the input."""
+    weights: Annotated[int, Field(examples=[100])]
+    """Entries of its weight matrix; biases are not counted."""
+    zeros: Annotated[int, Field(examples=[96])]
+    """Those that are exactly zero."""
+    norm: Annotated[float, Field(examples=[4.93])]
+    """Euclidean norm of its weights."""
+    largest: Annotated[float, Field(examples=[1.21])]
+    """Largest magnitude among them."""
+    units: Annotated[int | None, Field(examples=[50])] = None
+    """Its units, or maps of a convolution. None for the output, and for residual networks."""
+    dead: Annotated[int | None, Field(examples=[48])] = None
+    """Units that no input reaches, or that reach no score: the answer would be the same without."""
+    no_way_in: Annotated[int | None, Field(examples=[48])] = None
+    """Units that no chain of weights other than zero joins to an input."""
+    no_way_out: Annotated[int | None, Field(examples=[40])] = None
+    """Units that no such chain joins to a score."""
+
+
+class FeatureReport(Stored):
+    """Which columns the answer depends on. Lists have at most 100 names, counts are complete."""
+
+    columns: Annotated[int, Field(examples=[30])]
+    """Columns that the network was given."""
+    columns_unused: Annotated[int, Field(examples=[12])]
+    """Those without a way in: every weight from them is zero or leads nowhere."""
+    used: Annotated[list[str], Field(examples=[["mean radius", "mean texture"]])]
+    """Names of the columns with a way in."""
+    unused: Annotated[list[str], Field(examples=[["smoothness error"]])]
+    """Names of the columns without one; of a categorical column all inputs are out."""
+    inputs: Annotated[int, Field(examples=[30])]
+    """Inputs of the network: one for a numeric column, one for each category."""
+    inputs_unused: Annotated[int, Field(examples=[12])]
+    """Inputs without a way in."""
+    unused_inputs: Annotated[list[str], Field(examples=[["job=skilled"]])]
+    """Single categories without a way in, of columns that have one."""
+
+
+class PruningCurve(Stored):
+    """How the model answers with its small weights set to 0: one entry a threshold each."""
+
+    part: Annotated[Literal["validation", "train"], Field(examples=["validation"])]
+    """The rows that it is measured on."""
+    rows: Annotated[int, Field(examples=[200])]
+    """How many: at most 2,000, evenly spaced."""
+    thresholds: Annotated[list[float], Field(examples=[[0.0, 0.01, 0.1]])]
+    """Weights of smaller magnitude are set to 0; biases stay."""
+    sparsity: Annotated[list[float], Field(examples=[[0.0, 0.06, 0.6]])]
+    """Share of the weights that are then 0."""
+    loss: Annotated[list[float], Field(examples=[[0.051, 0.051, 0.071]])]
+    """Data loss."""
+    accuracy: Annotated[list[float] | None, Field(examples=[[0.98, 0.98, 0.965]])] = None
+    """Classification: share of right answers."""
+    balanced_accuracy: Annotated[list[float] | None, Field(examples=[[0.95, 0.95, 0.87]])] = None
+    """Classification: mean recall over the classes."""
+    recall: Annotated[list[float] | None, Field(examples=[[0.92, 0.92, 0.75]])] = None
+    """Binary classification: recall of class 1."""
+    rmse: Annotated[list[float] | None, Field(examples=[None])] = None
+    """Regression: root of the mean squared error, in the target's own unit."""
+    r2: Annotated[list[float] | None, Field(examples=[None])] = None
+    """Regression: share of the variance explained."""
+
+
+class Prunable(Body):
+    """How far a network can be pruned before its answers change for the worse."""
+
+    threshold: Annotated[float, Field(examples=[0.03])]
+    """The largest threshold of the curve up to which balanced accuracy falls by at most .01, or
+    rmse grows by at most 1 %."""
+    sparsity: Annotated[float, Field(examples=[0.18])]
+    """Share of the weights that are 0 at that threshold."""
+
+
+class SparsitySummary(Body):
+    """What is left of a trained network, in short."""
+
+    statement: Annotated[str, Field(examples=[STATEMENT])]
+    """The findings, in words."""
+    sparsity: Annotated[float, Field(examples=[0.9996])]
+    """Share of the weights that are exactly zero; biases are not counted."""
+    dead_units: Annotated[int | None, Field(examples=[100])]
+    """Hidden units that could be removed; none for residual networks."""
+    columns_unused: Annotated[int | None, Field(examples=[2])]
+    """Columns that the answer does not depend on; none for feature maps of images."""
+    prunable: Prunable | None
+    """How far it can be pruned; none for trials without a curve."""
+
+
+class SparsityReport(SparsitySummary):
+    """What is left of a trained network. Of a snapshot ensemble a weight counts as zero where it
+    is zero in all members.
+    """
+
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """The trial whose network it is."""
+    weights: Annotated[int, Field(examples=[2650])]
+    """Weights of all layers."""
+    zeros: Annotated[int, Field(examples=[2649])]
+    """Those that are exactly zero."""
+    units: Annotated[int | None, Field(examples=[100])]
+    """Hidden units; none for residual networks."""
+    layers: list[LayerReport]
+    """Layer by layer, from the input on."""
+    features: FeatureReport | None
+    """Column by column; none for feature maps of images."""
+    pruning: PruningCurve | None
+    """Metrics against pruning threshold. It is measured for the best 64 trials of a fleet, by
+    their loss (fewer where networks are large); none for the others."""

@@ -1,0 +1,140 @@
+"""Penalties beside the data loss, Adam and normalization."""
+
+from typing import Any
+
+import pytest
+
+from tests.findings import LINEAR, SGD, found, outlined, silent
+from tests.fleets import fleet
+from worker.advice.configuration import configurations
+from worker.advice.penalties import starting_penalty
+from worker.regularization import techniques
+from worker.regularization.families.penalty import Penalty
+from worker.spec import JobSpec
+
+OUTWEIGHS = "penalty_outweighs_loss"
+
+
+def l1(strength: float, **more: Any) -> dict[str, Any]:
+    return {"l1": {"strength": strength, **more}}
+
+
+def test_the_owners_l1_outweighs_the_loss() -> None:
+    """Measured: .01 on all parameters begins at about 2.4 against .69 and collapses."""
+    finding = found(OUTWEIGHS, regularization=l1(0.01, biases=True))
+    assert finding.severity == "warning"
+    assert finding.field == "regularization.l1.strength"
+    assert finding.evidence["penalty"] == pytest.approx(2.37, abs=0.01)
+    assert finding.evidence["data_loss"] == pytest.approx(0.693, abs=0.001)
+    assert finding.evidence["parameters"] == 2751
+    assert found(OUTWEIGHS, regularization=l1(0.01)).evidence["penalty"] == pytest.approx(
+        2.16, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"regularization": l1(0.001, biases=True)},
+        {"regularization": l1(0.002, biases=True)},
+        {"regularization": l1(0.01, method="proximal")},  # beside Adam: measured fine
+        {"regularization": l1(0.01, schedule={"kind": "linear"})},  # begins at 0
+        {"regularization": l1(0.01, layers=[2])},
+        {
+            "regularization": l1(5.0),
+            "network": LINEAR,
+            "training": {"optimizer": {"kind": "solver"}},
+        },
+        {
+            "dataset": {"builtin": "diabetes"},
+            "preprocessing": {"target": "none"},  # the loss's size is not known
+            "regularization": l1(1.0),
+        },
+    ],
+)
+def test_what_does_not_outweigh_the_loss(job: dict[str, Any]) -> None:
+    assert silent(OUTWEIGHS, **job)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"regularization": l1(0.004)},
+        {"regularization": l1(0.01, method="proximal"), "training": SGD},
+        {"dataset": {"builtin": "diabetes"}, "regularization": l1(0.01)},
+        {"dataset": {"builtin": "digits"}, "regularization": l1(0.01)},
+        {"regularization": l1(0.002) | {"group_lasso": {"strength": 0.002}}, "training": SGD},
+    ],
+)
+def test_what_outweighs_the_loss(job: dict[str, Any]) -> None:
+    found(OUTWEIGHS, **job)
+
+
+@pytest.mark.parametrize("name", [n for n, t in techniques().items() if issubclass(t, Penalty)])
+@pytest.mark.parametrize("biases", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "selu"])
+def test_the_closed_form_is_that_of_the_drawn_weights(
+    name: str, biases: bool, activation: str
+) -> None:
+    """A penalty that the closed form does not know would be 0 here."""
+    job: dict[str, Any] = {
+        "dataset": {"builtin": "breast_cancer"},
+        "network": {"kind": "mlp", "hidden": [50, 50], "activation": activation},
+        "regularization": {name: {"strength": 0.01, "biases": biases}, "layer_norm": {}},
+    }
+    program = fleet(**job).program
+    drawn = float(program.penalties.value(program.parameters.values)[0])
+    spec = JobSpec.model_validate(job)
+    (configuration,) = configurations(spec, outlined(spec))
+    penalty = getattr(spec.regularization, name)
+    assert starting_penalty(configuration, penalty) == pytest.approx(drawn, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "techniques",
+    [
+        {"l2": {"strength": 1e-3}},
+        {"weight_decay": {"strength": 1e-3, "method": "coupled"}},
+        {"elastic_net": {"strength": 1e-3}},
+    ],
+)
+def test_squares_are_rescaled_by_adam(techniques: dict[str, Any]) -> None:
+    finding = found("rescaled_by_adam", regularization=techniques)
+    assert finding.field == f"regularization.{next(iter(techniques))}"
+    assert finding.evidence == {"optimizer": "adam", "strength": 1e-3}
+    assert silent("rescaled_by_adam", regularization=techniques, training=SGD)
+
+
+@pytest.mark.parametrize(
+    "techniques",
+    [
+        {"weight_decay": {"strength": 1e-2}},
+        {"l1": {"strength": 1e-3}},
+        {"l2": {"strength": 0.0}},
+        {"elastic_net": {"strength": 1e-3, "method": "proximal"}},
+    ],
+)
+def test_what_adam_does_not_rescale(techniques: dict[str, Any]) -> None:
+    assert silent("rescaled_by_adam", regularization=techniques)
+
+
+@pytest.mark.parametrize("norm", ["batch_norm", "layer_norm"])
+@pytest.mark.parametrize("decay", ["l2", "weight_decay"])
+def test_decay_under_normalization_acts_on_the_learning_rate(norm: str, decay: str) -> None:
+    finding = found(
+        "decay_under_normalization", regularization={norm: {}, decay: {"strength": 1e-3}}
+    )
+    assert finding.severity == "info"
+    assert finding.evidence["layers"] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "techniques",
+    [
+        {"batch_norm": {}, "l2": {"strength": 1e-3, "layers": [2]}},
+        {"batch_norm": {}, "l1": {"strength": 1e-3}},
+        {"l2": {"strength": 1e-3}},
+    ],
+)
+def test_decay_that_normalization_does_not_undo(techniques: dict[str, Any]) -> None:
+    assert silent("decay_under_normalization", regularization=techniques)

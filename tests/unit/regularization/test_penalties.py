@@ -1,0 +1,147 @@
+"""What holds for every penalty: its gradient, its proximal step, its fleet."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.weights import equals_fleet_of_one, weights
+from worker.regularization import L1, L2, ElasticNet, GroupLasso, Stack
+from worker.regularization.families.penalty import Penalties, Penalty, PriceTag
+
+SETTINGS: list[Penalty] = [
+    L1(strength=0.3),
+    L2(strength=0.3),
+    ElasticNet(strength=0.3, l1_ratio=0.25),
+    GroupLasso(strength=0.3, groups="inputs"),
+    GroupLasso(strength=0.3, groups="units", biases=True),
+    GroupLasso(strength=0.3, layers=(0,)),
+]
+
+
+def priced(*settings: Penalty | None) -> tuple[Tensor, PriceTag]:
+    """Weights of as many trials, and the price of a penalty on them."""
+    w, columns = weights(len(settings))
+    technique = next(type(one) for one in settings if one is not None)
+    return w, technique.price(Stack(settings), columns)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+def test_gradient_is_the_derivative_of_the_value(settings: Penalty) -> None:
+    w, price = priced(settings, None)
+    w.requires_grad_()
+    (expected,) = torch.autograd.grad(settings.value(w, price).sum(), w)
+    torch.testing.assert_close(settings.gradient(w.detach(), price), expected)
+    assert settings.value(w, price)[1] == 0
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=repr)
+def test_the_proximal_step_minimizes(settings: Penalty) -> None:
+    """½(v − w)² + η·R(v) is least at prox(w): no small change of it is better."""
+    w, price = priced(settings)
+    w, step = w.double(), torch.tensor([[0.7]], dtype=torch.float64)
+    price = PriceTag(
+        price.strength.double(), price.columns, {n: t.double() for n, t in price.numbers.items()}
+    )
+
+    def cost(v: Tensor) -> Tensor:
+        return 0.5 * (v - w).square().sum(1) + step[:, 0] * settings.value(v, price)
+
+    found = settings.proximal(w, price, step)
+    assert cost(found) < cost(w)
+    generator = torch.Generator().manual_seed(1)
+    for size in (1e-1, 1e-3, 1e-5):
+        for _ in range(20):
+            noise = torch.randn(w.shape, generator=generator, dtype=torch.float64)
+            assert cost(found) <= cost(found + size * noise)
+
+
+def test_elastic_net_joins_l1_and_l2() -> None:
+    """ρ = 1 is l1 and ρ = 0 is l2, of the same strength; between them the mixture."""
+    w, columns = weights(1)
+
+    def of(settings: Penalty) -> tuple[Tensor, Tensor, Tensor]:
+        price = settings.price(Stack((settings,)), columns)
+        step = settings.proximal(w, price, 0.5)
+        return settings.value(w, price), settings.gradient(w, price), step
+
+    for pair in [(1.0, L1(strength=0.2)), (0.0, L2(strength=0.2))]:
+        for found, expected in zip(
+            of(ElasticNet(strength=0.2, l1_ratio=pair[0])), of(pair[1]), strict=True
+        ):
+            torch.testing.assert_close(found, expected)
+    mixed = of(ElasticNet(strength=0.2, l1_ratio=0.25))[0]
+    torch.testing.assert_close(mixed, of(L1(strength=0.05))[0] + of(L2(strength=0.15))[0])
+
+
+def test_group_lasso_by_hand() -> None:
+    """λ Σ √|g|·‖w_g‖ over the rows, or the columns, of W."""
+    w, columns = weights(2)
+    settings = (GroupLasso(strength=0.1), GroupLasso(strength=0.1, groups="units"))
+    price = GroupLasso.price(Stack(settings), columns)
+    blocks = [matrix.of(w) for matrix in columns.matrices]
+    inputs = sum(b[0].norm(dim=1).sum() * b.shape[2] ** 0.5 for b in blocks) * 0.1
+    units = sum(b[1].norm(dim=0).sum() * b.shape[1] ** 0.5 for b in blocks) * 0.1
+    torch.testing.assert_close(GroupLasso.value(w, price), torch.stack([inputs, units]))
+
+
+@pytest.mark.parametrize(("groups", "axis"), [("inputs", 1), ("units", 0)])
+def test_group_lasso_removes_whole_groups(groups: Any, axis: int) -> None:
+    """A group is zero throughout or nowhere; biases stay."""
+    settings = GroupLasso(strength=1.0, groups=groups)
+    w, price = priced(settings)
+    found = settings.proximal(w, price, 0.9)
+    silent = [(m.of(found)[0] == 0) for m in price.columns.matrices]
+    assert any(zero.any() for zero in silent)
+    assert not all(zero.all() for zero in silent)
+    for zero in silent:
+        assert torch.equal(zero.all(axis), zero.any(axis))
+    assert torch.equal(found[:, ~price.columns.weight], w[:, ~price.columns.weight])
+
+
+def test_penalties_together_are_one_proximal_step() -> None:
+    """The solver's joint step minimizes the sum of l1, l2 and group_lasso."""
+    w, columns = weights(1)
+    w = w.double()
+    members: list[Penalty] = [L2(strength=0.4), L1(strength=0.2), GroupLasso(strength=0.1)]
+    penalties = Penalties({type(m): Stack((m,)) for m in members}, columns)
+    step = torch.tensor([[0.7]], dtype=torch.float64)
+
+    def cost(v: Tensor) -> Tensor:
+        prices = [(m, m.price(Stack((m,)), columns)) for m in members]
+        total = sum(m.value(v.float(), p).double() for m, p in prices)
+        return 0.5 * (v - w).square().sum(1) + step[:, 0] * total
+
+    found = penalties.solve(w, step)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(50):
+        noise = torch.randn(w.shape, generator=generator, dtype=torch.float64)
+        assert cost(found) <= cost(found + 1e-2 * noise)
+
+
+@pytest.mark.parametrize("name", ["elastic_net", "group_lasso"])
+def test_a_trial_equals_its_fleet_of_one(name: str) -> None:
+    other = {"l1_ratio": 0.9} if name == "elastic_net" else {"groups": "units"}
+    equals_fleet_of_one(
+        {name: {"strength": 1e-2, "method": "proximal"}},
+        {name: {"strength": 3e-2, "method": "proximal", **other}},
+        {name: {"strength": 1e-3, "method": "subgradient", "biases": True}},
+        {},
+    )
+
+
+def test_a_convolution_is_grouped_by_channel() -> None:
+    """W is (out, in, …): inputs are its second axis, units its first."""
+    from tests.techniques import network
+    from worker.networks import Parameters
+
+    built = network({"kind": "cnn"}, (2, 8, 8), {})
+    parameters = Parameters(built)
+    matrix = next(m for m in parameters.columns.matrices if len(m.shape) > 2)
+    view = matrix.of(parameters.values)
+    assert view.shape[1] == 2
+    assert view.shape[-1] == matrix.shape[0]
+    before = parameters.values.clone()
+    view[:, 0] = 0
+    assert (parameters.values != before).sum() == view[0, 0].numel()

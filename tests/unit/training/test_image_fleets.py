@@ -1,0 +1,98 @@
+"""Fleets on images: what augments them changes the training, and nothing else."""
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from tests.fleets import trained
+from worker.data import Table, check, prepare
+from worker.data.table import categorical, images
+from worker.search import plan
+from worker.spec import JobSpec
+from worker.training import FleetRun
+from worker.training.state import dump, load
+
+EVERY: dict[str, Any] = {
+    "random_crop": {"padding": 1},
+    "flip": {"horizontal": 0.3, "vertical": 0.3},
+    "rotation": {},
+    "color_jitter": {},
+    "image_noise": {},
+    "erasing": {},
+    "cutout": {},
+    "mixup": {},
+    "cutmix": {},
+    "adversarial": {},
+    "label_smoothing": {},
+    "class_weights": {"weights": {"7": 3}},
+}
+SETTINGS: dict[str, list[dict[str, Any]]] = {
+    "random_crop": [{"padding": 0}, {"padding": 1}, {"padding": 3}],
+    "flip": [{}, {"vertical": 1.0}, {"horizontal": 0.9}],
+    "rotation": [{"degrees": 0.0}, {}, {"degrees": 90.0}],
+    "color_jitter": [{}, {"brightness": 0.0}, {"contrast": 1.0}],
+    "image_noise": [{}, {"deviation": 1.0}, {"p": 1.0}],
+    "erasing": [{}, {"fill": "zero"}, {"p": 1.0}],
+}
+SEED = 3
+
+
+def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
+    """A fleet of small convolutional networks on 300 digits, one trial a regularization."""
+    pixels, labels = load_digits(return_X_y=True)
+    table = Table.of(
+        [
+            images("pixels", (pixels[:300] * 15).astype(np.uint8).reshape(-1, 1, 8, 8)),
+            categorical("digit", [str(number) for number in range(10)], labels[:300]),
+        ]
+    )
+    spec = JobSpec.model_validate(
+        {
+            "dataset": "ds_12345678",
+            "target": "digit",
+            "network": {"kind": "cnn", "channels": [4], "hidden": []},
+            "training": {"epochs": epochs, "seed": SEED},
+            "compare": [
+                {"name": str(n), "regularization": r} for n, r in enumerate(regularizations)
+            ],
+        }
+    )
+    (fleet,) = plan(spec, check(table, spec))
+    return FleetRun(fleet.trials, prepare(table, spec))
+
+
+def test_off_is_off_beside_every_setting() -> None:
+    """In a fleet of three settings and off, for each technique, off learns what it learns alone."""
+    alone = trained(digits({})).program.parameters.values[0]
+    for name, settings in SETTINGS.items():
+        run = trained(digits(*[{name: given} for given in settings], {}))
+        together = run.program.parameters.values
+        torch.testing.assert_close(together[3], alone, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(together[2], alone), name
+
+
+def test_resume_is_bit_identical() -> None:
+    """All random techniques at once, stopped in the middle of an epoch."""
+    undisturbed = trained(digits(EVERY, {})).result().dump()
+    run = digits(EVERY, {})
+    steps = count()
+    for _ in run.epochs(interrupted=lambda: next(steps) >= 11):
+        pass
+    assert run.interrupted
+    assert run.batch > 0
+    resumed = digits(EVERY, {})
+    resumed.restore(load(dump(run.state())))
+    assert trained(resumed).result().dump() == undisturbed
+
+
+def test_metrics_are_of_the_images_as_they_are() -> None:
+    """The same weights: another objective, the same metrics, whatever augments."""
+    program = digits(EVERY, {}).program
+    program.start_epoch(0)
+    objective = program.loss(program.order[0])
+    assert not torch.isclose(objective[0], objective[1])
+    for name, values in program.measure().items():
+        assert values[0] == values[1], name

@@ -1,0 +1,67 @@
+"""Averages, snapshots, constraints, schedules and solvers survive an interruption bit by bit."""
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.fleets import fleet, trained
+from worker.training import FleetRun
+from worker.training.state import dump, load
+
+TECHNIQUES: list[dict[str, Any]] = [
+    {"ema": {"decay": 0.9}, "batch_norm": {}},
+    {"swa": {"start": 0.3}, "batch_norm": {}},
+    {"snapshot_ensemble": {"members": 3}},
+    {"snapshot_ensemble": {"members": 2}, "lookahead": {"steps": 3}, "dropout": {"p": 0.3}},
+    {"ema": {}, "early_stopping": {"patience": 1, "min_delta": 1.0}},
+    {"ema": {"decay": 0.8}, "early_stopping": {"patience": 2, "metric": "validation_accuracy"}},
+    {"group_lasso": {"strength": 1e-3}, "max_norm": {"norm": 1.0}},
+    {"elastic_net": {"strength": 1e-3, "schedule": {"kind": "cosine"}}},
+    *({"early_stopping": {"patience": 1, "min_delta": 1.0 + n}} for n in range(7)),
+]
+NETWORKS: dict[str, Any] = {
+    "dataset": {"builtin": "circle", "rows": 200},
+    "network": {"kind": "mlp", "hidden": [12, 8]},
+    "training": {"epochs": 6, "optimizer": {"kind": "adam", "learning_rate": 0.02}},
+    "compare": [{"name": f"{n}", "regularization": r} for n, r in enumerate(TECHNIQUES)],
+}
+SOLVED: dict[str, Any] = {
+    "dataset": {"builtin": "diabetes"},
+    "network": {"kind": "linear"},
+    "training": {"epochs": 40, "optimizer": {"kind": "solver", "iterations": 7}},
+    "compare": [
+        {"name": f"{s}", "regularization": {"l1": {"strength": s}}} for s in (0.5, 0.1, 0.01, 0.001)
+    ],
+}
+
+
+def interrupted(job: dict[str, Any], after: int) -> FleetRun:
+    """Stop a run after so many steps, and go on in a new one from what lies on disk."""
+    run, steps = fleet(**job), count()
+    for _ in run.epochs(interrupted=lambda: next(steps) >= after):
+        pass
+    assert run.interrupted
+    resumed = fleet(**job)
+    resumed.restore(load(dump(run.state())))
+    return trained(resumed)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> FleetRun:
+    return trained(fleet(**NETWORKS))
+
+
+@pytest.mark.parametrize("after", [0, 3, 5, 11, 15, 19, 28])
+def test_networks(undisturbed: FleetRun, after: int) -> None:
+    assert interrupted(NETWORKS, after).result().dump() == undisturbed.result().dump()
+
+
+@pytest.mark.parametrize("after", [1, 14, 100, 130])
+def test_solvers(after: int) -> None:
+    assert interrupted(SOLVED, after).result().dump() == trained(fleet(**SOLVED)).result().dump()
+
+
+def test_the_fleet_was_compacted(undisturbed: FleetRun) -> None:
+    """Else the tests above would say nothing about averages of a smaller fleet."""
+    assert len(undisturbed.members) <= len(TECHNIQUES) // 2

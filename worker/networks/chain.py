@@ -1,0 +1,87 @@
+"""Backpropagation through a chain of dense layers, by hand: half the time of autograd's.
+
+Most of a small network's step is not arithmetic but the bookkeeping around it. This is the one
+place where a derivative is written out. Networks with more between a dense layer and the next than
+an activation and a mask (normalization, noise, dropped weights) go through autograd instead.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+import torch
+from torch import Tensor, nn
+
+from worker.networks.activations import Activation
+from worker.networks.dense import Dense, affine
+from worker.regularization import Dropout
+from worker.regularization.families.dropout import DropoutLayer
+
+
+class DenseChain:
+    """hₗ₊₁ = a(hₗWₗ + bₗ) ⊙ Mₗ for the hidden layers, scores = hW + b; forward, then backward.
+
+    Shapes: h ``[K, B, in]``; W ``[K, in, out]``; b ``[K, out]``; M ``[K, B, out]``, none for 1;
+    scores ``[K, B, O]``.
+    """
+
+    def __init__(
+        self, layers: Sequence[Dense], activation: Activation, dropouts: Iterable[nn.Module]
+    ) -> None:
+        self._weights = [layer.weight.data for layer in layers]
+        self._biases = [layer.bias.data for layer in layers]
+        self._activation = activation
+        self._dropouts = [d if isinstance(d, DropoutLayer) else None for d in dropouts]
+
+    @staticmethod
+    def fits(
+        layers: Sequence[Dense], norms: Iterable[nn.Module], dropouts: Iterable[nn.Module]
+    ) -> bool:
+        """Whether nothing stands between the layers but what this class knows."""
+        between = [*(layer.disturb for layer in layers), *norms]
+        return all(isinstance(module, nn.Identity) for module in between) and all(
+            isinstance(module, nn.Identity)
+            or (isinstance(module, DropoutLayer) and module.technique is Dropout)
+            for module in dropouts
+        )
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Scores, in training mode; keeps what the way back needs."""
+        apply_, apply = self._activation.apply_, self._activation.apply
+        self._tape: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+        for weight, bias, dropout in zip_longest(
+            self._weights[:-1], self._biases[:-1], self._dropouts
+        ):
+            z = torch.baddbmm(bias.unsqueeze(1), h, weight)
+            y = apply(z) if apply_ is None else apply_(z)
+            mask = None if dropout is None else dropout.mask(y).div_(1 - dropout.amount)
+            self._tape.append((h, z, y, mask))
+            if mask is not None:
+                y = y * mask if apply_ is None else y.mul_(mask)
+            h = y
+        self._last = h
+        return affine(h, self._weights[-1], self._biases[-1])
+
+    def backward(self, g: Tensor) -> list[Tensor]:
+        """From ∂L/∂scores to ∂L/∂W and ∂L/∂b of every layer, in the order W₀, b₀, W₁, b₁, …"""
+        found = [g.sum(1), _outer(self._last, g)]
+        for weight, (h, z, y, mask) in zip(self._weights[:0:-1], self._tape[::-1], strict=True):
+            g = _back(g, weight)
+            if mask is not None:
+                g.mul_(mask)
+            g = self._activation.derive(g, z, y)
+            found += [g.sum(1), _outer(h, g)]
+        return found[::-1]
+
+
+def _outer(h: Tensor, g: Tensor) -> Tensor:
+    """∂/∂W of ``hW``: ``hᵀg``, ``[K, in, out]``; the sum that ``affine`` explains."""
+    if g.shape[2] == 1:
+        return (h * g).sum(1).unsqueeze(2)
+    return torch.bmm(h.transpose(1, 2), g)
+
+
+def _back(g: Tensor, weight: Tensor) -> Tensor:
+    """∂/∂h of ``hW``: ``gWᵀ``, ``[K, B, in]``."""
+    if g.shape[2] == 1:
+        return g * weight.transpose(1, 2)
+    return torch.bmm(g, weight.transpose(1, 2))

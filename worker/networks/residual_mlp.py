@@ -1,0 +1,63 @@
+"""The residual network of dense layers."""
+
+from math import prod
+
+from torch import Tensor, nn
+
+from worker.networks.activations import activation
+from worker.networks.dense import Dense
+from worker.networks.network import Network
+from worker.networks.slots import Slots
+from worker.spec import ResidualMlpSpec
+
+
+class ResidualMlp(Network):
+    """One dense layer, then blocks h ← h + F(h) of two; norm and activation, then the output.
+
+    F(h) = W₂·dropout(act(norm(W₁·act(norm(h))))). Layer n is followed by norm n, of even n after
+    the sum with the shortcut. Where a technique asks for two branches, block b has a second one:
+    ``twins`` of its two layers under the same numbers, behind the same first norm.
+    """
+
+    def __init__(
+        self, spec: ResidualMlpSpec, shape: tuple[int, ...], outputs: int, slots: Slots
+    ) -> None:
+        super().__init__()
+        inputs, width, depth = prod(shape), spec.width, spec.depth
+        self.widest = max(inputs, width, outputs)
+        self.lecun = spec.activation == "selu"
+        self.activation = activation(spec.activation)
+        self.input = slots.input(len(shape))
+        widths = (inputs, *[width] * depth, outputs)
+        self.layers = nn.ModuleList(
+            Dense(slots.trials, widths[layer], widths[layer + 1], slots.weights(layer))
+            for layer in range(depth + 1)
+        )
+        self.norms = nn.ModuleList(slots.normalization(width) for _ in range(depth))
+        self.dropouts = nn.ModuleList(slots.hidden(block) for block in range(spec.blocks))
+        self.branches = nn.ModuleList(slots.branch(block) for block in range(spec.blocks))
+        self.merges = nn.ModuleList(merge for _ in range(spec.blocks) for merge in slots.merge())
+        self.twins, self.twin_norms = nn.ModuleDict(), nn.ModuleDict()
+        for layer in range(1, depth) if self.merges else ():
+            self.twins[str(layer)] = Dense(slots.trials, width, width, slots.weights(layer))
+            if layer % 2:
+                self.twin_norms[str(layer)] = slots.normalization(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[K, B, …]`` → ``[K, B, O]``."""
+        h = self.layers[0](self.input(x).flatten(2))
+        for block, branch in enumerate(self.branches):
+            h = h + branch(self._branch(block, self.activation(self.norms[2 * block](h))))
+        scores: Tensor = self.layers[-1](self.activation(self.norms[-1](h)))
+        return scores
+
+    def _branch(self, block: int, a: Tensor) -> Tensor:
+        """F of a block, of its normed and activated input; of both branches where there are two."""
+        one, two, dropout = 2 * block + 1, 2 * block + 2, self.dropouts[block]
+        b = dropout(self.activation(self.norms[one](self.layers[one](a))))
+        added: Tensor = self.layers[two](b)
+        if self.merges:
+            norm, twins = self.twin_norms[str(one)], self.twins
+            b = dropout(self.activation(norm(twins[str(one)](a))))
+            added = self.merges[block](added, twins[str(two)](b))
+        return added

@@ -1,0 +1,41 @@
+"""Alpha dropout."""
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from worker.regularization.families.dropout import ActivationDropout, Probabilities
+
+SATURATION = -1.0507009873554805 * 1.6732632423543772
+"""α' = −λα, the value that SELU approaches for low inputs."""
+
+
+@final
+class AlphaDropout(ActivationDropout):
+    """Sets units to SELU's lowest value with probability p: h' = a·(M ⊙ h + α'·(1 − M)) + b.
+
+    With α' = −λα ≈ −1.758, q = 1 − p, a = (q + α'²·q·p)^−½ and b = −a·p·α', activations of mean 0
+    and variance 1 keep both, which is what makes SELU networks normalize themselves. Only for
+    `activation: selu`; with other activations use `dropout`. Start at .05 to .1.
+
+    Shapes: h, M ``[K, B, F]``; p, a, b ``[K]``.
+    Source: Klambauer et al. 2017, arXiv:1706.02515
+    """
+
+    p: Probabilities = 0.1
+    """Probability of setting a hidden unit to α': one for all hidden layers, or one for each."""
+
+    @staticmethod
+    def mask_shape(h: Tensor) -> tuple[int, ...]:
+        """One entry a unit."""
+        return tuple(h.shape)
+
+    @staticmethod
+    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+        """a·(M ⊙ h + α'·(1 − M)) + b."""
+        q = 1 - p
+        a = torch.rsqrt(q + SATURATION**2 * q * p)
+        b = -a * p * SATURATION
+        kept = keep.mul_(a)
+        return torch.addcmul((a * SATURATION + b) - SATURATION * kept, h, kept)

@@ -1,0 +1,66 @@
+"""Class weights."""
+
+from dataclasses import replace
+from typing import Annotated, Literal, Self, final
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from worker.regularization.batch import Batch, Classes
+from worker.regularization.families.batch import Numbers
+from worker.regularization.families.target import TargetTechnique
+from worker.regularization.stack import Stack
+
+Weight = Annotated[float, Field(gt=0.0, le=1e6)]
+
+
+@final
+class ClassWeights(TargetTechnique):
+    """Counts the rows of each class by a weight of its own: L = Σ w_y·L(row) / B.
+
+    `balanced`: w_c = n/(C·n_c), so that all classes weigh the same however rare. Given weights are
+    divided by their mean over the training rows, so that the loss, and with it the meaning of λ
+    and of the learning rate, keeps its size. A class that is not named counts 1 before that.
+    Reported losses are of unweighted rows. n, n_c: the training rows of the trial's split, and
+    those of class c.
+
+    When: classes are unequal and balanced accuracy or the recall of the rare one matters; errors
+    have different prices.
+    Start: `balanced`.
+    Badly with: accuracy as the measure, and probabilities that must be calibrated: both ask for
+    the classes as frequent as they are.
+    Cost: none that can be measured.
+    Units: relative; scikit-learn's `class_weight`, divided by the mean weight (`balanced` has 1).
+    Shapes: y ``[K, B]``; w ``[K, C]``; row weights ``[K, B]``.
+    Source: King & Zeng 2001, Political Analysis 9(2).
+    """
+
+    weights: (
+        Literal["balanced"] | Annotated[dict[str, Weight], Field(min_length=1, max_length=10_000)]
+    ) = "balanced"
+    """`balanced`, or a weight for each class by its name: `{"good": 1, "bad": 5}`."""
+
+    def of(self, names: tuple[str, ...], counts: Tensor) -> Tensor:
+        """``[C]``: the weight of each class, given its training rows ``[C]``."""
+        counts = counts.double()
+        if isinstance(self.weights, str):
+            weights = 1 / counts.clamp(min=1)
+        else:
+            given = [self.weights.get(name, 1.0) for name in names]
+            weights = torch.tensor(given, dtype=torch.float64, device=counts.device)
+        return (weights * counts.sum() / (weights @ counts)).float()
+
+    @classmethod
+    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+        """w ``[K, C]``, 1 where it is off."""
+        weights = torch.ones_like(classes.counts, dtype=torch.float32)
+        for row, settings in enumerate(stack.members):
+            if settings is not None:
+                weights[row] = settings.of(classes.names, classes.counts[row])
+        return {"weights": weights}
+
+    @staticmethod
+    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+        """w_y for each row."""
+        return replace(batch, weights=numbers["weights"].gather(1, batch.y.long()))

@@ -1,0 +1,46 @@
+"""DropConnect."""
+
+from typing import final
+
+from torch import Tensor
+
+from worker.regularization.families.dropout import WeightDropout
+from worker.regularization.ramp import Ramp
+from worker.regularization.technique import DropProbability, Layers
+
+
+@final
+class DropConnect(WeightDropout):
+    """Drops each weight with probability p in training: h = x (M ⊙ W) / (1 − p) + b.
+
+    One mask a step, shared by the rows of its batch; biases stay. The mean over masks is the
+    answer of eval mode, which uses W as it is; Wan et al. sample a Gaussian of the same mean
+    there. Acts on every layer but the output (in a `linear` network on its only one). It is not
+    DropPath, which is `stochastic_depth` here. Start at .5 for dense layers, .2 for others.
+
+    Shapes: W, M ``[K, in, out]``, of convolutions ``[K, out, in, …]``; p ``[K]``.
+    Source: Wan et al. 2013, ICML, https://proceedings.mlr.press/v28/wan13.html
+    """
+
+    p: DropProbability = 0.5
+    """Probability of dropping a weight."""
+    layers: Layers | None = None
+    """Drop weights of these layers only, numbered from 0 at the input; all but the output unless
+    given."""
+    schedule: Ramp | None = None
+    """What share of p applies in each epoch; all of it unless given."""
+
+    def rates(self, depth: int) -> tuple[float, ...]:
+        """p in the layers it acts on, 0 in the others."""
+        layers = range(max(depth, 1)) if self.layers is None else self.layers
+        return tuple(self.p if layer in layers else 0.0 for layer in range(depth + 1))
+
+    @staticmethod
+    def mask_shape(h: Tensor) -> tuple[int, ...]:
+        """One entry a weight."""
+        return tuple(h.shape)
+
+    @staticmethod
+    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+        """M ⊙ W / (1 − p)."""
+        return h * keep.div_(1 - p)

@@ -1,0 +1,49 @@
+"""Exponential moving average of the weights."""
+
+from typing import Annotated, ClassVar, Literal, Self, final
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from worker.regularization.families.averaging import Numbers, WeightAverage
+from worker.regularization.stack import Stack
+from worker.regularization.technique import search
+
+
+@final
+class Ema(WeightAverage):
+    """Exponential moving average of the weights: A ← β·A + (1 − β)·w after every step.
+
+    Training goes on with w; the trial is measured and ends with A, which lags about 1 / (1 − β)
+    steps behind and has less of the noise of the last batches. A starts as the weights after the
+    first step; with `warmup`, β at step t is min(decay, (1 + t) / (10 + t)), so that a short
+    training is not held back by its beginning. Running statistics of batch norm are recomputed
+    for A. Start at .99 for hundreds of steps, .999 for thousands.
+
+    Shapes: w, A ``[K, P]``; β ``[K, 1]``.
+    Source: Polyak & Juditsky 1992; warm-up: TensorFlow's ExponentialMovingAverage.
+    """
+
+    moment: ClassVar[Literal["step", "epoch"]] = "step"
+
+    decay: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search(0.9, 0.9999))] = 0.99
+    """β, how much of the average stays at each step."""
+    warmup: bool = True
+    """Begin with a smaller β."""
+
+    @classmethod
+    def numbers(cls, stack: Stack[Self], epochs: int) -> Numbers:
+        """β, and the bound that warm-up puts on it."""
+        return {
+            "decay": stack.numbers(lambda settings: settings.decay)[:, None],
+            "free": stack.numbers(lambda settings: 1.0 - settings.warmup)[:, None],
+        }
+
+    @staticmethod
+    def share(numbers: Numbers, moment: int) -> Tensor:
+        """1 − β."""
+        if moment == 1:
+            return torch.ones_like(numbers["decay"])
+        bound = numbers["free"] + (1 + moment) / (10 + moment)
+        return 1 - torch.minimum(numbers["decay"], bound)

@@ -1,0 +1,47 @@
+"""Constraints: a set that the weights must lie in, held by projection after every step."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Self
+
+from torch import Tensor
+
+from worker.regularization.stack import Columns, Stack
+from worker.regularization.technique import Layers, Technique
+
+
+class Constraint(Technique):
+    """Projects the weights onto the nearest ones that it allows. Shapes: w ``[K, P]``."""
+
+    family: ClassVar[str] = "constraint"
+
+    layers: Layers | None = None
+    """Act on these layers only, numbered from 0 at the input; all layers unless given."""
+
+    @classmethod
+    @abstractmethod
+    def limits(cls, stack: "Stack[Self]", columns: Columns) -> tuple[Tensor, ...]:
+        """The bounds of each weight matrix, ``[K]`` each; +inf where there is none."""
+
+    @staticmethod
+    @abstractmethod
+    def project(block: Tensor, limit: Tensor) -> None:
+        """Bring a layer's weights ``[K, in, …, out]`` within their bounds ``[K]``, in place."""
+
+
+class Constraints:
+    """All constraints of a fleet, at work on its weights ``[K, P]``."""
+
+    def __init__(self, stacks: dict[type[Constraint], Stack[Any]], columns: Columns) -> None:
+        self._bounds = [
+            (technique, matrix, limit)
+            for technique, stack in stacks.items()
+            for matrix, limit in zip(
+                columns.matrices, technique.limits(stack, columns), strict=True
+            )
+            if limit.isfinite().any()
+        ]
+
+    def project(self, w: Tensor) -> None:
+        """Apply the constraints, in place."""
+        for technique, matrix, limit in self._bounds:
+            technique.project(matrix.of(w), limit)

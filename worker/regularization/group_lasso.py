@@ -1,0 +1,111 @@
+"""Group lasso: whole features or whole units to zero."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+
+from worker.regularization.families.penalty import PriceTag, SparsePenalty
+from worker.regularization.stack import Columns, Stack
+
+GROUPS = ("inputs", "units")
+SINGLE = "single"
+"""Columns that are groups of one: biases, where they were asked for."""
+
+
+@final
+class GroupLasso(SparsePenalty):
+    """Group lasso: R(w) = λ Σ_g √|g|·‖w_g‖₂, ∂R/∂w_g = λ√|g|·w_g / ‖w_g‖.
+
+    The groups of a layer are, with `inputs`, all weights that leave one of its inputs: at layer 0
+    a feature is used or not at all; with `units`, all weights that enter one of its units, so
+    that a unit falls silent. √|g| makes groups of different sizes comparable. With
+    `method: proximal` (the default here, for whole groups are its purpose) a group becomes
+    exactly zero: prox(w_g) = w_g·max(1 − ηλ√|g| / ‖w_g‖, 0).
+
+    Units: λ in units of the mean data loss; halve λ for one that is given with half the squared
+    error. Start at 1e-4; `layers: [0]` with `inputs` selects features. Biases, where asked for,
+    are groups of one.
+
+    Shapes: w, λ ``[K, P]``; norms of groups ``[K, in]`` or ``[K, out]``; R ``[K]``.
+    Source: Yuan & Lin 2006, J. R. Statist. Soc. B 68(1); for networks: Scardapane et al. 2017,
+    arXiv:1607.00485.
+    """
+
+    method: Literal["subgradient", "proximal"] = "proximal"
+    """`subgradient`: its subgradient joins the loss's; groups come near 0, none reach it.
+    `proximal`: after each update, prox(w) with step η·λ; groups become exactly 0."""
+    groups: Literal["inputs", "units"] = "inputs"
+    """`inputs`: all weights that leave one input of a layer. `units`: all that enter one unit."""
+
+    @classmethod
+    def price(cls, stack: Stack[Any], columns: Columns) -> PriceTag:
+        """λ, and for each kind of group the trials that have it."""
+        numbers: dict[str, Tensor] = {}
+        for kind in GROUPS:
+            trials = stack.on(partial(_has_groups, kind=kind))
+            if trials.any():
+                numbers[kind] = trials.float()[:, None]
+        if any(member is not None and member.biases for member in stack.members):
+            numbers[SINGLE] = (~columns.weight).float()[None]
+        return PriceTag(cls.strengths(stack, columns), columns, numbers)
+
+    @staticmethod
+    def value(w: Tensor, price: PriceTag) -> Tensor:
+        """λ Σ √|g|·‖w_g‖."""
+        total = w.new_zeros(len(w))
+        for _, block, strength, axes in _blocks(w, w, price):
+            total += (strength * _norm(block, axes)).flatten(1).sum(1)
+        if SINGLE in price.numbers:
+            total += torch.linalg.vecdot(price.strength * price.numbers[SINGLE], w.abs())
+        return total
+
+    @staticmethod
+    def gradient(w: Tensor, price: PriceTag) -> Tensor:
+        """λ√|g|·w_g / ‖w_g‖; 0 for a group that is 0."""
+        gradient = torch.zeros_like(w)
+        for target, block, strength, axes in _blocks(gradient, w, price):
+            target += block * (strength / _norm(block, axes))
+        if SINGLE in price.numbers:
+            gradient += price.strength * price.numbers[SINGLE] * w.sign()
+        return gradient
+
+    @staticmethod
+    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+        """w_g·max(1 − ηλ√|g| / ‖w_g‖, 0)."""
+        shrunk = w.clone()
+        for target, block, strength, axes in _blocks(shrunk, w, price):
+            size = step if isinstance(step, float) else step.view(-1, *[1] * (block.dim() - 1))
+            target *= (1 - size * strength / _norm(block, axes)).relu()
+        if SINGLE in price.numbers:
+            threshold = step * price.strength * price.numbers[SINGLE]
+            shrunk = shrunk.sign() * (shrunk.abs() - threshold).relu()
+        return shrunk
+
+
+def _has_groups(settings: GroupLasso, kind: str) -> bool:
+    return settings.groups == kind
+
+
+def _norm(block: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """‖w_g‖, never quite 0, so that it divides."""
+    norm: Tensor = torch.linalg.vector_norm(block, dim=axes, keepdim=True)
+    return norm.clamp(min=torch.finfo(block.dtype).tiny)
+
+
+def _blocks(
+    target: Tensor, w: Tensor, price: PriceTag
+) -> Iterator[tuple[Tensor, Tensor, Tensor, tuple[int, ...]]]:
+    """Each layer's part of two matrices ``[K, P]``, its λ√|g|, and the axes within a group."""
+    for matrix in price.columns.matrices:
+        block, strength = matrix.of(w), matrix.of(price.strength)
+        for kind in GROUPS:
+            if kind in price.numbers:
+                groups = 1 if kind == "inputs" else block.dim() - 1
+                axes = tuple(axis for axis in range(1, block.dim()) if axis != groups)
+                size = block[0].numel() // block.shape[groups]
+                on = price.numbers[kind].view(-1, *[1] * (block.dim() - 1))
+                of_group = strength.amax(axes, keepdim=True)  # the same throughout a layer
+                yield matrix.of(target), block, of_group * on * size**0.5, axes

@@ -1,0 +1,49 @@
+"""Label smoothing."""
+
+from dataclasses import replace
+from typing import Annotated, Self, final
+
+import torch
+from pydantic import Field
+from torch import Generator
+
+from worker.regularization.batch import Batch, Classes, widened
+from worker.regularization.families.batch import Numbers
+from worker.regularization.families.target import TargetTechnique
+from worker.regularization.stack import Stack
+from worker.regularization.technique import search
+
+
+@final
+class LabelSmoothing(TargetTechnique):
+    """Moves a share of the target's certainty to all classes: y' = (1 − s)·y + s/C.
+
+    The network is no longer rewarded for ever larger scores, so its probabilities stay calibrated.
+    Binary classification counts as two classes: 1 becomes 1 − s/2. The loss cannot fall to 0 with
+    it; `train_loss` and `validation_loss` are measured on the true labels.
+
+    When: classes overlap, or some labels are wrong; many classes.
+    Start: .1 (0 to .3).
+    Badly with: `mixup` and `cutmix`, which soften the target already; a threshold on probabilities
+    that was chosen without it.
+    Cost: one pass over the target.
+    Units: s is a share, as PyTorch's `label_smoothing`.
+    Shapes: y class numbers ``[K, B]`` → probabilities ``[K, B, C]`` (binary ``[K, B]``); s ``[K]``.
+    Source: Szegedy et al. 2016, arXiv:1512.00567, §7.
+    """
+
+    smoothing: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search(0.0, 0.3))] = 0.1
+    """s: the share of the target that goes to all classes alike."""
+
+    @classmethod
+    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+        """s, and 1/C (a scalar)."""
+        s = stack.numbers(lambda settings: settings.smoothing)
+        return {"smoothing": s, "uniform": s.new_tensor(1 / len(classes.names))}
+
+    @staticmethod
+    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+        """(1 − s)·y + s/C."""
+        y = batch.soft()
+        s = widened(numbers["smoothing"], y)
+        return replace(batch, y=torch.lerp(y, numbers["uniform"], s))

@@ -1,0 +1,43 @@
+"""Layer normalization."""
+
+from typing import Annotated, final
+
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from worker.regularization.families.normalization import Normalization, NormalizationLayer
+from worker.regularization.stack import Stack
+
+
+@final
+class LayerNorm(Normalization):
+    """Normalizes each row over its units: γ·(h − μ)/√(σ² + ε) + β, before the activation.
+
+    μ and σ² are of one row in one layer, so training and eval mode are alike, and no batch is too
+    small. After a convolution they are over all maps and positions, with one γ and β a map.
+
+    Shapes: h ``[K, B, F]``, maps ``[K, B, C, …]``; γ, β ``[K, F]``.
+    Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450
+    """
+
+    epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-5
+    """ε, added to the variance."""
+
+    @classmethod
+    def layer(cls, stack: Stack["LayerNorm"], features: int, dimensions: int) -> "LayerNormLayer":
+        """Normalizes over the units of a row."""
+        return LayerNormLayer(stack, features, dimensions)
+
+
+class LayerNormLayer(NormalizationLayer):
+    """Layer normalization of one layer for K trials, on in some of them."""
+
+    def normalize(self, h: Tensor) -> Tensor:
+        """γ·(h − μ)/√(σ² + ε) + β."""
+        one = self.one_epsilon(h)
+        # PyTorch's kernel wants the memory's own order; maps lie row by row.
+        rows = one.h.transpose(0, 1) if h.dim() > 3 else one.h
+        normed = functional.layer_norm(rows, h.shape[2:], eps=one.epsilon)
+        normed = normed.transpose(0, 1) if h.dim() > 3 else normed
+        return normed.mul(self.widen(self.weight)).add(self.widen(self.bias))

@@ -1,0 +1,55 @@
+"""ShakeDrop."""
+
+from collections.abc import Sequence
+from typing import ClassVar, final
+
+from torch import Generator, Tensor
+
+from worker.regularization.families.branch import BranchDropout, scale
+from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.ramp import Ramp
+from worker.regularization.random_bits import bernoulli_keep, keep_threshold
+
+
+@final
+class ShakeDrop(BranchDropout):
+    """Shakes residual branches at random in training: h ← h + (b + α − bα)·F(h).
+
+    b is 1 with probability 1 − p_l, else 0; α is uniform on [−1, 1]. The backward pass uses
+    b + β − bβ with β uniform on [0, 1], so that the gradient is not that of the forward pass.
+    All are drawn a row. In block l of L, p_l = p·l/L. In eval mode the branch is scaled by the
+    mean, 1 − p_l. Only in residual networks, with `batch_norm` or `layer_norm`: the gradient may
+    point the wrong way, and without a norm branches then grow without bound (measured on the
+    digits at p = .3 and .5; with either norm it learns). Start at .5.
+
+    Shapes: F ``[K, B, F]``; b, α, β ``[K, B, 1]``; p ``[K]``.
+    Source: Yamada et al. 2019, arXiv:1802.02375
+    """
+
+    @classmethod
+    def layer(
+        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, generator: Generator
+    ) -> "ShakeDropLayer":
+        """Shakes F."""
+        return ShakeDropLayer(p, schedules, dimensions, generator)
+
+    @staticmethod
+    def shake(h: Tensor, b: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        """(b + α − bα)·F, with (b + β − bβ) in the backward pass."""
+        return scale(h, b + alpha - b * alpha, b + beta - b * beta)
+
+
+class ShakeDropLayer(RandomLayer):
+    """ShakeDrop of one block. Its p is saved with the weights: eval mode needs it."""
+
+    kept: ClassVar[bool] = True
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Shake in training mode; scale by 1 − p in eval mode."""
+        if not self.training:
+            return h * (1 - self.amount)
+        rows = (*h.shape[:2], *[1] * (h.dim() - 2))
+        threshold = keep_threshold(self.amount.flatten(), h.dim())
+        b = bernoulli_keep(rows, threshold, self.generator)
+        alpha, beta = self.uniform(rows, -1.0), self.uniform(rows)
+        return ShakeDrop.shake(h, b, alpha, beta)

@@ -1,0 +1,36 @@
+"""Spatial dropout, 1d and 2d."""
+
+from typing import ClassVar, final
+
+from torch import Tensor
+
+from worker.regularization.families.dropout import ActivationDropout, Probabilities
+
+
+@final
+class SpatialDropout(ActivationDropout):
+    """Drops whole feature maps with probability p in training: h' = M ⊙ h / (1 − p).
+
+    Neighbours within a map are so alike that dropping single ones drops no information; here M has
+    one entry a map. Acts after each convolution of a `cnn`, in eval mode not at all. On images it
+    is PyTorch's `Dropout2d`, on series `Dropout1d`. `input_p` drops whole input channels. Start
+    at .2.
+
+    Shapes: h ``[K, B, C, H, W]`` or ``[K, B, C, L]``; M ``[K, B, C, 1, …]``; p ``[K]``.
+    Source: Tompson et al. 2015, arXiv:1411.4280
+    """
+
+    needs_maps: ClassVar[bool] = True
+
+    p: Probabilities = 0.2
+    """Probability of dropping a map: one for all convolutions, or one for each."""
+
+    @staticmethod
+    def mask_shape(h: Tensor) -> tuple[int, ...]:
+        """One entry a map."""
+        return (*h.shape[:3], *[1] * (h.dim() - 3))
+
+    @staticmethod
+    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+        """M ⊙ h / (1 − p)."""
+        return h * keep.div_(1 - p)

@@ -1,0 +1,41 @@
+"""Stochastic depth."""
+
+from collections.abc import Sequence
+from typing import final
+
+from torch import Generator, Tensor
+
+from worker.regularization.families.branch import BranchDropout
+from worker.regularization.families.dropout import DropoutLayer
+from worker.regularization.ramp import Ramp
+
+
+@final
+class StochasticDepth(BranchDropout):
+    """Skips residual branches at random in training: h ← h + M ⊙ F(h) / (1 − p_l).
+
+    M has one entry a row, 1 with probability 1 − p_l, where p_l = p·l/L in block l of L (the
+    linear decay rule). Rows see networks of many depths; in eval mode all branches are there.
+    The paper draws one M a batch and scales at inference instead; the means agree. Also called
+    DropPath. Only in residual networks. Start at .5 for deep ones, .1 to .2 for few blocks.
+
+    Shapes: F ``[K, B, F]``; M ``[K, B, 1]``; p ``[K]``.
+    Source: Huang et al. 2016, arXiv:1603.09382
+    """
+
+    @classmethod
+    def layer(
+        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, generator: Generator
+    ) -> DropoutLayer:
+        """Drops rows of F."""
+        return DropoutLayer(cls, p, schedules, dimensions, generator)
+
+    @staticmethod
+    def mask_shape(h: Tensor) -> tuple[int, ...]:
+        """One entry a row."""
+        return (*h.shape[:2], *[1] * (h.dim() - 2))
+
+    @staticmethod
+    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+        """M ⊙ F / (1 − p)."""
+        return h * keep.div_(1 - p)

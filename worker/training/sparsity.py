@@ -1,0 +1,205 @@
+"""What is left of each trained network: zeros, norms, dead units, features without a way in.
+
+All numbers are computed for the whole fleet at once, layer by layer. A weight of a snapshot
+ensemble counts with the largest of its members: it is zero where it is zero in all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.data import Prepared
+from worker.regularization import WeightMatrix
+from worker.training.program import Program
+from worker.training.pruning import curves
+
+NAMES = 100
+"""Most names in one list of a report; the counts beside it are complete."""
+
+NO_UNITS = dict.fromkeys(("units", "dead", "no_way_in", "no_way_out"))
+"""Of the output, which has no units that could be missed, and of layers in no simple chain."""
+
+Report = dict[str, Any]
+
+
+@torch.no_grad()
+def reports(
+    program: Program, prepared: Prepared, objective: Sequence[float | None]
+) -> list[Report | None]:
+    """One report a trial, in JSON; none for a trial without an objective, which is one that failed.
+
+    ``program`` has the final weights, ``objective`` is smaller for better trials: the best of them
+    get a pruning curve.
+    """
+    matrices = program.parameters.columns.matrices
+    named = [n for n, (_, shape) in program.parameters.slices.items() if len(shape) > 1]
+    layers = [
+        {"name": name.removesuffix(".weight"), **_layer(program, matrix)}
+        for name, matrix in zip(named, matrices, strict=True)
+    ]
+    units, used = _ways(program) if program.network.sequential else (None, _first_layer(program))
+    features = None if used is None else _features(prepared, used)
+    pruned = curves(program, prepared, objective)
+    found: list[Report | None] = []
+    for trial, value in enumerate(objective):
+        if value is None:
+            found.append(None)
+            continue
+        own = [_numbers(layer, trial) for layer in layers]
+        weights, zeros = sum(one["weights"] for one in own), sum(one["zeros"] for one in own)
+        dead = None if units is None else [_numbers(layer, trial) for layer in units]
+        for number, one in enumerate(own):
+            one |= dead[number] if dead is not None and number < len(dead) else NO_UNITS
+        found.append(
+            {
+                "weights": weights,
+                "zeros": zeros,
+                "sparsity": zeros / weights,
+                "units": None if dead is None else _sum(dead, "units"),
+                "dead_units": None if dead is None else _sum(dead, "dead"),
+                "layers": own,
+                "features": None if features is None else features[trial],
+                "pruning": pruned[trial],
+            }
+        )
+    return found
+
+
+def magnitude(program: Program, matrix: WeightMatrix) -> Tensor:
+    """|w| of one layer, ``[K, in, …, out]``; of an ensemble, of the largest member."""
+    found = matrix.of(program.parameters.values).abs()
+    members = program.ensemble.tensors.get("members.weights")  # [K, M, P]
+    if members is None:
+        return found
+    largest = members[:, :, matrix.columns].abs().amax(1)  # [K, its weights]
+    largest = replace(matrix, columns=slice(0, largest.shape[1])).of(largest)
+    count = program.ensemble.tensors["members.count"]
+    return torch.where(count.view(-1, *[1] * (found.dim() - 1)) > 0, largest, found)
+
+
+def _layer(program: Program, matrix: WeightMatrix) -> dict[str, Any]:
+    """Numbers of one layer: of all trials alike, or a list over them."""
+    size = magnitude(program, matrix).flatten(1)
+    return {
+        "layer": matrix.layer,
+        "weights": size.shape[1],
+        "zeros": (size == 0).sum(1).tolist(),
+        "norm": torch.linalg.vector_norm(size, dim=1).tolist(),
+        "largest": size.amax(1).tolist(),
+    }
+
+
+def _numbers(layer: dict[str, Any], trial: int) -> dict[str, Any]:
+    return {n: short(v[trial]) if isinstance(v, list) else v for n, v in layer.items()}
+
+
+def _sum(entries: Sequence[dict[str, Any]], name: str) -> int:
+    return sum(int(entry[name]) for entry in entries)
+
+
+def short(value: float) -> float:
+    """The number with six significant digits; whole numbers as they are."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def _ways(program: Program) -> tuple[list[dict[str, Any]], Tensor | None]:
+    """Units of each hidden layer that nothing reaches, or that reach nothing; used inputs.
+
+    A unit is a map after a convolution. It has a way in if a chain of weights other than zero
+    leads to it from an input, a way out if one leads from it to a score.
+
+    Returns:
+        Counts by hidden layer, and ``[K, F]`` bool: inputs with a way to a score; none for maps.
+    """
+    links = [_linked(program, matrix) for matrix in program.parameters.columns.matrices]
+    trials = len(program.trials)
+    reached = [links[0].new_ones(trials, links[0].shape[1])]
+    for link in links:
+        here = reached[-1]
+        places = link.shape[1] // here.shape[1]  # positions of a map, each an input of the next
+        here = here.repeat_interleave(places, dim=1)
+        reached.append((torch.bmm(here[:, None], link)[:, 0] > 0).float())
+    leading = [links[0].new_ones(trials, links[-1].shape[2])]
+    for number in range(len(links) - 1, -1, -1):
+        way = torch.bmm(links[number], leading[0][:, :, None])[:, :, 0] > 0
+        leading.insert(0, way.view(trials, reached[number].shape[1], -1).any(2).float())
+    hidden = [
+        {
+            "units": into.shape[1],
+            "dead": (1 - into * out).sum(1).int().tolist(),
+            "no_way_in": (1 - into).sum(1).int().tolist(),
+            "no_way_out": (1 - out).sum(1).int().tolist(),
+        }
+        for into, out in zip(reached[1:-1], leading[1:-1], strict=True)
+    ]
+    maps = program.parameters.columns.matrices[0].shape
+    return hidden, leading[0] > 0 if len(maps) == 2 else None
+
+
+def _linked(program: Program, matrix: WeightMatrix) -> Tensor:
+    """``[K, in, out]``: 1 where a weight other than zero leads from one to the other."""
+    size = magnitude(program, matrix)
+    return (size.flatten(2, -2).amax(2) if size.dim() > 3 else size).ne(0).float()
+
+
+def _first_layer(program: Program) -> Tensor:
+    """``[K, F]`` bool: inputs that the first layer takes, where the rest is no simple chain."""
+    return _linked(program, program.parameters.columns.matrices[0]).amax(2) > 0
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which inputs are whose."""
+
+    names: "np.ndarray[Any, Any]"
+    of_input: Tensor
+    """``[F]``: number of the column that an input belongs to."""
+    inputs: "np.ndarray[Any, Any] | None"
+    """Names of the inputs; none for an image's, which are only counted."""
+
+    @classmethod
+    def of(cls, prepared: Prepared, device: torch.device) -> "_Columns":
+        columns = prepared.encoders[0].columns
+        sizes = [
+            len(column.categories) if column.kind == "categorical" else int(np.prod(column.shape))
+            for column in columns
+        ]
+        numbers = torch.arange(len(columns)).repeat_interleave(torch.tensor(sizes))
+        named = all(column.kind != "image" for column in columns)
+        return cls(
+            np.array([column.name for column in columns], dtype=object),
+            numbers.to(device),
+            np.array(prepared.encoders[0].feature_names, dtype=object) if named else None,
+        )
+
+
+def _features(prepared: Prepared, used: Tensor) -> list[dict[str, Any]]:
+    """Columns and inputs that the scores do not depend on, of ``used`` ``[K, F]``."""
+    columns = _Columns.of(prepared, used.device)
+    share = torch.zeros(len(used), len(columns.names), device=used.device)
+    share.index_add_(1, columns.of_input, used.float())
+    whole = share > 0  # [K, columns]
+    partly = (~used & whole[:, columns.of_input]).cpu().numpy()
+    inputs, taken = used.cpu().numpy(), whole.cpu().numpy()
+    return [
+        {
+            "columns": len(columns.names),
+            "columns_unused": int((~taken[trial]).sum()),
+            "used": _names(columns.names, taken[trial]),
+            "unused": _names(columns.names, ~taken[trial]),
+            "inputs": used.shape[1],
+            "inputs_unused": int((~inputs[trial]).sum()),
+            "unused_inputs": _names(columns.inputs, partly[trial]),
+        }
+        for trial in range(len(used))
+    ]
+
+
+def _names(
+    names: "np.ndarray[Any, Any] | None", chosen: "np.ndarray[Any, np.dtype[np.bool_]]"
+) -> list[str]:
+    return [] if names is None else names[np.flatnonzero(chosen)[:NAMES]].tolist()

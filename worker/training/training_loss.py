@@ -1,0 +1,95 @@
+"""The data loss that is trained on: with changed targets, weighted rows and augmentations."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from worker.networks import DenseChain, Network, stacks
+from worker.regularization import Regularization
+from worker.regularization.batch import Batch, Classes, widened
+from worker.regularization.families.augmentation import Attack
+from worker.regularization.families.batch import BatchTechnique
+from worker.training.fleet_data import FleetData
+from worker.training.losses import LOSSES, SLOPES
+
+
+class TrainingLoss:
+    """The techniques of a fleet that act on a training batch, around its network.
+
+    A batch passes the targets' techniques, then the augmentations, in the order of the vocabulary.
+    Without any, the loss is that of the rows as they are, from class numbers.
+    """
+
+    def __init__(
+        self,
+        regularizations: Sequence[Regularization],
+        network: Network,
+        data: FleetData,
+        generator: Generator,
+    ) -> None:
+        device = data.x.device
+        self._network, self._data, self._generator = network, data, generator
+        self._loss, self._slope = LOSSES[data.task], SLOPES[data.task]
+        classes = Classes(data.classes, data.class_rows())
+        self._classes = len(classes.names)
+        self._techniques = [
+            (technique, technique.numbers(stack, classes))
+            for technique, stack in stacks(BatchTechnique, regularizations, device).items()
+        ]
+        self._attacks = [
+            (technique, stack.numbers(lambda s: s.epsilon), stack.on()[:, None] / 2)
+            for technique, stack in stacks(Attack, regularizations, device).items()
+        ]
+        self._chain = None if self._attacks else network.by_hand()
+        self._parameters = tuple(network.parameters())
+        weights = dict(network.named_parameters())
+        self._averages = [t for n, t in network.state_dict().items() if n not in weights]
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The mean loss ``[K]`` of the data's rows ``[K, B]`` or ``[1, B]``, in training mode."""
+        return self.differentiate(rows)[0]
+
+    def differentiate(self, rows: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
+        """The mean loss ``[K]`` of the data's rows ``[K, B]`` or ``[1, B]`` in training mode, and
+
+        its gradient by each of the network's parameters, ``[K, …]``. Trials do not mix: row k of a
+        gradient is trial k's own.
+        """
+        batch = Batch(*self._data.gather(rows), self._classes)
+        for technique, numbers in self._techniques:
+            batch = technique.alter(batch, numbers, self._generator)
+        if self._chain is not None:
+            return self._by_hand(self._chain, batch)
+        losses = self._attacked(batch) if self._attacks else self._of(batch.x, batch)
+        loss = self._mean(losses, batch)
+        return loss.detach(), torch.autograd.grad(loss.sum(), self._parameters)
+
+    @torch.no_grad()
+    def _by_hand(self, chain: DenseChain, batch: Batch) -> tuple[Tensor, Sequence[Tensor]]:
+        """The same without autograd, where the network can do that."""
+        scores = chain.forward(self._network.enter(batch.x))
+        slope = self._slope(scores, batch.y).div_(scores.shape[1])
+        if batch.weights is not None:
+            slope *= batch.weights.unsqueeze(2)
+        return self._mean(self._loss(scores, batch.y), batch), chain.backward(slope)
+
+    @staticmethod
+    def _mean(losses: Tensor, batch: Batch) -> Tensor:
+        return (losses if batch.weights is None else losses * batch.weights).mean(1)
+
+    def _of(self, x: Tensor, batch: Batch) -> Tensor:
+        return self._loss(self._network(x), batch.y)
+
+    def _attacked(self, batch: Batch) -> Tensor:
+        """Losses ``[K, B]``: the mean over the rows as they are and as each attack makes them."""
+        x = batch.x.detach().requires_grad_()
+        losses = clean = self._of(x, batch)
+        (gradient,) = torch.autograd.grad(clean.sum(), x, retain_graph=True)
+        averages = [tensor.clone() for tensor in self._averages]
+        for technique, epsilon, share in self._attacks:
+            attacked = technique.perturb(batch.x, gradient, widened(epsilon, batch.x))
+            losses = torch.lerp(losses, self._of(attacked, batch), share)
+        for tensor, before in zip(self._averages, averages, strict=True):
+            tensor.copy_(before)
+        return losses
