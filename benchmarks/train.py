@@ -43,9 +43,7 @@ CONFIGURATIONS: list[dict[str, Any]] = [
     {"name": "L1", "regularization": {"l1": {"strength": 0.01, "biases": True}}},
     {
         "name": "coupled decay",
-        "regularization": {
-            "weight_decay": {"strength": 0.01, "method": "coupled", "biases": True}
-        },
+        "regularization": {"weight_decay": {"strength": 0.01, "method": "coupled", "biases": True}},
     },
     {"name": "dropout", "regularization": {"dropout": {"p": 0.5}}},
 ]

@@ -3,7 +3,6 @@
 ``python docs/readme_tables.py`` writes them into README.md, between their markers; a test compares.
 """
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from worker.regularization.catalogue import techniques
+from worker.regularization.catalogue import catalogue, techniques
 from worker.settings import ServiceSettings
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -30,12 +29,6 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def summary(text: str) -> str:
-    """The first sentence of a docstring or description."""
-    first = cell(text.strip().split("\n\n")[0])
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z`])", first)[0]
-
-
 def default(field: FieldInfo) -> str:
     """A field's default as JSON would write it."""
     value: Any = field.get_default(call_default_factory=False)
@@ -47,18 +40,19 @@ def default(field: FieldInfo) -> str:
 
 
 def technique_table() -> str:
-    """One row a technique: its family, what it does, its settings with their defaults."""
+    """One row a technique: its family, what it does, where to start, its settings' defaults."""
     lines = [
-        "| technique | family | what it does | settings (default) |",
-        "| --- | --- | --- | --- |",
+        "| technique | family | what it does | start | settings (default) |",
+        "| --- | --- | --- | --- | --- |",
     ]
+    cards = catalogue()
     for name, technique in techniques().items():
-        doc = technique.__doc__ or ""
+        card = cards[name]
         settings = ", ".join(
             f"`{key}` ({default(field)})" for key, field in technique.model_fields.items()
         )
-        family = technique.family.replace("_", " ")
-        lines.append(f"| `{name}` | {family} | {summary(doc)} | {settings or '–'} |")
+        what, start = cell(card.summary), cell(card.start)
+        lines.append(f"| `{name}` | {card.family} | {what} | {start} | {settings or '–'} |")
     return "\n".join(lines)
 
 

@@ -1,1 +1,1 @@
-"""What trains: a pure core (spec, regularization, networks, data, training, search) and its edge."""
+"""What trains: a pure core (spec, regularization, networks, data, training, …) and its edge."""

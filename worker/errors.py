@@ -8,7 +8,7 @@
     ├── ConflictError        the thing exists, but its state does not allow what was asked
     └── UnavailableError     a part of the service that is needed cannot be reached now
 
-Each carries a machine-readable ``code``, the field it is about, and a message that names the remedy.
+Each carries a machine-readable ``code``, the field it is about, and a message with the remedy.
 """
 
 from typing import Any

@@ -42,7 +42,7 @@ def refused(client: Client, **spec: Any) -> dict[str, Any]:
         ),
         ({"regularization": {"l1": {}}}, "regularization.l1.strength", "is required"),
         ({"regularization": {"drop_out": {}}}, "regularization.drop_out", "did you mean dropout?"),
-        ({"network": {"kind": "cnn"}}, "network.kind", "'linear', 'mlp'"),
+        ({"network": {"kind": "rnn"}}, "network.kind", "'linear', 'mlp'"),
         ({"network": {"hidden": [5]}}, "network.kind", "is required"),
         ({"network": {"kind": "mlp", "hiden": [5]}}, "network.hiden", "did you mean hidden?"),
         ({"network": {"kind": "mlp", "hidden": [0]}}, "network.hidden.0", "at least 1"),

@@ -6,4 +6,12 @@ from worker.networks.network import Network
 from worker.networks.parameters import Parameters
 from worker.networks.slots import Slots, stacks
 
-__all__ = ["DenseChain", "Network", "Parameters", "Slots", "build_network", "count_parameters", "stacks"]
+__all__ = [
+    "DenseChain",
+    "Network",
+    "Parameters",
+    "Slots",
+    "build_network",
+    "count_parameters",
+    "stacks",
+]

@@ -17,8 +17,14 @@ class AlphaDropout(ActivationDropout):
 
     With α' = −λα ≈ −1.758, q = 1 − p, a = (q + α'²·q·p)^−½ and b = −a·p·α', activations of mean 0
     and variance 1 keep both, which is what makes SELU networks normalize themselves. Only for
-    `activation: selu`; with other activations use `dropout`. Start at .05 to .1.
+    `activation: selu`; with other activations use `dropout`.
 
+    When: SELU networks, which `dropout` would push out of their normalization.
+    Start: .05 to .1.
+    Badly with: activations other than SELU; `dropout`, which drops the same units again;
+    `batch_norm` and `layer_norm`, which make SELU's own normalization useless.
+    Cost: as `dropout`: a mask a layer and step; nothing at prediction.
+    Units: p is the probability of dropping, as PyTorch's `AlphaDropout(p)`.
     Shapes: h, M ``[K, B, F]``; p, a, b ``[K]``.
     Source: Klambauer et al. 2017, arXiv:1706.02515
     """

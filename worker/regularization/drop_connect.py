@@ -16,8 +16,15 @@ class DropConnect(WeightDropout):
     One mask a step, shared by the rows of its batch; biases stay. The mean over masks is the
     answer of eval mode, which uses W as it is; Wan et al. sample a Gaussian of the same mean
     there. Acts on every layer but the output (in a `linear` network on its only one). It is not
-    DropPath, which is `stochastic_depth` here. Start at .5 for dense layers, .2 for others.
+    DropPath, which is `stochastic_depth` here.
 
+    When: wide dense layers; where `dropout` is too coarse.
+    Start: .5 for dense layers; .2 for others.
+    Badly with: `dropout`, which drops the same paths again; `batch_norm`, whose running averages
+    are then of noisier units; small layers.
+    Cost: one random number a weight and step, more than `dropout` where layers are wider than
+    batches; nothing at prediction.
+    Units: p is the probability of dropping a weight; the paper's p is of keeping.
     Shapes: W, M ``[K, in, out]``, of convolutions ``[K, out, in, …]``; p ``[K]``.
     Source: Wan et al. 2013, ICML, https://proceedings.mlr.press/v28/wan13.html
     """

@@ -30,14 +30,21 @@ MORE_IS_BETTER = ("accuracy", "recall", "r2")
 
 @final
 class EarlyStopping(Stopping):
-    """Stops a trial whose watched metric has not improved for `patience` epochs.
+    """Stops a trial that improves no more: v_t ≥ min(v_1 … v_{t−s}) − δ for s = `patience` epochs.
 
-    An improvement is a value below best − min_delta; above best + min_delta for accuracies,
-    recall and r². The trial ends with the weights of its best epoch unless `restore_best` is
-    false; with an average, both the metric and those weights are the average's. Without
-    validation rows the same metric of the training rows is watched, which almost never stops and
-    is advised against. Test rows cannot be watched: they would no longer be a test.
+    v is the watched metric, δ `min_delta`. An improvement is a value below best − δ; above
+    best + δ for accuracies, recall and r². The trial ends with the weights of its best epoch
+    unless `restore_best` is false; with an average, both the metric and those weights are the
+    average's. Without validation rows the same metric of the training rows is watched, which
+    almost never stops and is advised against. Test rows cannot be watched: they would no longer be
+    a test.
 
+    When: always, where rows are held back for validation; it saves time besides.
+    Start: patience 5 (5 to 10).
+    Badly with: a split without validation rows; `swa` and `snapshot_ensemble`, which need the last
+    epochs; noisy metrics with little patience.
+    Cost: a copy of the weights with `restore_best`; fewer epochs.
+    Units: patience in epochs, min_delta in the unit of the metric; as Keras's `EarlyStopping`.
     Shapes: value, best, since ``[K]``.
     Source: Prechelt 1998, Early stopping: but when?, LNCS 1524.
     """

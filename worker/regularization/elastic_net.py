@@ -21,12 +21,14 @@ class ElasticNet(SparsePenalty):
     `method: proximal` small weights become exactly zero,
     prox(w) = sign(w)·max(|w| − ηλρ, 0) / (1 + 2ηλ(1 − ρ)); with `subgradient` none does.
 
+    When: features are correlated, so that `l1` alone would keep one of a group at random.
+    Start: 1e-4 with ρ = .5.
+    Badly with: `l1`, `l2` and `weight_decay`, which it holds already.
+    Cost: one pass over the weights a step; nothing at prediction.
     Units: λ in units of the mean data loss; ρ = 1 is `l1` and ρ = 0 is `l2` of that strength, the
     square without a half. scikit-learn's `ElasticNet(alpha, l1_ratio=r)` (and glmnet's) halves
     the squared error and the square: λ = alpha·(1 + r), ρ = 2r / (1 + r).
     `LogisticRegression(C, l1_ratio=r)` sums over rows: λ = (1 + r) / (2·C·rows), the same ρ.
-    Start at 1e-4 with ρ = .5.
-
     Shapes: w, λ ``[K, P]``; ρ ``[K, 1]``; R ``[K]``.
     Source: Zou & Hastie 2005, J. R. Statist. Soc. B 67(2).
     """

@@ -19,8 +19,15 @@ class Ema(WeightAverage):
     steps behind and has less of the noise of the last batches. A starts as the weights after the
     first step; with `warmup`, β at step t is min(decay, (1 + t) / (10 + t)), so that a short
     training is not held back by its beginning. Running statistics of batch norm are recomputed
-    for A. Start at .99 for hundreds of steps, .999 for thousands.
+    for A.
 
+    When: batches are small or the learning rate stays high, so that the last steps are noisy.
+    Start: .99 for hundreds of steps; .999 for thousands.
+    Badly with: `swa` and `lookahead`, which average the same path again; a decay whose 1 / (1 − β)
+    steps are more than there are.
+    Cost: a copy of the weights and one pass over them a step; with `batch_norm` a pass over the
+    training rows an epoch; nothing at prediction.
+    Units: β is the share that stays, timm's and Keras's; PyTorch's `get_ema_multi_avg_fn` too.
     Shapes: w, A ``[K, P]``; β ``[K, 1]``.
     Source: Polyak & Juditsky 1992; warm-up: TensorFlow's ExponentialMovingAverage.
     """

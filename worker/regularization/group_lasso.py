@@ -25,10 +25,13 @@ class GroupLasso(SparsePenalty):
     `method: proximal` (the default here, for whole groups are its purpose) a group becomes
     exactly zero: prox(w_g) = w_g·max(1 − ηλ√|g| / ‖w_g‖, 0).
 
-    Units: λ in units of the mean data loss; halve λ for one that is given with half the squared
-    error. Start at 1e-4; `layers: [0]` with `inputs` selects features. Biases, where asked for,
-    are groups of one.
-
+    When: whole features shall go, or whole units: a network that is smaller, not only sparser.
+    Start: 1e-4; `layers: [0]` with `inputs` selects features.
+    Badly with: `l1` and `elastic_net`, which thin out groups one by one; `batch_norm` with
+    `groups: units`, which scales a small unit up again; Adam with `method: subgradient`.
+    Cost: two passes over the weights a step; nothing at prediction.
+    Units: λ in units of the mean data loss; a λ that is given with half the squared error counts
+    twice here. Biases, where asked for, are groups of one.
     Shapes: w, λ ``[K, P]``; norms of groups ``[K, in]`` or ``[K, out]``; R ``[K]``.
     Source: Yuan & Lin 2006, J. R. Statist. Soc. B 68(1); for networks: Scardapane et al. 2017,
     arXiv:1607.00485.

@@ -15,10 +15,14 @@ class L2(Penalty):
     Keeps weights small and spread; none becomes zero. It goes through the optimizer, so Adam
     rescales it: under Adam, `weight_decay` with `method: decoupled` decays evenly.
 
+    When: always worth trying in a neural network; together with `dropout` in deep ones.
+    Start: 1e-4 (1e-4 to 1e-2); more for small data, less for large.
+    Badly with: `weight_decay` and `elastic_net`, which do the same again; `batch_norm` and
+    `layer_norm`, under which it no longer bounds the function and acts on the learning rate; Adam.
+    Cost: one pass over the weights a step; nothing at prediction.
     Units: λ in units of the mean data loss, without a half: PyTorch's `weight_decay` adds λw,
     so λ here is half of it. scikit-learn's `Ridge(alpha)` sums over rows: λ = alpha / rows;
-    `LogisticRegression(C)`: λ = 1 / (2·C·rows). Start at 1e-4.
-
+    `LogisticRegression(C)`: λ = 1 / (2·C·rows).
     Shapes: w ``[K, P]``, λ ``[K, P]``, R ``[K]``.
     Source: Hoerl & Kennard 1970, Technometrics 12(1).
     """

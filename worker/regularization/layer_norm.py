@@ -12,11 +12,17 @@ from worker.regularization.stack import Stack
 
 @final
 class LayerNorm(Normalization):
-    """Normalizes each row over its units: γ·(h − μ)/√(σ² + ε) + β, before the activation.
+    """Normalizes each row over its units: h' = γ·(h − μ)/√(σ² + ε) + β, before the activation.
 
     μ and σ² are of one row in one layer, so training and eval mode are alike, and no batch is too
     small. After a convolution they are over all maps and positions, with one γ and β a map.
 
+    When: small batches, deep or residual networks.
+    Start: ε 1e-5.
+    Badly with: `batch_norm`, which normalizes the same again; `l2` and `weight_decay`, which no
+    longer bound the function; `alpha_dropout`; layers of a few units, whose size is the message.
+    Cost: two passes over the activations of each layer, at prediction too.
+    Units: ε in the unit of the variance, as PyTorch's `LayerNorm(eps)`.
     Shapes: h ``[K, B, F]``, maps ``[K, B, C, …]``; γ, β ``[K, F]``.
     Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450
     """

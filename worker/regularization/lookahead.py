@@ -15,8 +15,13 @@ class Lookahead(WeightAverage):
     """Slow weights A follow the fast ones: after every k steps A ← A + α·(w − A), then w ← A.
 
     Any optimizer makes the k fast steps; its moments go on. The trial is measured and ends with
-    the slow weights. Start at k = 5, α = .5.
+    the slow weights.
 
+    When: training is unstable, or the learning rate hard to choose.
+    Start: k = 5 (5 to 10), α = .5 (.5 to .8).
+    Badly with: `ema` and `swa`, which average the same path again; trainings of a few steps.
+    Cost: a copy of the weights, and one pass over them every k steps; nothing at prediction.
+    Units: k in steps; α is a share, the paper's.
     Shapes: w, A ``[K, P]``; α, k ``[K, 1]``.
     Source: Zhang et al. 2019, arXiv:1907.08610, algorithm 1.
     """

@@ -19,8 +19,14 @@ class MaxNorm(Constraint):
     """The norm of the weights that enter a unit is at most c: w_u ← w_u·min(1, c / ‖w_u‖).
 
     Projected after every step, so it holds whatever the learning rate: large rates and dropout
-    go well with it. Biases are free. Start at 3 (3 to 4), at 2 for wide layers.
+    go well with it. Biases are free.
 
+    When: large learning rates, momentum and `dropout`.
+    Start: 3 (3 to 4); 2 for wide layers.
+    Badly with: `batch_norm` and `layer_norm`, which undo the size of the weights; `weight_decay`
+    and `l2` so strong that the bound is never reached.
+    Cost: two passes over the weights a step; nothing at prediction.
+    Units: c in the unit of the weights, as Keras's `MaxNorm` and `torch.renorm`.
     Shapes: w_u one column of W ``[K, in, out]``; of a convolution, one filter; c ``[K]``.
     Source: Srebro & Shraibman 2005; with dropout: Srivastava et al. 2014, JMLR 15.
     """

@@ -14,14 +14,20 @@ Deviation = Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search(0.
 
 @final
 class Noise(NoiseTechnique):
-    """Adds noise in training, h' = h + σ·ε, to the inputs, the weights or the activations.
+    """Adds noise to inputs, weights or activations in training: h' = h + σ·ε.
 
     ε has mean 0 and variance 1, gaussian or uniform. On the inputs of a linear regression it is,
-    in the mean, a ridge penalty of n·σ². Inputs are standardized first (unless asked otherwise),
-    so that their σ is in standard deviations of a column; start at .1. Weights of all layers (not
-    biases) have one ε a step, shared by the batch; they begin near 1/√inputs, so start at .01.
-    Activations have it after the activation function and before dropout; start at .1.
+    in the mean, a ridge penalty of n·σ². Weights of all layers (not biases) have one ε a step,
+    shared by the batch. Activations have it after the activation function and before dropout.
 
+    When: measurements are noisy, or answers must not depend on the last digit of a feature.
+    Start: .1 for inputs; .1 for activations; .01 for weights, which begin near 1/√inputs.
+    Badly with: `adversarial`, which outdoes it; `image_noise`, which is noise again; one-hot
+    inputs, which have no values between 0 and 1.
+    Cost: a random number for each input, weight or activation, dearer than the masks of
+    `dropout`; nothing at prediction.
+    Units: σ of inputs in their unit after preprocessing, standard deviations of a column; the
+    others in that of the weights and activations.
     Shapes: h, ε ``[K, B, F]`` or ``[K, in, out]``; σ ``[K]``.
     Source: Bishop 1995, Neural Computation 7(1); on weights An 1996, Neural Computation 8(3).
     """

@@ -20,8 +20,14 @@ class ShakeDrop(BranchDropout):
     All are drawn a row. In block l of L, p_l = p·l/L. In eval mode the branch is scaled by the
     mean, 1 − p_l. Only in residual networks, with `batch_norm` or `layer_norm`: the gradient may
     point the wrong way, and without a norm branches then grow without bound (measured on the
-    digits at p = .3 and .5; with either norm it learns). Start at .5.
+    digits at p = .3 and .5; with either norm it learns).
 
+    When: deep residual networks that train long, with a norm.
+    Start: .5.
+    Badly with: `stochastic_depth` and `shake_shake`, which disturb the same branches; residual
+    networks without `batch_norm` or `layer_norm`; few epochs.
+    Cost: three random numbers a row and block; several times the epochs; nothing at prediction.
+    Units: p is the probability of shaking the last branch; earlier ones have less of it.
     Shapes: F ``[K, B, F]``; b, α, β ``[K, B, 1]``; p ``[K]``.
     Source: Yamada et al. 2019, arXiv:1802.02375
     """

@@ -19,6 +19,11 @@ class ShakeShake(BranchMerge):
     `backward: keep` uses α again. The second branch doubles the weights of the blocks. Only in
     residual networks.
 
+    When: residual networks with data enough for two branches, and long training.
+    Start: `forward: shake`, `backward: shake`; `backward: even` where that is too strong.
+    Badly with: `stochastic_depth` and `shake_drop`, which disturb the same branches; few epochs.
+    Cost: twice the weights and the time of the blocks, at prediction too.
+    Units: none; α and β are shares.
     Shapes: F₁, F₂ ``[K, B, F]``; α, β ``[K, B, 1]``.
     Source: Gastaldi 2017, arXiv:1705.07485
     """

@@ -13,15 +13,20 @@ from worker.regularization.technique import search
 
 @final
 class SnapshotEnsemble(Averaging):
-    """M networks from one training: the learning rate falls M times, each valley is a member.
+    """M networks from one training, each valley a member: p̄ = (p₁ + … + p_M) / M.
 
     The learning rate follows cosine cycles, η_t = η·(1 + cos(πt / T)) / 2, and starts again at η;
     the weights at the end of each cycle are a member. Predicts the mean of the members'
     probabilities (of their values, in a regression). With `training.schedule` constant the epochs
     are divided into M equal cycles; with a cosine schedule that restarts, its cycles are taken,
     and the last M of them are members. While training, the running cycle's weights count as
-    its member. With `ema` or `swa`, members are the averages. Start at M = 3, with a high η.
+    its member. With `ema` or `swa`, members are the averages.
 
+    When: epochs enough for M descents, and better probabilities are worth M times the prediction.
+    Start: M = 3 (2 to 6), with a high η.
+    Badly with: `early_stopping`, which may end it before its last members; few epochs.
+    Cost: one training; M copies of the weights; M times the time at prediction.
+    Units: M is a number of networks.
     Shapes: members ``[K, M, P]``; probabilities ``[M, B, C]`` → ``[B, C]``.
     Source: Huang et al. 2017, arXiv:1704.00109.
     """

@@ -13,9 +13,14 @@ class SpatialDropout(ActivationDropout):
 
     Neighbours within a map are so alike that dropping single ones drops no information; here M has
     one entry a map. Acts after each convolution of a `cnn`, in eval mode not at all. On images it
-    is PyTorch's `Dropout2d`, on series `Dropout1d`. `input_p` drops whole input channels. Start
-    at .2.
+    is PyTorch's `Dropout2d`, on series `Dropout1d`. `input_p` drops whole input channels.
 
+    When: convolutional networks on images or series.
+    Start: .2 (.1 to .3).
+    Badly with: `batch_norm`, which needs it less; `dropout`, which drops single places of the
+    same maps; networks without maps, where it is refused.
+    Cost: one random number a map and a pass over the maps; nothing at prediction.
+    Units: p is the probability of dropping a map, as PyTorch's `Dropout2d(p)`.
     Shapes: h ``[K, B, C, H, W]`` or ``[K, B, C, L]``; M ``[K, B, C, 1, …]``; p ``[K]``.
     Source: Tompson et al. 2015, arXiv:1411.4280
     """

@@ -17,8 +17,15 @@ class StochasticDepth(BranchDropout):
     M has one entry a row, 1 with probability 1 − p_l, where p_l = p·l/L in block l of L (the
     linear decay rule). Rows see networks of many depths; in eval mode all branches are there.
     The paper draws one M a batch and scales at inference instead; the means agree. Also called
-    DropPath. Only in residual networks. Start at .5 for deep ones, .1 to .2 for few blocks.
+    DropPath. Only in residual networks.
 
+    When: deep residual networks.
+    Start: .5 for deep ones; .1 to .2 for few blocks.
+    Badly with: `shake_drop` and `shake_shake`, which disturb the same branches; networks of one
+    or two blocks, whose last branch is most of the network.
+    Cost: one random number a row and block; branches that are skipped are computed all the same.
+    Nothing at prediction.
+    Units: p is the probability of skipping the last branch; earlier ones have less of it.
     Shapes: F ``[K, B, F]``; M ``[K, B, 1]``; p ``[K]``.
     Source: Huang et al. 2016, arXiv:1603.09382
     """

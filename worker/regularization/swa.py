@@ -13,13 +13,20 @@ from worker.regularization.technique import search
 
 @final
 class Swa(WeightAverage):
-    """Stochastic weight averaging: the plain mean of the weights at the ends of the last epochs.
+    """Stochastic weight averaging: A ← A + (w − A) / n at the end of each of the last epochs.
 
-    A ← A + (w − A) / n at the n-th epoch after the share `start` of all epochs has passed; before
-    that the trial is measured with w itself. The mean of points along a wide valley lies nearer
-    its middle. Running statistics of batch norm are recomputed for A with a pass over the
-    training rows. Works best while the learning rate is still high. Start at .75.
+    A is the plain mean of the weights at the ends of the n epochs since the share `start` of all
+    epochs has passed; before that the trial is measured with w itself. The mean of points along a
+    wide valley lies nearer its middle. Running statistics of batch norm are recomputed for A with
+    a pass over the training rows.
 
+    When: the end of a training whose learning rate is still high.
+    Start: .75 (.5 to .9).
+    Badly with: `ema` and `lookahead`, which average the same path again; a learning rate that
+    falls to 0, after which there is nothing to average; `early_stopping` before it begins.
+    Cost: a copy of the weights and one pass over them an epoch; with `batch_norm` a pass over the
+    training rows an epoch; nothing at prediction.
+    Units: start is a share of the epochs.
     Shapes: w, A ``[K, P]``.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
     """

@@ -30,10 +30,11 @@ def conclude(session: Session, job: Job) -> bool:
     """End the job if all its fleets have ended, in the caller's transaction.
 
     The caller holds the job's row, so that of two last fleets only the later one concludes. True
-    when this call ended it. The job succeeds if any trial did; it is cancelled if that was asked
-    and a fleet did not finish; else it fails with its first fleet's or trial's error. The best
-    configuration is the one whose members (repeats, folds) all succeeded, with the best mean
-    objective; the winner is its best member. Trials that leave a technique out do not compete.
+    when this call ended it. The job succeeds if any trial that competes did; it is cancelled if
+    that was asked and a fleet did not finish; else it fails with its first fleet's or trial's
+    error. The best configuration is the one whose members (repeats, folds) all succeeded, with the
+    best mean objective; the winner is its best member. Trials that leave a technique out do not
+    compete.
     """
     if job.state in TERMINAL:
         return False

@@ -54,9 +54,7 @@ def test_adam_is_torchs(rates: tuple[float, float]) -> None:
     """Shared rates take a path of their own; both must be right."""
     specs = [AdamSpec(learning_rate=rate) for rate in rates]
     weights = [torch.randn(7, requires_grad=True) for _ in specs]
-    follow(
-        specs, [torch.optim.Adam([w], lr=rate) for w, rate in zip(weights, rates, strict=True)]
-    )
+    follow(specs, [torch.optim.Adam([w], lr=rate) for w, rate in zip(weights, rates, strict=True)])
 
 
 def test_adam_mixes_betas() -> None:

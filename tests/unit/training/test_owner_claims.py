@@ -18,9 +18,7 @@ CONFIGURATIONS = [
     {"name": "l1", "regularization": {"l1": {"strength": 0.01, "biases": True}}},
     {
         "name": "decay",
-        "regularization": {
-            "weight_decay": {"strength": 0.01, "method": "coupled", "biases": True}
-        },
+        "regularization": {"weight_decay": {"strength": 0.01, "method": "coupled", "biases": True}},
     },
     {"name": "dropout", "regularization": {"dropout": {"p": 0.5}}},
 ]
