@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Literal, final
+from typing import Any, ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ class GroupLasso(SparsePenalty):
     Source: Yuan & Lin 2006, J. R. Statist. Soc. B 68(1); for networks: Scardapane et al. 2017,
     arXiv:1607.00485.
     """
+
+    degree: ClassVar[int | None] = 1
 
     method: Literal["subgradient", "proximal"] = "proximal"
     """`subgradient`: its subgradient joins the loss's; groups come near 0, none reach it.

@@ -1,6 +1,6 @@
 """L1: the lasso."""
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ class L1(SparsePenalty):
     Shapes: w ``[K, P]``, λ ``[K, P]``, R ``[K]``.
     Source: Tibshirani 1996, J. R. Statist. Soc. B 58; soft threshold: Donoho 1995.
     """
+
+    degree: ClassVar[int | None] = 1
 
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:

@@ -1,6 +1,6 @@
 """L2: ridge."""
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -26,6 +26,8 @@ class L2(Penalty):
     Shapes: w ``[K, P]``, λ ``[K, P]``, R ``[K]``.
     Source: Hoerl & Kennard 1970, Technometrics 12(1).
     """
+
+    degree: ClassVar[int | None] = 2
 
     @staticmethod
     def value(w: Tensor, price: PriceTag) -> Tensor:

@@ -58,15 +58,17 @@ class Adam(Optimizer):
 
     def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int) -> None:
         """Update w in place."""
-        unbias_mean, unbias_square = 1 - self.beta1**number, 1 - self.beta2**number
+        unbias_mean = 1 - self.beta1**number
+        unbias = (1 - self.beta2**number) ** 0.5
         self.mean.lerp_(gradient, 1 - self.beta1)
         self.square.lerp_(gradient.square_(), 1 - self.beta2)
-        scale = self.square.sqrt().div_(unbias_square**0.5).add_(self.epsilon)
-        step = rate / unbias_mean
+        # m̂ / (√v̂ + ε) with the corrections drawn out of the roots: two passes fewer.
+        scale = self.square.sqrt().add_(self.epsilon * unbias)
+        step = rate * unbias / unbias_mean
         if isinstance(step, float):
             w.addcdiv_(self.mean, scale, value=-step)
         else:
-            w.sub_(scale.reciprocal_().mul_(self.mean).mul_(step))
+            w -= self.mean / scale * step
 
     def memory(self) -> dict[str, Tensor]:
         """Both moments."""

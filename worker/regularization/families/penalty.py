@@ -69,6 +69,9 @@ class Penalty(WeightTechnique):
     """
 
     family: ClassVar[str] = "penalty"
+    degree: ClassVar[int | None] = None
+    """d, where R(c·w) = |c|ᵈ·R(w) for every c: then R = ⟨∂R/∂w, w⟩ / d (Euler), which costs one
+    pass over the weights where the gradient is at hand."""
 
     @classmethod
     def price(cls, stack: "Stack[Self]", columns: Columns) -> PriceTag:
@@ -147,10 +150,15 @@ class Penalties:
 
     def add_gradient(self, w: Tensor, gradient: Tensor, loss: Tensor) -> Tensor:
         """Add ∂R/∂w to the gradient of the data loss, in place; give loss + Σ R(w), ``[K]``."""
-        for part in self._all:
+        for part in self._proximal:
             loss = loss + part.technique.value(w, part.price)
         for part in self._subgradient:
-            gradient += part.technique.gradient(w, part.price)
+            own, degree = part.technique.gradient(w, part.price), part.technique.degree
+            gradient += own
+            if degree is None:
+                loss = loss + part.technique.value(w, part.price)
+            else:
+                loss = loss + torch.linalg.vecdot(own, w) / degree
         return loss
 
     def shrink(self, w: Tensor, step: float | Tensor) -> None:
