@@ -15,7 +15,7 @@ class Optimizer(ABC):
     """One update rule for K trials, each with its own numbers. Its memory is ``[K, P]``."""
 
     @abstractmethod
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
         """Update w in place, with rate η, at step ``number`` (from 1). May overwrite gradient."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Sgd(Optimizer):
         self.remembers = any(spec.momentum for spec in specs)
         self.velocity = torch.zeros_like(w) if self.remembers else w
 
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
         """Update w in place. With Nesterov v is replaced by g + μ·v, as a step direction."""
         direction = gradient
         if self.remembers:
@@ -56,7 +56,7 @@ class Adam(Optimizer):
         self.mean = torch.zeros_like(w)
         self.square = torch.zeros_like(w)
 
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
         """Update w in place."""
         unbias_mean = 1 - self.beta1**number
         unbias = (1 - self.beta2**number) ** 0.5
@@ -78,7 +78,7 @@ class Adam(Optimizer):
 class Still(Optimizer):
     """Leaves the weights where they are: a solver moves them."""
 
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
         """Nothing."""
 
     def memory(self) -> dict[str, Tensor]:

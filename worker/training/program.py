@@ -16,6 +16,7 @@ from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.normalization import Normalization
 from worker.regularization.families.penalty import Penalties, Penalty
 from worker.spec import Trial
+from worker.training.cuda_graph import GraphedSteps
 from worker.training.ensemble import Ensemble
 from worker.training.fleet_data import PARTS, FleetData
 from worker.training.metrics import CELLS, measure
@@ -75,6 +76,7 @@ class Program:
         self.rate: Shared = 0.0
         self.updates = 0
         self.objective = torch.zeros(len(trials), dtype=torch.float64, device=device)
+        self.graphs = GraphedSteps(self) if GraphedSteps.fit(self) else None
         self.drops_single_row = any(n.needs_batch for n in stacks(Normalization, regularizations))
 
     def _build(self, regularizations: Sequence[Regularization]) -> Network:
@@ -101,6 +103,8 @@ class Program:
         """Set learning rates, batch order and random streams; each follows from the epoch alone."""
         rates = [learning_rate(trial, epoch) for trial in self.trials]
         self.rate = share(rates, self.parameters.values)
+        if self.graphs is not None:
+            self.graphs.start_epoch(self.rate)
         self.network.start_epoch(epoch, self.training.epochs)
         self.penalties.start_epoch(epoch, self.training.epochs)
         self.decays.start_epoch(epoch, self.training.epochs)
@@ -110,25 +114,31 @@ class Program:
         self.objective.zero_()
 
     def step(self, batch: int) -> None:
-        """One update of every trial: forward, backward, penalties, decay, optimizer, proximal,
-
-        then constraints and averages; or one iteration of the solver.
-        """
+        """One update of every trial on an epoch's batch; or one iteration of the solver."""
         number = self.updates + batch + 1
-        w = self.parameters.values
         if self.solver is not None:
             self._solve(self.solver, batch)
-            return
-        loss, gradients = self.loss.differentiate(self.order[batch])
+        elif self.graphs is not None:
+            self.graphs.step(self.order[batch], number)
+        else:
+            self.update(self.order[batch], self.rate, number)
+            self.averages.take(self.parameters.values, "step", number)
+
+    def update(self, rows: Tensor, rate: Shared, number: int | Tensor) -> None:
+        """Forward, backward, penalties, decay, optimizer, proximal step, constraints.
+
+        Rows ``[K, B]`` or ``[1, B]``; ``number`` is the step's, from 1.
+        """
+        w = self.parameters.values
+        loss, gradients = self.loss.differentiate(rows)
         gradient = self.parameters.collect(gradients)
         with torch.no_grad():
             self.objective += self.penalties.add_gradient(w, gradient, loss)
             self.decays.add_gradient(w, gradient)
-            self.decays.decay(w, self.rate)
-            self.optimizer.step(w, gradient, self.rate, number)
-            self.penalties.shrink(w, self.rate)
+            self.decays.decay(w, rate)
+            self.optimizer.step(w, gradient, rate, number)
+            self.penalties.shrink(w, rate)
             self.constraints.project(w)
-            self.averages.take(w, "step", number)
 
     @torch.no_grad()
     def _solve(self, solver: Solver, batch: int) -> None:
