@@ -21,6 +21,7 @@ COMPUTED = {
     "database_url": "SQLite in the state folder",
     "artefacts_url": "`artefacts` in the state folder",
     "redis_url": "none: a private one is started",
+    "fleet_memory": "by the machine, see right",
 }
 
 

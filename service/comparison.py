@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from service import sparsity
 from service.attribution import attributions
-from service.schemas.results import ConfigurationReport, Report, Spread
+from service.schemas.common import Spread
+from service.schemas.results import ConfigurationReport, Report
+from service.schemas.search import SearchReportView
 from service.schemas.sparsity import SparsityReport
 from service.views import numbers
 from worker.storage.states import State
@@ -24,7 +26,7 @@ class Line:
     values: Curve
 
 
-def report(job: Job, trials: Sequence[TrialRow]) -> Report:
+def report(job: Job, trials: Sequence[TrialRow], search: SearchReportView | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     configurations = [
@@ -37,6 +39,7 @@ def report(job: Job, trials: Sequence[TrialRow]) -> Report:
         maximize=job.maximize,
         configurations=configurations,
         attribution=attributions(job, groups),
+        search=search,
     )
 
 
@@ -58,7 +61,9 @@ def lines(
     return [
         Line(
             name=groups[number][0].name,
-            values=_mean([series.get(trial.id, {}).get(metric, []) for trial in groups[number]]),
+            values=mean_curve(
+                [series.get(trial.id, {}).get(metric, []) for trial in groups[number]]
+            ),
         )
         for number in chosen
     ]
@@ -66,7 +71,12 @@ def lines(
 
 def _ranked(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[ConfigurationReport]:
     entries = [_entry(number, members) for number, members in groups.items()]
-    return sorted(entries, key=lambda entry: _order(entry, job))
+    halved = {number for number, found in groups.items() if any(map(_is_halved, found))}
+    return sorted(entries, key=lambda each: (each.configuration in halved, *_order(each, job)))
+
+
+def _is_halved(trial: TrialRow) -> bool:
+    return trial.halved_at is not None
 
 
 def _network(members: Sequence[TrialRow]) -> SparsityReport | None:
@@ -84,7 +94,7 @@ def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
 def _entry(number: int, members: Sequence[TrialRow]) -> ConfigurationReport:
     succeeded = [numbers(trial.metrics) for trial in members if trial.state == State.SUCCEEDED]
     names = dict.fromkeys(name for metrics in succeeded for name in metrics)
-    spreads = {name: _spread([metrics.get(name) for metrics in succeeded]) for name in names}
+    spreads = {name: spread_of([metrics.get(name) for metrics in succeeded]) for name in names}
     return ConfigurationReport(
         configuration=number,
         name=members[0].name,
@@ -96,7 +106,8 @@ def _entry(number: int, members: Sequence[TrialRow]) -> ConfigurationReport:
     )
 
 
-def _spread(values: Sequence[float | None]) -> Spread | None:
+def spread_of(values: Sequence[float | None]) -> Spread | None:
+    """Mean, standard deviation and number of those that are finite; none without any."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return None
@@ -114,7 +125,8 @@ def _order(entry: ConfigurationReport, job: Job) -> tuple[bool, int, float, int]
     return (leaves_out, failed, -spread.mean if job.maximize else spread.mean, entry.configuration)
 
 
-def _mean(curves: Sequence[Curve]) -> Curve:
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """The mean of each epoch; it ends where the first of the curves ends."""
     return [
         None if any(value is None for value in epoch) else statistics.fmean(map(_float, epoch))
         for epoch in zip(*curves, strict=False)

@@ -136,16 +136,18 @@ def largest(plans: Sequence[FleetPlan], outline: Outline) -> int:
     return max(_Fleet.of(plan, outline).layout.parameters for plan in plans)
 
 
-def estimate(plans: Sequence[FleetPlan], outline: Outline, sample: SampleRows) -> Estimate:
+def estimate(
+    plans: Sequence[FleetPlan], outline: Outline, sample: SampleRows, *, share: float = 1.0
+) -> Estimate:
     """Seconds on this machine's CPU if no trial stops early, and bytes of the largest fleet.
 
     The fleet that takes longest by the formula is probed, and the formula of the others corrected
     by what came out. Where a probe would take too long, or another is at work, it is the formula
-    alone.
+    alone. ``share`` is how many times these fleets there will be.
     """
     fleets = [_Fleet.of(plan, outline) for plan in plans]
     longest = max(fleets, key=lambda fleet: fleet.formula_seconds)
-    seconds = sum(fleet.formula_seconds for fleet in fleets)
+    seconds = share * sum(fleet.formula_seconds for fleet in fleets)
     size = max(fleet.formula_bytes for fleet in fleets)
     found = _probe(longest, plans[fleets.index(longest)], sample)
     if found is None:

@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 from sqlalchemy.exc import IntegrityError
@@ -14,9 +13,12 @@ from service.parts import Parts
 from service.tables import unknown_dataset
 from worker.advice import Advice, advise
 from worker.data import Outline
-from worker.data.dataset import check
+from worker.data.dataset import check, prepare
 from worker.errors import NotFoundError, SpecError
-from worker.search import FleetPlan, plan
+from worker.runtime.memory import fleet_memory
+from worker.runtime.planning import new_fleet
+from worker.search import FleetPlan, plan, strongest
+from worker.search.waves import Search, resolved
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, idempotency, jobs
 from worker.storage.tables import Job
@@ -35,7 +37,15 @@ class Proposal:
     spec: JobSpec
     outline: Outline
     plans: Sequence[FleetPlan]
+    """All fleets; of a search, the first ones."""
+    trials: int
+    """All of them."""
     advice: Sequence[Advice]
+
+    @property
+    def share(self) -> float:
+        """How many times the trials of `plans` there will be: 1 unless it is a search."""
+        return self.trials / sum(len(each.trials) for each in self.plans)
 
 
 def propose(parts: Parts, spec: JobSpec) -> Proposal:
@@ -46,9 +56,27 @@ def propose(parts: Parts, spec: JobSpec) -> Proposal:
         DataError: the data do not allow the job.
     """
     outline = _outline(parts, spec)
-    return Proposal(
-        spec=spec, outline=outline, plans=plan(spec, outline), advice=advise(spec, outline)
-    )
+    advice = advise(spec, outline)
+    if spec.search is None:
+        plans = plan(spec, outline, fleet_memory(parts.settings))
+        return Proposal(spec, outline, plans, sum(len(each.trials) for each in plans), advice)
+    if spec.search.space == "auto":
+        # What is missing under regularization is what this search is about to find.
+        advice = [each for each in advice if not (each.field or "").startswith("regularization")]
+    if strongest.is_open(spec):
+        table, default_target = parts.tables.get(spec.dataset)
+        spec = strongest.closed(spec, prepare(table, spec, default_target))
+    spec = resolved(spec, outline)
+    search = Search(spec, outline, fleet_memory(parts.settings))
+    search.check()
+    wave = search.wave(0, workers=parts.settings.workers)
+    if wave is None or not wave.plans or wave.refused:
+        refused = wave.refused[0].error["message"] if wave is not None and wave.refused else ""
+        raise SpecError(
+            f"The space holds configurations that cannot be trained: {refused}",
+            param="search.space",
+        )
+    return Proposal(spec, outline, wave.plans, search.total * search.each, advice)
 
 
 def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
@@ -70,7 +98,7 @@ def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
         with parts.database.write() as session:
             job = idempotency.find(session, key, digest) if key is not None else None
             if job is None:
-                job = _create(session, proposal, document)
+                job = _create(session, proposal)
                 if key is not None:
                     idempotency.remember(session, key, digest, job.id)
     except IntegrityError:
@@ -95,7 +123,7 @@ def _outline(parts: Parts, spec: JobSpec) -> Outline:
     return parts.outlines.get(spec.model_dump_json(include=DATA_FIELDS), look)
 
 
-def _create(session: Session, proposal: Proposal, document: dict[str, Any]) -> Job:
+def _create(session: Session, proposal: Proposal) -> Job:
     spec = proposal.spec
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
@@ -106,30 +134,13 @@ def _create(session: Session, proposal: Proposal, document: dict[str, Any]) -> J
     first = proposal.plans[0]
     return jobs.create(
         session,
-        spec=document,
-        fleets=[_fleet(each) for each in proposal.plans],
+        spec=spec.model_dump(mode="json"),
+        fleets=[new_fleet(each) for each in proposal.plans],
         objective=first.objective,
         maximize=first.maximize,
+        trials_total=proposal.trials,
         advice=[finding.model_dump(mode="json") for finding in proposal.advice],
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,
-    )
-
-
-def _fleet(each: FleetPlan) -> jobs.NewFleet:
-    document = each.model_dump(mode="json")
-    return jobs.NewFleet(
-        plan=document,
-        trials=[
-            jobs.NewTrial(
-                name=trial.name,
-                configuration=trial.configuration,
-                repeat=trial.repeat,
-                fold=trial.fold,
-                settings=settings,
-            )
-            for trial, settings in zip(each.trials, document["trials"], strict=True)
-        ],
-        epochs=max(trial.training.epochs for trial in each.trials),
     )

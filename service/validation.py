@@ -102,8 +102,9 @@ def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]])
     A union reports the complaints of all its members. Where one member took the value's type and
     complained about its content, the others' complaints about the type do not help.
     """
-    if error["type"] == "too_short":
-        # Items that are wrong are not counted; they are told of themselves.
+    if error["type"] in ("too_short", "literal_error", "enum"):
+        # Items that are wrong are not counted, and what has items is no choice among words; they
+        # are told of themselves.
         return any(other[: len(path)] == path != other for other, _ in located)
     if error["type"] not in EXPECTED:
         return False

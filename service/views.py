@@ -20,7 +20,7 @@ from service.schemas.jobs import (
 )
 from service.schemas.models import ModelVersionView, ModelView
 from worker.storage.models import ModelPage
-from worker.storage.states import State
+from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Event, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
 
@@ -64,19 +64,32 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
 
 def _progress(row: Job, now: datetime) -> Progress:
     fraction = min(row.epoch / row.epochs, 1.0) if row.epochs else 0.0
+    if row.trials_total > row.trials_planned:
+        # Of a search only the first fleets are planned; the others will be alike.
+        fraction *= row.trials_planned / row.trials_total
     if row.state == State.SUCCEEDED:
         fraction = 1.0
+    spent = 0.0
+    if row.started_at is not None:
+        spent = max((now - row.started_at).total_seconds(), 0.0)
+    budget = (row.spec.get("search") or {}).get("budget_seconds")
+    if budget is not None and row.state not in TERMINAL:
+        fraction = min(max(fraction, spent / budget), 0.99)
     eta = None
-    if row.state == State.RUNNING and row.started_at is not None and fraction > 0:
-        spent = (now - row.started_at).total_seconds()
-        eta = round(max(spent, 0.0) * (1 - fraction) / fraction, 3)
+    if row.state == State.RUNNING and fraction > 0:
+        eta = round(spent * (1 - fraction) / fraction, 3)
     return Progress(fraction=fraction, epoch=row.epoch, epochs=row.epochs, eta_seconds=eta)
 
 
 def _best(best: dict[str, Any] | None) -> Best | None:
     if best is None:
         return None
-    return Best(trial=best["trial"], name=best.get("name"), metrics=numbers(best["metrics"]))
+    return Best(
+        trial=best["trial"],
+        name=best.get("name"),
+        value=best.get("value"),
+        metrics=numbers(best["metrics"]),
+    )
 
 
 def _error(error: dict[str, Any] | None) -> ErrorBody | None:
@@ -108,8 +121,10 @@ def trial_view(row: TrialRow) -> TrialView:
         metrics=numbers(row.metrics),
         epochs=row.epochs,
         best_epoch=row.best_epoch,
+        halved_at=row.halved_at,
         network=sparsity.summary(row),
         settings=row.settings,
+        overrides=row.overrides,
         advice=_advice(row.advice),
         error=_error(row.error),
     )

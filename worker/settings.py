@@ -58,6 +58,10 @@ class ServiceSettings(BaseSettings):
     take one. Final weights are repeatable to the bit only for the same number."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
+    fleet_memory: Annotated[int, Field(ge=1)] | None = None
+    """Bytes that the tensors of one fleet may take; a job that needs more is cut into several
+    fleets. Unless given: half of the GPU's memory, or on the CPU 1 GiB but no more than a quarter
+    of the machine's; divided by `workers`."""
     database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
     redis_url: str | None = None

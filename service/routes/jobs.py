@@ -83,10 +83,10 @@ def validate(here: Here, spec: Spec) -> Validation:
 
     return Validation(
         advice=[AdviceView(**finding.model_dump()) for finding in proposal.advice],
-        trials=sum(len(each.trials) for each in proposal.plans),
-        fleets=len(proposal.plans),
+        trials=proposal.trials,
+        fleets=round(len(proposal.plans) * proposal.share),
         parameters=largest(proposal.plans, outline),
-        estimate=estimate(proposal.plans, outline, some),
+        estimate=estimate(proposal.plans, outline, some, share=proposal.share),
     )
 
 

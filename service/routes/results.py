@@ -7,14 +7,16 @@ from fastapi import APIRouter, Path, Query, Response
 
 from service import charts, comparison
 from service.parts import Here, Parts
+from service.path_report import path_report
 from service.responses import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
 from service.schemas.results import Chart, MetricsView, Report
+from service.search_report import search_report
 from service.views import checkpoint_view, event_view, trial_view
 from worker.errors import NotFoundError
-from worker.storage import events, jobs, progress
-from worker.storage.tables import Job, TrialRow
+from worker.storage import conclusion, configurations, events, jobs, progress
+from worker.storage.tables import Job
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
 
@@ -51,10 +53,9 @@ def trials(
 ) -> Listing[TrialView]:
     """The trials of a job, best first by its objective; those without a result come last."""
     with here.database.read() as session:
-        rows = jobs.trials(session, jobs.get(session, job_id))
-    start = 0 if after is None else rows.index(_trial(rows, after, "after")) + 1
-    page = rows[start : start + limit]
-    return Listing(data=[trial_view(row) for row in page], has_more=start + limit < len(rows))
+        job = jobs.get(session, job_id)
+        page = jobs.leaderboard(session, job, limit=limit, after=after)
+    return Listing(data=[trial_view(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get(
@@ -76,8 +77,7 @@ def metrics(
 ) -> MetricsView:
     """One array a metric, one entry an epoch, while the job runs and afterwards."""
     with here.database.read() as session:
-        rows = jobs.trials(session, jobs.get(session, job_id))
-        row = rows[0] if trial is None else _trial(rows, trial, "trial")
+        row = jobs.trial(session, jobs.get(session, job_id), trial, param="trial")
         series = progress.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
@@ -159,13 +159,18 @@ def picture(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 1
 )
 def report(here: Here, job_id: Id) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
-    configuration, best first; what is left of the network of its best trial; and, for a job with
-    `attribute`, what each technique bought.
+    configuration, best first; what is left of the network of its best trial; for a job with
+    `attribute`, what each technique bought; and for a search, what it found so far: the winner and
+    the simplest configuration that is as good, the importance of each searched field, the objective
+    over two of them, learning curves, what to search next, and of a path its weights.
     """
     with here.database.read() as session:
         job = jobs.get(session, job_id)
-        rows = jobs.trials(session, job)
-    return comparison.report(job, rows)
+        if job.spec.get("search") is None:
+            return comparison.report(job, jobs.trials(session, job))
+        found, rows = search_report(session, job)
+        path = path_report(session, here.artefacts, job)
+    return comparison.report(job, rows, found).model_copy(update={"path": path})
 
 
 def _lines(
@@ -173,8 +178,11 @@ def _lines(
 ) -> tuple[Job, Sequence[comparison.Line]]:
     with here.database.read() as session:
         job = jobs.get(session, job_id)
-        series = progress.series(session, job_id)
-        rows = jobs.trials(session, job)
+        if job.spec.get("search") is None:
+            rows = jobs.trials(session, job)
+        else:  # thousands, of which a few are drawn
+            rows = configurations.trials_of(session, job, conclusion.leaders(session, job, most))
+        series = progress.series(session, rows)
     known = sorted({name for one in series.values() for name in one})
     if known and metric not in known:
         raise NotFoundError(
@@ -189,12 +197,3 @@ def _title(job: Job, metric: str) -> str:
 
 def _label(metric: str) -> str:
     return metric.replace("_", " ").capitalize()
-
-
-def _trial(rows: Sequence[TrialRow], trial_id: str, param: str) -> TrialRow:
-    for row in rows:
-        if row.id == trial_id:
-            return row
-    raise NotFoundError(
-        f"The job has no trial {trial_id}; its /trials lists them.", code="not_found", param=param
-    )

@@ -28,6 +28,17 @@ class Listing(Body, Generic[Item]):
     """Whether items follow after the last one here."""
 
 
+class Spread(Body):
+    """A metric over the repeats and folds of one configuration."""
+
+    mean: Annotated[float, Field(examples=[0.061])]
+    """Arithmetic mean."""
+    sd: Annotated[float | None, Field(examples=[0.004])]
+    """Standard deviation, n − 1 in the denominator; none for a single value."""
+    n: Annotated[int, Field(examples=[5])]
+    """Number of values."""
+
+
 class FieldProblem(Body):
     """One field that is wrong."""
 

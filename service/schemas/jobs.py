@@ -43,7 +43,8 @@ class Progress(Body):
     epoch: Annotated[int, Field(examples=[20])]
     """Epochs done, over all fleets."""
     epochs: Annotated[int, Field(examples=[50])]
-    """Epochs planned, over all fleets; early stopping may need fewer."""
+    """Epochs planned so far, over all fleets; early stopping may need fewer. A search plans its
+    fleets as others end."""
     eta_seconds: Annotated[float | None, Field(examples=[1.5])]
     """Seconds that the rest will take at the pace so far; none before the first epoch."""
 
@@ -66,6 +67,8 @@ class Best(Body):
     """Its identifier."""
     name: Annotated[str | None, Field(examples=["dropout"])] = None
     """Its configuration's name."""
+    value: Annotated[float | None, Field(examples=[0.061])] = None
+    """The mean of the objective over the configuration's repeats and folds."""
     metrics: Annotated[Metrics, Field(examples=[FINAL])]
     """Its final metrics."""
 
@@ -101,7 +104,7 @@ class JobView(Body):
     objective: Annotated[str, Field(examples=["validation_loss"])]
     """The metric that decides which configuration is best."""
     best: Best | None
-    """The winner, once the job succeeded."""
+    """The winner, or the best so far while the job runs."""
     model: ModelReference | None
     """Where the winner is registered, if the job named a model."""
     error: ErrorBody | None
@@ -167,10 +170,14 @@ class TrialView(Body):
     """Epochs that it trained."""
     best_epoch: Annotated[int | None, Field(examples=[43])]
     """The epoch whose weights it ended with, if early stopping chose one."""
+    halved_at: Annotated[int | None, Field(examples=[None])] = None
+    """The epoch after which `halving` let it go; its metrics and weights are of then."""
     network: SparsitySummary | None
     """What is left of its network, in short; the job's report has all of it."""
     settings: Annotated[dict[str, Any], Field(examples=[{"name": "dropout", "configuration": 3}])]
     """The complete configuration: network, regularization and training."""
+    overrides: Annotated[dict[str, Any] | None, Field(examples=[None])] = None
+    """In a search, what the configuration changes in the job: path → value."""
     advice: list[AdviceView]
     """What is worth knowing about its result."""
     error: ErrorBody | None

@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.schemas.common import Body
+from service.schemas.common import Body, Spread
+from service.schemas.path import PathReportView
+from service.schemas.search import SearchReportView
 from service.schemas.sparsity import SparsityReport
 
 Verdict = Literal["helps", "hurts", "unclear", "untested"]
@@ -27,17 +29,6 @@ class MetricsView(Body):
     """The epochs, from 1."""
     metrics: Annotated[dict[str, list[float | None]], Field(examples=[CURVES])]
     """One array a metric, as long as `epochs`; null where a trial no longer trained."""
-
-
-class Spread(Body):
-    """A metric over the repeats and folds of one configuration."""
-
-    mean: Annotated[float, Field(examples=[0.061])]
-    """Arithmetic mean."""
-    sd: Annotated[float | None, Field(examples=[0.004])]
-    """Standard deviation, n − 1 in the denominator; none for a single value."""
-    n: Annotated[int, Field(examples=[5])]
-    """Number of values."""
 
 
 class ConfigurationReport(Body):
@@ -115,9 +106,14 @@ class Report(Body):
     maximize: Annotated[bool, Field(examples=[False])]
     """Whether more of it is better."""
     configurations: list[ConfigurationReport]
-    """The configurations, best mean objective first; those that leave a technique out come last."""
+    """The configurations, best mean objective first; those that leave a technique out come last.
+    Of a search, the best 100."""
     attribution: list[Attribution]
     """What each technique bought; empty unless the job asked for it by `attribute`."""
+    search: SearchReportView | None = None
+    """What the search found; none for a job that is no search."""
+    path: PathReportView | None = None
+    """Weights, zeros and losses along the path; none for another method than `path`."""
 
 
 class ChartData(Body):

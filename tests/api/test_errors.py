@@ -59,7 +59,7 @@ def refused(client: Client, **spec: Any) -> dict[str, Any]:
         ({"dataset": {"builtin": "mnist"}}, "dataset.builtin", "'iris'"),
         ({"split": {"validation": 0.6, "test": 0.5}}, "split", "below 1"),
         ({"compare": []}, "compare", "at least 1"),
-        ({"compare": [{"name": "a"}, {"name": "a"}]}, None, "own name"),
+        ({"compare": [{"name": "a"}, {"name": "a"}]}, "compare", "own name"),
         ({"colour": "red"}, "colour", "is not a field here"),
     ],
 )

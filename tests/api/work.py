@@ -1,6 +1,7 @@
 """What a worker does to a job, done here and at once, by the trainer's own code."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from tests.api.client import Client
@@ -20,11 +21,11 @@ def post(client: Client, **spec: Any) -> str:
     return job_id
 
 
-def train(client: Client, job_id: str) -> dict[str, Any]:
-    """Train all fleets of a job; the job afterwards."""
+def train(client: Client, job_id: str, fleet_ids: Sequence[str] | None = None) -> dict[str, Any]:
+    """Train all fleets of a job, or these; the job afterwards."""
     parts = client.parts
     with parts.database.read() as session:
-        waiting = [fleet.id for fleet in jobs.fleets(session, job_id)]
+        waiting = fleet_ids or [fleet.id for fleet in jobs.fleets(session, job_id)]
     silent = os.open(os.devnull, os.O_RDWR)
     try:
         for fleet_id in waiting:

@@ -11,9 +11,12 @@ from typing import Any
 from worker.data.builtin import load_builtin
 from worker.data.dataset import check
 from worker.runtime.celery_app import Doorbell
+from worker.runtime.memory import fleet_memory
+from worker.runtime.planning import new_fleet
 from worker.runtime.reconciler import Reconciler
 from worker.runtime.stack import Stack
 from worker.search.plan import plan
+from worker.search.waves import Search, resolved
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec
 from worker.storage import jobs
@@ -48,28 +51,23 @@ class Running:
         job = JobSpec.model_validate_json(json.dumps({"dataset": {"builtin": "circle"}, **spec}))
         assert isinstance(job.dataset, Builtin)
         table, target = load_builtin(job.dataset)
-        fleets = plan(job, check(table, job, target))
+        outline = check(table, job, target)
+        memory = fleet_memory(self.settings)
+        total: int | None = None
+        if job.search is None:
+            fleets = plan(job, outline, memory)
+        else:
+            job = resolved(job, outline)
+            search = Search(job, outline, memory)
+            wave = search.wave(0, workers=self.settings.workers)
+            assert wave is not None
+            fleets, total = list(wave.plans), search.total * search.each
         with self.database.write() as session:
             row = jobs.create(
                 session,
                 spec=job.model_dump(mode="json"),
-                fleets=[
-                    jobs.NewFleet(
-                        plan=fleet.model_dump(mode="json"),
-                        trials=[
-                            jobs.NewTrial(
-                                name=trial.name,
-                                configuration=trial.configuration,
-                                repeat=trial.repeat,
-                                fold=trial.fold,
-                                settings=trial.model_dump(mode="json"),
-                            )
-                            for trial in fleet.trials
-                        ],
-                        epochs=fleet.trials[0].training.epochs,
-                    )
-                    for fleet in fleets
-                ],
+                fleets=[new_fleet(fleet) for fleet in fleets],
+                trials_total=total,
                 objective=fleets[0].objective,
                 maximize=fleets[0].maximize,
                 model_name=job.model,

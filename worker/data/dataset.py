@@ -9,7 +9,7 @@ Decisions:
 * Every column but the target is a feature. A column of images or series is the only one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -121,13 +121,17 @@ def _class_rows(frame: _Frame) -> tuple[int, ...]:
     return tuple(np.bincount(frame.values, minlength=classes).tolist()) if classes else ()
 
 
-def prepare(table: Table, spec: JobSpec, default_target: str | None = None) -> Prepared:
-    """Split and encode.
+def prepare(
+    table: Table, spec: JobSpec, default_target: str | None = None, *, refit: bool = False
+) -> Prepared:
+    """Split and encode; for a ``refit`` into one split, whose validation rows train as well.
 
     Raises:
         DataError: as `check`.
     """
     frame = _frame(table, spec, default_target)
+    if refit:
+        frame = replace(frame, splits=(frame.splits[0].merged(),))
     features = tuple(column.name for column in frame.columns)
     labelled = table.select(frame.row_numbers)
     encoders = tuple(

@@ -3,27 +3,33 @@
 Imports torch: for trainer processes only.
 """
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import orjson
 import torch
+from sqlalchemy.orm import Session
 
 from worker.data.builtin import load_builtin
-from worker.data.dataset import Prepared, prepare
+from worker.data.dataset import Prepared, check, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
 from worker.runtime.channel import CANCEL, Channel
+from worker.runtime.halving import halving
+from worker.runtime.planning import Ongoing, end
+from worker.runtime.refitting import References, is_refit
+from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search.plan import FleetPlan
+from worker.search import document
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, fleets, progress
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.lease import Lease, StaleToken, hold
+from worker.storage.planning import Following
 from worker.storage.states import State
 from worker.storage.tables import Checkpoint, Dataset
 from worker.storage.types import utc_now
@@ -33,8 +39,8 @@ from worker.training.state import dump, load
 RESULT = "fleet.safetensors"
 FLUSH_SECONDS = 0.2
 """Epochs that end faster than this share a commit."""
-REPORT_SECONDS = 0.1
-FIRST_STEP_SECONDS = 0.002
+SAVE_PAUSE = 10
+"""Time between two checkpoints, in times that the last one took."""
 
 
 class FleetTraining:
@@ -55,6 +61,12 @@ class FleetTraining:
         self._saved_at = time.monotonic()
         self._first_step_at: datetime | None = None
         self._epoch = 0
+        self._search: Ongoing | None = None
+        self._refits = False
+        self._references: References | None = None
+        self._save_seconds = 0.0
+        self.loaded = False
+        """Whether its data are in memory: what is asked for now, its trials ask for."""
 
     def run(self) -> str:
         """Train to the end, or until asked to stop: the fleet's new state in one word.
@@ -67,9 +79,9 @@ class FleetTraining:
         except (StaleToken, UnavailableError):
             raise
         except ParsimonyError as error:
-            return self._fail(error)
+            return self.fail(error.body())
         self._channel.say("loaded")
-        watcher = _StepWatcher(run, self._channel, self._mark_first_step)
+        watcher = StepWatcher(run, self._channel, self._mark_first_step)
         watcher.start()
         try:
             for report in run.epochs(interrupted=self._is_asked_to_stop):
@@ -83,14 +95,18 @@ class FleetTraining:
         with self._database.read() as session:
             job, fleet = hold(session, self._lease)
             spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
-            plan = FleetPlan.model_validate_json(orjson.dumps(fleet.plan))
+            plan = document.load(fleet.plan, spec)
+            self._refits = is_refit(fleet.plan)
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
                 else datasets.get(session, spec.dataset, tenant=job.tenant)
             )
             checkpoints = progress.candidates(session, fleet.id)
-        run = FleetRun(plan.trials, self._prepare(spec, dataset), device=self._device())
+        prepared = self._prepare(spec, dataset)
+        self.loaded = True
+        rule = halving(self._database, self._lease, spec, plan)
+        run = FleetRun(plan.trials, prepared, self._device(), rule)
         torch.set_num_threads(self._threads(run))
         if self._lease.attempt > 1:
             self._resume(run, checkpoints)
@@ -99,11 +115,19 @@ class FleetTraining:
     def _prepare(self, spec: JobSpec, dataset: Dataset | None) -> Prepared:
         if isinstance(spec.dataset, Builtin):
             table, target = load_builtin(spec.dataset)
-            return prepare(table, spec, target)
+            return self._ready(table, spec, target)
         if dataset is None:
             raise RuntimeError("a job names a data set or a built-in one")
         data = self._artefacts.read(dataset.path, dataset.sha256)
-        return prepare(Table.from_parquet(data), spec, dataset.target)
+        return self._ready(Table.from_parquet(data), spec, dataset.target)
+
+    def _ready(self, table: Table, spec: JobSpec, target: str | None) -> Prepared:
+        if spec.search is not None:
+            self._search = Ongoing(self._settings, spec, check(table, spec, target))
+        prepared = prepare(table, spec, target, refit=self._refits)
+        if self._refits and spec.search is not None and spec.search.references:
+            self._references = References(prepared)
+        return prepared
 
     def _threads(self, run: FleetRun) -> int:
         if run.prepared.x.ndim > 3:
@@ -152,10 +176,19 @@ class FleetTraining:
         if now - self._flushed_at >= FLUSH_SECONDS:
             self._flush()
             self._flushed_at = now
-        if now - self._saved_at >= self._settings.checkpoint_seconds:
+        # A decision among fleets is kept at once: made again, it might turn out otherwise.
+        at_rung = run.halving is not None and report.epoch in run.halving.rungs
+        if at_rung or now - self._saved_at >= self._pause:
             self._flush()
             self._save(run)
             self._saved_at = time.monotonic()
+            self._save_seconds = self._saved_at - now
+
+    @property
+    def _pause(self) -> float:
+        """Least time between two checkpoints: large ones take a small share of it."""
+        asked = self._settings.checkpoint_seconds
+        return max(asked, SAVE_PAUSE * self._save_seconds) if asked else 0.0
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
@@ -204,13 +237,22 @@ class FleetTraining:
                 error=result.error,
                 advice=result.advice,
                 report=result.report,
+                halved_at=result.halved_at,
             )
             for result in run.results()
         ]
         succeeded = any(outcome.state == State.SUCCEEDED for outcome in outcomes)
         result = self._write_result(run) if succeeded else None
-        with self._database.write() as session:
-            fleets.finish(session, self._lease, outcomes, result)
+
+        if self._references is not None:
+            self._references.fit(self._settings.threads)
+
+        def write(session: Session, following: Following | None) -> None:
+            if self._references is not None:
+                self._references.note(session, self._lease)
+            fleets.finish(session, self._lease, outcomes, result, following)
+
+        self._end(outcomes, write)
         return State.SUCCEEDED if succeeded else State.FAILED
 
     def _write_result(self, run: FleetRun) -> fleets.Result:
@@ -219,34 +261,17 @@ class FleetTraining:
         entry = written.files[RESULT]
         return fleets.Result(path=written.file(RESULT), sha256=entry.sha256, bytes=entry.bytes)
 
-    def _fail(self, error: ParsimonyError) -> str:
-        with self._database.write() as session:
-            fleets.fail(session, self._lease, error.body())
+    def fail(self, error: dict[str, Any]) -> str:
+        """End the fleet with an error that another attempt would only repeat."""
+        self._end(
+            (),
+            lambda session, following: fleets.fail(session, self._lease, error, following),
+        )
         return State.FAILED
 
-
-class _StepWatcher(threading.Thread):
-    """Tells the supervisor how many steps were made, and notes the first one."""
-
-    def __init__(self, run: FleetRun, channel: Channel, on_first: Callable[[], None]) -> None:
-        super().__init__(name="steps", daemon=True)
-        self._run, self._channel, self._on_first = run, channel, on_first
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Watch the counter; it is read often until the first step, and seldom after it."""
-        before = self._run.steps
-        while self._run.steps == before:
-            if self._stopping.wait(FIRST_STEP_SECONDS):
-                break
-        if self._run.steps != before:
-            self._on_first()
-        while True:
-            self._channel.say("steps", steps=self._run.steps)
-            if self._stopping.wait(REPORT_SECONDS):
-                return
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
-        self.join()
+    def _end(
+        self,
+        outcomes: Sequence[fleets.Outcome],
+        write: Callable[[Session, Following | None], object],
+    ) -> None:
+        end(self._database, self._lease, self._search, outcomes, write)

@@ -8,6 +8,7 @@ it died, the supervisor or the reconciler gives back.
 
 import logging
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -205,6 +206,7 @@ class _Watch:
                     reason,
                     max_attempts=self._settings.max_attempts,
                     retry_seconds=self._settings.retry_seconds,
+                    killed=self._reason is None and status == -signal.SIGKILL,
                 )
             logger.warning("fleet %s: %s", self._lease.fleet_id, reason)
         except StaleToken:

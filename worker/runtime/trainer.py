@@ -114,22 +114,30 @@ def _train(
     channel: Channel,
 ) -> str:
     from worker.runtime.fleet_training import FleetTraining
+    from worker.runtime.memory import is_out_of_memory
 
     training = FleetTraining(settings, database, artefacts, lease, channel)
     try:
         return training.run()
-    except (ParsimonyError, *RETRYABLE):
+    except ParsimonyError:
         raise
     except Exception as error:
-        # The same fleet would end the same way again. It fails, and says why.
+        lacking = is_out_of_memory(error)
+        if isinstance(error, RETRYABLE) and not lacking:
+            raise
         traceback.print_exc()
+        # The frames hold the tensors of the fleet, and there is no memory beside them.
+        failure = error.with_traceback(None)
+    if lacking and training.loaded:
         with database.write() as session:
-            fleets.fail(session, lease, _body(error))
-        return "failed"
+            if fleets.split(session, lease):
+                return "split"
+    # The same fleet would end the same way again. It fails, and says why.
+    return training.fail(_body(failure, lacking=lacking))
 
 
-def _body(error: Exception) -> dict[str, object]:
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "allocate" in str(error):
+def _body(error: Exception, *, lacking: bool) -> dict[str, object]:
+    if lacking:
         return {
             "code": "out_of_memory",
             "message": f"the fleet needs more memory than there is: {error}; "

@@ -1,7 +1,7 @@
 """From a job to its trials, and from trials to fleets."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -9,14 +9,12 @@ from worker.data import Outline
 from worker.regularization.families.branch import BranchMerge
 from worker.regularization.families.normalization import Normalization
 from worker.regularization.settings import Settings
-from worker.search.configurations import configurations
+from worker.search.configurations import Configuration, configurations
+from worker.search.fleet_size import FLEET_MEMORY, largest_fleet, parts
 from worker.spec import JobSpec, Trial
 from worker.spec.checks import check_trial
 from worker.spec.data_checks import check_on_data
 from worker.spec.training_checks import check_training
-
-LARGEST_FLEET = 1024
-"""Trials that one worker trains together at most."""
 
 
 class FleetPlan(Settings):
@@ -25,49 +23,101 @@ class FleetPlan(Settings):
     trials: Annotated[tuple[Trial, ...], Field(strict=False, min_length=1)]
     objective: str
     maximize: bool = False
+    overrides: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] | None = None
+    """In a search, what each trial changes in the job: path → value."""
 
 
-def plan(spec: JobSpec, outline: Outline) -> list[FleetPlan]:
-    """The fleets of a job: configurations × repeats × folds, grouped by structure.
+def plan(spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> list[FleetPlan]:
+    """The fleets of a job that names its configurations, × repeats × folds, by structure.
 
     Trials share a fleet when one tensor program fits them all: same network, kind of optimizer,
-    epochs, batch size and numbers of rows. What else they differ in are numbers.
+    epochs, batch size and numbers of rows. What else they differ in are numbers. A fleet takes at
+    most ``memory`` bytes.
 
     Raises:
         SpecError: a configuration contradicts itself.
     """
-    objective = "validation_loss" if all(outline.validation_rows) else "train_loss"
-    fleets: dict[tuple[object, ...], list[Trial]] = {}
-    for trial in trials(spec, outline):
-        check_trial(trial)
-        check_training(trial)
-        check_on_data(trial, shape=outline.shape, classes=outline.target.classes)
-        fleets.setdefault(structure(trial, outline), []).append(trial)
+    found = list(trials(spec, outline))
+    for trial in found:
+        check(trial, outline)
+    return group(found, outline, default_objective(outline), memory=memory)
+
+
+def default_objective(outline: Outline) -> str:
+    """What trials are compared by, unless the job says."""
+    return "validation_loss" if all(outline.validation_rows) else "train_loss"
+
+
+def check(trial: Trial, outline: Outline) -> None:
+    """Refuse a trial that contradicts itself or its data; ``SpecError``."""
+    check_trial(trial)
+    check_training(trial)
+    check_on_data(trial, shape=outline.shape, classes=outline.target.classes)
+
+
+def group(
+    trials: Sequence[Trial],
+    outline: Outline,
+    objective: str,
+    *,
+    maximize: bool = False,
+    overrides: Sequence[Mapping[str, Any]] | None = None,
+    memory: int = FLEET_MEMORY,
+    most: int | None = None,
+) -> list[FleetPlan]:
+    """Fleets of trials of equal structure, in the order of their first trials.
+
+    Of at most ``memory`` bytes by ``bytes_per_trial``, and at most ``most`` trials; the members of
+    a configuration stay together where they fit.
+    """
+    fleets: dict[tuple[object, ...], list[int]] = {}
+    for number, trial in enumerate(trials):
+        fleets.setdefault(structure(trial, outline), []).append(number)
     return [
-        FleetPlan(trials=tuple(members[start : start + LARGEST_FLEET]), objective=objective)
-        for members in fleets.values()
-        for start in range(0, len(members), LARGEST_FLEET)
+        FleetPlan(
+            trials=tuple(trials[number] for number in members),
+            objective=objective,
+            maximize=maximize,
+            overrides=None if overrides is None else tuple(dict(overrides[n]) for n in members),
+        )
+        for numbers in fleets.values()
+        for alike in [[trials[number] for number in numbers]]
+        for limit in [largest_fleet(alike, outline, memory)]
+        for part in parts([t.configuration for t in alike], min(limit, most or limit))
+        for members in [numbers[part]]
     ]
 
 
 def trials(spec: JobSpec, outline: Outline) -> Iterator[Trial]:
     """Every trial of a job: each configuration, repeat by repeat, fold by fold."""
-    folds = range(len(outline.train_rows)) if spec.split.folds else [None]
     for number, configuration in enumerate(configurations(spec)):
-        training = configuration.training
-        for repeat in range(spec.repeats):
-            seed = (training.seed + repeat) % 2**32
-            for fold in folds:
-                yield Trial(
-                    name=configuration.name,
-                    configuration=number,
-                    repeat=repeat,
-                    fold=fold,
-                    without=configuration.without,
-                    network=configuration.network,
-                    regularization=configuration.regularization,
-                    training=training.model_copy(update={"seed": seed}),
-                )
+        yield from members(spec, outline, number, configuration)
+
+
+def members(
+    spec: JobSpec, outline: Outline, number: int, configuration: Configuration
+) -> Iterator[Trial]:
+    """The trials of one configuration."""
+    folds = range(len(outline.train_rows)) if spec.split.folds else [None]
+    training = configuration.training
+    for repeat in range(spec.repeats):
+        seed = (training.seed + repeat) % 2**32
+        for fold in folds:
+            yield Trial(
+                name=configuration.name,
+                configuration=number,
+                repeat=repeat,
+                fold=fold,
+                without=configuration.without,
+                network=configuration.network,
+                regularization=configuration.regularization,
+                training=training.model_copy(update={"seed": seed}),
+            )
+
+
+def members_each(spec: JobSpec, outline: Outline) -> int:
+    """How many trials a configuration has: repeats × folds."""
+    return spec.repeats * (len(outline.train_rows) if spec.split.folds else 1)
 
 
 def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:

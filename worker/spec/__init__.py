@@ -13,6 +13,15 @@ from worker.spec.network import (
     Structure,
 )
 from worker.spec.preprocessing import Preprocessing
+from worker.spec.search import (
+    Dimension,
+    Range,
+    SearchSpec,
+    Space,
+    Switch,
+    Values,
+    is_maximized,
+)
 from worker.spec.split import PartRows, Split
 from worker.spec.training import (
     AdamSpec,
@@ -34,6 +43,7 @@ __all__ = [
     "CnnSpec",
     "DatasetId",
     "DatasetRef",
+    "Dimension",
     "JobSpec",
     "LinearSpec",
     "MlpSpec",
@@ -41,17 +51,23 @@ __all__ = [
     "OptimizerSpec",
     "PartRows",
     "Preprocessing",
+    "Range",
     "ResidualMlpSpec",
     "ScheduleSpec",
+    "SearchSpec",
     "Settings",
     "SgdSpec",
     "SolverSpec",
+    "Space",
     "Split",
     "Structure",
+    "Switch",
     "Task",
     "TaskKind",
     "Training",
     "Trial",
+    "Values",
     "Variant",
     "Without",
+    "is_maximized",
 ]

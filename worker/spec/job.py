@@ -1,14 +1,15 @@
 """What a user posts: one trial, or a comparison of several."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from worker.regularization import Regularization
 from worker.regularization.settings import Settings
 from worker.spec.dataset import DatasetRef
 from worker.spec.network import MlpSpec, NetworkSpec
 from worker.spec.preprocessing import Preprocessing
+from worker.spec.search import SearchSpec
 from worker.spec.split import Split
 from worker.spec.training import Training
 
@@ -16,6 +17,11 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["credit"])]
 TaskKind = Literal["binary", "multiclass", "regression"]
 Task = Literal["auto", "binary", "multiclass", "regression"]
+
+
+def _searched_regularization(value: Any) -> Any:
+    """`auto` begins with no technique; `JobSpec.searches_for_regularization` notes the search."""
+    return {} if value == "auto" else value
 
 
 class Variant(Settings):
@@ -48,14 +54,23 @@ class JobSpec(Settings):
     """How columns become numbers."""
     network: NetworkSpec = MlpSpec()
     """What is trained."""
-    regularization: Regularization = Regularization()
-    """Which techniques hold it back, keyed by name."""
+    regularization: Annotated[
+        Regularization,
+        BeforeValidator(
+            _searched_regularization, json_schema_input_type=Regularization | Literal["auto"]
+        ),
+    ] = Regularization()
+    """Which techniques hold it back, keyed by name. `auto`: a search over all techniques that fit
+    the data and the network, the same as `search.space: auto`, within `search.trials` or
+    `search.budget_seconds`."""
     training: Training = Training()
     """How it is trained."""
     compare: (
         Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=1024)] | None
     ) = None
     """Configurations to train side by side, as one tensor program where structure allows."""
+    search: SearchSpec | None = None
+    """Configurations to choose from a space; excludes `compare`."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Train each configuration this often, with seeds seed, seed + 1, …"""
     attribute: bool = False
@@ -64,11 +79,39 @@ class JobSpec(Settings):
     model: ModelName | None = None
     """Register the winner as a version of this model."""
 
-    @model_validator(mode="after")
-    def names_are_unique(self) -> Self:
+    @model_validator(mode="before")
+    @classmethod
+    def searches_for_regularization(cls, data: Any) -> Any:
+        """Turn `regularization: auto` into a search of the space `auto`."""
+        if not isinstance(data, dict) or data.get("regularization") != "auto":
+            return data
+        search = data.get("search") or {}
+        if not isinstance(search, dict):
+            return data
+        if search.get("space", "auto") != "auto":
+            raise ValueError(
+                'regularization "auto" brings its own search.space; leave one of them out'
+            )
+        return {**data, "search": {**search, "space": "auto"}}
+
+    @field_validator("compare")
+    @classmethod
+    def names_are_unique(cls, compare: tuple[Variant, ...] | None) -> tuple[Variant, ...] | None:
         """Refuse a comparison whose members could not be told apart."""
-        names = [variant.name for variant in self.compare or ()]
+        names = [variant.name for variant in compare or ()]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"give each configuration its own name; twice: {', '.join(twice)}")
+        return compare
+
+    @model_validator(mode="after")
+    def searches_or_compares(self) -> Self:
+        """Refuse a search beside a comparison, whose configurations are named already."""
+        if self.search is not None and self.compare is not None:
+            raise ValueError("compare and search exclude each other: leave one of them out")
+        if self.search is not None and self.attribute:
+            raise ValueError(
+                "attribute and search exclude each other: search first, then post the winner with "
+                "attribute"
+            )
         return self

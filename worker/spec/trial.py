@@ -32,6 +32,9 @@ class Trial(Settings):
     """Which fold validates; none without cross-validation."""
     without: Without | None = None
     """Set in trials that leave a technique out; they do not compete."""
+    refit: Annotated[int, Field(ge=0)] | None = None
+    """Number of the configuration that this trial trains once more, on training and validation
+    rows together; such trials do not compete."""
     network: NetworkSpec
     regularization: Regularization
     training: Training

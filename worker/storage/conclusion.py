@@ -1,29 +1,72 @@
 """The end of a job: once its last fleet has ended, one transaction says what came of it."""
 
 import math
-from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from worker.storage import events, models
 from worker.storage.states import OPEN, TERMINAL, State
-from worker.storage.tables import Fleet, Job, TrialRow
+from worker.storage.tables import UNSCORED, Fleet, Job, TrialRow
 from worker.storage.types import utc_now
 
 
-def competes(trial: TrialRow) -> bool:
-    """Whether the trial may win; one that leaves a technique out only shows what that bought."""
-    return trial.settings.get("without") is None
+def lead(session: Session, job: Job) -> TrialRow | None:
+    """Find the winner so far, and say so in the job; none before a trial succeeded.
+
+    The best configuration is the one whose members (repeats, folds) all succeeded, with the best
+    mean objective; the winner is its best member. Trials that leave a technique out do not compete.
+    """
+    session.flush()
+    best = leaders(session, job, 1)
+    if not best:
+        return None
+    configuration = best[0]
+    members = list(
+        session.scalars(
+            select(TrialRow)
+            .where(
+                TrialRow.job_id == job.id,
+                TrialRow.configuration == configuration,
+                TrialRow.state == State.SUCCEEDED,
+            )
+            .order_by(TrialRow.standing, TrialRow.score, TrialRow.repeat, TrialRow.fold)
+        )
+    )
+    winner = members[0]
+    scores = [trial.score for trial in members if trial.standing == 0]
+    mean = math.fsum(scores) / len(scores) if scores else None
+    job.best = {
+        "trial": winner.id,
+        "name": winner.name,
+        "configuration": winner.configuration,
+        "objective": job.objective,
+        "value": -mean if job.maximize and mean is not None else mean,
+        "metrics": winner.metrics,
+    }
+    return winner
 
 
-def rank(trial: TrialRow, job: Job) -> tuple[int, float]:
-    """Sorting key of a trial: the better, the smaller; without a finite objective, last."""
-    value = trial.metrics.get(job.objective) if trial.state == State.SUCCEEDED else None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return (1, 0.0)
-    return (0, -float(value) if job.maximize else float(value))
+def leaders(session: Session, job: Job, most: int) -> list[int]:
+    """The configurations with the best mean objectives, best first: of those that compete, and of
+    which a trial succeeded. Whole ones come before those with members that failed or go on.
+    """
+    known = case((TrialRow.standing == 0, TrialRow.score))
+    return list(
+        session.scalars(
+            select(TrialRow.configuration)
+            .where(TrialRow.job_id == job.id, TrialRow.standing <= 1)
+            .group_by(TrialRow.configuration)
+            .having(func.sum(case((TrialRow.state == State.SUCCEEDED, 1), else_=0)) > 0)
+            .order_by(
+                func.count() - func.count(known),
+                func.coalesce(func.avg(known), UNSCORED),
+                TrialRow.configuration,
+            )
+            .limit(most)
+        )
+    )
 
 
 def conclude(session: Session, job: Job) -> bool:
@@ -32,48 +75,46 @@ def conclude(session: Session, job: Job) -> bool:
     The caller holds the job's row, so that of two last fleets only the later one concludes. True
     when this call ended it. The job succeeds if any trial that competes did; it is cancelled if
     that was asked and a fleet did not finish; else it fails with its first fleet's or trial's
-    error. The best configuration is the one whose members (repeats, folds) all succeeded, with the
-    best mean objective; the winner is its best member. Trials that leave a technique out do not
-    compete.
+    error.
     """
     if job.state in TERMINAL:
         return False
     states = set(session.scalars(select(Fleet.state).where(Fleet.job_id == job.id)))
     if states & OPEN:
         return False
-    trials = list(
-        session.scalars(
-            select(TrialRow)
-            .join(Fleet, Fleet.id == TrialRow.fleet_id)
-            .where(TrialRow.job_id == job.id)
-            .order_by(Fleet.number, TrialRow.position)
-        )
-    )
-    winner, mean = _winner(trials, job)
-    if winner is not None:
-        job.best = {
-            "trial": winner.id,
-            "name": winner.name,
-            "configuration": winner.configuration,
-            "objective": job.objective,
-            "value": mean,
-            "metrics": winner.metrics,
-        }
-    job.advice = [*job.advice, *_findings(trials)]
+    winner = lead(session, job)
+    job.advice = [*job.advice, *_findings(session, job, winner)]
     job.finished_at = utc_now()
     if State.CANCELLED in states:
         job.state = State.CANCELLED
         events.append(session, job, "cancelled", "cancelled")
     elif winner is not None:
-        _succeed(session, job, winner)
+        _succeed(session, job, _refitted(session, job, winner))
     else:
         job.state = State.FAILED
-        job.error = _first_error(session, job, trials)
+        job.error = _first_error(session, job)
         events.append(
             session, job, "failed", job.error["message"], level="error", data={"error": job.error}
         )
     session.flush()
     return True
+
+
+def _refitted(session: Session, job: Job, winner: TrialRow) -> TrialRow:
+    """The winner as it was trained once more on more rows, if it was: that is what is served."""
+    if not (job.spec.get("search") or {}).get("refit"):
+        return winner
+    others = session.scalars(
+        select(TrialRow)
+        .where(TrialRow.job_id == job.id, TrialRow.standing > 1, TrialRow.state == State.SUCCEEDED)
+        .order_by(TrialRow.configuration, TrialRow.repeat)
+    )
+    for trial in others:
+        if trial.settings.get("refit") == winner.configuration:
+            best = {"trial": trial.id, "name": trial.name, "metrics": trial.metrics}
+            job.best = {**(job.best or {}), **best}
+            return trial
+    return winner
 
 
 def _succeed(session: Session, job: Job, winner: TrialRow) -> None:
@@ -96,43 +137,32 @@ def _succeed(session: Session, job: Job, winner: TrialRow) -> None:
     )
 
 
-def _winner(trials: list[TrialRow], job: Job) -> tuple[TrialRow | None, float | None]:
-    members: dict[int, list[TrialRow]] = defaultdict(list)
-    for trial in filter(competes, trials):
-        members[trial.configuration].append(trial)
-    best: tuple[tuple[int, float, int], list[TrialRow]] | None = None
-    for configuration, group in members.items():
-        if not any(trial.state == State.SUCCEEDED for trial in group):
-            continue
-        keys = [rank(trial, job) for trial in group]
-        values = [value for without, value in keys if not without]
-        mean = math.fsum(values) / len(values) if values else math.inf
-        key = (sum(without for without, _ in keys), mean, configuration)
-        if best is None or key < best[0]:
-            best = (key, group)
-    if best is None:
-        return None, None
-    (_, mean, _), group = best
-    succeeded = [trial for trial in group if trial.state == State.SUCCEEDED]
-    winner = min(succeeded, key=lambda trial: rank(trial, job))
-    if not math.isfinite(mean):
-        return winner, None
-    return winner, -mean if job.maximize else mean
-
-
-def _findings(trials: list[TrialRow]) -> list[dict[str, Any]]:
-    """What the trials' results advise, each finding once for a configuration."""
+def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[dict[str, Any]]:
+    """What the trials' results advise, each finding once for a configuration; of a search, what
+    the winner's do.
+    """
+    query = select(TrialRow.configuration, TrialRow.advice).where(TrialRow.job_id == job.id)
+    if job.spec.get("search") is not None:
+        number = None if winner is None else winner.configuration
+        query = query.where(TrialRow.configuration == number)
+    query = query.join(Fleet, Fleet.id == TrialRow.fleet_id)
     found: dict[tuple[object, int], dict[str, Any]] = {}
-    for trial in trials:
-        for finding in trial.advice:
-            found.setdefault((finding.get("code"), trial.configuration), finding)
+    for configuration, advice in session.execute(query.order_by(Fleet.number, TrialRow.position)):
+        for finding in advice:
+            found.setdefault((finding.get("code"), configuration), finding)
     return list(found.values())
 
 
-def _first_error(session: Session, job: Job, trials: list[TrialRow]) -> dict[str, Any]:
-    errors = [trial.error for trial in trials if trial.error is not None]
-    if errors:
-        return errors[0]
+def _first_error(session: Session, job: Job) -> dict[str, Any]:
+    error = session.scalar(
+        select(TrialRow.error)
+        .join(Fleet, Fleet.id == TrialRow.fleet_id)
+        .where(TrialRow.job_id == job.id, TrialRow.error.is_not(None))
+        .order_by(Fleet.number, TrialRow.position)
+        .limit(1)
+    )
+    if error is not None:
+        return dict(error)
     fleet = session.scalar(
         select(Fleet)
         .where(Fleet.job_id == job.id, Fleet.state == State.FAILED)
@@ -150,8 +180,14 @@ def count(session: Session, job: Job) -> None:
         TrialRow.job_id == job.id, TrialRow.state.in_([State.SUCCEEDED, State.FAILED])
     )
     failed = select(func.count()).where(TrialRow.job_id == job.id, TrialRow.state == State.FAILED)
-    epochs = select(func.coalesce(func.sum(Fleet.epoch), 0)).where(Fleet.job_id == job.id)
     session.flush()
     job.trials_finished = session.scalar(finished) or 0
     job.trials_failed = session.scalar(failed) or 0
+    count_epochs(session, job)
+
+
+def count_epochs(session: Session, job: Job) -> None:
+    """Bring the number of epochs up to date with the fleets."""
+    epochs = select(func.coalesce(func.sum(Fleet.epoch), 0)).where(Fleet.job_id == job.id)
+    session.flush()
     job.epoch = int(session.scalar(epochs) or 0)

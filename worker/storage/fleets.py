@@ -5,7 +5,6 @@ current one, ``StaleToken`` is raised and nothing changes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,33 +12,16 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.storage import events
-from worker.storage.conclusion import conclude, count
+from worker.storage.conclusion import conclude, count, lead
 from worker.storage.lease import Lease, hold, stale
+from worker.storage.outcomes import Outcome as Outcome
+from worker.storage.outcomes import Result as Result
+from worker.storage.outcomes import store
+from worker.storage.planning import Following, follow
+from worker.storage.splitting import halve
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one trial, in the fleet's order. ``state`` is succeeded or failed."""
-
-    state: str
-    metrics: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 0
-    best_epoch: int | None = None
-    error: dict[str, Any] | None = None
-    advice: list[dict[str, Any]] = field(default_factory=list)
-    report: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Result:
-    """Where a fleet's result file lies, and what it must hash to."""
-
-    path: str
-    sha256: str
-    bytes: int
 
 
 def claim(
@@ -115,29 +97,15 @@ def finish(
     lease: Lease,
     outcomes: Sequence[Outcome],
     result: Result | None,
+    following: Following | None = None,
 ) -> bool:
     """Store what came of each trial; true when this ended the job, in the same transaction.
 
-    The fleet has failed when none of its trials succeeded.
+    The fleet has failed when none of its trials succeeded. ``following`` are the fleets that a
+    search goes on with; ``OutdatedError`` when the job is not as it was when they were proposed.
     """
     job, fleet = hold(session, lease)
-    trials = list(
-        session.scalars(
-            select(TrialRow).where(TrialRow.fleet_id == fleet.id).order_by(TrialRow.position)
-        )
-    )
-    if len(trials) != len(outcomes):
-        raise ValueError(
-            f"fleet {fleet.id} has {len(trials)} trials, {len(outcomes)} outcomes given"
-        )
-    for trial, outcome in zip(trials, outcomes, strict=True):
-        trial.state = State(outcome.state)
-        trial.metrics = outcome.metrics
-        trial.epochs = outcome.epochs
-        trial.best_epoch = outcome.best_epoch
-        trial.error = outcome.error
-        trial.advice = outcome.advice
-        trial.report = outcome.report
+    trials = store(session, job, fleet, outcomes)
     failed = [trial for trial in trials if trial.state != State.SUCCEEDED]
     if result is not None:
         fleet.result_path = result.path
@@ -146,7 +114,8 @@ def finish(
     fleet.epoch = fleet.epochs
     if len(failed) == len(trials):
         fleet.error = failed[0].error
-        return _end(session, job, fleet, State.FAILED)
+        return _end(session, job, fleet, State.FAILED, following)
+    lead(session, job)
     for trial in failed:
         events.append(
             session,
@@ -156,13 +125,15 @@ def finish(
             level="warning",
             data={"trial": trial.id, "error": trial.error},
         )
-    return _end(session, job, fleet, State.SUCCEEDED)
+    return _end(session, job, fleet, State.SUCCEEDED, following)
 
 
-def fail(session: Session, lease: Lease, error: dict[str, Any]) -> bool:
+def fail(
+    session: Session, lease: Lease, error: dict[str, Any], following: Following | None = None
+) -> bool:
     """End the fleet with an error that another attempt would only repeat."""
     job, fleet = hold(session, lease)
-    return _fail(session, job, fleet, error)
+    return _fail(session, job, fleet, error, following)
 
 
 def cancel(session: Session, lease: Lease) -> bool:
@@ -179,6 +150,12 @@ def release(session: Session, lease: Lease) -> None:
     _requeue(session, job, fleet, "released", "given back by its worker", level="info")
 
 
+def split(session: Session, lease: Lease) -> bool:
+    """Make two of a fleet that ran out of memory, and queue both; false for a single trial."""
+    job, fleet = hold(session, lease)
+    return _split(session, job, fleet, "it ran out of memory")
+
+
 def crashed(
     session: Session,
     lease: Lease,
@@ -186,10 +163,18 @@ def crashed(
     *,
     max_attempts: int,
     retry_seconds: float = 0.0,
+    killed: bool = False,
     now: datetime | None = None,
 ) -> None:
-    """Give the fleet back after its trainer died; after too many fruitless attempts, fail it."""
+    """Give the fleet back after its trainer died; after too many fruitless attempts, fail it.
+
+    A system short of memory kills (``killed``: by a signal 9 that was not ours). Where that was the
+    last attempt, the fleet is split rather than failed.
+    """
     job, fleet = hold(session, lease)
+    last = fleet.stalled_attempts >= max_attempts and not job.cancel_requested
+    if killed and last and _split(session, job, fleet, reason):
+        return
     _retry_or_fail(session, job, fleet, "crashed", reason, max_attempts)
     if fleet.state == State.QUEUED and retry_seconds:
         # At once, then after 1, 3, 7, … times retry_seconds.
@@ -216,6 +201,17 @@ def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_att
     if job is None or fleet is None:
         return False
     _retry_or_fail(session, job, fleet, "lease_lost", "its worker was not heard of", max_attempts)
+    return True
+
+
+def _split(session: Session, job: Job, fleet: Fleet, reason: str) -> bool:
+    if not job.cancel_requested:
+        second = halve(session, job, fleet)
+        if second is None:
+            return False
+        reason = f"{reason}; fleet {second.number} takes half of its trials"
+    _requeue(session, job, fleet, "split", reason, level="warning")
+    count(session, job)
     return True
 
 
@@ -266,17 +262,27 @@ def _requeue(
     )
 
 
-def _fail(session: Session, job: Job, fleet: Fleet, error: dict[str, Any]) -> bool:
+def _fail(
+    session: Session,
+    job: Job,
+    fleet: Fleet,
+    error: dict[str, Any],
+    following: Following | None = None,
+) -> bool:
     fleet.error = error
     session.execute(
         update(TrialRow)
         .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
         .values(state=State.FAILED, error=error)
     )
-    return _end(session, job, fleet, State.FAILED)
+    return _end(session, job, fleet, State.FAILED, following)
 
 
-def _end(session: Session, job: Job, fleet: Fleet, state: State) -> bool:
+def _end(
+    session: Session, job: Job, fleet: Fleet, state: State, following: Following | None = None
+) -> bool:
+    if following is not None:
+        follow(session, job, fleet, following)
     fleet.state = state
     fleet.finished_at = utc_now()
     fleet.owner = None

@@ -1,38 +1,19 @@
 """Jobs: accepted, listed, cancelled, concluded."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, NotFoundError
-from worker.storage import conclusion, events
+from worker.storage import conclusion, events, planning
 from worker.storage.page import Page, newest_first
+from worker.storage.planning import NewFleet as NewFleet
+from worker.storage.planning import NewTrial as NewTrial
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
-
-
-@dataclass(frozen=True)
-class NewTrial:
-    """One trial of a job that is being accepted. ``settings`` is the trial as JSON."""
-
-    name: str
-    configuration: int
-    repeat: int
-    fold: int | None
-    settings: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class NewFleet:
-    """One fleet of a job that is being accepted. ``plan`` is the fleet's plan as JSON."""
-
-    plan: dict[str, Any]
-    trials: Sequence[NewTrial]
-    epochs: int
 
 
 def create(
@@ -42,13 +23,17 @@ def create(
     fleets: Iterable[NewFleet],
     objective: str,
     maximize: bool = False,
+    trials_total: int | None = None,
     advice: Sequence[dict[str, Any]] = (),
     name: str = "",
     dataset_id: str | None = None,
     model_name: str | None = None,
     tenant: str = DEFAULT_TENANT,
 ) -> Job:
-    """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202."""
+    """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202.
+
+    ``trials_total`` is how many trials it will have, where these fleets are but the first.
+    """
     job = Job(
         id=new_id("job"),
         tenant=tenant,
@@ -60,39 +45,14 @@ def create(
         objective=objective,
         maximize=maximize,
         trials_total=0,
+        trials_planned=0,
         epochs=0,
     )
     session.add(job)
     session.flush()
-    for number, new in enumerate(fleets):
-        fleet = Fleet(
-            id=new_id("flt"),
-            tenant=tenant,
-            job_id=job.id,
-            number=number,
-            plan=new.plan,
-            epochs=new.epochs,
-        )
-        session.add(fleet)
-        session.flush()
-        session.add_all(
-            TrialRow(
-                id=new_id("trl"),
-                tenant=tenant,
-                job_id=job.id,
-                fleet_id=fleet.id,
-                position=position,
-                name=trial.name,
-                configuration=trial.configuration,
-                repeat=trial.repeat,
-                fold=trial.fold,
-                settings=trial.settings,
-            )
-            for position, trial in enumerate(new.trials)
-        )
-        job.trials_total += len(new.trials)
-        job.epochs += new.epochs
-    if not job.trials_total:
+    planned = planning.add(session, job, fleets)
+    job.trials_total = planned if trials_total is None else trials_total
+    if not planned:
         raise ValueError("a job needs at least one trial")
     events.append(session, job, "accepted", f"accepted, {job.trials_total} trial(s)")
     session.flush()
@@ -123,17 +83,55 @@ def page(
     return newest_first(session, Job, query, tenant=tenant, limit=limit, after=after)
 
 
+_PLACE = (
+    TrialRow.standing,
+    TrialRow.score,
+    TrialRow.configuration,
+    TrialRow.repeat,
+    func.coalesce(TrialRow.fold, 0),
+)
+"""A trial's place on the leaderboard; an index begins with it."""
+
+
+def _ranked(job: Job) -> Select[TrialRow]:
+    return select(TrialRow).where(TrialRow.job_id == job.id).order_by(*_PLACE)
+
+
 def trials(session: Session, job: Job) -> list[TrialRow]:
     """The job's trials, best first: by the objective, then those without one, as posted.
 
     Those that leave a technique out, and so do not compete, come after all others.
     """
-    rows = session.scalars(
-        select(TrialRow)
-        .where(TrialRow.job_id == job.id)
-        .order_by(TrialRow.configuration, TrialRow.repeat, TrialRow.fold)
-    )
-    return sorted(rows, key=lambda row: (not conclusion.competes(row), conclusion.rank(row, job)))
+    return list(session.scalars(_ranked(job)))
+
+
+def trial(session: Session, job: Job, trial_id: str | None, *, param: str) -> TrialRow:
+    """One trial of the job, the best unless said; ``NotFoundError`` when it has no such."""
+    query = _ranked(job).limit(1)
+    if trial_id is not None:
+        query = select(TrialRow).where(TrialRow.id == trial_id, TrialRow.job_id == job.id)
+    row = session.scalar(query)
+    if row is None:
+        raise NotFoundError(
+            f"The job has no trial {trial_id}; its /trials lists them.", param=param
+        )
+    return row
+
+
+def leaderboard(
+    session: Session, job: Job, *, limit: int, after: str | None = None
+) -> Page[TrialRow]:
+    """The ``limit`` trials that follow the one with id ``after``, in the order of ``trials``.
+
+    Raises ``NotFoundError`` (param ``after``) when the job has no such trial.
+    """
+    query = _ranked(job)
+    if after is not None:
+        last = trial(session, job, after, param="after")
+        place = (last.standing, last.score, last.configuration, last.repeat, last.fold or 0)
+        query = query.where(tuple_(*_PLACE) > tuple_(*place))
+    rows = list(session.scalars(query.limit(limit + 1)))
+    return Page(items=rows[:limit], has_more=len(rows) > limit)
 
 
 def fleets(session: Session, job_id: str) -> list[Fleet]:

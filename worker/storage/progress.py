@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from worker.storage import events
-from worker.storage.conclusion import count
+from worker.storage.conclusion import count, count_epochs
 from worker.storage.lease import Lease, hold
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, TrialRow
 from worker.storage.types import new_id, utc_now
@@ -39,7 +39,7 @@ def record_epochs(
             ],
         )
         fleet.epoch = max(epoch for epoch, _ in epochs)
-    count(session, job)
+    count_epochs(session, job)
 
 
 def save_checkpoint(
@@ -129,12 +129,13 @@ def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, dict[str, A
     return [(epoch, values) for epoch, values in rows]
 
 
-def series(session: Session, job_id: str) -> dict[str, dict[str, list[float | None]]]:
-    """``{trial id: {metric: [one value an epoch]}}`` of all trials of a job.
+def series(
+    session: Session, trials: Sequence[TrialRow]
+) -> dict[str, dict[str, list[float | None]]]:
+    """``{trial id: {metric: [one value an epoch]}}`` of some trials.
 
     Epochs after a trial has stopped (all its metrics null) are cut off its end.
     """
-    trials = session.scalars(select(TrialRow).where(TrialRow.job_id == job_id))
     by_fleet: dict[str, list[TrialRow]] = {}
     for trial in trials:
         by_fleet.setdefault(trial.fleet_id, []).append(trial)

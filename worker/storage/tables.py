@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from worker.storage.states import State
@@ -12,6 +21,10 @@ from worker.storage.types import UtcDateTime, utc_now
 DEFAULT_TENANT = "default"
 # SQLite numbers rows by itself only in a column declared INTEGER.
 Cursor = BigInteger().with_variant(Integer, "sqlite")
+
+
+UNSCORED = 1.7e308
+"""The score of a trial without a finite objective: after all others."""
 
 
 class Base(DeclarativeBase):
@@ -72,6 +85,8 @@ class Job(Base):
     model_name: Mapped[str | None]
     model_version: Mapped[int | None]
     trials_total: Mapped[int] = mapped_column(default=0)
+    trials_planned: Mapped[int] = mapped_column(default=0)
+    """Those that have rows; a search plans the rest as fleets end."""
     trials_finished: Mapped[int] = mapped_column(default=0)
     trials_failed: Mapped[int] = mapped_column(default=0)
     best: Mapped[dict[str, Any] | None]
@@ -130,6 +145,8 @@ class TrialRow(Base):
     __table_args__ = (
         UniqueConstraint("fleet_id", "position"),
         Index("ix_trial_job_id_configuration", "job_id", "configuration"),
+        Index("ix_trial_job_id_standing", "job_id", "standing", "score", "configuration"),
+        Index("ix_trial_job_id_state", "job_id", "state"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -142,7 +159,15 @@ class TrialRow(Base):
     repeat: Mapped[int] = mapped_column(default=0)
     fold: Mapped[int | None]
     settings: Mapped[dict[str, Any]]
+    overrides: Mapped[dict[str, Any] | None]
+    """In a search, what it changes in the job: path → value."""
     state: Mapped[str] = mapped_column(default=State.QUEUED)
+    standing: Mapped[int] = mapped_column(default=1)
+    """Its part of the leaderboard: 0 with an objective, 1 without, and where halving let it go; of
+    trials that do not compete, since they leave a technique out or train a winner again, 2 and 3.
+    """
+    score: Mapped[float] = mapped_column(Double, default=UNSCORED)
+    """Its objective, negative where more is better; ``UNSCORED`` without one."""
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     report: Mapped[dict[str, Any] | None]
     """What is left of its network: zeros, norms, dead units, features; set when it succeeded."""
@@ -150,6 +175,8 @@ class TrialRow(Base):
     error: Mapped[dict[str, Any] | None]
     epochs: Mapped[int] = mapped_column(default=0)
     best_epoch: Mapped[int | None]
+    halved_at: Mapped[int | None]
+    """The epoch after which halving let it go, with the metrics and weights that it had."""
 
 
 class EpochMetrics(Base):

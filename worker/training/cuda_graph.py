@@ -6,15 +6,12 @@ step to step (rows, learning rates, the step's number) is read from tensors, fil
 """
 
 import logging
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from worker.training.shared import Shared
-
-if TYPE_CHECKING:
-    from worker.training.program import Program
 
 logger = logging.getLogger(__name__)
 
@@ -22,22 +19,33 @@ WARM_UP = 3
 """Steps before the capture: kernels are chosen and memory is found in the first ones."""
 
 
-class GraphedSteps:
-    """The steps of one program, a graph for each number of rows (the last batch may be smaller)."""
+class Steps(Protocol):
+    """What can be captured: updates that ask the host nothing, and the state they change."""
 
-    def __init__(self, program: "Program") -> None:
-        w = program.parameters.values
+    generator: Generator
+
+    def update(self, rows: Tensor, rate: Shared, number: int | Tensor) -> None:
+        """One update of every trial."""
+
+    def rows(self) -> dict[str, Tensor]:
+        """Everything that an update changes."""
+
+    def load(self, rows: dict[str, Tensor]) -> None:
+        """Put it back."""
+
+
+class GraphedSteps:
+    """The steps of one program, a graph for each number of rows (the last batch may be smaller).
+
+    ``w`` are its weights ``[K, P]``, on the device.
+    """
+
+    def __init__(self, program: Steps, w: Tensor) -> None:
         self._program = program
         self._rate = w.new_zeros(len(w), 1)
         self._number = torch.zeros((), dtype=torch.float64, device=w.device)
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         self._works = True
-
-    @staticmethod
-    def fit(program: "Program") -> bool:
-        """Whether a step of the program asks the host nothing: on CUDA, no averages, no solver."""
-        on_cuda = program.parameters.values.device.type == "cuda"
-        return on_cuda and not program.averages and program.solver is None
 
     def start_epoch(self, rate: Shared) -> None:
         """Take the learning rates of an epoch."""
@@ -60,7 +68,7 @@ class GraphedSteps:
         program, held = self._program, rows.clone()
         before = {name: tensor.clone() for name, tensor in program.rows().items()}
         state = program.generator.get_state()
-        side = torch.cuda.Stream()
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from worker.data import Prepared
+from worker.search.halving import Halving
 from worker.spec import Trial
 from worker.training.outcome import Finals, Outcome
 from worker.training.program import Program
@@ -20,6 +22,8 @@ class EpochReport:
 
     epoch: int
     metrics: dict[str, list[float | None]]
+    halved: tuple[int, ...] = ()
+    """The trials that halving let go at the end of it."""
 
 
 class FleetRun:
@@ -30,8 +34,15 @@ class FleetRun:
     it ends with are the same bits, on the same kind of machine and number of threads.
     """
 
-    def __init__(self, trials: Sequence[Trial], prepared: Prepared, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        prepared: Prepared,
+        device: str = "cpu",
+        halving: Halving | None = None,
+    ) -> None:
         self.trials, self.prepared, self.device = tuple(trials), prepared, device
+        self.halving = halving
         self.program = Program(self.trials, prepared, device)
         self.members = list(range(len(trials)))
         """The trial that each row of the program is."""
@@ -86,13 +97,32 @@ class FleetRun:
             elif done or last:
                 outcome.finish(int(program.watch.best_epoch[row]), solved[row])
                 self.finals.take(program, row, self.members[row])
-        self._compact()
-        return EpochReport(self.epoch, report)
+        halved = () if last else self._halve(report)
+        self._compact(half=not halved)
+        return EpochReport(self.epoch, report, halved)
 
-    def _compact(self) -> None:
-        """Rebuild the program for the living, once they are half or fewer."""
+    def _halve(self, report: dict[str, list[float | None]]) -> tuple[int, ...]:
+        """Let those trials go that halving does not keep; which they are."""
+        if self.halving is None:
+            return ()
+        leaving = self.halving.leaving(
+            self.epoch,
+            report[self.halving.objective],
+            living=[not outcome.ended for outcome in self.outcomes],
+            failed=[outcome.error is not None for outcome in self.outcomes],
+        )
+        rows = {trial: row for row, trial in enumerate(self.members)}
+        for trial in leaving:
+            best_epoch = int(self.program.watch.best_epoch[rows[trial]])
+            self.outcomes[trial].leave(self.epoch, best_epoch)
+            self.finals.take(self.program, rows[trial], trial)
+        return tuple(leaving)
+
+    def _compact(self, *, half: bool) -> None:
+        """Rebuild the program for the living; with ``half``, once they are half or fewer."""
         alive = self._alive()
-        if 0 < int(alive.sum()) <= len(self.members) // 2:
+        most = len(self.members) // 2 if half else len(self.members) - 1
+        if 0 < int(alive.sum()) <= most:
             rows = {name: tensor[alive] for name, tensor in self.program.rows().items()}
             members = [m for m in self.members if not self.outcomes[m].ended]
             self._rebuild(members, rows)
@@ -123,7 +153,9 @@ class FleetRun:
         tensors |= {f"finals.{n}": t for n, t in self.finals.tensors.items()}
         tensors["generator"] = self.program.generator.get_state()
         outcomes = [vars(outcome) for outcome in self.outcomes]
-        meta = {"epoch": self.epoch, "batch": self.batch, "steps": self.steps}
+        meta: dict[str, Any] = {"epoch": self.epoch, "batch": self.batch, "steps": self.steps}
+        if self.halving is not None:
+            meta["halving"] = self.halving.state()
         return TrainingState(tensors, meta | {"members": self.members, "outcomes": outcomes})
 
     def restore(self, state: TrainingState) -> None:
@@ -133,6 +165,8 @@ class FleetRun:
         self.outcomes = [Outcome(**outcome) for outcome in meta["outcomes"]]
         for name, tensor in self.finals.tensors.items():
             tensor.copy_(tensors[f"finals.{name}"])
+        if self.halving is not None:
+            self.halving.restore(meta["halving"])
         self._rebuild(list(meta["members"]), _under("rows.", tensors))
         if self.batch:  # mid-epoch: order and rates follow from the epoch, the stream does not
             objective = self.program.objective.clone()

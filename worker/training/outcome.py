@@ -17,6 +17,8 @@ class Outcome:
     last_finite_loss: float | None = None
     ended: bool = False
     solved: bool | None = None
+    halved_at: int | None = None
+    """The epoch of the rung at which halving let it go."""
     error: dict[str, Any] | None = None
 
     def progress(self, epoch: int, objective: float) -> None:
@@ -26,6 +28,11 @@ class Outcome:
     def finish(self, best_epoch: int, solved: bool | None = None) -> None:
         """It has its weights. ``solved``: whether a solver reached its tolerance."""
         self.ended, self.best_epoch, self.solved = True, best_epoch, solved
+
+    def leave(self, epoch: int, best_epoch: int) -> None:
+        """Others did better at a rung. It has its weights all the same."""
+        self.finish(best_epoch)
+        self.halved_at = epoch
 
     def diverge(self, epoch: int) -> None:
         """Its loss left the finite numbers; it keeps no weights."""

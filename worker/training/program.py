@@ -76,7 +76,8 @@ class Program:
         self.rate: Shared = 0.0
         self.updates = 0
         self.objective = torch.zeros(len(trials), dtype=torch.float64, device=device)
-        self.graphs = GraphedSteps(self) if GraphedSteps.fit(self) else None
+        alone = not self.averages and self.solver is None  # a step that asks the host nothing
+        self.graphs = GraphedSteps(self, w) if w.is_cuda and alone else None
         self.drops_single_row = any(n.needs_batch for n in stacks(Normalization, regularizations))
 
     def _build(self, regularizations: Sequence[Regularization]) -> Network:

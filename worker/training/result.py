@@ -34,6 +34,8 @@ class TrialResult:
     advice: list[dict[str, Any]]
     report: dict[str, Any] | None = None
     """What is left of its network, as ``sparsity.reports`` gives it; none when it failed."""
+    halved_at: int | None = None
+    """The epoch after which halving let it go; none of a trial that was not."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def trial_results(
                 best_epoch=outcome.best_epoch,
                 error=outcome.error,
                 report=found[row],
+                halved_at=outcome.halved_at,
                 advice=[finding.model_dump(mode="json") for finding in advice],
             )
         )

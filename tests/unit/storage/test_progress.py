@@ -14,7 +14,7 @@ def test_metrics_come_back_by_trial_without_the_epochs_after_its_end(database: D
             session, lease, [(2, {"loss": [0.3, None]}), (3, {"loss": [1, None]})]
         )
         one, two = jobs.trials(session, job)
-        series = progress.series(session, job.id)
+        series = progress.series(session, jobs.trials(session, job))
         assert series[one.id] == {"loss": [0.1, 0.3, 1], "gap": [None, None, None]}
         assert series[two.id] == {"loss": [0.2], "gap": [0.0]}
         assert progress.trial_series(session, two) == series[two.id]

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from tests.fleets import ADAM, fleet
-from worker.training.cuda_graph import GraphedSteps
 
 TECHNIQUES = {
     "l1": {"strength": 1e-3, "method": "proximal"},
@@ -37,6 +36,4 @@ def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
 
 def test_steps_on_a_processor_are_not_captured() -> None:
     """Graphs are for CUDA."""
-    program = fleet(training={**ADAM, "epochs": 1}).program
-    assert not GraphedSteps.fit(program)
-    assert program.graphs is None
+    assert fleet(training={**ADAM, "epochs": 1}).program.graphs is None

@@ -1,0 +1,45 @@
+"""What the benchmarks on real data share: where the data lies, and the line about the machine."""
+
+import argparse
+import os
+import platform
+import statistics
+from pathlib import Path
+
+import torch
+
+DATA = Path(__file__).resolve().parents[1] / "../shared/data"
+"""The data sets are no part of the product: none is needed to build, test or run it."""
+
+
+def arguments(description: str | None, repeats: int) -> argparse.ArgumentParser:
+    """The options that every benchmark on real data has."""
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?", default=DATA, help="folder of the data sets")
+    parser.add_argument("--repeats", type=int, default=repeats, help="seeds")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def present(path: Path, what: str) -> Path:
+    """The path, or the end of the program: its data are not here."""
+    if not path.exists():
+        raise SystemExit(
+            f"There is no {what} at {os.path.normpath(path)}. The data sets are not part of the "
+            "product; name the folder that holds them as the first argument."
+        )
+    return path
+
+
+def machine(threads: int) -> str:
+    """What the figures were made on."""
+    return (
+        f"torch {torch.__version__}, {threads} thread(s), {platform.machine()}, "
+        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def spread(values: list[float]) -> str:
+    """Mean, standard deviation (over n − 1) and extremes of some percentages."""
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):>8.2f}{deviation:>7.2f}{min(values):>8.2f}{max(values):>8.2f}"

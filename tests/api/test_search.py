@@ -1,0 +1,249 @@
+"""A search by HTTP: refused, planned wave by wave, followed, cancelled."""
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.api.client import Client
+from tests.api.work import post
+from worker.runtime.channel import Channel
+from worker.runtime.fleet_training import FleetTraining
+from worker.search import waves
+from worker.storage import backlog, fleets
+
+L1 = "regularization.l1.strength"
+DROPOUT = "regularization.dropout.p"
+SPACE = {L1: {"low": 1e-6, "high": 1e-2, "log": True}}
+
+
+def step(client: Client, *, most: int = 1) -> int:
+    """Train fleets as long as any waits, so many at most; how many there were."""
+    parts, done = client.parts, 0
+    silent = os.open(os.devnull, os.O_RDWR)
+    try:
+        while done < most:
+            with parts.database.write() as session:
+                due = backlog.due(session, limit=1)
+                lease = fleets.claim(session, due[0], owner="test") if due else None
+            if lease is None:
+                break
+            FleetTraining(
+                parts.settings, parts.database, parts.artefacts, lease, Channel(silent, silent)
+            ).run()
+            done += 1
+    finally:
+        os.close(silent)
+    return done
+
+
+@pytest.fixture
+def small(fresh: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Fleets of eight, so that a search of forty has waves."""
+    monkeypatch.setattr(waves, "FLEET", 8)
+    return fresh
+
+
+def read(client: Client, job_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+    return body
+
+
+def pages(client: Client, job_id: str, limit: int = 7) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = client.get(f"/v1/jobs/{job_id}/trials?limit={limit}{after}").json()
+        found += page["data"]
+        if not page["has_more"]:
+            return found
+        after = f"&after={page['data'][-1]['id']}"
+
+
+@pytest.mark.parametrize(
+    ("search", "param"),
+    [
+        ({"space": {"regularization.l7.p": {"low": 0, "high": 1}}}, "regularization.l7.p"),
+        ({"space": {L1: {"low": 1, "high": 0}}}, L1),
+        ({"space": {L1: {"low": 0, "high": 1, "log": True}}}, L1),
+        ({"space": {L1: {"values": []}}}, f"{L1}.values"),
+        ({"space": {L1: {"values": [0.1, -1.0]}}}, L1),
+        (
+            {"space": {"regularization.dropout.p": {"low": 0, "high": 1}}},
+            "regularization.dropout.p",
+        ),
+    ],
+)
+def test_a_bad_space_is_refused_by_its_path(
+    client: Client, search: dict[str, Any], param: str
+) -> None:
+    body = {"dataset": {"builtin": "iris"}, "search": search}
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["param"] == f"search.space.{param}"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"compare": [{"name": "a"}]}, {"attribute": True, "regularization": {"l1": {"strength": 1}}}],
+)
+def test_a_search_stands_alone(client: Client, more: dict[str, Any]) -> None:
+    body = {"dataset": {"builtin": "iris"}, "search": {"space": SPACE}, **more}
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert "exclude" in answer.json()["detail"]
+
+
+def test_a_search_is_planned_as_its_fleets_end(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "trials": 44}, model="found")
+    before = read(small, job_id)
+    assert before["trials"] == {"total": 44, "finished": 0, "failed": 0}
+    assert len(pages(small, job_id)) == 32
+    step(small)
+    during = read(small, job_id)
+    assert during["state"] == "running"
+    assert during["trials"]["finished"] == 8
+    assert during["best"]["value"] == pages(small, job_id)[0]["metrics"]["validation_loss"]
+    assert during["progress"]["fraction"] == pytest.approx(8 / 44, abs=0.06)
+    assert during["progress"]["eta_seconds"] > 0
+    assert len(pages(small, job_id)) == 40
+    assert step(small, most=99) == 5
+    after = read(small, job_id)
+    assert after["state"] == "succeeded"
+    assert after["trials"] == {"total": 44, "finished": 44, "failed": 0}
+    assert after["progress"]["fraction"] == 1
+    assert after["model"] == {"name": "found", "version": 1}
+    found = pages(small, job_id)
+    losses = [trial["metrics"]["validation_loss"] for trial in found]
+    assert losses == sorted(losses)
+    assert sorted(trial["configuration"] for trial in found) == list(range(44))
+    assert len({trial["overrides"][L1] for trial in found}) == 44
+    for trial in found:
+        assert trial["settings"]["regularization"]["l1"]["strength"] == trial["overrides"][L1]
+    assert after["best"]["trial"] == found[0]["id"]
+    assert small.get("/v1/models/found").status_code == 200
+
+
+def test_a_search_that_learns_is_told_across_fleets(small: Client) -> None:
+    job_id = post(small, search={"method": "tpe", "space": SPACE, "trials": 24, "seed": 3})
+    assert step(small, most=99) == 3
+    assert read(small, job_id)["state"] == "succeeded"
+    assert len(pages(small, job_id)) == 24
+
+
+def test_a_budget_ends_a_search(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "budget_seconds": 1e-6})
+    assert read(small, job_id)["trials"]["total"] == 100_000
+    step(small, most=99)
+    after = read(small, job_id)
+    assert (after["state"], after["trials"]["total"]) == ("succeeded", 32)
+
+
+def test_cancelling_keeps_what_has_finished(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "trials": 100})
+    step(small)
+    cancelled = small.post(f"/v1/jobs/{job_id}/cancel").json()
+    assert cancelled["state"] == "cancelled"
+    assert step(small) == 0
+    found = pages(small, job_id)
+    assert [trial["state"] for trial in found[:8]] == ["succeeded"] * 8
+    assert all(trial["metrics"] for trial in found[:8])
+    assert cancelled["best"]["trial"] == found[0]["id"]
+    assert cancelled["trials"]["finished"] == 8
+
+
+def test_folds_and_repeats_are_judged_by_their_mean(small: Client) -> None:
+    job_id = post(
+        small, search={"space": SPACE, "trials": 3}, split={"folds": 2, "seed": 1}, repeats=2
+    )
+    step(small, most=99)
+    after = read(small, job_id)
+    assert after["trials"]["total"] == 12
+    means: dict[int, list[float]] = {}
+    for trial in pages(small, job_id):
+        means.setdefault(trial["configuration"], []).append(trial["metrics"]["validation_loss"])
+    best = min(sum(values) / 4 for values in means.values())
+    assert after["best"]["value"] == pytest.approx(best)
+
+
+def test_the_objective_may_be_any_metric(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "trials": 6, "objective": "validation_accuracy"})
+    step(small, most=99)
+    found = [trial["metrics"]["validation_accuracy"] for trial in pages(small, job_id)]
+    assert found == sorted(found, reverse=True)
+    assert read(small, job_id)["best"]["value"] == found[0]
+
+
+def test_a_page_after_a_trial_of_another_job_is_not_found(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "trials": 3})
+    answer = small.get(f"/v1/jobs/{job_id}/trials?after=trl_0")
+    assert (answer.status_code, answer.json()["param"]) == (404, "after")
+
+
+def test_a_search_may_be_checked_without_training(client: Client) -> None:
+    body = {"dataset": {"builtin": "iris"}, "search": {"space": SPACE, "trials": 5000}}
+    answer = client.post("/v1/jobs/validate", json=body).json()
+    assert answer["trials"] == 5000
+    assert answer["fleets"] == 20
+
+
+@pytest.mark.parametrize(("dataset", "curves"), [("diabetes", 10), ("iris", 12)])
+def test_a_path_reports_its_weights(fresh: Client, dataset: str, curves: int) -> None:
+    job_id = post(
+        fresh,
+        dataset={"builtin": dataset},
+        network={"kind": "linear"},
+        training={"epochs": 50},
+        search={
+            "method": "path",
+            "over": L1,
+            "points": 12,
+            "space": {L1: {"low": 1e-3, "high": 3.0, "log": True}},
+        },
+    )
+    before = fresh.get(f"/v1/jobs/{job_id}/report").json()["path"]
+    assert before["weights"] == []
+    assert step(fresh, most=9) == 1
+    path = fresh.get(f"/v1/jobs/{job_id}/report").json()["path"]
+    assert path["over"] == L1
+    assert path["values"] == sorted(path["values"], reverse=True)
+    assert path["log"][0] == pytest.approx(1.0986, abs=1e-4)
+    assert path["sparsity"][0] == 1.0
+    assert path["train_loss"] == sorted(path["train_loss"], reverse=True)
+    assert len(path["weights"]) == curves
+    entries = [weight["enters"] for weight in path["weights"]]
+    assert entries[0] > 0
+    assert entries == sorted(entries, key=lambda point: 99 if point is None else point)
+    for weight in path["weights"]:
+        assert weight["values"][0] == 0
+
+
+@pytest.mark.parametrize("dataset", ["diabetes", "breast_cancer", "iris"])
+@pytest.mark.parametrize("technique", ["l1", "elastic_net"])
+def test_a_linear_path_begins_where_the_first_weight_appears(
+    fresh: Client, dataset: str, technique: str
+) -> None:
+    settings: dict[str, Any] = {"strength": 1.0}
+    if technique == "elastic_net":
+        settings["l1_ratio"] = 0.7
+    job_id = post(
+        fresh,
+        dataset={"builtin": dataset},
+        network={"kind": "linear"},
+        training={"epochs": 30},
+        regularization={technique: settings},
+        search={"method": "path", "over": f"regularization.{technique}.strength", "points": 40},
+    )
+    step(fresh, most=9)
+    path = fresh.get(f"/v1/jobs/{job_id}/report").json()["path"]
+    assert path["values"][0] == pytest.approx(1000 * path["values"][-1])
+    assert path["sparsity"][0] == pytest.approx(1.0)
+    assert path["weights"][0]["enters"] in (1, 2)
+
+
+def test_the_chart_of_a_search_draws_the_best(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "trials": 10})
+    step(small, most=9)
+    chart = small.get(f"/v1/jobs/{job_id}/chart?top=3").json()
+    best = {trial["name"] for trial in pages(small, job_id)[:3]}
+    assert {line["label"] for line in chart["data"]["datasets"]} == best

@@ -1,0 +1,147 @@
+"""Every technique of the catalogue trains, and a fleet of it is nothing but its trials.
+
+Three settings with "off" on both sides of them: each trial ends as it does alone. Random numbers
+are frozen (see ``tests/frozen.py``), so this holds for random techniques as for all others.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from math import log
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.fleets import trained
+from tests.frozen import freeze
+from tests.vocabulary import EXAMPLES, Stage, digits, residual, table
+from tests.weights import served
+from worker.regularization import Adversarial, SpatialDropout, techniques
+from worker.regularization.families.augmentation import ImageAugmentation
+from worker.regularization.families.branch import BranchDropout, BranchMerge
+from worker.training import FleetRun, TrialResult
+
+NAMES = list(techniques())
+
+
+def flat(tensors: dict[str, Tensor]) -> Tensor:
+    """Tensors by name, end to end."""
+    return torch.cat([tensor.flatten() for _, tensor in sorted(tensors.items())])
+
+
+@dataclass
+class Ended:
+    """How one trial ended."""
+
+    fleet: FleetRun
+    tensors: dict[str, Tensor]
+    result: TrialResult
+
+    @property
+    def flat(self) -> Tensor:
+        """Everything that it is served with, end to end."""
+        return flat(self.tensors)
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether it answers better than every class equally likely."""
+        loss = self.result.metrics["train_loss"]
+        return loss is not None and loss < log(len(self.fleet.prepared.target.classes))
+
+
+def train(stage: Stage, *regularizations: dict[str, Any], frozen: bool = True) -> list[Ended]:
+    """One trial a regularization, in their order."""
+    found: dict[int, Ended] = {}
+    for run in stage(*regularizations):
+        with pytest.MonkeyPatch.context() as patch:
+            if frozen:
+                freeze(run, patch)
+            trained(run)
+        tensors = run.result()
+        for row, (trial, result) in enumerate(zip(run.trials, run.results(), strict=True)):
+            found[trial.configuration] = Ended(run, served(tensors, row), result)
+    return [found[number] for number in range(len(regularizations))]
+
+
+@cache
+def train_alone(stage: Stage, regularization: str) -> Ended:
+    """A fleet of one; its regularization as JSON."""
+    (ended,) = train(stage, json.loads(regularization))
+    return ended
+
+
+def agree(together: Ended, alone: Ended) -> None:
+    """The same weights, epochs and metrics. A fleet may hold places for more members."""
+    for name, tensor in alone.tensors.items():
+        block = together.tensors[name][tuple(slice(size) for size in tensor.shape)]
+        torch.testing.assert_close(block, tensor, rtol=1e-4, atol=1e-5)
+    found, expected = together.result, alone.result
+    assert (found.epochs, found.best_epoch) == (expected.epochs, expected.best_epoch)
+    assert found.metrics == pytest.approx(expected.metrics, rel=1e-4, abs=1e-5)
+
+
+def same(one: Ended, other: Ended) -> bool:
+    """Whether two trials ended at the same weights."""
+    return one.flat.shape == other.flat.shape and torch.allclose(one.flat, other.flat)
+
+
+def test_every_technique_has_an_example_and_no_other_has() -> None:
+    assert list(EXAMPLES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_say_something_of_every_field(name: str) -> None:
+    settings, technique = EXAMPLES[name].settings, techniques()[name]
+    assert set().union(*settings) == set(technique.model_fields)
+    assert len({technique.model_validate(one).model_dump_json() for one in settings}) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_are_tried_where_they_act(name: str) -> None:
+    technique, needed = techniques()[name], table
+    if issubclass(technique, BranchDropout | BranchMerge):
+        needed = residual
+    elif issubclass(technique, ImageAugmentation | SpatialDropout):
+        needed = digits
+    assert needed in EXAMPLES[name].stages
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        pytest.param(name, stage, id=f"{name}-{stage.__name__}")
+        for name, example in EXAMPLES.items()
+        for stage in example.stages
+    ],
+)
+def test_trial_equals_its_fleet_of_one(name: str, stage: Stage) -> None:
+    """And all learn, each to other weights than the others and than "off"."""
+    mixed: list[dict[str, Any]] = [{}, *({name: one} for one in EXAMPLES[name].settings), {}]
+    off, *on, last = train(stage, *mixed)
+    assert len({id(trial.fleet) for trial in on}) == 1, "settings of a technique share a fleet"
+    agree(off, last)  # whatever its place; the bits may differ, by how the memory is aligned
+    for row, trial in enumerate([off, *on]):
+        agree(trial, train_alone(stage, json.dumps(mixed[row])))
+        assert trial.flat.isfinite().all()
+        assert trial.has_learned
+        assert not any(same(trial, other) for other in [off, *on][:row])
+
+
+RANDOM = [
+    name
+    for name, technique in techniques().items()
+    if technique.family in {"dropout", "noise", "augmentation"} and technique is not Adversarial
+]
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_numbers_are_a_trials_own(name: str) -> None:
+    """As drawn in service: equal trials draw apart from each other, and "off" draws nothing."""
+    stage, (settings, *_) = EXAMPLES[name].stages[0], EXAMPLES[name].settings
+    mixed: list[dict[str, Any]] = [{}, {name: settings}, {name: settings}]
+    off, one, other = train(stage, *mixed, frozen=False)
+    agree(off, train_alone(stage, "{}"))
+    assert one.flat.isfinite().all()
+    assert not same(one, other)

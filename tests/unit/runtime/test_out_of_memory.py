@@ -1,0 +1,162 @@
+"""A fleet that runs out of memory is halved and trained again; a single trial fails."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.rows import claimed
+from worker.data import check, load_builtin
+from worker.runtime.channel import Channel
+from worker.runtime.memory import fleet_memory, is_out_of_memory
+from worker.runtime.planning import new_fleet
+from worker.runtime.trainer import _train
+from worker.search import plan
+from worker.settings import ServiceSettings
+from worker.spec import Builtin, JobSpec
+from worker.storage import backlog, jobs
+from worker.storage.artefacts import Artefacts
+from worker.storage.database import Database
+from worker.training import FleetRun
+
+Work = Callable[[], list[str]]
+
+TRAINING: dict[str, Any] = {"epochs": 2, "batch_size": 500}
+
+
+def accepted(database: Database, **job: Any) -> str:
+    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, "training": TRAINING, **job})
+    assert isinstance(spec.dataset, Builtin)
+    table, target = load_builtin(spec.dataset)
+    plans = plan(spec, check(table, spec, target))
+    with database.write() as session:
+        return jobs.create(
+            session,
+            spec=spec.model_dump(mode="json"),
+            fleets=[new_fleet(each) for each in plans],
+            objective=plans[0].objective,
+        ).id
+
+
+@pytest.fixture
+def channel() -> Iterator[Channel]:
+    ends = [*os.pipe(), *os.pipe()]
+    yield Channel(ends[0], ends[3])
+    for end in ends:
+        os.close(end)
+
+
+@pytest.fixture
+def work(settings: ServiceSettings, database: Database, channel: Channel) -> Work:
+    """Train what is queued, a fleet after the other; what each came to."""
+    artefacts = Artefacts(settings.artefacts_url)
+
+    def work() -> list[str]:
+        found: list[str] = []
+        while True:
+            with database.write() as session:
+                queued = backlog.due(session, limit=1)
+                lease = claimed(session, queued[0]) if queued else None
+            if lease is None:
+                return found
+            found.append(_train(settings, database, artefacts, lease, channel))
+
+    return work
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, error: Exception, trials: int) -> None:
+    """Let fleets of more than so many trials run out of memory in their second epoch."""
+    whole = FleetRun.epochs
+
+    def epochs(self: FleetRun, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        for report in whole(self, *args, **kwargs):
+            yield report
+            if len(self.trials) > trials:
+                raise error
+
+    monkeypatch.setattr(FleetRun, "epochs", epochs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_it_is_halved_until_it_fits(
+    work: Work,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    fail(monkeypatch, error, trials=2)
+    job_id = accepted(database, repeats=5)
+    outcomes = work()
+    assert outcomes.count("succeeded") == 3
+    assert outcomes.count("split") == 2
+    with database.read() as session:
+        job = jobs.get(session, job_id)
+        assert (job.state, job.error) == ("succeeded", None)
+        assert (job.trials_total, job.trials_finished, job.trials_failed) == (5, 5, 0)
+        assert len(jobs.fleets(session, job_id)) == 3
+        rows = jobs.trials(session, job)
+        assert sorted(row.repeat for row in rows) == list(range(5))
+        for row in rows:
+            assert row.settings["repeat"] == row.repeat
+
+
+def test_a_trial_that_does_not_fit_alone_fails_and_says_so(
+    work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, MemoryError(), trials=0)
+    job_id = accepted(database, repeats=2)
+    assert sorted(work()) == ["failed", "failed", "split"]
+    with database.read() as session:
+        job = jobs.get(session, job_id)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "out_of_memory"
+
+
+def test_data_that_do_not_fit_are_not_split(
+    work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("worker.runtime.fleet_training.prepare", prepare)
+    accepted(database, repeats=2)
+    assert work() == ["failed"]
+
+
+def test_other_errors_are_not_taken_for_it(
+    work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, RuntimeError("shapes differ"), trials=0)
+    job_id = accepted(database, repeats=2)
+    assert work() == ["failed"]
+    with database.read() as session:
+        error = jobs.get(session, job_id).error
+    assert error is not None
+    assert error["code"] == "internal_error"
+
+
+def test_what_counts_as_out_of_memory() -> None:
+    assert is_out_of_memory(RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
+    assert not is_out_of_memory(OSError(28, "No space left on device"))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_the_memory_of_a_fleet(tmp_path: Path) -> None:
+    asked = ServiceSettings(state=tmp_path, fleet_memory=123)
+    assert fleet_memory(asked) == 123
+    one = fleet_memory(ServiceSettings(state=tmp_path, device="cpu", workers=1))
+    many = fleet_memory(ServiceSettings(state=tmp_path, device="cpu", workers=256))
+    assert many < one <= 2**30

@@ -1,0 +1,187 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from worker.data import check, load_builtin
+from worker.errors import SpecError
+from worker.search import document
+from worker.search.tpe import Trained
+from worker.search.waves import Search, resolved
+from worker.spec import Builtin, JobSpec, SolverSpec
+
+L1 = {"regularization.l1.strength": {"low": 1e-6, "high": 1e-2, "log": True}}
+
+
+def search(space: Any = None, *, dataset: str = "circle", **more: Any) -> Search:
+    asked = {"space": L1 if space is None else space, **more.pop("search", {})}
+    body = {"dataset": {"builtin": dataset}, "search": asked, **more}
+    spec = JobSpec.model_validate_json(json.dumps(body))
+    assert isinstance(spec.dataset, Builtin)
+    table, target = load_builtin(spec.dataset)
+    outline = check(table, spec, target)
+    return Search(resolved(spec, outline), outline)
+
+
+def numbers(found: Search, **how: Any) -> list[list[int]]:
+    """The configurations of all waves, as if each left nothing open."""
+    waves, first = [], 0
+    while (wave := found.wave(first, **how)) is not None:
+        assert wave.first == first
+        waves.append([t.configuration for plan in wave.plans for t in plan.trials])
+        first = wave.end
+    return waves
+
+
+def test_waves_cover_the_search_once_and_are_bounded() -> None:
+    waves = numbers(search(search={"trials": 3000}))
+    assert [len(wave) for wave in waves] == [1024, 1024, 952]
+    assert sorted(n for wave in waves for n in wave) == list(range(3000))
+
+
+def test_no_more_is_planned_while_enough_is_open() -> None:
+    found = search(search={"trials": 3000})
+    assert found.wave(1024, open_fleets=4) is None
+    wave = found.wave(1024, open_fleets=3)
+    assert wave is not None
+    assert wave.end == 1280
+
+
+def test_many_workers_get_more_ahead() -> None:
+    wave = search(search={"trials": 9000}).wave(0, workers=8)
+    assert wave is not None
+    assert len(wave.plans) == 16
+
+
+def test_other_structures_are_other_fleets() -> None:
+    wave = search({"network.hidden": {"values": [[4], [8], [4, 4]]}}).wave(0)
+    assert wave is not None
+    assert len(wave.plans) == 3
+
+
+def test_repeats_and_folds_are_members_and_count() -> None:
+    found = search(search={"trials": 10}, repeats=2, split={"folds": 3})
+    wave = found.wave(0)
+    assert wave is not None
+    assert found.each == 6
+    assert sum(len(plan.trials) for plan in wave.plans) == 60
+    seeds = {t.training.seed for plan in wave.plans for t in plan.trials}
+    assert seeds == {0, 1}
+
+
+def test_the_stored_plan_means_the_same_trials_and_is_short() -> None:
+    found = search({**L1, "regularization.dropout.p": {"low": 0.0, "high": 0.5}}, repeats=2)
+    wave = found.wave(0)
+    assert wave is not None
+    for plan in wave.plans:
+        stored = json.loads(json.dumps(document.dump(plan)))
+        assert document.load(stored, found.spec) == plan
+        assert len(json.dumps(stored)) < 260 * len(plan.trials)
+
+
+def test_the_objective_says_its_direction() -> None:
+    found = search(search={"objective": "validation_balanced_accuracy"})
+    assert (found.objective, found.maximize) == ("validation_balanced_accuracy", True)
+    assert (search().objective, search().maximize) == ("validation_loss", False)
+    assert search(split={"validation": 0.0}).objective == "train_loss"
+    with pytest.raises(SpecError, match="validation_accuracy") as caught:
+        search(search={"objective": "validation_acuracy"})
+    assert caught.value.param == "search.objective"
+
+
+def test_a_configuration_that_no_corner_told_of_is_refused_alone() -> None:
+    # Each pair of neighbours goes together somewhere, but not everywhere in the middle.
+    found = search({"regularization.dropout.p": {"values": [0.1, [0.1, 0.2]]}})
+    found.document["network"]["hidden"] = [8]
+    wave = found.wave(0)
+    assert wave is not None
+    assert wave.plans
+    assert wave.refused
+    assert wave.refused[0].error["code"] == "invalid_spec"
+    done = {t.configuration for plan in wave.plans for t in plan.trials}
+    assert done | {r.trials[0].configuration for r in wave.refused} == set(range(64))
+
+
+def test_tpe_plans_a_batch_for_each_worker() -> None:
+    found = search(search={"method": "tpe", "trials": 100})
+    first = found.wave(0)
+    assert first is not None
+    assert first.end == 10
+    known = [
+        Trained(plan.overrides[n], float(n))
+        for plan in first.plans
+        if plan.overrides is not None
+        for n in range(len(plan.trials))
+    ]
+    assert found.wave(10, open_fleets=1, history=known) is None
+    following = found.wave(10, history=known, workers=2)
+    assert following is not None
+    assert following.end == 30
+
+
+def test_a_space_is_stored_field_by_field() -> None:
+    found = search("default", regularization={"l2": {"strength": 0.1}})
+    assert found.spec.search is not None
+    assert list(found.spec.search.space) == ["regularization.l2.strength"]
+
+
+def test_a_linear_path_is_solved_unless_the_job_names_an_optimizer() -> None:
+    path = {"method": "path", "over": "regularization.l1.strength"}
+    linear = {"network": {"kind": "linear"}, "dataset": "diabetes"}
+    assert isinstance(search("default", search=path, **linear).spec.training.optimizer, SolverSpec)
+    named = search("default", search=path, training={"optimizer": {"kind": "adam"}}, **linear)
+    assert named.spec.training.optimizer.kind == "adam"
+
+
+@pytest.mark.parametrize("ratio", [None, 0.5])
+def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
+    from sklearn.linear_model import enet_path, lasso_path
+
+    from worker.data import prepare
+    from worker.training import FleetRun
+
+    technique = "l1" if ratio is None else "elastic_net"
+    found = search(
+        {f"regularization.{technique}.strength": {"low": 1e-3, "high": 1.5, "log": True}},
+        dataset="diabetes",
+        network={"kind": "linear"},
+        regularization={}
+        if ratio is None
+        else {"elastic_net": {"strength": 1.0, "l1_ratio": ratio}},
+        preprocessing={"target": "standardize"},
+        split={"validation": 0.0},
+        search={
+            "method": "path",
+            "over": f"regularization.{technique}.strength",
+            "points": 30,
+        },
+    )
+    wave = found.wave(0)
+    assert wave is not None
+    (plan,) = wave.plans
+    assert isinstance(found.spec.dataset, Builtin)
+    table, target = load_builtin(found.spec.dataset)
+    prepared = prepare(table, found.spec, target)
+    run = FleetRun(plan.trials, prepared)
+    for _ in run.epochs():
+        pass
+    weights = next(
+        tensor.double().numpy()
+        for name, tensor in run.result().tensors.items()
+        if name.startswith("weights.") and tensor.shape[1:] == (10, 1)
+    )[..., 0]
+    x, y = prepared.x[0].astype(np.float64), prepared.y[0].astype(np.float64)
+    x, y = x - x.mean(0), y - y.mean()
+    assert plan.overrides is not None
+    strengths = np.array([next(iter(each.values())) for each in plan.overrides])
+    assert list(strengths) == sorted(strengths, reverse=True)
+    exact: dict[str, Any] = {"tol": 1e-10, "max_iter": 100_000}
+    if ratio is None:
+        _, coefficients, _ = lasso_path(x, y, alphas=strengths / 2, **exact)
+    else:
+        theirs = ratio / (2 - ratio)  # as the docstring of elastic_net converts
+        alphas = strengths / (1 + theirs)
+        _, coefficients, _ = enet_path(x, y, l1_ratio=theirs, alphas=alphas, **exact)
+    np.testing.assert_allclose(weights, coefficients.T, atol=2e-5)
+    assert ((weights == 0) == (coefficients.T == 0)).mean() > 0.99

@@ -1,0 +1,160 @@
+"""Auto-regularization: the cocktail's joint space over all techniques that fit a job."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from worker.data import Outline
+from worker.errors import SpecError
+from worker.regularization import ClassWeights, SnapshotEnsemble
+from worker.spec import (
+    Dimension,
+    JobSpec,
+    LinearSpec,
+    Range,
+    SearchSpec,
+    SolverSpec,
+    Switch,
+    Values,
+)
+from worker.spec.training import ConstantSchedule, CosineSchedule
+
+RUNGS = 9
+"""Halving first decides after this part of the epochs."""
+ALTERNATIVES = (
+    ("mixup", "cutmix", "cutout", "adversarial"),
+    ("stochastic_depth", "shake_drop", "shake_shake"),
+)
+"""Techniques of which a configuration has at most one."""
+
+COCKTAIL: Mapping[str, Mapping[str, Dimension]] = {
+    "batch_norm": {},
+    "swa": {},
+    "snapshot_ensemble": {},
+    "lookahead": {
+        "step_size": Range(low=0.5, high=0.8),
+        "steps": Range(low=5, high=10, integer=True),
+    },
+    "weight_decay": {"strength": Range(low=1e-5, high=0.1, log=True)},
+    "dropout": {
+        "p": Range(low=0.0, high=0.8),
+        "shape": Values(
+            values=("funnel", "long_funnel", "diamond", "hexagon", "brick", "triangle", "stairs")
+        ),
+    },
+    "spatial_dropout": {"p": Range(low=0.0, high=0.8)},
+    "stochastic_depth": {"p": Range(low=0.0, high=0.8)},
+    "shake_drop": {"p": Range(low=0.0, high=0.8)},
+    "shake_shake": {},
+    "label_smoothing": {"smoothing": Range(low=0.0, high=0.3)},
+    "mixup": {"alpha": Range(low=0.0, high=1.0)},
+    "cutmix": {"p": Range(low=0.0, high=1.0)},
+    "cutout": {"p": Range(low=0.0, high=1.0), "share": Range(low=0.0, high=1.0)},
+    "adversarial": {"epsilon": Range(low=1e-3, high=0.3, log=True)},
+    "flip": {},
+    "random_crop": {},
+    "rotation": {"degrees": Range(low=1.0, high=30.0)},
+}
+"""The techniques that are on or off, and what is searched of each where it is on.
+
+Those of Kadra et al. 2021 with their ranges (ShakeDrop's open at 1), but that FGSM has an ε, which
+is fixed there; label smoothing, stochastic depth and those for images are added.
+"""
+
+
+def resolved(spec: JobSpec, outline: Outline) -> JobSpec:
+    """The job with `auto` written out: a search like any other.
+
+    Each technique that fits the data and the network is on or off, then its settings vary. Unless
+    the job says otherwise, classifications are judged by balanced accuracy, and wherever that is
+    the objective, all classes weigh the same in training; the method is halving, which first
+    decides after a ninth of the epochs. The winner is refitted on training and validation rows and
+    stands beside the same network with all techniques off, and gradient boosting.
+
+    Source: Kadra, Lindauer, Hutter & Grabocka 2021, Well-tuned simple nets excel on tabular
+    datasets, NeurIPS, arXiv:2106.11189.
+
+    Raises:
+        SpecError: there are no validation rows, or no technique fits.
+    """
+    if spec.search is None or spec.search.space != "auto":
+        return spec
+    if not all(outline.validation_rows):
+        raise SpecError(
+            'Regularization "auto" chooses by validation rows, and there are none; set '
+            "split.validation, or folds.",
+            param="split.validation",
+        )
+    search, classes = spec.search, outline.target.classes
+    changes: dict[str, Any] = {"space": space(spec, outline), "refit": True, "references": True}
+    changes["exclusive"] = tuple(
+        paths
+        for group in ALTERNATIVES
+        if len(paths := tuple(p for n in group if (p := _path(n)) in changes["space"])) > 1
+    )
+    if search.objective is None:
+        metric = "validation_balanced_accuracy" if classes else "validation_loss"
+        changes["objective"] = metric
+    if "method" not in search.model_fields_set:
+        changes["method"] = "halving"
+    if "min_epochs" not in search.model_fields_set:
+        changes["min_epochs"] = max(1, spec.training.epochs // RUNGS)
+    written: SearchSpec = search.model_copy(update=changes)
+    regularization = spec.regularization
+    alike = bool(classes) and str(written.objective).endswith("balanced_accuracy")
+    if alike and regularization.class_weights is None:
+        regularization = regularization.model_copy(update={"class_weights": ClassWeights()})
+    return spec.model_copy(update={"search": written, "regularization": regularization})
+
+
+def space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
+    """The joint space of a job: each technique that fits on or off, then its settings.
+
+    Raises:
+        SpecError: none fits.
+    """
+    names = list(_fitting(spec, outline))
+    found: dict[str, Dimension] = {_path(name): Switch(optional=True) for name in names}
+    for name in names:
+        for field, dimension in COCKTAIL[name].items():
+            if field != "shape" or spec.network.places > 1:
+                found[f"{_path(name)}.{field}"] = dimension
+    return found
+
+
+def _path(name: str) -> str:
+    return f"regularization.{name}"
+
+
+def _fitting(spec: JobSpec, outline: Outline) -> Iterator[str]:
+    network, images = spec.network, len(outline.shape) == 3
+    if isinstance(spec.training.optimizer, SolverSpec):
+        raise SpecError(
+            "A solver takes penalties alone, which auto does not choose among; choose the "
+            "optimizer adam, or search a path.",
+            param="training.optimizer.kind",
+        )
+    fits = {
+        "batch_norm": not isinstance(network, LinearSpec),
+        "snapshot_ensemble": _has_cycles(spec),
+        "dropout": network.places > network.maps,
+        "spatial_dropout": network.maps > 0,
+        "label_smoothing": bool(outline.target.classes),
+        **dict.fromkeys(("stochastic_depth", "shake_drop", "shake_shake"), network.branches > 0),
+        **dict.fromkeys(("flip", "random_crop", "rotation"), images),
+    }
+    return (name for name in COCKTAIL if fits.get(name, True))
+
+
+def _has_cycles(spec: JobSpec) -> bool:
+    """Whether the learning rate may restart often enough for the members of an ensemble."""
+    wanted = SnapshotEnsemble().members
+    epochs, schedule = spec.training.epochs, spec.training.schedule
+    if isinstance(schedule, ConstantSchedule):
+        return epochs >= wanted
+    if not isinstance(schedule, CosineSchedule) or schedule.first_period is None:
+        return False
+    length, end, cycles = schedule.first_period, schedule.first_period, 1
+    while end < epochs:
+        length *= schedule.multiplier
+        end, cycles = end + length, cycles + 1
+    return cycles >= wanted and epochs >= wanted

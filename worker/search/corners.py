@@ -1,0 +1,114 @@
+"""A space is tried before it is accepted: each value of each field, and all corners."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from worker.errors import SpecError
+from worker.search.configurations import Configuration
+from worker.search.space import Dimensions, Overrides, active, choices, configure, place
+from worker.spec import Dimension, Range
+
+MOST_CORNERS = 256
+"""Corners of a space that are tried; of more, a choice of so many."""
+MOST_VALUES = 1000
+"""Values of a field that are tried; of more, an even choice."""
+
+Check = Callable[[Configuration], None]
+
+
+def check_corners(space: Dimensions, document: Mapping[str, Any], check: Check) -> None:
+    """Refuse a space with a configuration in it that cannot be trained.
+
+    Raises:
+        SpecError: naming the path, as ``search.space.<path>``, and the remedy.
+    """
+    for path in space:
+        _refuse_roots(path)
+    tried: set[str] = set()
+    for overrides in (*_edges(space, document), *_corners(space, document)):
+        overrides = active(space, overrides)
+        key = json.dumps(overrides, sort_keys=True)
+        if key not in tried:
+            tried.add(key)
+            _try(overrides, document, check)
+
+
+def _refuse_roots(path: str) -> None:
+    if path.partition(".")[0] not in ("network", "regularization", "training"):
+        raise SpecError(
+            f"{path} cannot be searched; paths begin with network, regularization or training.",
+            param=f"search.space.{path}",
+        )
+
+
+def _try(overrides: Overrides, document: Mapping[str, Any], check: Check) -> None:
+    configuration = configure(document, 0, overrides)
+    try:
+        check(configuration)
+    except SpecError as error:
+        param = f"search.space.{_blamed(error.param or '', overrides)}"
+        values = ", ".join(f"{p} = {json.dumps(v)}" for p, v in overrides.items())
+        raise SpecError(
+            f"The space holds {values}: {error.message}", param=param, code=error.code
+        ) from error
+
+
+def _blamed(param: str, overrides: Overrides) -> str:
+    """The path that an error is about: the one that shares most steps with it."""
+
+    def shared(path: str) -> int:
+        pairs = zip(path.split("."), param.split("."), strict=False)
+        return next((n for n, (a, b) in enumerate(pairs) if a != b), len(path.split(".")))
+
+    return max(overrides, key=shared, default=param)
+
+
+def _edges(space: Dimensions, document: Mapping[str, Any]) -> Iterator[Overrides]:
+    """Each value of each field alone, what lies above it being on."""
+    for path, dimension in space.items():
+        above = {
+            parent: options[-1]
+            for parent, other in space.items()
+            if path.startswith(f"{parent}.") and not isinstance(other, Range)
+            for options in [[o for o in choices(parent, other, document) if o is not None]]
+            if options
+        }
+        below = {
+            child: _extremes(child, other, document)[0]
+            for child, other in space.items()
+            if child.startswith(f"{path}.")
+        }
+        for value in _samples(path, dimension, document):
+            yield {**above, path: value, **(below if value is not None else {})}
+
+
+def _samples(path: str, dimension: Dimension, document: Mapping[str, Any]) -> Sequence[Any]:
+    if isinstance(dimension, Range):
+        # Both ends may be whole where what lies between them is not.
+        return (*_extremes(path, dimension, document), place(dimension, 0.3819))
+    options = choices(path, dimension, document)
+    return options[:: -(-len(options) // MOST_VALUES)]
+
+
+def _extremes(path: str, dimension: Dimension, document: Mapping[str, Any]) -> Sequence[Any]:
+    if not isinstance(dimension, Range):
+        return choices(path, dimension, document)
+    ends = (dimension.low, dimension.high)
+    return tuple(map(int, ends)) if dimension.integer else tuple(map(float, ends))
+
+
+def _corners(space: Dimensions, document: Mapping[str, Any]) -> Iterator[Overrides]:
+    axes = [_extremes(path, dimension, document) for path, dimension in space.items()]
+    if prod(map(len, axes)) <= MOST_CORNERS:
+        for values in product(*axes):
+            yield dict(zip(space, values, strict=True))
+        return
+    generator = np.random.default_rng(0)
+    for _ in range(MOST_CORNERS):
+        numbers = [int(generator.integers(len(axis))) for axis in axes]
+        yield {path: axis[n] for path, axis, n in zip(space, axes, numbers, strict=True)}
