@@ -135,7 +135,7 @@ def _wrong_numbers(part: Schema) -> Iterator[Wrong]:
         yield Wrong("minimum", nextafter(low, -inf))
         yield Wrong("maximum", nextafter(high, inf))
     for number in (inf, -inf, nan):
-        yield Wrong("finite", number)
+        yield Wrong("whole" if part["type"] == "integer" else "finite", number)
 
 
 def _wrong_arrays(part: Schema) -> Iterator[Wrong]:

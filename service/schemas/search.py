@@ -155,8 +155,8 @@ class BaselineView(Body):
     name: Annotated[str, Field(examples=["HistGradientBoosting, balanced class weights"])]
     """What it is: scikit-learn's, untuned, classes weighted alike."""
     metrics: Annotated[dict[str, float | None], Field(examples=[{"test_balanced_accuracy": 0.77}])]
-    """Its metrics of the test rows, fitted on training and validation rows; of the validation rows,
-    fitted on training rows, where there is no test part."""
+    """Its metrics: of the test rows, fitted on training and validation rows; where there are none,
+    of the validation rows, fitted on training rows, means over the folds."""
     seconds: Annotated[float, Field(examples=[0.4])]
     """How long it took."""
 

@@ -33,6 +33,7 @@ def test_what_the_schema_forbids_is_named(client: Client, name: str) -> None:
         assert problem["code"] == "invalid_request"
         assert [error["param"] for error in problem["errors"]] == [param], case
         assert problem["detail"].startswith(f"{param}: "), case
+        assert ("finite" in problem["detail"]) == (case.what == "finite"), case
 
 
 @pytest.mark.parametrize("name", SCHEMA["properties"])

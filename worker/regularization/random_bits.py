@@ -25,6 +25,11 @@ def bernoulli_keep(shape: tuple[int, ...], threshold: Tensor, generator: Generat
     return torch.ge(bits, threshold, out=keep)
 
 
+def resolved(p: Tensor) -> Tensor:
+    """The probability that a mask really has: p to 1 / 65,536, and below 1."""
+    return ((p.double() * LEVELS).round().clamp(max=LEVELS - 1) / LEVELS).to(p.dtype)
+
+
 def keep_threshold(p: Tensor, dimensions: int) -> Tensor:
     """The int16 from which an entry is kept; ``[K]`` widened to ``[K, 1, …]``.
 

@@ -126,7 +126,9 @@ class FleetTraining:
             self._search = Ongoing(self._settings, spec, check(table, spec, target))
         prepared = prepare(table, spec, target, refit=self._refits)
         if self._refits and spec.search is not None and spec.search.references:
-            self._references = References(prepared)
+            # Without test rows, boosting is measured as the search was: on validation rows.
+            measured = len(prepared.splits[0].test) > 0
+            self._references = References(prepared if measured else prepare(table, spec, target))
         return prepared
 
     def _threads(self, run: FleetRun) -> int:

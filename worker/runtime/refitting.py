@@ -31,15 +31,16 @@ def refits(search: Search, trained: Mapping[int, Trained], first: int) -> list[F
     known = [(trial.value, number) for number, trial in trained.items() if trial.value is not None]
     if not known:
         return []
-    numbers = [min(known)[1]]
-    if search.reference is not None and REFERENCE in trained and REFERENCE not in numbers:
-        numbers.append(REFERENCE)
+    _, winner = min(known)
+    chosen = {winner: trained[winner].overrides}
+    if search.reference is not None:
+        chosen.setdefault(REFERENCE, search.reference)
     return refit(
         search.spec,
         search.outline,
         [
-            (number, configure(search.document, number, trained[number].overrides))
-            for number in numbers
+            (number, configure(search.document, number, overrides))
+            for number, overrides in chosen.items()
         ],
         first=first,
         objective=search.objective,

@@ -12,6 +12,10 @@ from worker.data import Prepared
 MOST_ROWS = 200_000
 """Training rows that boosting sees: of more, the first of a seeded choice."""
 
+LARGE = 2_000_000
+"""Numbers in the features below which further threads cost more than they bring; on a busy machine
+they cost twenty times as much."""
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -22,44 +26,54 @@ class Baseline:
     seconds: float
 
 
-def boosting(refitted: Prepared, *, seed: int = 0, threads: int = 1) -> Baseline:
+def boosting(prepared: Prepared, *, seed: int = 0, threads: int = 1) -> Baseline:
     """scikit-learn's HistGradientBoosting, untuned, all classes weighing the same.
 
-    It is fitted on the training rows of ``refitted``, whose features are encoded as for the
-    networks (one-hot, medians for what is missing), and measured on its test rows.
+    It is fitted on the training rows, whose features are encoded as for the networks (one-hot,
+    medians for what is missing), and measured on all parts; of several splits, the means.
 
-    Shapes: x ``[1, N, …]``, flattened to ``[N, F]``; y ``[1, N]``.
+    Shapes: x ``[S, N, …]``, flattened to ``[N, F]`` for each split; y ``[S, N]``.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    classes = refitted.target.classes
+    found: list[dict[str, float]] = []
+    began = time.perf_counter()
+    large = prepared.x[0].size > LARGE
+    with threadpool_limits(limits=threads if large else 1):
+        for number in range(len(prepared.splits)):
+            found.append(_of_split(prepared, number, seed))
+    return Baseline(
+        name=f"HistGradientBoosting{', balanced class weights' if prepared.target.classes else ''}",
+        metrics={name: float(np.mean([one[name] for one in found])) for name in found[0]},
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _of_split(prepared: Prepared, number: int, seed: int) -> dict[str, float]:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    classes, split, y = prepared.target.classes, prepared.splits[number], prepared.y[number]
     if classes:
         model = HistGradientBoostingClassifier(class_weight="balanced", random_state=seed)
-        name = "HistGradientBoosting, balanced class weights"
     else:
         model = HistGradientBoostingRegressor(random_state=seed)
-        name = "HistGradientBoosting"
-    split, x, y = refitted.splits[0], refitted.x[0], refitted.y[0]
-    x = x.reshape(len(x), -1)
+    x = prepared.x[number].reshape(len(y), -1)
     rows = split.train
     if len(rows) > MOST_ROWS:
         rows = np.random.default_rng(seed).permutation(rows)[:MOST_ROWS]
-    began = time.perf_counter()
-    with threadpool_limits(limits=threads):
-        model.fit(x[rows], y[rows])
-    seconds = time.perf_counter() - began
+    model.fit(x[rows], y[rows])
     metrics: dict[str, float] = {}
-    for part, chosen in (("train", split.train), ("test", split.test)):
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    for part, chosen in parts.items():
         if len(chosen):
-            answers = model.predict(x[chosen])
-            found = (
+            answers, unit = model.predict(x[chosen]), float(prepared.target_scale[number])
+            measured = (
                 _classification(y[chosen], answers)
                 if classes
-                else _regression(y[chosen], answers, float(refitted.target_scale[0]))
+                else _regression(y[chosen], answers, unit)
             )
-            metrics |= {f"{part}_{metric}": value for metric, value in found.items()}
-    return Baseline(name, metrics, seconds)
+            metrics |= {f"{part}_{name}": value for name, value in measured.items()}
+    return metrics
 
 
 def _classification(y: NDArray[Any], answers: NDArray[Any]) -> dict[str, float]:

@@ -93,6 +93,8 @@ class FleetRun:
                 for name, column in values.items():
                     report[name][self.members[row]] = column[row]
             if not ok:
+                if outcome.last_finite_loss is None:
+                    outcome.last_finite_loss = self._initial_loss(self.members[row])
                 outcome.diverge(self.epoch)
             elif done or last:
                 outcome.finish(int(program.watch.best_epoch[row]), solved[row])
@@ -100,6 +102,11 @@ class FleetRun:
         halved = () if last else self._halve(report)
         self._compact(half=not halved)
         return EpochReport(self.epoch, report, halved)
+
+    def _initial_loss(self, trial: int) -> float:
+        """A trial's training loss before its first step: the last finite one, if epoch 1 is not."""
+        program = Program([self.trials[trial]], self.prepared, self.device)
+        return float(program.measure()["train_loss"])
 
     def _halve(self, report: dict[str, list[float | None]]) -> tuple[int, ...]:
         """Let those trials go that halving does not keep; which they are."""

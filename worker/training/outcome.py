@@ -37,12 +37,11 @@ class Outcome:
     def diverge(self, epoch: int) -> None:
         """Its loss left the finite numbers; it keeps no weights."""
         self.ended = True
-        known = "none" if self.last_finite_loss is None else f"{self.last_finite_loss:.6g}"
         self.error = {
             "code": "diverged",
             "message": (
                 f"The loss became infinite or NaN in epoch {epoch}; the last finite loss was "
-                f"{known}. Lower training.optimizer.learning_rate or the strengths."
+                f"{self.last_finite_loss:.6g}. Lower training.optimizer.learning_rate or the strengths."
             ),
             "param": "training.optimizer.learning_rate",
             "epoch": epoch,

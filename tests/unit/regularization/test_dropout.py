@@ -77,3 +77,13 @@ def test_network_is_scheduled_by_its_epoch() -> None:
     assert torch.equal(*drops(x))
     drops.start_epoch(9, 10)
     assert not torch.equal(*drops(x))
+
+
+@pytest.mark.parametrize("p", [0.99, 0.9999, 0.99999, 0.999999])
+def test_the_mean_is_kept_as_p_nears_1(p: float) -> None:
+    """Survivors are scaled by the probability that masks really have."""
+    layer = DropoutLayer(Dropout, torch.tensor([p]), [None], 2, torch.Generator().manual_seed(1))
+    keep_share = float(1 - layer.amount)
+    assert keep_share == pytest.approx(1 - p, abs=1 / 65_536)
+    kept = layer.mask(torch.ones(1, 20_000_000)).mean().item()
+    assert kept == pytest.approx(keep_share, rel=0.3)

@@ -88,6 +88,14 @@ def test_boosting_is_measured_on_the_test_rows() -> None:
     assert boosting(prepared).metrics == found.metrics
 
 
+def test_boosting_of_folds_is_their_mean_on_validation_rows() -> None:
+    spec = job(split={"folds": 2})
+    table, target = parts(spec)
+    found = boosting(prepare(table, spec, target))
+    assert found.metrics["validation_balanced_accuracy"] > 0.8
+    assert "test_accuracy" not in found.metrics
+
+
 def test_boosting_of_numbers_is_in_the_targets_unit() -> None:
     spec = job(dataset={"builtin": "diabetes"})
     table, target = parts(spec)

@@ -107,6 +107,7 @@ def test_divergence_ends_a_trial_and_no_other() -> None:
     assert bad.error is not None
     assert bad.error["code"] == "diverged"
     assert bad.error["epoch"] >= 1
+    assert bad.error["last_finite_loss"] > 0
     assert bad.metrics == {}
     assert good.metrics["train_loss"] is not None
     assert all(tensor.isfinite().all() for tensor in weights(run).values())

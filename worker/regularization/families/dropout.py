@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.ramp import Ramp
-from worker.regularization.random_bits import bernoulli_keep, keep_threshold
+from worker.regularization.random_bits import bernoulli_keep, keep_threshold, resolved
 from worker.regularization.shapes import Shape, shares
 from worker.regularization.technique import DropProbability, Technique
 
@@ -107,11 +107,14 @@ class DropoutLayer(RandomLayer):
     ) -> None:
         super().__init__(p, schedules, dimensions, generator)
         self.technique = technique
+        # Survivors are scaled by the p that masks have, or the mean would be off as p nears 1.
+        self.amount.copy_(resolved(self.amount))
         self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set p and what follows from it."""
         super().start_epoch(epoch, epochs)
+        self.amount.copy_(resolved(self.amount))
         self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
 
     def forward(self, h: Tensor) -> Tensor:
