@@ -84,7 +84,7 @@ def test_validation_of_what_no_machine_could_train_is_quick(client: Client) -> N
     }
     found = client.post("/v1/jobs/validate", json=spec).json()
     assert found["parameters"] > 4_000_000_000
-    assert found["estimate"]["bytes"] > 10_000_000_000_000
+    assert found["estimate"]["bytes"] > 50_000_000_000  # one trial a fleet: no more at a time
     assert found["estimate"]["method"] == "formula"
 
 

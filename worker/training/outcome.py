@@ -41,7 +41,8 @@ class Outcome:
             "code": "diverged",
             "message": (
                 f"The loss became infinite or NaN in epoch {epoch}; the last finite loss was "
-                f"{self.last_finite_loss:.6g}. Lower training.optimizer.learning_rate or the strengths."
+                f"{self.last_finite_loss:.6g}. "
+                "Lower training.optimizer.learning_rate or the strengths."
             ),
             "param": "training.optimizer.learning_rate",
             "epoch": epoch,
