@@ -1,11 +1,11 @@
 """Successive halving beside the full random search of the same configurations, on phoneme.
 
     python benchmarks/halving.py [../shared/data] [--repeats 3] [--trials 64] [--epochs 54]
-        [--eta 3] [--min-epochs 4]
+        [--eta 3] [--min-epochs 4] [--first 0]
 
-64 configurations of learning rate, L1, L2 and dropout for a 5-64-64-1 network,
-each cross-validated in 4 folds: the objective is the mean validation loss of the last epoch that it
-trained. The full search trains all of them to the end; halving begins with the same ones and lets
+64 configurations of learning rate, L1, L2 and dropout for a 5-64-64-1 network, each cross-validated
+in 4 folds: the objective is the mean validation loss of the last epoch that it trained. The full
+search trains all of them to the end; halving begins with the same ones and lets
 all but one in three go after 4, 12 and 36 epochs. Each repeat draws other configurations.
 
 "within" is how far halving's best lies above the full search's best, in standard errors of the
@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=54)
     parser.add_argument("--eta", type=int, default=3)
     parser.add_argument("--min-epochs", type=int, default=4)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     options = parser.parse_args()
     tune(options.threads)
     print(machine(options.threads))
@@ -146,7 +147,7 @@ def main() -> None:
         f"{'seed':>4}{'best, full':>12}{'± s.e.':>9}{'best, halving':>15}{'within':>9}{'rank':>6}"
         f"{'trial-epochs':>14}{'of full':>9}{'seconds':>9}{'of full':>9}"
     )
-    for seed in range(options.repeats):
+    for seed in range(options.first, options.first + options.repeats):
         full, halved = compare(options.data, seed, options)
         best, chosen = full.mean(full.order[0]), halved.order[0]
         distance = (halved.mean(chosen) - best) / full.standard_error
