@@ -20,8 +20,6 @@ def halving(database: Database, lease: Lease, spec: JobSpec, plan: FleetPlan) ->
     refits = any(trial.refit is not None for trial in plan.trials)
     if search is None or search.method != "halving" or refits:
         return None
-    if any(trial.refit is not None for trial in plan.trials):
-        return None  # chosen already
 
     def elsewhere(epoch: int) -> Values:
         with database.read() as session:

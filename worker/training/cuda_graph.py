@@ -42,7 +42,7 @@ class GraphedSteps:
 
     def __init__(self, program: Steps, w: Tensor) -> None:
         self._program = program
-        self._rate = w.new_zeros(len(w), 1)
+        self._rate = w.new_zeros(len(w), 1, dtype=torch.float64)
         self._number = torch.zeros((), dtype=torch.float64, device=w.device)
         self._graphs: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         self._works = True

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.spec import AdamSpec, OptimizerSpec, SgdSpec, SolverSpec
-from worker.training.shared import Shared, share
+from worker.training.shared import Shared, narrow, share
 
 
 class Optimizer(ABC):
@@ -37,9 +37,10 @@ class Sgd(Optimizer):
         """Update w in place. With Nesterov v is replaced by g + μ·v, as a step direction."""
         direction = gradient
         if self.remembers:
-            v = self.velocity.mul_(self.momentum).add_(gradient)
-            direction = v * (self.plain + self.nesterov) + gradient * (1 - self.plain)
-        w -= direction * rate
+            v = self.velocity.mul_(narrow(self.momentum, w)).add_(gradient)
+            direction = v * narrow(self.plain + self.nesterov, w)
+            direction += gradient * narrow(1 - self.plain, w)
+        w -= direction * narrow(rate, w)
 
     def memory(self) -> dict[str, Tensor]:
         """The velocity, where any trial has momentum."""
@@ -60,15 +61,15 @@ class Adam(Optimizer):
         """Update w in place."""
         unbias_mean = 1 - self.beta1**number
         unbias = (1 - self.beta2**number) ** 0.5
-        self.mean.lerp_(gradient, 1 - self.beta1)
-        self.square.lerp_(gradient.square_(), 1 - self.beta2)
+        self.mean.lerp_(gradient, narrow(1 - self.beta1, w))
+        self.square.lerp_(gradient.square_(), narrow(1 - self.beta2, w))
         # m̂ / (√v̂ + ε) with the corrections drawn out of the roots: two passes fewer.
-        scale = self.square.sqrt().add_(self.epsilon * unbias)
-        step = rate * unbias / unbias_mean
+        scale = self.square.sqrt().add_(narrow(self.epsilon * unbias, w))
+        step = narrow(rate * unbias / unbias_mean, w)
         if isinstance(step, float):
             w.addcdiv_(self.mean, scale, value=-step)
         else:
-            w -= self.mean / scale * step
+            w.addcdiv_(self.mean * step, scale, value=-1)
 
     def memory(self) -> dict[str, Tensor]:
         """Both moments."""

@@ -24,7 +24,7 @@ from worker.training.optimizers import build_optimizer
 from worker.training.schedules import learning_rate
 from worker.training.seeds import derive
 from worker.training.serving import Serving
-from worker.training.shared import Shared, share
+from worker.training.shared import Shared, narrow, share
 from worker.training.solver import Solver, build_solver
 from worker.training.training_loss import TrainingLoss
 from worker.training.watch import Watch
@@ -136,9 +136,10 @@ class Program:
         with torch.no_grad():
             self.objective += self.penalties.add_gradient(w, gradient, loss)
             self.decays.add_gradient(w, gradient)
-            self.decays.decay(w, rate)
+            step = narrow(rate, w)
+            self.decays.decay(w, step)
             self.optimizer.step(w, gradient, rate, number)
-            self.penalties.shrink(w, rate)
+            self.penalties.shrink(w, step)
             self.constraints.project(w)
 
     @torch.no_grad()

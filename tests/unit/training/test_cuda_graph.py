@@ -24,13 +24,13 @@ def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
     plain, tensors = (fleet(regularization=TECHNIQUES, training=training).program for _ in "ab")
     for program in (plain, tensors):
         program.start_epoch(0)
-    rate = torch.tensor([[0.01]])
+    rate = torch.tensor([[0.01]], dtype=torch.float64)
     for batch in range(plain.batches):
         plain.step(batch)
         number = torch.tensor(batch + 1.0, dtype=torch.float64)
         tensors.update(tensors.order[batch], rate, number)
     torch.testing.assert_close(
-        plain.parameters.values, tensors.parameters.values, rtol=1e-4, atol=1e-5
+        plain.parameters.values, tensors.parameters.values, rtol=1e-6, atol=1e-8
     )
 
 
