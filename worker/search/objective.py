@@ -5,9 +5,9 @@ from difflib import get_close_matches
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.search.plan import default_objective
-from worker.spec import JobSpec, SolverSpec, is_maximized
+from worker.spec import JobSpec, is_maximized
 
-ALWAYS = ("penalty", "sparsity", "learning_rate")
+ALWAYS = ("penalty", "sparsity")
 
 
 def objective(spec: JobSpec, outline: Outline) -> tuple[str, bool]:
@@ -43,5 +43,4 @@ def metrics(spec: JobSpec, outline: Outline) -> list[str]:
     }
     found = [f"{part}_{name}" for part, rows in parts.items() if all(rows) for name in names]
     found += ["gap"] if all(outline.validation_rows) else []
-    found += ["optimality"] if isinstance(spec.training.optimizer, SolverSpec) else []
     return [*found, *ALWAYS]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from worker.data import Outline
 from worker.search.configurations import Configuration
 from worker.search.plan import FleetPlan, group
+from worker.search.space import LONGEST_NAME
 from worker.spec import JobSpec, Trial
 
 REFITTED = "refitted"
@@ -44,7 +45,7 @@ def refit(
     """
     trials = [
         Trial(
-            name=f"{configuration.name} ({REFERENCE if place else REFITTED})"[:120],
+            name=_name(configuration.name, REFERENCE if place else REFITTED),
             configuration=first + place,
             repeat=repeat,
             refit=number,
@@ -58,3 +59,9 @@ def refit(
         for repeat in range(spec.repeats)
     ]
     return group(trials, refit_outline(outline), objective, maximize=maximize)
+
+
+def _name(base: str, role: str) -> str:
+    """Both within the length that names may have."""
+    room = LONGEST_NAME - len(role) - len(" ()")
+    return f"{base if len(base) <= room else f'{base[: room - 1]}…'} ({role})"

@@ -157,9 +157,11 @@ class Program:
 
     @torch.no_grad()
     def end_epoch(self, epoch: int) -> dict[str, Tensor]:
-        """Metrics at the end of an epoch, counted from 0, of what would be served now."""
+        """Metrics at the end of an epoch, counted from 0, of what would be served now; and η."""
         with self.serving.installed(self.ensemble, epoch, self._training_rows):
             metrics = self.measure()
+        rate = torch.as_tensor(self.rate, dtype=torch.float64, device=self.objective.device)
+        metrics["learning_rate"] = rate.flatten().expand(len(self.trials))
         if self.solver is not None:
             metrics["optimality"] = self.solver.optimality
         return metrics
@@ -188,7 +190,6 @@ class Program:
         metrics["penalty"] = self.penalties.value(w).double()
         weights = w[:, self.parameters.columns.weight]
         metrics["sparsity"] = (weights == 0).double().mean(1)
-        metrics["learning_rate"] = torch.as_tensor(self.rate).double().expand(len(w), 1)[:, 0]
         return metrics
 
     def buffers(self) -> dict[str, Tensor]:

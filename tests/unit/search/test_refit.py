@@ -1,5 +1,6 @@
 """The last fleet of a search, and what stands beside its winner."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,18 @@ def test_after_folds_all_rows_train() -> None:
     assert len(prepared.splits) == 1
     assert len(prepared.splits[0].train) == 150
     assert refit_outline(check(table, spec, target)).train_rows == (150,)
+
+
+def test_a_long_name_leaves_room_for_what_it_is() -> None:
+    spec = job()
+    table, target = parts(spec)
+    configuration = replace(configure(base(spec), 7, {}), name="7: " + "p=0.5 " * 17)
+    for chosen in ([(7, configuration)], [(7, configuration), (0, configuration)]):
+        (planned,) = refit(
+            spec, check(table, spec, target), chosen, first=30, objective="gap", maximize=False
+        )
+        assert len(planned.trials[-1].name) <= 110
+        assert planned.trials[-1].name.endswith("refitted)")
 
 
 def test_a_refit_trains_each_repeat_and_does_not_validate() -> None:
