@@ -36,7 +36,7 @@ def test_the_walk_from_upload_to_prediction(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
-    table, dataset, job, prediction, certificate = done.stdout.split(mark)
+    table, dataset, job, prediction, certificate, search, report, auto = done.stdout.split(mark)
     assert not table.strip()
     assert dataset.strip().startswith("ds_")
     trained = json.loads(job)
@@ -46,3 +46,6 @@ def test_the_walk_from_upload_to_prediction(tmp_path: Path) -> None:
     assert [one["label"] for one in answer["predictions"]] == ["yes", "no"]
     assert (answer["model"], answer["version"]) == ("loans", 1)
     assert json.loads(certificate)["passed"] is True
+    assert not search.strip()
+    assert "regularization.dropout.p" in report
+    assert json.loads(auto)["model"] == {"name": "cancer", "version": 1}

@@ -20,7 +20,7 @@ class Job:
     spec: JobSpec
     outline: Outline
     restrained: bool
-    """Whether any of them has a technique that holds the network back."""
+    """Whether any of them has a technique that holds the network back, or a search tries some."""
     weighted: bool
     """Whether any of them weighs classes."""
 
@@ -66,6 +66,15 @@ class Configuration:
         return set(self.outline.target.classes) == set("0123456789")
 
 
+def _searches_regularization(spec: JobSpec) -> bool:
+    """Whether a search varies any technique; a space by name holds nothing else."""
+    if spec.search is None:
+        return False
+    space = spec.search.space
+    paths = [*(space if isinstance(space, dict) else ["regularization"]), spec.search.over or ""]
+    return any(path.split(".")[0] == "regularization" for path in paths)
+
+
 def configurations(spec: JobSpec, outline: Outline) -> Iterator[Configuration]:
     """Every configuration that the job trains."""
     variants = spec.compare or (Variant(name="job"),)
@@ -74,7 +83,8 @@ def configurations(spec: JobSpec, outline: Outline) -> Iterator[Configuration]:
     job = Job(
         spec,
         outline,
-        restrained=any(restrains(techniques, validated=validated) for techniques in every),
+        restrained=_searches_regularization(spec)
+        or any(restrains(techniques, validated=validated) for techniques in every),
         weighted=any(techniques.class_weights is not None for techniques in every),
     )
     for number, variant in enumerate(variants):

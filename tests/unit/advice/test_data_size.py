@@ -34,6 +34,12 @@ def test_fewer_rows_than_a_tenth_of_the_parameters() -> None:
     assert silent(SMALL, {"train_rows": (200_000,)}, **WIDE)
 
 
+def test_a_search_for_regularization_is_not_told_to_regularize() -> None:
+    p, width = {"values": [0.1, 0.2]}, {"values": [8, 16]}
+    assert silent(SMALL, search={"space": {"regularization.dropout.p": p}})
+    found(SMALL, search={"space": {"network.hidden.0": width}})
+
+
 def test_stopping_without_validation_rows_holds_nothing_back() -> None:
     job = {"dataset": {"builtin": "iris"}, "regularization": {"early_stopping": {}}}
     found(SMALL, **job, split={"validation": 0.0})
