@@ -135,6 +135,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
         outline.train_rows[fold] % trial.training.batch_size == 1
         and any(isinstance(t, Normalization) and t.needs_batch for t in on),
         type(trial.training.optimizer),
+        trial.training.precision,
         trial.training.epochs,
         trial.training.batch_size,
         outline.train_rows[fold],

@@ -132,5 +132,9 @@ class Training(Settings):
     """The update rule."""
     schedule: ScheduleSpec = ConstantSchedule()
     """The learning rate over the epochs."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """`bfloat16`: matrix products of a training step with 8 significant bits; weights, sums over
+    rows, metrics and predictions stay in float32. Faster where the processor has units for it
+    (GPUs since Ampere, CPUs with AVX-512 BF16) and the network is wide; small ones lose by it."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seeds the initial weights, the batch order, masks and noise."""

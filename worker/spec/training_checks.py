@@ -68,6 +68,10 @@ def _check_solver(trial: Trial) -> None:
             "A solver has no learning rate to schedule; leave the schedule out.",
             param="training.schedule",
         )
+    if trial.training.precision != "float32":
+        raise SpecError(
+            "A solver works in float64; leave the precision out.", param="training.precision"
+        )
     for name, technique in techniques.techniques():
         if not isinstance(technique, Penalty | Stopping):
             raise SpecError(

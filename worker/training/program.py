@@ -72,7 +72,9 @@ class Program:
         )
         served = {**self.serving.tensors, **self.ensemble.tensors}
         self.watch = Watch(regularizations, served, w)
-        self.loss = TrainingLoss(regularizations, self.network, self.data, self.generator)
+        self.loss = TrainingLoss(
+            regularizations, self.network, self.data, self.generator, self.training.precision
+        )
         self.rate: Shared = 0.0
         self.updates = 0
         self.objective = torch.zeros(len(trials), dtype=torch.float64, device=device)

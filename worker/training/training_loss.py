@@ -27,8 +27,10 @@ class TrainingLoss:
         network: Network,
         data: FleetData,
         generator: Generator,
+        precision: str = "float32",
     ) -> None:
         device = data.x.device
+        self._lowered = precision == "bfloat16"
         self._network, self._data, self._generator = network, data, generator
         self._loss, self._slope = LOSSES[data.task], SLOPES[data.task]
         classes = Classes(data.classes, data.class_rows())
@@ -41,7 +43,7 @@ class TrainingLoss:
             (technique, stack.numbers(lambda s: s.epsilon), stack.on()[:, None] / 2)
             for technique, stack in stacks(Attack, regularizations, device).items()
         ]
-        self._chain = None if self._attacks else network.by_hand()
+        self._chain = None if self._attacks or self._lowered else network.by_hand()
         self._parameters = tuple(network.parameters())
         weights = dict(network.named_parameters())
         self._averages = [t for n, t in network.state_dict().items() if n not in weights]
@@ -79,7 +81,12 @@ class TrainingLoss:
         return (losses if batch.weights is None else losses * batch.weights).mean(1)
 
     def _of(self, x: Tensor, batch: Batch) -> Tensor:
-        return self._loss(self._network(x), batch.y)
+        # Without a cache: it would keep copies of weights from before a CUDA graph's replay.
+        with torch.autocast(
+            x.device.type, torch.bfloat16, enabled=self._lowered, cache_enabled=False
+        ):
+            scores = self._network(x)
+        return self._loss(scores.float(), batch.y)
 
     def _attacked(self, batch: Batch) -> Tensor:
         """Losses ``[K, B]``: the mean over the rows as they are and as each attack makes them."""

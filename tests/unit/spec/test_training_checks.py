@@ -48,6 +48,7 @@ REFUSED: list[tuple[str, Trial]] = [
     ("training.schedule", trial(SNAPSHOTS, {"schedule": {"kind": "cosine"}})),
     ("training.optimizer.kind", trial({}, SOLVER)),
     ("training.schedule", trial({}, {**SOLVER, "schedule": {"kind": "step"}}, LINEAR)),
+    ("training.precision", trial({}, {**SOLVER, "precision": "bfloat16"}, LINEAR)),
     ("regularization.dropout", trial({"dropout": {}}, SOLVER, LINEAR)),
     (
         "regularization.l1.schedule",

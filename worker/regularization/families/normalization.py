@@ -60,6 +60,8 @@ class NormalizationLayer(nn.Module, ABC):
 
     def forward(self, h: Tensor) -> Tensor:
         """Normalize ``[K, B, F, …]`` where the technique is on."""
+        # Statistics of rounded products are not rounded again.
+        h = h.to(torch.promote_types(h.dtype, self.weight.dtype))
         normed = self.normalize(h)
         return normed if self.everywhere else torch.where(self.on, normed, h)
 
