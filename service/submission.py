@@ -15,7 +15,7 @@ from worker.advice import Advice, advise
 from worker.data import Outline
 from worker.data.dataset import check, prepare
 from worker.errors import NotFoundError, SpecError
-from worker.runtime.memory import fleet_memory
+from worker.runtime.memory import fleet_limits, fleet_memory
 from worker.runtime.planning import new_fleet
 from worker.search import FleetPlan, plan, strongest
 from worker.search.waves import Search, resolved
@@ -67,7 +67,7 @@ def propose(parts: Parts, spec: JobSpec) -> Proposal:
         table, default_target = parts.tables.get(spec.dataset)
         spec = strongest.closed(spec, prepare(table, spec, default_target))
     spec = resolved(spec, outline)
-    search = Search(spec, outline, fleet_memory(parts.settings))
+    search = Search(spec, outline, fleet_limits(parts.settings))
     search.check()
     wave = search.wave(0, workers=parts.settings.workers)
     if wave is None or not wave.plans or wave.refused:

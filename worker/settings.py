@@ -62,6 +62,9 @@ class ServiceSettings(BaseSettings):
     """Bytes that the tensors of one fleet may take; a job that needs more is cut into several
     fleets. Unless given: half of the GPU's memory, or on the CPU 1 GiB but no more than a quarter
     of the machine's; divided by `workers`."""
+    fleet_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Trials of a search that train together at most. Unless given: 256 on a CPU, 4,096 on a
+    GPU."""
     database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
     redis_url: str | None = None

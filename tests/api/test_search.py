@@ -1,15 +1,17 @@
 """A search by HTTP: refused, planned wave by wave, followed, cancelled."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api.client import Client
+from tests.api.client import Client, running
 from tests.api.work import post
 from worker.runtime.channel import Channel
 from worker.runtime.fleet_training import FleetTraining
-from worker.search import waves
+from worker.settings import ServiceSettings
 from worker.storage import backlog, fleets
 
 L1 = "regularization.l1.strength"
@@ -38,10 +40,10 @@ def step(client: Client, *, most: int = 1) -> int:
 
 
 @pytest.fixture
-def small(fresh: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+def small(tmp_path: Path) -> Iterator[Client]:
     """Fleets of eight, so that a search of forty has waves."""
-    monkeypatch.setattr(waves, "FLEET", 8)
-    return fresh
+    with running(ServiceSettings(state=tmp_path / "state", fleet_trials=8)) as started:
+        yield started
 
 
 def read(client: Client, job_id: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from worker.data.builtin import load_builtin
 from worker.data.dataset import check
 from worker.runtime.celery_app import Doorbell
-from worker.runtime.memory import fleet_memory
+from worker.runtime.memory import fleet_limits, fleet_memory
 from worker.runtime.planning import new_fleet
 from worker.runtime.reconciler import Reconciler
 from worker.runtime.stack import Stack
@@ -52,13 +52,12 @@ class Running:
         assert isinstance(job.dataset, Builtin)
         table, target = load_builtin(job.dataset)
         outline = check(table, job, target)
-        memory = fleet_memory(self.settings)
         total: int | None = None
         if job.search is None:
-            fleets = plan(job, outline, memory)
+            fleets = plan(job, outline, fleet_memory(self.settings))
         else:
             job = resolved(job, outline)
-            search = Search(job, outline, memory)
+            search = Search(job, outline, fleet_limits(self.settings))
             wave = search.wave(0, workers=self.settings.workers)
             assert wave is not None
             fleets, total = list(wave.plans), search.total * search.each

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import torch
 
-from worker.search.fleet_size import FLEET_MEMORY
+from worker.search.fleet_size import FLEET_MEMORY, FLEET_TRIALS, GPU_FLEET_TRIALS, FleetLimits
 from worker.settings import ServiceSettings
 
 SHARE = 0.5
@@ -20,6 +20,16 @@ SIGNS = ("out of memory", "can't allocate memory", "alloc_failed", "bad_alloc")
 """What torch and the libraries below it say, in lower case."""
 
 
+def fleet_limits(settings: ServiceSettings) -> FleetLimits:
+    """How large the fleets of a search may be on this machine."""
+    usual = GPU_FLEET_TRIALS if _has_gpu(settings) else FLEET_TRIALS
+    return FleetLimits(fleet_memory(settings), settings.fleet_trials or usual)
+
+
+def _has_gpu(settings: ServiceSettings) -> bool:
+    return settings.device != "cpu" and torch.cuda.is_available()
+
+
 def fleet_memory(settings: ServiceSettings) -> int:
     """Bytes that the tensors of one fleet may take.
 
@@ -28,7 +38,7 @@ def fleet_memory(settings: ServiceSettings) -> int:
     """
     if settings.fleet_memory is not None:
         return settings.fleet_memory
-    if settings.device != "cpu" and torch.cuda.is_available():
+    if _has_gpu(settings):
         return int(SHARE * _gpu_memory(settings.device) / settings.workers)
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min(FLEET_MEMORY, int(MACHINE_SHARE * machine / settings.workers))

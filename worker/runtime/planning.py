@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.data import Outline
-from worker.runtime.memory import fleet_memory
+from worker.runtime.memory import fleet_limits
 from worker.runtime.refitting import is_refit, refits
 from worker.search import document
 from worker.search.plan import FleetPlan
@@ -98,7 +98,7 @@ def following(
     Raises:
         StaleToken: the fleet is somebody else's.
     """
-    search = Search(ongoing.spec, ongoing.outline, fleet_memory(ongoing.settings))
+    search = Search(ongoing.spec, ongoing.outline, fleet_limits(ongoing.settings))
     with database.read() as session:
         job, fleet = hold(session, lease)
         seen = snapshot(session, job, fleet.id)

@@ -1,6 +1,7 @@
 """How many trials a fleet may have: as many as its memory holds."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from worker.data import Outline
 from worker.networks.layout import Layout, lay_out
@@ -14,6 +15,9 @@ from worker.spec import SgdSpec, SolverSpec, Trial
 
 FLEET_MEMORY = 2**30
 """Bytes that one fleet's tensors may take unless said otherwise."""
+FLEET_TRIALS, GPU_FLEET_TRIALS = 256, 4096
+"""Trials of a search that train together. More bring nothing on a CPU, and results come later; a
+GPU is not busy with fewer."""
 FLOAT = 4
 DOCUMENTS = 16 * 2**10
 """Bytes of a trial's settings, epochs and report, as objects and as JSON."""
@@ -24,6 +28,20 @@ ACTIVATION_COPIES = 9
 """Numbers for each activation of a batch on the way forth and back by autograd; 5 by hand."""
 SOLVER_COPIES, SOLVER_SCORES = 14, 10
 """Copies of the weights and of all rows' scores within an iteration of a solver, in float64."""
+
+
+@dataclass(frozen=True)
+class FleetLimits:
+    """How large the fleets of a search may be."""
+
+    memory: int = FLEET_MEMORY
+    """Bytes of a fleet's tensors."""
+    trials: int = FLEET_TRIALS
+    """Trials of a fleet, unless a single configuration has more."""
+
+
+USUAL = FleetLimits()
+"""The limits of a processor."""
 
 
 def largest_fleet(trials: Sequence[Trial], outline: Outline, memory: int = FLEET_MEMORY) -> int:

@@ -9,7 +9,7 @@ from worker.errors import SpecError
 from worker.search import auto
 from worker.search.corners import check_corners
 from worker.search.exclusive import allowed, settled, switched_off
-from worker.search.fleet_size import FLEET_MEMORY
+from worker.search.fleet_size import USUAL, FleetLimits
 from worker.search.grid import grid
 from worker.search.objective import objective
 from worker.search.path import path
@@ -30,10 +30,10 @@ from worker.spec.search import MOST_TRIALS
 
 TRIALS = 64
 """Configurations of a search that does not say."""
-FLEET = 256
-"""Trials of a search that train together: more bring nothing on a CPU, and results come later."""
 AHEAD = 4
 """Fleets that are open at a time at least, while there is something left to plan."""
+LARGE = 1024
+"""Trials of a fleet from which one for each worker and one more are enough: planning takes time."""
 REFERENCE = 0
 """The number of the configuration with all switches off, in a search with references."""
 ROUNDS = 10
@@ -67,9 +67,8 @@ class Search:
     so far; nothing is kept between waves.
     """
 
-    def __init__(self, spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> None:
-        """A fleet takes at most ``memory`` bytes."""
-        self.memory = memory
+    def __init__(self, spec: JobSpec, outline: Outline, limits: FleetLimits = USUAL) -> None:
+        self.limits = limits
         self.spec, self.outline, self.search = spec, outline, search_of(spec)
         self.space: Dimensions = dimensions(spec)
         self.document = base(spec)
@@ -103,14 +102,16 @@ class Search:
     @property
     def fleet(self) -> int:
         """Configurations that are planned for one fleet."""
-        count = max(1, FLEET // self.each)
+        count = max(1, self.limits.trials // self.each)
         if self.search.adaptive:
             return min(count, max(8, -(-self.total // ROUNDS)))
         return count
 
     def ahead(self, workers: int) -> int:
         """Fleets that should be open: a method that learns waits for what it learns from."""
-        return max(1, workers) if self.search.adaptive else max(AHEAD, 2 * workers)
+        if self.search.adaptive:
+            return max(1, workers)
+        return workers + 1 if self.limits.trials > LARGE else max(AHEAD, 2 * workers)
 
     def wave(
         self,
@@ -146,8 +147,8 @@ class Search:
             self.objective,
             maximize=self.maximize,
             overrides=changes,
-            memory=self.memory,
-            most=max(FLEET, self.each),
+            memory=self.limits.memory,
+            most=max(self.limits.trials, self.each),
         )
         return Wave(first=first, end=end, plans=tuple(plans), refused=tuple(refused))
 

@@ -11,7 +11,7 @@ import torch
 from tests.rows import claimed
 from worker.data import check, load_builtin
 from worker.runtime.channel import Channel
-from worker.runtime.memory import fleet_memory, is_out_of_memory
+from worker.runtime.memory import fleet_limits, fleet_memory, is_out_of_memory
 from worker.runtime.planning import new_fleet
 from worker.runtime.trainer import _train
 from worker.search import plan
@@ -160,3 +160,8 @@ def test_the_memory_of_a_fleet(tmp_path: Path) -> None:
     one = fleet_memory(ServiceSettings(state=tmp_path, device="cpu", workers=1))
     many = fleet_memory(ServiceSettings(state=tmp_path, device="cpu", workers=256))
     assert many < one <= 2**30
+
+
+def test_the_trials_of_a_fleet(tmp_path: Path) -> None:
+    assert fleet_limits(ServiceSettings(state=tmp_path, device="cpu")).trials == 256
+    assert fleet_limits(ServiceSettings(state=tmp_path, fleet_trials=8)).trials == 8

@@ -7,6 +7,7 @@ import pytest
 from worker.data import check, load_builtin
 from worker.errors import SpecError
 from worker.search import document
+from worker.search.fleet_size import USUAL, FleetLimits
 from worker.search.tpe import Trained
 from worker.search.waves import Search, resolved
 from worker.spec import Builtin, JobSpec, SolverSpec
@@ -14,14 +15,20 @@ from worker.spec import Builtin, JobSpec, SolverSpec
 L1 = {"regularization.l1.strength": {"low": 1e-6, "high": 1e-2, "log": True}}
 
 
-def search(space: Any = None, *, dataset: str = "circle", **more: Any) -> Search:
+def search(
+    space: Any = None,
+    *,
+    dataset: str = "circle",
+    limits: FleetLimits = USUAL,
+    **more: Any,
+) -> Search:
     asked = {"space": L1 if space is None else space, **more.pop("search", {})}
     body = {"dataset": {"builtin": dataset}, "search": asked, **more}
     spec = JobSpec.model_validate_json(json.dumps(body))
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
     outline = check(table, spec, target)
-    return Search(resolved(spec, outline), outline)
+    return Search(resolved(spec, outline), outline, limits)
 
 
 def numbers(found: Search, **how: Any) -> list[list[int]]:
@@ -52,6 +59,14 @@ def test_many_workers_get_more_ahead() -> None:
     wave = search(search={"trials": 9000}).wave(0, workers=8)
     assert wave is not None
     assert len(wave.plans) == 16
+
+
+def test_large_fleets_are_planned_one_by_one() -> None:
+    found = search(search={"trials": 20_000}, limits=FleetLimits(2**34, 4096))
+    wave = found.wave(0)
+    assert wave is not None
+    assert [len(plan.trials) for plan in wave.plans] == [4096, 4096]
+    assert found.wave(wave.end, open_fleets=2) is None
 
 
 def test_other_structures_are_other_fleets() -> None:
