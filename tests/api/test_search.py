@@ -133,6 +133,40 @@ def test_a_search_that_learns_is_told_across_fleets(small: Client) -> None:
     assert len(pages(small, job_id)) == 24
 
 
+def kill(client: Client) -> None:
+    """Claim what waits first, as a trainer that dies of it for the last time."""
+    with client.parts.database.write() as session:
+        (due,) = backlog.due(session, limit=1)
+        lease = fleets.claim(session, due, owner="test")
+        assert lease is not None
+        fleets.crashed(session, lease, "its trainer ended by signal 9", max_attempts=1)
+
+
+def test_a_search_outlives_a_fleet_that_kills_its_trainers(small: Client) -> None:
+    """Nothing else of it is open, and only a trainer can plan what follows."""
+    job_id = post(small, search={"method": "tpe", "space": SPACE, "trials": 24})
+    kill(small)
+    assert read(small, job_id)["state"] in {"queued", "running"}
+    assert step(small, most=99) == 3  # one to carry on, two of eight trials
+    after = read(small, job_id)
+    assert after["state"] == "succeeded"
+    assert after["trials"] == {"total": 24, "finished": 24, "failed": 8}
+
+
+def test_a_search_ends_where_its_last_fleets_kill_their_trainers(small: Client) -> None:
+    """Neither a refit nor what carries a search on is tried for ever."""
+    search = {"method": "tpe", "space": SPACE, "trials": 8, "refit": True}
+    job_id = post(small, search=search)
+    step(small)
+    kill(small)
+    assert read(small, job_id)["state"] == "succeeded"
+    other = post(small, search=search)
+    kill(small)
+    kill(small)
+    assert read(small, other)["state"] == "failed"
+    assert step(small, most=99) == 0
+
+
 def test_a_budget_ends_a_search(small: Client) -> None:
     job_id = post(small, search={"space": SPACE, "budget_seconds": 1e-6})
     assert read(small, job_id)["trials"]["total"] == 100_000

@@ -19,7 +19,7 @@ from worker.errors import ParsimonyError, UnavailableError
 from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.halving import halving
 from worker.runtime.planning import Ongoing, end
-from worker.runtime.refitting import References, is_refit
+from worker.runtime.refitting import References
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
 from worker.search import document
@@ -29,7 +29,7 @@ from worker.storage import datasets, fleets, progress
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.lease import Lease, StaleToken, hold
-from worker.storage.planning import Following
+from worker.storage.planning import CONTINUATION, Following, is_refit
 from worker.storage.states import State
 from worker.storage.tables import Checkpoint, Dataset
 from worker.storage.types import utc_now
@@ -81,6 +81,8 @@ class FleetTraining:
         except ParsimonyError as error:
             return self.fail(error.body())
         self._channel.say("loaded")
+        if run is None:
+            return self._carry_on()
         watcher = StepWatcher(run, self._channel, self._mark_first_step)
         watcher.start()
         try:
@@ -91,12 +93,13 @@ class FleetTraining:
         self._flush()
         return self._interrupt(run) if run.interrupted else self._finish(run)
 
-    def _load(self) -> FleetRun:
+    def _load(self) -> FleetRun | None:
+        """What is to be trained; nothing where the fleet only carries its search on."""
         with self._database.read() as session:
             job, fleet = hold(session, self._lease)
             spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
-            plan = document.load(fleet.plan, spec)
-            self._refits = is_refit(fleet.plan)
+            stored = fleet.plan
+            self._refits = is_refit(stored)
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
@@ -105,6 +108,9 @@ class FleetTraining:
             checkpoints = progress.candidates(session, fleet.id)
         prepared = self._prepare(spec, dataset)
         self.loaded = True
+        if stored == CONTINUATION:
+            return None
+        plan = document.load(stored, spec)
         rule = halving(self._database, self._lease, spec, plan)
         run = FleetRun(plan.trials, prepared, self._device(), rule)
         torch.set_num_threads(self._threads(run))
@@ -228,6 +234,11 @@ class FleetTraining:
         with self._database.write() as session:
             fleets.release(session, self._lease)
         return State.QUEUED
+
+    def _carry_on(self) -> str:
+        """Plan what follows, having trained nothing."""
+        self._end((), lambda session, more: fleets.finish(session, self._lease, (), None, more))
+        return State.SUCCEEDED
 
     def _finish(self, run: FleetRun) -> str:
         outcomes = [

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from worker.data import Outline
 from worker.runtime.memory import fleet_limits
-from worker.runtime.refitting import is_refit, refits
+from worker.runtime.refitting import refits
 from worker.search import document
 from worker.search.plan import FleetPlan
 from worker.search.tpe import Trained
@@ -22,7 +22,14 @@ from worker.storage.database import Database
 from worker.storage.fleets import Outcome
 from worker.storage.lease import Lease, hold
 from worker.storage.outcomes import score
-from worker.storage.planning import Following, NewFleet, NewTrial, OutdatedError, snapshot
+from worker.storage.planning import (
+    Following,
+    NewFleet,
+    NewTrial,
+    OutdatedError,
+    is_refit,
+    snapshot,
+)
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 from worker.storage.types import utc_now

@@ -4,7 +4,6 @@ Imports torch: for trainer processes only.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -46,11 +45,6 @@ def refits(search: Search, trained: Mapping[int, Trained], first: int) -> list[F
         objective=search.objective,
         maximize=search.maximize,
     )
-
-
-def is_refit(plan: Mapping[str, Any]) -> bool:
-    """Whether a fleet's plan, as JSON, is that of a refit."""
-    return any(trial.get("refit") is not None for trial in plan.get("trials", ()))
 
 
 class References:

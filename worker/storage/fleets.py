@@ -17,7 +17,7 @@ from worker.storage.lease import Lease, hold, stale
 from worker.storage.outcomes import Outcome as Outcome
 from worker.storage.outcomes import Result as Result
 from worker.storage.outcomes import store
-from worker.storage.planning import Following, follow
+from worker.storage.planning import Following, carry_on, follow
 from worker.storage.splitting import halve
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
@@ -112,7 +112,7 @@ def finish(
         fleet.result_sha256 = result.sha256
         fleet.result_bytes = result.bytes
     fleet.epoch = fleet.epochs
-    if len(failed) == len(trials):
+    if failed and len(failed) == len(trials):
         fleet.error = failed[0].error
         return _end(session, job, fleet, State.FAILED, following)
     lead(session, job)
@@ -229,6 +229,7 @@ def _retry_or_fail(
             "param": None,
             "attempts": fleet.attempt,
         }
+        carry_on(session, job, fleet)
         _fail(session, job, fleet, error)
     else:
         _requeue(session, job, fleet, kind, reason, level="warning")

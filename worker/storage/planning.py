@@ -4,7 +4,7 @@ A wave is proposed from a snapshot and added in the transaction that ends the fl
 the job has changed in between, ``OutdatedError`` is raised, and the proposal is made anew.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,9 @@ from worker.storage.outcomes import competes
 from worker.storage.states import OPEN, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
+
+CONTINUATION: dict[str, Any] = {"continuation": True}
+"""The plan of a fleet without trials: at its end, what follows in its search is planned."""
 
 
 class OutdatedError(ConflictError):
@@ -124,6 +127,22 @@ def snapshot(session: Session, job: Job, fleet_id: str | None = None) -> Snapsho
         Fleet.job_id == job.id, Fleet.state.in_(OPEN), Fleet.id != (fleet_id or "")
     )
     return Snapshot(planned=job.trials_planned, open_fleets=session.scalar(others) or 0)
+
+
+def carry_on(session: Session, job: Job, fleet: Fleet) -> None:
+    """Queue a fleet that plans what follows one which fails outside of a trainer.
+
+    What follows a fleet is planned by its trainer; one that kills its trainers has none. None is
+    queued where other fleets are open, whose ends will plan, and after a search's last fleets.
+    """
+    ends = fleet.plan == CONTINUATION or is_refit(fleet.plan)
+    if job.spec.get("search") and not ends and not snapshot(session, job, fleet.id).open_fleets:
+        add(session, job, [NewFleet(plan=CONTINUATION, trials=(), epochs=0)])
+
+
+def is_refit(plan: Mapping[str, Any]) -> bool:
+    """Whether a fleet's plan, as JSON, is that of a refit: those end a search."""
+    return any(trial.get("refit") is not None for trial in plan.get("trials", ()))
 
 
 def follow(session: Session, job: Job, fleet: Fleet, following: Following) -> None:
