@@ -17,6 +17,7 @@ from worker.data.dataset import Prepared, check, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
 from worker.runtime.channel import CANCEL, Channel
+from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.halving import halving
 from worker.runtime.planning import Ongoing, end
 from worker.runtime.refitting import References
@@ -26,21 +27,18 @@ from worker.search import document
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, fleets, progress
-from worker.storage.artefacts import ArtefactError, Artefacts
+from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.lease import Lease, StaleToken, hold
 from worker.storage.planning import CONTINUATION, Following, is_refit
 from worker.storage.states import State
-from worker.storage.tables import Checkpoint, Dataset
+from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun, TrainingState
-from worker.training.state import dump, load
+from worker.training import EpochReport, FleetRun
 
 RESULT = "fleet.safetensors"
 FLUSH_SECONDS = 0.2
 """Epochs that end faster than this share a commit."""
-SAVE_PAUSE = 10
-"""Time between two checkpoints, in times that the last one took."""
 
 
 class FleetTraining:
@@ -58,13 +56,12 @@ class FleetTraining:
         self._lease, self._channel = lease, channel
         self._pending: list[EpochReport] = []
         self._flushed_at = 0.0
-        self._saved_at = time.monotonic()
+        self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
         self._first_step_at: datetime | None = None
         self._epoch = 0
         self._search: Ongoing | None = None
         self._refits = False
         self._references: References | None = None
-        self._save_seconds = 0.0
         self.loaded = False
         """Whether its data are in memory: what is asked for now, its trials ask for."""
 
@@ -115,7 +112,7 @@ class FleetTraining:
         run = FleetRun(plan.trials, prepared, self._device(), rule)
         torch.set_num_threads(self._threads(run))
         if self._lease.attempt > 1:
-            self._resume(run, checkpoints)
+            self._epoch = self._checkpoints.resume(run, checkpoints)
         return run
 
     def _prepare(self, spec: JobSpec, dataset: Dataset | None) -> Prepared:
@@ -152,25 +149,6 @@ class FleetTraining:
             return self._settings.device
         return "cuda" if torch.cuda.is_available() else "cpu"
 
-    def _resume(self, run: FleetRun, checkpoints: list[Checkpoint]) -> None:
-        """Restore the newest checkpoint that is whole; forget what lies beyond it."""
-        damaged: list[Checkpoint] = []
-        chosen: Checkpoint | None = None
-        for checkpoint in checkpoints:
-            try:
-                state = self._read(checkpoint)
-            except ArtefactError:
-                damaged.append(checkpoint)
-                continue
-            run.restore(state)
-            chosen, self._epoch = checkpoint, checkpoint.epoch
-            break
-        with self._database.write() as session:
-            progress.rewind(session, self._lease, chosen, damaged=damaged)
-
-    def _read(self, checkpoint: Checkpoint) -> TrainingState:
-        return load(self._artefacts.load(checkpoint.path, checkpoint.sha256))
-
     def _is_asked_to_stop(self) -> bool:
         return self._channel.stop_reason is not None
 
@@ -186,17 +164,9 @@ class FleetTraining:
             self._flushed_at = now
         # A decision among fleets is kept at once: made again, it might turn out otherwise.
         at_rung = run.halving is not None and report.epoch in run.halving.rungs
-        if at_rung or now - self._saved_at >= self._pause:
+        if at_rung or self._checkpoints.is_due:
             self._flush()
-            self._save(run)
-            self._saved_at = time.monotonic()
-            self._save_seconds = self._saved_at - now
-
-    @property
-    def _pause(self) -> float:
-        """Least time between two checkpoints: large ones take a small share of it."""
-        asked = self._settings.checkpoint_seconds
-        return max(asked, SAVE_PAUSE * self._save_seconds) if asked else 0.0
+            self._checkpoints.save(run, self._epoch)
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
@@ -210,27 +180,10 @@ class FleetTraining:
                 first_step_at=self._first_step_at,
             )
 
-    def _save(self, run: FleetRun) -> None:
-        folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/checkpoints"
-        written = self._artefacts.write(folder, dump(run.state()))
-        with self._database.write() as session:
-            spare = progress.save_checkpoint(
-                session,
-                self._lease,
-                epoch=self._epoch,
-                path=written.path,
-                sha256=written.sha256,
-                bytes=written.bytes,
-            )
-        for path in spare:
-            self._artefacts.delete(path)
-
     def _interrupt(self, run: FleetRun) -> str:
         if self._channel.stop_reason == CANCEL:
-            with self._database.write() as session:
-                fleets.cancel(session, self._lease)
-            return State.CANCELLED
-        self._save(run)
+            return self._cancel(run)
+        self._checkpoints.save(run, self._epoch)
         with self._database.write() as session:
             fleets.release(session, self._lease)
         return State.QUEUED
@@ -240,21 +193,22 @@ class FleetTraining:
         self._end((), lambda session, more: fleets.finish(session, self._lease, (), None, more))
         return State.SUCCEEDED
 
+    def _cancel(self, run: FleetRun) -> str:
+        """End; trials that had ended before keep what they came to."""
+        outcomes: list[fleets.Outcome] = []
+        if any(outcome.ended for outcome in run.outcomes):
+            outcomes = [
+                found if outcome.ended else fleets.Outcome(State.CANCELLED)
+                for found, outcome in zip(_outcomes(run), run.outcomes, strict=True)
+            ]
+        result = self._write_result(run) if _succeeded(outcomes) else None
+        with self._database.write() as session:
+            fleets.cancel(session, self._lease, outcomes, result)
+        return State.CANCELLED
+
     def _finish(self, run: FleetRun) -> str:
-        outcomes = [
-            fleets.Outcome(
-                state=result.state,
-                metrics=result.metrics,
-                epochs=result.epochs,
-                best_epoch=result.best_epoch,
-                error=result.error,
-                advice=result.advice,
-                report=result.report,
-                halved_at=result.halved_at,
-            )
-            for result in run.results()
-        ]
-        succeeded = any(outcome.state == State.SUCCEEDED for outcome in outcomes)
+        outcomes = _outcomes(run)
+        succeeded = _succeeded(outcomes)
         result = self._write_result(run) if succeeded else None
 
         if self._references is not None:
@@ -288,3 +242,23 @@ class FleetTraining:
         write: Callable[[Session, Following | None], object],
     ) -> None:
         end(self._database, self._lease, self._search, outcomes, write)
+
+
+def _outcomes(run: FleetRun) -> list[fleets.Outcome]:
+    return [
+        fleets.Outcome(
+            state=result.state,
+            metrics=result.metrics,
+            epochs=result.epochs,
+            best_epoch=result.best_epoch,
+            error=result.error,
+            advice=result.advice,
+            report=result.report,
+            halved_at=result.halved_at,
+        )
+        for result in run.results()
+    ]
+
+
+def _succeeded(outcomes: Sequence[fleets.Outcome]) -> bool:
+    return any(outcome.state == State.SUCCEEDED for outcome in outcomes)

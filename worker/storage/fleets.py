@@ -4,23 +4,24 @@ Whoever writes for a fleet shows a :class:`~worker.storage.lease.Lease`; when it
 current one, ``StaleToken`` is raised and nothing changes.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.storage import events
-from worker.storage.conclusion import conclude, count, lead
+from worker.storage.conclusion import count
+from worker.storage.ending import cancel as cancel
+from worker.storage.ending import end, give_up, set_trials
+from worker.storage.ending import fail as fail
+from worker.storage.ending import finish as finish
 from worker.storage.lease import Lease, hold, stale
 from worker.storage.outcomes import Outcome as Outcome
 from worker.storage.outcomes import Result as Result
-from worker.storage.outcomes import store
-from worker.storage.planning import Following, carry_on, follow
+from worker.storage.planning import carry_on
 from worker.storage.splitting import halve
 from worker.storage.states import OPEN, TERMINAL, State
-from worker.storage.tables import Fleet, Job, TrialRow
+from worker.storage.tables import Fleet, Job
 from worker.storage.types import utc_now
 
 
@@ -65,7 +66,7 @@ def claim(
     token, attempt = claimed
     fleet = session.get_one(Fleet, fleet_id, populate_existing=True)
     fleet.started_at = fleet.started_at or now
-    _set_trials(session, fleet, State.RUNNING)
+    set_trials(session, fleet, State.RUNNING)
     job.state = State.RUNNING
     job.started_at = job.started_at or now
     events.append(
@@ -90,57 +91,6 @@ def heartbeat(session: Session, lease: Lease) -> bool:
     if moved is None:
         raise stale(lease)
     return bool(session.scalar(select(Job.cancel_requested).where(Job.id == lease.job_id)))
-
-
-def finish(
-    session: Session,
-    lease: Lease,
-    outcomes: Sequence[Outcome],
-    result: Result | None,
-    following: Following | None = None,
-) -> bool:
-    """Store what came of each trial; true when this ended the job, in the same transaction.
-
-    The fleet has failed when none of its trials succeeded. ``following`` are the fleets that a
-    search goes on with; ``OutdatedError`` when the job is not as it was when they were proposed.
-    """
-    job, fleet = hold(session, lease)
-    trials = store(session, job, fleet, outcomes)
-    failed = [trial for trial in trials if trial.state != State.SUCCEEDED]
-    if result is not None:
-        fleet.result_path = result.path
-        fleet.result_sha256 = result.sha256
-        fleet.result_bytes = result.bytes
-    fleet.epoch = fleet.epochs
-    if failed and len(failed) == len(trials):
-        fleet.error = failed[0].error
-        return _end(session, job, fleet, State.FAILED, following)
-    lead(session, job)
-    for trial in failed:
-        events.append(
-            session,
-            job,
-            "trial_failed",
-            f"{trial.name}: {(trial.error or {}).get('message', 'failed')}",
-            level="warning",
-            data={"trial": trial.id, "error": trial.error},
-        )
-    return _end(session, job, fleet, State.SUCCEEDED, following)
-
-
-def fail(
-    session: Session, lease: Lease, error: dict[str, Any], following: Following | None = None
-) -> bool:
-    """End the fleet with an error that another attempt would only repeat."""
-    job, fleet = hold(session, lease)
-    return _fail(session, job, fleet, error, following)
-
-
-def cancel(session: Session, lease: Lease) -> bool:
-    """End the fleet because its job is to be cancelled."""
-    job, fleet = hold(session, lease)
-    _set_trials(session, fleet, State.CANCELLED)
-    return _end(session, job, fleet, State.CANCELLED)
 
 
 def release(session: Session, lease: Lease) -> None:
@@ -219,8 +169,8 @@ def _retry_or_fail(
     session: Session, job: Job, fleet: Fleet, kind: str, reason: str, max_attempts: int
 ) -> None:
     if job.cancel_requested:
-        _set_trials(session, fleet, State.CANCELLED)
-        _end(session, job, fleet, State.CANCELLED)
+        set_trials(session, fleet, State.CANCELLED)
+        end(session, job, fleet, State.CANCELLED)
     elif fleet.stalled_attempts >= max_attempts:
         error = {
             "code": "poison",
@@ -230,7 +180,7 @@ def _retry_or_fail(
             "attempts": fleet.attempt,
         }
         carry_on(session, job, fleet)
-        _fail(session, job, fleet, error)
+        give_up(session, job, fleet, error)
     else:
         _requeue(session, job, fleet, kind, reason, level="warning")
 
@@ -239,12 +189,12 @@ def _requeue(
     session: Session, job: Job, fleet: Fleet, kind: str, reason: str, *, level: str
 ) -> None:
     if job.cancel_requested:
-        _set_trials(session, fleet, State.CANCELLED)
-        _end(session, job, fleet, State.CANCELLED)
+        set_trials(session, fleet, State.CANCELLED)
+        end(session, job, fleet, State.CANCELLED)
         return
     fleet.state = State.QUEUED
     fleet.owner = None
-    _set_trials(session, fleet, State.QUEUED)
+    set_trials(session, fleet, State.QUEUED)
     session.flush()
     others = session.scalar(
         select(Fleet.id)
@@ -260,41 +210,4 @@ def _requeue(
         f"fleet {fleet.number} waits again: {reason}",
         level=level,
         data={"fleet": fleet.id, "attempt": fleet.attempt},
-    )
-
-
-def _fail(
-    session: Session,
-    job: Job,
-    fleet: Fleet,
-    error: dict[str, Any],
-    following: Following | None = None,
-) -> bool:
-    fleet.error = error
-    session.execute(
-        update(TrialRow)
-        .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
-        .values(state=State.FAILED, error=error)
-    )
-    return _end(session, job, fleet, State.FAILED, following)
-
-
-def _end(
-    session: Session, job: Job, fleet: Fleet, state: State, following: Following | None = None
-) -> bool:
-    if following is not None:
-        follow(session, job, fleet, following)
-    fleet.state = state
-    fleet.finished_at = utc_now()
-    fleet.owner = None
-    session.flush()
-    count(session, job)
-    return conclude(session, job)
-
-
-def _set_trials(session: Session, fleet: Fleet, state: State) -> None:
-    session.execute(
-        update(TrialRow)
-        .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
-        .values(state=state)
     )

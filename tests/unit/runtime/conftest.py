@@ -1,10 +1,16 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.rows import new_database
+from tests.rows import claimed, new_database
+from tests.unit.runtime.work import Work
+from worker.runtime.channel import Channel
+from worker.runtime.trainer import _train
 from worker.settings import ServiceSettings
+from worker.storage import backlog
+from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
 ROOT = Path(__file__).parents[3]
@@ -30,3 +36,29 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServiceSettings
         retry_seconds=0.0,
         max_attempts=3,
     )
+
+
+@pytest.fixture
+def channel() -> Iterator[Channel]:
+    ends = [*os.pipe(), *os.pipe()]
+    yield Channel(ends[0], ends[3])
+    for end in ends:
+        os.close(end)
+
+
+@pytest.fixture
+def work(settings: ServiceSettings, database: Database, channel: Channel) -> Work:
+    """Train what is queued, a fleet after the other; what each came to."""
+    artefacts = Artefacts(settings.artefacts_url)
+
+    def work() -> list[str]:
+        found: list[str] = []
+        while True:
+            with database.write() as session:
+                queued = backlog.due(session, limit=1)
+                lease = claimed(session, queued[0]) if queued else None
+            if lease is None:
+                return found
+            found.append(_train(settings, database, artefacts, lease, channel))
+
+    return work

@@ -1,70 +1,18 @@
 """A fleet that runs out of memory is halved and trained again; a single trial fails."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.rows import claimed
-from worker.data import check, load_builtin
-from worker.runtime.channel import Channel
+from tests.unit.runtime.work import Work, accepted
 from worker.runtime.memory import fleet_limits, fleet_memory, is_out_of_memory
-from worker.runtime.planning import new_fleet
-from worker.runtime.trainer import _train
-from worker.search import plan
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec
-from worker.storage import backlog, jobs
-from worker.storage.artefacts import Artefacts
+from worker.storage import jobs
 from worker.storage.database import Database
 from worker.training import FleetRun
-
-Work = Callable[[], list[str]]
-
-TRAINING: dict[str, Any] = {"epochs": 2, "batch_size": 500}
-
-
-def accepted(database: Database, **job: Any) -> str:
-    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, "training": TRAINING, **job})
-    assert isinstance(spec.dataset, Builtin)
-    table, target = load_builtin(spec.dataset)
-    plans = plan(spec, check(table, spec, target))
-    with database.write() as session:
-        return jobs.create(
-            session,
-            spec=spec.model_dump(mode="json"),
-            fleets=[new_fleet(each) for each in plans],
-            objective=plans[0].objective,
-        ).id
-
-
-@pytest.fixture
-def channel() -> Iterator[Channel]:
-    ends = [*os.pipe(), *os.pipe()]
-    yield Channel(ends[0], ends[3])
-    for end in ends:
-        os.close(end)
-
-
-@pytest.fixture
-def work(settings: ServiceSettings, database: Database, channel: Channel) -> Work:
-    """Train what is queued, a fleet after the other; what each came to."""
-    artefacts = Artefacts(settings.artefacts_url)
-
-    def work() -> list[str]:
-        found: list[str] = []
-        while True:
-            with database.write() as session:
-                queued = backlog.due(session, limit=1)
-                lease = claimed(session, queued[0]) if queued else None
-            if lease is None:
-                return found
-            found.append(_train(settings, database, artefacts, lease, channel))
-
-    return work
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, error: Exception, trials: int) -> None:

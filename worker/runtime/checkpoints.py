@@ -1,0 +1,72 @@
+"""The checkpoints of one fleet: written as it trains, read when it is claimed again.
+
+Imports torch: for trainer processes only.
+"""
+
+import time
+from collections.abc import Sequence
+
+from worker.storage import progress
+from worker.storage.artefacts import ArtefactError, Artefacts
+from worker.storage.database import Database
+from worker.storage.lease import Lease
+from worker.storage.tables import Checkpoint
+from worker.training import FleetRun
+from worker.training.state import dump, load
+
+PAUSE = 10
+"""Least time between two checkpoints, in times that the last one took."""
+
+
+class Checkpoints:
+    """Written at most every ``seconds``, after every epoch if that is 0."""
+
+    def __init__(
+        self, database: Database, artefacts: Artefacts, lease: Lease, seconds: float
+    ) -> None:
+        self._database, self._artefacts, self._lease = database, artefacts, lease
+        self._seconds = seconds
+        self._at = time.monotonic()
+        self._took = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for the next: large ones, which take long, are rarer."""
+        pause = max(self._seconds, PAUSE * self._took) if self._seconds else 0.0
+        return time.monotonic() - self._at >= pause
+
+    def save(self, run: FleetRun, epoch: int) -> None:
+        """Write one, and forget those that it makes superfluous."""
+        began = time.monotonic()
+        folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/checkpoints"
+        written = self._artefacts.write(folder, dump(run.state()))
+        with self._database.write() as session:
+            spare = progress.save_checkpoint(
+                session,
+                self._lease,
+                epoch=epoch,
+                path=written.path,
+                sha256=written.sha256,
+                bytes=written.bytes,
+            )
+        for path in spare:
+            self._artefacts.delete(path)
+        self._at = time.monotonic()
+        self._took = self._at - began
+
+    def resume(self, run: FleetRun, candidates: Sequence[Checkpoint]) -> int:
+        """Restore the newest that is whole, and forget what lies beyond it; its epoch, or 0."""
+        damaged: list[Checkpoint] = []
+        chosen: Checkpoint | None = None
+        for checkpoint in candidates:
+            try:
+                files = self._artefacts.load(checkpoint.path, checkpoint.sha256)
+            except ArtefactError:
+                damaged.append(checkpoint)
+                continue
+            run.restore(load(files))
+            chosen = checkpoint
+            break
+        with self._database.write() as session:
+            progress.rewind(session, self._lease, chosen, damaged=damaged)
+        return 0 if chosen is None else chosen.epoch
