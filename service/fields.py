@@ -8,9 +8,27 @@ from pydantic import BaseModel
 
 def field_names(root: type[BaseModel], path: Sequence[str | int], body: Any) -> list[str]:
     """Names of the fields at a path of a body, sorted; none where it is no such place."""
+    models, here = _at(root, path, body)
+    return sorted(
+        {name for model in models if _is_kind(model, here) for name in model.model_fields}
+    )
+
+
+def kinds(root: type[BaseModel], path: Sequence[str | int], body: Any) -> list[str]:
+    """What `kind` may say at a path of a body, in their order; none where there is no choice."""
+    models, _ = _at(root, path, body)
+    fields = [model.model_fields["kind"] for model in models if "kind" in model.model_fields]
+    return [str(kind) for field in fields for kind in get_args(field.annotation)]
+
+
+def _at(
+    root: type[BaseModel], path: Sequence[str | int], body: Any
+) -> tuple[list[type[BaseModel]], Any]:
+    """The models that a place may have, and the value there; none where it is no such place."""
     models: list[type[BaseModel]] = [root]
     here = body
     for step in path:
+        models = [model for model in models if _is_kind(model, here)]
         if isinstance(step, str):
             models = [
                 inner
@@ -21,9 +39,8 @@ def field_names(root: type[BaseModel], path: Sequence[str | int], body: Any) -> 
         try:
             here = here[step]
         except (KeyError, IndexError, TypeError):
-            return []
-        models = [model for model in models if _is_kind(model, here)]
-    return sorted({name for model in models for name in model.model_fields})
+            return [], None
+    return models, here
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.fields import field_names
+from service.fields import field_names, kinds
 
+REQUIRED = "is required: add it"
 NUMBER = "must be a number"
 EXPECTED = {
     "float_type": NUMBER,
@@ -130,7 +131,7 @@ def _message(
 ) -> str:
     kind, context, value = error["type"], error.get("ctx", {}), error.get("input")
     if kind == "missing":
-        return "is required: add it"
+        return REQUIRED
     if kind == "extra_forbidden":
         return _unknown(path, body, model)
     if kind == "finite_number":
@@ -145,7 +146,8 @@ def _message(
     if kind == "union_tag_invalid":
         return f"must be one of {context['expected_tags']}, not {_shown(context['tag'])}"
     if kind == "union_tag_not_found":
-        return "is required: it says which of the kinds this is"
+        known = kinds(model, path[:-1], body) if model else []
+        return f"is required: say which kind this is, {_either(known)}" if known else REQUIRED
     if kind in ("too_short", "too_long"):
         word, count = BOUND_COUNTS[kind]
         return f"must have {word} {context[count]} items, not {context['actual_length']}"
@@ -155,6 +157,11 @@ def _message(
         return str(context.get("error", error["msg"]))
     message = str(error["msg"])
     return message[:1].lower() + message[1:]
+
+
+def _either(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _unknown(path: tuple[str | int, ...], body: Any, model: type[BaseModel] | None) -> str:

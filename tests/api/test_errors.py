@@ -43,7 +43,8 @@ def refused(client: Client, **spec: Any) -> dict[str, Any]:
         ({"regularization": {"l1": {}}}, "regularization.l1.strength", "is required"),
         ({"regularization": {"drop_out": {}}}, "regularization.drop_out", "did you mean dropout?"),
         ({"network": {"kind": "rnn"}}, "network.kind", "'linear', 'mlp'"),
-        ({"network": {"hidden": [5]}}, "network.kind", "is required"),
+        ({"network": {"hidden": [5]}}, "network.kind", "linear, mlp, residual_mlp or cnn"),
+        ({"dataset": "circle"}, "dataset", 'write {"builtin": "circle"}'),
         ({"network": {"kind": "mlp", "hiden": [5]}}, "network.hiden", "did you mean hidden?"),
         ({"network": {"kind": "mlp", "hidden": [0]}}, "network.hidden.0", "at least 1"),
         (

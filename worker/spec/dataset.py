@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from worker.regularization.settings import Settings
 
@@ -30,5 +30,15 @@ class Builtin(Settings):
     """Seed of the draw; read by `circle` alone."""
 
 
-DatasetId = Annotated[str, Field(pattern=r"^ds_[A-Za-z0-9_-]{8,64}$", examples=["ds_3kTn8c0aY1Qw"])]
+def _is_no_builtin(value: object) -> object:
+    if isinstance(value, str) and value in set(BuiltinName):
+        raise ValueError(f'{value} is a built-in data set: write {{"builtin": "{value}"}}')
+    return value
+
+
+DatasetId = Annotated[
+    str,
+    BeforeValidator(_is_no_builtin),
+    Field(pattern=r"^ds_[A-Za-z0-9_-]{8,64}$", examples=["ds_3kTn8c0aY1Qw"]),
+]
 DatasetRef = Builtin | DatasetId

@@ -14,9 +14,7 @@ from worker.storage.tables import UNSCORED, Fleet, Job, TrialRow
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one trial, in the fleet's order. ``state`` is succeeded, failed
-    or cancelled.
-    """
+    """What came of one trial, in fleet order; ``state`` succeeded, failed or cancelled."""
 
     state: str
     metrics: dict[str, Any] = field(default_factory=dict)
