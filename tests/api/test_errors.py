@@ -55,7 +55,7 @@ def refused(client: Client, **spec: Any) -> dict[str, Any]:
         ({"training": {"epochs": 1.5}}, "training.epochs", "whole number"),
         ({"training": {"optimizer": {"kind": "sgd", "lr": 1}}}, "training.optimizer.lr", "fields"),
         ({"dataset": 5}, "dataset", "must be an object or a string"),
-        ({"dataset": "iris"}, "dataset", "pattern"),
+        ({"dataset": "irises"}, "dataset", "pattern"),
         ({"dataset": {"builtin": "circle", "rows": 5}}, "dataset.rows", "at least 20"),
         ({"dataset": {"builtin": "mnist"}}, "dataset.builtin", "'iris'"),
         ({"split": {"validation": 0.6, "test": 0.5}}, "split", "below 1"),
