@@ -1,12 +1,21 @@
 """Steps that read what changes from tensors, as a CUDA graph needs them; and when one is used.
 
-The capture itself needs a GPU, which these tests do not have.
+The capture itself needs a GPU, which these tests do not have: a stand-in for it replays the update
+that was captured, on whatever the tensors hold by then.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import Generator
 
 from tests.fleets import ADAM, fleet
+from tests.vocabulary import EXAMPLES
+from worker.training.cuda_graph import GraphedSteps
+from worker.training.program import Program
 
 TECHNIQUES = {
     "l1": {"strength": 1e-3, "method": "proximal"},
@@ -37,3 +46,111 @@ def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
 def test_steps_on_a_processor_are_not_captured() -> None:
     """Graphs are for CUDA."""
     assert fleet(training={**ADAM, "epochs": 1}).program.graphs is None
+
+
+class Graph:
+    """Replays by updating again."""
+
+    steps: GraphedSteps
+
+    def register_generator_state(self, generator: Generator) -> None:
+        assert isinstance(generator, Generator)
+
+    def replay(self) -> None:
+        (held,) = (rows for graph, rows in self.steps._graphs.values() if graph is self)
+        self.steps._program.update(held, self.steps._rate, self.steps._number)
+
+
+@contextmanager
+def recorded(graph: Graph) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def refused(graph: Graph) -> Iterator[None]:
+    yield
+    raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def train(program: Program, epochs: int) -> torch.Tensor:
+    for epoch in range(epochs):
+        program.start_epoch(epoch)
+        for batch in range(program.batches):
+            program.step(batch)
+    return program.parameters.values
+
+
+@pytest.mark.parametrize(("capture", "graphs"), [(recorded, 2), (refused, 0)])
+def test_graphed_steps_are_those_that_are_launched(
+    monkeypatch: pytest.MonkeyPatch, capture: object, graphs: int
+) -> None:
+    """Warm-up leaves nothing behind; each size of batch has its graph; or all steps are launched.
+
+    Rates differ from trial to trial and from epoch to epoch.
+    """
+    cuda = torch.cuda
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(cuda, "stream", nullcontext)
+    monkeypatch.setattr(cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(cuda, "graph", capture)
+    members = [
+        {
+            "name": f"{n}",
+            "training": {
+                **ADAM,
+                "batch_size": 300,
+                "epochs": 3,
+                "optimizer": {"kind": "adam", "learning_rate": 0.01 * (n + 1)},
+                "schedule": {"kind": "step", "every": 1, "factor": 0.5},
+            },
+        }
+        for n in range(3)
+    ]
+    plain, other = (fleet(regularization=TECHNIQUES, compare=members).program for _ in "ab")
+    other.graphs = Graph.steps = GraphedSteps(other, other.parameters.values)
+    assert other.batches == 3, "the last batch is smaller"
+    assert torch.equal(train(plain, 3), train(other, 3))
+    assert torch.equal(plain.objective, other.objective)
+    assert len(Graph.steps._graphs) == graphs
+
+
+REPLACED = {"order", "rate", "_tape", "_last"}
+"""What a step is given, and what one step's way forth leaves for its way back."""
+
+
+def places(here: object, path: str, found: dict[str, int], seen: set[int]) -> dict[str, int]:
+    """Where the memory of each tensor below an object lies."""
+    if id(here) in seen:
+        return found
+    seen.add(id(here))
+    inside: dict[str, object] = {}
+    if isinstance(here, torch.Tensor):
+        found[path] = here.data_ptr()
+    elif isinstance(here, dict):
+        inside = {str(name): value for name, value in here.items()}
+    elif isinstance(here, list | tuple):
+        inside = {str(number): value for number, value in enumerate(here)}
+    elif isinstance(here, torch.nn.Module) or (
+        type(here).__module__.startswith("worker.") and hasattr(here, "__dict__")
+    ):
+        inside = vars(here)
+    for name, value in inside.items():
+        if name not in REPLACED:
+            places(value, f"{path}.{name}", found, seen)
+    return found
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_a_graph_has_read_stays_where_it_is(name: str) -> None:
+    """A new epoch and a step change tensors in place: a replay knows no others."""
+    for stage in EXAMPLES[name].stages:
+        (run, *_) = stage(*({name: one} for one in EXAMPLES[name].settings))
+        found = []
+        for epoch in (0, 3):
+            run.program.start_epoch(epoch)
+            run.program.step(0)
+            found.append(places(run.program, "", {}, set()))
+        assert len(found[0]) > 10
+        assert found[0] == found[1]

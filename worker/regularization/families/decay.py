@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.penalty import WeightTechnique
@@ -39,11 +40,13 @@ class _Part:
     def __init__(self, technique: type[Decay], stack: Stack[Any], columns: Columns) -> None:
         self.technique = technique
         self._ramps = technique.ramps(stack)
-        self._full = self.strength = technique.strengths(stack, columns)
+        self.strength = technique.strengths(stack, columns)
+        self._full = self.strength.clone() if self._ramps else self.strength
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         if self._ramps:
-            self.strength = self._full * self._ramps.shares(epoch, epochs)[:, None]
+            shares = self._ramps.shares(epoch, epochs)
+            torch.mul(self._full, shares[:, None], out=self.strength)
 
 
 class Decays:

@@ -1,7 +1,7 @@
 """Penalties: a price on weights, added to the loss or applied after the update."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -23,9 +23,9 @@ class PriceTag:
     numbers: dict[str, Tensor] = field(default_factory=dict)
     """What else a penalty needs, by name; ``[K, 1]`` each."""
 
-    def scaled(self, shares: Tensor) -> "PriceTag":
-        """The same with λ times ``shares`` ``[K]``."""
-        return replace(self, strength=self.strength * shares[:, None])
+    def scale(self, full: Tensor, shares: Tensor) -> None:
+        """Set λ to ``shares`` ``[K]`` of its full value, in place."""
+        torch.mul(full, shares[:, None], out=self.strength)
 
 
 class WeightTechnique(Technique):
@@ -113,11 +113,12 @@ class _Part:
     def __init__(self, technique: type[Penalty], stack: Stack[Any], columns: Columns) -> None:
         self.technique = technique
         self._ramps = technique.ramps(stack)
-        self._full = self.price = technique.price(stack, columns)
+        self.price = technique.price(stack, columns)
+        self._full = self.price.strength.clone() if self._ramps else self.price.strength
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         if self._ramps:
-            self.price = self._full.scaled(self._ramps.shares(epoch, epochs))
+            self.price.scale(self._full, self._ramps.shares(epoch, epochs))
 
 
 class Penalties:
