@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from service.schemas.path import PathReportView, WeightPath
 from service.views import numbers
-from worker.search.records import is_number
+from worker.search.report.records import is_number
 from worker.storage.artefacts import Artefacts
 from worker.storage.states import State
 from worker.storage.tables import Fleet, Job, TrialRow

@@ -21,11 +21,11 @@ from service.schemas.search import (
     SurfaceView,
 )
 from service.views import numbers
-from worker.search.axes import axes as axes_of
-from worker.search.axes import overrides
-from worker.search.records import Axis, Record
-from worker.search.report import Choice, SearchReport, Simplest, report
-from worker.search.surface import Bin, Surface
+from worker.search.report.axes import axes as axes_of
+from worker.search.report.axes import overrides
+from worker.search.report.records import Axis, Record
+from worker.search.report.report import Choice, SearchReport, Simplest, report
+from worker.search.report.surface import Bin, Surface
 from worker.spec import SearchSpec
 from worker.storage import configurations, progress
 from worker.storage.configurations import Group

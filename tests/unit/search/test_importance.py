@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from worker.search.importance import importance
-from worker.search.records import Axis, Record
+from worker.search.report.importance import importance
+from worker.search.report.records import Axis, Record
 
 L1 = Axis("regularization.l1.strength", low=1e-6, high=1e-2, log=True)
 DROPOUT = Axis("regularization.dropout")

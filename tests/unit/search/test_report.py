@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from worker.search.edges import hints
-from worker.search.records import Axis, Record
-from worker.search.report import report
-from worker.search.simplicity import simplicity
-from worker.search.surface import profile, surface
+from worker.search.report.edges import hints
+from worker.search.report.records import Axis, Record
+from worker.search.report.report import report
+from worker.search.report.simplicity import simplicity
+from worker.search.report.surface import profile, surface
 
 L1 = Axis("regularization.l1.strength", low=1e-6, high=1e-2, log=True, minimum=0.0, maximum=1e6)
 DROPOUT = Axis("regularization.dropout")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from worker.search.records import Axis, Record
+from worker.search.report.records import Axis, Record
 
 MOST_BINS = 12
 

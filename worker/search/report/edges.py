@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from worker.search.records import Axis
+from worker.search.report.records import Axis
 
 NEAR = 0.05
 """Share of a range that counts as its edge."""

@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-from worker.search.records import Axis, is_number
+from worker.search.report.records import Axis, is_number
 
 MORE_IS_SIMPLER = frozenset(
     {

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
-from worker.search.edges import Hint, hints
-from worker.search.importance import Importance, importance
-from worker.search.records import Axis, Record, ranked
-from worker.search.simplicity import counts, simplicity
-from worker.search.surface import Bin, Cell, Surface, profile, surface
+from worker.search.report.edges import Hint, hints
+from worker.search.report.importance import Importance, importance
+from worker.search.report.records import Axis, Record, ranked
+from worker.search.report.simplicity import counts, simplicity
+from worker.search.report.surface import Bin, Cell, Surface, profile, surface
 
 CONFIDENCE = 0.95
 

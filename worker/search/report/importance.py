@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.search.records import Axis, Record
+from worker.search.report.records import Axis, Record
 
 FEWEST = 16
 """Configurations with a value below which nothing is said."""

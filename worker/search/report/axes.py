@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.regularization.card import FieldCard
 from worker.regularization.catalogue import catalogue
-from worker.search.records import Axis
+from worker.search.report.records import Axis
 from worker.spec import Dimension, Range, Switch
 
 INSIDE = 0.99
