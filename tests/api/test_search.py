@@ -172,7 +172,7 @@ def test_a_budget_ends_a_search(small: Client) -> None:
     assert read(small, job_id)["trials"]["total"] == 100_000
     step(small, most=99)
     after = read(small, job_id)
-    assert (after["state"], after["trials"]["total"]) == ("succeeded", 32)
+    assert (after["state"], after["trials"]["total"]) == ("succeeded", 8)
 
 
 def test_cancelling_keeps_what_has_finished(small: Client) -> None:

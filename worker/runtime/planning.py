@@ -114,18 +114,16 @@ def following(
         if is_refit(fleet.plan):
             return Following(seen, complete=True)
     first = seen.planned // search.each
-    budget = search.search.budget_seconds
     spent = 0.0 if job.started_at is None else (utc_now() - job.started_at).total_seconds()
-    wave = None
-    if budget is None or spent < budget:
-        wave = search.wave(
-            first,
-            open_fleets=seen.open_fleets,
-            workers=ongoing.settings.workers,
-            history=list(trained.values()),
-        )
+    wave = search.wave(
+        first,
+        open_fleets=seen.open_fleets,
+        workers=ongoing.settings.workers,
+        history=list(trained.values()),
+        spent=spent,
+    )
     end = first if wave is None else wave.end
-    complete = end >= search.total or (budget is not None and spent >= budget)
+    complete = end >= search.total or search.affordable(first, spent) == 0
     fleets = [] if wave is None else new_fleets(wave)
     if complete and search.search.refit:
         if seen.open_fleets or any(fleet.error is None for fleet in fleets):

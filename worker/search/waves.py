@@ -36,6 +36,8 @@ LARGE = 1024
 """Trials of a fleet from which one for each worker and one more are enough: planning takes time."""
 REFERENCE = 0
 """The number of the configuration with all switches off, in a search with references."""
+FIRST = 16
+"""Configurations of the first fleets of a search with a budget of time: they set its pace."""
 ROUNDS = 10
 """Into how many batches a search that learns is divided."""
 
@@ -107,9 +109,23 @@ class Search:
             return min(count, max(8, -(-self.total // ROUNDS)))
         return count
 
+    def affordable(self, first: int, spent: float) -> int | None:
+        """How many more configurations the budget pays for, at the pace of the ``first`` ones.
+
+        At least one while any time is left; 0 when it is spent; none without a budget.
+        """
+        budget = self.search.budget_seconds
+        if budget is None:
+            return None
+        if first == 0:
+            return FIRST
+        return 0 if spent >= budget else max(1, int(first * (budget - spent) / max(spent, 1e-3)))
+
     def ahead(self, workers: int) -> int:
-        """Fleets that should be open: a method that learns waits for what it learns from."""
-        if self.search.adaptive:
+        """Fleets that should be open: a method that learns waits for what it learns from, and one
+        with a budget for how long it takes.
+        """
+        if self.search.adaptive or self.search.budget_seconds is not None:
             return max(1, workers)
         return workers + 1 if self.limits.trials > LARGE else max(AHEAD, 2 * workers)
 
@@ -120,14 +136,20 @@ class Search:
         open_fleets: int = 0,
         workers: int = 1,
         history: Sequence[Trained] = (),
+        spent: float = 0.0,
     ) -> Wave | None:
         """What to plan next, from configuration ``first``; none when enough is open, or all is.
+
+        ``spent`` are the seconds that the search has taken, of its budget.
 
         A configuration that cannot be trained, although no corner of the space told of it, is
         refused; it counts.
         """
         missing = self.ahead(workers) - open_fleets
-        end = min(self.total, first + missing * self.fleet)
+        size, affordable = self.fleet, self.affordable(first, spent)
+        if affordable is not None:
+            size = min(size, affordable)
+        end = min(self.total, first + missing * size)
         if end <= first:
             return None
         trials: list[Trial] = []

@@ -122,7 +122,8 @@ class SearchSpec(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seeds the draws."""
     budget_seconds: Annotated[float, Field(gt=0.0, le=31_536_000.0)] | None = None
-    """Plan nothing more after so many seconds of training; what has begun is finished."""
+    """Seconds of training after which nothing more begins; what has begun is finished. Fleets are
+    as large as, at the pace so far, the rest of the budget pays for."""
     points: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """Values of each range: of a `path`, 100 unless given; of a `grid`, 10."""
     over: Path | None = None

@@ -61,6 +61,22 @@ def test_many_workers_get_more_ahead() -> None:
     assert len(wave.plans) == 16
 
 
+def test_a_budget_is_spent_at_the_pace_that_was_measured() -> None:
+    found = search(search={"budget_seconds": 100.0})
+
+    def size(first: int, spent: float) -> int | None:
+        wave = found.wave(first, spent=spent)
+        return None if wave is None else wave.end - wave.first
+
+    assert size(0, 0.0) == 16
+    assert size(16, 1.0) == 256  # room for a thousand and more, but a fleet has no more
+    assert size(100, 50.0) == 100
+    assert size(100, 99.9) == 1  # what begins now is finished
+    assert size(100, 100.0) is None
+    assert (found.affordable(100, 100.0), search().affordable(9, 1.0)) == (0, None)
+    assert found.wave(16, open_fleets=1, spent=1.0) is None
+
+
 def test_large_fleets_are_planned_one_by_one() -> None:
     found = search(search={"trials": 20_000}, limits=FleetLimits(2**34, 4096))
     wave = found.wave(0)
