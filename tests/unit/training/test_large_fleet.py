@@ -15,7 +15,7 @@ from worker.training import FleetRun
 K = 64
 SHORT = {**ADAM, "epochs": 5}
 P = 0.3
-CHANCE = 0.01
+CHANCE = 0.001
 """Samples of one distribution are taken for two of them this often; the seeds are fixed."""
 
 
