@@ -50,7 +50,9 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
         spec=row.spec,
         advice=_advice(row.advice),
         trials=TrialCounts(
-            total=row.trials_total, finished=row.trials_finished, failed=row.trials_failed
+            total=row.trials_planned if is_open_ended(row) else row.trials_total,
+            finished=row.trials_finished,
+            failed=row.trials_failed,
         ),
         objective=row.objective,
         best=_best(row.best),
@@ -60,6 +62,12 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def is_open_ended(row: Job) -> bool:
+    """Whether only a budget of time says how many trials a job will have."""
+    search = row.spec.get("search") or {}
+    return search.get("budget_seconds") is not None and search.get("trials") is None
 
 
 def _progress(row: Job, now: datetime) -> Progress:

@@ -81,12 +81,16 @@ def validate(here: Here, spec: Spec) -> Validation:
         table, _ = here.tables.get(spec.dataset)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
+    found = estimate(proposal.plans, outline, some, share=proposal.share)
+    budget = spec.search.budget_seconds if spec.search is not None else None
+    if budget is not None:
+        found.seconds = min(found.seconds, budget)
     return Validation(
         advice=[AdviceView(**finding.model_dump()) for finding in proposal.advice],
         trials=proposal.trials,
         fleets=round(len(proposal.plans) * proposal.share),
         parameters=largest(proposal.plans, outline),
-        estimate=estimate(proposal.plans, outline, some, share=proposal.share),
+        estimate=found,
     )
 
 

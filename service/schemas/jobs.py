@@ -53,7 +53,7 @@ class TrialCounts(Body):
     """How many trials a job has."""
 
     total: Annotated[int, Field(examples=[4])]
-    """All of them."""
+    """All of them; of a search that only a budget of time ends, those that are planned so far."""
     finished: Annotated[int, Field(examples=[4])]
     """Those that ended, in whatever way."""
     failed: Annotated[int, Field(examples=[0])]
@@ -121,7 +121,8 @@ class Estimate(Body):
     """What a job will cost, roughly."""
 
     seconds: Annotated[float, Field(examples=[0.4])]
-    """Training time on this machine's CPU, fleet after fleet, if no trial stops early."""
+    """Training time on this machine's CPU, fleet after fleet, if no trial stops early; no more than
+    a budget of time."""
     bytes: Annotated[int, Field(examples=[176064])]
     """Memory of the largest fleet's tensors: its data, the weights, gradients, optimizer moments
     and kept weights of all its trials, a batch's activations and their gradients."""
@@ -138,7 +139,7 @@ class Validation(Body):
     advice: list[AdviceView]
     """What is worth knowing before posting it."""
     trials: Annotated[int, Field(examples=[4])]
-    """Number of trials."""
+    """Number of trials; the most there may be, where a budget of time ends a search."""
     fleets: Annotated[int, Field(examples=[1])]
     """Number of tensor programs that they form."""
     parameters: Annotated[int, Field(examples=[2751])]

@@ -169,7 +169,7 @@ def test_a_search_ends_where_its_last_fleets_kill_their_trainers(small: Client) 
 
 def test_a_budget_ends_a_search(small: Client) -> None:
     job_id = post(small, search={"space": SPACE, "budget_seconds": 1e-6})
-    assert read(small, job_id)["trials"]["total"] == 100_000
+    assert read(small, job_id)["trials"]["total"] == 8
     step(small, most=99)
     after = read(small, job_id)
     assert (after["state"], after["trials"]["total"]) == ("succeeded", 8)
@@ -221,6 +221,9 @@ def test_a_search_may_be_checked_without_training(client: Client) -> None:
     answer = client.post("/v1/jobs/validate", json=body).json()
     assert answer["trials"] == 5000
     assert answer["fleets"] == 20
+    body["search"] |= {"trials": None, "budget_seconds": 7.5}
+    answer = client.post("/v1/jobs/validate", json=body).json()
+    assert (answer["trials"], answer["estimate"]["seconds"]) == (100_000, 7.5)
 
 
 @pytest.mark.parametrize(("dataset", "curves"), [("diabetes", 10), ("iris", 12)])
