@@ -1,4 +1,4 @@
-"""The demonstration: a user's two experiments, over HTTP alone."""
+"""The demonstration: a user's three experiments, over HTTP alone."""
 
 from service.demo.run import run
 

@@ -9,10 +9,11 @@ from service.demo.breast_cancer import train_and_predict
 from service.demo.circle import compare
 from service.demo.client import Client
 from service.demo.installation import installation
+from service.demo.search import search
 
 
 def run(console: Console, folder: Path) -> None:
-    """Start a service with a state folder of its own, run both experiments, stop it.
+    """Start a service with a state folder of its own, run the experiments, stop it.
 
     Raises ``ParsimonyError`` if anything did not work, so that the command does not exit 0.
     """
@@ -22,4 +23,5 @@ def run(console: Console, folder: Path) -> None:
         console.print(f"ready after {time.monotonic() - started:.1f} s: {url}/docs")
         compare(client, folder)
         train_and_predict(client)
+        search(client)
     console.print(f"[dim]done in {time.monotonic() - started:.1f} s; the service is stopped[/]")

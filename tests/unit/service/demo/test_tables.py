@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from service.demo import breast_cancer, circle
+from service.demo import breast_cancer, circle, search
 
 
 def printed(table: Table) -> str:
@@ -35,6 +35,22 @@ def test_the_circle_table_has_the_loss_every_ten_epochs_and_a_dash_for_what_is_u
 def test_the_breast_cancer_table_gives_mean_and_standard_deviation() -> None:
     trials = [trial("none", test_accuracy=value) for value in (0.9, 1.0)]
     assert "0.9500 ± 0.0707" in printed(breast_cancer.table(trials))
+
+
+def test_the_surface_has_a_cell_for_each_pair_of_bins() -> None:
+    found = {
+        "x": "regularization.l1.strength",
+        "y": "regularization.dropout.p",
+        "x_bins": [{"low": 1e-6, "high": 1e-4, "value": None}, {"low": None, "value": 0.01}],
+        "y_bins": [{"low": 0.0, "high": 0.4, "value": None}],
+        "mean": [[0.125, None]],
+    }
+    text = printed(search.surface(found))
+    assert "1e-06 to 0.0001" in text
+    assert "0 to 0.4" in text
+    assert "0.1250" in text
+    assert "–" in text
+    assert "l1.strength" in text
 
 
 def test_rows_kept_back_are_not_in_the_upload() -> None:
