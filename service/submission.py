@@ -18,6 +18,7 @@ from worker.errors import NotFoundError, SpecError
 from worker.runtime.memory import fleet_limits, fleet_memory
 from worker.runtime.planning import new_fleet
 from worker.search import FleetPlan, plan, strongest
+from worker.search.halving import effort
 from worker.search.waves import Search, resolved
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, idempotency, jobs
@@ -41,6 +42,15 @@ class Proposal:
     trials: int
     """All of them."""
     advice: Sequence[Advice]
+
+    @property
+    def effort(self) -> float:
+        """The share of their epochs that is trained: halving lets most trials go."""
+        search = self.spec.search
+        if search is None or search.method != "halving":
+            return 1.0
+        epochs = max(trial.training.epochs for each in self.plans for trial in each.trials)
+        return effort(epochs=epochs, min_epochs=search.min_epochs, eta=search.eta)
 
     @property
     def share(self) -> float:

@@ -81,7 +81,8 @@ def validate(here: Here, spec: Spec) -> Validation:
         table, _ = here.tables.get(spec.dataset)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
-    found = estimate(proposal.plans, outline, some, share=proposal.share)
+    share = proposal.share * proposal.effort
+    found = estimate(proposal.plans, outline, some, share=share)
     budget = spec.search.budget_seconds if spec.search is not None else None
     if budget is not None:
         found.seconds = min(found.seconds, budget)

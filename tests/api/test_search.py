@@ -221,6 +221,9 @@ def test_a_search_may_be_checked_without_training(client: Client) -> None:
     answer = client.post("/v1/jobs/validate", json=body).json()
     assert answer["trials"] == 5000
     assert answer["fleets"] == 20
+    halved = {**body, "search": {**body["search"], "method": "halving", "min_epochs": 5}}
+    less = client.post("/v1/jobs/validate", json=halved).json()["estimate"]["seconds"]
+    assert less < 0.5 * answer["estimate"]["seconds"]
     body["search"] |= {"trials": None, "budget_seconds": 7.5}
     answer = client.post("/v1/jobs/validate", json=body).json()
     assert (answer["trials"], answer["estimate"]["seconds"]) == (100_000, 7.5)

@@ -24,6 +24,18 @@ def rungs(*, epochs: int, min_epochs: int, eta: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def effort(*, epochs: int, min_epochs: int, eta: int) -> float:
+    """The share of all trial-epochs that is trained, if nothing ends by itself.
+
+    >>> round(effort(epochs=81, min_epochs=3, eta=3), 3)  # 3 + 6/3 + 18/9 + 54/27 of 81
+    0.111
+    """
+    ends = (*rungs(epochs=epochs, min_epochs=min_epochs, eta=eta), epochs)
+    starts = (0, *ends[:-1])
+    spans = [end - start for start, end in zip(starts, ends, strict=True)]
+    return math.fsum(span / float(eta) ** n for n, span in enumerate(spans)) / epochs
+
+
 class Halving:
     """Decides which trials of a fleet leave at the end of an epoch.
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.fleets import ADAM, fleet, trained
-from worker.search.halving import Elsewhere, Halving, rungs
+from worker.search.halving import Elsewhere, Halving, effort, rungs
 from worker.training import FleetRun
 from worker.training.state import dump, load
 
@@ -40,6 +40,12 @@ def test_rungs_grow_and_end_before_the_last_epoch() -> None:
     assert rungs(epochs=28, min_epochs=3, eta=3) == (3, 9, 27)
     assert rungs(epochs=8, min_epochs=2, eta=2) == (2, 4)
     assert rungs(epochs=2, min_epochs=2, eta=2) == ()
+
+
+def test_the_effort_is_the_share_of_epochs_that_is_trained() -> None:
+    trained = 4 + 8 / 3 + 24 / 9 + 18 / 27
+    assert effort(epochs=54, min_epochs=4, eta=3) == pytest.approx(trained / 54)
+    assert effort(epochs=5, min_epochs=9, eta=2) == 1
 
 
 @pytest.mark.parametrize(("eta", "stay"), [(2, 4), (3, 3), (4, 2), (8, 1)])
