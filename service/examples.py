@@ -52,9 +52,63 @@ REGRESSION: dict[str, Any] = {
     "training": {"epochs": 100, "optimizer": {"kind": "sgd", "learning_rate": 0.05}},
 }
 
+SEARCH: dict[str, Any] = {
+    "name": "penalty and dropout, searched together",
+    "dataset": {"builtin": "circle"},
+    "training": {"epochs": 30, "optimizer": {"kind": "adam", "learning_rate": 0.01}},
+    "search": {
+        "method": "random",
+        "trials": 64,
+        "space": {
+            "regularization.l1.strength": {"low": 1e-6, "high": 1e-2, "log": True},
+            "regularization.dropout.p": {"low": 0.0, "high": 0.8},
+        },
+    },
+}
+
+HALVING: dict[str, Any] = {
+    "name": "widths and techniques by successive halving",
+    "dataset": {"builtin": "breast_cancer"},
+    "split": {"folds": 3, "seed": 11},
+    "training": {"epochs": 27},
+    "search": {
+        "method": "halving",
+        "trials": 27,
+        "min_epochs": 3,
+        "objective": "validation_balanced_accuracy",
+        "space": {
+            "network.hidden": {"values": [[16], [32, 32]]},
+            "regularization.dropout": {"optional": True},
+            "regularization.dropout.p": {"low": 0.1, "high": 0.5},
+        },
+    },
+    "model": "halved",
+}
+
+PATH: dict[str, Any] = {
+    "name": "the lasso's path",
+    "dataset": {"builtin": "diabetes"},
+    "network": {"kind": "linear"},
+    "search": {"method": "path", "over": "regularization.l1.strength", "points": 50},
+}
+
+AUTO: dict[str, Any] = {
+    "name": "whatever regularization suits",
+    "dataset": {"builtin": "wine"},
+    "split": {"validation": 0.2, "test": 0.2},
+    "training": {"epochs": 27},
+    "regularization": "auto",
+    "search": {"trials": 16},
+    "model": "wine",
+}
+
 JOBS: dict[str, Example] = {
     "comparison": {"summary": "Four regularizers compared", "value": COMPARISON},
     "smallest": {"summary": "The smallest job", "value": SMALLEST},
     "stopping": {"summary": "Early stopping, repeats, a model", "value": STOPPING},
     "regression": {"summary": "A cross-validated regression", "value": REGRESSION},
+    "search": {"summary": "A search over two fields", "value": SEARCH},
+    "halving": {"summary": "Successive halving with folds", "value": HALVING},
+    "path": {"summary": "A path over λ", "value": PATH},
+    "auto": {"summary": "Auto-regularization", "value": AUTO},
 }
