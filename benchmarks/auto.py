@@ -17,19 +17,19 @@ its budget of 840 configurations, so that a CPU affords it. The published figure
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from _shared import arguments, machine, present, spread
 from cocktail import boost, load
 
-from worker.data import Outline, Table, check, prepare
+from worker.data import Table, check, prepare
+from worker.runtime.refitting import refits
 from worker.search.baseline import boosting
 from worker.search.halving import Halving
-from worker.search.refit import refit
-from worker.search.space import configure
-from worker.search.waves import REFERENCE, Search, resolved
+from worker.search.tpe import Trained
+from worker.search.waves import Search, resolved
 from worker.spec import JobSpec
 from worker.training import FleetRun
 from worker.training.processor import tune
@@ -67,21 +67,20 @@ def job(
     )
 
 
-def search(table: Table, spec: JobSpec, outline: Outline) -> tuple[Search, int, int]:
-    """Train all fleets; the search, its winner's number, and the trial-epochs that it took."""
-    found, prepared = Search(spec, outline), prepare(table, spec)
-    wave = found.wave(0)
-    if wave is None or spec.search is None:
+def search(table: Table, found: Search) -> tuple[dict[int, Trained], int]:
+    """Train all fleets: what trained to the end, by number, and the trial-epochs that it took."""
+    spec, prepared, wave = found.search, prepare(table, found.spec), found.wave(0)
+    if wave is None:
         raise SystemExit("there is nothing to search")
     seen: dict[int, dict[int, list[float]]] = {}
-    values: dict[int, float] = {}
+    trained: dict[int, Trained] = {}
     epochs = 0
     for planned in wave.plans:
         rule = Halving(
             [trial.configuration for trial in planned.trials],
-            epochs=spec.training.epochs,
-            min_epochs=spec.search.min_epochs,
-            eta=spec.search.eta,
+            epochs=found.spec.training.epochs,
+            min_epochs=spec.min_epochs,
+            eta=spec.eta,
             objective=found.objective,
             maximize=found.maximize,
             elsewhere=lambda epoch: seen.get(epoch, {}),
@@ -92,43 +91,26 @@ def search(table: Table, spec: JobSpec, outline: Outline) -> tuple[Search, int, 
             for trial, value in zip(planned.trials, column, strict=True):
                 if value is not None and report.epoch in rule.rungs:
                     seen.setdefault(report.epoch, {})[trial.configuration] = [value]
-        for trial, result in zip(planned.trials, run.results(), strict=True):
+        changes = planned.overrides or ()
+        for trial, overrides, result in zip(planned.trials, changes, run.results(), strict=True):
             epochs += result.epochs
             value = result.metrics.get(found.objective)
             if result.halved_at is None and value is not None:
-                values[trial.configuration] = value
-    winner = min(
-        values, key=lambda number: (-values[number] if found.maximize else values[number], number)
-    )
-    return found, winner, epochs
+                score = -value if found.maximize else value
+                trained[trial.configuration] = Trained(dict(overrides), score)
+    return trained, epochs
 
 
-def measure(table: Table, found: Search, numbers: Sequence[int]) -> list[float]:
-    """Test balanced accuracy in percent of configurations, refitted."""
-    wave = found.wave(0)
-    changes = {
-        trial.configuration: overrides
-        for planned in (wave.plans if wave is not None else ())
-        for trial, overrides in zip(planned.trials, planned.overrides or (), strict=True)
-    }
-    plans = refit(
-        found.spec,
-        found.outline,
-        [(number, configure(found.document, number, changes[number])) for number in numbers],
-        first=found.total,
-        objective=found.objective,
-        maximize=found.maximize,
-    )
+def measure(table: Table, found: Search, trained: Mapping[int, Trained]) -> list[float]:
+    """Test balanced accuracy in percent, refitted: of the winner, and with all switches off."""
     prepared = prepare(table, found.spec, refit=True)
-    values: dict[int, float] = {}
-    for planned in plans:
+    values: list[float] = []
+    for planned in refits(found, trained, first=found.total):
         run = FleetRun(planned.trials, prepared)
         for _ in run.epochs():
             pass
-        for trial, result in zip(planned.trials, run.results(), strict=True):
-            if trial.refit is not None:
-                values[trial.refit] = 100 * (result.metrics.get(METRIC) or 0.0)
-    return [values[number] for number in numbers]
+        values += [100 * (result.metrics.get(METRIC) or 0.0) for result in run.results()]
+    return [values[0], values[-1]]  # one value, where nothing beat all off
 
 
 def compare(folder: Path, hidden: Sequence[int], trials: int, repeats: int) -> None:
@@ -143,8 +125,9 @@ def compare(folder: Path, hidden: Sequence[int], trials: int, repeats: int) -> N
         spec = job(target, parts, hidden, trials, seed)
         outline = check(table, spec)
         spec = resolved(spec, outline)
-        searched, winner, spent = search(table, spec, outline)
-        best, plain = measure(table, searched, (winner, REFERENCE))
+        searched = Search(spec, outline)
+        trained, spent = search(table, searched)
+        best, plain = measure(table, searched, trained)
         found["auto, refitted"].append(best)
         found["unregularized, refitted"].append(plain)
         epochs += spent

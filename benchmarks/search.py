@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import psutil
 import torch
-from train import SPEC, seconds, textbook
+from train import CIRCLE, SPEC, seconds, textbook
 
 from service.demo.installation import installation
 from worker.data import load_builtin, prepare
@@ -85,7 +85,7 @@ class Memory:
 
 def against_textbook(client: httpx.Client, repeats: int) -> None:
     """256 configurations by HTTP beside four in a loop."""
-    table, target = load_builtin(SPEC.dataset)  # type: ignore[arg-type]
+    table, target = load_builtin(CIRCLE)
     prepared = prepare(table, SPEC, target)
     features = torch.from_numpy(prepared.x[0])
     labels = torch.from_numpy(prepared.y[0]).float()[:, None]

@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from worker.data import check, load_builtin, prepare
 from worker.search import plan
-from worker.spec import Builtin, JobSpec
+from worker.spec import Builtin, BuiltinName, JobSpec
 from worker.training import FleetRun
 from worker.training.processor import tune
 
@@ -47,9 +47,10 @@ CONFIGURATIONS: list[dict[str, Any]] = [
     },
     {"name": "dropout", "regularization": {"dropout": {"p": 0.5}}},
 ]
+CIRCLE = Builtin(builtin=BuiltinName.CIRCLE, rows=1000, seed=42)
 SPEC = JobSpec.model_validate(
     {
-        "dataset": {"builtin": "circle", "rows": 1000, "seed": 42},
+        "dataset": CIRCLE,
         "split": {"validation": 0.0},
         "preprocessing": {"numeric": "none"},
         "training": {
@@ -127,9 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     tune(options.threads)
 
-    if not isinstance(SPEC.dataset, Builtin):
-        raise SystemExit("the benchmark trains on the built-in circle problem")
-    table, target = load_builtin(SPEC.dataset)
+    table, target = load_builtin(CIRCLE)
     prepared = prepare(table, SPEC, target)
     (planned,) = plan(SPEC, check(table, SPEC, target))
     x, y = prepared.x[0], prepared.y[0]

@@ -66,13 +66,10 @@ def propose(parts: Parts, spec: JobSpec) -> Proposal:
         DataError: the data do not allow the job.
     """
     outline = _outline(parts, spec)
-    advice = advise(spec, outline)
     if spec.search is None:
         plans = plan(spec, outline, fleet_memory(parts.settings))
-        return Proposal(spec, outline, plans, sum(len(each.trials) for each in plans), advice)
-    if spec.search.space == "auto":
-        # What is missing under regularization is what this search is about to find.
-        advice = [each for each in advice if not (each.field or "").startswith("regularization")]
+        total = sum(len(each.trials) for each in plans)
+        return Proposal(spec, outline, plans, total, advise(spec, outline))
     if strongest.is_open(spec):
         table, default_target = parts.tables.get(spec.dataset)
         spec = strongest.closed(spec, prepare(table, spec, default_target))
@@ -86,7 +83,8 @@ def propose(parts: Parts, spec: JobSpec) -> Proposal:
             f"The space holds configurations that cannot be trained: {refused}",
             param="search.space",
         )
-    return Proposal(spec, outline, wave.plans, search.total * search.each, advice)
+    total = search.total * search.each
+    return Proposal(spec, outline, wave.plans, total, advise(spec, outline))
 
 
 def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:

@@ -50,7 +50,7 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
         spec=row.spec,
         advice=_advice(row.advice),
         trials=TrialCounts(
-            total=row.trials_planned if is_open_ended(row) else row.trials_total,
+            total=row.trials_planned if _is_open_ended(row) else row.trials_total,
             finished=row.trials_finished,
             failed=row.trials_failed,
         ),
@@ -64,7 +64,7 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
     )
 
 
-def is_open_ended(row: Job) -> bool:
+def _is_open_ended(row: Job) -> bool:
     """Whether only a budget of time says how many trials a job will have."""
     search = row.spec.get("search") or {}
     return search.get("budget_seconds") is not None and search.get("trials") is None

@@ -67,12 +67,9 @@ class Configuration:
 
 
 def _searches_regularization(spec: JobSpec) -> bool:
-    """Whether a search varies any technique; a space by name holds nothing else."""
-    if spec.search is None:
-        return False
-    space = spec.search.space
-    paths = [*(space if isinstance(space, dict) else ["regularization"]), spec.search.over or ""]
-    return any(path.split(".")[0] == "regularization" for path in paths)
+    """Whether a search varies any technique. One that is named holds no other field."""
+    space = {} if spec.search is None else spec.search.space
+    return isinstance(space, str) or any(path.startswith("regularization.") for path in space)
 
 
 def configurations(spec: JobSpec, outline: Outline) -> Iterator[Configuration]:

@@ -103,10 +103,13 @@ class FleetTraining:
                 else datasets.get(session, spec.dataset, tenant=job.tenant)
             )
             checkpoints = progress.candidates(session, fleet.id)
-        prepared = self._prepare(spec, dataset)
-        self.loaded = True
+        table, target = self._table(spec, dataset)
+        if spec.search is not None:
+            self._search = Ongoing(self._settings, spec, check(table, spec, target))
         if stored == CONTINUATION:
             return None
+        prepared = self._prepare(table, spec, target)
+        self.loaded = True
         plan = document.load(stored, spec)
         rule = halving(self._database, self._lease, spec, plan)
         run = FleetRun(plan.trials, prepared, self._device(), rule)
@@ -115,18 +118,16 @@ class FleetTraining:
             self._epoch = self._checkpoints.resume(run, checkpoints)
         return run
 
-    def _prepare(self, spec: JobSpec, dataset: Dataset | None) -> Prepared:
+    def _table(self, spec: JobSpec, dataset: Dataset | None) -> tuple[Table, str | None]:
+        """The data, and the target that the job may leave out."""
         if isinstance(spec.dataset, Builtin):
-            table, target = load_builtin(spec.dataset)
-            return self._ready(table, spec, target)
+            return load_builtin(spec.dataset)
         if dataset is None:
             raise RuntimeError("a job names a data set or a built-in one")
         data = self._artefacts.read(dataset.path, dataset.sha256)
-        return self._ready(Table.from_parquet(data), spec, dataset.target)
+        return Table.from_parquet(data), dataset.target
 
-    def _ready(self, table: Table, spec: JobSpec, target: str | None) -> Prepared:
-        if spec.search is not None:
-            self._search = Ongoing(self._settings, spec, check(table, spec, target))
+    def _prepare(self, table: Table, spec: JobSpec, target: str | None) -> Prepared:
         prepared = prepare(table, spec, target, refit=self._refits)
         if self._refits and spec.search is not None and spec.search.references:
             # Without test rows, boosting is measured as the search was: on validation rows.
@@ -245,19 +246,7 @@ class FleetTraining:
 
 
 def _outcomes(run: FleetRun) -> list[fleets.Outcome]:
-    return [
-        fleets.Outcome(
-            state=result.state,
-            metrics=result.metrics,
-            epochs=result.epochs,
-            best_epoch=result.best_epoch,
-            error=result.error,
-            advice=result.advice,
-            report=result.report,
-            halved_at=result.halved_at,
-        )
-        for result in run.results()
-    ]
+    return [fleets.Outcome(**vars(result)) for result in run.results()]
 
 
 def _succeeded(outcomes: Sequence[fleets.Outcome]) -> bool:

@@ -109,10 +109,10 @@ def following(
     with database.read() as session:
         job, fleet = hold(session, lease)
         seen = snapshot(session, job, fleet.id)
-        asked = search.search.adaptive or (search.search.refit and not seen.open_fleets)
-        trained = _trained(session, job, lease, outcomes) if asked else {}
         if is_refit(fleet.plan):
             return Following(seen, complete=True)
+        asked = search.search.adaptive or (search.search.refit and not seen.open_fleets)
+        trained = _trained(session, job, lease, outcomes) if asked else {}
     first = seen.planned // search.each
     spent = 0.0 if job.started_at is None else (utc_now() - job.started_at).total_seconds()
     wave = search.wave(

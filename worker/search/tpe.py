@@ -99,9 +99,12 @@ def _ask(study: "Study", space: Dimensions, document: Mapping[str, Any]) -> Over
         if any(path.startswith(f"{parent}.") for parent in off):
             continue
         if isinstance(dimension, Range):
-            suggest = trial.suggest_int if dimension.integer else trial.suggest_float
-            low, high = dimension.low, dimension.high
-            drawn[path] = suggest(path, low, high, log=dimension.log)  # type: ignore[arg-type]
+            low, high, log = dimension.low, dimension.high, dimension.log
+            drawn[path] = (
+                trial.suggest_int(path, int(low), int(high), log=log)
+                if dimension.integer
+                else trial.suggest_float(path, float(low), float(high), log=log)
+            )
             continue
         options = choices(path, dimension, document)
         drawn[path] = options[trial.suggest_categorical(path, range(len(options)))]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from worker.storage import events, models
+from worker.storage import configurations, events, models
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import UNSCORED, Fleet, Job, TrialRow
 from worker.storage.types import utc_now
@@ -104,17 +104,17 @@ def _refitted(session: Session, job: Job, winner: TrialRow) -> TrialRow:
     """The winner as it was trained once more on more rows, if it was: that is what is served."""
     if not (job.spec.get("search") or {}).get("refit"):
         return winner
-    others = session.scalars(
-        select(TrialRow)
-        .where(TrialRow.job_id == job.id, TrialRow.standing > 1, TrialRow.state == State.SUCCEEDED)
-        .order_by(TrialRow.configuration, TrialRow.repeat)
-    )
-    for trial in others:
-        if trial.settings.get("refit") == winner.configuration:
-            best = {"trial": trial.id, "name": trial.name, "metrics": trial.metrics}
-            job.best = {**(job.best or {}), **best}
-            return trial
-    return winner
+    found = configurations.refits(session, job).get(winner.configuration)
+    if not found:
+        return winner
+    trial = found[0]
+    job.best = {
+        **(job.best or {}),
+        "trial": trial.id,
+        "name": trial.name,
+        "metrics": trial.metrics,
+    }
+    return trial
 
 
 def _succeed(session: Session, job: Job, winner: TrialRow) -> None:

@@ -73,10 +73,8 @@ class Following:
 
 def add(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
     """Add fleets to a job whose row the caller holds; how many trials they have."""
-    newest = session.scalar(select(func.max(Fleet.number)).where(Fleet.job_id == job.id))
-    first = 0 if newest is None else newest + 1
     added = 0
-    for number, new in enumerate(fleets, first):
+    for number, new in enumerate(fleets, next_number(session, job)):
         state = State.QUEUED if new.error is None else State.FAILED
         fleet = Fleet(
             id=new_id("flt"),
@@ -119,6 +117,12 @@ def add(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
         job.epochs += new.epochs
     job.trials_planned += added
     return added
+
+
+def next_number(session: Session, job: Job) -> int:
+    """The number of a job's next fleet."""
+    newest = session.scalar(select(func.max(Fleet.number)).where(Fleet.job_id == job.id))
+    return 0 if newest is None else newest + 1
 
 
 def snapshot(session: Session, job: Job, fleet_id: str | None = None) -> Snapshot:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
+from worker.storage.planning import next_number
 from worker.storage.states import OPEN, State
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, Job, TrialRow
 from worker.storage.types import new_id
@@ -22,12 +23,11 @@ def halve(session: Session, job: Job, fleet: Fleet) -> Fleet | None:
     if len(planned) < 2:
         return None
     middle = _middle([trial["configuration"] for trial in planned])
-    newest = session.scalar(select(func.max(Fleet.number)).where(Fleet.job_id == job.id))
     second = Fleet(
         id=new_id("flt"),
         tenant=fleet.tenant,
         job_id=job.id,
-        number=(newest or 0) + 1,
+        number=next_number(session, job),
         plan={**fleet.plan, kind: planned[middle:]},
         epochs=fleet.epochs,
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.fleets import ADAM, fleet, trained
-from worker.search.halving import Elsewhere, Halving, effort, rungs
+from worker.search.halving import Halving, effort, rungs
 from worker.training import FleetRun
 from worker.training.state import dump, load
 
@@ -108,13 +108,12 @@ def test_the_rungs_of_other_fleets_count() -> None:
 
 
 def test_a_fleet_that_others_surpass_leaves_altogether() -> None:
-    elsewhere: Elsewhere = lambda _: {n: [0.1] for n in range(10, 20)}  # noqa: E731
-    assert leaving(halving(range(3), elsewhere=elsewhere), [0.5, 0.3, 0.4]) == [0, 1, 2]
+    rule = halving(range(3), elsewhere=lambda _: {n: [0.1] for n in range(10, 20)})
+    assert leaving(rule, [0.5, 0.3, 0.4]) == [0, 1, 2]
 
 
 def test_members_in_several_fleets_have_one_mean() -> None:
-    elsewhere: Elsewhere = lambda _: {0: [0.9], 1: [0.1]}  # noqa: E731
-    rule = halving([0, 1], eta=2, elsewhere=elsewhere)
+    rule = halving([0, 1], eta=2, elsewhere=lambda _: {0: [0.9], 1: [0.1]})
     assert leaving(rule, [0.2, 0.3]) == [0]
 
 
