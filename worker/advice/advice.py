@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 
 class Advice(Settings):

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from worker.errors import DataError
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 MISSING_CODE = -1
 _COLUMNS_KEY = b"parsimony.columns"

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from worker.data.table import MISSING_CODE, Column, Table, suggest
 from worker.errors import DataError
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 Task = Literal["binary", "multiclass", "regression"]
 

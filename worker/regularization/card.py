@@ -9,8 +9,8 @@ import inspect
 import re
 from typing import Any
 
-from worker.regularization.settings import Settings
 from worker.regularization.technique import Technique
+from worker.schema import Settings
 
 LABELS = ("When", "Start", "Badly with", "Cost", "Units", "Shapes", "Source")
 """What every technique must say."""

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -28,7 +28,6 @@ from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
 from worker.regularization.random_crop import RandomCrop
 from worker.regularization.rotation import Rotation
-from worker.regularization.settings import Settings
 from worker.regularization.shake_drop import ShakeDrop
 from worker.regularization.shake_shake import ShakeShake
 from worker.regularization.snapshot_ensemble import SnapshotEnsemble
@@ -37,6 +36,7 @@ from worker.regularization.stochastic_depth import StochasticDepth
 from worker.regularization.swa import Swa
 from worker.regularization.technique import Technique
 from worker.regularization.weight_decay import WeightDecay
+from worker.schema import Settings
 
 
 class Regularization(Settings):

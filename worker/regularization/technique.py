@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 
 class Technique(Settings, ABC):

@@ -8,7 +8,7 @@ from pydantic import Field
 from worker.data import Outline
 from worker.regularization.families.branch import BranchMerge
 from worker.regularization.families.normalization import Normalization
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 from worker.search.configurations import Configuration, configurations
 from worker.search.fleet_size import FLEET_MEMORY, largest_fleet, parts
 from worker.spec import JobSpec, Trial

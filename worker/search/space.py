@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from worker.errors import SpecError
 from worker.regularization import Regularization, techniques
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 from worker.search.configurations import Configuration
 from worker.spec import Dimension, JobSpec, NetworkSpec, Range, SearchSpec, Switch, Training, Values
 

@@ -1,6 +1,6 @@
 """What a job says. Types only: nothing here trains, reads or stores."""
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 from worker.spec.dataset import Builtin, BuiltinName, DatasetId, DatasetRef
 from worker.spec.job import JobSpec, Task, TaskKind, Variant
 from worker.spec.network import (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 
 class BuiltinName(StrEnum):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from worker.regularization import Regularization
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 from worker.spec.dataset import DatasetRef
 from worker.spec.network import MlpSpec, NetworkSpec
 from worker.spec.preprocessing import Preprocessing

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 
 class Preprocessing(Settings):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 MOST_TRIALS = 100_000
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 RowNumber = Annotated[int, Field(ge=0, lt=2**63)]

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from worker.regularization import Regularization
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 from worker.spec.network import NetworkSpec
 from worker.spec.training import Training
 

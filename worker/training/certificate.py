@@ -6,7 +6,7 @@ import torch
 
 from worker.networks import Network
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.settings import Settings
+from worker.schema import Settings
 from worker.training.model import TrainedModel
 
 TOLERANCE = 1e-4

@@ -1,4 +1,4 @@
-"""The base of everything that a job says: frozen, strict, closed, finite."""
+"""The two bases of every typed object that crosses a room's border. Neither imports torch."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,3 +13,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         strict=True, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+class Record(BaseModel):
+    """One immutable result: built where it is computed, stored as JSON, sent as it is.
+
+    Closed like ``Settings``, but not strict, so that what was stored as JSON can be read back.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
