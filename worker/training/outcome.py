@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from worker.training.program import Program
+from worker.training.engine import Engine
 
 
 @dataclass
@@ -53,20 +53,20 @@ class Outcome:
 class Finals:
     """Final weights and buffers of all trials, ``[K, …]``, filled as trials end."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.tensors = {
             name: torch.zeros_like(tensor, device="cpu")
-            for name, tensor in program.watch.kept().items()
+            for name, tensor in engine.watch.kept().items()
         }
 
-    def take(self, program: Program, row: int, trial: int) -> None:
-        """Keep what a row of the program ends with, as that trial's."""
-        for name, tensor in program.watch.kept().items():
+    def take(self, engine: Engine, row: int, trial: int) -> None:
+        """Keep what a row of the engine ends with, as that trial's."""
+        for name, tensor in engine.watch.kept().items():
             self.tensors[name][trial] = tensor[row].detach().cpu()
 
-    def give(self, program: Program) -> None:
-        """Put them into a program of all trials."""
-        program.parameters.values.copy_(self.tensors["weights"])
-        for name, tensor in (program.buffers() | program.ensemble.tensors).items():
+    def give(self, engine: Engine) -> None:
+        """Put them into an engine of all trials."""
+        engine.parameters.values.copy_(self.tensors["weights"])
+        for name, tensor in (engine.buffers() | engine.snapshots.tensors).items():
             tensor.copy_(self.tensors[name])
-        program.ensemble.load()
+        engine.snapshots.load()

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Protocol, Self
 
 from pydantic import Field, model_validator
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
-from worker.regularization.random_bits import bernoulli_keep, keep_threshold, resolved
+from worker.regularization.random_streams import Stream, keep_threshold, resolved
 from worker.regularization.technique import DropProbability, Technique
 
 Probabilities = (
@@ -22,6 +22,9 @@ Probabilities = (
 
 class Masking(Protocol):
     """What a layer asks of a technique that drops by a mask."""
+
+    per_row: ClassVar[bool]
+    """Whether the mask's first axis after the trials is the rows of a batch."""
 
     @staticmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:
@@ -36,6 +39,7 @@ class ActivationDropout(Technique):
     """Drops entries of activations h ``[K, B, F]`` by a mask M that is 1 with probability 1 − p."""
 
     family: ClassVar[str] = "dropout"
+    per_row: ClassVar[bool] = True
     needs_maps: ClassVar[bool] = False
     """Whether it acts on the feature maps of convolutions only."""
 
@@ -76,6 +80,7 @@ class WeightDropout(Technique):
     """Drops entries of weights W ``[K, in, out]``; one mask a batch, shared by its rows."""
 
     family: ClassVar[str] = "dropout"
+    per_row: ClassVar[bool] = False
 
     @abstractmethod
     def rates(self, depth: int) -> tuple[float, ...]:
@@ -103,9 +108,9 @@ class DropoutLayer(RandomLayer):
         p: Tensor,
         schedules: Sequence[Ramp | None],
         dimensions: int,
-        generator: Generator,
+        random: Stream,
     ) -> None:
-        super().__init__(p, schedules, dimensions, generator)
+        super().__init__(p, schedules, dimensions, random)
         self.technique = technique
         # Survivors are scaled by the p that masks have, or the mean would be off as p nears 1.
         self.amount.copy_(resolved(self.amount))
@@ -125,4 +130,7 @@ class DropoutLayer(RandomLayer):
 
     def mask(self, h: Tensor) -> Tensor:
         """A fresh mask M for ``h``: 1 where an entry is kept, else 0."""
-        return bernoulli_keep(self.technique.mask_shape(h), self.threshold, self.generator)
+        shape = self.technique.mask_shape(h)
+        if self.technique.per_row:
+            return self.random.keep(self.threshold, *shape[1:])
+        return self.random.keep(self.threshold, None, *shape[1:])
