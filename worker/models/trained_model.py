@@ -1,31 +1,30 @@
-"""A trained model: one row of a fleet's result, ready to answer."""
+"""A trained model: one trial of a fleet's model file, ready to answer."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from worker.data import Encoder, Table, Target, table_from_records
-from worker.errors import ModelError
-from worker.networks import Network, build_network
+from worker.models.ensemble import mean_scores
+from worker.models.file import ModelFile
+from worker.networks import Network
+from worker.schema import Json
 from worker.spec import Trial
-from worker.training.ensemble import mean_scores
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """Preprocessing, network and target of one trial. The network is in eval mode, and stays so."""
 
-    manifest: dict[str, Any]
-    position: int
     trial: Trial
     target: Target
     encoder: Encoder
     network: Network
+    members: int
+    """Networks that answer together, the trial dimension of ``network``; 1 or an ensemble's."""
     target_center: float
     target_scale: float
     probe_features: Tensor
@@ -35,37 +34,24 @@ class TrainedModel:
 
     @classmethod
     def load(cls, data: bytes, position: int) -> "TrainedModel":
-        """Read trial ``position`` of a fleet's result file.
+        """Read trial ``position`` of a fleet's model file.
 
         Raises:
-            ModelError: the file is not such a result, or has no such trial.
+            ModelError: the file is no model file, or has no such trial.
         """
-        try:
-            tensors = load_tensors(data)
-            manifest = json.loads(tensors.pop("manifest").numpy().tobytes())
-        except Exception as error:
-            raise ModelError(f"The model file cannot be read: {error}") from error
-        if manifest.get("format") != 1 or not 0 <= position < len(manifest["trials"]):
-            raise ModelError(f"The model file has no trial {position}, or is of another format.")
-        trial = Trial.model_validate(manifest["trials"][position])
+        file = ModelFile.load(data)
+        trial = file.trial(position)
         split = trial.fold or 0
-        network = _network(tensors, manifest, trial, position)
-        constants = {
-            name.removeprefix("encoder."): tensor[split].numpy()
-            for name, tensor in tensors.items()
-            if name.startswith("encoder.")
-        }
         return cls(
-            manifest=manifest,
-            position=position,
             trial=trial,
-            target=Target.model_validate(manifest["target"]),
-            encoder=Encoder.load(manifest["encoder"], constants),
-            network=network,
-            target_center=float(tensors["target.center"][split]),
-            target_scale=float(tensors["target.scale"][split]),
-            probe_features=tensors["probe.features"][split : split + 1],
-            probe_scores=tensors["probe.scores"][position : position + 1],
+            target=file.target(),
+            encoder=file.encoder(split),
+            network=file.network(position),
+            members=max(1, file.manifest.members[position]),
+            target_center=float(file.tensors["target.center"][split]),
+            target_scale=float(file.tensors["target.scale"][split]),
+            probe_features=file.tensors["probe.features"][split : split + 1],
+            probe_scores=file.tensors["probe.scores"][position : position + 1],
         )
 
     @torch.inference_mode()
@@ -77,11 +63,6 @@ class TrainedModel:
         members = self.network(features.expand(self.members, *features.shape))
         count = torch.tensor([self.members], device=features.device)
         return mean_scores(self.target.task, members[None], count)[0]
-
-    @property
-    def members(self) -> int:
-        """Networks that answer together, the trial dimension of ``network``; 1 or an ensemble's."""
-        return max(1, int(self.manifest["members"][self.position]))
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Encoded features ``[B, F]`` → class probabilities ``[B, C]`` (classification only)."""
@@ -98,7 +79,7 @@ class TrainedModel:
         """Rows of a table → features ``[B, F]``."""
         return torch.from_numpy(self.encoder.transform(table))
 
-    def predict_records(self, instances: Sequence[Any]) -> list[dict[str, Any]]:
+    def predict_records(self, instances: Sequence[Any]) -> list[Json]:
         """Answer records (objects by column name, or arrays in column order).
 
         Returns:
@@ -120,30 +101,3 @@ class TrainedModel:
             }
             for row in rows
         ]
-
-
-def _network(
-    tensors: dict[str, Tensor], manifest: dict[str, Any], trial: Trial, position: int
-) -> Network:
-    """The network of one trial in eval mode; of an ensemble, with a row for each member."""
-    members = manifest["members"][position]
-    network = build_network(
-        trial.network,
-        tuple(manifest["shape"]),
-        manifest["outputs"],
-        [trial.regularization] * max(1, members),
-    )
-    prefix = "members." if members else ""
-    rows = slice(members) if members else slice(position, position + 1)
-    state: dict[str, Tensor] = {}
-    missing = []
-    for name in network.state_dict():
-        found = tensors.get(f"{prefix}weights.{name}", tensors.get(f"{prefix}buffers.{name}"))
-        if found is None:
-            missing.append(name)
-        else:
-            state[name] = (found[position] if members else found)[rows]
-    if missing:
-        raise ModelError(f"The model file lacks {', '.join(missing)}.")
-    network.load_state_dict(state)
-    return network.requires_grad_(False).eval()

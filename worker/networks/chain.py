@@ -8,7 +8,6 @@ an activation and a mask (normalization, noise, dropped weights) go through auto
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-import torch
 from torch import Tensor, nn
 
 from worker.networks.activations import Activation

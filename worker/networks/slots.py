@@ -125,7 +125,13 @@ class Slots:
         ]
 
     def _masked(
-        self, name: str, place: str, technique: type[Masking], stack: PerTrial[Any], p: Tensor, dimensions: int
+        self,
+        name: str,
+        place: str,
+        technique: type[Masking],
+        stack: PerTrial[Any],
+        p: Tensor,
+        dimensions: int,
     ) -> Layers:
         if not p.any():
             return {}

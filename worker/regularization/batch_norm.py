@@ -82,9 +82,7 @@ class BatchNormLayer(NormalizationLayer):
             units, self.weight.flatten(), self.bias.flatten(), None, None, True, 0.0, self.epsilon
         )
         mean, var = mean.detach(), inverse.detach().pow(-2) - self.epsilon
-        self._remember(
-            mean.view(trials, features), var.view(trials, features), h[0, :, 0].numel()
-        )
+        self._remember(mean.view(trials, features), var.view(trials, features), h[0, :, 0].numel())
         return normed.view(len(normed), trials, features, *h.shape[3:]).transpose(0, 1)
 
     def _remember(self, mean: Tensor, var: Tensor, numbers: int) -> None:

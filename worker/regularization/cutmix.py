@@ -7,8 +7,8 @@ from pydantic import Field
 
 from worker.regularization.batch import Batch, Classes, partners
 from worker.regularization.families.augmentation import Augmentation, Probability
-from worker.regularization.random_streams import Stream
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.regions import region
 from worker.regularization.technique import search_range
 

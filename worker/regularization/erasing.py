@@ -9,8 +9,8 @@ from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
-from worker.regularization.random_streams import Stream
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.regions import stretch
 from worker.regularization.technique import search_range
 

@@ -7,8 +7,8 @@ import torch
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
-from worker.regularization.random_streams import Stream
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 
 
 @final

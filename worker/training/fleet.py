@@ -129,9 +129,7 @@ class FleetRun:
         """``[K]`` bool, over the engine's rows: trials that have not ended."""
         return torch.tensor([not self.outcomes[trial].ended for trial in self.members])
 
-    def _report(
-        self, metrics: dict[str, Tensor], finite: Tensor
-    ) -> dict[str, list[float | None]]:
+    def _report(self, metrics: dict[str, Tensor], finite: Tensor) -> dict[str, list[float | None]]:
         """The metrics by trial; none for those that had ended, or whose loss is not finite."""
         report: dict[str, list[float | None]] = {n: [None] * len(self.trials) for n in metrics}
         table = torch.stack([m.double() for m in metrics.values()]).tolist()  # one read-back

@@ -1,10 +1,10 @@
 """How each trial of a fleet ended, and the weights it ended with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from worker.results.trial import JobError
 from worker.training.engine import Engine
 
 
@@ -19,7 +19,7 @@ class Outcome:
     solved: bool | None = None
     halved_at: int | None = None
     """The epoch of the rung at which halving let it go."""
-    error: dict[str, Any] | None = None
+    error: JobError | None = None
 
     def progress(self, epoch: int, objective: float) -> None:
         """One more epoch with a finite loss."""
@@ -37,17 +37,17 @@ class Outcome:
     def diverge(self, epoch: int) -> None:
         """Its loss left the finite numbers; it keeps no weights."""
         self.ended = True
-        self.error = {
-            "code": "diverged",
-            "message": (
+        self.error = JobError(
+            code="diverged",
+            message=(
                 f"The loss became infinite or NaN in epoch {epoch}; the last finite loss was "
                 f"{self.last_finite_loss:.6g}. "
                 "Lower training.optimizer.learning_rate or the strengths."
             ),
-            "param": "training.optimizer.learning_rate",
-            "epoch": epoch,
-            "last_finite_loss": self.last_finite_loss,
-        }
+            param="training.optimizer.learning_rate",
+            epoch=epoch,
+            last_finite_loss=self.last_finite_loss,
+        )
 
 
 class Finals:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from worker.networks import Network, Parameters
 from worker.models import mean_scores
+from worker.networks import Network, Parameters
 from worker.regularization import Regularization
 from worker.spec import TaskKind, Trial
 from worker.training.schedules import snapshot_slot

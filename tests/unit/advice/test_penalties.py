@@ -82,8 +82,8 @@ def test_the_closed_form_is_that_of_the_drawn_weights(
         "network": {"kind": "mlp", "hidden": [50, 50], "activation": activation},
         "regularization": {name: {"strength": 0.01, "biases": biases}, "layer_norm": {}},
     }
-    program = fleet(**job).program
-    drawn = float(program.penalties.value(program.parameters.values)[0])
+    engine = fleet(**job).engine
+    drawn = float(engine.penalties.value(engine.parameters.values)[0])
     spec = JobSpec.model_validate(job)
     (configuration,) = configurations(spec, outlined(spec))
     penalty = getattr(spec.regularization, name)

@@ -3,10 +3,9 @@
 from abc import abstractmethod
 from typing import Self
 
-
 from worker.regularization.batch import Batch, Classes
-from worker.regularization.random_streams import Stream
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import Technique
 
 

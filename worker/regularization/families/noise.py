@@ -14,6 +14,7 @@ from worker.regularization.technique import Technique
 Distribution = Literal["gaussian", "uniform"]
 Place = Literal["input", "weights", "activations"]
 
+
 class NoiseTechnique(Technique):
     """Disturbs what passes in training mode; silent in eval mode."""
 
