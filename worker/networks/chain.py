@@ -105,7 +105,7 @@ def _needs_autograd(technique: Technique, network: MlpSpec) -> bool:
         return bool(technique.deviation("weights") or technique.deviation("activations"))
     if isinstance(technique, ActivationDropout) and not isinstance(technique, Dropout):
         # Of feature maps there are none.
-        return not technique.needs_maps and any(technique.rates(network.places))
+        return not technique.needs_maps and any(technique.rates(network.dropout_sites))
     return False
 
 

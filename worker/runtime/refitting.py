@@ -6,7 +6,8 @@ Imports torch: for trainer processes only.
 from sqlalchemy.orm import Session
 
 from worker.data import Prepared
-from worker.search.baseline import Baseline, boosting
+from worker.results.search import Baseline
+from worker.search.baseline import boosting
 from worker.storage import events
 from worker.storage.configurations import BASELINE
 from worker.storage.lease import Lease, hold
@@ -29,5 +30,5 @@ class References:
             return
         job, _ = hold(session, lease)
         events.append(
-            session, job, BASELINE, f"measured {self._found.name}", data=vars(self._found)
+            session, job, BASELINE, f"measured {self._found.name}", data=self._found.model_dump()
         )
