@@ -19,6 +19,10 @@ class Technique(Settings, ABC):
     family: ClassVar[str]
     """The moment at which it acts; the same for all members of a family."""
 
+    def structure(self) -> object | None:
+        """What trials with it must agree in to train as one tensor program; none if in nothing."""
+        return None
+
 
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
     """A field's default search range, as it appears in the schema."""

@@ -46,6 +46,10 @@ class BranchMerge(Technique):
 
     family: ClassVar[str] = "dropout"
 
+    def structure(self) -> bool:
+        """Second branches are weights that others do not have."""
+        return True
+
     @classmethod
     @abstractmethod
     def layer(cls, stack: PerTrial[Any], dimensions: int, random: Stream) -> nn.Module:
