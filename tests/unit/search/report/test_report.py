@@ -106,15 +106,21 @@ def test_the_simplest_within_one_standard_error() -> None:
     assert "itself" in (alone.note or "")
 
 
-def test_halved_configurations_take_no_part() -> None:
-    given = [
-        result(0, 0.30, 0.32, 0.34, l1=1e-5),
-        result(1, 0.30, 0.32, 0.34, l1=1e-2, halved=True),
-    ]
-    found = report([L1], given, maximize=False).one_standard_error
-    assert found.within == 1
-    assert found.choice is not None
-    assert found.choice.configuration == 0
+@pytest.mark.parametrize("maximize", [False, True])
+def test_what_halving_let_go_is_no_simplest(maximize: bool) -> None:
+    """It has as many values, as good and from a simpler configuration, but of an early epoch."""
+    sign = -1 if maximize else 1
+    winner = result(0, *(sign * value for value in (0.30, 0.32, 0.34)), l1=1e-5)
+    values = tuple(sign * value for value in (0.31, 0.33, 0.34))
+    halved = result(1, *values, l1=1e-2, halved=True)
+    rule = report([L1], [winner, halved], maximize=maximize).one_standard_error
+    assert rule.within == 1
+    assert rule.choice is not None
+    assert rule.choice.configuration == 0
+    whole = report([L1], [winner, result(1, *values, l1=1e-2)], maximize=maximize)
+    assert whole.one_standard_error.within == 2
+    assert whole.one_standard_error.choice is not None
+    assert whole.one_standard_error.choice.configuration == 1
 
 
 def test_a_smaller_network_is_simpler_than_any_regularization() -> None:
