@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from worker.data import Encoder, Table, Target, table_from_records
+from worker.data import Encoder, EncoderSchema, Table, Target, table_from_records
 from worker.errors import ModelError
 from worker.networks import Network, build_network
 from worker.spec import Trial
@@ -60,7 +60,7 @@ class TrainedModel:
             position=position,
             trial=trial,
             target=Target.model_validate(manifest["target"]),
-            encoder=Encoder.load(manifest["encoder"], constants),
+            encoder=Encoder.load(EncoderSchema.model_validate(manifest["encoder"]), constants),
             network=network,
             target_center=float(tensors["target.center"][split]),
             target_scale=float(tensors["target.scale"][split]),

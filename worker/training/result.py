@@ -113,7 +113,7 @@ def _manifest(program: Program, prepared: Prepared) -> dict[str, Any]:
         "trials": [trial.model_dump(mode="json") for trial in program.trials],
         "members": program.ensemble.counts(),
         "target": prepared.target.model_dump(mode="json"),
-        "encoder": prepared.encoders[0].schema(),
+        "encoder": prepared.encoders[0].schema().model_dump(mode="json"),
         "shape": list(program.data.shape),
         "outputs": prepared.target.outputs,
         "parameters": {
