@@ -19,7 +19,7 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.storage.models import ModelPage
+from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Event, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -162,7 +162,7 @@ def checkpoint_view(row: Checkpoint) -> CheckpointView:
     )
 
 
-def model_view(page: ModelPage) -> ModelView:
+def model_view(page: ModelDetail) -> ModelView:
     """A model."""
     versions = sorted(row.version for row in page.versions)
     return ModelView(

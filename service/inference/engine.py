@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.inference.loader import Served, admit, load
-from service.lru import Lru
+from worker.lru import Lru
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
 from worker.training.certificate import Certificate
