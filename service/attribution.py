@@ -1,17 +1,14 @@
 """What each technique of a configuration bought: the same training with it and without it."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
-
-from scipy.special import stdtrit
 
 from service.schemas.results import Attribution, Effect, Verdict
 from service.views import numbers
+from worker.statistics import interval, mean
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 
-CONFIDENCE = 0.95
 HEADLINES = ("balanced_accuracy", "accuracy", "rmse")
 """Metrics that are compared beside the objective, of the rows that are furthest from training."""
 PARTS = ("test", "validation", "train")
@@ -82,34 +79,23 @@ def _values(name: str, pairs: Sequence[Pair]) -> list[tuple[float, float]]:
 
 def _effect(name: str, maximize: bool, values: Sequence[tuple[float, float]]) -> Effect:
     differences = [with_it - without for with_it, without in values]
-    mean = statistics.fmean(differences)
-    interval = _interval(differences)
+    ends = interval(differences)
     return Effect(
         metric=name,
         maximize=maximize,
-        mean_with=statistics.fmean(with_it for with_it, _ in values),
-        mean_without=statistics.fmean(without for _, without in values),
-        difference=mean,
-        interval=interval,
+        mean_with=mean(with_it for with_it, _ in values),
+        mean_without=mean(without for _, without in values),
+        difference=mean(differences),
+        interval=ends,
         pairs=len(values),
-        verdict=_verdict(interval, maximize),
+        verdict=_verdict(ends, maximize),
     )
 
 
-def _interval(differences: Sequence[float]) -> tuple[float, float] | None:
-    """mean ± t·s/√n, t the quantile of Student's distribution with n − 1 degrees of freedom."""
-    n = len(differences)
-    if n < 2:
-        return None
-    mean, error = statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(n)
-    half = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
-    return mean - half, mean + half
-
-
-def _verdict(interval: tuple[float, float] | None, maximize: bool) -> Verdict:
-    if interval is None:
+def _verdict(ends: tuple[float, float] | None, maximize: bool) -> Verdict:
+    if ends is None:
         return "untested"
-    low, high = interval
+    low, high = ends
     if low <= 0 <= high:
         return "unclear"
     return "helps" if (low > 0) == maximize else "hurts"

@@ -1,7 +1,6 @@
 """Configurations compared: final metrics and curves over their repeats and folds."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from service.schemas.search import SearchReportView
 from service.schemas.sparsity import SparsityReport
 from service.views import numbers
 from worker.results.ranking import UNSCORED, Rank, competes, rank
+from worker.statistics import mean, standard_deviation
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 
@@ -118,14 +118,13 @@ def spread_of(values: Sequence[float | None]) -> Spread | None:
     finite = [value for value in values if value is not None and math.isfinite(value)]
     if not finite:
         return None
-    sd = statistics.stdev(finite) if len(finite) > 1 else None
-    return Spread(mean=statistics.fmean(finite), sd=sd, n=len(finite))
+    return Spread(mean=mean(finite), sd=standard_deviation(finite), n=len(finite))
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
     """The mean of each epoch; it ends where the first of the curves ends."""
     return [
-        None if any(value is None for value in epoch) else statistics.fmean(map(_float, epoch))
+        None if any(value is None for value in epoch) else mean(map(_float, epoch))
         for epoch in zip(*curves, strict=False)
     ]
 

@@ -1,7 +1,6 @@
 """The report of a path: losses, zeros and, for linear networks, weights against the strength."""
 
 import math
-import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 from service.schemas.path import PathReportView, WeightPath
 from service.views import numbers
 from worker.search.report.records import is_number
+from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts
 from worker.storage.states import State
 from worker.storage.tables import Fleet, Job, TrialRow
@@ -39,7 +39,7 @@ def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReportV
         configurations=[members[0].configuration for members in points],
         train_loss=[_mean(_metric(members, "train_loss")) for members in points],
         validation_loss=[_mean(each) for each in losses],
-        validation_error=[_error(each) for each in losses],
+        validation_error=[standard_error(each) for each in losses],
         sparsity=[_mean(_metric(members, "sparsity")) for members in points],
         weights=_weights(session, artefacts, [members[0] for members in points])
         if job.spec["network"]["kind"] == "linear"
@@ -65,11 +65,7 @@ def _metric(members: Sequence[TrialRow], name: str) -> list[float]:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return statistics.fmean(values) if values else None
-
-
-def _error(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+    return mean(values) if values else None
 
 
 def _weights(

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.fleets import fleet, trained
 from tests.techniques import network
 from worker.networks import Parameters
-from worker.regularization import Columns
+from worker.regularization import ParameterIndex
 from worker.training import FleetResult, FleetRun
 
 DENSE: dict[str, Any] = {"kind": "mlp", "hidden": [4, 3]}
@@ -17,12 +17,12 @@ SMALL: dict[str, Any] = {"builtin": "circle", "rows": 120}
 SHORT: dict[str, Any] = {"epochs": 5, "optimizer": {"kind": "adam", "learning_rate": 0.02}}
 
 
-def weights(trials: int, seed: int = 0) -> tuple[Tensor, Columns]:
+def weights(trials: int, seed: int = 0) -> tuple[Tensor, ParameterIndex]:
     """Random weights ``[K, P]`` of a 5-4-3-2 network, and what their columns are."""
     built = network(DENSE, (5,), *[{}] * trials, outputs=2)
     parameters = Parameters(built)
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(parameters.values.shape, generator=generator), parameters.columns
+    return torch.randn(parameters.values.shape, generator=generator), parameters.index
 
 
 def small_fleet(*regularizations: dict[str, Any], **job: Any) -> FleetRun:

@@ -13,14 +13,14 @@ from tests.batches import IMAGE, TABLE, batch, counted
 from tests.techniques import network, rows
 from tests.vocabulary import EXAMPLES, residual
 from tests.weights import weights
-from worker.regularization import Columns, Regularization, Stack, Technique, techniques
+from worker.regularization import ParameterIndex, PerTrial, Regularization, Technique, techniques
 from worker.regularization.families.augmentation import Attack, ImageAugmentation
 from worker.regularization.families.averaging import WeightAverage
 from worker.regularization.families.batch import BatchTechnique
 from worker.regularization.families.constraint import Constraint
 from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.normalization import NormalizationLayer
-from worker.regularization.families.penalty import Penalty, PriceTag
+from worker.regularization.families.penalty import Penalty, PenaltyTerms
 from worker.regularization.families.random_layer import RandomLayer
 
 WHERE = [("cpu", torch.float32), ("cpu", torch.float64), ("meta", torch.float32)]
@@ -38,10 +38,10 @@ def members(family: type[Technique]) -> list[str]:
     return [name for name, technique in techniques().items() if issubclass(technique, family)]
 
 
-def stack(name: str) -> Stack[Any]:
+def stack(name: str) -> PerTrial[Any]:
     """A technique's three examples and a trial without it."""
     technique = techniques()[name]
-    return Stack((*(technique.model_validate(one) for one in EXAMPLES[name].settings), None))
+    return PerTrial((*(technique.model_validate(one) for one in EXAMPLES[name].settings), None))
 
 
 def like(found: Tensor, expected: Tensor) -> None:
@@ -52,10 +52,10 @@ def like(found: Tensor, expected: Tensor) -> None:
     )
 
 
-def on_device(device: str) -> tuple[Tensor, Columns]:
+def on_device(device: str) -> tuple[Tensor, ParameterIndex]:
     """Weights of four trials and what their columns are, on a device."""
     w, columns = weights(4)
-    moved = Columns(columns.weight.to(device), columns.layer.to(device), columns.matrices)
+    moved = ParameterIndex(columns.weight.to(device), columns.layer.to(device), columns.matrices)
     return w.to(device), moved
 
 
@@ -79,14 +79,14 @@ def test_penalties(name: str, device: str) -> None:
     technique = techniques()[name]
     assert issubclass(technique, Penalty)
     w, columns = on_device(device)
-    price = technique.price(stack(name), on_device("cpu")[1])
-    price = PriceTag(
-        price.strength.to(device), columns, {n: t.to(device) for n, t in price.numbers.items()}
+    terms = technique.terms(stack(name), on_device("cpu")[1])
+    terms = PenaltyTerms(
+        terms.strength.to(device), columns, {n: t.to(device) for n, t in terms.numbers.items()}
     )
-    like(technique.value(w, price), w[:, 0])
-    like(technique.gradient(w, price), w)
-    like(technique.proximal(w, price, 0.1), w)
-    like(technique.proximal(w, price, torch.full((4, 1), 0.1, device=device)), w)
+    like(technique.value(w, terms), w[:, 0])
+    like(technique.gradient(w, terms), w)
+    like(technique.proximal(w, terms, 0.1), w)
+    like(technique.proximal(w, terms, torch.full((4, 1), 0.1, device=device)), w)
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
@@ -94,7 +94,7 @@ def test_penalties(name: str, device: str) -> None:
 def test_what_acts_on_weights(name: str, device: str) -> None:
     technique = techniques()[name]
     w, columns = on_device(device)
-    before, members = w.clone(), Stack(stack(name).members, device)
+    before, members = w.clone(), PerTrial(stack(name).members, device)
     if issubclass(technique, Decay):
         strength = technique.strengths(members, columns)
         like(technique.coupled_gradient(w, strength), w)
@@ -143,7 +143,7 @@ def test_batches(name: str, classes: int) -> None:
     assert issubclass(technique, BatchTechnique)
     settings = stack(name)
     if name == "class_weights":
-        settings = Stack((technique.model_validate({}), None, None, None))
+        settings = PerTrial((technique.model_validate({}), None, None, None))
     given = batch(IMAGE if issubclass(technique, ImageAugmentation) else TABLE, classes=classes)
     numbers = technique.numbers(settings, counted(given))
     found = technique.alter(given, numbers, torch.Generator().manual_seed(0))

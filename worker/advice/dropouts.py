@@ -28,7 +28,7 @@ def dropout_with_batch_norm(configuration: Configuration) -> Iterator[Advice]:
     for name, technique in _dropouts(configuration):
         rates = _rates(configuration, technique)
         # After the last norm nothing is normalized; a residual block's sum always is.
-        before = rates if configuration.network.branches else rates[:-1]
+        before = rates if configuration.network.residual_blocks else rates[:-1]
         places = [place for place, p in enumerate(before) if p > 0]
         shifts = bool(places) or technique.input_p > 0
         largest = max((technique.input_p, *rates))
@@ -159,7 +159,7 @@ def _dropouts(configuration: Configuration) -> Iterator[tuple[str, ActivationDro
 def _rates(configuration: Configuration, technique: ActivationDropout) -> tuple[float, ...]:
     """p at each place; none where a network has no place for it."""
     network = configuration.network
-    places = network.maps if technique.needs_maps else network.places
+    places = network.conv_layers if technique.needs_maps else network.dropout_sites
     return technique.rates(places) if places else ()
 
 

@@ -45,7 +45,7 @@ def last_batch_of_one(configuration: Configuration) -> Iterator[Advice]:
 def _normalizes_units(configuration: Configuration) -> bool:
     """Whether a dense layer is normalized over the batch; a map has its positions besides."""
     network = configuration.network
-    return network.depth > network.maps and any(
+    return network.depth > network.conv_layers and any(
         isinstance(technique, Normalization) and technique.needs_batch
         for _, technique in configuration.regularization.techniques()
     )

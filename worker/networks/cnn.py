@@ -42,7 +42,7 @@ class Cnn(Network):
             self.pools.append(pool)
             self.dropouts.append(slots.hidden(layer, axes))
         widths = (spec.channels[-1] * prod(sizes), *spec.hidden, outputs)
-        for layer, (width, following) in enumerate(pairwise(widths), start=spec.maps):
+        for layer, (width, following) in enumerate(pairwise(widths), start=spec.conv_layers):
             self.layers.append(Dense(slots.trials, width, following, slots.weights(layer)))
             if layer < spec.depth:
                 self.norms.append(slots.normalization(following))

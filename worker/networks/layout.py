@@ -54,7 +54,7 @@ class Layout:
         return sum(b.count * self.positions[b.layer] for b in self.blocks if b.weight)
 
     def chosen(self, *, biases: bool, layers: Sequence[int] | None) -> tuple[Block, ...]:
-        """The blocks that a technique acts on, as ``Columns.chosen`` has it."""
+        """The blocks that a technique acts on, as ``ParameterIndex.chosen`` has it."""
         return tuple(
             block
             for block in self.blocks
@@ -124,8 +124,8 @@ def _moments(fan_in: int, *, weight: bool, lecun: bool) -> tuple[float, float]:
 def _positions(spec: NetworkSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
     """A convolution's weights are used at each position of its maps, which pooling makes fewer."""
     found, sizes = [], shape[1:]
-    for _ in range(spec.maps):
+    for _ in range(spec.conv_layers):
         found.append(math.prod(sizes))
         pool = spec.pool if isinstance(spec, CnnSpec) else 1
         sizes = tuple(size // min(pool, size) for size in sizes)
-    return (*found, *[1] * (spec.depth + 1 - spec.maps))
+    return (*found, *[1] * (spec.depth + 1 - spec.conv_layers))

@@ -30,7 +30,7 @@ class Mlp(Network):
             for layer, (width, following) in enumerate(pairwise(widths))
         )
         self.norms = nn.ModuleList(slots.normalization(width) for width in spec.hidden)
-        self.dropouts = nn.ModuleList(slots.hidden(place) for place in range(spec.places))
+        self.dropouts = nn.ModuleList(slots.hidden(place) for place in range(spec.dropout_sites))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, …]`` → ``[K, B, O]``."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.networks.network import Network
-from worker.regularization import Columns, WeightMatrix
+from worker.regularization import ParameterIndex, WeightMatrix
 
 
 class Parameters:
@@ -33,14 +33,14 @@ class Parameters:
             view.copy_(parameter.data)
             parameter.data = view
             start += width
-        self.columns = self._describe()
+        self.index = self._describe()
 
     def collect(self, gradients: Sequence[Tensor]) -> Tensor:
         """Gradients by parameter, ``[K, …]`` each, as one matrix ``[K, P]``."""
         torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.gradient)
         return self.gradient
 
-    def _describe(self) -> Columns:
+    def _describe(self) -> ParameterIndex:
         """Weight matrices have two dimensions or more a trial; the rest are biases and norms."""
         weight, layer = [], []
         for name, (columns, shape) in self.slices.items():
@@ -53,7 +53,7 @@ class Parameters:
             if len(shape) >= 2
         )
         device = self.values.device
-        return Columns(
+        return ParameterIndex(
             torch.tensor(weight, device=device), torch.tensor(layer, device=device), matrices
         )
 

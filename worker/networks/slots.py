@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 import torch
 from torch import Generator, Tensor, nn
 
-from worker.regularization import Regularization, Stack, Technique, techniques
+from worker.regularization import PerTrial, Regularization, Technique, techniques
 from worker.regularization.families.branch import BranchDropout, BranchMerge
 from worker.regularization.families.dropout import (
     ActivationDropout,
@@ -26,17 +26,19 @@ Layers = dict[str, nn.Module]
 
 def _found(
     family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
-) -> Iterator[tuple[str, type[F], Stack[Any]]]:
+) -> Iterator[tuple[str, type[F], PerTrial[Any]]]:
     for name, technique in techniques().items():
         if issubclass(technique, family):
-            stack: Stack[Any] = Stack(tuple(getattr(r, name) for r in regularizations), device)
+            stack: PerTrial[Any] = PerTrial(
+                tuple(getattr(r, name) for r in regularizations), device
+            )
             if stack:
                 yield name, technique, stack
 
 
 def stacks(
     family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
-) -> dict[type[F], Stack[Any]]:
+) -> dict[type[F], PerTrial[Any]]:
     """The techniques of a family that any trial has on, each stacked over all trials."""
     return {technique: stack for _, technique, stack in _found(family, regularizations, device)}
 
@@ -87,7 +89,7 @@ class Slots:
         """Between a layer and its activation."""
         layers: Layers = {}
         for name, technique, _ in _found(Normalization, self._structure):
-            members = Stack(tuple(getattr(r, name) for r in self._regularizations))
+            members = PerTrial(tuple(getattr(r, name) for r in self._regularizations))
             layers[name] = technique.layer(members, features, axes + 3)
         return _chain(layers)
 
@@ -95,7 +97,7 @@ class Slots:
         """After the activation at a place, counted from 0: noise, then dropout."""
         layers = self._noises("activations", axes + 3)
         for name, technique, stack in _found(ActivationDropout, self._regularizations):
-            places = self._spec.maps if technique.needs_maps else self._spec.places
+            places = self._spec.conv_layers if technique.needs_maps else self._spec.dropout_sites
             if place < places:
                 p = _rates(stack, places, place)
                 layers |= self._masked(name, technique, stack, p, axes + 3)
@@ -105,7 +107,7 @@ class Slots:
         """Between the branch of a residual block and its sum with the shortcut."""
         layers: Layers = {}
         for name, technique, stack in _found(BranchDropout, self._regularizations):
-            p = _rates(stack, self._spec.branches, block)
+            p = _rates(stack, self._spec.residual_blocks, block)
             layers[name] = technique.layer(p, _schedules(stack), 3, self._generator)
         return _chain(layers)
 
@@ -113,13 +115,13 @@ class Slots:
         """Where the two branches of a residual block become one; empty where it has one."""
         return [
             technique.layer(
-                Stack(tuple(getattr(r, name) for r in self._regularizations)), 3, self._generator
+                PerTrial(tuple(getattr(r, name) for r in self._regularizations)), 3, self._generator
             )
             for name, technique, _ in _found(BranchMerge, self._structure)
         ]
 
     def _masked(
-        self, name: str, technique: type[Masking], stack: Stack[Any], p: Tensor, dimensions: int
+        self, name: str, technique: type[Masking], stack: PerTrial[Any], p: Tensor, dimensions: int
     ) -> Layers:
         if not p.any():
             return {}
@@ -140,15 +142,15 @@ class Slots:
         return layers
 
 
-def _rates(stack: Stack[Any], places: int, place: int) -> Tensor:
+def _rates(stack: PerTrial[Any], places: int, place: int) -> Tensor:
     return stack.numbers(lambda settings: settings.rates(places)[place])
 
 
-def _drawn(stack: Stack[Any], distribution: Distribution) -> Stack[Any]:
+def _drawn(stack: PerTrial[Any], distribution: Distribution) -> PerTrial[Any]:
     return stack.only(lambda settings: settings.distribution == distribution)
 
 
-def _schedules(stack: Stack[Any]) -> list[Any]:
+def _schedules(stack: PerTrial[Any]) -> list[Any]:
     return [None if member is None else member.schedule for member in stack.members]
 
 

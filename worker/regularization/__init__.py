@@ -25,6 +25,7 @@ from worker.regularization.lookahead import Lookahead
 from worker.regularization.max_norm import MaxNorm
 from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
+from worker.regularization.per_trial import ParameterIndex, PerTrial, WeightMatrix
 from worker.regularization.random_crop import RandomCrop
 from worker.regularization.regularization import Regularization
 from worker.regularization.rotation import Rotation
@@ -32,7 +33,6 @@ from worker.regularization.shake_drop import ShakeDrop
 from worker.regularization.shake_shake import ShakeShake
 from worker.regularization.snapshot_ensemble import SnapshotEnsemble
 from worker.regularization.spatial_dropout import SpatialDropout
-from worker.regularization.stack import Columns, Stack, WeightMatrix
 from worker.regularization.stochastic_depth import StochasticDepth
 from worker.regularization.swa import Swa
 from worker.regularization.technique import Technique
@@ -46,7 +46,6 @@ __all__ = [
     "BatchNorm",
     "ClassWeights",
     "ColorJitter",
-    "Columns",
     "Cutmix",
     "Cutout",
     "DropConnect",
@@ -64,6 +63,8 @@ __all__ = [
     "MaxNorm",
     "Mixup",
     "Noise",
+    "ParameterIndex",
+    "PerTrial",
     "RandomCrop",
     "Regularization",
     "Rotation",
@@ -71,7 +72,6 @@ __all__ = [
     "ShakeShake",
     "SnapshotEnsemble",
     "SpatialDropout",
-    "Stack",
     "StochasticDepth",
     "Swa",
     "Technique",

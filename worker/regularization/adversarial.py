@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.augmentation import Attack
-from worker.regularization.technique import search
+from worker.regularization.technique import search_range
 
 
 @final
@@ -29,7 +29,7 @@ class Adversarial(Attack):
     """
 
     epsilon: Annotated[
-        float, Field(ge=0.0, le=100.0, json_schema_extra=search(1e-3, 0.3, log=True))
+        float, Field(ge=0.0, le=100.0, json_schema_extra=search_range(1e-3, 0.3, log=True))
     ] = 0.05
     """ε: how far each feature moves, in its unit after preprocessing."""
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.normalization import Normalization, NormalizationLayer
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 
 
 @final
@@ -38,7 +38,9 @@ class BatchNorm(Normalization):
     """ε, added to the variance."""
 
     @classmethod
-    def layer(cls, stack: Stack["BatchNorm"], features: int, dimensions: int) -> "BatchNormLayer":
+    def layer(
+        cls, stack: PerTrial["BatchNorm"], features: int, dimensions: int
+    ) -> "BatchNormLayer":
         """Normalizes over the batch."""
         return BatchNormLayer(stack, features, dimensions)
 
@@ -50,7 +52,7 @@ class BatchNormLayer(NormalizationLayer):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, stack: Stack[BatchNorm], features: int, dimensions: int) -> None:
+    def __init__(self, stack: PerTrial[BatchNorm], features: int, dimensions: int) -> None:
         super().__init__(stack, features, dimensions)
         trials = len(stack.members)
         momentum = stack.numbers(lambda s: s.momentum, off=0.1)[:, None]

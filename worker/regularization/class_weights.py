@@ -8,9 +8,8 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from worker.regularization.batch import Batch, Classes
-from worker.regularization.families.batch import Numbers
 from worker.regularization.families.target import TargetTechnique
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import Numbers, PerTrial
 
 Weight = Annotated[float, Field(gt=0.0, le=1e6)]
 
@@ -52,7 +51,7 @@ class ClassWeights(TargetTechnique):
         return (weights * counts.sum() / (weights @ counts)).float()
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """w ``[K, C]``, 1 where it is off."""
         weights = torch.ones_like(classes.counts, dtype=torch.float32)
         for row, settings in enumerate(stack.members):

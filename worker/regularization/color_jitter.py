@@ -10,11 +10,10 @@ from torch import Generator, Tensor
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.draws import around
 from worker.regularization.families.augmentation import ImageAugmentation
-from worker.regularization.families.batch import Numbers
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
-Range = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search(0.0, 0.5))]
+Range = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 0.5))]
 
 
 @final
@@ -42,7 +41,7 @@ class ColorJitter(ImageAugmentation):
     """Largest change of the saturation's factor; for images of three channels."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """The ranges; none that is 0 in all trials."""
         found = {
             "brightness": stack.numbers(lambda settings: settings.brightness),

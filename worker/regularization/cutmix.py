@@ -9,10 +9,9 @@ from torch import Generator
 from worker.regularization.batch import Batch, Classes, partners
 from worker.regularization.draws import beta, uniform
 from worker.regularization.families.augmentation import Augmentation, Probability
-from worker.regularization.families.batch import Numbers
+from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.regions import region
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.technique import search_range
 
 
 @final
@@ -35,11 +34,11 @@ class Cutmix(Augmentation):
 
     p: Probability = 0.5
     """Probability that a batch is mixed."""
-    alpha: Annotated[float, Field(gt=0.0, le=100.0, json_schema_extra=search(0.2, 2.0))] = 1.0
+    alpha: Annotated[float, Field(gt=0.0, le=100.0, json_schema_extra=search_range(0.2, 2.0))] = 1.0
     """α; 1 makes every share equally likely."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """p and α."""
         return {
             "p": stack.numbers(lambda settings: settings.p),

@@ -9,10 +9,9 @@ from torch import Generator
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.draws import chosen
 from worker.regularization.families.augmentation import Augmentation, Probability
-from worker.regularization.families.batch import Numbers
+from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.regions import region
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.technique import search_range
 
 
 @final
@@ -36,11 +35,11 @@ class Cutout(Augmentation):
 
     p: Probability = 0.5
     """Probability that a row is cut."""
-    share: Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search(0.0, 0.5))] = 0.2
+    share: Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 0.5))] = 0.2
     """How much of it is cut; a box that hangs over the border takes less."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """p and the share."""
         return {
             "p": stack.numbers(lambda settings: settings.p),

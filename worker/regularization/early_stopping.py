@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.stopping import Patience, Stopping
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 
 Metric = Literal[
     "validation_loss",
@@ -60,7 +60,7 @@ class EarlyStopping(Stopping):
 
     @classmethod
     def judge(
-        cls, value: Tensor, memory: Patience, stack: Stack["EarlyStopping"]
+        cls, value: Tensor, memory: Patience, stack: PerTrial["EarlyStopping"]
     ) -> tuple[Tensor, Tensor]:
         """Which trials improved, and which have waited long enough."""
         improved = value < memory.best - stack.numbers(lambda s: s.min_delta)
@@ -70,7 +70,7 @@ class EarlyStopping(Stopping):
         return improved, memory.since >= patience
 
     @classmethod
-    def restores(cls, stack: Stack["EarlyStopping"]) -> Tensor:
+    def restores(cls, stack: PerTrial["EarlyStopping"]) -> Tensor:
         """The trials that end with their best weights."""
         return stack.on(lambda settings: settings.restore_best)
 

@@ -6,11 +6,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.families.penalty import PriceTag, SparsePenalty
-from worker.regularization.stack import Columns, Stack
-from worker.regularization.technique import search
+from worker.regularization.families.penalty import PenaltyTerms, SparsePenalty
+from worker.regularization.per_trial import ParameterIndex, PerTrial
+from worker.regularization.technique import search_range
 
-Ratio = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search(0.0, 1.0))]
+Ratio = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 1.0))]
 
 
 @final
@@ -37,26 +37,26 @@ class ElasticNet(SparsePenalty):
     """ρ, the share of the L1 part; the rest is L2."""
 
     @classmethod
-    def price(cls, stack: Stack[Any], columns: Columns) -> PriceTag:
+    def terms(cls, stack: PerTrial[Any], index: ParameterIndex) -> PenaltyTerms:
         """λ and ρ."""
         ratio = stack.numbers(lambda settings: settings.l1_ratio)[:, None]
-        return PriceTag(cls.strengths(stack, columns), columns, {"l1_ratio": ratio})
+        return PenaltyTerms(cls.strengths(stack, index), index, {"l1_ratio": ratio})
 
     @staticmethod
-    def value(w: Tensor, price: PriceTag) -> Tensor:
+    def value(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ·(ρ Σ|w| + (1 − ρ) Σw²)."""
         size = w.abs()
-        each = size * torch.lerp(size, torch.ones_like(size), price.numbers["l1_ratio"])
-        total: Tensor = torch.linalg.vecdot(price.strength, each)
+        each = size * torch.lerp(size, torch.ones_like(size), terms.numbers["l1_ratio"])
+        total: Tensor = torch.linalg.vecdot(terms.strength, each)
         return total
 
     @staticmethod
-    def gradient(w: Tensor, price: PriceTag) -> Tensor:
+    def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ·(ρ·sign(w) + 2(1 − ρ)·w)."""
-        return price.strength * torch.lerp(2 * w, w.sign(), price.numbers["l1_ratio"])
+        return terms.strength * torch.lerp(2 * w, w.sign(), terms.numbers["l1_ratio"])
 
     @staticmethod
-    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+    def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """sign(w)·max(|w| − ηλρ, 0) / (1 + 2ηλ(1 − ρ))."""
-        ratio, full = price.numbers["l1_ratio"], step * price.strength
+        ratio, full = terms.numbers["l1_ratio"], step * terms.strength
         return w.sign() * (w.abs() - full * ratio).relu() / (1 + 2 * full * (1 - ratio))

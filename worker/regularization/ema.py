@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.families.averaging import Numbers, WeightAverage
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.families.averaging import WeightAverage
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -34,13 +34,15 @@ class Ema(WeightAverage):
 
     moment: ClassVar[Literal["step", "epoch"]] = "step"
 
-    decay: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search(0.9, 0.9999))] = 0.99
+    decay: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search_range(0.9, 0.9999))] = (
+        0.99
+    )
     """β, how much of the average stays at each step."""
     warmup: bool = True
     """Begin with a smaller β."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], epochs: int) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], epochs: int) -> Numbers:
         """β, and the bound that warm-up puts on it."""
         return {
             "decay": stack.numbers(lambda settings: settings.decay)[:, None],

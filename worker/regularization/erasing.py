@@ -10,15 +10,14 @@ from torch import Generator, Tensor
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.draws import chosen, uniform
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
-from worker.regularization.families.batch import Numbers
+from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.regions import stretch
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.technique import search_range
 
 FLATTEST = 0.3
 """Height by width of a rectangle lies between this and its inverse, as in the paper."""
 
-Share = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search(0.0, 0.5))]
+Share = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 0.5))]
 
 
 @final
@@ -55,7 +54,7 @@ class Erasing(ImageAugmentation):
         return self
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """p, both shares, and σ of the fill; no σ where no trial asks for noise."""
         found = {
             "p": stack.numbers(lambda settings: settings.p),

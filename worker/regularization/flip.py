@@ -9,8 +9,7 @@ from torch import Generator
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.draws import chosen
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
-from worker.regularization.families.batch import Numbers
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import Numbers, PerTrial
 
 
 @final
@@ -34,7 +33,7 @@ class Flip(ImageAugmentation):
     """Probability of exchanging top and bottom."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """Both probabilities; none that is 0 in all trials."""
         found = {
             "horizontal": stack.numbers(lambda settings: settings.horizontal),

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from worker.regularization.families.penalty import PriceTag, SparsePenalty
-from worker.regularization.stack import Columns, Stack
+from worker.regularization.families.penalty import PenaltyTerms, SparsePenalty
+from worker.regularization.per_trial import ParameterIndex, PerTrial
 
 GROUPS = ("inputs", "units")
 SINGLE = "single"
@@ -46,7 +46,7 @@ class GroupLasso(SparsePenalty):
     """`inputs`: all weights that leave one input of a layer. `units`: all that enter one unit."""
 
     @classmethod
-    def price(cls, stack: Stack[Any], columns: Columns) -> PriceTag:
+    def terms(cls, stack: PerTrial[Any], index: ParameterIndex) -> PenaltyTerms:
         """λ, and for each kind of group the trials that have it."""
         numbers: dict[str, Tensor] = {}
         for kind in GROUPS:
@@ -54,38 +54,38 @@ class GroupLasso(SparsePenalty):
             if trials.any():
                 numbers[kind] = trials.float()[:, None]
         if any(member is not None and member.biases for member in stack.members):
-            numbers[SINGLE] = (~columns.weight).float()[None]
-        return PriceTag(cls.strengths(stack, columns), columns, numbers)
+            numbers[SINGLE] = (~index.weight).float()[None]
+        return PenaltyTerms(cls.strengths(stack, index), index, numbers)
 
     @staticmethod
-    def value(w: Tensor, price: PriceTag) -> Tensor:
+    def value(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ Σ √|g|·‖w_g‖."""
         total = w.new_zeros(len(w))
-        for _, block, strength, axes in _blocks(w, w, price):
+        for _, block, strength, axes in _blocks(w, w, terms):
             total += (strength * _norm(block, axes)).flatten(1).sum(1)
-        if SINGLE in price.numbers:
-            total += torch.linalg.vecdot(price.strength * price.numbers[SINGLE], w.abs())
+        if SINGLE in terms.numbers:
+            total += torch.linalg.vecdot(terms.strength * terms.numbers[SINGLE], w.abs())
         return total
 
     @staticmethod
-    def gradient(w: Tensor, price: PriceTag) -> Tensor:
+    def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ√|g|·w_g / ‖w_g‖; 0 for a group that is 0."""
         gradient = torch.zeros_like(w)
-        for target, block, strength, axes in _blocks(gradient, w, price):
+        for target, block, strength, axes in _blocks(gradient, w, terms):
             target += block * (strength / _norm(block, axes))
-        if SINGLE in price.numbers:
-            gradient += price.strength * price.numbers[SINGLE] * w.sign()
+        if SINGLE in terms.numbers:
+            gradient += terms.strength * terms.numbers[SINGLE] * w.sign()
         return gradient
 
     @staticmethod
-    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+    def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """w_g·max(1 − ηλ√|g| / ‖w_g‖, 0)."""
         shrunk = w.clone()
-        for target, block, strength, axes in _blocks(shrunk, w, price):
+        for target, block, strength, axes in _blocks(shrunk, w, terms):
             size = step if isinstance(step, float) else step.view(-1, *[1] * (block.dim() - 1))
             target *= (1 - size * strength / _norm(block, axes)).relu()
-        if SINGLE in price.numbers:
-            threshold = step * price.strength * price.numbers[SINGLE]
+        if SINGLE in terms.numbers:
+            threshold = step * terms.strength * terms.numbers[SINGLE]
             shrunk = shrunk.sign() * (shrunk.abs() - threshold).relu()
         return shrunk
 
@@ -101,16 +101,16 @@ def _norm(block: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def _blocks(
-    target: Tensor, w: Tensor, price: PriceTag
+    target: Tensor, w: Tensor, terms: PenaltyTerms
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, tuple[int, ...]]]:
     """Each layer's part of two matrices ``[K, P]``, its λ√|g|, and the axes within a group."""
-    for matrix in price.columns.matrices:
-        block, strength = matrix.of(w), matrix.of(price.strength)
+    for matrix in terms.index.matrices:
+        block, strength = matrix.of(w), matrix.of(terms.strength)
         for kind in GROUPS:
-            if kind in price.numbers:
+            if kind in terms.numbers:
                 groups = 1 if kind == "inputs" else block.dim() - 1
                 axes = tuple(axis for axis in range(1, block.dim()) if axis != groups)
                 size = block[0].numel() // block.shape[groups]
-                on = price.numbers[kind].view(-1, *[1] * (block.dim() - 1))
+                on = terms.numbers[kind].view(-1, *[1] * (block.dim() - 1))
                 of_group = strength.amax(axes, keepdim=True)  # the same throughout a layer
                 yield matrix.of(target), block, of_group * on * size**0.5, axes

@@ -10,9 +10,8 @@ from torch import Generator
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.draws import chosen
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
-from worker.regularization.families.batch import Numbers
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -32,11 +31,13 @@ class ImageNoise(ImageAugmentation):
 
     p: Probability = 0.5
     """Probability that an image is disturbed."""
-    deviation: Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search(0.0, 0.5))] = 0.1
+    deviation: Annotated[
+        float, Field(ge=0.0, le=100.0, json_schema_extra=search_range(0.0, 0.5))
+    ] = 0.1
     """σ."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """p and σ."""
         return {
             "p": stack.numbers(lambda settings: settings.p),

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from worker.regularization.families.penalty import PriceTag, SparsePenalty
+from worker.regularization.families.penalty import PenaltyTerms, SparsePenalty
 
 
 @final
@@ -31,17 +31,17 @@ class L1(SparsePenalty):
     degree: ClassVar[int | None] = 1
 
     @staticmethod
-    def value(w: Tensor, price: PriceTag) -> Tensor:
+    def value(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ Σ|w|."""
-        total: Tensor = torch.linalg.vecdot(price.strength, w.abs())
+        total: Tensor = torch.linalg.vecdot(terms.strength, w.abs())
         return total
 
     @staticmethod
-    def gradient(w: Tensor, price: PriceTag) -> Tensor:
+    def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ·sign(w)."""
-        return price.strength * w.sign()
+        return terms.strength * w.sign()
 
     @staticmethod
-    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+    def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """Soft threshold: sign(w)·max(|w| − ηλ, 0)."""
-        return w.sign() * (w.abs() - step * price.strength).relu()
+        return w.sign() * (w.abs() - step * terms.strength).relu()

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from worker.regularization.families.penalty import Penalty, PriceTag
+from worker.regularization.families.penalty import Penalty, PenaltyTerms
 
 
 @final
@@ -30,17 +30,17 @@ class L2(Penalty):
     degree: ClassVar[int | None] = 2
 
     @staticmethod
-    def value(w: Tensor, price: PriceTag) -> Tensor:
+    def value(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ Σw²."""
-        total: Tensor = torch.linalg.vecdot(price.strength, w.square())
+        total: Tensor = torch.linalg.vecdot(terms.strength, w.square())
         return total
 
     @staticmethod
-    def gradient(w: Tensor, price: PriceTag) -> Tensor:
+    def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """2λw."""
-        return (2 * price.strength) * w
+        return (2 * terms.strength) * w
 
     @staticmethod
-    def proximal(w: Tensor, price: PriceTag, step: float | Tensor) -> Tensor:
+    def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """w / (1 + 2ηλ)."""
-        return w / (1 + 2 * step * price.strength)
+        return w / (1 + 2 * step * terms.strength)

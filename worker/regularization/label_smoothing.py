@@ -8,10 +8,9 @@ from pydantic import Field
 from torch import Generator
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.families.batch import Numbers
 from worker.regularization.families.target import TargetTechnique
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -32,11 +31,13 @@ class LabelSmoothing(TargetTechnique):
     Source: Szegedy et al. 2016, arXiv:1512.00567, §7.
     """
 
-    smoothing: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search(0.0, 0.3))] = 0.1
+    smoothing: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search_range(0.0, 0.3))] = (
+        0.1
+    )
     """s: the share of the target that goes to all classes alike."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """s, and 1/C (a scalar)."""
         s = stack.numbers(lambda settings: settings.smoothing)
         return {"smoothing": s, "uniform": s.new_tensor(1 / len(classes.names))}

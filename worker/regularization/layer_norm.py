@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.regularization.families.normalization import Normalization, NormalizationLayer
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 
 
 @final
@@ -31,7 +31,9 @@ class LayerNorm(Normalization):
     """ε, added to the variance."""
 
     @classmethod
-    def layer(cls, stack: Stack["LayerNorm"], features: int, dimensions: int) -> "LayerNormLayer":
+    def layer(
+        cls, stack: PerTrial["LayerNorm"], features: int, dimensions: int
+    ) -> "LayerNormLayer":
         """Normalizes over the units of a row."""
         return LayerNormLayer(stack, features, dimensions)
 

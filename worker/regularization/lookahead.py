@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Literal, Self, final
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.families.averaging import Numbers, WeightAverage
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.families.averaging import WeightAverage
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -29,13 +29,15 @@ class Lookahead(WeightAverage):
     moment: ClassVar[Literal["step", "epoch"]] = "step"
     returns: ClassVar[bool] = True
 
-    steps: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=search(5, 10))] = 5
+    steps: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=search_range(5, 10))] = 5
     """k, fast steps between two slow ones."""
-    step_size: Annotated[float, Field(gt=0.0, le=1.0, json_schema_extra=search(0.5, 0.8))] = 0.5
+    step_size: Annotated[float, Field(gt=0.0, le=1.0, json_schema_extra=search_range(0.5, 0.8))] = (
+        0.5
+    )
     """α, how far the slow weights go towards the fast ones."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], epochs: int) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], epochs: int) -> Numbers:
         """k and α."""
         return {
             "steps": stack.numbers(lambda settings: settings.steps, off=1)[:, None],

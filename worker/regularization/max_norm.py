@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.constraint import Constraint
-from worker.regularization.stack import Columns, Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import ParameterIndex, PerTrial
+from worker.regularization.technique import search_range
 
 MARGIN = 1e-6
 """How far inside the bound a projection lands, relatively: float32 rounds, the bound holds."""
@@ -31,11 +31,11 @@ class MaxNorm(Constraint):
     Source: Srebro & Shraibman 2005; with dropout: Srivastava et al. 2014, JMLR 15.
     """
 
-    norm: Annotated[float, Field(gt=0.0, le=1e6, json_schema_extra=search(0.5, 5.0))] = 3.0
+    norm: Annotated[float, Field(gt=0.0, le=1e6, json_schema_extra=search_range(0.5, 5.0))] = 3.0
     """c, the largest Euclidean norm of a unit's incoming weights."""
 
     @classmethod
-    def limits(cls, stack: Stack[Self], columns: Columns) -> tuple[Tensor, ...]:
+    def limits(cls, stack: PerTrial[Self], index: ParameterIndex) -> tuple[Tensor, ...]:
         """c for each layer that is asked for."""
         return tuple(
             torch.tensor(
@@ -48,7 +48,7 @@ class MaxNorm(Constraint):
                 ],
                 device=stack.device,
             )
-            for matrix in columns.matrices
+            for matrix in index.matrices
         )
 
     @staticmethod

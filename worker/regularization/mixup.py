@@ -9,9 +9,8 @@ from torch import Generator
 from worker.regularization.batch import Batch, Classes, partners, widened
 from worker.regularization.draws import beta
 from worker.regularization.families.augmentation import Augmentation
-from worker.regularization.families.batch import Numbers
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -33,11 +32,11 @@ class Mixup(Augmentation):
     Source: Zhang et al. 2018, arXiv:1710.09412.
     """
 
-    alpha: Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search(0.0, 1.0))] = 0.2
+    alpha: Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search_range(0.0, 1.0))] = 0.2
     """α, the magnitude; 0 mixes nothing."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """α."""
         return {"alpha": stack.numbers(lambda settings: settings.alpha)}
 

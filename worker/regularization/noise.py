@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.noise import NoiseTechnique, Place
-from worker.regularization.technique import search
+from worker.regularization.technique import search_range
 
-Deviation = Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search(0.0, 0.5))]
+Deviation = Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search_range(0.0, 0.5))]
 
 
 @final

@@ -10,9 +10,8 @@ from torch import Generator, Tensor
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.draws import uniform
 from worker.regularization.families.augmentation import ImageAugmentation
-from worker.regularization.families.batch import Numbers
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -31,11 +30,11 @@ class RandomCrop(ImageAugmentation):
     arXiv:1512.03385, §4.2.
     """
 
-    padding: Annotated[int, Field(ge=0, le=1024, json_schema_extra=search(0, 8))] = 4
+    padding: Annotated[int, Field(ge=0, le=1024, json_schema_extra=search_range(0, 8))] = 4
     """m, in pixels; less than the image's shorter side."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """m."""
         return {"padding": stack.numbers(lambda settings: settings.padding)}
 

@@ -10,9 +10,8 @@ from torch import Generator, Tensor
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.draws import around
 from worker.regularization.families.augmentation import ImageAugmentation
-from worker.regularization.families.batch import Numbers
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -30,11 +29,13 @@ class Rotation(ImageAugmentation):
     Source: Simard et al. 2003, "Best practices for convolutional neural networks …", ICDAR.
     """
 
-    degrees: Annotated[float, Field(ge=0.0, le=180.0, json_schema_extra=search(0.0, 30.0))] = 15.0
+    degrees: Annotated[
+        float, Field(ge=0.0, le=180.0, json_schema_extra=search_range(0.0, 30.0))
+    ] = 15.0
     """d, the largest angle."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """d, and whether it is above 0: an image turned by 0 is not the same to the last bit."""
         degrees = stack.numbers(lambda settings: settings.degrees)
         return {"degrees": degrees, "turned": (degrees > 0).float()}

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 from worker.regularization.families.branch import BranchMerge, scale
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 
 
 @final
@@ -35,7 +35,7 @@ class ShakeShake(BranchMerge):
 
     @classmethod
     def layer(
-        cls, stack: Stack["ShakeShake"], dimensions: int, generator: Generator
+        cls, stack: PerTrial["ShakeShake"], dimensions: int, generator: Generator
     ) -> "ShakeShakeLayer":
         """Mixes F₁ and F₂."""
         return ShakeShakeLayer(stack, dimensions, generator)
@@ -53,7 +53,7 @@ class ShakeShakeLayer(RandomLayer):
     shaken: Tensor
     repeated: Tensor
 
-    def __init__(self, stack: Stack[ShakeShake], dimensions: int, generator: Generator) -> None:
+    def __init__(self, stack: PerTrial[ShakeShake], dimensions: int, generator: Generator) -> None:
         shakes = stack.numbers(lambda s: s.forward == "shake")
         super().__init__(shakes, (None,) * len(stack.members), dimensions, generator)
         numbers = {

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.regularization.families.averaging import Averaging
-from worker.regularization.technique import search
+from worker.regularization.technique import search_range
 
 
 @final
@@ -31,7 +31,7 @@ class SnapshotEnsemble(Averaging):
     Source: Huang et al. 2017, arXiv:1704.00109.
     """
 
-    members: Annotated[int, Field(ge=2, le=32, json_schema_extra=search(2, 6))] = 3
+    members: Annotated[int, Field(ge=2, le=32, json_schema_extra=search_range(2, 6))] = 3
     """M, how many snapshots are kept."""
 
     @staticmethod

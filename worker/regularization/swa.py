@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.families.averaging import Numbers, WeightAverage
-from worker.regularization.stack import Stack
-from worker.regularization.technique import search
+from worker.regularization.families.averaging import WeightAverage
+from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.technique import search_range
 
 
 @final
@@ -33,11 +33,11 @@ class Swa(WeightAverage):
 
     moment: ClassVar[Literal["step", "epoch"]] = "epoch"
 
-    start: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search(0.5, 0.9))] = 0.75
+    start: Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search_range(0.5, 0.9))] = 0.75
     """Share of the epochs that pass before averaging begins."""
 
     @classmethod
-    def numbers(cls, stack: Stack[Self], epochs: int) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], epochs: int) -> Numbers:
         """How many epochs pass first; at least one is averaged."""
         return {"wait": stack.numbers(lambda s: min(int(s.start * epochs), epochs - 1))[:, None]}
 

@@ -20,15 +20,17 @@ class Technique(Settings, ABC):
     """The moment at which it acts; the same for all members of a family."""
 
 
-def search(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
+def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
     """A field's default search range, as it appears in the schema."""
     return {"search": {"low": low, "high": high, "log": log}}
 
 
-Strength = Annotated[float, Field(ge=0.0, le=1e6, json_schema_extra=search(1e-6, 1e-2, log=True))]
+Strength = Annotated[
+    float, Field(ge=0.0, le=1e6, json_schema_extra=search_range(1e-6, 1e-2, log=True))
+]
 """λ: how much the penalty weighs, in units of the data loss."""
 
-DropProbability = Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search(0.0, 0.8))]
+DropProbability = Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=search_range(0.0, 0.8))]
 """p: the probability of dropping a unit. 1 is refused: nothing would be left."""
 
 Layers = Annotated[

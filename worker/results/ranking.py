@@ -10,8 +10,7 @@ is best. Ranks are compared, in this order, by
 1. whether it competes: one that leaves a technique out or trains a winner again does not;
 2. whether halving let it go: others did better at that epoch, whatever its scores;
 3. how many of its trials have no score, because they failed or have not ended;
-4. the mean of its scores, ``math.fsum(scores) / len(scores)``, whose rounding does not depend on
-   the order of the trials;
+4. the mean of its scores, rounded once, so that it does not depend on the order of the trials;
 5. its number: of equals, the one posted or drawn first.
 """
 
@@ -19,6 +18,8 @@ import math
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
+
+from worker.statistics import mean
 
 UNSCORED = 1.7e308
 """The score of a trial without a finite objective: after all others."""
@@ -96,8 +97,8 @@ def rank(
         halved: whether halving let it go before its end.
         competes: whether it may win.
     """
-    mean = math.fsum(scores) / len(scores) if scores else UNSCORED
-    return Rank(not competes, halved, missing, mean, configuration)
+    average = mean(scores) if scores else UNSCORED
+    return Rank(not competes, halved, missing, average, configuration)
 
 
 class Ranked(Protocol):

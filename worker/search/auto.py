@@ -116,7 +116,7 @@ def space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
     found: dict[str, Dimension] = {_path(name): Switch(optional=True) for name in names}
     for name in names:
         for field, dimension in COCKTAIL[name].items():
-            if field != "shape" or spec.network.places > 1:
+            if field != "shape" or spec.network.dropout_sites > 1:
                 found[f"{_path(name)}.{field}"] = dimension
     return found
 
@@ -136,10 +136,12 @@ def _fitting(spec: JobSpec, outline: Outline) -> Iterator[str]:
     fits = {
         "batch_norm": not isinstance(network, LinearSpec),
         "snapshot_ensemble": _has_cycles(spec),
-        "dropout": network.places > network.maps,
-        "spatial_dropout": network.maps > 0,
+        "dropout": network.dropout_sites > network.conv_layers,
+        "spatial_dropout": network.conv_layers > 0,
         "label_smoothing": bool(outline.target.classes),
-        **dict.fromkeys(("stochastic_depth", "shake_drop", "shake_shake"), network.branches > 0),
+        **dict.fromkeys(
+            ("stochastic_depth", "shake_drop", "shake_shake"), network.residual_blocks > 0
+        ),
         **dict.fromkeys(("flip", "random_crop", "rotation"), images),
     }
     return (name for name in COCKTAIL if fits.get(name, True))

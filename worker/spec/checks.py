@@ -19,7 +19,7 @@ def check_trial(trial: Trial) -> None:
         param = f"regularization.{name}"
         if isinstance(technique, ActivationDropout):
             _check_dropout(technique, network, param)
-        if isinstance(technique, BranchDropout | BranchMerge) and not network.branches:
+        if isinstance(technique, BranchDropout | BranchMerge) and not network.residual_blocks:
             raise SpecError(
                 f"{name} acts on residual branches, and a {network.kind} has none; choose the "
                 "network residual_mlp, or dropout.",
@@ -46,17 +46,21 @@ def check_trial(trial: Trial) -> None:
 
 
 def _check_dropout(technique: ActivationDropout, network: Structure, param: str) -> None:
-    if technique.needs_maps and not network.maps:
+    if technique.needs_maps and not network.conv_layers:
         raise SpecError(
             "It drops feature maps, and this network has none; choose the network cnn, or dropout.",
             param=param,
         )
-    places = network.maps if technique.needs_maps else network.places
+    places = network.conv_layers if technique.needs_maps else network.dropout_sites
     if isinstance(technique.p, tuple) and len(technique.p) != places:
         where = (
-            "blocks" if network.branches else "convolutions" if network.maps else "hidden layers"
+            "blocks"
+            if network.residual_blocks
+            else "convolutions"
+            if network.conv_layers
+            else "hidden layers"
         )
-        where = "layers" if network.maps and not technique.needs_maps else where
+        where = "layers" if network.conv_layers and not technique.needs_maps else where
         raise SpecError(
             f"{len(technique.p)} probabilities for {places} {where}; give one number, or {places}.",
             param=f"{param}.p",

@@ -20,17 +20,17 @@ class Structure(Settings):
         return 0
 
     @property
-    def places(self) -> int:
+    def dropout_sites(self) -> int:
         """Places of dropout behind an activation."""
         return self.depth
 
     @property
-    def maps(self) -> int:
+    def conv_layers(self) -> int:
         """How many of these places hold feature maps; they are the first."""
         return 0
 
     @property
-    def branches(self) -> int:
+    def residual_blocks(self) -> int:
         """Residual branches."""
         return 0
 
@@ -84,12 +84,12 @@ class ResidualMlpSpec(Structure):
         return 1 + 2 * self.blocks
 
     @property
-    def places(self) -> int:
+    def dropout_sites(self) -> int:
         """One a block."""
         return self.blocks
 
     @property
-    def branches(self) -> int:
+    def residual_blocks(self) -> int:
         """One a block."""
         return self.blocks
 
@@ -123,7 +123,7 @@ class CnnSpec(Structure):
         return len(self.channels) + len(self.hidden)
 
     @property
-    def maps(self) -> int:
+    def conv_layers(self) -> int:
         """Convolutional layers."""
         return len(self.channels)
 

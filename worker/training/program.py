@@ -56,7 +56,7 @@ class Program:
         self.network.initialize([derive(t.training.seed, "weights") for t in trials])
         self.network.to(device)
         self.parameters = Parameters(self.network)
-        w, columns = self.parameters.values, self.parameters.columns
+        w, columns = self.parameters.values, self.parameters.index
         self.penalties = Penalties(stacks(Penalty, regularizations, device), columns)
         self.decays = Decays(stacks(Decay, regularizations, device), columns)
         self.constraints = Constraints(stacks(Constraint, regularizations, device), columns)
@@ -190,7 +190,7 @@ class Program:
             metrics["gap"] = metrics["validation_loss"] - metrics["train_loss"]
         w = self.parameters.values
         metrics["penalty"] = self.penalties.value(w).double()
-        weights = w[:, self.parameters.columns.weight]
+        weights = w[:, self.parameters.index.weight]
         metrics["sparsity"] = (weights == 0).double().mean(1)
         return metrics
 

@@ -83,7 +83,7 @@ def _measure(program: Program) -> _Measured:
     data = program.data
     part = "validation" if data.rows("validation") else "train"
     size = max(1, CELLS // (program.network.widest * len(program.trials)))
-    weight = program.parameters.columns.weight
+    weight = program.parameters.index.weight
     pruned = [program.parameters.values]  # [K, P], and [K, M, P] of ensembles
     if program.ensemble:
         pruned.append(program.ensemble.tensors["members.weights"])
@@ -107,7 +107,7 @@ def _measure(program: Program) -> _Measured:
 
 def _sparsity(program: Program) -> Tensor:
     """``[K]``: the share of weights that are 0, of an ensemble in all its members."""
-    weight = program.parameters.columns.weight
+    weight = program.parameters.index.weight
     zero = program.parameters.values == 0
     if program.ensemble:
         count = program.ensemble.tensors["members.count"]

@@ -35,7 +35,7 @@ def reports(
     ``program`` has the final weights, ``objective`` is smaller for better trials: the best of them
     get a pruning curve.
     """
-    matrices = program.parameters.columns.matrices
+    matrices = program.parameters.index.matrices
     named = [n for n, (_, shape) in program.parameters.slices.items() if len(shape) > 1]
     layers = [
         {"name": name.removesuffix(".weight"), **_layer(program, matrix)}
@@ -115,7 +115,7 @@ def _ways(program: Program) -> tuple[list[dict[str, Any]], Tensor | None]:
     Returns:
         Counts by hidden layer, and ``[K, F]`` bool: inputs with a way to a score; none for maps.
     """
-    links = [_linked(program, matrix) for matrix in program.parameters.columns.matrices]
+    links = [_linked(program, matrix) for matrix in program.parameters.index.matrices]
     trials = len(program.trials)
     reached = [links[0].new_ones(trials, links[0].shape[1])]
     for link in links:
@@ -136,7 +136,7 @@ def _ways(program: Program) -> tuple[list[dict[str, Any]], Tensor | None]:
         }
         for into, out in zip(reached[1:-1], leading[1:-1], strict=True)
     ]
-    maps = program.parameters.columns.matrices[0].shape
+    maps = program.parameters.index.matrices[0].shape
     return hidden, leading[0] > 0 if len(maps) == 2 else None
 
 
@@ -148,7 +148,7 @@ def _linked(program: Program, matrix: WeightMatrix) -> Tensor:
 
 def _first_layer(program: Program) -> Tensor:
     """``[K, F]`` bool: inputs that the first layer takes, where the rest is no simple chain."""
-    return _linked(program, program.parameters.columns.matrices[0]).amax(2) > 0
+    return _linked(program, program.parameters.index.matrices[0]).amax(2) > 0
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from worker.networks import stacks
-from worker.regularization import Regularization, Stack
+from worker.regularization import PerTrial, Regularization
 from worker.regularization.families.stopping import Patience, Stopping
 
 
 class _Watched:
     """The metric that each trial watches."""
 
-    def __init__(self, stack: Stack[Any], device: torch.device) -> None:
+    def __init__(self, stack: PerTrial[Any], device: torch.device) -> None:
         asked = [None if member is None else member.watched() for member in stack.members]
         self._distinct = [metric for metric in dict.fromkeys(asked) if metric is not None]
         numbers = [0 if metric is None else self._distinct.index(metric) for metric in asked]

@@ -32,7 +32,7 @@ def test_it_is_that_of_the_network(
     )
     for biases in (True, False):
         for layers in (None, [0], [1, 2]):
-            columns = parameters.columns.chosen(biases=biases, layers=layers)
+            columns = parameters.index.chosen(biases=biases, layers=layers)
             blocks = layout.chosen(biases=biases, layers=layers)
             assert sum(block.count for block in blocks) == int(columns.sum())
     weights = parameters.values[0]

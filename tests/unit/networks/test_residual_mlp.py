@@ -29,7 +29,7 @@ def test_is_its_formula() -> None:
 def test_nine_layers_of_512_units_by_default() -> None:
     """As in the cocktail paper; with two branches the blocks have twice the weights."""
     spec = network_spec(kind="residual_mlp")
-    assert (spec.depth, spec.width, spec.places, spec.branches) == (9, 512, 4, 4)
+    assert (spec.depth, spec.width, spec.dropout_sites, spec.residual_blocks) == (9, 512, 4, 4)
     first, hidden, output = 21 * 512, 8 * (512 * 512 + 512), 513 * 2
     off = Regularization()
     assert count_parameters(spec, (20,), 2, off) == first + hidden + output

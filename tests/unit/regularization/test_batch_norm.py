@@ -5,7 +5,7 @@ import torch
 from torch import Generator, nn
 
 from worker.regularization import BatchNorm
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 
 MEMBERS = (BatchNorm(), None, BatchNorm(momentum=0.5, epsilon=0.1))
 MODULES = {3: nn.BatchNorm1d, 4: nn.BatchNorm1d, 5: nn.BatchNorm2d}
@@ -16,7 +16,7 @@ def test_equals_torch_s_module(positions: tuple[int, ...]) -> None:
     """Outputs, gradients and running averages, in training and then in eval mode."""
     dimensions, features = 3 + len(positions), 4
     generator = Generator().manual_seed(0)
-    layer = BatchNorm.layer(Stack(MEMBERS), features, dimensions)
+    layer = BatchNorm.layer(PerTrial(MEMBERS), features, dimensions)
     with torch.no_grad():
         layer.weight.normal_(generator=generator)
         layer.bias.normal_(generator=generator)
@@ -29,7 +29,7 @@ def test_equals_torch_s_module(positions: tuple[int, ...]) -> None:
         with torch.no_grad():
             module.weight.copy_(layer.weight[trial])
             module.bias.copy_(layer.bias[trial])
-        fresh = BatchNorm.layer(Stack(MEMBERS), features, dimensions)
+        fresh = BatchNorm.layer(PerTrial(MEMBERS), features, dimensions)
         fresh.load_state_dict(layer.state_dict())
         for batch in batches:
             x = batch.clone().requires_grad_()

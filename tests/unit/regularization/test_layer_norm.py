@@ -5,7 +5,7 @@ import torch
 from torch import Generator, nn
 
 from worker.regularization import LayerNorm
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 
 MEMBERS = (LayerNorm(), None, LayerNorm(epsilon=0.5))
 
@@ -14,7 +14,7 @@ MEMBERS = (LayerNorm(), None, LayerNorm(epsilon=0.5))
 def test_equals_torch_s_module(positions: tuple[int, ...]) -> None:
     """LayerNorm of units; of maps GroupNorm with one group, which has one γ and β a map."""
     features, generator = 4, Generator().manual_seed(0)
-    layer = LayerNorm.layer(Stack(MEMBERS), features, 3 + len(positions))
+    layer = LayerNorm.layer(PerTrial(MEMBERS), features, 3 + len(positions))
     with torch.no_grad():
         layer.weight.normal_(generator=generator)
         layer.bias.normal_(generator=generator)

@@ -15,7 +15,7 @@ def test_it_holds_after_every_step(optimizer: dict[str, object]) -> None:
         {},
         training={"epochs": 3, "optimizer": optimizer},
     )
-    matrices = run.program.parameters.columns.matrices
+    matrices = run.program.parameters.index.matrices
     beyond = 0.0
     for w in path(run):
         norms = [matrix.of(w).norm(dim=1) for matrix in matrices]  # [K, out]
@@ -38,7 +38,7 @@ def test_it_projects_to_the_nearest_point() -> None:
     w = run.program.parameters.values
     before = w.clone()
     run.program.constraints.project(w)
-    block = run.program.parameters.columns.matrices[0]
+    block = run.program.parameters.index.matrices[0]
     old, new = block.of(before)[0], block.of(w)[0]
     expected = old * (0.5 / old.norm(dim=0)).clamp(max=1)
     torch.testing.assert_close(new, expected)

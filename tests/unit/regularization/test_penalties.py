@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.weights import equals_fleet_of_one, weights
-from worker.regularization import L1, L2, ElasticNet, GroupLasso, Stack
-from worker.regularization.families.penalty import Penalties, Penalty, PriceTag
+from worker.regularization import L1, L2, ElasticNet, GroupLasso, PerTrial
+from worker.regularization.families.penalty import Penalties, Penalty, PenaltyTerms
 
 SETTINGS: list[Penalty] = [
     L1(strength=0.3),
@@ -20,35 +20,35 @@ SETTINGS: list[Penalty] = [
 ]
 
 
-def priced(*settings: Penalty | None) -> tuple[Tensor, PriceTag]:
-    """Weights of as many trials, and the price of a penalty on them."""
+def priced(*settings: Penalty | None) -> tuple[Tensor, PenaltyTerms]:
+    """Weights of as many trials, and the terms of a penalty on them."""
     w, columns = weights(len(settings))
     technique = next(type(one) for one in settings if one is not None)
-    return w, technique.price(Stack(settings), columns)
+    return w, technique.terms(PerTrial(settings), columns)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=repr)
 def test_gradient_is_the_derivative_of_the_value(settings: Penalty) -> None:
-    w, price = priced(settings, None)
+    w, terms = priced(settings, None)
     w.requires_grad_()
-    (expected,) = torch.autograd.grad(settings.value(w, price).sum(), w)
-    torch.testing.assert_close(settings.gradient(w.detach(), price), expected)
-    assert settings.value(w, price)[1] == 0
+    (expected,) = torch.autograd.grad(settings.value(w, terms).sum(), w)
+    torch.testing.assert_close(settings.gradient(w.detach(), terms), expected)
+    assert settings.value(w, terms)[1] == 0
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=repr)
 def test_the_proximal_step_minimizes(settings: Penalty) -> None:
     """½(v − w)² + η·R(v) is least at prox(w): no small change of it is better."""
-    w, price = priced(settings)
+    w, terms = priced(settings)
     w, step = w.double(), torch.tensor([[0.7]], dtype=torch.float64)
-    price = PriceTag(
-        price.strength.double(), price.columns, {n: t.double() for n, t in price.numbers.items()}
+    terms = PenaltyTerms(
+        terms.strength.double(), terms.index, {n: t.double() for n, t in terms.numbers.items()}
     )
 
     def cost(v: Tensor) -> Tensor:
-        return 0.5 * (v - w).square().sum(1) + step[:, 0] * settings.value(v, price)
+        return 0.5 * (v - w).square().sum(1) + step[:, 0] * settings.value(v, terms)
 
-    found = settings.proximal(w, price, step)
+    found = settings.proximal(w, terms, step)
     assert cost(found) < cost(w)
     generator = torch.Generator().manual_seed(1)
     for size in (1e-1, 1e-3, 1e-5):
@@ -62,9 +62,9 @@ def test_elastic_net_joins_l1_and_l2() -> None:
     w, columns = weights(1)
 
     def of(settings: Penalty) -> tuple[Tensor, Tensor, Tensor]:
-        price = settings.price(Stack((settings,)), columns)
-        step = settings.proximal(w, price, 0.5)
-        return settings.value(w, price), settings.gradient(w, price), step
+        terms = settings.terms(PerTrial((settings,)), columns)
+        step = settings.proximal(w, terms, 0.5)
+        return settings.value(w, terms), settings.gradient(w, terms), step
 
     for pair in [(1.0, L1(strength=0.2)), (0.0, L2(strength=0.2))]:
         for found, expected in zip(
@@ -79,25 +79,25 @@ def test_group_lasso_by_hand() -> None:
     """λ Σ √|g|·‖w_g‖ over the rows, or the columns, of W."""
     w, columns = weights(2)
     settings = (GroupLasso(strength=0.1), GroupLasso(strength=0.1, groups="units"))
-    price = GroupLasso.price(Stack(settings), columns)
+    terms = GroupLasso.terms(PerTrial(settings), columns)
     blocks = [matrix.of(w) for matrix in columns.matrices]
     inputs = sum(b[0].norm(dim=1).sum() * b.shape[2] ** 0.5 for b in blocks) * 0.1
     units = sum(b[1].norm(dim=0).sum() * b.shape[1] ** 0.5 for b in blocks) * 0.1
-    torch.testing.assert_close(GroupLasso.value(w, price), torch.stack([inputs, units]))
+    torch.testing.assert_close(GroupLasso.value(w, terms), torch.stack([inputs, units]))
 
 
 @pytest.mark.parametrize(("groups", "axis"), [("inputs", 1), ("units", 0)])
 def test_group_lasso_removes_whole_groups(groups: Any, axis: int) -> None:
     """A group is zero throughout or nowhere; biases stay."""
     settings = GroupLasso(strength=1.0, groups=groups)
-    w, price = priced(settings)
-    found = settings.proximal(w, price, 0.9)
-    silent = [(m.of(found)[0] == 0) for m in price.columns.matrices]
+    w, terms = priced(settings)
+    found = settings.proximal(w, terms, 0.9)
+    silent = [(m.of(found)[0] == 0) for m in terms.index.matrices]
     assert any(zero.any() for zero in silent)
     assert not all(zero.all() for zero in silent)
     for zero in silent:
         assert torch.equal(zero.all(axis), zero.any(axis))
-    assert torch.equal(found[:, ~price.columns.weight], w[:, ~price.columns.weight])
+    assert torch.equal(found[:, ~terms.index.weight], w[:, ~terms.index.weight])
 
 
 def test_penalties_together_are_one_proximal_step() -> None:
@@ -105,12 +105,12 @@ def test_penalties_together_are_one_proximal_step() -> None:
     w, columns = weights(1)
     w = w.double()
     members: list[Penalty] = [L2(strength=0.4), L1(strength=0.2), GroupLasso(strength=0.1)]
-    penalties = Penalties({type(m): Stack((m,)) for m in members}, columns)
+    penalties = Penalties({type(m): PerTrial((m,)) for m in members}, columns)
     step = torch.tensor([[0.7]], dtype=torch.float64)
 
     def cost(v: Tensor) -> Tensor:
-        prices = [(m, m.price(Stack((m,)), columns)) for m in members]
-        total = sum(m.value(v.float(), p).double() for m, p in prices)
+        terms = [(m, m.terms(PerTrial((m,)), columns)) for m in members]
+        total = sum(m.value(v.float(), p).double() for m, p in terms)
         return 0.5 * (v - w).square().sum(1) + step[:, 0] * total
 
     found = penalties.solve(w, step)
@@ -138,7 +138,7 @@ def test_a_convolution_is_grouped_by_channel() -> None:
 
     built = network({"kind": "cnn"}, (2, 8, 8), {})
     parameters = Parameters(built)
-    matrix = next(m for m in parameters.columns.matrices if len(m.shape) > 2)
+    matrix = next(m for m in parameters.index.matrices if len(m.shape) > 2)
     view = matrix.of(parameters.values)
     assert view.shape[1] == 2
     assert view.shape[-1] == matrix.shape[0]

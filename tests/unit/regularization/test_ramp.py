@@ -3,7 +3,7 @@ import torch
 
 from tests.fleets import trained
 from tests.weights import equals_fleet_of_one, served, small_fleet, weights
-from worker.regularization import L2, Stack, WeightDecay
+from worker.regularization import L2, PerTrial, WeightDecay
 from worker.regularization.families.decay import Decays
 from worker.regularization.families.penalty import Penalties
 from worker.regularization.ramp import Ramp, Ramps
@@ -25,7 +25,7 @@ def test_shares_follow_from_the_epoch() -> None:
 def test_a_penalty_grows_with_its_schedule() -> None:
     w, columns = weights(2)
     members = (L2(strength=0.1, schedule=Ramp(kind="linear")), L2(strength=0.1))
-    penalties = Penalties({L2: Stack(members)}, columns)
+    penalties = Penalties({L2: PerTrial(members)}, columns)
     for epoch, share in enumerate([0.0, 0.5, 1.0]):
         penalties.start_epoch(epoch, 3)
         full = 0.1 * w[:, columns.weight].square().sum(1)
@@ -36,7 +36,7 @@ def test_a_penalty_grows_with_its_schedule() -> None:
 def test_a_decay_grows_with_its_schedule(method: str) -> None:
     w, columns = weights(1)
     settings = {"strength": 0.5, "method": method, "schedule": {"kind": "linear"}}
-    decays = Decays({WeightDecay: Stack((WeightDecay.model_validate(settings),))}, columns)
+    decays = Decays({WeightDecay: PerTrial((WeightDecay.model_validate(settings),))}, columns)
     for epoch, share in enumerate([0.0, 0.5, 1.0]):
         decays.start_epoch(epoch, 3)
         after, gradient = w.clone(), torch.zeros_like(w)

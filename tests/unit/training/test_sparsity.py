@@ -25,7 +25,7 @@ def told(run: FleetRun, program: Program) -> list[Report]:
 
 
 def weight(program: Program, layer: int) -> torch.Tensor:
-    return program.parameters.columns.matrices[layer].of(program.parameters.values)
+    return program.parameters.index.matrices[layer].of(program.parameters.values)
 
 
 def test_proximal_l1_removes_most_weights_and_the_subgradient_none() -> None:
@@ -136,7 +136,7 @@ def test_the_curve_prunes_by_magnitude_and_leaves_the_weights_as_they_were() -> 
     metrics = program.measure()
     for trial, report in enumerate(told(run, program)):
         curve = report["pruning"]
-        sizes = before[trial, program.parameters.columns.weight].abs()
+        sizes = before[trial, program.parameters.index.weight].abs()
         assert curve["part"] == "validation"
         assert curve["thresholds"] == list(pruning.THRESHOLDS)
         expected = [float((sizes < t).double().mean()) for t in pruning.THRESHOLDS]

@@ -3,22 +3,24 @@
 import pytest
 import torch
 
-from worker.regularization import L2, Columns, Dropout, Stack, WeightDecay
+from worker.regularization import L2, Dropout, ParameterIndex, PerTrial, WeightDecay
 from worker.regularization.families.decay import Decays
 from worker.regularization.families.penalty import Penalties
 from worker.spec import AdamSpec, SgdSpec
 from worker.training.optimizers import Adam, Sgd
 
 
-def columns(width: int) -> Columns:
+def columns(width: int) -> ParameterIndex:
     """All weights, of one layer."""
-    return Columns(torch.ones(width, dtype=torch.bool), torch.zeros(width, dtype=torch.int64))
+    return ParameterIndex(
+        torch.ones(width, dtype=torch.bool), torch.zeros(width, dtype=torch.int64)
+    )
 
 
 def test_l2_step() -> None:
     """W = .5, gradient .1, λ = .01, η = .01: W becomes .4989."""
     w, gradient = torch.tensor([[0.5]]), torch.tensor([[0.1]])
-    penalties = Penalties({L2: Stack((L2(strength=0.01),))}, columns(1))
+    penalties = Penalties({L2: PerTrial((L2(strength=0.01),))}, columns(1))
     penalties.add_gradient(w, gradient, torch.zeros(1))
     Sgd([SgdSpec(kind="sgd", learning_rate=0.01)], w).step(w, gradient, 0.01, 1)
     assert w.item() == pytest.approx(0.4989, abs=1e-7)
@@ -37,7 +39,7 @@ def test_decay_under_adam(method: str, expected: list[float]) -> None:
     """No gradient, η = .1, λ = .5, w = (1, 10): Adam evens a coupled decay out."""
     w, gradient = torch.tensor([[1.0, 10.0]]), torch.zeros(1, 2)
     settings = WeightDecay.model_validate({"strength": 0.5, "method": method})
-    decays = Decays({WeightDecay: Stack((settings,))}, columns(2))
+    decays = Decays({WeightDecay: PerTrial((settings,))}, columns(2))
     decays.add_gradient(w, gradient)
     decays.decay(w, 0.1)
     Adam([AdamSpec(learning_rate=0.1)], w).step(w, gradient, 0.1, 1)
@@ -49,10 +51,10 @@ def test_l2_is_twice_weight_decay(technique: type[L2 | WeightDecay], expected: f
     """SGD, no gradient, η = .1, λ = .5: λW² in the loss gives .90, a decay of λW gives .95."""
     w, gradient = torch.ones(1, 1), torch.zeros(1, 1)
     if technique is L2:
-        penalties = Penalties({L2: Stack((L2(strength=0.5),))}, columns(1))
+        penalties = Penalties({L2: PerTrial((L2(strength=0.5),))}, columns(1))
         penalties.add_gradient(w, gradient, torch.zeros(1))
     else:
         settings = WeightDecay(strength=0.5, method="coupled")
-        Decays({WeightDecay: Stack((settings,))}, columns(1)).add_gradient(w, gradient)
+        Decays({WeightDecay: PerTrial((settings,))}, columns(1)).add_gradient(w, gradient)
     Sgd([SgdSpec(kind="sgd")], w).step(w, gradient, 0.1, 1)
     assert w.item() == pytest.approx(expected)

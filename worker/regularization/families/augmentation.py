@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.batch import BatchTechnique
-from worker.regularization.technique import Technique, search
+from worker.regularization.technique import Technique, search_range
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search(0.0, 1.0))]
+Probability = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 1.0))]
 """How often it happens."""
 
 

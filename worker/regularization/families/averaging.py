@@ -6,11 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.technique import Technique
-
-Numbers = dict[str, Tensor]
-"""A technique's numbers, ``[K, 1]`` each."""
 
 
 class Averaging(Technique):
@@ -32,7 +29,7 @@ class WeightAverage(Averaging):
 
     @classmethod
     @abstractmethod
-    def numbers(cls, stack: Stack[Self], epochs: int) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], epochs: int) -> Numbers:
         """What ``share`` needs, of all trials."""
 
     @staticmethod
@@ -49,7 +46,7 @@ class _Part:
     """One average at work: its memory starts as the initial weights."""
 
     def __init__(
-        self, technique: type[WeightAverage], stack: Stack[Any], w: Tensor, epochs: int
+        self, technique: type[WeightAverage], stack: PerTrial[Any], w: Tensor, epochs: int
     ) -> None:
         self.technique = technique
         self.numbers = technique.numbers(stack, epochs)
@@ -72,7 +69,7 @@ class Averages:
     """All averages of a fleet, at work on its weights ``[K, P]``."""
 
     def __init__(
-        self, stacks: dict[type[WeightAverage], Stack[Any]], w: Tensor, epochs: int
+        self, stacks: dict[type[WeightAverage], PerTrial[Any]], w: Tensor, epochs: int
     ) -> None:
         self._parts = [_Part(technique, stack, w, epochs) for technique, stack in stacks.items()]
         self._on = torch.zeros(len(w), dtype=torch.bool, device=w.device)

@@ -3,14 +3,11 @@
 from abc import abstractmethod
 from typing import Self
 
-from torch import Generator, Tensor
+from torch import Generator
 
 from worker.regularization.batch import Batch, Classes
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.technique import Technique
-
-Numbers = dict[str, Tensor]
-"""A technique's settings over the fleet, ``[K]`` each unless said; neutral where it is off."""
 
 
 class BatchTechnique(Technique):
@@ -18,7 +15,7 @@ class BatchTechnique(Technique):
 
     @classmethod
     @abstractmethod
-    def numbers(cls, stack: Stack[Self], classes: Classes) -> Numbers:
+    def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """What ``alter`` needs of the settings, once for all steps."""
 
     @staticmethod

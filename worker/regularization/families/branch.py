@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.per_trial import PerTrial
 from worker.regularization.ramp import Ramp
-from worker.regularization.stack import Stack
 from worker.regularization.technique import DropProbability, Technique
 
 
@@ -46,7 +46,7 @@ class BranchMerge(Technique):
 
     @classmethod
     @abstractmethod
-    def layer(cls, stack: Stack[Any], dimensions: int, generator: Generator) -> nn.Module:
+    def layer(cls, stack: PerTrial[Any], dimensions: int, generator: Generator) -> nn.Module:
         """The module for one block: (F₁, F₂) → F; F₁ alone in the trials without it."""
 
 

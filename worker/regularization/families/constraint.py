@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from worker.regularization.stack import Columns, Stack
+from worker.regularization.per_trial import ParameterIndex, PerTrial
 from worker.regularization.technique import Layers, Technique
 
 
@@ -19,7 +19,7 @@ class Constraint(Technique):
 
     @classmethod
     @abstractmethod
-    def limits(cls, stack: "Stack[Self]", columns: Columns) -> tuple[Tensor, ...]:
+    def limits(cls, stack: "PerTrial[Self]", index: ParameterIndex) -> tuple[Tensor, ...]:
         """The bounds of each weight matrix, ``[K]`` each; +inf where there is none."""
 
     @staticmethod
@@ -31,13 +31,13 @@ class Constraint(Technique):
 class Constraints:
     """All constraints of a fleet, at work on its weights ``[K, P]``."""
 
-    def __init__(self, stacks: dict[type[Constraint], Stack[Any]], columns: Columns) -> None:
+    def __init__(
+        self, stacks: dict[type[Constraint], PerTrial[Any]], index: ParameterIndex
+    ) -> None:
         self._bounds = [
             (technique, matrix, limit)
             for technique, stack in stacks.items()
-            for matrix, limit in zip(
-                columns.matrices, technique.limits(stack, columns), strict=True
-            )
+            for matrix, limit in zip(index.matrices, technique.limits(stack, index), strict=True)
             if limit.isfinite().any()
         ]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.regularization.families.penalty import WeightTechnique
-from worker.regularization.stack import Columns, Stack
+from worker.regularization.per_trial import ParameterIndex, PerTrial
 
 
 class Decay(WeightTechnique):
@@ -37,10 +37,10 @@ class Decay(WeightTechnique):
 class _Part:
     """One decay in the trials that take it one way, with its strengths in this epoch."""
 
-    def __init__(self, technique: type[Decay], stack: Stack[Any], columns: Columns) -> None:
+    def __init__(self, technique: type[Decay], stack: PerTrial[Any], index: ParameterIndex) -> None:
         self.technique = technique
         self._ramps = technique.ramps(stack)
-        self.strength = technique.strengths(stack, columns)
+        self.strength = technique.strengths(stack, index)
         self._full = self.strength.clone() if self._ramps else self.strength
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
@@ -52,14 +52,14 @@ class _Part:
 class Decays:
     """All decays of a fleet, at work on its weights ``[K, P]``."""
 
-    def __init__(self, stacks: dict[type[Decay], Stack[Any]], columns: Columns) -> None:
+    def __init__(self, stacks: dict[type[Decay], PerTrial[Any]], index: ParameterIndex) -> None:
         self._coupled: list[_Part] = []
         self._decoupled: list[_Part] = []
         for technique, stack in stacks.items():
             if coupled := stack.only(technique.is_coupled):
-                self._coupled.append(_Part(technique, coupled, columns))
+                self._coupled.append(_Part(technique, coupled, index))
             if decoupled := stack.only(technique.is_decoupled):
-                self._decoupled.append(_Part(technique, decoupled, columns))
+                self._decoupled.append(_Part(technique, decoupled, index))
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set the strengths that have a schedule; they follow from the epoch alone."""

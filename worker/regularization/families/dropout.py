@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_bits import bernoulli_keep, keep_threshold, resolved
-from worker.regularization.shapes import Shape, shares
 from worker.regularization.technique import DropProbability, Technique
 
 Probabilities = (
@@ -43,7 +43,7 @@ class ActivationDropout(Technique):
     """Probability of dropping: one for all hidden layers, or one for each."""
     input_p: DropProbability = 0.0
     """Probability of dropping at the input."""
-    shape: Shape = "brick"
+    shape: Profile = "brick"
     """How p varies from the first hidden layer to the last; `p` is its largest value."""
     schedule: Ramp | None = None
     """What share of p applies in each epoch; all of it unless given."""

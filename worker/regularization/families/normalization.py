@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import Technique
 
 
@@ -22,7 +22,7 @@ class Normalization(Technique):
 
     @classmethod
     @abstractmethod
-    def layer(cls, stack: Stack[Any], features: int, dimensions: int) -> nn.Module:
+    def layer(cls, stack: PerTrial[Any], features: int, dimensions: int) -> nn.Module:
         """The module for activations ``[K, B, F, …]`` of so many dimensions."""
 
 
@@ -42,7 +42,7 @@ class NormalizationLayer(nn.Module, ABC):
     epsilon: Tensor
     scale: Tensor
 
-    def __init__(self, stack: Stack[Any], features: int, dimensions: int) -> None:
+    def __init__(self, stack: PerTrial[Any], features: int, dimensions: int) -> None:
         super().__init__()
         on, ones = stack.on(), (1,) * (dimensions - 1)
         epsilon = stack.numbers(lambda s: s.epsilon, off=1e-5)

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from worker.regularization.stack import Stack
+from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import Technique
 
 
@@ -27,7 +27,7 @@ class Stopping(Technique):
 
     @classmethod
     @abstractmethod
-    def judge(cls, value: Tensor, memory: Patience, stack: Stack[Self]) -> tuple[Tensor, Tensor]:
+    def judge(cls, value: Tensor, memory: Patience, stack: PerTrial[Self]) -> tuple[Tensor, Tensor]:
         """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool.
 
         Less is better: a metric of which more is better comes negated.
@@ -35,7 +35,7 @@ class Stopping(Technique):
 
     @classmethod
     @abstractmethod
-    def restores(cls, stack: Stack[Self]) -> Tensor:
+    def restores(cls, stack: PerTrial[Self]) -> Tensor:
         """``[K]`` bool: the trials that end with their best weights, not their last."""
 
     @abstractmethod

@@ -1,12 +1,12 @@
 """What a report of a search is made from: the searched fields, and what each configuration gave."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from worker.results.ranking import Rank, rank
+from worker.statistics import mean, standard_error
 
 Kind = Literal["number", "choice", "switch"]
 
@@ -75,13 +75,12 @@ class Record:
     @property
     def mean(self) -> float:
         """Of the objective; there must be a value."""
-        return statistics.fmean(self.values)
+        return mean(self.values)
 
     @property
     def error(self) -> float | None:
         """The standard error of that mean; none for a single value."""
-        count = len(self.values)
-        return statistics.stdev(self.values) / math.sqrt(count) if count > 1 else None
+        return standard_error(self.values)
 
 
 def ranked(records: Sequence[Record], *, maximize: bool) -> list[Record]:

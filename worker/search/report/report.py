@@ -1,19 +1,15 @@
 """What a search found: its winner, the simplest that is as good, and what mattered."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from scipy.special import stdtrit
 
 from worker.search.report.edges import Hint, hints
 from worker.search.report.importance import Importance, importance
 from worker.search.report.records import Axis, Record, ranked
 from worker.search.report.simplicity import counts, simplicity
 from worker.search.report.surface import Bin, Cell, Surface, profile, surface
-
-CONFIDENCE = 0.95
+from worker.statistics import interval
 
 
 @dataclass(frozen=True)
@@ -80,12 +76,7 @@ def report(axes: Sequence[Axis], records: Sequence[Record], *, maximize: bool) -
 
 def choice(record: Record) -> Choice:
     """A configuration, with mean ± t·s/√n, t the quantile of n − 1 degrees of freedom."""
-    values, error = record.values, record.error
-    mean = statistics.fmean(values)
-    if error is None:
-        return Choice(record, mean, None, None)
-    half = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
-    return Choice(record, mean, error, (mean - half, mean + half))
+    return Choice(record, record.mean, record.error, interval(record.values))
 
 
 def simplest(axes: Sequence[Axis], order: Sequence[Record], *, maximize: bool) -> Simplest:

@@ -1,13 +1,13 @@
 """The objective over the searched numbers, in bins: means with counts."""
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from worker.search.report.records import Axis, Record
+from worker.statistics import mean
 
 MOST_BINS = 12
 
@@ -114,4 +114,4 @@ def _cell(values: Sequence[float], maximize: bool) -> Cell:
     if not values:
         return Cell(None, None, 0)
     best = max(values) if maximize else min(values)
-    return Cell(statistics.fmean(values), best, len(values))
+    return Cell(mean(values), best, len(values))

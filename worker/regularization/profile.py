@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-Shape = Literal["brick", "funnel", "long_funnel", "diamond", "hexagon", "triangle", "stairs"]
+Profile = Literal["brick", "funnel", "long_funnel", "diamond", "hexagon", "triangle", "stairs"]
 
 
-def shares(shape: Shape, places: int) -> tuple[float, ...]:
+def shares(shape: Profile, places: int) -> tuple[float, ...]:
     """The share of p at each of so many places; the largest is 1.
 
     `brick` is 1 everywhere, `triangle` rises, `funnel` falls, `long_funnel` is a brick and then a

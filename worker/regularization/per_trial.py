@@ -11,6 +11,9 @@ from worker.regularization.technique import Technique
 
 T = TypeVar("T", bound=Technique)
 
+Numbers = dict[str, Tensor]
+"""What a technique needs of its settings over the fleet, by name; a row for each trial."""
+
 
 @dataclass(frozen=True)
 class WeightMatrix:
@@ -30,7 +33,7 @@ class WeightMatrix:
 
 
 @dataclass(frozen=True)
-class Columns:
+class ParameterIndex:
     """What the P columns of a fleet's weight matrix ``[K, P]`` are."""
 
     weight: Tensor
@@ -49,7 +52,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Stack(Generic[T]):
+class PerTrial(Generic[T]):
     """K settings of one technique. A trial without it takes a neutral value: strength 0, p 0."""
 
     members: tuple[T | None, ...]
@@ -65,7 +68,7 @@ class Stack(Generic[T]):
         values = [member is not None and test(member) for member in self.members]
         return torch.tensor(values, dtype=torch.bool, device=self.device)
 
-    def only(self, test: Callable[[T], bool]) -> "Stack[T]":
+    def only(self, test: Callable[[T], bool]) -> "PerTrial[T]":
         """The same stack with the technique off in every trial that fails the test."""
         kept = tuple(m if m is not None and test(m) else None for m in self.members)
         return replace(self, members=kept)
