@@ -9,8 +9,7 @@ from safetensors.numpy import load
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.schemas.path import PathReportView, WeightPath
-from service.views import numbers
+from worker.results.path import PathReport, WeightPath
 from worker.search.report.records import is_number
 from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts
@@ -21,7 +20,7 @@ from worker.training.model import TrainedModel
 MOST_WEIGHTS = 200
 
 
-def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReportView | None:
+def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReport | None:
     """The points that have been planned, in the path's order; none for a job without a path."""
     search = job.spec.get("search") or {}
     over = search.get("over")
@@ -32,7 +31,7 @@ def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReportV
     if not all(is_number(value) for value in values):
         return None
     losses = [_metric(members, "validation_loss") for members in points]
-    return PathReportView(
+    return PathReport(
         over=over,
         values=values,
         log=[math.log(value) if value > 0 else None for value in values],
@@ -60,7 +59,7 @@ def _points(session: Session, job: Job) -> list[list[TrialRow]]:
 
 
 def _metric(members: Sequence[TrialRow], name: str) -> list[float]:
-    found = [numbers(row.metrics).get(name) for row in members if row.state == State.SUCCEEDED]
+    found = [row.metrics.get(name) for row in members if row.state == State.SUCCEEDED]
     return [value for value in found if value is not None]
 
 

@@ -259,7 +259,7 @@ class FleetTraining:
 
 
 def _outcomes(run: FleetRun) -> list[fleets.Outcome]:
-    return [fleets.Outcome(**vars(result)) for result in run.results()]
+    return [fleets.Outcome(**result.model_dump(mode="json")) for result in run.results()]
 
 
 def _succeeded(outcomes: Sequence[fleets.Outcome]) -> bool:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
+from worker.results.trial import TrialResult
 from worker.search.halving import Halving
 from worker.spec import Trial
 from worker.training.outcome import Finals, Outcome
 from worker.training.program import Program
-from worker.training.result import FleetResult, TrialResult, fleet_result, trial_results
+from worker.training.result import FleetResult, fleet_result, trial_results
 from worker.training.state import TrainingState
 
 
@@ -159,7 +160,7 @@ class FleetRun:
         tensors = {f"rows.{n}": t.detach().cpu() for n, t in self.program.rows().items()}
         tensors |= {f"finals.{n}": t for n, t in self.finals.tensors.items()}
         tensors["generator"] = self.program.generator.get_state()
-        outcomes = [vars(outcome) for outcome in self.outcomes]
+        outcomes = [outcome.dump() for outcome in self.outcomes]
         meta: dict[str, Any] = {"epoch": self.epoch, "batch": self.batch, "steps": self.steps}
         if self.halving is not None:
             meta["halving"] = self.halving.state()
@@ -169,7 +170,7 @@ class FleetRun:
         """Take over a state of the same trials and data."""
         tensors, meta = state.tensors, state.meta
         self.epoch, self.batch, self.steps = meta["epoch"], meta["batch"], meta["steps"]
-        self.outcomes = [Outcome(**outcome) for outcome in meta["outcomes"]]
+        self.outcomes = [Outcome.load(outcome) for outcome in meta["outcomes"]]
         for name, tensor in self.finals.tensors.items():
             tensor.copy_(tensors[f"finals.{name}"])
         if self.halving is not None:

@@ -1,16 +1,17 @@
 """How each trial of a fleet ended, and the weights it ended with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from worker.results.trial import JobError
+from worker.schema import Json
 from worker.training.program import Program
 
 
 @dataclass
 class Outcome:
-    """One trial's way so far. Plain data: it travels in checkpoints."""
+    """One trial's way so far. It travels in checkpoints."""
 
     epochs: int = 0
     best_epoch: int = 0
@@ -19,7 +20,20 @@ class Outcome:
     solved: bool | None = None
     halved_at: int | None = None
     """The epoch of the rung at which halving let it go."""
-    error: dict[str, Any] | None = None
+    error: JobError | None = None
+
+    def dump(self) -> Json:
+        """As it stands in a checkpoint."""
+        error = None if self.error is None else self.error.model_dump(mode="json")
+        return {**vars(self), "error": error}
+
+    @classmethod
+    def load(cls, document: Json) -> "Outcome":
+        """What ``dump`` gave."""
+        error = document["error"]
+        return cls(
+            **{**document, "error": None if error is None else JobError.model_validate(error)}
+        )
 
     def progress(self, epoch: int, objective: float) -> None:
         """One more epoch with a finite loss."""
@@ -37,17 +51,17 @@ class Outcome:
     def diverge(self, epoch: int) -> None:
         """Its loss left the finite numbers; it keeps no weights."""
         self.ended = True
-        self.error = {
-            "code": "diverged",
-            "message": (
+        self.error = JobError(
+            code="diverged",
+            message=(
                 f"The loss became infinite or NaN in epoch {epoch}; the last finite loss was "
                 f"{self.last_finite_loss:.6g}. "
                 "Lower training.optimizer.learning_rate or the strengths."
             ),
-            "param": "training.optimizer.learning_rate",
-            "epoch": epoch,
-            "last_finite_loss": self.last_finite_loss,
-        }
+            param="training.optimizer.learning_rate",
+            epoch=epoch,
+            last_finite_loss=self.last_finite_loss,
+        )
 
 
 class Finals:

@@ -1,17 +1,20 @@
 """How well a trained network answers with its small weights set to 0."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from worker.data import Prepared
+from worker.results.sparsity import PruningCurve
 from worker.training.metrics import CELLS, measure
 from worker.training.program import Program
 
 THRESHOLDS = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Weights of smaller magnitude become 0. The first prunes nothing."""
+Part = Literal["validation", "train"]
+"""The rows that it is measured on."""
 MOST_TRIALS = 64
 """Trials of a fleet that are measured, the best by the objective."""
 MOST_WEIGHTS = 50_000_000
@@ -19,42 +22,40 @@ MOST_WEIGHTS = 50_000_000
 MOST_ROWS = 2_000
 """Rows that it is measured on, evenly spaced, where a part has more."""
 
-Curve = dict[str, Any]
-
 
 def curves(
     program: Program, prepared: Prepared, objective: Sequence[float | None]
-) -> list[Curve | None]:
+) -> list[PruningCurve | None]:
     """A curve for the best trials: metrics and share of zeros at each threshold; none for others.
 
     Biases and normalization parameters are left alone. ``objective`` is smaller for better trials
     and none for those that failed.
     """
     chosen = _chosen(program, objective)
-    found: list[Curve | None] = [None] * len(objective)
+    found: list[PruningCurve | None] = [None] * len(objective)
     if not chosen:
         return found
     whole = len(chosen) == len(objective)
     measured = _measure(program if whole else _part(program, prepared, chosen))
     for row, trial in enumerate(chosen):
-        found[trial] = {
-            "part": measured.part,
-            "rows": measured.rows,
-            "thresholds": list(THRESHOLDS),
-            **{name: [float(f"{v:.6g}") for v in values] for name, values in measured.of(row)},
-        }
+        found[trial] = measured.curve(row)
     return found
 
 
 class _Measured:
     """Metrics ``[T][K]`` by name."""
 
-    def __init__(self, part: str, rows: int, steps: list[dict[str, Tensor]]) -> None:
+    def __init__(self, part: Part, rows: int, steps: list[dict[str, Tensor]]) -> None:
         self.part, self.rows = part, rows
         self._table = {n: torch.stack([step[n] for step in steps], 1).tolist() for n in steps[0]}
 
-    def of(self, row: int) -> list[tuple[str, list[float]]]:
-        return [(name, table[row]) for name, table in self._table.items()]
+    def curve(self, row: int) -> PruningCurve:
+        """One trial's, with six significant digits."""
+        metrics = {
+            name: [float(f"{value:.6g}") for value in table[row]]
+            for name, table in self._table.items()
+        }
+        return PruningCurve(part=self.part, rows=self.rows, thresholds=list(THRESHOLDS), **metrics)
 
 
 def _chosen(program: Program, objective: Sequence[float | None]) -> list[int]:
@@ -81,7 +82,7 @@ def _part(program: Program, prepared: Prepared, chosen: list[int]) -> Program:
 def _measure(program: Program) -> _Measured:
     """All thresholds, one after another; the weights are as before afterwards."""
     data = program.data
-    part = "validation" if data.rows("validation") else "train"
+    part: Part = "validation" if data.rows("validation") else "train"
     size = max(1, CELLS // (program.network.widest * len(program.trials)))
     weight = program.parameters.index.weight
     pruned = [program.parameters.values]  # [K, P], and [K, M, P] of ensembles

@@ -5,7 +5,6 @@ import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from safetensors.torch import save as save_tensors
@@ -14,6 +13,8 @@ from torch import Tensor
 from worker.advice import advise_on_result
 from worker.data import Prepared
 from worker.networks import count_parameters
+from worker.results.trial import TrialResult
+from worker.schema import Json
 from worker.training.outcome import Outcome
 from worker.training.program import Program
 from worker.training.sparsity import reports
@@ -23,27 +24,11 @@ PROBE_ROWS = 8
 
 
 @dataclass(frozen=True)
-class TrialResult:
-    """How one trial ended. Metrics are of the weights that it keeps; none when it failed."""
-
-    state: str
-    metrics: dict[str, float | None]
-    epochs: int
-    best_epoch: int
-    error: dict[str, Any] | None
-    advice: list[dict[str, Any]]
-    report: dict[str, Any] | None = None
-    """What is left of its network, as ``sparsity.reports`` gives it; none when it failed."""
-    halved_at: int | None = None
-    """The epoch after which halving let it go; none of a trial that was not."""
-
-
-@dataclass(frozen=True)
 class FleetResult:
     """The models of a fleet: tensors ``[K, …]`` or ``[S, …]``, and a manifest in JSON."""
 
     tensors: dict[str, Tensor]
-    manifest: dict[str, Any]
+    manifest: Json
 
     def dump(self) -> bytes:
         """One safetensors file; the manifest lies in it as a tensor of bytes, ``manifest``."""
@@ -77,7 +62,7 @@ def trial_results(
                 error=outcome.error,
                 report=found[row],
                 halved_at=outcome.halved_at,
-                advice=[finding.model_dump(mode="json") for finding in advice],
+                advice=advice,
             )
         )
     return results
@@ -105,7 +90,7 @@ def fleet_result(program: Program, prepared: Prepared) -> FleetResult:
     return FleetResult(tensors, _manifest(program, prepared))
 
 
-def _manifest(program: Program, prepared: Prepared) -> dict[str, Any]:
+def _manifest(program: Program, prepared: Prepared) -> Json:
     first = program.trials[0]
     exempt = [name for name, (_, shape) in program.parameters.slices.items() if len(shape) < 2]
     return {

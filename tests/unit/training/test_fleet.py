@@ -105,9 +105,9 @@ def test_divergence_ends_a_trial_and_no_other() -> None:
     bad, good = run.results()
     assert (bad.state, good.state) == ("failed", "succeeded")
     assert bad.error is not None
-    assert bad.error["code"] == "diverged"
-    assert bad.error["epoch"] >= 1
-    assert bad.error["last_finite_loss"] > 0
+    assert bad.error.code == "diverged"
+    assert bad.error.detail("epoch") >= 1
+    assert bad.error.detail("last_finite_loss") > 0
     assert bad.metrics == {}
     assert good.metrics["train_loss"] is not None
     assert all(tensor.isfinite().all() for tensor in weights(run).values())

@@ -189,7 +189,7 @@ def test_one_that_is_not_solved_says_so() -> None:
     run = trained(fleet(**job("breast_cancer", [{"l2": {"strength": 1e-4}}], training=training)))
     (result,) = run.results()
     assert result.state == "succeeded"
-    assert "not_solved" in [advice["code"] for advice in result.advice]
+    assert "not_solved" in [advice.code for advice in result.advice]
 
 
 @pytest.mark.parametrize("groups", ["inputs", "units"])
