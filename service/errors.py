@@ -202,7 +202,7 @@ def _body_model(request: Request) -> type[BaseModel] | None:
     return None
 
 
-def register(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
 
     @app.exception_handler(ParsimonyError)

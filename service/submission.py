@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from service.parts import Parts
+from service.dependencies import Services
 from service.tables import unknown_dataset
 from worker.advice import Advice, advise
 from worker.data import Outline
@@ -58,25 +58,25 @@ class Proposal:
         return self.trials / sum(len(each.trials) for each in self.plans)
 
 
-def propose(parts: Parts, spec: JobSpec) -> Proposal:
+def propose(services: Services, spec: JobSpec) -> Proposal:
     """Check a specification against its data, and plan its fleets. Nothing is written.
 
     Raises:
         SpecError: no such data set, or fields that do not go together.
         DataError: the data do not allow the job.
     """
-    outline = _outline(parts, spec)
+    outline = _outline(services, spec)
     if spec.search is None:
-        plans = plan(spec, outline, fleet_memory(parts.settings))
+        plans = plan(spec, outline, fleet_memory(services.settings))
         total = sum(len(each.trials) for each in plans)
         return Proposal(spec, outline, plans, total, advise(spec, outline))
     if strongest.is_open(spec):
-        table, default_target = parts.tables.get(spec.dataset)
+        table, default_target = services.tables.get(spec.dataset)
         spec = strongest.closed(spec, prepare(table, spec, default_target))
     spec = resolved(spec, outline)
-    search = Search(spec, outline, fleet_limits(parts.settings))
+    search = Search(spec, outline, fleet_limits(services.settings))
     search.check()
-    wave = search.wave(0, workers=parts.settings.workers)
+    wave = search.wave(0, workers=services.settings.workers)
     if wave is None or not wave.plans or wave.refused:
         refused = wave.refused[0].error["message"] if wave is not None and wave.refused else ""
         raise SpecError(
@@ -87,7 +87,7 @@ def propose(parts: Parts, spec: JobSpec) -> Proposal:
     return Proposal(spec, outline, wave.plans, total, advise(spec, outline))
 
 
-def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
+def submit(services: Services, spec: JobSpec, key: str | None = None) -> Job:
     """Accept a job: it is committed when this returns, and its workers are on their way.
 
     Raises:
@@ -99,11 +99,11 @@ def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
     if ZERO.search(canonical):
         raise SpecError("Texts must not hold the character U+0000.", code="invalid_text")
     digest = hashlib.sha256(canonical).hexdigest()
-    if key is not None and (known := _known(parts, key, digest)) is not None:
+    if key is not None and (known := _known(services, key, digest)) is not None:
         return known
-    proposal = propose(parts, spec)
+    proposal = propose(services, spec)
     try:
-        with parts.database.write() as session:
+        with services.database.write() as session:
             job = idempotency.find(session, key, digest) if key is not None else None
             if job is None:
                 job = _create(session, proposal)
@@ -111,24 +111,24 @@ def submit(parts: Parts, spec: JobSpec, key: str | None = None) -> Job:
                     idempotency.remember(session, key, digest, job.id)
     except IntegrityError:
         # PostgreSQL: another request with this key was committed after ours had looked.
-        if key is None or (known := _known(parts, key, digest)) is None:
+        if key is None or (known := _known(services, key, digest)) is None:
             raise
         return known
-    parts.reconciler.nudge()
+    services.reconciler.nudge()
     return job
 
 
-def _known(parts: Parts, key: str, digest: str) -> Job | None:
-    with parts.database.read() as session:
+def _known(services: Services, key: str, digest: str) -> Job | None:
+    with services.database.read() as session:
         return idempotency.find(session, key, digest)
 
 
-def _outline(parts: Parts, spec: JobSpec) -> Outline:
+def _outline(services: Services, spec: JobSpec) -> Outline:
     def look() -> Outline:
-        table, default_target = parts.tables.get(spec.dataset)
+        table, default_target = services.tables.get(spec.dataset)
         return check(table, spec, default_target)
 
-    return parts.outlines.get(spec.model_dump_json(include=DATA_FIELDS), look)
+    return services.outlines.get(spec.model_dump_json(include=DATA_FIELDS), look)
 
 
 def _create(session: Session, proposal: Proposal) -> Job:
