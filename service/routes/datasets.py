@@ -6,7 +6,7 @@ from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
 
 from service import uploads
 from service.dependencies import ServicesDep
-from service.responses import problems
+from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetView
 from service.views import dataset_view

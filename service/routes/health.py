@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from sqlalchemy import text
 
 from service.dependencies import Services, ServicesDep
-from service.responses import problems
+from service.errors import problems
 from service.schemas.health import Alive, Ready
 
 router = APIRouter(tags=["Health"])

@@ -7,9 +7,9 @@ from starlette.concurrency import run_in_threadpool
 
 from service import submission
 from service.dependencies import ServicesDep
+from service.errors import problems
 from service.estimate import estimate, largest
 from service.examples import JOBS
-from service.responses import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
 from service.views import job_view

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from service.dependencies import ServicesDep
-from service.responses import problems
+from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.models import (
     AliasRequest,

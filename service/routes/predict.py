@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from service.dependencies import ServicesDep
-from service.responses import problems
+from service.errors import problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import Prediction, PredictRequest, PredictResponse
 from worker.storage import models

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Query, Response
 
 from service import charts, comparison
 from service.dependencies import Services, ServicesDep
+from service.errors import problems
 from service.path_report import path_report
-from service.responses import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
 from service.schemas.results import Chart, MetricsView, Report

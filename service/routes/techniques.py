@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from service.responses import problems
+from service.errors import problems
 from service.schemas.common import Listing
 from service.schemas.techniques import TechniqueDetail, TechniqueView
 from worker.errors import NotFoundError
