@@ -26,7 +26,7 @@ class Line:
     values: Curve
 
 
-def report(job: Job, trials: Sequence[TrialRow], search: SearchReportView | None = None) -> Report:
+def compare(job: Job, trials: Sequence[TrialRow], search: SearchReportView | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     configurations = [

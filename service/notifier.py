@@ -1,4 +1,4 @@
-"""The pulse: wakes waiting requests when the event log grows."""
+"""Wakes waiting requests when the event log grows."""
 
 import asyncio
 import logging
@@ -14,11 +14,11 @@ from worker.storage.tables import Event
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 0.025
-REST_SECONDS = 1.0
+POLL_SECONDS = 0.025
+LONGEST_WAIT_SECONDS = 1.0
 
 
-class Pulse:
+class ChangeNotifier:
     """One query for all requests that wait, and none while nobody does.
 
     Waiting holds no thread: a request awaits an event, and one task asks the database whether
@@ -28,49 +28,49 @@ class Pulse:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._listeners = 0
+        self._subscribers = 0
         self._wanted = asyncio.Event()
-        self._beat = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Keep the pulse going."""
-        self._listeners += 1
+    def subscribed(self) -> Iterator[None]:
+        """Poll the log for as long as this context is open."""
+        self._subscribers += 1
         self._wanted.set()
         try:
             yield
         finally:
-            self._listeners -= 1
-            if not self._listeners:
+            self._subscribers -= 1
+            if not self._subscribers:
                 self._wanted.clear()
 
-    def next(self) -> asyncio.Event:
-        """The next beat. Take it before reading, so that no change falls between."""
-        return self._beat
+    def next_change(self) -> asyncio.Event:
+        """Set when the log grows. Take it before reading, so that no change falls between."""
+        return self._changed
 
-    async def wait(self, beat: asyncio.Event, seconds: float) -> None:
-        """Wait for a beat, or for so long, a second at most."""
+    async def wait(self, change: asyncio.Event, seconds: float) -> None:
+        """Wait for a change, at most ``seconds`` and never longer than a second."""
         try:
-            async with asyncio.timeout(min(seconds, REST_SECONDS)):
-                await beat.wait()
+            async with asyncio.timeout(min(seconds, LONGEST_WAIT_SECONDS)):
+                await change.wait()
         except TimeoutError:
             return
 
     async def run(self) -> None:
-        """Watch the log until cancelled."""
+        """Poll the log until cancelled."""
         seen: int | None = None
         while True:
             await self._wanted.wait()
-            pause = BEAT_SECONDS
+            pause = POLL_SECONDS
             try:
                 latest = await run_in_threadpool(self._latest)
             except UnavailableError as error:
                 log.warning("the event log cannot be read: %s", error.message)
-                latest, pause = seen, REST_SECONDS
+                latest, pause = seen, LONGEST_WAIT_SECONDS
             if latest != seen:
                 seen = latest
-                self._beat.set()
-                self._beat = asyncio.Event()
+                self._changed.set()
+                self._changed = asyncio.Event()
             await asyncio.sleep(pause)
 
     def _latest(self) -> int | None:
