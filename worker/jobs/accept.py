@@ -142,7 +142,7 @@ def _create(session: Session, proposal: Proposal) -> Job:
         objective=first.objective,
         maximize=first.maximize,
         trials_total=proposal.trials,
-        advice=[finding.model_dump(mode="json") for finding in proposal.advice],
+        advice=proposal.advice,
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,

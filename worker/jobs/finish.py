@@ -7,7 +7,6 @@ seconds; if another fleet of the job was planned or ended meanwhile, it is made 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from worker.data import Outline
 from worker.jobs.memory import fleet_limits
 from worker.jobs.rows import new_fleet, new_fleets
 from worker.results.ranking import Standing, rank, score_of
+from worker.results.trial import JobError, TrialResult
 from worker.search.baseline import Baseline
 from worker.search.plan import FleetPlan
 from worker.search.refit import refit
@@ -27,7 +27,7 @@ from worker.spec import JobSpec
 from worker.storage import events, fleets
 from worker.storage.additions import Following, OutdatedError, Snapshot, is_refit, snapshot
 from worker.storage.database import Database
-from worker.storage.fleets import Lease, Outcome, ResultFile, hold
+from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.queries import BASELINE
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
@@ -47,9 +47,9 @@ def finish(
     database: Database,
     lease: Lease,
     *,
-    results: Sequence[Outcome] = (),
+    results: Sequence[TrialResult] = (),
     file: ResultFile | None = None,
-    error: dict[str, Any] | None = None,
+    error: JobError | None = None,
     baseline: Baseline | None = None,
     search: OngoingSearch | None = None,
 ) -> None:
@@ -99,7 +99,7 @@ class _Known:
 
 
 def _following(
-    database: Database, lease: Lease, ongoing: OngoingSearch, results: Sequence[Outcome]
+    database: Database, lease: Lease, ongoing: OngoingSearch, results: Sequence[TrialResult]
 ) -> Following:
     """What to plan in the transaction that ends this fleet; ``results`` are none of a failed one.
 
@@ -129,7 +129,9 @@ def _following(
     return Following(known.seen, fleets=planned, complete=complete)
 
 
-def _look(database: Database, lease: Lease, search: Search, results: Sequence[Outcome]) -> _Known:
+def _look(
+    database: Database, lease: Lease, search: Search, results: Sequence[TrialResult]
+) -> _Known:
     with database.read() as session:
         job, fleet = hold(session, lease)
         seen = snapshot(session, job, fleet.id)
@@ -146,7 +148,7 @@ def _look(database: Database, lease: Lease, search: Search, results: Sequence[Ou
 
 
 def _trained(
-    session: Session, job: Job, lease: Lease, results: Sequence[Outcome]
+    session: Session, job: Job, lease: Lease, results: Sequence[TrialResult]
 ) -> dict[int, Trained]:
     """Each configuration with its mean score; without one while a trial of it is not done.
 
@@ -174,9 +176,9 @@ def _trained(
         ended = trial.state in (State.SUCCEEDED, State.FAILED)
         if trial.fleet_id == lease.fleet_id and results:
             result = results[trial.position]
-            score, ended = None, True
-            if result.state == State.SUCCEEDED and result.halved_at is None:
-                score = score_of(result.metrics.get(job.objective), maximize=job.maximize)
+            whole = result.state == "succeeded" and result.halved_at is None
+            objective = result.metrics.get(job.objective) if whole else None
+            score, ended = score_of(objective, maximize=job.maximize), True
         if ended and score is None:
             failed.add(trial.configuration)
         scores.setdefault(trial.configuration, []).append(score)
