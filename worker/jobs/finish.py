@@ -15,13 +15,10 @@ from worker.data import Outline
 from worker.jobs.memory import fleet_limits
 from worker.jobs.rows import new_fleet, new_fleets
 from worker.results.ranking import Standing, rank, score_of
+from worker.results.search import Baseline
 from worker.results.trial import JobError, TrialResult
-from worker.search.baseline import Baseline
-from worker.search.plan import FleetPlan
-from worker.search.refit import refit
-from worker.search.space import configure
-from worker.search.tpe import Trained
-from worker.search.waves import REFERENCE, Search
+from worker.search.samplers import Trained
+from worker.search.scheduler import Search
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import events, fleets
@@ -73,9 +70,8 @@ def finish(
             with database.write() as session:
                 if baseline is not None:
                     job, _ = hold(session, lease)
-                    events.append(
-                        session, job, BASELINE, f"measured {baseline.name}", data=vars(baseline)
-                    )
+                    measured = f"measured {baseline.name}"
+                    events.append(session, job, BASELINE, measured, data=baseline.model_dump())
                 if error is not None:
                     fleets.fail(session, lease, error, following)
                 else:
@@ -110,7 +106,7 @@ def _following(
     known = _look(database, lease, search, results)
     if known.last:
         return Following(known.seen, complete=True)
-    first = known.seen.planned // search.each
+    first = known.seen.planned // search.replica_count
     wave = search.wave(
         first,
         open_fleets=known.seen.open_fleets,
@@ -125,7 +121,7 @@ def _following(
         if known.seen.open_fleets or any(fleet.error is None for fleet in planned):
             complete = False  # the winner is not known yet
         else:
-            planned += map(new_fleet, refits(search, known.trained, end))
+            planned += map(new_fleet, search.refits(known.trained, end))
     return Following(known.seen, fleets=planned, complete=complete)
 
 
@@ -192,35 +188,3 @@ def _trained(
 def _mean(number: int, scores: Sequence[float | None]) -> float | None:
     known = [score for score in scores if score is not None]
     return rank(number, known).mean if len(known) == len(scores) else None
-
-
-def refits(search: Search, trained: Mapping[int, Trained], first: int) -> list[FleetPlan]:
-    """The last fleets of a search that refits its winner; none when no configuration succeeded.
-
-    Args:
-        search: the search, of which everything has been trained.
-        trained: its configurations by number, those without failed trials.
-        first: the number of the first refit.
-    """
-    ranks = [
-        rank(number, [configuration.value])
-        for number, configuration in trained.items()
-        if configuration.value is not None
-    ]
-    if not ranks:
-        return []
-    winner = min(ranks).configuration
-    chosen = {winner: trained[winner].overrides}
-    if search.reference is not None:
-        chosen.setdefault(REFERENCE, search.reference)
-    return refit(
-        search.spec,
-        search.outline,
-        [
-            (number, configure(search.document, number, overrides))
-            for number, overrides in chosen.items()
-        ],
-        first=first,
-        objective=search.objective,
-        maximize=search.maximize,
-    )

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from worker.results.trial import JobError
 from worker.search.plan import FleetPlan
+from worker.search.scheduler import Refused, Wave
 from worker.search.space import Overrides
-from worker.search.waves import Refused, Wave
 from worker.spec import Trial
 from worker.storage import queries
 from worker.storage.additions import NewFleet, NewTrial
@@ -30,7 +30,7 @@ def new_fleets(wave: Wave) -> list[NewFleet]:
 
 def _refused(refused: Refused) -> NewFleet:
     overrides = [refused.overrides] * len(refused.trials)
-    return _fleet(refused.trials, overrides, epochs=0, error=JobError.model_validate(refused.error))
+    return _fleet(refused.trials, overrides, epochs=0, error=JobError.of(refused.error))
 
 
 def _fleet(

@@ -16,13 +16,14 @@ from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs.finish import OngoingSearch, finish
 from worker.jobs.rows import trials_of
+from worker.results.search import Baseline
 from worker.results.trial import JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search.baseline import Baseline, boosting
-from worker.search.halving import Halving, Values
+from worker.search.baseline import boosting
+from worker.search.halving import Halving, RungValues
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import datasets, fleets, progress, queries
@@ -143,7 +144,7 @@ class FleetTraining:
         if search is None or search.method != "halving" or trials[0].refit is not None:
             return None
 
-        def elsewhere(epoch: int) -> Values:
+        def elsewhere(epoch: int) -> RungValues:
             job_id, fleet_id = self._lease.job_id, self._lease.fleet_id
             with self._database.read() as session:
                 return queries.rung(session, job_id, epoch, objective, without=fleet_id)

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from worker.results.ranking import UNSCORED, Rank, Standing, objective_of, rank
+from worker.results.search import Baseline
 from worker.schema import Json
 from worker.storage.states import State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
@@ -197,14 +198,15 @@ def refitted(session: Session, job: Job) -> dict[int, list[TrialRow]]:
     return by_number
 
 
-def baseline(session: Session, job: Job) -> Json | None:
+def baseline(session: Session, job: Job) -> Baseline | None:
     """What gradient boosting came to on the rows of a job, if it was measured."""
-    return session.scalar(
+    measured = session.scalar(
         select(Event.data)
         .where(Event.job_id == job.id, Event.type == BASELINE)
         .order_by(Event.id.desc())
         .limit(1)
     )
+    return None if measured is None else Baseline.model_validate(measured)
 
 
 # Curves.
