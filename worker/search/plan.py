@@ -8,13 +8,12 @@ from pydantic import Field
 from worker.data import Outline
 from worker.regularization.families.branch import BranchMerge
 from worker.regularization.families.normalization import Normalization
+from worker.regularization.fit import DataFacts
 from worker.schema import Settings
 from worker.search.configurations import Configuration, configurations
 from worker.search.fleet_size import FLEET_MEMORY, largest_fleet, parts
 from worker.spec import JobSpec, Trial
 from worker.spec.checks import check_trial
-from worker.spec.data_checks import check_on_data
-from worker.spec.training_checks import check_training
 
 
 class FleetPlan(Settings):
@@ -50,9 +49,7 @@ def default_objective(outline: Outline) -> str:
 
 def check(trial: Trial, outline: Outline) -> None:
     """Refuse a trial that contradicts itself or its data; ``SpecError``."""
-    check_trial(trial)
-    check_training(trial)
-    check_on_data(trial, shape=outline.shape, classes=outline.target.classes)
+    check_trial(trial, DataFacts(outline.shape, outline.target.classes))
 
 
 def group(
