@@ -1,8 +1,10 @@
 """Every technique by its name, read off the fields of ``Regularization``."""
 
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from worker.regularization.card import Card, describe
+from worker.regularization.fit import DataFacts, NetworkFacts
 from worker.regularization.regularization import Regularization
 from worker.regularization.technique import Technique
 
@@ -14,6 +16,12 @@ def techniques() -> dict[str, type[Technique]]:
         classes = [c for c in get_args(field.annotation) if c is not type(None)]
         found[name] = classes[0]
     return found
+
+
+def fitting(names: Iterable[str], network: NetworkFacts, data: DataFacts) -> Iterator[str]:
+    """Those of the techniques that are of use with a network and its data, as usually set."""
+    classes = techniques()
+    return (name for name in names if classes[name].usual().fits(network, data) is None)
 
 
 def catalogue() -> dict[str, Card]:

@@ -8,18 +8,13 @@ from worker.errors import SpecError
 from worker.networks.chain import by_hand
 from worker.networks.layout import Layout, lay_out
 from worker.regularization.early_stopping import EarlyStopping
-from worker.regularization.families.averaging import WeightAverage
 from worker.regularization.families.branch import BranchMerge
-from worker.regularization.families.constraint import Constraint
-from worker.regularization.families.decay import Decay
 from worker.regularization.families.normalization import Normalization
-from worker.regularization.families.penalty import Penalty
-from worker.regularization.technique import Technique
+from worker.regularization.fit import DataFacts
+from worker.regularization.technique import Memory, Technique
 from worker.search.space import Overrides
 from worker.spec import JobSpec, SgdSpec, SolverSpec, Trial, Variant, Without
 from worker.spec.checks import check_trial
-from worker.spec.data_checks import check_on_data
-from worker.spec.training_checks import check_training
 
 FLEET_MEMORY = 2**30
 """Bytes that one fleet's tensors may take unless said otherwise."""
@@ -29,9 +24,8 @@ GPU is not busy with fewer."""
 FLOAT = 4
 DOCUMENTS = 16 * 2**10
 """Bytes of a trial's settings, epochs and report, as objects and as JSON."""
-STEP_COPIES, TERM_COPIES = 5, 2
-"""Copies of the weights within a step: gradients by layer and the update; and what each kind of
-penalty, decay and constraint takes."""
+STEP_COPIES = 5
+"""Copies of the weights within a step: gradients by layer and the update. Techniques say theirs."""
 ACTIVATION_COPIES = 9
 """Numbers for each activation of a batch on the way forth and back by autograd; 5 by hand."""
 SOLVER_COPIES, SOLVER_SCORES = 14, 10
@@ -145,9 +139,7 @@ def replica_count(spec: JobSpec, outline: Outline) -> int:
 
 def check_against(outline: Outline, trial: Trial) -> None:
     """Refuse a trial that contradicts itself or its data; ``SpecError``."""
-    check_trial(trial)
-    check_training(trial)
-    check_on_data(trial, shape=outline.shape, classes=outline.target.classes)
+    check_trial(trial, DataFacts(outline.shape, outline.target.classes))
 
 
 def group(
@@ -253,14 +245,12 @@ def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
         ),
         default=0,
     )
-    kinds, restores = _needs(trials)
-    averages = sum(issubclass(kind, WeightAverage) for kind in kinds)
-    terms = sum(issubclass(kind, Penalty | Decay | Constraint) for kind in kinds)
+    needs, restores = _needs(trials)
     served = 1 + members
-    program = 2 + _moments(trials) + averages + bool(averages) + 3 * members + restores * served
-    step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + TERM_COPIES * terms
+    program = 2 + _moments(trials) + needs.kept + bool(needs.kept) + 3 * members + restores * served
+    step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + needs.step
     numbers = (2 * program + served + step) * layout.parameters
-    return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout))
+    return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout, needs.activations))
 
 
 def _different(trials: Sequence[Trial]) -> list[Trial]:
@@ -273,15 +263,18 @@ def _different(trials: Sequence[Trial]) -> list[Trial]:
     return list(different.values())
 
 
-def _needs(trials: Sequence[Trial]) -> tuple[set[type[Technique]], bool]:
-    """The kinds of techniques that any trial has, and whether any wants its best weights back."""
-    kinds: set[type[Technique]] = set()
+def _needs(trials: Sequence[Trial]) -> tuple[Memory, bool]:
+    """What the techniques of a fleet need, and whether any trial wants its best weights back.
+
+    A technique is computed for all trials together, so the one that needs most of it counts.
+    """
+    needs: dict[type[Technique], Memory] = {}
     restores = False
     for trial in trials:
         for _, technique in trial.regularization.techniques():
-            kinds.add(type(technique))
+            needs[type(technique)] = technique.memory().at_least(needs.get(type(technique)))
             restores |= isinstance(technique, EarlyStopping) and technique.restore_best
-    return kinds, restores
+    return Memory.total(needs.values()), restores
 
 
 def _is_solved(trial: Trial) -> bool:
@@ -298,10 +291,10 @@ def _moments(trials: Sequence[Trial]) -> int:
     return 2
 
 
-def _batch(trial: Trial, outline: Outline, layout: Layout) -> int:
+def _batch(trial: Trial, outline: Outline, layout: Layout, more: int) -> int:
     """Numbers of one batch on the way forth and back."""
     train = outline.train_rows[trial.fold or 0]
     if _is_solved(trial):
         return SOLVER_SCORES * train * outline.outputs
     rows = min(trial.training.batch_size, train)
-    return rows * (ACTIVATION_COPIES * layout.units + 2 * outline.inputs)
+    return rows * ((ACTIVATION_COPIES + more) * layout.units + 2 * outline.inputs)

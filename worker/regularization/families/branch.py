@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from worker.regularization.families.dropout import WEAK_P
 from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.ramp import Ramp
 from worker.regularization.technique import DropProbability, Technique
@@ -27,6 +29,14 @@ class BranchDropout(Technique):
     schedule: Ramp | None = None
     """What share of p applies in each epoch; all of it unless given."""
 
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Residual networks."""
+        return needs_branches(self.key(), network)
+
+    def restrains(self) -> bool:
+        """From p = .1 on."""
+        return max(self.rates(1)) >= WEAK_P
+
     def rates(self, blocks: int) -> tuple[float, ...]:
         """p of each block: p·l/L for l = 1 … L."""
         return tuple(self.p * (block + 1) / blocks for block in range(blocks))
@@ -44,10 +54,28 @@ class BranchMerge(Technique):
 
     family: ClassVar[str] = "dropout"
 
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Residual networks."""
+        return needs_branches(self.key(), network)
+
+    def restrains(self) -> bool:
+        """Always: no row sees the same network twice."""
+        return True
+
     @classmethod
     @abstractmethod
     def layer(cls, stack: PerTrial[Any], dimensions: int, generator: Generator) -> nn.Module:
         """The module for one block: (F₁, F₂) → F; F₁ alone in the trials without it."""
+
+
+def needs_branches(technique: str, network: NetworkFacts) -> Misfit | None:
+    """The misfit of what acts on residual branches, where a network has none."""
+    if network.residual_blocks:
+        return None
+    return Misfit(
+        f"{technique} acts on residual branches, and a {network.kind} has none; choose the network "
+        "residual_mlp, or dropout."
+    )
 
 
 class Scale(torch.autograd.Function):

@@ -1,34 +1,30 @@
-"""Rules about dropouts: beside normalization and SELU, where they act, and how strongly."""
+"""Rules about what techniques put between layers: dropouts and normalizations."""
 
 from collections.abc import Iterator
 
 from worker.advice.advice import Advice
-from worker.advice.configuration import Configuration
+from worker.advice.context import Context
+from worker.regularization import DropConnect
 from worker.regularization.families.dropout import ActivationDropout
+from worker.regularization.families.normalization import Normalization
 
 HEAVY = 0.3
-USUAL_HIDDEN: dict[str, tuple[float, float]] = {
-    "dropout": (0.1, 0.5),
-    "spatial_dropout": (0.1, 0.5),
-    "alpha_dropout": (0.05, 0.3),
-    "drop_connect": (0.1, 0.5),
-}
 USUAL_INPUT = (0.1, 0.3)
 
 
-def dropout_with_batch_norm(configuration: Configuration) -> Iterator[Advice]:
+def dropout_with_batch_norm(context: Context) -> Iterator[Advice]:
     """Batch norm learns its statistics of thinned-out units, and meets all of them in eval mode.
 
     Within a layer dropout comes after the norm here, but that of one layer still comes before the
     norm of the next. Li et al. 2018, arXiv:1801.05134: a DenseNet on CIFAR-100 had 77.42 %
     without, 68.55 % with dropout .5 in every bottleneck.
     """
-    if configuration.regularization.batch_norm is None or configuration.network.depth == 0:
+    if context.regularization.batch_norm is None or context.network.depth == 0:
         return
-    for name, technique in _dropouts(configuration):
-        rates = _rates(configuration, technique)
+    for name, technique in _dropouts(context):
+        rates = _rates(context, technique)
         # After the last norm nothing is normalized; a residual block's sum always is.
-        before = rates if configuration.network.residual_blocks else rates[:-1]
+        before = rates if context.network.residual_blocks else rates[:-1]
         places = [place for place, p in enumerate(before) if p > 0]
         shifts = bool(places) or technique.input_p > 0
         largest = max((technique.input_p, *rates))
@@ -60,11 +56,11 @@ def dropout_with_batch_norm(configuration: Configuration) -> Iterator[Advice]:
             )
 
 
-def alpha_dropout_without_selu(configuration: Configuration) -> Iterator[Advice]:
+def alpha_dropout_without_selu(context: Context) -> Iterator[Advice]:
     """Alpha dropout sets units to SELU's lowest value; no other activation has it."""
-    if configuration.regularization.alpha_dropout is None or configuration.activation == "selu":
+    if context.regularization.alpha_dropout is None or context.activation == "selu":
         return
-    activation = configuration.activation or "none"
+    activation = context.activation or "none"
     yield Advice(
         severity="warning",
         code="alpha_dropout_without_selu",
@@ -76,12 +72,12 @@ def alpha_dropout_without_selu(configuration: Configuration) -> Iterator[Advice]
     )
 
 
-def dropout_with_selu(configuration: Configuration) -> Iterator[Advice]:
+def dropout_with_selu(context: Context) -> Iterator[Advice]:
     """Dropout changes the variance that SELU keeps: of N(0, 1) it makes 1 / (1 − p)."""
-    dropout = configuration.regularization.dropout
-    if dropout is None or configuration.activation != "selu":
+    dropout = context.regularization.dropout
+    if dropout is None or context.activation != "selu":
         return
-    p = max((dropout.input_p, *_rates(configuration, dropout)))
+    p = max((dropout.input_p, *_rates(context, dropout)))
     if p > 0:
         yield Advice(
             severity="warning",
@@ -94,33 +90,29 @@ def dropout_with_selu(configuration: Configuration) -> Iterator[Advice]:
         )
 
 
-def dropout_out_of_range(configuration: Configuration) -> Iterator[Advice]:
+def dropout_out_of_range(context: Context) -> Iterator[Advice]:
     """p of hidden layers: below .1 it does little, above .5 most of a layer is missing."""
-    techniques = configuration.regularization
-    found = {name: technique.p for name, technique in _dropouts(configuration)}
-    if techniques.drop_connect is not None:
-        found["drop_connect"] = techniques.drop_connect.p
-    for name, given in found.items():
-        if name not in USUAL_HIDDEN:
+    for name, technique in context.regularization.techniques():
+        if not isinstance(technique, ActivationDropout | DropConnect):
             continue
-        low, high = USUAL_HIDDEN[name]
-        each = given if isinstance(given, tuple) else (given,)
-        outside = [p for p in each if p and not low <= p <= high]
+        low, high = technique.usual_p
+        rates = technique.p if isinstance(technique.p, tuple) else (technique.p,)
+        outside = [p for p in rates if p and not low <= p <= high]
         if outside:
             yield _unusual(f"{name}.p", outside[0], low, high)
 
 
-def input_dropout_out_of_range(configuration: Configuration) -> Iterator[Advice]:
+def input_dropout_out_of_range(context: Context) -> Iterator[Advice]:
     """p of the input: a feature that is dropped is lost, no other unit carries it."""
     low, high = USUAL_INPUT
-    for name, technique in _dropouts(configuration):
+    for name, technique in _dropouts(context):
         if technique.input_p and not low <= technique.input_p <= high:
             yield _unusual(f"{name}.input_p", technique.input_p, low, high)
 
 
-def dropout_on_output(configuration: Configuration) -> Iterator[Advice]:
+def dropout_on_output(context: Context) -> Iterator[Advice]:
     """Dropping at the output makes the answer itself random. Only drop_connect can be asked to."""
-    technique, depth = configuration.regularization.drop_connect, configuration.network.depth
+    technique, depth = context.regularization.drop_connect, context.network.depth
     if technique is None or not technique.p or not depth or depth not in (technique.layers or ()):
         return
     yield Advice(
@@ -134,33 +126,68 @@ def dropout_on_output(configuration: Configuration) -> Iterator[Advice]:
     )
 
 
-def dropout_without_effect(configuration: Configuration) -> Iterator[Advice]:
+def dropout_without_effect(context: Context) -> Iterator[Advice]:
     """Dropout acts after hidden layers; a linear network has none."""
-    if configuration.network.depth:
+    if context.network.depth:
         return
-    for name, technique in _dropouts(configuration):
-        if technique.input_p == 0:
+    for name, technique in _dropouts(context):
+        misfit = technique.fits(context.network, context.data)
+        if misfit is not None and not misfit.refused:
             yield Advice(
                 severity="warning",
                 code="dropout_without_effect",
-                field=f"regularization.{name}",
-                message=f"{name} acts after hidden layers, and the network has none.",
+                field=misfit.param(name),
+                message=misfit.message,
                 evidence={"hidden_layers": 0, "input_p": 0.0},
                 fix=f"Set regularization.{name}.input_p, or choose the network mlp.",
             )
 
 
-def _dropouts(configuration: Configuration) -> Iterator[tuple[str, ActivationDropout]]:
-    for name, technique in configuration.regularization.techniques():
+def batch_of_one(context: Context) -> Iterator[Advice]:
+    """One row has no variance: what a dense layer says of it is normalized to 0."""
+    size = min(context.training.batch_size, *context.outline.train_rows)
+    if size == 1 and _normalizes_units(context):
+        yield Advice(
+            severity="warning",
+            code="batch_of_one",
+            field="training.batch_size",
+            message="Batch norm over a single row normalizes every unit of a dense layer to 0: "
+            "nothing passes in training.",
+            evidence={
+                "batch_size": context.training.batch_size,
+                "train_rows": min(context.outline.train_rows),
+            },
+            fix="Set training.batch_size to 8 or more, or use layer_norm.",
+        )
+
+
+def last_batch_of_one(context: Context) -> Iterator[Advice]:
+    """A last batch of one row is left out, of another row in each epoch."""
+    size = context.training.batch_size
+    rows = [n for n in context.outline.train_rows if n > size > 1 and n % size == 1]
+    if rows and _normalizes_units(context):
+        yield Advice(
+            severity="info",
+            code="last_batch_of_one",
+            field="training.batch_size",
+            message=f"{rows[0]:,} training rows in batches of {size} leave a last batch of one, "
+            "which batch norm cannot normalize: each epoch trains without one of the rows.",
+            evidence={"train_rows": rows[0], "batch_size": size},
+            fix=f"Set training.batch_size to {size - 1 if rows[0] % (size - 1) != 1 else size + 1} "
+            "if every row should count in every epoch.",
+        )
+
+
+def _dropouts(context: Context) -> Iterator[tuple[str, ActivationDropout]]:
+    for name, technique in context.regularization.techniques():
         if isinstance(technique, ActivationDropout):
             yield name, technique
 
 
-def _rates(configuration: Configuration, technique: ActivationDropout) -> tuple[float, ...]:
+def _rates(context: Context, technique: ActivationDropout) -> tuple[float, ...]:
     """p at each place; none where a network has no place for it."""
-    network = configuration.network
-    places = network.conv_layers if technique.needs_maps else network.dropout_sites
-    return technique.rates(places) if places else ()
+    sites = technique.sites(context.network)
+    return technique.rates(sites) if sites else ()
 
 
 def _unusual(field: str, p: float, low: float, high: float) -> Advice:
@@ -172,4 +199,13 @@ def _unusual(field: str, p: float, low: float, high: float) -> Advice:
         message=f"A p of {p:g} is unusual: {effect}.",
         evidence={"p": p, "usual": [low, high]},
         fix=f"Try {low if p < low else high:g}; usual is {low:g} to {high:g}.",
+    )
+
+
+def _normalizes_units(context: Context) -> bool:
+    """Whether a dense layer is normalized over the batch; a map has its positions besides."""
+    network = context.network
+    return network.depth > network.conv_layers and any(
+        isinstance(technique, Normalization) and technique.needs_batch
+        for _, technique in context.regularization.techniques()
     )

@@ -1,20 +1,21 @@
-"""A configuration of a job: what a rule looks at."""
+"""What a rule looks at: one configuration of a job, and what is known of its data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from worker.advice.restraint import restrains
 from worker.data import Outline
 from worker.networks.layout import Layout, lay_out
 from worker.regularization import Regularization
+from worker.regularization.families.stopping import Stopping
+from worker.regularization.fit import DataFacts
 from worker.spec import Activation, JobSpec, LinearSpec, NetworkSpec, Training, Variant
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Job:
+class JobFacts:
     """What is true of all configurations of a job together."""
 
     spec: JobSpec
@@ -26,10 +27,10 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Configuration:
+class Context:
     """The job's own sections, or those of one member of its comparison."""
 
-    job: Job
+    job: JobFacts
     network: NetworkSpec
     regularization: Regularization
     training: Training
@@ -48,6 +49,11 @@ class Configuration:
     def outline(self) -> Outline:
         """What is known of the data."""
         return self.job.outline
+
+    @property
+    def data(self) -> DataFacts:
+        """What techniques may know of the data."""
+        return DataFacts(self.outline.shape, self.outline.target.classes)
 
     @property
     def layout(self) -> Layout:
@@ -72,16 +78,24 @@ def _searches_regularization(spec: JobSpec) -> bool:
     return isinstance(space, str) or any(path.startswith("regularization.") for path in space)
 
 
-def configurations(spec: JobSpec, outline: Outline) -> Iterator[Configuration]:
+def _restrained(techniques: Regularization, *, validated: bool) -> bool:
+    """Whether any technique holds the network back; stopping counts on validation rows alone."""
+    return any(
+        technique.restrains() and (validated or not isinstance(technique, Stopping))
+        for _, technique in techniques.techniques()
+    )
+
+
+def contexts(spec: JobSpec, outline: Outline) -> Iterator[Context]:
     """Every configuration that the job trains."""
     variants = spec.compare or (Variant(name="job"),)
     every = [_or(variant.regularization, spec.regularization) for variant in variants]
     validated = all(outline.validation_rows)
-    job = Job(
+    job = JobFacts(
         spec,
         outline,
         restrained=_searches_regularization(spec)
-        or any(restrains(techniques, validated=validated) for techniques in every),
+        or any(_restrained(techniques, validated=validated) for techniques in every),
         weighted=any(techniques.class_weights is not None for techniques in every),
     )
     for number, variant in enumerate(variants):
@@ -90,7 +104,7 @@ def configurations(spec: JobSpec, outline: Outline) -> Iterator[Configuration]:
             "regularization": variant.regularization,
             "training": variant.training,
         }
-        yield Configuration(
+        yield Context(
             job,
             network=_or(variant.network, spec.network),
             regularization=every[number],
