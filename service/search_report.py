@@ -8,8 +8,14 @@ from sqlalchemy.orm import Session
 
 from service.comparison import mean_curve, spread_of
 from worker.results.search import LearningCurve, Refit, SearchReport
-from worker.search.report.axes import Axis, ConfigurationResult, axes_of, on_axes
-from worker.search.report.report import median, summarize
+from worker.search.report import (
+    Axis,
+    ConfigurationResult,
+    axes_of,
+    median,
+    on_axes,
+    summarize,
+)
 from worker.spec import SearchSpec
 from worker.storage import queries
 from worker.storage.queries import Group

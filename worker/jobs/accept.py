@@ -15,10 +15,16 @@ from worker.errors import NotFoundError, SpecError
 from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.jobs.rows import new_fleet
 from worker.jobs.table_cache import TableCache, unknown_dataset
-from worker.search import FleetPlan, plan
-from worker.search.halving import effort
-from worker.search.scheduler import Search, job_objective, resolve_search
-from worker.search.space import begins_at_lambda_max, with_path_from_lambda_max
+from worker.search import (
+    FleetPlan,
+    Search,
+    begins_at_lambda_max,
+    effort,
+    job_objective,
+    plan,
+    resolve_search,
+    with_path_from_lambda_max,
+)
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, is_maximized
 from worker.storage import datasets, idempotency, jobs

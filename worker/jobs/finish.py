@@ -17,8 +17,7 @@ from worker.jobs.rows import new_fleet, new_fleets
 from worker.results.ranking import Standing, rank, score_of
 from worker.results.search import Baseline
 from worker.results.trial import JobError, TrialResult
-from worker.search.samplers import Trained
-from worker.search.scheduler import Search
+from worker.search import Search, Trained
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import events, fleets

@@ -6,9 +6,7 @@ import orjson
 from sqlalchemy.orm import Session
 
 from worker.results.trial import JobError
-from worker.search.plan import FleetPlan
-from worker.search.scheduler import Refused, Wave
-from worker.search.space import Overrides
+from worker.search import FleetPlan, Overrides, Refused, Wave
 from worker.spec import Trial
 from worker.storage import queries
 from worker.storage.additions import NewFleet, NewTrial

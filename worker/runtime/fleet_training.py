@@ -22,8 +22,7 @@ from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search.baseline import boosting
-from worker.search.halving import Halving, RungValues
+from worker.search import Halving, RungValues, boosting
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import datasets, fleets, progress, queries

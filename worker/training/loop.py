@@ -9,7 +9,7 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.results.trial import TrialResult
-from worker.search.halving import Halving
+from worker.search import Halving
 from worker.spec import Trial
 from worker.training.outcome import Finals, Outcome
 from worker.training.program import Program
