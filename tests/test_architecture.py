@@ -201,3 +201,12 @@ def test_every_technique_has_its_field() -> None:
     }
     assert techniques
     assert not {name: file for name, file in techniques.items() if name not in named}
+
+
+def test_every_technique_is_named_as_its_class() -> None:
+    """Messages name a technique by its key, which is the field's that a user wrote."""
+    from worker.regularization import techniques
+
+    assert {name: technique.key() for name, technique in techniques().items()} == {
+        name: name for name in techniques()
+    }

@@ -107,8 +107,10 @@ def _lay_out(
             for kind, parameter in own:
                 weight = kind == "weight"
                 moments = _moments(module.fan_in, weight=weight, lecun=network.lecun)
-                count, units = parameter.numel(), module.bias[0].numel()
-                blocks.append(Block(layer_number(name), count, weight, *moments, units=units))
+                columns = module.bias[0].numel()
+                blocks.append(
+                    Block(layer_number(name), parameter.numel(), weight, *moments, units=columns)
+                )
         else:  # a normalization begins with γ = 1 and β = 0
             for kind, parameter in own:
                 one, count = float(kind == "weight"), parameter.numel()

@@ -76,6 +76,10 @@ class Technique(Settings, ABC):
         """
         return None
 
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Whether a network with it cannot be differentiated by hand."""
+        return False
+
     def memory(self) -> Memory:
         """What it needs beside the training itself."""
         return Memory()

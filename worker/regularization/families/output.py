@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.regularization.families.strength import ScheduledStrength, StrengthTechnique
+from worker.regularization.fit import NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.shapes import shaped
 
@@ -51,6 +52,10 @@ class SlopePenalty(OutputPenalty):
 
     Shapes: x ``[K, B, …]``; s, random directions v ``[K, B, O]``; r ``[K, B]``.
     """
+
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Always, for the second derivative."""
+        return True
 
     @abstractmethod
     def directions(self) -> int:
