@@ -1,6 +1,7 @@
 """Every technique with three settings, and the small fleets that it is tried on.
 
-Between them the three settings say something of every field that the technique has.
+Between them the three settings say something of every field that the technique has. Where none are
+written here they are read off its fields, so that a new technique is tried without a line.
 """
 
 from collections.abc import Callable
@@ -13,8 +14,12 @@ from sklearn.datasets import load_digits
 from tests.fleets import fleets
 from worker.data import Table, check, prepare
 from worker.data.table import categorical, images
+from worker.regularization import Technique, techniques
+from worker.regularization.card import FieldCard
+from worker.regularization.catalogue import catalogue
+from worker.regularization.fit import DataFacts, NetworkFacts
 from worker.search import plan
-from worker.spec import JobSpec
+from worker.spec import CnnSpec, JobSpec, MlpSpec, ResidualMlpSpec
 from worker.training import FleetRun
 
 Stage = Callable[..., list[FleetRun]]
@@ -96,7 +101,58 @@ def example(*settings: dict[str, Any], on: tuple[Stage, ...] = (table, digits)) 
     return Example((first, second, third), on)
 
 
-EXAMPLES: dict[str, Example] = {
+def drawn_up(technique: type[Technique]) -> Example:
+    """Three settings from a technique's own fields, on the stages that it says it fits.
+
+    What is required has three values of its search range; of what is optional each field is set in
+    the second or the third, to something that is not its default.
+    """
+    settings: tuple[dict[str, Any], ...] = ({}, {}, {})
+    optional = 0
+    for field in catalogue()[technique.key()].fields:
+        if field.required:
+            if field.search is None:
+                raise ValueError(f"{technique.key()}.{field.name} has no range: write its example")
+            low, high = field.search.low, field.search.high
+            middle = (low * high) ** 0.5 if field.search.log else (low + high) / 2
+            for one, value in zip(settings, (middle, high, (middle + high) / 2), strict=True):
+                one[field.name] = value
+        else:
+            settings[1 + optional % 2][field.name] = another(field)
+            optional += 1
+    usual = technique.usual()
+    stages = [stage for stage, facts in FACTS.items() if usual.fits(*facts) is None]
+    return example(*settings, on=tuple(stages[:2]))
+
+
+def another(field: FieldCard) -> Any:
+    """A value of a field that is not its default."""
+    if field.name == "schedule":
+        return LINEAR
+    if field.name == "layers":
+        return [0]
+    if field.choices is not None:
+        return next(choice for choice in field.choices if choice != field.default)
+    if isinstance(field.default, bool):
+        return not field.default
+    if field.search is not None and field.search.high != field.default:
+        return field.search.high
+    if isinstance(field.default, int):
+        return field.default + 1
+    if isinstance(field.default, float):
+        return field.default / 2
+    raise ValueError(f"{field.name} is of no known kind: write its example")
+
+
+CLASSES = ("class_0", "class_1", "class_2")
+FACTS: dict[Stage, tuple[NetworkFacts, DataFacts]] = {
+    table: (MlpSpec(hidden=(8, 6)), DataFacts((13,), CLASSES)),
+    digits: (CnnSpec(kind="cnn", channels=(4,), hidden=(8,)), DataFacts((3, 8, 8), CLASSES)),
+    residual: (ResidualMlpSpec(kind="residual_mlp", width=8), DataFacts((13,), CLASSES)),
+}
+"""What a technique is asked whether it fits a stage, in the order in which they are preferred."""
+
+WRITTEN: dict[str, Example] = {
     "l1": example(
         {"strength": 1e-2},
         {"strength": 1e-2, "method": "proximal", "biases": True},
@@ -189,4 +245,9 @@ EXAMPLES: dict[str, Example] = {
         {"min_delta": 10.0, "patience": 2, "restore_best": False},
         {"min_delta": 10.0, "patience": 3, "metric": "train_accuracy", "restore_best": False},
     ),
+}
+
+EXAMPLES: dict[str, Example] = {
+    name: WRITTEN[name] if name in WRITTEN else drawn_up(technique)
+    for name, technique in techniques().items()
 }

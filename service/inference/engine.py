@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from service.inference.loader import Served, admit, load
-from service.lru import Lru
+from service.inference.loader import Served, admit, load_certified
+from worker.lru import Lru
 from worker.models import Certificate
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
@@ -38,4 +38,4 @@ class Engine:
 
     def _served(self, version: ModelVersion) -> Served:
         key = (version.model_id, version.version)
-        return self._loaded.get(key, lambda: load(self._artefacts, version))
+        return self._loaded.get(key, lambda: load_certified(self._artefacts, version))

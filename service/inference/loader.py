@@ -16,7 +16,7 @@ class Served:
     certificate: Certificate
 
 
-def load(artefacts: Artefacts, version: ModelVersion) -> Served:
+def load_certified(artefacts: Artefacts, version: ModelVersion) -> Served:
     """Read a version's weights, rebuild its network, certify it. It may have failed its checks.
 
     Raises:

@@ -144,10 +144,10 @@ def test_a_model_without_a_passed_certificate_is_not_served(
 
 def test_a_damaged_file_is_not_served(client: Client) -> None:
     train(client, post(client, model="damaged"))
-    with client.parts.database.read() as session:
+    with client.services.database.read() as session:
         from worker.storage import models
 
-        path = client.parts.artefacts.local_path(models.resolve(session, "damaged").path)
+        path = client.services.artefacts.local_path(models.resolve(session, "damaged").path)
     assert path is not None
     path.chmod(0o640)
     content = bytearray(path.read_bytes())

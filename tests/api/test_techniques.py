@@ -38,7 +38,9 @@ def test_fields_have_bounds_defaults_and_search_ranges(client: Client) -> None:
 
 def test_a_family_is_listed_alone(client: Client) -> None:
     page = client.get("/v1/techniques", params={"family": "penalty"}).json()["data"]
-    assert [technique["name"] for technique in page] == ["l1", "l2", "elastic_net", "group_lasso"]
+    penalties = [name for name, technique in techniques().items() if technique.family == "penalty"]
+    assert [technique["name"] for technique in page] == penalties
+    assert "l1" in penalties
     answer = client.get("/v1/techniques", params={"family": "magic"})
     assert (answer.status_code, answer.json()["param"]) == (404, "family")
 

@@ -21,7 +21,8 @@ from worker.regularization.families.batch import BatchTechnique
 from worker.regularization.families.constraint import Constraint
 from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.normalization import NormalizationLayer
-from worker.regularization.families.penalty import Penalty, PenaltyTerms
+from worker.regularization.families.output import OutputPenalty, ScorePenalty, SlopePenalty
+from worker.regularization.families.penalty import Penalty, PenaltyTerms, ProximalPenalty
 from worker.regularization.families.random_layer import RandomLayer
 
 WHERE = [("cpu", torch.float32), ("cpu", torch.float64), ("meta", torch.float32)]
@@ -86,8 +87,41 @@ def test_penalties(name: str, device: str) -> None:
     )
     like(technique.value(w, terms), w[:, 0])
     like(technique.gradient(w, terms), w)
-    like(technique.proximal(w, terms, 0.1), w)
-    like(technique.proximal(w, terms, torch.full((4, 1), 0.1, device=device)), w)
+    if issubclass(technique, ProximalPenalty):
+        like(technique.proximal(w, terms, 0.1), w)
+        like(technique.proximal(w, terms, torch.full((4, 1), 0.1, device=device)), w)
+
+
+@pytest.mark.parametrize("name", members(Penalty))
+def test_a_penalty_is_linear_in_its_strength_and_differentiated(name: str) -> None:
+    technique = techniques()[name]
+    assert issubclass(technique, Penalty)
+    w, index = weights(3)
+    w.requires_grad_()
+    strengths = [{**EXAMPLES[name].settings[0], "strength": s} for s in (0.0, 0.1, 0.3)]
+    terms = technique.terms(
+        PerTrial(tuple(technique.model_validate(settings) for settings in strengths)), index
+    )
+    value = technique.value(w[:1].expand(3, -1), terms)
+    torch.testing.assert_close(value / value[1], torch.tensor([0.0, 1.0, 3.0]))
+    (expected,) = torch.autograd.grad(technique.value(w, terms).sum(), w)
+    torch.testing.assert_close(technique.gradient(w.detach(), terms), expected)
+
+
+@pytest.mark.parametrize(("device", "dtype"), WHERE)
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("name", members(OutputPenalty))
+def test_output_penalties(name: str, outputs: int, device: str, dtype: torch.dtype) -> None:
+    technique = techniques()[name]
+    x = torch.randn(4, 7, 5).to(device, dtype).requires_grad_()
+    scores = x @ torch.randn(4, 5, outputs).to(device, dtype)
+    if issubclass(technique, ScorePenalty):
+        like(technique.value(scores), x[:, :, 0])
+        like(technique.slope(scores), scores)
+    elif issubclass(technique, SlopePenalty):
+        like(technique.value(x, scores, torch.ones_like(scores)), x[:, :, 0])
+    else:
+        raise TypeError(f"{name} is of a kind that is not tried here")
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

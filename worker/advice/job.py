@@ -1,11 +1,41 @@
-"""Advice on a job before it runs."""
+"""Advice on a job before it runs: every rule, in the order in which findings are told."""
 
+from collections.abc import Callable, Iterator
+
+from worker.advice import data, layers, penalties, stopping
 from worker.advice.advice import Advice
-from worker.advice.configuration import configurations
-from worker.advice.registry import RULES
+from worker.advice.context import Context, contexts
 from worker.data import Outline
 from worker.spec import JobSpec
 
+Rule = Callable[[Context], Iterator[Advice]]
+"""Looks at one configuration. A finding's field is a path within it."""
+
+RULES: tuple[Rule, ...] = (
+    penalties.penalty_outweighs_loss,
+    penalties.rescaled_by_adam,
+    penalties.decay_under_normalization,
+    penalties.strength_out_of_range,
+    penalties.biases_penalized,
+    layers.dropout_with_batch_norm,
+    layers.alpha_dropout_without_selu,
+    layers.dropout_with_selu,
+    layers.dropout_out_of_range,
+    layers.input_dropout_out_of_range,
+    layers.dropout_on_output,
+    layers.dropout_without_effect,
+    layers.batch_of_one,
+    layers.last_batch_of_one,
+    data.augmentation_changes_label,
+    stopping.mixed_targets_and_hard_labels,
+    data.class_imbalance,
+    stopping.early_stopping_without_validation,
+    stopping.early_stopping_on_training_rows,
+    data.small_data_weak_regularization,
+    data.large_data_strong_regularization,
+    data.identifier_columns,
+    data.numbers_as_categories,
+)
 MOST_OTHERS = 10
 """Further fields that a finding lists at most."""
 
@@ -18,10 +48,10 @@ def advise(spec: JobSpec, outline: Outline) -> list[Advice]:
     """
     first: dict[tuple[str, str | None], Advice] = {}
     others: dict[tuple[str, str | None], list[str]] = {}
-    for configuration in configurations(spec, outline):
+    for context in contexts(spec, outline):
         for rule in RULES:
-            for finding in rule(configuration):
-                key, field = (finding.code, finding.field), configuration.path(finding.field)
+            for finding in rule(context):
+                key, field = (finding.code, finding.field), context.path(finding.field)
                 if key not in first:
                     first[key] = finding.model_copy(update={"field": field})
                     others[key] = []

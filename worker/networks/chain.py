@@ -21,6 +21,7 @@ from worker.regularization.families.dropout import (
 )
 from worker.regularization.families.noise import NoiseTechnique
 from worker.regularization.families.normalization import Normalization
+from worker.regularization.families.output import SlopePenalty
 from worker.regularization.technique import Technique
 from worker.spec import MlpSpec, Trial
 
@@ -84,8 +85,8 @@ class DenseChain:
 def by_hand(trial: Trial) -> bool:
     """Whether a fleet of trials like this one is differentiated by hand, without building it.
 
-    What ``DenseChain.fits`` says of a network's modules and ``TrainingLoss`` of attacks and of
-    precision, read off the specification.
+    What ``DenseChain.fits`` says of a network's modules, and ``TrainingLoss`` of attacks, second
+    derivatives and precision, read off the specification.
     """
     network = trial.network
     if not isinstance(network, MlpSpec) or trial.training.precision != "float32":
@@ -96,7 +97,7 @@ def by_hand(trial: Trial) -> bool:
 
 
 def _needs_autograd(technique: Technique, network: MlpSpec) -> bool:
-    if isinstance(technique, Normalization | Attack):
+    if isinstance(technique, Normalization | Attack | SlopePenalty):
         return True
     if isinstance(technique, WeightDropout):
         return any(technique.rates(network.depth))

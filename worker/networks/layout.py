@@ -31,6 +31,10 @@ class Block:
     """E|w| of the initial weights."""
     square: float
     """E w² of the initial weights."""
+    fourth: float
+    """E w⁴ of the initial weights."""
+    units: int
+    """Columns of their matrix, one a unit; of biases as many as there are."""
 
 
 @dataclass(frozen=True)
@@ -102,23 +106,28 @@ def _lay_out(
             units += module.bias[0].numel() * positions[layer_number(name)]
             for kind, parameter in own:
                 weight = kind == "weight"
-                size, square = _moments(module.fan_in, weight=weight, lecun=network.lecun)
-                blocks.append(Block(layer_number(name), parameter.numel(), weight, size, square))
+                moments = _moments(module.fan_in, weight=weight, lecun=network.lecun)
+                columns = module.bias[0].numel()
+                blocks.append(
+                    Block(layer_number(name), parameter.numel(), weight, *moments, units=columns)
+                )
         else:  # a normalization begins with γ = 1 and β = 0
             for kind, parameter in own:
-                one = float(kind == "weight")
-                blocks.append(Block(layer_number(name), parameter.numel(), False, one, one))
+                one, count = float(kind == "weight"), parameter.numel()
+                blocks.append(Block(layer_number(name), count, False, one, one, one, count))
     return Layout(tuple(blocks), positions, units)
 
 
-def _moments(fan_in: int, *, weight: bool, lecun: bool) -> tuple[float, float]:
-    """E|w| and E w² of the initial weights, as ``Affine.draw`` draws them.
+def _moments(fan_in: int, *, weight: bool, lecun: bool) -> tuple[float, float, float]:
+    """E|w|, E w² and E w⁴ of the initial weights, as ``Affine.draw`` draws them.
 
-    Uniform on ±1/√n: 1/(2√n) and 1/(3n). Normal of variance 1/n: √(2/πn) and 1/n.
+    Uniform on ±1/√n: 1/(2√n), 1/(3n) and 1/(5n²). Normal of variance 1/n: √(2/πn), 1/n and 3/n².
     """
     if not lecun:
-        return 1 / (2 * math.sqrt(fan_in)), 1 / (3 * fan_in)
-    return (math.sqrt(2 / (math.pi * fan_in)), 1 / fan_in) if weight else (0.0, 0.0)
+        return 1 / (2 * math.sqrt(fan_in)), 1 / (3 * fan_in), 1 / (5 * fan_in**2)
+    if not weight:
+        return 0.0, 0.0, 0.0
+    return math.sqrt(2 / (math.pi * fan_in)), 1 / fan_in, 3 / fan_in**2
 
 
 def _positions(spec: NetworkSpec, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,8 @@
-"""Regularization: one technique a file, its settings and its mathematics together."""
+"""Regularization: one technique a file, its settings and its mathematics together.
+
+What other rooms may use. A technique is listed where another room asks for it by name; most need no
+line here, for what a job names is read off the fields of ``Regularization``.
+"""
 
 from worker.regularization.adversarial import Adversarial
 from worker.regularization.alpha_dropout import AlphaDropout

@@ -1,6 +1,6 @@
 """Alpha dropout."""
 
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ class AlphaDropout(ActivationDropout):
     Shapes: h, M ``[K, B, F]``; p, a, b ``[K]``.
     Source: Klambauer et al. 2017, arXiv:1706.02515
     """
+
+    usual_p: ClassVar[tuple[float, float]] = (0.05, 0.3)
 
     p: Probabilities = 0.1
     """Probability of setting a hidden unit to α': one for all hidden layers, or one for each."""

@@ -107,43 +107,44 @@ def paragraphs(doc: str) -> dict[str, str]:
             blocks[-1][1].append(line.strip())
         elif blocks[-1][1]:
             blocks.append(("does", []))
-    found: dict[str, str] = {}
+    by_label: dict[str, str] = {}
     for label_name, lines in blocks:
         if lines:
             text = " ".join(lines)
-            found[label_name] = f"{found[label_name]}\n\n{text}" if label_name in found else text
-    return found
+            before = f"{by_label[label_name]}\n\n" if label_name in by_label else ""
+            by_label[label_name] = before + text
+    return by_label
 
 
 def missing(technique: type[Technique]) -> list[str]:
     """The parts that a technique's docstring lacks: labels, ``formula``, ``does``."""
-    said = paragraphs(technique.__doc__ or "")
-    lacking = [label for label in (*LABELS, "does") if label not in said]
-    return lacking + ([] if _formula(said.get("summary", "")) else ["formula"])
+    parts = paragraphs(technique.__doc__ or "")
+    lacking = [label for label in (*LABELS, "does") if label not in parts]
+    return lacking + ([] if _formula(parts.get("summary", "")) else ["formula"])
 
 
-def describe(name: str, technique: type[Technique], vocabulary: frozenset[str]) -> Card:
+def card_of(name: str, technique: type[Technique], vocabulary: frozenset[str]) -> Card:
     """A technique's card. ``vocabulary`` are the names of all techniques."""
-    said = paragraphs(technique.__doc__ or "")
-    badly_with = said.get("Badly with", "")
+    parts = paragraphs(technique.__doc__ or "")
+    badly_with = parts.get("Badly with", "")
     named = dict.fromkeys(re.findall(r"`(\w+)`", badly_with))
     title = (inspect.getdoc(inspect.getmodule(technique)) or "").split("\n", 1)[0]
     return Card(
         name=name,
         family=technique.family,
         title=title.rstrip("."),
-        summary=said.get("summary", ""),
-        formula=_formula(said.get("summary", "")),
-        does=said.get("does", ""),
-        when=said.get("When", ""),
-        start=said.get("Start", ""),
+        summary=parts.get("summary", ""),
+        formula=_formula(parts.get("summary", "")),
+        does=parts.get("does", ""),
+        when=parts.get("When", ""),
+        start=parts.get("Start", ""),
         badly_with=badly_with,
         conflicts=tuple(other for other in named if other in vocabulary - {name}),
-        cost=said.get("Cost", ""),
-        units=said.get("Units", ""),
-        shapes=said.get("Shapes", ""),
-        example=said.get("Example"),
-        source=said.get("Source", ""),
+        cost=parts.get("Cost", ""),
+        units=parts.get("Units", ""),
+        shapes=parts.get("Shapes", ""),
+        example=parts.get("Example"),
+        source=parts.get("Source", ""),
         fields=_fields(technique),
     )
 

@@ -1,6 +1,7 @@
 """Class weights."""
 
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self, final
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.families.target import TargetTechnique
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
 
@@ -50,6 +52,21 @@ class ClassWeights(TargetTechnique):
             given = [self.weights.get(name, 1.0) for name in names]
             weights = torch.tensor(given, dtype=torch.float64, device=counts.device)
         return (weights * counts.sum() / (weights @ counts)).float()
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Classes, of which those that are weighed must be some."""
+        misfit = super().fits(network, data)
+        if misfit is not None or isinstance(self.weights, str):
+            return misfit
+        for name in self.weights:
+            if name not in data.classes:
+                close = get_close_matches(name, data.classes) or data.classes[:10]
+                return Misfit(
+                    f"The target has no class {name!r}; did you mean "
+                    f"{', '.join(map(repr, close))}?",
+                    field=f"weights.{name}",
+                )
+        return None
 
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import ImageAugmentation
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
@@ -39,6 +40,17 @@ class ColorJitter(ImageAugmentation):
     """Largest change of the contrast's factor."""
     saturation: Range = 0.0
     """Largest change of the saturation's factor; for images of three channels."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Images, with three channels where the saturation changes."""
+        misfit = super().fits(network, data)
+        if misfit is None and self.saturation > 0 and data.shape[0] != 3:
+            return Misfit(
+                f"Saturation needs three channels, and the images have {data.shape[0]}; set it "
+                "to 0.",
+                field="saturation",
+            )
+        return misfit
 
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:

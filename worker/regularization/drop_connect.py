@@ -1,10 +1,11 @@
 """DropConnect."""
 
-from typing import final
+from typing import ClassVar, final
 
 from torch import Tensor
 
 from worker.regularization.families.dropout import WeightDropout
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts, layers_beyond
 from worker.regularization.ramp import Ramp
 from worker.regularization.technique import DropProbability, Layers
 
@@ -29,6 +30,8 @@ class DropConnect(WeightDropout):
     Source: Wan et al. 2013, ICML, https://proceedings.mlr.press/v28/wan13.html
     """
 
+    usual_p: ClassVar[tuple[float, float]] = (0.1, 0.5)
+
     p: DropProbability = 0.5
     """Probability of dropping a weight."""
     layers: Layers | None = None
@@ -36,6 +39,10 @@ class DropConnect(WeightDropout):
     given."""
     schedule: Ramp | None = None
     """What share of p applies in each epoch; all of it unless given."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever the layers exist that it is to act on."""
+        return layers_beyond(self.layers, network)
 
     def rates(self, depth: int) -> tuple[float, ...]:
         """p in the layers it acts on, 0 in the others."""

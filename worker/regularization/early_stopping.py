@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 
 Metric = Literal[
@@ -73,6 +74,19 @@ class EarlyStopping(Stopping):
     def restores(cls, stack: PerTrial["EarlyStopping"]) -> Tensor:
         """The trials that end with their best weights."""
         return stack.on(lambda settings: settings.restore_best)
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Targets that have the metric which it watches."""
+        absent: tuple[str, ...] = ("rmse", "r2") if data.classes else ("accuracy", "recall")
+        if len(data.classes) > 2:
+            absent = (*absent, "recall")
+        if not self.metric.endswith(absent):
+            return None
+        remedy = "validation_balanced_accuracy" if data.classes else "validation_rmse"
+        return Misfit(
+            f"There is no {self.metric} of this target; choose validation_loss or {remedy}.",
+            field="metric",
+        )
 
     def watched(self) -> tuple[str, bool]:
         """The metric, and whether more of it is better."""

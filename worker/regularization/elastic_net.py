@@ -1,12 +1,13 @@
 """Elastic net: lasso and ridge in one."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, final
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.families.penalty import PenaltyTerms, SparsePenalty
+from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, SparsePenalty
 from worker.regularization.per_trial import ParameterIndex, PerTrial
 from worker.regularization.technique import search_range
 
@@ -41,6 +42,17 @@ class ElasticNet(SparsePenalty):
         """λ and ρ."""
         ratio = stack.numbers(lambda settings: settings.l1_ratio)[:, None]
         return PenaltyTerms(cls.strengths(stack, index), index, {"l1_ratio": ratio})
+
+    def starting_value(self, blocks: Sequence[InitialWeights]) -> float:
+        """ρ Σ E|w| + (1 − ρ) Σ E w²."""
+        return sum(
+            block.count * (self.l1_ratio * block.size + (1 - self.l1_ratio) * block.square)
+            for block in blocks
+        )
+
+    def scales_with_weights(self) -> bool:
+        """Its square does, where it goes through the optimizer."""
+        return self.l1_ratio < 1 and self.method == "subgradient"
 
     @staticmethod
     def value(w: Tensor, terms: PenaltyTerms) -> Tensor:

@@ -1,11 +1,12 @@
 """L1: the lasso."""
 
+from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from worker.regularization.families.penalty import PenaltyTerms, SparsePenalty
+from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, SparsePenalty
 
 
 @final
@@ -29,6 +30,10 @@ class L1(SparsePenalty):
     """
 
     degree: ClassVar[int | None] = 1
+
+    def starting_value(self, blocks: Sequence[InitialWeights]) -> float:
+        """Σ E|w|."""
+        return sum(block.count * block.size for block in blocks)
 
     @staticmethod
     def value(w: Tensor, terms: PenaltyTerms) -> Tensor:

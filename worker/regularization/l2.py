@@ -1,15 +1,16 @@
 """L2: ridge."""
 
+from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from worker.regularization.families.penalty import Penalty, PenaltyTerms
+from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, ProximalPenalty
 
 
 @final
-class L2(Penalty):
+class L2(ProximalPenalty):
     """Ridge penalty: R(w) = λ Σw², ∂R/∂w = 2λw.
 
     Keeps weights small and spread; none becomes zero. It goes through the optimizer, so Adam
@@ -28,6 +29,14 @@ class L2(Penalty):
     """
 
     degree: ClassVar[int | None] = 2
+
+    def starting_value(self, blocks: Sequence[InitialWeights]) -> float:
+        """Σ E w²."""
+        return sum(block.count * block.square for block in blocks)
+
+    def scales_with_weights(self) -> bool:
+        """2λw, always."""
+        return True
 
     @staticmethod
     def value(w: Tensor, terms: PenaltyTerms) -> Tensor:

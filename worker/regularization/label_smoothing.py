@@ -36,6 +36,10 @@ class LabelSmoothing(TargetTechnique):
     )
     """s: the share of the target that goes to all classes alike."""
 
+    def restrains(self) -> bool:
+        """Where it smooths at all."""
+        return self.smoothing > 0
+
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """s, and 1/C (a scalar)."""

@@ -5,35 +5,35 @@ from typing import Literal
 Profile = Literal["brick", "funnel", "long_funnel", "diamond", "hexagon", "triangle", "stairs"]
 
 
-def shares(shape: Profile, places: int) -> tuple[float, ...]:
-    """The share of p at each of so many places; the largest is 1.
+def shares(profile: Profile, sites: int) -> tuple[float, ...]:
+    """The share of p at each of ``sites`` layers; the largest is 1.
 
     `brick` is 1 everywhere, `triangle` rises, `funnel` falls, `long_funnel` is a brick and then a
     funnel, `diamond` rises and falls, `hexagon` rises, stays and falls, `stairs` falls by twos.
-    The shapes are those of Kadra et al. 2021, arXiv:2106.11189 (in Auto-PyTorch), not rounded.
+    The profiles are those of Kadra et al. 2021, arXiv:2106.11189 (in Auto-PyTorch), not rounded.
     """
-    n = places
+    n = sites
     half, third = max((n + 1) // 2, 1), (n + 1) // 3
-    match shape:
+    match profile:
         case "brick":
-            found = [1.0] * n
+            profile_shares = [1.0] * n
         case "triangle":
-            found = _rise(n, n)
+            profile_shares = _rise(n, n)
         case "funnel":
-            found = _fall(n)
+            profile_shares = _fall(n)
         case "long_funnel":
-            found = [1.0] * half + _fall(n - half)
+            profile_shares = [1.0] * half + _fall(n - half)
         case "diamond":
-            found = _rise(half - 1, half) + _fall(n - half + 1)
+            profile_shares = _rise(half - 1, half) + _fall(n - half + 1)
         case "hexagon":
-            found = _rise(third, third) + [1.0] * (n - 2 * third) + _fall(third)
+            profile_shares = _rise(third, third) + [1.0] * (n - 2 * third) + _fall(third)
         case "stairs":
-            found = [1 - 2 / n * ((place + n % 2) // 2) for place in range(n)]
-    return tuple(found[:n])
+            profile_shares = [1 - 2 / n * ((site + n % 2) // 2) for site in range(n)]
+    return tuple(profile_shares[:n])
 
 
-def _rise(steps: int, whole: int) -> list[float]:
-    return [(step + 1) / whole for step in range(steps)]
+def _rise(steps: int, height: int) -> list[float]:
+    return [(step + 1) / height for step in range(steps)]
 
 
 def _fall(steps: int) -> list[float]:

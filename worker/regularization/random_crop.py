@@ -9,6 +9,7 @@ from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.families.augmentation import ImageAugmentation
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
@@ -32,6 +33,17 @@ class RandomCrop(ImageAugmentation):
 
     padding: Annotated[int, Field(ge=0, le=1024, json_schema_extra=search_range(0, 8))] = 4
     """m, in pixels; less than the image's shorter side."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Images that a shift does not empty."""
+        misfit = super().fits(network, data)
+        if misfit is None and self.padding >= min(data.shape[1:]):
+            return Misfit(
+                f"A shift by {self.padding} pixels may leave nothing of images of "
+                f"{data.shape[1]}×{data.shape[2]}; an eighth of the side is usual.",
+                field="padding",
+            )
+        return misfit
 
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:

@@ -7,6 +7,7 @@ from worker.regularization.alpha_dropout import AlphaDropout
 from worker.regularization.batch_norm import BatchNorm
 from worker.regularization.class_weights import ClassWeights
 from worker.regularization.color_jitter import ColorJitter
+from worker.regularization.confidence_penalty import ConfidencePenalty
 from worker.regularization.cutmix import Cutmix
 from worker.regularization.cutout import Cutout
 from worker.regularization.drop_connect import DropConnect
@@ -18,6 +19,7 @@ from worker.regularization.erasing import Erasing
 from worker.regularization.flip import Flip
 from worker.regularization.group_lasso import GroupLasso
 from worker.regularization.image_noise import ImageNoise
+from worker.regularization.jacobian import Jacobian
 from worker.regularization.l1 import L1
 from worker.regularization.l2 import L2
 from worker.regularization.label_smoothing import LabelSmoothing
@@ -26,6 +28,7 @@ from worker.regularization.lookahead import Lookahead
 from worker.regularization.max_norm import MaxNorm
 from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
+from worker.regularization.orthogonality import Orthogonality
 from worker.regularization.random_crop import RandomCrop
 from worker.regularization.rotation import Rotation
 from worker.regularization.shake_drop import ShakeDrop
@@ -46,6 +49,7 @@ class Regularization(Settings):
     l2: L2 | None = None
     elastic_net: ElasticNet | None = None
     group_lasso: GroupLasso | None = None
+    orthogonality: Orthogonality | None = None
     weight_decay: WeightDecay | None = None
     max_norm: MaxNorm | None = None
     dropout: Dropout | None = None
@@ -60,6 +64,8 @@ class Regularization(Settings):
     noise: Noise | None = None
     class_weights: ClassWeights | None = None
     label_smoothing: LabelSmoothing | None = None
+    confidence_penalty: ConfidencePenalty | None = None
+    jacobian: Jacobian | None = None
     random_crop: RandomCrop | None = None
     flip: Flip | None = None
     rotation: Rotation | None = None

@@ -34,6 +34,10 @@ class SnapshotEnsemble(Averaging):
     members: Annotated[int, Field(ge=2, le=32, json_schema_extra=search_range(2, 6))] = 3
     """M, how many snapshots are kept."""
 
+    def restrains(self) -> bool:
+        """A mean of several networks fits no rows by heart."""
+        return True
+
     @staticmethod
     def mean_value(scores: Tensor, weights: Tensor) -> Tensor:
         """Values ``[…, M, B, O]`` → their mean ``[…, B, O]``; weights ``[…, M, 1, 1]`` sum to 1."""

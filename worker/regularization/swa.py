@@ -41,6 +41,10 @@ class Swa(WeightAverage):
         """How many epochs pass first; at least one is averaged."""
         return {"wait": stack.numbers(lambda s: min(int(s.start * epochs), epochs - 1))[:, None]}
 
+    def restrains(self) -> bool:
+        """The mean of many points lies beside every one of them."""
+        return True
+
     @staticmethod
     def share(numbers: Numbers, moment: int) -> Tensor:
         """1 while it waits, so that A is w; then 1 / n."""

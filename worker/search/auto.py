@@ -1,15 +1,16 @@
 """Auto-regularization: the cocktail's joint space over all techniques that fit a job."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.regularization import ClassWeights, SnapshotEnsemble
+from worker.regularization.catalogue import fitting
+from worker.regularization.fit import DataFacts
+from worker.schema import Json
 from worker.spec import (
     Dimension,
     JobSpec,
-    LinearSpec,
     Range,
     SearchSpec,
     SolverSpec,
@@ -85,7 +86,7 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
             param="split.validation",
         )
     search, classes = spec.search, outline.target.classes
-    changes: dict[str, Any] = {"space": space(spec, outline), "refit": True, "references": True}
+    changes: Json = {"space": joint_space(spec, outline), "refit": True, "references": True}
     changes["exclusive"] = tuple(
         paths
         for group in ALTERNATIVES
@@ -106,19 +107,19 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
     return spec.model_copy(update={"search": written, "regularization": regularization})
 
 
-def space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
+def joint_space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
     """The joint space of a job: each technique that fits on or off, then its settings.
 
     Raises:
         SpecError: none fits.
     """
     names = list(_fitting(spec, outline))
-    found: dict[str, Dimension] = {_path(name): Switch(optional=True) for name in names}
+    space: dict[str, Dimension] = {_path(name): Switch(optional=True) for name in names}
     for name in names:
         for field, dimension in COCKTAIL[name].items():
             if field != "shape" or spec.network.dropout_sites > 1:
-                found[f"{_path(name)}.{field}"] = dimension
-    return found
+                space[f"{_path(name)}.{field}"] = dimension
+    return space
 
 
 def _path(name: str) -> str:
@@ -126,25 +127,14 @@ def _path(name: str) -> str:
 
 
 def _fitting(spec: JobSpec, outline: Outline) -> Iterator[str]:
-    network, images = spec.network, len(outline.shape) == 3
     if isinstance(spec.training.optimizer, SolverSpec):
         raise SpecError(
             "A solver takes penalties alone, which auto does not choose among; choose the "
             "optimizer adam, or search a path.",
             param="training.optimizer.kind",
         )
-    fits = {
-        "batch_norm": not isinstance(network, LinearSpec),
-        "snapshot_ensemble": _has_cycles(spec),
-        "dropout": network.dropout_sites > network.conv_layers,
-        "spatial_dropout": network.conv_layers > 0,
-        "label_smoothing": bool(outline.target.classes),
-        **dict.fromkeys(
-            ("stochastic_depth", "shake_drop", "shake_shake"), network.residual_blocks > 0
-        ),
-        **dict.fromkeys(("flip", "random_crop", "rotation"), images),
-    }
-    return (name for name in COCKTAIL if fits.get(name, True))
+    names = fitting(COCKTAIL, spec.network, DataFacts(outline.shape, outline.target.classes))
+    return (name for name in names if name != "snapshot_ensemble" or _has_cycles(spec))
 
 
 def _has_cycles(spec: JobSpec) -> bool:
@@ -155,8 +145,4 @@ def _has_cycles(spec: JobSpec) -> bool:
         return epochs >= wanted
     if not isinstance(schedule, CosineSchedule) or schedule.first_period is None:
         return False
-    length, end, cycles = schedule.first_period, schedule.first_period, 1
-    while end < epochs:
-        length *= schedule.multiplier
-        end, cycles = end + length, cycles + 1
-    return cycles >= wanted and epochs >= wanted
+    return len(schedule.periods(epochs)) >= wanted and epochs >= wanted

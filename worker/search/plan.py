@@ -1,29 +1,19 @@
 """From a job to its configurations, from those to trials, and from trials to fleets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-import orjson
-from pydantic import Field
 
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.networks.chain import by_hand
 from worker.networks.layout import Layout, lay_out
 from worker.regularization.early_stopping import EarlyStopping
-from worker.regularization.families.averaging import WeightAverage
-from worker.regularization.families.constraint import Constraint
-from worker.regularization.families.decay import Decay
 from worker.regularization.families.normalization import Normalization
-from worker.regularization.families.penalty import Penalty
-from worker.regularization.technique import Technique
-from worker.schema import Settings
-from worker.search.space import Overrides, configure, searched_sections
+from worker.regularization.fit import DataFacts
+from worker.regularization.technique import Memory, Technique
+from worker.search.space import Overrides
 from worker.spec import JobSpec, SgdSpec, SolverSpec, Trial, Variant, Without
 from worker.spec.checks import check_trial
-from worker.spec.data_checks import check_on_data
-from worker.spec.training_checks import check_training
 
 FLEET_MEMORY = 2**30
 """Bytes that one fleet's tensors may take unless said otherwise."""
@@ -33,22 +23,20 @@ GPU is not busy with fewer."""
 FLOAT = 4
 DOCUMENTS = 16 * 2**10
 """Bytes of a trial's settings, epochs and report, as objects and as JSON."""
-STEP_COPIES, TERM_COPIES = 5, 2
-"""Copies of the weights within a step: gradients by layer and the update; and what each kind of
-penalty, decay and constraint takes."""
+STEP_COPIES = 5
+"""Copies of the weights within a step: gradients by layer and the update. Techniques say theirs."""
 ACTIVATION_COPIES = 9
 """Numbers for each activation of a batch on the way forth and back by autograd; 5 by hand."""
 SOLVER_COPIES, SOLVER_SCORES = 14, 10
 """Copies of the weights and of all rows' scores within an iteration of a solver, in float64."""
 
 
-class FleetPlan(Settings):
-    """Trials of equal structure, and the metric by which they are compared."""
+@dataclass(frozen=True)
+class FleetPlan:
+    """Trials of equal structure, at least one, which are to train together."""
 
-    trials: Annotated[tuple[Trial, ...], Field(strict=False, min_length=1)]
-    objective: str
-    maximize: bool = False
-    overrides: Annotated[tuple[Overrides, ...], Field(strict=False)] | None = None
+    trials: tuple[Trial, ...]
+    overrides: tuple[Overrides, ...] | None = None
     """In a search, what each trial changes in the job: path → value."""
 
 
@@ -83,7 +71,7 @@ def plan(spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> list[Fl
     ]
     for trial in trials:
         check_against(outline, trial)
-    return group(trials, outline, default_objective(outline), memory=memory)
+    return group(trials, outline, memory=memory)
 
 
 def configurations(spec: JobSpec) -> list[Trial]:
@@ -150,22 +138,13 @@ def replica_count(spec: JobSpec, outline: Outline) -> int:
 
 def check_against(outline: Outline, trial: Trial) -> None:
     """Refuse a trial that contradicts itself or its data; ``SpecError``."""
-    check_trial(trial)
-    check_training(trial)
-    check_on_data(trial, shape=outline.shape, classes=outline.target.classes)
-
-
-def default_objective(outline: Outline) -> str:
-    """What trials are compared by, unless the job says."""
-    return "validation_loss" if all(outline.validation_rows) else "train_loss"
+    check_trial(trial, DataFacts(outline.shape, outline.target.classes))
 
 
 def group(
     trials: Sequence[Trial],
     outline: Outline,
-    objective: str,
     *,
-    maximize: bool = False,
     overrides: Sequence[Overrides] | None = None,
     memory: int = FLEET_MEMORY,
     most: int | None = None,
@@ -185,8 +164,6 @@ def group(
             plans.append(
                 FleetPlan(
                     trials=tuple(trials[number] for number in numbers[part]),
-                    objective=objective,
-                    maximize=maximize,
                     overrides=None
                     if overrides is None
                     else tuple(overrides[number] for number in numbers[part]),
@@ -268,14 +245,12 @@ def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
         ),
         default=0,
     )
-    kinds, restores = _needs(trials)
-    averages = sum(issubclass(kind, WeightAverage) for kind in kinds)
-    terms = sum(issubclass(kind, Penalty | Decay | Constraint) for kind in kinds)
+    needs, restores = _needs(trials)
     served = 1 + members
-    program = 2 + _moments(trials) + averages + bool(averages) + 3 * members + restores * served
-    step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + TERM_COPIES * terms
+    program = 2 + _moments(trials) + needs.kept + bool(needs.kept) + 3 * members + restores * served
+    step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + needs.step
     numbers = (2 * program + served + step) * layout.parameters
-    return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout))
+    return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout, needs.activations))
 
 
 def _different(trials: Sequence[Trial]) -> list[Trial]:
@@ -288,15 +263,18 @@ def _different(trials: Sequence[Trial]) -> list[Trial]:
     return list(different.values())
 
 
-def _needs(trials: Sequence[Trial]) -> tuple[set[type[Technique]], bool]:
-    """The kinds of techniques that any trial has, and whether any wants its best weights back."""
-    kinds: set[type[Technique]] = set()
+def _needs(trials: Sequence[Trial]) -> tuple[Memory, bool]:
+    """What the techniques of a fleet need, and whether any trial wants its best weights back.
+
+    A technique is computed for all trials together, so the one that needs most of it counts.
+    """
+    needs: dict[type[Technique], Memory] = {}
     restores = False
     for trial in trials:
         for _, technique in trial.regularization.techniques():
-            kinds.add(type(technique))
+            needs[type(technique)] = technique.memory().at_least(needs.get(type(technique)))
             restores |= isinstance(technique, EarlyStopping) and technique.restore_best
-    return kinds, restores
+    return Memory.total(needs.values()), restores
 
 
 def _is_solved(trial: Trial) -> bool:
@@ -313,57 +291,10 @@ def _moments(trials: Sequence[Trial]) -> int:
     return 2
 
 
-def _batch(trial: Trial, outline: Outline, layout: Layout) -> int:
+def _batch(trial: Trial, outline: Outline, layout: Layout, more: int) -> int:
     """Numbers of one batch on the way forth and back."""
     train = outline.train_rows[trial.fold or 0]
     if _is_solved(trial):
         return SOLVER_SCORES * train * outline.outputs
     rows = min(trial.training.batch_size, train)
-    return rows * (ACTIVATION_COPIES * layout.units + 2 * outline.inputs)
-
-
-def stored_plan(plan: FleetPlan) -> dict[str, Any]:
-    """The plan as JSON. A search stores a number, a seed and the overrides of each trial."""
-    if plan.overrides is None:
-        return plan.model_dump(mode="json", exclude={"overrides"})
-    return {
-        "objective": plan.objective,
-        "maximize": plan.maximize,
-        "members": [
-            {
-                "configuration": trial.configuration,
-                "repeat": trial.repeat,
-                "fold": trial.fold,
-                "seed": trial.training.seed,
-                "overrides": overrides,
-            }
-            for trial, overrides in zip(plan.trials, plan.overrides, strict=True)
-        ],
-    }
-
-
-def plan_from_stored(document: Mapping[str, Any], spec: JobSpec) -> FleetPlan:
-    """The plan that a document means, in the job that it belongs to."""
-    if "members" not in document:
-        return FleetPlan.model_validate_json(orjson.dumps(document))
-    sections, trials = searched_sections(spec), []
-    known: dict[int, Trial] = {}
-    for member in document["members"]:
-        number = member["configuration"]
-        configuration = known.get(number)
-        if configuration is None:
-            configuration = known[number] = configure(sections, number, member["overrides"])
-        training = configuration.training.model_copy(update={"seed": member["seed"]})
-        trials.append(
-            configuration.model_copy(
-                update={"repeat": member["repeat"], "fold": member["fold"], "training": training}
-            )
-        )
-    if not trials:
-        raise SpecError("The fleet has no members.", code="empty_fleet")
-    return FleetPlan(
-        trials=tuple(trials),
-        objective=document["objective"],
-        maximize=document["maximize"],
-        overrides=tuple(member["overrides"] for member in document["members"]),
-    )
+    return rows * ((ACTIVATION_COPIES + more) * layout.units + 2 * outline.inputs)

@@ -1,38 +1,86 @@
-"""Rules between fields of one trial, so that what cannot train is refused at the POST."""
+"""Rules between the settings of one trial, so that what cannot train is refused at the POST.
+
+Whether a technique fits a network and its data it says itself (``Technique.fits``); this is what
+holds between techniques, and between them and the training.
+"""
+
+from typing import NamedTuple
 
 from worker.errors import SpecError
-from worker.regularization.families.branch import BranchDropout, BranchMerge
-from worker.regularization.families.dropout import ActivationDropout
-from worker.spec.network import Structure
-from worker.spec.training import AdamWSpec, SgdSpec
+from worker.regularization import Regularization
+from worker.regularization.families.output import OutputPenalty
+from worker.regularization.families.penalty import Penalty, ProximalPenalty
+from worker.regularization.families.stopping import Stopping
+from worker.regularization.fit import DataFacts
+from worker.spec.network import CnnSpec, LinearSpec
+from worker.spec.training import (
+    AdamWSpec,
+    ConstantSchedule,
+    CosineSchedule,
+    SgdSpec,
+    SolverSpec,
+    Training,
+)
 from worker.spec.trial import Trial
 
 
-def check_trial(trial: Trial) -> None:
-    """Refuse a trial whose settings contradict each other.
+class Pair(NamedTuple):
+    """Two techniques that exclude each other, and why."""
+
+    first: str
+    second: str
+    field: str
+    """Which of them is told."""
+    message: str
+
+
+EXCLUSIVE = (
+    Pair("ema", "swa", "swa", "A trial ends with one average of its weights; choose ema or swa."),
+)
+"""In every trial."""
+NOT_SOLVED_TOGETHER = (
+    Pair(
+        "elastic_net",
+        "group_lasso",
+        "elastic_net",
+        "A solver takes elastic_net and group_lasso apart; write the elastic net as l1 and l2.",
+    ),
+)
+"""With a solver: their proximal steps are no joint one."""
+
+
+def check_trial(trial: Trial, data: DataFacts) -> None:
+    """Refuse a trial whose settings contradict each other or its data.
 
     Raises:
         SpecError: naming the field and the remedy.
     """
-    network, techniques = trial.network, trial.regularization
-    for name, technique in techniques.techniques():
-        param = f"regularization.{name}"
-        if isinstance(technique, ActivationDropout):
-            _check_dropout(technique, network, param)
-        if isinstance(technique, BranchDropout | BranchMerge) and not network.residual_blocks:
-            raise SpecError(
-                f"{name} acts on residual branches, and a {network.kind} has none; choose the "
-                "network residual_mlp, or dropout.",
-                param=param,
-            )
-        layers = getattr(technique, "layers", None) or ()
-        if layers and max(layers) > network.depth:
-            raise SpecError(
-                f"There is no layer {max(layers)}; layers are numbered from 0 to {network.depth}.",
-                param=f"{param}.layers",
-            )
-    optimizer = trial.training.optimizer
-    decay = techniques.weight_decay
+    if isinstance(trial.network, CnnSpec) and len(data.shape) not in {2, 3}:
+        raise SpecError(
+            f"A cnn needs images (C, H, W) or series (C, L), and a row is of shape {data.shape}; "
+            "choose mlp or residual_mlp.",
+            param="network.kind",
+        )
+    for name, technique in trial.regularization.techniques():
+        misfit = technique.fits(trial.network, data)
+        if misfit is not None and misfit.refused:
+            raise SpecError(misfit.message, param=misfit.param(name))
+    _check_pairs(trial.regularization, EXCLUSIVE)
+    _check_optimizer(trial.regularization, trial.training)
+    _check_snapshots(trial.regularization, trial.training)
+    if isinstance(trial.training.optimizer, SolverSpec):
+        _check_solver(trial)
+
+
+def _check_pairs(regularization: Regularization, pairs: tuple[Pair, ...]) -> None:
+    on = {name for name, _ in regularization.techniques()}
+    for pair in pairs:
+        if {pair.first, pair.second} <= on:
+            raise SpecError(pair.message, param=f"regularization.{pair.field}")
+
+
+def _check_optimizer(regularization: Regularization, training: Training) -> None:
+    optimizer, decay = training.optimizer, regularization.weight_decay
     if isinstance(optimizer, AdamWSpec) and decay is not None and decay.method == "coupled":
         raise SpecError(
             "AdamW means decoupled decay; for coupled decay choose the optimizer adam.",
@@ -45,23 +93,67 @@ def check_trial(trial: Trial) -> None:
         )
 
 
-def _check_dropout(technique: ActivationDropout, network: Structure, param: str) -> None:
-    if technique.needs_maps and not network.conv_layers:
+def _check_snapshots(regularization: Regularization, training: Training) -> None:
+    ensemble, schedule = regularization.snapshot_ensemble, training.schedule
+    if ensemble is None:
+        return
+    param = "regularization.snapshot_ensemble.members"
+    if training.epochs < ensemble.members:
         raise SpecError(
-            "It drops feature maps, and this network has none; choose the network cnn, or dropout.",
+            f"{training.epochs} epochs hold no {ensemble.members} cycles; train longer, or ask for "
+            "fewer members.",
             param=param,
         )
-    places = network.conv_layers if technique.needs_maps else network.dropout_sites
-    if isinstance(technique.p, tuple) and len(technique.p) != places:
-        where = (
-            "blocks"
-            if network.residual_blocks
-            else "convolutions"
-            if network.conv_layers
-            else "hidden layers"
-        )
-        where = "layers" if network.conv_layers and not technique.needs_maps else where
+    if isinstance(schedule, ConstantSchedule):
+        return
+    if not isinstance(schedule, CosineSchedule) or schedule.first_period is None:
         raise SpecError(
-            f"{len(technique.p)} probabilities for {places} {where}; give one number, or {places}.",
-            param=f"{param}.p",
+            "Snapshots need a learning rate that restarts; leave the schedule constant (the "
+            "ensemble brings its own cycles), or choose cosine with first_period.",
+            param="training.schedule",
         )
+    cycles = len(schedule.periods(training.epochs))
+    if cycles < ensemble.members:
+        raise SpecError(
+            f"The schedule has {cycles} cycles for {ensemble.members} members; shorten "
+            "training.schedule.first_period, or ask for fewer.",
+            param=param,
+        )
+
+
+def _check_solver(trial: Trial) -> None:
+    if not isinstance(trial.network, LinearSpec):
+        raise SpecError(
+            "A solver finds the optimum of linear networks alone; choose the network linear, or "
+            "another optimizer.",
+            param="training.optimizer.kind",
+        )
+    if not isinstance(trial.training.schedule, ConstantSchedule):
+        raise SpecError(
+            "A solver has no learning rate to schedule; leave the schedule out.",
+            param="training.schedule",
+        )
+    if trial.training.precision != "float32":
+        raise SpecError(
+            "A solver works in float64; leave the precision out.", param="training.precision"
+        )
+    for name, technique in trial.regularization.techniques():
+        if isinstance(technique, ProximalPenalty):
+            if technique.schedule is not None:
+                raise SpecError(
+                    "The optimum is that of one strength; leave the schedule out.",
+                    param=f"regularization.{name}.schedule",
+                )
+        elif isinstance(technique, Penalty | OutputPenalty):
+            raise SpecError(
+                f"A solver takes proximal steps, and {name} has none. Leave it out, or choose "
+                "another optimizer.",
+                param=f"regularization.{name}",
+            )
+        elif not isinstance(technique, Stopping):
+            raise SpecError(
+                f"A solver finds the optimum of a loss with penalties; {name} changes how it is "
+                "approached. Leave it out, or choose another optimizer.",
+                param=f"regularization.{name}",
+            )
+    _check_pairs(trial.regularization, NOT_SOLVED_TOGETHER)

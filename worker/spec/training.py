@@ -106,6 +106,14 @@ class CosineSchedule(Settings):
     floor: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """The lowest η, as a share of the initial one."""
 
+    def periods(self, epochs: int) -> list[tuple[int, int]]:
+        """First epoch of each period, and of the next; the last may reach beyond ``epochs``."""
+        periods = [(0, self.first_period or epochs)]
+        while periods[-1][1] < epochs:
+            start, end = periods[-1]
+            periods.append((end, end + (end - start) * self.multiplier))
+        return periods
+
 
 class WarmupSchedule(Settings):
     """η rises linearly over the first epochs, then stays."""

@@ -1,12 +1,12 @@
 """Registered models: names, their versions, and aliases that point at versions."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from worker.errors import NotFoundError
+from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
     DEFAULT_TENANT,
@@ -23,7 +23,7 @@ PRODUCTION = "production"
 
 
 @dataclass(frozen=True)
-class ModelPage:
+class ModelDetail:
     """What a reader asks about one model: its versions, newest first, and its aliases."""
 
     model: Model
@@ -32,7 +32,7 @@ class ModelPage:
 
 
 def register(
-    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: dict[str, Any]
+    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: Json
 ) -> ModelVersion:
     """Make the trial the next version of the job's model, in the transaction that ends the job."""
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
@@ -76,7 +76,7 @@ def get(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
     return model
 
 
-def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelPage:
+def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelDetail:
     """A model with its versions and aliases."""
     model = get(session, name, tenant=tenant)
     versions = session.scalars(
@@ -85,7 +85,7 @@ def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Mo
         .order_by(ModelVersion.version.desc())
     )
     aliases = session.scalars(select(ModelAlias).where(ModelAlias.model_id == model.id))
-    return ModelPage(
+    return ModelDetail(
         model=model,
         versions=list(versions),
         aliases={row.alias: row.version for row in aliases},

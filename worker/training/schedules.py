@@ -34,24 +34,15 @@ def factor(schedule: ScheduleSpec, epoch: int, epochs: int) -> float:
 def _position(schedule: CosineSchedule, epoch: int, epochs: int) -> float:
     """How far through its period an epoch is, from 0 to below 1."""
     start, end = next(
-        (start, end) for start, end in periods(schedule, epochs) if start <= epoch < end
+        (start, end) for start, end in schedule.periods(epochs) if start <= epoch < end
     )
     return (epoch - start) / (end - start)
-
-
-def periods(schedule: CosineSchedule, epochs: int) -> list[tuple[int, int]]:
-    """First epoch of each period, and of the next; the last may reach beyond the training."""
-    found = [(0, schedule.first_period or epochs)]
-    while found[-1][1] < epochs:
-        start, end = found[-1]
-        found.append((end, end + (end - start) * schedule.multiplier))
-    return found
 
 
 def cycles(schedule: ScheduleSpec, members: int, epochs: int) -> list[tuple[int, int]]:
     """The cycles of a snapshot ensemble: the schedule's own, or ``members`` equal ones."""
     if isinstance(schedule, CosineSchedule) and schedule.first_period is not None:
-        return periods(schedule, epochs)
+        return schedule.periods(epochs)
     ends = [epochs * number // members for number in range(members + 1)]
     return list(pairwise(ends))
 

@@ -35,7 +35,7 @@ class Solver:
     def __init__(
         self, specs: Sequence[SolverSpec], data: FleetData, w: Tensor, penalties: Penalties
     ) -> None:
-        self._task, self._penalties = data.task, penalties
+        self._task, self._proximal_step = data.task, penalties.joint_step()
         self._folds = [_Fold(data, fold, w) for fold in range(len(data.parts["train"]))]
         self._members = [torch.nonzero(data.fold == fold)[:, 0] for fold in range(len(self._folds))]
         self._tolerance = torch.tensor([spec.tolerance for spec in specs], device=w.device)
@@ -56,7 +56,7 @@ class Solver:
         gradient = torch.empty_like(self.ahead)
         for fold, members in zip(self._folds, self._members, strict=True):
             gradient[members] = fold.gradient(self.ahead[members])
-        new = self._penalties.solve(self.ahead - self.rate * gradient, self.rate)
+        new = self._proximal_step(self.ahead - self.rate * gradient, self.rate)
         back, forth = self.ahead - new, new - self.point
         torch.amax(back.abs(), dim=1, out=self.optimality)
         self.optimality /= self.rate[:, 0] * self._scale

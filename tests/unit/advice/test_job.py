@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.findings import findings, found, silent
 from tests.source import ROOT, tree
-from worker.advice.registry import RULES
+from worker.advice.job import RULES
 
 HEAVY = {"l1": {"strength": 0.01}}
 

@@ -1,4 +1,4 @@
-"""Penalties beside the data loss, Adam and normalization."""
+"""Penalties and decays beside the data loss, Adam and normalization; how strong they are."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.findings import LINEAR, SGD, found, outlined, silent
 from tests.fleets import fleet
-from worker.advice.configuration import configurations
+from worker.advice.context import contexts
 from worker.advice.penalties import starting_penalty
 from worker.regularization import techniques
 from worker.regularization.families.penalty import Penalty
@@ -76,18 +76,20 @@ def test_what_outweighs_the_loss(job: dict[str, Any]) -> None:
 def test_the_closed_form_is_that_of_the_drawn_weights(
     name: str, biases: bool, activation: str
 ) -> None:
-    """A penalty that the closed form does not know would be 0 here."""
+    settings: dict[str, Any] = {"strength": 0.01}
+    if "biases" in techniques()[name].model_fields:
+        settings["biases"] = biases
     job: dict[str, Any] = {
         "dataset": {"builtin": "breast_cancer"},
         "network": {"kind": "mlp", "hidden": [50, 50], "activation": activation},
-        "regularization": {name: {"strength": 0.01, "biases": biases}, "layer_norm": {}},
+        "regularization": {name: settings, "layer_norm": {}},
     }
-    engine = fleet(**job).engine
-    drawn = float(engine.penalties.value(engine.parameters.values)[0])
+    engine = fleet(**job, repeats=20).engine
+    drawn = float(engine.penalties.value(engine.parameters.values).mean())
     spec = JobSpec.model_validate(job)
-    (configuration,) = configurations(spec, outlined(spec))
+    (context,) = contexts(spec, outlined(spec))
     penalty = getattr(spec.regularization, name)
-    assert starting_penalty(configuration, penalty) == pytest.approx(drawn, rel=0.05)
+    assert starting_penalty(context, penalty) == pytest.approx(drawn, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +140,49 @@ def test_decay_under_normalization_acts_on_the_learning_rate(norm: str, decay: s
 )
 def test_decay_that_normalization_does_not_undo(techniques: dict[str, Any]) -> None:
     assert silent("decay_under_normalization", regularization=techniques)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "usual"),
+    [
+        ("l1", {"strength": 0.1}, [1e-4, 1e-2]),
+        ("l2", {"strength": 1e-5}, [1e-4, 1e-2]),
+        ("weight_decay", {"strength": 0.05, "method": "coupled"}, [1e-4, 1e-2]),
+        ("weight_decay", {"strength": 0.2}, [1e-5, 0.1]),
+        ("weight_decay", {"strength": 1e-6}, [1e-5, 0.1]),
+    ],
+)
+def test_a_strength_out_of_range(name: str, settings: dict[str, Any], usual: list[float]) -> None:
+    finding = found("strength_out_of_range", regularization={name: settings})
+    assert finding.field == f"regularization.{name}.strength"
+    assert finding.evidence == {"strength": settings["strength"], "usual": usual}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("l1", {"strength": 1e-4}),
+        ("l2", {"strength": 1e-2}),
+        ("l2", {"strength": 0.0}),
+        ("weight_decay", {"strength": 0.1}),
+    ],
+)
+def test_a_strength_in_range(name: str, settings: dict[str, Any]) -> None:
+    assert silent("strength_out_of_range", regularization={name: settings})
+
+
+def test_a_linear_network_has_no_usual_strength() -> None:
+    lasso = {"l1": {"strength": 0.5}}
+    assert silent("strength_out_of_range", regularization=lasso, network=LINEAR)
+
+
+@pytest.mark.parametrize("name", ["l1", "weight_decay"])
+def test_penalized_biases(name: str) -> None:
+    finding = found("biases_penalized", regularization={name: {"strength": 1e-3, "biases": True}})
+    assert finding.field == f"regularization.{name}.biases"
+    assert finding.evidence == {"weights": 2650, "biases": 101}
+
+
+def test_biases_that_are_exempt() -> None:
+    assert silent("biases_penalized", regularization={"l1": {"strength": 1e-3}})
+    assert silent("biases_penalized", regularization={"l1": {"strength": 0.0, "biases": True}})

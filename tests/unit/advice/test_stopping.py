@@ -1,7 +1,12 @@
-"""What early stopping watches."""
+"""What early stopping watches, also beside mixed targets."""
+
+from typing import Any
+
+import pytest
 
 from tests.findings import found, silent
 
+MIXED = "mixed_targets_and_hard_labels"
 STOPPING = {"regularization": {"early_stopping": {}}}
 WITHOUT, ON_TRAINING = "early_stopping_without_validation", "early_stopping_on_training_rows"
 
@@ -24,3 +29,28 @@ def test_stopping_on_training_rows() -> None:
     finding = found(ON_TRAINING, **watching)
     assert finding.evidence == {"metric": "train_loss", "validation_rows": 200}
     assert silent(ON_TRAINING, **STOPPING)
+
+
+def watching(metric: str, **techniques: Any) -> dict[str, Any]:
+    return {"regularization": {"early_stopping": {"metric": metric}, **techniques}}
+
+
+@pytest.mark.parametrize("metric", ["validation_accuracy", "validation_balanced_accuracy"])
+@pytest.mark.parametrize("technique", ["mixup", "cutmix"])
+def test_mixed_targets_and_hard_labels(technique: str, metric: str) -> None:
+    finding = found(MIXED, **watching(metric, **{technique: {}}))
+    assert finding.field == "regularization.early_stopping.metric"
+    assert set(finding.evidence) == {"metric", technique}
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        watching("validation_loss", mixup={}),
+        watching("validation_accuracy", mixup={"alpha": 0.0}),
+        watching("validation_accuracy", cutout={}),
+        {"regularization": {"mixup": {}}},
+    ],
+)
+def test_mixed_targets_that_are_judged_by_the_loss(job: dict[str, Any]) -> None:
+    assert silent(MIXED, **job)

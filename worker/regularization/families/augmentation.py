@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.batch import BatchTechnique
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.technique import Technique, search_range
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 1.0))]
@@ -18,6 +19,10 @@ class Augmentation(BatchTechnique):
 
     family: ClassVar[str] = "augmentation"
 
+    def restrains(self) -> bool:
+        """Always: no row comes twice."""
+        return True
+
 
 class ImageAugmentation(Augmentation):
     """Changes images x ``[K, B, C, H, W]``; their targets stay. Acts on each image by itself.
@@ -25,6 +30,15 @@ class ImageAugmentation(Augmentation):
     Pixels are as preprocessed: where the images are standardized, 0 is the mean color and 1 a
     standard deviation, and what a change uncovers is filled with 0.
     """
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Images."""
+        if len(data.shape) == 3:
+            return None
+        return Misfit(
+            f"{self.key()} needs images, and a row is of shape {data.shape}; for any data there "
+            "are mixup, cutmix, cutout, adversarial and noise."
+        )
 
 
 class Attack(Technique):
@@ -34,6 +48,10 @@ class Attack(Technique):
 
     epsilon: float
     """ε: how far a feature may move."""
+
+    def restrains(self) -> bool:
+        """Always: the rows move towards what is hard."""
+        return True
 
     @staticmethod
     @abstractmethod

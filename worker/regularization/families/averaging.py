@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from worker.regularization.per_trial import Numbers, PerTrial
-from worker.regularization.technique import Technique
+from worker.regularization.technique import Memory, Technique
+from worker.shapes import shaped
 
 
 class Averaging(Technique):
@@ -34,15 +35,20 @@ class WeightAverage(Averaging):
 
     @staticmethod
     @abstractmethod
+    @shaped(returns="K|1 1")
     def share(numbers: Numbers, moment: int) -> Tensor:
         """s ``[K, 1]`` at a moment, counted from 1; in trials without it anything."""
+
+    def memory(self) -> Memory:
+        """The average itself."""
+        return Memory(kept=1)
 
     def period(self) -> int:
         """At which moments s may be above 0: the multiples of this."""
         return 1
 
 
-class _Part:
+class _Average:
     """One average at work: its memory starts as the initial weights."""
 
     def __init__(
@@ -71,7 +77,7 @@ class Averages:
     def __init__(
         self, stacks: dict[type[WeightAverage], PerTrial[Any]], w: Tensor, epochs: int
     ) -> None:
-        self._parts = [_Part(technique, stack, w, epochs) for technique, stack in stacks.items()]
+        self._parts = [_Average(technique, stack, w, epochs) for technique, stack in stacks.items()]
         self._on = torch.zeros(len(w), dtype=torch.bool, device=w.device)
         for part in self._parts:
             self._on |= part.on

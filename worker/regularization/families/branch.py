@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from worker.regularization.families.dropout import WEAK_P
 from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
@@ -28,6 +30,14 @@ class BranchDropout(Technique):
     """Probability of acting on the last block; earlier blocks have less, linearly."""
     schedule: Ramp | None = None
     """What share of p applies in each epoch; all of it unless given."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Residual networks."""
+        return needs_branches(self.key(), network)
+
+    def restrains(self) -> bool:
+        """From p = .1 on."""
+        return max(self.rates(1)) >= WEAK_P
 
     def rates(self, blocks: int) -> tuple[float, ...]:
         """p of each block: p·l/L for l = 1 … L."""
@@ -50,10 +60,28 @@ class BranchMerge(Technique):
         """Second branches are weights that others do not have."""
         return True
 
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Residual networks."""
+        return needs_branches(self.key(), network)
+
+    def restrains(self) -> bool:
+        """Always: no row sees the same network twice."""
+        return True
+
     @classmethod
     @abstractmethod
     def layer(cls, stack: PerTrial[Any], dimensions: int, random: Stream) -> nn.Module:
         """The module for one block: (F₁, F₂) → F; F₁ alone in the trials without it."""
+
+
+def needs_branches(technique: str, network: NetworkFacts) -> Misfit | None:
+    """The misfit of what acts on residual branches, where a network has none."""
+    if network.residual_blocks:
+        return None
+    return Misfit(
+        f"{technique} acts on residual branches, and a {network.kind} has none; choose the network "
+        "residual_mlp, or dropout."
+    )
 
 
 class Scale(torch.autograd.Function):

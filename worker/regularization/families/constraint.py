@@ -5,8 +5,10 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts, layers_beyond
 from worker.regularization.per_trial import ParameterIndex, PerTrial
-from worker.regularization.technique import Layers, Technique
+from worker.regularization.technique import Layers, Memory, Technique
+from worker.shapes import shaped
 
 
 class Constraint(Technique):
@@ -22,8 +24,21 @@ class Constraint(Technique):
     def limits(cls, stack: "PerTrial[Self]", index: ParameterIndex) -> tuple[Tensor, ...]:
         """The bounds of each weight matrix, ``[K]`` each; +inf where there is none."""
 
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever the layers exist that it is to act on."""
+        return layers_beyond(self.layers, network)
+
+    def memory(self) -> Memory:
+        """Norms and factors."""
+        return Memory(step=2)
+
+    def restrains(self) -> bool:
+        """Always: a bound holds whatever the data say."""
+        return True
+
     @staticmethod
     @abstractmethod
+    @shaped(block="K …", limit="K")
     def project(block: Tensor, limit: Tensor) -> None:
         """Bring a layer's weights ``[K, in, …, out]`` within their bounds ``[K]``, in place."""
 

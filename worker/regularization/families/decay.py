@@ -1,27 +1,30 @@
 """Decay: weights shrink at the update itself."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
-from worker.regularization.families.penalty import WeightTechnique
+from worker.regularization.families.penalty import EntryTechnique
+from worker.regularization.families.strength import ScheduledStrength
 from worker.regularization.per_trial import ParameterIndex, PerTrial
+from worker.shapes import shaped
 
 
-class Decay(WeightTechnique):
+class Decay(EntryTechnique):
     """Shrinks weights at the update. Shapes: w, λ, gradient ``[K, P]``; η ``[K, 1]``."""
 
     family: ClassVar[str] = "decay"
 
     @staticmethod
     @abstractmethod
+    @shaped(w="K P", strength="K P", returns="K P")
     def coupled_gradient(w: Tensor, strength: Tensor) -> Tensor:
         """What joins the gradient before the optimizer sees it."""
 
     @staticmethod
     @abstractmethod
+    @shaped(w="K P", strength="K P", step="K 1", returns="K P")
     def decayed(w: Tensor, strength: Tensor, step: float | Tensor) -> Tensor:
         """The weights after a decay that the optimizer does not see."""
 
@@ -33,20 +36,25 @@ class Decay(WeightTechnique):
         """Whether the decay stands beside the optimizer's step."""
         return not self.is_coupled()
 
+    def usual_range(self) -> tuple[float, float]:
+        """Decoupled from 1e-5 to .1: Kadra et al. 2021, arXiv:2106.11189."""
+        return (1e-5, 0.1) if self.is_decoupled() else self.usual_strengths
 
-class _Part:
+    def scales_with_weights(self) -> bool:
+        """Where it goes through the optimizer."""
+        return self.is_coupled()
+
+
+class _Part(NamedTuple):
     """One decay in the trials that take it one way, with its strengths in this epoch."""
 
-    def __init__(self, technique: type[Decay], stack: PerTrial[Any], index: ParameterIndex) -> None:
-        self.technique = technique
-        self._ramps = technique.ramps(stack)
-        self.strength = technique.strengths(stack, index)
-        self._full = self.strength.clone() if self._ramps else self.strength
+    technique: type[Decay]
+    strength: ScheduledStrength
 
-    def start_epoch(self, epoch: int, epochs: int) -> None:
-        if self._ramps:
-            shares = self._ramps.shares(epoch, epochs)
-            torch.mul(self._full, shares[:, None], out=self.strength)
+    @classmethod
+    def of(cls, technique: type[Decay], stack: PerTrial[Any], index: ParameterIndex) -> "_Part":
+        strength = technique.strengths(stack, index)
+        return cls(technique, ScheduledStrength(strength, technique.ramps(stack)))
 
 
 class Decays:
@@ -57,21 +65,21 @@ class Decays:
         self._decoupled: list[_Part] = []
         for technique, stack in stacks.items():
             if coupled := stack.only(technique.is_coupled):
-                self._coupled.append(_Part(technique, coupled, index))
+                self._coupled.append(_Part.of(technique, coupled, index))
             if decoupled := stack.only(technique.is_decoupled):
-                self._decoupled.append(_Part(technique, decoupled, index))
+                self._decoupled.append(_Part.of(technique, decoupled, index))
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set the strengths that have a schedule; they follow from the epoch alone."""
         for part in (*self._coupled, *self._decoupled):
-            part.start_epoch(epoch, epochs)
+            part.strength.start_epoch(epoch, epochs)
 
     def add_gradient(self, w: Tensor, gradient: Tensor) -> None:
         """Add the coupled decays to the gradient, in place."""
         for part in self._coupled:
-            gradient += part.technique.coupled_gradient(w, part.strength)
+            gradient += part.technique.coupled_gradient(w, part.strength.value)
 
     def decay(self, w: Tensor, step: float | Tensor) -> None:
         """Apply the decoupled decays, in place; step η, ``[K, 1]`` or one for all."""
         for part in self._decoupled:
-            w.copy_(part.technique.decayed(w, part.strength, step))
+            w.copy_(part.technique.decayed(w, part.strength.value, step))

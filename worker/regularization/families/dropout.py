@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream, keep_threshold, resolved
@@ -18,6 +19,8 @@ Probabilities = (
     | Annotated[tuple[DropProbability, ...], Field(strict=False, min_length=1, max_length=64)]
 )
 """One p for all hidden layers, or one for each."""
+WEAK_P = 0.1
+"""Probabilities below it are not noticed."""
 
 
 class Masking(Protocol):
@@ -42,6 +45,8 @@ class ActivationDropout(Technique):
     per_row: ClassVar[bool] = True
     needs_maps: ClassVar[bool] = False
     """Whether it acts on the feature maps of convolutions only."""
+    usual_p: ClassVar[tuple[float, float]] = (0.1, 0.5)
+    """The probabilities that are usual in hidden layers."""
 
     p: Probabilities = 0.5
     """Probability of dropping: one for all hidden layers, or one for each."""
@@ -58,6 +63,45 @@ class ActivationDropout(Technique):
         if isinstance(self.p, tuple) and self.shape != "brick":
             raise ValueError("give p as one number to use a shape, or leave the shape out")
         return self
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Hidden layers, with a p for each of them; maps where it drops whole ones."""
+        if self.needs_maps and not network.conv_layers:
+            return Misfit(
+                "It drops feature maps, and this network has none; choose the network cnn, or "
+                "dropout."
+            )
+        sites = self.sites(network)
+        if isinstance(self.p, tuple) and len(self.p) != sites:
+            if network.residual_blocks:
+                where = "blocks"
+            elif network.conv_layers:
+                where = "convolutions" if self.needs_maps else "layers"
+            else:
+                where = "hidden layers"
+            return Misfit(
+                f"{len(self.p)} probabilities for {sites} {where}; give one number, or {sites}.",
+                field="p",
+            )
+        if self.needs_maps or self.input_p > 0 or network.dropout_sites > network.conv_layers:
+            return None
+        if network.depth:
+            message = (
+                f"{self.key()} drops single places of feature maps, and the network has no hidden "
+                "layer else; spatial_dropout drops whole maps."
+            )
+        else:
+            message = f"{self.key()} acts after hidden layers, and the network has none."
+        return Misfit(message, refused=False)
+
+    def sites(self, network: NetworkFacts) -> int:
+        """After how many hidden layers it acts, from the first on."""
+        return network.conv_layers if self.needs_maps else network.dropout_sites
+
+    def restrains(self) -> bool:
+        """From p = .1 on, anywhere."""
+        p = self.p if isinstance(self.p, tuple) else (self.p,)
+        return max(*p, self.input_p) >= WEAK_P
 
     def rates(self, places: int) -> tuple[float, ...]:
         """p after each of so many hidden layers."""
@@ -81,6 +125,10 @@ class WeightDropout(Technique):
 
     family: ClassVar[str] = "dropout"
     per_row: ClassVar[bool] = False
+
+    def restrains(self) -> bool:
+        """From p = .1 on."""
+        return max(self.rates(1)) >= WEAK_P
 
     @abstractmethod
     def rates(self, depth: int) -> tuple[float, ...]:

@@ -25,6 +25,10 @@ class NoiseTechnique(Technique):
     schedule: Ramp | None = None
     """What share of σ applies in each epoch; all of it unless given."""
 
+    def restrains(self) -> bool:
+        """Always: no row comes twice."""
+        return True
+
     @abstractmethod
     def deviation(self, place: Place) -> float:
         """σ at a place."""

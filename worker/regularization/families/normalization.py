@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import Technique
 
@@ -22,6 +23,14 @@ class Normalization(Technique):
     family: ClassVar[str] = "normalization"
     needs_batch: ClassVar[bool] = False
     """Whether a batch of one row cannot be normalized."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Hidden layers; without any it does nothing."""
+        if network.depth:
+            return None
+        return Misfit(
+            f"{self.key()} normalizes hidden layers, and the network has none.", refused=False
+        )
 
     @classmethod
     @abstractmethod

@@ -1,15 +1,18 @@
-"""Penalties: an amount on weights, added to the loss or applied after the update."""
+"""Penalties: terms of the loss that depend on the weights alone."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from worker.regularization.per_trial import ParameterIndex, PerTrial
-from worker.regularization.ramp import Ramp, Ramps
-from worker.regularization.technique import Layers, Strength, Technique
+from worker.regularization.families.strength import ScheduledStrength, StrengthTechnique
+from worker.regularization.fit import DataFacts, Misfit, NetworkFacts, layers_beyond
+from worker.regularization.per_trial import Numbers, ParameterIndex, PerTrial
+from worker.regularization.technique import Layers, Memory
+from worker.shapes import shaped
 
 
 @dataclass(frozen=True)
@@ -20,48 +23,91 @@ class PenaltyTerms:
     """λ ``[K, P]``, 0 where a column is exempt."""
     index: ParameterIndex
     """What the columns are."""
-    numbers: dict[str, Tensor] = field(default_factory=dict)
+    numbers: Numbers = field(default_factory=dict)
     """What else a penalty needs, by name; ``[K, 1]`` each."""
 
-    def scale(self, full: Tensor, shares: Tensor) -> None:
-        """Set λ to ``shares`` ``[K]`` of its full value, in place."""
-        torch.mul(full, shares[:, None], out=self.strength)
+
+class Scope(NamedTuple):
+    """The weights that a technique acts on."""
+
+    biases: bool
+    """Whether biases and normalization parameters are among them."""
+    layers: tuple[int, ...] | None
+    """The numbers of their layers; none for all."""
 
 
-class WeightTechnique(Technique):
+class InitialWeights(Protocol):
+    """Parameters of one layer that begin alike, before any is drawn."""
+
+    @property
+    def count(self) -> int:
+        """How many there are, in one trial."""
+
+    @property
+    def units(self) -> int:
+        """Columns of their matrix, one a unit; of biases as many as there are."""
+
+    @property
+    def size(self) -> float:
+        """E|w|."""
+
+    @property
+    def square(self) -> float:
+        """E w²."""
+
+    @property
+    def fourth(self) -> float:
+        """E w⁴."""
+
+
+class WeightTechnique(StrengthTechnique):
     """What acts on weights: all layers' weight matrices unless asked otherwise."""
 
-    strength: Strength
-    """λ, how much it weighs."""
-    schedule: Ramp | None = None
-    """The share of the strength that applies in each epoch; all of it unless given."""
+    @abstractmethod
+    def scope(self) -> Scope:
+        """The weights that it acts on."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever the layers exist that it is to act on."""
+        return layers_beyond(self.scope().layers, network)
+
+    def memory(self) -> Memory:
+        """Its term and the gradient."""
+        return Memory(step=2)
+
+    def scales_with_weights(self) -> bool:
+        """Whether it adds to the gradient in proportion to a weight, which Adam undoes."""
+        return False
+
+    @classmethod
+    def strengths(cls, stack: PerTrial[Self], index: ParameterIndex) -> Tensor:
+        """``[K, P]``: λ of each trial on the columns it asked for, 0 elsewhere."""
+        matrix = torch.zeros(len(stack.members), index.weight.numel(), device=index.weight.device)
+        masks: dict[Scope, Tensor] = {}
+        for row, member in enumerate(stack.members):
+            if member is not None:
+                scope = member.scope()
+                if scope not in masks:
+                    masks[scope] = index.chosen(biases=scope.biases, layers=scope.layers)
+                matrix[row] = masks[scope] * member.strength
+        return matrix
+
+
+class EntryTechnique(WeightTechnique):
+    """What acts on weights one by one or in groups, and on biases where asked."""
+
     biases: bool = False
     """Act on biases and normalization parameters too. They are exempt by default."""
     layers: Layers | None = None
     """Act on these layers only, numbered from 0 at the input; all layers unless given."""
 
-    @classmethod
-    def strengths(cls, stack: "PerTrial[Self]", index: ParameterIndex) -> Tensor:
-        """``[K, P]``: λ of each trial on the columns it asked for, 0 elsewhere."""
-        matrix = torch.zeros(len(stack.members), index.weight.numel(), device=index.weight.device)
-        masks: dict[tuple[bool, tuple[int, ...] | None], Tensor] = {}
-        for row, member in enumerate(stack.members):
-            if member is not None:
-                scope = (member.biases, member.layers)
-                if scope not in masks:
-                    masks[scope] = index.chosen(biases=scope[0], layers=scope[1])
-                matrix[row] = masks[scope] * member.strength
-        return matrix
-
-    @classmethod
-    def ramps(cls, stack: "PerTrial[Self]") -> Ramps:
-        """The schedules of the strengths."""
-        schedules = [None if member is None else member.schedule for member in stack.members]
-        return Ramps(schedules, stack.device)
+    def scope(self) -> Scope:
+        """As its fields say."""
+        return Scope(self.biases, self.layers)
 
 
 class Penalty(WeightTechnique):
-    """``L = L_data + Σ R(w)``. A member gives R, its (sub)gradient and its proximal step.
+    """``L = L_data + Σ R(w)``. A member gives R and its (sub)gradient.
 
     Shapes: weights ``[K, P]``, one row a trial; R ``[K]``; gradient ``[K, P]``.
     """
@@ -72,27 +118,38 @@ class Penalty(WeightTechnique):
     pass over the weights where the gradient is at hand."""
 
     @classmethod
-    def terms(cls, stack: "PerTrial[Self]", index: ParameterIndex) -> PenaltyTerms:
+    def terms(cls, stack: PerTrial[Self], index: ParameterIndex) -> PenaltyTerms:
         """The penalty's numbers, stacked over the fleet."""
         return PenaltyTerms(cls.strengths(stack, index), index)
 
     @staticmethod
     @abstractmethod
+    @shaped(w="K P", returns="K")
     def value(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """R(w), ``[K]``."""
 
     @staticmethod
     @abstractmethod
+    @shaped(w="K P", returns="K P")
     def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """∂R/∂w, ``[K, P]``; 0 at a kink."""
 
+    @abstractmethod
+    def starting_value(self, blocks: Sequence[InitialWeights]) -> float:
+        """E R / λ on initial weights, in closed form; the blocks are those of its scope."""
+
+
+class ProximalPenalty(EntryTechnique, Penalty):
+    """A convex penalty whose proximal step is known, so that it can be solved for exactly."""
+
     @staticmethod
     @abstractmethod
+    @shaped(w="K P", step="K 1", returns="K P")
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """argmin over v of ½(v − w)² + step·R(v), ``[K, P]``; step ``[K, 1]``."""
 
 
-class SparsePenalty(Penalty):
+class SparsePenalty(ProximalPenalty):
     """A penalty with a kink at 0, which only a proximal step turns into exact zeros."""
 
     method: Literal["subgradient", "proximal"] = "subgradient"
@@ -105,42 +162,40 @@ def is_proximal(penalty: Penalty) -> bool:
     return isinstance(penalty, SparsePenalty) and penalty.method == "proximal"
 
 
-class _Part:
+R = TypeVar("R", bound=Penalty)
+JointStep = Callable[[Tensor, Tensor], Tensor]
+"""Weights ``[K, P]`` and steps ``[K, 1]`` → the weights after one proximal step."""
+
+
+class _Part(Generic[R]):
     """One penalty in the trials that take it one way, with its terms in this epoch."""
 
-    def __init__(
-        self, technique: type[Penalty], stack: PerTrial[Any], index: ParameterIndex
-    ) -> None:
+    def __init__(self, technique: type[R], stack: PerTrial[Any], index: ParameterIndex) -> None:
         self.technique = technique
-        self._ramps = technique.ramps(stack)
         self.terms = technique.terms(stack, index)
-        self._full = self.terms.strength.clone() if self._ramps else self.terms.strength
-
-    def start_epoch(self, epoch: int, epochs: int) -> None:
-        if self._ramps:
-            self.terms.scale(self._full, self._ramps.shares(epoch, epochs))
+        self.strength = ScheduledStrength(self.terms.strength, technique.ramps(stack))
 
 
 class Penalties:
     """All penalties of a fleet, at work on its weights ``[K, P]``."""
 
     def __init__(self, stacks: dict[type[Penalty], PerTrial[Any]], index: ParameterIndex) -> None:
-        self._all: list[_Part] = []
-        self._subgradient: list[_Part] = []
-        self._proximal: list[_Part] = []
+        self._all: list[_Part[Penalty]] = []
+        self._subgradient: list[_Part[Penalty]] = []
+        self._proximal: list[_Part[ProximalPenalty]] = []
         for technique, stack in stacks.items():
             self._all.append(_Part(technique, stack, index))
             if through_gradient := stack.only(lambda penalty: not is_proximal(penalty)):
                 self._subgradient.append(_Part(technique, through_gradient, index))
-            if after := stack.only(is_proximal):
+            if issubclass(technique, ProximalPenalty) and (after := stack.only(is_proximal)):
                 self._proximal.append(_Part(technique, after, index))
-        # Kinks before squares: prox of a·|w| + c·w² is the soft threshold, then the shrinkage.
-        self._in_order = sorted(self._all, key=lambda p: not issubclass(p.technique, SparsePenalty))
+        self._strengths = [part.strength for part in (*self._all, *self._subgradient)]
+        self._strengths += [part.strength for part in self._proximal]
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set the strengths that have a schedule; they follow from the epoch alone."""
-        for part in (*self._all, *self._subgradient, *self._proximal):
-            part.start_epoch(epoch, epochs)
+        for strength in self._strengths:
+            strength.start_epoch(epoch, epochs)
 
     def value(self, w: Tensor) -> Tensor:
         """Σ R(w), ``[K]``, of every penalty, whatever its method."""
@@ -151,8 +206,8 @@ class Penalties:
 
     def add_gradient(self, w: Tensor, gradient: Tensor, loss: Tensor) -> Tensor:
         """Add ∂R/∂w to the gradient of the data loss, in place; give loss + Σ R(w), ``[K]``."""
-        for part in self._proximal:
-            loss = loss + part.technique.value(w, part.terms)
+        for proximal in self._proximal:
+            loss = loss + proximal.technique.value(w, proximal.terms)
         for part in self._subgradient:
             own, degree = part.technique.gradient(w, part.terms), part.technique.degree
             gradient += own
@@ -167,12 +222,26 @@ class Penalties:
         for part in self._proximal:
             w.copy_(part.technique.proximal(w, part.terms, step))
 
-    def solve(self, w: Tensor, step: Tensor) -> Tensor:
+    def joint_step(self) -> JointStep:
         """The proximal step of all penalties together, whatever their method; step ``[K, 1]``.
 
         Exact for `l1`, `l2` and one of `elastic_net` and `group_lasso` at once: a sparse group's
         soft threshold comes before its block, and a square only scales what is left.
+
+        Raises:
+            TypeError: one of them has no proximal step.
         """
-        for part in self._in_order:
-            w = part.technique.proximal(w, part.terms, step)
-        return w
+        known: list[tuple[type[ProximalPenalty], PenaltyTerms]] = []
+        for part in self._all:
+            if not issubclass(part.technique, ProximalPenalty):
+                raise TypeError(f"{part.technique.key()} has no proximal step to solve by")
+            known.append((part.technique, part.terms))
+        # Kinks before squares: prox of a·|w| + c·w² is the soft threshold, then the shrinkage.
+        known.sort(key=lambda pair: not issubclass(pair[0], SparsePenalty))
+
+        def step_all(w: Tensor, step: Tensor) -> Tensor:
+            for technique, terms in known:
+                w = technique.proximal(w, terms, step)
+            return w
+
+        return step_all

@@ -38,6 +38,10 @@ class Stopping(Technique):
     def restores(cls, stack: PerTrial[Self]) -> Tensor:
         """``[K]`` bool: the trials that end with their best weights, not their last."""
 
+    def restrains(self) -> bool:
+        """It ends a training before the training rows are known by heart."""
+        return True
+
     @abstractmethod
     def watched(self) -> tuple[str, bool]:
         """The metric that it watches, and whether more of it is better."""
