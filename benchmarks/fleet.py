@@ -10,7 +10,7 @@ Two networks, dropout .2 and L1 and L2 of 1e-4 on in all: the owner's 2-50-50-1 
 * ``scikit-learn``: MLPClassifier, one fit of one epoch, its L2 on (it has neither dropout nor L1);
 * ``vmap``: ``torch.func`` over stacked modules with dropout, gradients by ``grad``, Adam over the
   stacked parameters;
-* ``engine``: Program.step, of K trials.
+* ``engine``: FleetRun.step, of K trials.
 
 Rounds of all contenders are repeated; a contender's figure is the median of its rounds, since a
 shared machine drifts. A step is timed over at least a tenth of a second.
@@ -151,11 +151,11 @@ def stacked(problem: Problem, trials: int) -> Iterator[None]:
 
 def engine(run: FleetRun) -> Iterator[None]:
     """Endless steps of a fleet."""
-    program, epoch = run.program, 0
+    machine, epoch = run.engine, 0
     while True:
-        program.start_epoch(epoch)
-        for batch in range(program.batches):
-            program.step(batch)
+        machine.start_epoch(epoch)
+        for batch in range(machine.batches):
+            run.step(batch)
             yield
         epoch += 1
 

@@ -79,7 +79,7 @@ def train(trials: Sequence[Trial], prepared: Prepared, halving: Halving | None) 
     for trial, result in zip(trials, results, strict=True):
         loss = result.metrics.get("validation_loss")
         losses.setdefault(trial.configuration, []).append(math.inf if loss is None else loss)
-    epochs = run.program.training.epochs
+    epochs = run.engine.training.epochs
     return Found(
         losses=losses,
         finished=frozenset(

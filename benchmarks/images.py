@@ -69,12 +69,13 @@ def train(table: Table, spec: JobSpec) -> dict[str, dict[str, list[float]]]:
     epoch takes a third of the time and decides nothing.
     """
     (planned,) = plan(spec, check(table, spec))
-    program = FleetRun(planned.trials, prepare(table, spec)).program
+    run = FleetRun(planned.trials, prepare(table, spec))
+    engine = run.engine
     for epoch in range(spec.training.epochs):
-        program.start_epoch(epoch)
-        for batch in range(program.batches):
-            program.step(batch)
-    metrics = program.measure()
+        engine.start_epoch(epoch)
+        for batch in range(engine.batches):
+            run.step(batch)
+    metrics = engine.measure()
     found: dict[str, dict[str, list[float]]] = {}
     for row, trial in enumerate(planned.trials):
         for part in ("train", "test"):

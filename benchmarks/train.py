@@ -106,11 +106,11 @@ def fleet(run: FleetRun) -> None:
 
 def fleet_without_metrics(run: FleetRun) -> None:
     """Train, measuring nothing."""
-    program = run.program
+    engine = run.engine
     for epoch in range(EPOCHS):
-        program.start_epoch(epoch)
-        for batch in range(program.batches):
-            program.step(batch)
+        engine.start_epoch(epoch)
+        for batch in range(engine.batches):
+            run.step(batch)
 
 
 def seconds(function: Callable[..., None], *arguments: Any) -> float:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from service.schemas.results import Attribution, Effect, Verdict
-from service.views import numbers
+from worker.results.comparison import Attribution, Effect, Verdict
+from worker.results.trial import Metrics
 from worker.statistics import interval, mean
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
@@ -40,7 +40,7 @@ def attributions(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[Att
     return found
 
 
-Pair = tuple[dict[str, float | None], dict[str, float | None]]
+Pair = tuple[Metrics, Metrics]
 
 
 def _pairs(whole: Sequence[TrialRow], members: Sequence[TrialRow]) -> list[Pair]:
@@ -49,7 +49,7 @@ def _pairs(whole: Sequence[TrialRow], members: Sequence[TrialRow]) -> list[Pair]
         (trial.repeat, trial.fold): trial for trial in whole if trial.state == State.SUCCEEDED
     }
     return [
-        (numbers(succeeded[place].metrics), numbers(trial.metrics))
+        (succeeded[place].metrics, trial.metrics)
         for trial in members
         if trial.state == State.SUCCEEDED and (place := (trial.repeat, trial.fold)) in succeeded
     ]

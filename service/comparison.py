@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service import sparsity
 from service.attribution import attributions
-from service.schemas.common import Spread
-from service.schemas.results import ConfigurationReport, Report
+from service.schemas.results import Report
 from service.schemas.search import SearchReportView
-from service.schemas.sparsity import SparsityReport
-from service.views import numbers
+from service.views import network_report
+from worker.results.comparison import ConfigurationReport, Spread
+from worker.results.sparsity import SparsityReport
 from worker.statistics import mean, standard_deviation
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
@@ -81,7 +80,7 @@ def _is_halved(trial: TrialRow) -> bool:
 
 def _network(members: Sequence[TrialRow]) -> SparsityReport | None:
     """Of the first that has one: members come best first."""
-    return next((found for trial in members if (found := sparsity.report(trial))), None)
+    return next((report for trial in members if (report := network_report(trial))), None)
 
 
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
@@ -92,7 +91,7 @@ def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
 
 
 def _entry(number: int, members: Sequence[TrialRow]) -> ConfigurationReport:
-    succeeded = [numbers(trial.metrics) for trial in members if trial.state == State.SUCCEEDED]
+    succeeded = [trial.metrics for trial in members if trial.state == State.SUCCEEDED]
     names = dict.fromkeys(name for metrics in succeeded for name in metrics)
     spreads = {name: spread_of([metrics.get(name) for metrics in succeeded]) for name in names}
     return ConfigurationReport(

@@ -1,12 +1,13 @@
 """The OpenAPI document: what FastAPI finds, completed."""
 
-from typing import Any
+import json
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.errors import MEDIA_TYPE
 from service.schemas.common import FieldProblem, Problem
+from worker.schema import Json
 
 DESCRIPTION = """Train regularized neural networks over HTTP, compare them, and have the best
 one answer predictions.
@@ -19,6 +20,8 @@ one answer predictions.
 Errors are problem documents (RFC 9457): `code` is for programs, `param` names the field, `detail`
 says what would be right.
 """
+
+REFERENCE = "#/components/schemas/"
 
 TAGS = [
     {"name": "Data sets", "description": "What is learnt from."},
@@ -33,8 +36,6 @@ TAGS = [
     {"name": "Health", "description": "The service itself."},
 ]
 
-Json = dict[str, Any]
-
 
 def register(app: FastAPI) -> None:
     """Give the application this document, made when it is first asked for."""
@@ -48,19 +49,21 @@ def register(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> Json:
-    made = get_openapi(
-        title=app.title,
-        version=app.version,
-        summary="Regularized neural networks as a service.",
-        description=DESCRIPTION,
-        routes=app.routes,
-        tags=TAGS,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        separate_input_output_schemas=False,
+    made = _named_by_title(
+        get_openapi(
+            title=app.title,
+            version=app.version,
+            summary="Regularized neural networks as a service.",
+            description=DESCRIPTION,
+            routes=app.routes,
+            tags=TAGS,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            separate_input_output_schemas=False,
+        )
     )
     schemas = made["components"]["schemas"]
     for model in (FieldProblem, Problem):
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schema = model.model_json_schema(ref_template=REFERENCE + "{model}")
         schema.pop("$defs", None)
         schemas[model.__name__] = schema
     for path in made["paths"].values():
@@ -74,11 +77,30 @@ def _document(app: FastAPI) -> Json:
     return made
 
 
+def _named_by_title(document: Json) -> Json:
+    """Name each schema by its title: the core's `JobError` has been `ErrorBody` to clients."""
+    schemas = document["components"]["schemas"]
+    titles = {
+        name: schema["title"]
+        for name, schema in schemas.items()
+        if schema.get("title", "").isidentifier() and schema["title"] != name
+    }
+    text = json.dumps(document)
+    for name, title in titles.items():
+        text = text.replace(f'"{REFERENCE}{name}"', f'"{REFERENCE}{title}"')
+    renamed: Json = json.loads(text)
+    schemas = renamed["components"]["schemas"]
+    renamed["components"]["schemas"] = {
+        name: schemas[old] for name, old in sorted((titles.get(old, old), old) for old in schemas)
+    }
+    return renamed
+
+
 def _use_problems(operation: Json) -> None:
     """FastAPI documents its own form of 422, which is never sent."""
     answer = operation["responses"].get("422")
     if answer and MEDIA_TYPE not in answer.get("content", {}):
-        schema = {"$ref": "#/components/schemas/Problem"}
+        schema = {"$ref": REFERENCE + "Problem"}
         answer["description"] = "A parameter is not valid; `param` names it."
         answer["content"] = {MEDIA_TYPE: {"schema": schema}}
 

@@ -5,23 +5,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.schemas.path import PathReportView, WeightPath
-from service.views import numbers
+from worker.models import ModelFile
+from worker.results.path import PathReport, WeightPath
 from worker.search.report.records import is_number
 from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts
 from worker.storage.states import State
 from worker.storage.tables import Fleet, Job, TrialRow
-from worker.training.model import TrainedModel
 
 MOST_WEIGHTS = 200
 
 
-def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReportView | None:
+def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReport | None:
     """The points that have been planned, in the path's order; none for a job without a path."""
     search = job.spec.get("search") or {}
     over = search.get("over")
@@ -32,7 +30,7 @@ def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReportV
     if not all(is_number(value) for value in values):
         return None
     losses = [_metric(members, "validation_loss") for members in points]
-    return PathReportView(
+    return PathReport(
         over=over,
         values=values,
         log=[math.log(value) if value > 0 else None for value in values],
@@ -60,7 +58,7 @@ def _points(session: Session, job: Job) -> list[list[TrialRow]]:
 
 
 def _metric(members: Sequence[TrialRow], name: str) -> list[float]:
-    found = [numbers(row.metrics).get(name) for row in members if row.state == State.SUCCEEDED]
+    found = [row.metrics.get(name) for row in members if row.state == State.SUCCEEDED]
     return [value for value in found if value is not None]
 
 
@@ -80,16 +78,12 @@ def _weights(
         if fleet.result_path is None or fleet.result_sha256 is None:
             continue
         data = artefacts.read(fleet.result_path, fleet.result_sha256)
-        weights = next(
-            tensor
-            for name, tensor in load(data).items()
-            if name.startswith("weights.") and tensor.ndim == 3
-        )  # [K, F, O]
+        file = ModelFile.load(data)
+        weights = next(t.numpy() for t in file.weights().values() if t.ndim == 3)  # [K, F, O]
         if table is None:
-            model = TrainedModel.load(data, 0)
-            features = model.encoder.feature_names
+            features = file.encoder(0).feature_names
             if weights.shape[2] > 1:
-                classes = model.target.classes
+                classes = file.target().classes
             table = np.full((len(trials), *weights.shape[1:]), np.nan)
         for point, trial in enumerate(trials):
             if trial.fleet_id == fleet_id and trial.state == State.SUCCEEDED:

@@ -20,7 +20,6 @@ from service.schemas.search import (
     SearchReportView,
     SurfaceView,
 )
-from service.views import numbers
 from worker.search.report.axes import axes as axes_of
 from worker.search.report.axes import overrides
 from worker.search.report.records import Axis, Record
@@ -72,8 +71,8 @@ def _record(axes: Sequence[Axis], group: Group) -> Record:
 
 
 def _refit(number: int, rows: Sequence[TrialRow]) -> RefitView:
-    names = dict.fromkeys(name for row in rows for name in numbers(row.metrics))
-    columns = {name: [numbers(row.metrics).get(name) for row in rows] for name in names}
+    names = dict.fromkeys(name for row in rows for name in row.metrics)
+    columns = {name: [row.metrics.get(name) for row in rows] for name in names}
     return RefitView(
         configuration=number,
         name=rows[0].name,

@@ -1,15 +1,9 @@
 """From rows to bodies."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from service import sparsity
-from service.schemas.common import ErrorBody
 from service.schemas.datasets import ColumnView, DatasetView
 from service.schemas.jobs import (
-    AdviceView,
-    Best,
     CheckpointView,
     EventView,
     JobView,
@@ -19,6 +13,8 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
+from worker.results.sparsity import NetworkReport, SparsityReport, SparsitySummary
+from worker.results.trial import Advice, JobError, Winner
 from worker.storage.models import ModelPage
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Event, Job, ModelVersion, TrialRow
@@ -48,16 +44,16 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
         state=State(row.state).value,
         progress=_progress(row, now or utc_now()),
         spec=row.spec,
-        advice=_advice(row.advice),
+        advice=[Advice.model_validate(finding) for finding in row.advice],
         trials=TrialCounts(
             total=row.trials_planned if _is_open_ended(row) else row.trials_total,
             finished=row.trials_finished,
             failed=row.trials_failed,
         ),
         objective=row.objective,
-        best=_best(row.best),
+        best=None if row.best is None else Winner.model_validate(row.best),
         model=None if named is None else ModelReference(name=named, version=row.model_version),
-        error=_error(row.error),
+        error=None if row.error is None else JobError.model_validate(row.error),
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
@@ -89,32 +85,29 @@ def _progress(row: Job, now: datetime) -> Progress:
     return Progress(fraction=fraction, epoch=row.epoch, epochs=row.epochs, eta_seconds=eta)
 
 
-def _best(best: dict[str, Any] | None) -> Best | None:
-    if best is None:
-        return None
-    return Best(
-        trial=best["trial"],
-        name=best.get("name"),
-        value=best.get("value"),
-        metrics=numbers(best["metrics"]),
-    )
+def network_summary(trial: TrialRow) -> SparsitySummary | None:
+    """What is left of a trial's network, in short; none before it succeeded."""
+    report = _network_report(trial)
+    return None if report is None else report.summary(_by_subgradient(trial))
 
 
-def _error(error: dict[str, Any] | None) -> ErrorBody | None:
-    return None if error is None else ErrorBody.model_validate(error)
+def network_report(trial: TrialRow) -> SparsityReport | None:
+    """All that is known of what is left of a trial's network; none before it succeeded."""
+    report = _network_report(trial)
+    return None if report is None else report.full(trial.id, _by_subgradient(trial))
 
 
-def _advice(advice: Iterable[dict[str, Any]]) -> list[AdviceView]:
-    return [AdviceView.model_validate(finding) for finding in advice]
+def _network_report(trial: TrialRow) -> NetworkReport | None:
+    return None if trial.report is None else NetworkReport.model_validate(trial.report)
 
 
-def numbers(metrics: dict[str, Any]) -> dict[str, float | None]:
-    """The metrics that are numbers, or none."""
-    return {
-        name: value
-        for name, value in metrics.items()
-        if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-    }
+def _by_subgradient(trial: TrialRow) -> list[str]:
+    techniques = trial.settings.get("regularization", {})
+    return [
+        name
+        for name, settings in techniques.items()
+        if settings and settings.get("method") == "subgradient"
+    ]
 
 
 def trial_view(row: TrialRow) -> TrialView:
@@ -126,15 +119,15 @@ def trial_view(row: TrialRow) -> TrialView:
         repeat=row.repeat,
         fold=row.fold,
         state=State(row.state).value,
-        metrics=numbers(row.metrics),
+        metrics=row.metrics,
         epochs=row.epochs,
         best_epoch=row.best_epoch,
         halved_at=row.halved_at,
-        network=sparsity.summary(row),
+        network=network_summary(row),
         settings=row.settings,
         overrides=row.overrides,
-        advice=_advice(row.advice),
-        error=_error(row.error),
+        advice=[Advice.model_validate(finding) for finding in row.advice],
+        error=None if row.error is None else JobError.model_validate(row.error),
     )
 
 
@@ -182,8 +175,8 @@ def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionV
         version=row.version,
         job=row.job_id,
         trial=row.trial_id,
-        metrics=numbers(row.metrics),
-        network=sparsity.report(trial),
+        metrics=row.metrics,
+        network=network_report(trial),
         manifest=row.manifest,
         bytes=row.bytes,
         sha256=row.sha256,

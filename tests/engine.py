@@ -9,7 +9,7 @@ from worker.training.state import TrainingState, load
 
 def weights(run: FleetRun) -> dict[str, Tensor]:
     """The weights as they are now, by parameter, ``[K, …]`` each; a layer's matrix is [in, out]."""
-    parameters = run.program.parameters
+    parameters = run.engine.parameters
     return {name: t.clone() for name, t in parameters.named(parameters.values).items()}
 
 
@@ -18,12 +18,12 @@ def batch_order(run: FleetRun, epoch: int) -> Tensor:
 
     Row r of split s has the number s·N + r, N the rows of a split.
     """
-    return run.program.data.order(epoch).expand(len(run.trials), -1)
+    return run.engine.data.order(epoch).expand(len(run.trials), -1)
 
 
 def objective_sum(run: FleetRun) -> Tensor:
     """``[K]``: data loss and penalties, summed over the steps of the epoch that is going on."""
-    return run.program.objective.clone()
+    return run.engine.objective.clone()
 
 
 def read_state(files: dict[str, bytes]) -> TrainingState:

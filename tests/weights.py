@@ -8,9 +8,10 @@ from torch import Tensor
 
 from tests.fleets import fleet, trained
 from tests.techniques import network
+from worker.models import ModelFile
 from worker.networks import Parameters
 from worker.regularization import ParameterIndex
-from worker.training import FleetResult, FleetRun
+from worker.training import FleetRun
 
 DENSE: dict[str, Any] = {"kind": "mlp", "hidden": [4, 3]}
 SMALL: dict[str, Any] = {"builtin": "circle", "rows": 120}
@@ -34,15 +35,15 @@ def small_fleet(*regularizations: dict[str, Any], **job: Any) -> FleetRun:
 
 def path(run: FleetRun) -> Iterator[Tensor]:
     """Train, and give the weights ``[K, P]`` after every step."""
-    for epoch in range(run.program.training.epochs):
-        run.program.start_epoch(epoch)
-        for batch in range(run.program.batches):
-            run.program.step(batch)
-            yield run.program.parameters.values.clone()
-        run.program.end_epoch(epoch)
+    for epoch in range(run.engine.training.epochs):
+        run.engine.start_epoch(epoch)
+        for batch in range(run.engine.batches):
+            run.engine.step(batch)
+            yield run.engine.parameters.values.clone()
+        run.engine.end_epoch(epoch)
 
 
-def served(result: FleetResult, trial: int) -> dict[str, Tensor]:
+def served(result: ModelFile, trial: int) -> dict[str, Tensor]:
     """The weights, buffers and members that one trial is served with."""
     return {
         name: tensor[trial]

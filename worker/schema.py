@@ -1,6 +1,11 @@
 """The two bases of every typed object that crosses a room's border. Neither imports torch."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
+
+Json = dict[str, Any]
+"""A JSON object whose members depend on something else, such as the settings of a technique."""
 
 
 class Settings(BaseModel):
@@ -18,7 +23,14 @@ class Settings(BaseModel):
 class Record(BaseModel):
     """One immutable result: built where it is computed, stored as JSON, sent as it is.
 
-    Closed like ``Settings``, but not strict, so that what was stored as JSON can be read back.
+    Closed like ``Settings``, but not strict, so that what was stored as JSON can be read back. The
+    API's document names its schema by the class, or by ``title`` where ``model_config`` has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Stored(Record):
+    """A record that rows of earlier releases hold: unknown members are skipped."""
+
+    model_config = ConfigDict(extra="ignore")

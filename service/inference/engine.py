@@ -5,9 +5,9 @@ from typing import Any
 
 from service.inference.loader import Served, admit, load
 from service.lru import Lru
+from worker.models import Certificate
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
-from worker.training.certificate import Certificate
 
 MODELS = 32
 """Most models kept loaded."""

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from worker.errors import ModelError
+from worker.models import Certificate, TrainedModel, certify
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
-from worker.training.certificate import Certificate, certify
-from worker.training.model import TrainedModel
 
 
 @dataclass(frozen=True)

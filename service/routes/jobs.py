@@ -11,7 +11,7 @@ from service.examples import JOBS
 from service.parts import Here
 from service.responses import problems
 from service.schemas.common import Limit, Listing
-from service.schemas.jobs import AdviceView, JobState, JobView, Validation
+from service.schemas.jobs import JobState, JobView, Validation
 from service.views import job_view
 from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
@@ -87,7 +87,7 @@ def validate(here: Here, spec: Spec) -> Validation:
     if budget is not None:
         found.seconds = min(found.seconds, budget)
     return Validation(
-        advice=[AdviceView(**finding.model_dump()) for finding in proposal.advice],
+        advice=list(proposal.advice),
         trials=proposal.trials,
         fleets=round(len(proposal.plans) * proposal.share),
         parameters=largest(proposal.plans, outline),

@@ -28,17 +28,6 @@ class Listing(Body, Generic[Item]):
     """Whether items follow after the last one here."""
 
 
-class Spread(Body):
-    """A metric over the repeats and folds of one configuration."""
-
-    mean: Annotated[float, Field(examples=[0.061])]
-    """Arithmetic mean."""
-    sd: Annotated[float | None, Field(examples=[0.004])]
-    """Standard deviation, n − 1 in the denominator; none for a single value."""
-    n: Annotated[int, Field(examples=[5])]
-    """Number of values."""
-
-
 class FieldProblem(Body):
     """One field that is wrong."""
 
@@ -67,19 +56,6 @@ class Problem(BaseModel):
     """Dotted path of the field that it is about, if it is about one."""
     errors: Annotated[list[FieldProblem] | None, Field(examples=[None])] = None
     """All fields that are wrong, where there may be several."""
-
-
-class ErrorBody(BaseModel):
-    """Why a job or a trial failed. Further members depend on `code`."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="allow")
-
-    code: Annotated[str, Field(examples=["diverged"])]
-    """The reason, for programs."""
-    message: Annotated[str, Field(examples=["The loss became infinite in epoch 3."])]
-    """The reason, in words, with its remedy."""
-    param: Annotated[str | None, Field(examples=["training.optimizer.learning_rate"])] = None
-    """Dotted path of the field that it is about, if it is about one."""
 
 
 class SchemaOf:

@@ -1,38 +1,18 @@
 """Bodies about jobs."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.common import Body, ErrorBody, SchemaOf
-from service.schemas.sparsity import SparsitySummary
+from service.schemas.common import Body, SchemaOf
+from worker.results.sparsity import SparsitySummary
+from worker.results.trial import FINAL, Advice, Best, JobError, Metrics
+from worker.schema import Json
 from worker.spec import JobSpec
 
 JobState = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
-Metrics = dict[str, float | None]
-FINAL = {"train_loss": 0.052, "validation_loss": 0.061, "validation_accuracy": 0.975}
 WHEN = "2026-11-23T07:30:00Z"
-
-
-class AdviceView(Body):
-    """A finding about a job: nothing that forbids it, but something to know."""
-
-    # Rows that an earlier release wrote may carry members that this one does not know.
-    model_config = ConfigDict(extra="ignore")
-
-    severity: Annotated[Literal["info", "warning"], Field(examples=["warning"])]
-    """How much it matters."""
-    code: Annotated[str, Field(examples=["constant_predictor"])]
-    """The finding, for programs."""
-    field: Annotated[str | None, Field(examples=["regularization"])]
-    """Dotted path of the field that it is about."""
-    message: Annotated[str, Field(examples=["L1 predicts one class only."])]
-    """The finding, in words."""
-    evidence: Annotated[dict[str, Any], Field(examples=[{"train_balanced_accuracy": 0.5}])]
-    """The figures that it rests on."""
-    fix: Annotated[str, Field(examples=["Lower the strengths; try a tenth."])]
-    """What to do about it."""
 
 
 class Progress(Body):
@@ -60,19 +40,6 @@ class TrialCounts(Body):
     """Those that ended with an error."""
 
 
-class Best(Body):
-    """The winner: the best trial of the configuration with the best mean objective."""
-
-    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
-    """Its identifier."""
-    name: Annotated[str | None, Field(examples=["dropout"])] = None
-    """Its configuration's name."""
-    value: Annotated[float | None, Field(examples=[0.061])] = None
-    """The mean of the objective over the configuration's repeats and folds."""
-    metrics: Annotated[Metrics, Field(examples=[FINAL])]
-    """Its final metrics."""
-
-
 class ModelReference(Body):
     """Where a job's winner is registered."""
 
@@ -95,9 +62,9 @@ class JobView(Body):
     """`succeeded`, `failed` and `cancelled` never change again."""
     progress: Progress
     """How far it is."""
-    spec: Annotated[dict[str, Any], SchemaOf(JobSpec)]
+    spec: Annotated[Json, SchemaOf(JobSpec)]
     """The complete specification, defaults included."""
-    advice: list[AdviceView]
+    advice: list[Advice]
     """What is worth knowing about the specification and its results."""
     trials: TrialCounts
     """How many trials there are, finished and failed."""
@@ -107,7 +74,7 @@ class JobView(Body):
     """The winner, or the best so far while the job runs."""
     model: ModelReference | None
     """Where the winner is registered, if the job named a model."""
-    error: ErrorBody | None
+    error: JobError | None
     """Why it failed, if it did."""
     created_at: Annotated[datetime, Field(examples=[WHEN])]
     """When it was accepted."""
@@ -136,7 +103,7 @@ class Validation(Body):
 
     valid: Annotated[Literal[True], Field(examples=[True])] = True
     """Always true: a specification that is not valid is answered with a problem."""
-    advice: list[AdviceView]
+    advice: list[Advice]
     """What is worth knowing before posting it."""
     trials: Annotated[int, Field(examples=[4])]
     """Number of trials; the most there may be, where a budget of time ends a search."""
@@ -175,13 +142,13 @@ class TrialView(Body):
     """The epoch after which `halving` let it go; its metrics and weights are of then."""
     network: SparsitySummary | None
     """What is left of its network, in short; the job's report has all of it."""
-    settings: Annotated[dict[str, Any], Field(examples=[{"name": "dropout", "configuration": 3}])]
+    settings: Annotated[Json, Field(examples=[{"name": "dropout", "configuration": 3}])]
     """The complete configuration: network, regularization and training."""
-    overrides: Annotated[dict[str, Any] | None, Field(examples=[None])] = None
+    overrides: Annotated[Json | None, Field(examples=[None])] = None
     """In a search, what the configuration changes in the job: path → value."""
-    advice: list[AdviceView]
+    advice: list[Advice]
     """What is worth knowing about its result."""
-    error: ErrorBody | None
+    error: JobError | None
     """Why it failed, if it did."""
 
 
@@ -198,7 +165,7 @@ class EventView(Body):
     """What happened, for programs."""
     message: Annotated[str, Field(examples=["The job succeeded."])]
     """What happened, in words."""
-    data: Annotated[dict[str, Any], Field(examples=[{"trials": 4}])]
+    data: Annotated[Json, Field(examples=[{"trials": 4}])]
     """Its figures."""
     created_at: Annotated[datetime, Field(examples=[WHEN])]
     """When it happened."""

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
-from service.schemas.jobs import FINAL, WHEN, Metrics
-from service.schemas.sparsity import SparsityReport
+from service.schemas.jobs import WHEN
+from worker.results.sparsity import SparsityReport
+from worker.results.trial import FINAL, Metrics
+from worker.schema import Json
 
 
 class ModelVersionView(Body):
@@ -27,7 +29,7 @@ class ModelVersionView(Body):
     """The trial's final metrics."""
     network: SparsityReport | None
     """What is left of its network: zeros, norms, dead units, unused columns, pruning curve."""
-    manifest: Annotated[dict[str, Any], Field(examples=[{"target": {"column": "class"}}])]
+    manifest: Annotated[Json, Field(examples=[{"target": {"column": "class"}}])]
     """What rebuilds it: network, columns, preprocessing, target."""
     bytes: Annotated[int, Field(examples=[88412])]
     """Size of the safetensors file that holds its weights."""
@@ -80,7 +82,7 @@ class PredictRequest(Body):
     )
 
     instances: Annotated[
-        list[dict[str, Any] | list[Any]],
+        list[Json | list[Any]],
         Field(min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]),
     ]
     """Records with a value for each feature, or arrays in the order of the features. `null` is a

@@ -1,15 +1,14 @@
 """Bodies about what came of a job: curves, charts, comparisons."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.schemas.common import Body, Spread
-from service.schemas.path import PathReportView
+from service.schemas.common import Body
 from service.schemas.search import SearchReportView
-from service.schemas.sparsity import SparsityReport
-
-Verdict = Literal["helps", "hurts", "unclear", "untested"]
+from worker.results.comparison import Attribution, ConfigurationReport
+from worker.results.path import PathReport
+from worker.schema import Json
 
 CURVES = {"train_loss": [0.31, 0.18], "validation_loss": [0.33, 0.21]}
 
@@ -31,69 +30,6 @@ class MetricsView(Body):
     """One array a metric, as long as `epochs`; null where a trial no longer trained."""
 
 
-class ConfigurationReport(Body):
-    """One configuration of a comparison."""
-
-    configuration: Annotated[int, Field(examples=[3])]
-    """Its number within the job."""
-    name: Annotated[str, Field(examples=["dropout"])]
-    """Its name."""
-    trials: Annotated[int, Field(examples=[5])]
-    """Its repeats and folds."""
-    succeeded: Annotated[int, Field(examples=[5])]
-    """Those of them that succeeded; the metrics are over these."""
-    failed: Annotated[int, Field(examples=[0])]
-    """Those of them that failed."""
-    metrics: Annotated[
-        dict[str, Spread], Field(examples=[{"validation_loss": {"mean": 0.06, "sd": 0.01, "n": 5}}])
-    ]
-    """Mean and standard deviation of each final metric."""
-    without: Annotated[str | None, Field(examples=[None])] = None
-    """The technique that it leaves out, in an attribution; such a configuration cannot win."""
-    network: SparsityReport | None = None
-    """What is left of the network of its best trial: zeros, dead units, unused columns."""
-
-
-class Effect(Body):
-    """One metric with a technique and without it, paired over repeats and folds."""
-
-    metric: Annotated[str, Field(examples=["validation_loss"])]
-    """The metric."""
-    maximize: Annotated[bool, Field(examples=[False])]
-    """Whether more of it is better."""
-    mean_with: Annotated[float, Field(examples=[0.061])]
-    """Its mean with the technique."""
-    mean_without: Annotated[float, Field(examples=[0.085])]
-    """Its mean without."""
-    difference: Annotated[float, Field(examples=[-0.024])]
-    """With minus without, the mean over the pairs."""
-    interval: Annotated[tuple[float, float] | None, Field(examples=[[-0.031, -0.017]])]
-    """95 % interval of that mean, by Student's t; none for a single pair."""
-    pairs: Annotated[int, Field(examples=[5])]
-    """Repeats and folds that succeeded both with it and without."""
-    verdict: Annotated[Verdict, Field(examples=["helps"])]
-    """`helps` or `hurts` where the interval lies on one side of 0, `unclear` where it holds 0,
-    `untested` where there is none."""
-
-
-class Attribution(Body):
-    """What one technique bought a configuration: the same training without it."""
-
-    configuration: Annotated[int, Field(examples=[0])]
-    """Number of the complete configuration."""
-    name: Annotated[str, Field(examples=["base"])]
-    """Its name."""
-    technique: Annotated[str, Field(examples=["dropout"])]
-    """The technique that was left out."""
-    without: Annotated[int, Field(examples=[3])]
-    """Number of the configuration without it."""
-    effects: list[Effect]
-    """The objective, and the main metrics of the test rows, or the validation rows without any.
-    Empty while trials are running, or where none succeeded."""
-    note: Annotated[str | None, Field(examples=[None])]
-    """What the intervals do not say."""
-
-
 class Report(Body):
     """A comparison as data: each configuration's final metrics over its repeats and folds."""
 
@@ -112,7 +48,7 @@ class Report(Body):
     """What each technique bought; empty unless the job asked for it by `attribute`."""
     search: SearchReportView | None = None
     """What the search found; none for a job that is no search."""
-    path: PathReportView | None = None
+    path: PathReport | None = None
     """Weights, zeros and losses along the path; none for another method than `path`."""
 
 
@@ -121,9 +57,7 @@ class ChartData(Body):
 
     labels: Annotated[list[int], Field(examples=[[1, 2]])]
     """The epochs, from 1."""
-    datasets: Annotated[
-        list[dict[str, Any]], Field(examples=[[{"label": "dropout", "data": [0.31, 0.18]}]])
-    ]
+    datasets: Annotated[list[Json], Field(examples=[[{"label": "dropout", "data": [0.31, 0.18]}]])]
     """One line a configuration: label, data, colours."""
 
 
@@ -134,5 +68,5 @@ class Chart(Body):
     """Always `line`."""
     data: ChartData
     """The epochs and the lines."""
-    options: Annotated[dict[str, Any], Field(examples=[{"scales": {"y": {"beginAtZero": True}}}])]
+    options: Annotated[Json, Field(examples=[{"scales": {"y": {"beginAtZero": True}}}])]
     """Titles and axes."""

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.schemas.common import Body, Spread
+from service.schemas.common import Body
+from worker.results.comparison import Spread
 
 Value = float | int | bool | str | list[Any] | dict[str, Any] | None
 

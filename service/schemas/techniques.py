@@ -1,10 +1,11 @@
 """Bodies about techniques: the cards of their classes, as they are."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from worker.regularization.card import Card
+from worker.schema import Json
 
 
 class TechniqueView(Card):
@@ -18,6 +19,6 @@ class TechniqueDetail(TechniqueView):
     """A technique, with the JSON schema of its settings."""
 
     settings: Annotated[
-        dict[str, Any], Field(examples=[{"type": "object", "properties": {"p": {"default": 0.5}}}])
+        Json, Field(examples=[{"type": "object", "properties": {"p": {"default": 0.5}}}])
     ]
     """JSON schema of the object that stands under its name in `regularization`."""

@@ -127,8 +127,8 @@ def test_the_certificate_is_served_with_the_model(client: Client) -> None:
 def test_a_model_without_a_passed_certificate_is_not_served(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from worker.training import Certificate
-    from worker.training.certificate import Check
+    from worker.models import Certificate
+    from worker.models.certificate import Check
 
     def refuse(model: object) -> Certificate:
         check = Check(name="eval_mode", passed=False, detail="1 module in training mode")

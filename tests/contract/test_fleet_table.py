@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from tests.fleets import trained
-from tests.frozen import freeze
+
 from tests.vocabulary import EXAMPLES, Stage, digits, residual, table
 from tests.weights import served
 from worker.regularization import Adversarial, SpatialDropout, techniques
 from worker.regularization.families.augmentation import ImageAugmentation
 from worker.regularization.families.branch import BranchDropout, BranchMerge
-from worker.training import FleetRun, TrialResult
+from worker.results.trial import TrialResult
+from worker.training import FleetRun
 
 NAMES = list(techniques())
 

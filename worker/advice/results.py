@@ -20,6 +20,7 @@ def _not_solved(name: str, solved: bool | None) -> list[Advice]:
             field="training.optimizer.tolerance",
             message=f"{name} ended before the solver reached its tolerance.",
             fix="Raise training.epochs, the strengths or the tolerance; standardize the columns.",
+            evidence={},
         )
     ]
 

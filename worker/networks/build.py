@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Generator
 
 from worker.networks.cnn import Cnn
 from worker.networks.linear import Linear
@@ -12,6 +11,7 @@ from worker.networks.network import Network
 from worker.networks.residual_mlp import ResidualMlp
 from worker.networks.slots import Slots
 from worker.regularization import Regularization
+from worker.regularization.random_streams import RandomStreams
 from worker.spec import CnnSpec, LinearSpec, NetworkSpec, ResidualMlpSpec
 
 
@@ -21,16 +21,18 @@ def build_network(
     outputs: int,
     regularizations: Sequence[Regularization],
     *,
-    generator: Generator | None = None,
+    streams: RandomStreams | None = None,
     structure: Sequence[Regularization] | None = None,
 ) -> Network:
     """Build K networks of one structure, each with its own techniques; weights not yet drawn.
 
-    ``shape`` is that of one row: (F,), (C, L) or (C, H, W). ``generator`` feeds masks and noise in
+    ``shape`` is that of one row: (F,), (C, L) or (C, H, W). ``streams`` feeds masks and noise in
     training mode. ``structure`` are the trials that decide which layers with weights exist; these
     ones unless given.
     """
-    slots = Slots(spec, regularizations, generator or Generator(), structure)
+    slots = Slots(
+        spec, regularizations, streams or RandomStreams([0] * len(regularizations)), structure
+    )
     if isinstance(spec, LinearSpec):
         return Linear(shape, outputs, slots)
     if isinstance(spec, ResidualMlpSpec):

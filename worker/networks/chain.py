@@ -8,11 +8,10 @@ an activation and a mask (normalization, noise, dropped weights) go through auto
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-import torch
 from torch import Tensor, nn
 
 from worker.networks.activations import Activation
-from worker.networks.dense import Dense, affine
+from worker.networks.dense import Dense, affine, back, outer
 from worker.regularization import Dropout
 from worker.regularization.families.dropout import DropoutLayer
 
@@ -51,7 +50,7 @@ class DenseChain:
         for weight, bias, dropout in zip_longest(
             self._weights[:-1], self._biases[:-1], self._dropouts
         ):
-            z = torch.baddbmm(bias.unsqueeze(1), h, weight)
+            z = affine(h, weight, bias)
             y = apply(z) if apply_ is None else apply_(z)
             mask = None if dropout is None else dropout.mask(y).div_(1 - dropout.amount)
             self._tape.append((h, z, y, mask))
@@ -63,25 +62,11 @@ class DenseChain:
 
     def backward(self, g: Tensor) -> list[Tensor]:
         """From ∂L/∂scores to ∂L/∂W and ∂L/∂b of every layer, in the order W₀, b₀, W₁, b₁, …"""
-        found = [g.sum(1), _outer(self._last, g)]
+        gradients = [g.sum(1), outer(self._last, g)]
         for weight, (h, z, y, mask) in zip(self._weights[:0:-1], self._tape[::-1], strict=True):
-            g = _back(g, weight)
+            g = back(g, weight)
             if mask is not None:
                 g.mul_(mask)
             g = self._activation.derive(g, z, y)
-            found += [g.sum(1), _outer(h, g)]
-        return found[::-1]
-
-
-def _outer(h: Tensor, g: Tensor) -> Tensor:
-    """∂/∂W of ``hW``: ``hᵀg``, ``[K, in, out]``; the sum that ``affine`` explains."""
-    if g.shape[2] == 1:
-        return (h * g).sum(1).unsqueeze(2)
-    return torch.bmm(h.transpose(1, 2), g)
-
-
-def _back(g: Tensor, weight: Tensor) -> Tensor:
-    """∂/∂h of ``hW``: ``gWᵀ``, ``[K, B, in]``."""
-    if g.shape[2] == 1:
-        return g * weight.transpose(1, 2)
-    return torch.bmm(g, weight.transpose(1, 2))
+            gradients += [g.sum(1), outer(h, g)]
+        return gradients[::-1]

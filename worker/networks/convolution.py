@@ -28,7 +28,10 @@ def unfold(h: Tensor, trials: int) -> Tensor:
 
 
 class Convolution(Affine):
-    """``h = W * x + b`` for K trials: one convolution of K groups, padded to keep its size.
+    """``h = W * x + b`` for K trials, padded to keep its size.
+
+    On a processor one convolution after another: those of K groups are slower at most sizes, and
+    round a trial's numbers by how many trials there are. On a GPU one of K groups.
 
     Shapes: x ``[K, B, in, …]``; W ``[K, out, in, …]``; b ``[K, out]``; h ``[K, B, out, …]``, where
     … is (H, W) or (L).
@@ -53,6 +56,15 @@ class Convolution(Affine):
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, in, …]`` → ``[K, B, out, …]``."""
         weight = self.disturb(self.weight)
+        if x.is_cuda:
+            return self._in_groups(x, weight)
+        maps = [
+            self.convolve(x[k], weight[k], self.bias[k], padding="same") for k in range(len(weight))
+        ]
+        return torch.stack(maps, dim=1).transpose(0, 1)
+
+    def _in_groups(self, x: Tensor, weight: Tensor) -> Tensor:
+        """One convolution of K groups: a launch for all trials."""
         trials = len(weight)
         maps = self.convolve(
             fold(x), weight.flatten(0, 1), self.bias.flatten(), padding="same", groups=trials

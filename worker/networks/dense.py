@@ -1,9 +1,20 @@
-"""The dense layer of K networks at once."""
+"""The dense layer of K networks at once, and matrix products that treat every trial alike.
+
+A matrix kernel chooses its way by where a matrix begins in memory. So that a trial has the same
+bits at any place of any fleet, each trial's block begins at a multiple of 16 bytes; a block that
+does not end at one is followed by a gap.
+"""
+
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from worker.networks.affine import Affine
+
+ALIGNED = 4
+"""Numbers of float32 in 16 bytes."""
 
 
 class Dense(Affine):
@@ -24,7 +35,12 @@ class Dense(Affine):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, in]`` → ``[K, B, out]``."""
-        return affine(x, self.disturb(self.weight), self.bias)
+        weight, bias = self.disturb(self.weight), self.bias
+        needs_gaps = not (is_aligned(x) and is_aligned(weight) and _ends_aligned(x, weight))
+        if needs_gaps and torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):
+            aligned: Tensor = _AlignedAffine.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+            return aligned
+        return affine(x, weight, bias)
 
 
 def affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -35,4 +51,76 @@ def affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if weight.shape[2] == 1:
         return (h * weight.transpose(1, 2)).sum(2, keepdim=True) + bias.unsqueeze(1)
-    return torch.baddbmm(bias.unsqueeze(1), h, weight)
+    if torch.is_grad_enabled() or _ends_aligned(h, weight):
+        return torch.baddbmm(bias.unsqueeze(1), h, weight)
+    out = empty_aligned(h, h.shape[1], weight.shape[2])
+    return torch.baddbmm(bias.unsqueeze(1), h, weight, out=out)
+
+
+def outer(h: Tensor, g: Tensor) -> Tensor:
+    """∂/∂W of ``hW``: ``hᵀg``, ``[K, in, out]``; a sum where ``affine`` is one."""
+    if g.shape[2] == 1:
+        return (h * g).sum(1).unsqueeze(2)
+    out = empty_aligned(g, h.shape[2], g.shape[2])
+    return torch.bmm(h.transpose(1, 2), align(g), out=out)
+
+
+def back(g: Tensor, weight: Tensor) -> Tensor:
+    """∂/∂h of ``hW``: ``gWᵀ``, ``[K, B, in]``."""
+    if g.shape[2] == 1:
+        return g * weight.transpose(1, 2)
+    out = empty_aligned(g, g.shape[1], weight.shape[1])
+    return torch.bmm(align(g), weight.transpose(1, 2), out=out)
+
+
+def empty_aligned(like: Tensor, *shape: int) -> Tensor:
+    """An empty tensor ``[K, *shape]`` in which every trial begins at a multiple of 16 bytes."""
+    size = prod(shape)
+    gap = -size % ALIGNED if len(like) > 1 else 0
+    if not gap:
+        return like.new_empty(len(like), *shape)
+    return like.new_empty(len(like), size + gap)[:, :size].view(len(like), *shape)
+
+
+def is_aligned(tensor: Tensor) -> bool:
+    """Whether every trial of ``[K, …]`` begins at a multiple of 16 bytes after the first."""
+    return len(tensor) == 1 or tensor.stride(0) % ALIGNED == 0
+
+
+def align(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy of it in which every trial begins at a multiple of 16 bytes."""
+    if is_aligned(tensor):
+        return tensor
+    return empty_aligned(tensor, *tensor.shape[1:]).copy_(tensor)
+
+
+def _ends_aligned(h: Tensor, weight: Tensor) -> bool:
+    """Whether the products of a layer and of its way back are aligned without gaps."""
+    (trials, rows, inputs), outputs = h.shape, weight.shape[2]
+    return trials == 1 or not (
+        rows * outputs % ALIGNED or rows * inputs % ALIGNED or inputs * outputs % ALIGNED
+    )
+
+
+class _AlignedAffine(torch.autograd.Function):
+    """``affine`` under autograd, where the results of a plain product would not be aligned."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """``h W + b``."""
+        ctx.save_for_backward(h, weight)
+        return affine(h, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """∂/∂h (none where it is not asked for), ∂/∂W and ∂/∂b."""
+        (g,), (h, weight) = gradients, ctx.saved_tensors
+        asked = ctx.needs_input_grad[0]
+        if torch.is_grad_enabled():  # to be differentiated again: results may not be preallocated
+            if weight.shape[2] == 1:
+                by_h, by_weight = g * weight.transpose(1, 2), (h * g).sum(1).unsqueeze(2)
+            else:
+                by_h = torch.bmm(g, weight.transpose(1, 2))
+                by_weight = torch.bmm(h.transpose(1, 2), g)
+            return by_h, by_weight, g.sum(1)
+        return back(g, weight) if asked else None, outer(h, g), g.sum(1)

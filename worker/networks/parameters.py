@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from worker.networks.dense import ALIGNED
 from worker.networks.network import Network
 from worker.regularization import ParameterIndex, WeightMatrix
 
@@ -22,8 +23,10 @@ class Parameters:
         trials = named[0][1].shape[0]
         device = named[0][1].device
         widths = [parameter[0].numel() for _, parameter in named]
-        self.values = torch.empty(trials, sum(widths), device=device)
-        self.gradient = torch.zeros_like(self.values)
+        width_of_all = sum(widths)
+        gap = -width_of_all % ALIGNED  # so that every trial's weights begin as the first one's
+        self.values = torch.empty(trials, width_of_all + gap, device=device)[:, :width_of_all]
+        self.gradient = torch.zeros(trials, width_of_all, device=device)
         self.slices: dict[str, tuple[slice, torch.Size]] = {}
         start = 0
         for (name, parameter), width in zip(named, widths, strict=True):

@@ -36,7 +36,9 @@ class ResidualMlp(Network):
         self.norms = nn.ModuleList(slots.normalization(width) for _ in range(depth))
         self.dropouts = nn.ModuleList(slots.hidden(block) for block in range(spec.blocks))
         self.branches = nn.ModuleList(slots.branch(block) for block in range(spec.blocks))
-        self.merges = nn.ModuleList(merge for _ in range(spec.blocks) for merge in slots.merge())
+        self.merges = nn.ModuleList(
+            merge for block in range(spec.blocks) for merge in slots.merge(block)
+        )
         self.twins, self.twin_norms = nn.ModuleDict(), nn.ModuleDict()
         for layer in range(1, depth) if self.merges else ():
             self.twins[str(layer)] = Dense(slots.trials, width, width, slots.weights(layer))

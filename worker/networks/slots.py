@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, get_args
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from worker.regularization import PerTrial, Regularization, Technique, techniques
 from worker.regularization.families.branch import BranchDropout, BranchMerge
@@ -17,6 +17,7 @@ from worker.regularization.families.dropout import (
 )
 from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
 from worker.regularization.families.normalization import Normalization
+from worker.regularization.random_streams import RandomStreams
 from worker.spec import Structure
 
 F = TypeVar("F", bound=Technique)
@@ -56,12 +57,12 @@ class Slots:
         self,
         spec: Structure,
         regularizations: Sequence[Regularization],
-        generator: Generator,
+        streams: RandomStreams,
         structure: Sequence[Regularization] | None = None,
     ) -> None:
         self._spec = spec
         self._regularizations = tuple(regularizations)
-        self._generator = generator
+        self._streams = streams
         self._structure = tuple(structure or regularizations)
 
     @property
@@ -74,15 +75,15 @@ class Slots:
         layers = self._noises("input", dimensions + 2)
         for name, technique, stack in _found(ActivationDropout, self._regularizations):
             p = stack.numbers(lambda settings: settings.input_p)
-            layers |= self._masked(name, technique, stack, p, dimensions + 2)
+            layers |= self._masked(name, "input", technique, stack, p, dimensions + 2)
         return _chain(layers)
 
     def weights(self, layer: int, axes: int = 0) -> nn.Module:
         """Around the weights of a layer, the output included: noise, then dropping."""
-        layers = self._noises("weights", axes + 3)
+        layers = self._noises("weights", axes + 3, layer)
         for name, technique, stack in _found(WeightDropout, self._regularizations):
             p = _rates(stack, self._spec.depth, layer)
-            layers |= self._masked(name, technique, stack, p, axes + 3)
+            layers |= self._masked(name, f"weights/{layer}", technique, stack, p, axes + 3)
         return _chain(layers)
 
     def normalization(self, features: int, axes: int = 0) -> nn.Module:
@@ -95,12 +96,12 @@ class Slots:
 
     def hidden(self, place: int, axes: int = 0) -> nn.Module:
         """After the activation at a place, counted from 0: noise, then dropout."""
-        layers = self._noises("activations", axes + 3)
+        layers = self._noises("activations", axes + 3, place)
         for name, technique, stack in _found(ActivationDropout, self._regularizations):
             places = self._spec.conv_layers if technique.needs_maps else self._spec.dropout_sites
             if place < places:
                 p = _rates(stack, places, place)
-                layers |= self._masked(name, technique, stack, p, axes + 3)
+                layers |= self._masked(name, f"hidden/{place}", technique, stack, p, axes + 3)
         return _chain(layers)
 
     def branch(self, block: int) -> nn.Module:
@@ -108,27 +109,37 @@ class Slots:
         layers: Layers = {}
         for name, technique, stack in _found(BranchDropout, self._regularizations):
             p = _rates(stack, self._spec.residual_blocks, block)
-            layers[name] = technique.layer(p, _schedules(stack), 3, self._generator)
+            random = self._streams.at(f"{name}/branch/{block}")
+            layers[name] = technique.layer(p, _schedules(stack), 3, random)
         return _chain(layers)
 
-    def merge(self) -> list[nn.Module]:
+    def merge(self, block: int) -> list[nn.Module]:
         """Where the two branches of a residual block become one; empty where it has one."""
         return [
             technique.layer(
-                PerTrial(tuple(getattr(r, name) for r in self._regularizations)), 3, self._generator
+                PerTrial(tuple(getattr(r, name) for r in self._regularizations)),
+                3,
+                self._streams.at(f"{name}/merge/{block}"),
             )
             for name, technique, _ in _found(BranchMerge, self._structure)
         ]
 
     def _masked(
-        self, name: str, technique: type[Masking], stack: PerTrial[Any], p: Tensor, dimensions: int
+        self,
+        name: str,
+        place: str,
+        technique: type[Masking],
+        stack: PerTrial[Any],
+        p: Tensor,
+        dimensions: int,
     ) -> Layers:
         if not p.any():
             return {}
-        layer = DropoutLayer(technique, p, _schedules(stack), dimensions, self._generator)
+        random = self._streams.at(f"{name}/{place}")
+        layer = DropoutLayer(technique, p, _schedules(stack), dimensions, random)
         return {name: layer}
 
-    def _noises(self, place: Place, dimensions: int) -> Layers:
+    def _noises(self, place: Place, dimensions: int, number: int = 0) -> Layers:
         layers: Layers = {}
         for name, technique, stack in _found(NoiseTechnique, self._regularizations):
             for distribution in get_args(Distribution):
@@ -137,7 +148,8 @@ class Slots:
                 if scale.any():
                     layers[f"{name}_{distribution}"] = NoiseLayer(
                         technique, distribution, scale, _schedules(drawn), dimensions,
-                        self._generator,
+                        self._streams.at(f"{name}/{distribution}/{place}/{number}"),
+                        per_row=place != "weights",
                     )  # fmt: skip
         return layers
 

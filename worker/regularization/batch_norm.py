@@ -77,15 +77,12 @@ class BatchNormLayer(NormalizationLayer):
     def _maps(self, h: Tensor) -> Tensor:
         """The same by PyTorch's kernel, a quarter of the time on maps, which lie row by row."""
         trials, features = self.weight.shape
-        one = self.one_epsilon(h)
-        units = one.h.transpose(0, 1).flatten(1, 2)  # [B, K·C, …]
+        units = h.transpose(0, 1).flatten(1, 2)  # [B, K·C, …]
         normed, mean, inverse = torch.native_batch_norm(
-            units, self.weight.flatten(), self.bias.flatten(), None, None, True, 0.0, one.epsilon
+            units, self.weight.flatten(), self.bias.flatten(), None, None, True, 0.0, self.epsilon
         )
-        mean, var = mean.detach(), inverse.detach().pow(-2) - one.epsilon
-        scale = one.scale.view(trials, 1)
-        mean, var = mean.view(trials, features) / scale, var.view(trials, features) / scale.square()
-        self._remember(mean, var, h[0, :, 0].numel())
+        mean, var = mean.detach(), inverse.detach().pow(-2) - self.epsilon
+        self._remember(mean.view(trials, features), var.view(trials, features), h[0, :, 0].numel())
         return normed.view(len(normed), trials, features, *h.shape[3:]).transpose(0, 1)
 
     def _remember(self, mean: Tensor, var: Tensor, numbers: int) -> None:

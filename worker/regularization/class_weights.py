@@ -6,12 +6,13 @@ from typing import Annotated, Literal, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.families.target import TargetTechnique
 from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 
 Weight = Annotated[float, Field(gt=0.0, le=1e6)]
 
@@ -77,6 +78,6 @@ class ClassWeights(TargetTechnique):
         return {"weights": weights}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """w_y for each row."""
         return replace(batch, weights=numbers["weights"].gather(1, batch.y.long()))

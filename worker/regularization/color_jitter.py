@@ -5,13 +5,13 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.draws import around
 from worker.regularization.families.augmentation import ImageAugmentation
 from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
 
 Range = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 0.5))]
@@ -63,10 +63,10 @@ class ColorJitter(ImageAugmentation):
         return {name: limit for name, limit in found.items() if limit.any()}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """Every image in its own light."""
         x = batch.x
-        draws = {n: widened(around(m, x.shape[1], generator), x) for n, m in numbers.items()}
+        draws = {n: widened(random.at(n).around(m, x.shape[1]), x) for n, m in numbers.items()}
         if "saturation" in draws:
             x = torch.lerp(gray(x), x, 1 + draws["saturation"])
         if "contrast" in draws:

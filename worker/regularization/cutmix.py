@@ -4,12 +4,11 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator
 
 from worker.regularization.batch import Batch, Classes, partners
-from worker.regularization.draws import beta, uniform
 from worker.regularization.families.augmentation import Augmentation, Probability
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.regions import region
 from worker.regularization.technique import search_range
 
@@ -46,10 +45,10 @@ class Cutmix(Augmentation):
         }
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """(1 − M) ⊙ x + M ⊙ x₂."""
-        p = numbers["p"]
-        share = beta(numbers["alpha"], generator) * (uniform((len(p),), generator) < p)
-        mask = region(batch.x.shape[2:], share, generator)[:, None]
+        share = random.at("share").beta(numbers["alpha"])
+        share = share * (random.at("p").uniform(None) < numbers["p"])
+        mask = region(batch.x.shape[2:], share, random.at("region"))[:, None]
         x = torch.lerp(batch.x, partners(batch.x), mask)
         return batch.mixed(x, mask.flatten(1).mean(1))

@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import Annotated, Self, final
 
 from pydantic import Field
-from torch import Generator
 
 from worker.regularization.batch import Batch, Classes
-from worker.regularization.draws import chosen
 from worker.regularization.families.augmentation import Augmentation, Probability
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.regions import region
 from worker.regularization.technique import search_range
 
@@ -47,8 +46,9 @@ class Cutout(Augmentation):
         }
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """(1 − M) ⊙ x."""
-        share = chosen(numbers["p"], batch.x.shape[1], generator) * numbers["share"][:, None]
-        mask = region(batch.x.shape[2:], share, generator)
+        chosen = random.at("p").chosen(numbers["p"], batch.x.shape[1])
+        share = chosen * numbers["share"][:, None]
+        mask = region(batch.x.shape[2:], share, random.at("region"))
         return replace(batch, x=batch.x * (1 - mask))

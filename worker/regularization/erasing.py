@@ -5,12 +5,12 @@ from typing import Annotated, Literal, Self, final
 
 import torch
 from pydantic import Field, model_validator
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.draws import chosen, uniform
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.regions import stretch
 from worker.regularization.technique import search_range
 
@@ -65,23 +65,23 @@ class Erasing(ImageAugmentation):
         return found | ({"noise": noise} if noise.any() else {})
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """(1 − M) ⊙ x + M ⊙ fill."""
         x = batch.x
-        mask = rectangles(x, numbers, generator)
+        mask = rectangles(x, numbers, random)
         kept = x * (1 - mask)
         if "noise" in numbers:
-            noise = torch.empty(x.shape, device=x.device).normal_(generator=generator)
+            noise = random.at("noise").normal(*x.shape[1:])
             kept = torch.addcmul(kept, noise, mask * widened(numbers["noise"], mask))
         return replace(batch, x=kept)
 
 
-def rectangles(x: Tensor, numbers: Numbers, generator: Generator) -> Tensor:
+def rectangles(x: Tensor, numbers: Numbers, random: Stream) -> Tensor:
     """M ``[K, B, 1, H, W]``: 1 inside a random rectangle; empty for an image that is not chosen."""
-    trials, rows, (height, width) = *x.shape[:2], x.shape[-2:]
-    share, form, top, left = uniform((4, trials, rows), generator)
+    rows, (height, width) = x.shape[1], x.shape[-2:]
+    share, form, top, left = random.at("form").uniform(rows, 4).unbind(2)
     share = torch.lerp(numbers["smallest"][:, None], numbers["largest"][:, None], share)
-    share = share * chosen(numbers["p"], rows, generator)
+    share = share * random.at("p").chosen(numbers["p"], rows)
     ratio = FLATTEST ** (2 * form - 1)
     high = (share * ratio * height * width).sqrt().round().clamp(max=height)
     wide = (share / ratio * height * width).sqrt().round().clamp(max=width)

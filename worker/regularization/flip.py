@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import Self, final
 
 import torch
-from torch import Generator
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.draws import chosen
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 
 
 @final
@@ -42,11 +41,11 @@ class Flip(ImageAugmentation):
         return {name: p for name, p in found.items() if p.any()}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """Some of the images, mirrored."""
         x = batch.x
         for name, axis in (("horizontal", -1), ("vertical", -2)):
             if name in numbers:
-                turned = chosen(numbers[name], x.shape[1], generator)
+                turned = random.at(name).chosen(numbers[name], x.shape[1])
                 x = torch.lerp(x, x.flip(axis), widened(turned, x))
         return replace(batch, x=x)

@@ -5,12 +5,11 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.draws import chosen
 from worker.regularization.families.augmentation import ImageAugmentation, Probability
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
 
 
@@ -45,9 +44,9 @@ class ImageNoise(ImageAugmentation):
         }
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """x + σ·ε for some."""
         x = batch.x
-        noisy = chosen(numbers["p"], x.shape[1], generator) * numbers["deviation"][:, None]
-        noise = torch.empty(x.shape, device=x.device).normal_(generator=generator)
+        noisy = random.at("p").chosen(numbers["p"], x.shape[1]) * numbers["deviation"][:, None]
+        noise = random.at("noise").normal(*x.shape[1:])
         return replace(batch, x=torch.addcmul(x, noise, widened(noisy, x)))

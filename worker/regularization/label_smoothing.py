@@ -5,11 +5,11 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.target import TargetTechnique
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
 
 
@@ -47,7 +47,7 @@ class LabelSmoothing(TargetTechnique):
         return {"smoothing": s, "uniform": s.new_tensor(1 / len(classes.names))}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """(1 − s)·y + s/C."""
         y = batch.soft()
         s = widened(numbers["smoothing"], y)

@@ -43,9 +43,8 @@ class LayerNormLayer(NormalizationLayer):
 
     def normalize(self, h: Tensor) -> Tensor:
         """γ·(h − μ)/√(σ² + ε) + β."""
-        one = self.one_epsilon(h)
         # PyTorch's kernel wants the memory's own order; maps lie row by row.
-        rows = one.h.transpose(0, 1) if h.dim() > 3 else one.h
-        normed = functional.layer_norm(rows, h.shape[2:], eps=one.epsilon)
+        rows = h.transpose(0, 1) if h.dim() > 3 else h
+        normed = functional.layer_norm(rows, h.shape[2:], eps=self.epsilon)
         normed = normed.transpose(0, 1) if h.dim() > 3 else normed
         return normed.mul(self.widen(self.weight)).add(self.widen(self.bias))

@@ -4,12 +4,11 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator
 
 from worker.regularization.batch import Batch, Classes, partners, widened
-from worker.regularization.draws import beta
 from worker.regularization.families.augmentation import Augmentation
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
 
 
@@ -41,8 +40,8 @@ class Mixup(Augmentation):
         return {"alpha": stack.numbers(lambda settings: settings.alpha)}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """λx + (1 − λ)x₂ with λ ~ Beta(α, α)."""
-        share = beta(numbers["alpha"], generator)  # 1 − λ, which has the same distribution
+        share = random.beta(numbers["alpha"])  # 1 − λ, which has the same distribution
         x = torch.lerp(batch.x, partners(batch.x), widened(share, batch.x))
         return batch.mixed(x, share)

@@ -68,6 +68,17 @@ class PerTrial(Generic[T]):
         values = [member is not None and test(member) for member in self.members]
         return torch.tensor(values, dtype=torch.bool, device=self.device)
 
+    def only_value(self, read: Callable[[T], float], off: float) -> float:
+        """A number that all trials with the technique agree in; ``off`` where none has it.
+
+        Raises:
+            ValueError: they do not agree.
+        """
+        values = {read(member) for member in self.members if member is not None}
+        if len(values) > 1:
+            raise ValueError(f"trials of one fleet must agree in this number, not have {values}")
+        return values.pop() if values else off
+
     def only(self, test: Callable[[T], bool]) -> "PerTrial[T]":
         """The same stack with the technique off in every trial that fails the test."""
         kept = tuple(m if m is not None and test(m) else None for m in self.members)

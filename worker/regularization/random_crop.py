@@ -5,13 +5,13 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes
-from worker.regularization.draws import uniform
 from worker.regularization.families.augmentation import ImageAugmentation
 from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
 
 
@@ -51,12 +51,12 @@ class RandomCrop(ImageAugmentation):
         return {"padding": stack.numbers(lambda settings: settings.padding)}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """The window at a random place."""
         m = numbers["padding"][:, None]
-        room = uniform((2, *batch.x.shape[:2]), generator) * (2 * m + 1)
-        down, right = (room.floor() - m).long()  # [K, B] each
-        return replace(batch, x=shifted(batch.x, down, right))
+        places = random.uniform(batch.x.shape[1], 2).unbind(2)
+        down, right = ((place * (2 * m + 1)).floor() - m for place in places)  # [K, B] each
+        return replace(batch, x=shifted(batch.x, down.long(), right.long()))
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:

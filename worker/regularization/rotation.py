@@ -5,12 +5,12 @@ from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.draws import around
 from worker.regularization.families.augmentation import ImageAugmentation
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range
 
 
@@ -41,10 +41,10 @@ class Rotation(ImageAugmentation):
         return {"degrees": degrees, "turned": (degrees > 0).float()}
 
     @staticmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """Every image at its own angle."""
         x = batch.x
-        angles = around(numbers["degrees"], x.shape[1], generator)
+        angles = random.around(numbers["degrees"], x.shape[1])
         return replace(batch, x=torch.lerp(x, turned(x, angles), widened(numbers["turned"], x)))
 
 

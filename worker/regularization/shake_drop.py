@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar, final
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.families.branch import BranchDropout, scale
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.ramp import Ramp
-from worker.regularization.random_bits import bernoulli_keep, keep_threshold
+from worker.regularization.random_streams import Stream, keep_threshold
 
 
 @final
@@ -34,10 +34,10 @@ class ShakeDrop(BranchDropout):
 
     @classmethod
     def layer(
-        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, generator: Generator
+        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, random: Stream
     ) -> "ShakeDropLayer":
         """Shakes F."""
-        return ShakeDropLayer(p, schedules, dimensions, generator)
+        return ShakeDropLayer(p, schedules, dimensions, random)
 
     @staticmethod
     def shake(h: Tensor, b: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
@@ -54,8 +54,9 @@ class ShakeDropLayer(RandomLayer):
         """Shake in training mode; scale by 1 − p in eval mode."""
         if not self.training:
             return h * (1 - self.amount)
-        rows = (*h.shape[:2], *[1] * (h.dim() - 2))
+        rows = (h.shape[1], *[1] * (h.dim() - 2))
         threshold = keep_threshold(self.amount.flatten(), h.dim())
-        b = bernoulli_keep(rows, threshold, self.generator)
-        alpha, beta = self.uniform(rows, -1.0), self.uniform(rows)
+        b = self.random.at("b").keep(threshold, *rows)
+        alpha = 2 * self.random.at("forward").uniform(*rows) - 1
+        beta = self.random.at("backward").uniform(*rows)
         return ShakeDrop.shake(h, b, alpha, beta)

@@ -3,11 +3,12 @@
 from typing import Literal, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.families.branch import BranchMerge, scale
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.per_trial import PerTrial
+from worker.regularization.random_streams import Stream
 
 
 @final
@@ -35,10 +36,10 @@ class ShakeShake(BranchMerge):
 
     @classmethod
     def layer(
-        cls, stack: PerTrial["ShakeShake"], dimensions: int, generator: Generator
+        cls, stack: PerTrial["ShakeShake"], dimensions: int, random: Stream
     ) -> "ShakeShakeLayer":
         """Mixes F₁ and F₂."""
-        return ShakeShakeLayer(stack, dimensions, generator)
+        return ShakeShakeLayer(stack, dimensions, random)
 
     @staticmethod
     def mix(first: Tensor, second: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
@@ -53,9 +54,9 @@ class ShakeShakeLayer(RandomLayer):
     shaken: Tensor
     repeated: Tensor
 
-    def __init__(self, stack: PerTrial[ShakeShake], dimensions: int, generator: Generator) -> None:
+    def __init__(self, stack: PerTrial[ShakeShake], dimensions: int, random: Stream) -> None:
         shakes = stack.numbers(lambda s: s.forward == "shake")
-        super().__init__(shakes, (None,) * len(stack.members), dimensions, generator)
+        super().__init__(shakes, (None,) * len(stack.members), dimensions, random)
         numbers = {
             "even": stack.numbers(lambda s: 0.5, off=1.0),  # α in eval mode
             "shaken": stack.numbers(lambda s: s.backward == "shake"),
@@ -68,8 +69,8 @@ class ShakeShakeLayer(RandomLayer):
         """Mix F₁ and F₂."""
         if not self.training:
             return torch.lerp(second, first, self.even)
-        rows = (*first.shape[:2], *[1] * (first.dim() - 2))
-        alpha = self.even + self.amount * self.uniform(rows, -0.5, 0.5)
-        beta = self.even + self.shaken * self.uniform(rows, -0.5, 0.5)
+        rows = (first.shape[1], *[1] * (first.dim() - 2))
+        alpha = self.even + self.amount * (self.random.at("forward").uniform(*rows) - 0.5)
+        beta = self.even + self.shaken * (self.random.at("backward").uniform(*rows) - 0.5)
         beta = beta + self.repeated * (alpha - beta)
         return ShakeShake.mix(first, second, alpha, beta)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import final
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.families.branch import BranchDropout
 from worker.regularization.families.dropout import DropoutLayer
 from worker.regularization.ramp import Ramp
+from worker.regularization.random_streams import Stream
 
 
 @final
@@ -32,10 +33,10 @@ class StochasticDepth(BranchDropout):
 
     @classmethod
     def layer(
-        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, generator: Generator
+        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, random: Stream
     ) -> DropoutLayer:
         """Drops rows of F."""
-        return DropoutLayer(cls, p, schedules, dimensions, generator)
+        return DropoutLayer(cls, p, schedules, dimensions, random)
 
     @staticmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:

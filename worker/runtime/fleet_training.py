@@ -139,8 +139,8 @@ class FleetTraining:
         if run.prepared.x.ndim > 3:
             # Convolutions use each parameter many times: no step of theirs is small.
             return self._settings.threads
-        trials, parameters = run.program.parameters.values.shape
-        rows = min(run.program.training.batch_size, run.prepared.x.shape[1])
+        trials, parameters = run.engine.parameters.values.shape
+        rows = min(run.engine.training.batch_size, run.prepared.x.shape[1])
         return threads_for(
             trials=trials, batch_size=rows, parameters=parameters, limit=self._settings.threads
         )
@@ -246,7 +246,7 @@ class FleetTraining:
 
 
 def _outcomes(run: FleetRun) -> list[fleets.Outcome]:
-    return [fleets.Outcome(**vars(result)) for result in run.results()]
+    return [fleets.Outcome(**result.model_dump(mode="json")) for result in run.results()]
 
 
 def _succeeded(outcomes: Sequence[fleets.Outcome]) -> bool:

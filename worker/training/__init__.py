@@ -1,18 +1,6 @@
-"""Training: the loop, what it is made of, and what comes out of it."""
+"""Training. Begin with ``fleet.py``: a fleet, an epoch, a step, the end of an epoch."""
 
-from worker.training.certificate import Certificate, certify
-from worker.training.loop import EpochReport, FleetRun
-from worker.training.model import TrainedModel
-from worker.training.result import FleetResult, TrialResult
+from worker.training.fleet import EpochReport, FleetRun
 from worker.training.state import TrainingState
 
-__all__ = [
-    "Certificate",
-    "EpochReport",
-    "FleetResult",
-    "FleetRun",
-    "TrainedModel",
-    "TrainingState",
-    "TrialResult",
-    "certify",
-]
+__all__ = ["EpochReport", "FleetRun", "TrainingState"]

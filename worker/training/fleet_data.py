@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
+from worker.regularization.seeds import derive
 from worker.spec import Trial
-from worker.training.seeds import derive
 
 PARTS = ("train", "validation", "test")
+BLOCK = 32
+"""Rows that are measured together at least."""
 
 
 class FleetData:
@@ -92,17 +94,33 @@ class FleetData:
         """How many rows a part has."""
         return self.parts[part].shape[1]
 
-    def batches(
+    def batches(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """A part's rows in order, ``size`` at a time, for every trial."""
+        for index in torch.split(self._index(part), size, dim=1):
+            yield self.gather(index)
+
+    def measured(
         self, part: str, size: int, most: int | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """A part's rows in order, a chunk at a time, for every trial.
+        """A part's rows in order for every trial, about ``size`` at a time.
 
+        Whole blocks of ``BLOCK`` rows come together and the rest apart, whatever the size: how many
+        rows a matrix product has may change their last bits, but not between multiples of a block.
         Of a part with more than ``most`` rows, that many are taken, evenly spaced.
         """
-        rows = self.parts[part]
-        if most is not None and rows.shape[1] > most:
-            rows = rows[:, torch.arange(most, device=rows.device) * rows.shape[1] // most]
-        if len(rows) > 1:
-            rows = rows[self._fold]
-        for chunk in torch.split(rows, size, dim=1):
-            yield self.gather(chunk)
+        index = self._index(part)
+        rows = index.shape[1]
+        if most is not None and rows > most:
+            index = index[:, torch.arange(most, device=index.device) * rows // most]
+            rows = most
+        whole = rows // BLOCK * BLOCK
+        for blocks in torch.split(index[:, :whole], max(1, size // BLOCK) * BLOCK, dim=1):
+            if blocks.shape[1]:
+                yield self.gather(blocks)
+        if whole < rows:
+            yield self.gather(index[:, whole:])
+
+    def _index(self, part: str) -> Tensor:
+        """Where a part's rows lie, ``[K, n]``; ``[1, n]`` where all trials have one fold."""
+        index = self.parts[part]
+        return index[self._fold] if len(index) > 1 else index

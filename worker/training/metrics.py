@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from worker.spec import TaskKind
+from worker.training.fleet_data import BLOCK
 from worker.training.losses import LOSSES
 
 CELLS = 250_000
@@ -37,19 +38,29 @@ def measure(
     moments: list[Tensor] = []
     for x, y in batches:
         scores = answer(x)
-        losses.append(LOSSES[task](scores, y).sum(1))
+        losses.append(block_sums(LOSSES[task](scores, y)))
         rows += y.shape[1]
         if task == "regression":
-            moments.append(torch.stack([y.sum(1), y.square().sum(1)]).double())
+            moments.append(torch.stack([block_sums(y), block_sums(y.square())]))
         else:
             table = _confusion(scores, y)
             confusion = table if confusion is None else confusion + table
-    loss = torch.stack(losses).double().sum(0) / rows
+    loss = torch.cat(losses, dim=1).sum(1) / rows
     if confusion is None:
-        total, squares = torch.stack(moments).sum(0) / rows
+        total, squares = torch.cat(moments, dim=2).sum(2) / rows
         variance = (squares - total.square()).clamp(min=torch.finfo(torch.float32).tiny)
         return {"loss": loss, "rmse": loss.sqrt() * unit, "r2": 1 - loss / variance}
     return {"loss": loss} | _from_confusion(confusion.double())
+
+
+def block_sums(values: Tensor) -> Tensor:
+    """Sums of ``[K, B]`` over blocks of rows, ``[K, blocks]`` in float64: the same blocks however
+    many rows are measured at a time, so that a mean has the same bits in any fleet.
+    """
+    whole = values.shape[1] // BLOCK
+    if whole * BLOCK < values.shape[1]:
+        return values.double().sum(1, keepdim=True)
+    return values.view(len(values), whole, BLOCK).double().sum(2)
 
 
 def _confusion(scores: Tensor, y: Tensor) -> Tensor:

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from worker.spec import AdamSpec, OptimizerSpec, SgdSpec, SolverSpec
-from worker.training.shared import Shared, narrow, share
+from worker.training.numbers import PerTrialNumber, narrow, per_trial_number
 
 
 class Optimizer(ABC):
     """One update rule for K trials, each with its own numbers. Its memory is ``[K, P]``."""
 
     @abstractmethod
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
         """Update w in place, with rate η, at step ``number`` (from 1). May overwrite gradient."""
 
     @abstractmethod
@@ -27,13 +27,13 @@ class Sgd(Optimizer):
     """Stochastic gradient descent: v ← μ·v + g; w ← w − η·v, or η·(g + μ·v) with Nesterov."""
 
     def __init__(self, specs: Sequence[SgdSpec], w: Tensor) -> None:
-        self.momentum = share([spec.momentum for spec in specs], w)
-        self.nesterov = share([spec.nesterov * spec.momentum for spec in specs], w)
-        self.plain = share([1.0 - spec.nesterov for spec in specs], w)
+        self.momentum = per_trial_number([spec.momentum for spec in specs], w)
+        self.nesterov = per_trial_number([spec.nesterov * spec.momentum for spec in specs], w)
+        self.plain = per_trial_number([1.0 - spec.nesterov for spec in specs], w)
         self.remembers = any(spec.momentum for spec in specs)
         self.velocity = torch.zeros_like(w) if self.remembers else w
 
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
         """Update w in place. With Nesterov v is replaced by g + μ·v, as a step direction."""
         direction = gradient
         if self.remembers:
@@ -51,13 +51,13 @@ class Adam(Optimizer):
     """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − η·m̂ / (√v̂ + ε), m̂ and v̂ unbiased."""
 
     def __init__(self, specs: Sequence[AdamSpec], w: Tensor) -> None:
-        self.beta1 = share([spec.beta1 for spec in specs], w)
-        self.beta2 = share([spec.beta2 for spec in specs], w)
-        self.epsilon = share([spec.epsilon for spec in specs], w)
+        self.beta1 = per_trial_number([spec.beta1 for spec in specs], w)
+        self.beta2 = per_trial_number([spec.beta2 for spec in specs], w)
+        self.epsilon = per_trial_number([spec.epsilon for spec in specs], w)
         self.mean = torch.zeros_like(w)
         self.square = torch.zeros_like(w)
 
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
         """Update w in place."""
         unbias_mean = 1 - self.beta1**number
         unbias = (1 - self.beta2**number) ** 0.5
@@ -79,7 +79,7 @@ class Adam(Optimizer):
 class Still(Optimizer):
     """Leaves the weights where they are: a solver moves them."""
 
-    def step(self, w: Tensor, gradient: Tensor, rate: Shared, number: int | Tensor) -> None:
+    def step(self, w: Tensor, gradient: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
         """Nothing."""
 
     def memory(self) -> dict[str, Tensor]:

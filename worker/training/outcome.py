@@ -1,11 +1,11 @@
 """How each trial of a fleet ended, and the weights it ended with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from worker.training.program import Program
+from worker.results.trial import JobError
+from worker.training.engine import Engine
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Outcome:
     solved: bool | None = None
     halved_at: int | None = None
     """The epoch of the rung at which halving let it go."""
-    error: dict[str, Any] | None = None
+    error: JobError | None = None
 
     def progress(self, epoch: int, objective: float) -> None:
         """One more epoch with a finite loss."""
@@ -37,36 +37,36 @@ class Outcome:
     def diverge(self, epoch: int) -> None:
         """Its loss left the finite numbers; it keeps no weights."""
         self.ended = True
-        self.error = {
-            "code": "diverged",
-            "message": (
+        self.error = JobError(
+            code="diverged",
+            message=(
                 f"The loss became infinite or NaN in epoch {epoch}; the last finite loss was "
                 f"{self.last_finite_loss:.6g}. "
                 "Lower training.optimizer.learning_rate or the strengths."
             ),
-            "param": "training.optimizer.learning_rate",
-            "epoch": epoch,
-            "last_finite_loss": self.last_finite_loss,
-        }
+            param="training.optimizer.learning_rate",
+            epoch=epoch,
+            last_finite_loss=self.last_finite_loss,
+        )
 
 
 class Finals:
     """Final weights and buffers of all trials, ``[K, …]``, filled as trials end."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.tensors = {
             name: torch.zeros_like(tensor, device="cpu")
-            for name, tensor in program.watch.kept().items()
+            for name, tensor in engine.watch.kept().items()
         }
 
-    def take(self, program: Program, row: int, trial: int) -> None:
-        """Keep what a row of the program ends with, as that trial's."""
-        for name, tensor in program.watch.kept().items():
+    def take(self, engine: Engine, row: int, trial: int) -> None:
+        """Keep what a row of the engine ends with, as that trial's."""
+        for name, tensor in engine.watch.kept().items():
             self.tensors[name][trial] = tensor[row].detach().cpu()
 
-    def give(self, program: Program) -> None:
-        """Put them into a program of all trials."""
-        program.parameters.values.copy_(self.tensors["weights"])
-        for name, tensor in (program.buffers() | program.ensemble.tensors).items():
+    def give(self, engine: Engine) -> None:
+        """Put them into an engine of all trials."""
+        engine.parameters.values.copy_(self.tensors["weights"])
+        for name, tensor in (engine.buffers() | engine.snapshots.tensors).items():
             tensor.copy_(self.tensors[name])
-        program.ensemble.load()
+        engine.snapshots.load()

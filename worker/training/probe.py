@@ -1,4 +1,4 @@
-"""A probe: the program of a fleet at work on a few rows, timed and weighed."""
+"""A probe: the engine of a fleet at work on a few rows, timed and weighed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.spec import Trial
+from worker.training.engine import Engine
+from worker.training.fleet import update
 from worker.training.outcome import Finals
-from worker.training.program import Program
+from worker.training.stepping import stepping
 
 MOST_STEPS = 200
 
@@ -29,23 +31,24 @@ class Probe:
 
 
 def probe(trials: Sequence[Trial], prepared: Prepared, seconds: float) -> Probe:
-    """Build the program, train it for a few steps and measure once, on the CPU.
+    """Build the engine, train it for a few steps and measure once, on the CPU.
 
     It stops after so many seconds, but not before the first step and the measuring are done: who
     calls sees to it that these are small.
     """
-    program = Program(trials, prepared, "cpu")
-    held = [*program.rows().values(), program.parameters.gradient]
-    held += [*program.serving.tensors.values(), *Finals(program).tensors.values()]
-    program.start_epoch(0)
+    engine = Engine(trials, prepared, "cpu")
+    held = [*engine.state.tensors.values(), engine.parameters.gradient]
+    held += [*engine.eval_weights.tensors.values(), *Finals(engine).tensors.values()]
+    engine.start_epoch(0)
+    step = stepping(engine, update)
     times: list[float] = []
     while not times or (sum(times) < seconds and len(times) <= MOST_STEPS):
         begin = perf_counter()
-        program.step(0)
+        step(0)
         times.append(perf_counter() - begin)
     begin = perf_counter()
     with torch.no_grad():
-        program.measure()
+        engine.measure()
     return Probe(
         step_seconds=median(times[1:] or times),  # the first one also warms up
         measure_seconds=perf_counter() - begin,

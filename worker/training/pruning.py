@@ -1,17 +1,20 @@
 """How well a trained network answers with its small weights set to 0."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.training.metrics import CELLS, measure
-from worker.training.program import Program
+from worker.results.sparsity import PruningCurve
+from worker.training.engine import Engine
+from worker.training.metrics import measure
 
 THRESHOLDS = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Weights of smaller magnitude become 0. The first prunes nothing."""
+Part = Literal["validation", "train"]
+"""The rows that it is measured on."""
 MOST_TRIALS = 64
 """Trials of a fleet that are measured, the best by the objective."""
 MOST_WEIGHTS = 50_000_000
@@ -19,98 +22,96 @@ MOST_WEIGHTS = 50_000_000
 MOST_ROWS = 2_000
 """Rows that it is measured on, evenly spaced, where a part has more."""
 
-Curve = dict[str, Any]
-
 
 def curves(
-    program: Program, prepared: Prepared, objective: Sequence[float | None]
-) -> list[Curve | None]:
+    engine: Engine, prepared: Prepared, objective: Sequence[float | None]
+) -> list[PruningCurve | None]:
     """A curve for the best trials: metrics and share of zeros at each threshold; none for others.
 
     Biases and normalization parameters are left alone. ``objective`` is smaller for better trials
     and none for those that failed.
     """
-    chosen = _chosen(program, objective)
-    found: list[Curve | None] = [None] * len(objective)
+    chosen = _chosen(engine, objective)
+    found: list[PruningCurve | None] = [None] * len(objective)
     if not chosen:
         return found
     whole = len(chosen) == len(objective)
-    measured = _measure(program if whole else _part(program, prepared, chosen))
+    measured = _measure(engine if whole else _part(engine, prepared, chosen))
     for row, trial in enumerate(chosen):
-        found[trial] = {
-            "part": measured.part,
-            "rows": measured.rows,
-            "thresholds": list(THRESHOLDS),
-            **{name: [float(f"{v:.6g}") for v in values] for name, values in measured.of(row)},
-        }
+        found[trial] = measured.curve(row)
     return found
 
 
 class _Measured:
     """Metrics ``[T][K]`` by name."""
 
-    def __init__(self, part: str, rows: int, steps: list[dict[str, Tensor]]) -> None:
+    def __init__(self, part: Part, rows: int, steps: list[dict[str, Tensor]]) -> None:
         self.part, self.rows = part, rows
         self._table = {n: torch.stack([step[n] for step in steps], 1).tolist() for n in steps[0]}
 
-    def of(self, row: int) -> list[tuple[str, list[float]]]:
-        return [(name, table[row]) for name, table in self._table.items()]
+    def curve(self, row: int) -> PruningCurve:
+        """One trial's, with six significant digits."""
+        metrics = {
+            name: [float(f"{value:.6g}") for value in table[row]]
+            for name, table in self._table.items()
+        }
+        return PruningCurve(part=self.part, rows=self.rows, thresholds=list(THRESHOLDS), **metrics)
 
 
-def _chosen(program: Program, objective: Sequence[float | None]) -> list[int]:
+def _chosen(engine: Engine, objective: Sequence[float | None]) -> list[int]:
     """The best trials, in the fleet's order."""
     ranked = sorted((value, trial) for trial, value in enumerate(objective) if value is not None)
-    fitting = max(1, MOST_WEIGHTS // program.parameters.values.shape[1])
+    fitting = max(1, MOST_WEIGHTS // engine.parameters.values.shape[1])
     return sorted(trial for _, trial in ranked[: min(MOST_TRIALS, fitting)])
 
 
-def _part(program: Program, prepared: Prepared, chosen: list[int]) -> Program:
-    """A program of some trials, with their weights."""
-    device = program.parameters.values.device
-    trials = [program.trials[trial] for trial in chosen]
-    part = Program(trials, prepared, str(device), fleet=program.trials)
+def _part(engine: Engine, prepared: Prepared, chosen: list[int]) -> Engine:
+    """An engine of some trials, with their weights."""
+    device = engine.parameters.values.device
+    trials = [engine.trials[trial] for trial in chosen]
+    part = Engine(trials, prepared, str(device), structure=engine.trials)
     rows = torch.tensor(chosen, device=device)
-    part.parameters.values.copy_(program.parameters.values[rows])
-    whole = program.buffers() | program.ensemble.tensors
-    for name, tensor in (part.buffers() | part.ensemble.tensors).items():
+    part.parameters.values.copy_(engine.parameters.values[rows])
+    whole = engine.buffers() | engine.snapshots.tensors
+    for name, tensor in (part.buffers() | part.snapshots.tensors).items():
         tensor.copy_(whole[name][rows])
-    part.ensemble.load()
+    part.snapshots.load()
     return part
 
 
-def _measure(program: Program) -> _Measured:
+def _measure(engine: Engine) -> _Measured:
     """All thresholds, one after another; the weights are as before afterwards."""
-    data = program.data
-    part = "validation" if data.rows("validation") else "train"
-    size = max(1, CELLS // (program.network.widest * len(program.trials)))
-    weight = program.parameters.index.weight
-    pruned = [program.parameters.values]  # [K, P], and [K, M, P] of ensembles
-    if program.ensemble:
-        pruned.append(program.ensemble.tensors["members.weights"])
+    data = engine.data
+    part: Part = "validation" if data.rows("validation") else "train"
+    size = engine.rows_measured
+    weight = engine.parameters.index.weight
+    pruned = [engine.parameters.values]  # [K, P], and [K, M, P] of ensembles
+    if engine.snapshots:
+        pruned.append(engine.snapshots.tensors["members.weights"])
     originals = [tensor.clone() for tensor in pruned]
     magnitudes = [tensor.abs().masked_fill(~weight, torch.inf) for tensor in pruned]
-    program.network.eval()
+    engine.network.eval()
     steps: list[dict[str, Tensor]] = []
     for threshold in THRESHOLDS:
         for tensor, original, size_of in zip(pruned, originals, magnitudes, strict=True):
             torch.mul(original, size_of >= threshold, out=tensor)
-        program.ensemble.load()
-        batches = data.batches(part, size, most=MOST_ROWS)
-        found = measure(program.answer, data.task, batches, data.unit)
-        found.pop("classes_predicted", None)
-        steps.append({"sparsity": _sparsity(program), **found})
+        engine.snapshots.load()
+        batches = data.measured(part, size, most=MOST_ROWS)
+        values = measure(engine.answer, data.task, batches, data.unit)
+        values.pop("classes_predicted", None)
+        steps.append({"sparsity": _sparsity(engine), **values})
     for tensor, original in zip(pruned, originals, strict=True):
         tensor.copy_(original)
-    program.ensemble.load()
+    engine.snapshots.load()
     return _Measured(part, min(MOST_ROWS, data.rows(part)), steps)
 
 
-def _sparsity(program: Program) -> Tensor:
+def _sparsity(engine: Engine) -> Tensor:
     """``[K]``: the share of weights that are 0, of an ensemble in all its members."""
-    weight = program.parameters.index.weight
-    zero = program.parameters.values == 0
-    if program.ensemble:
-        count = program.ensemble.tensors["members.count"]
-        zeros = (program.ensemble.tensors["members.weights"] == 0).all(1)
+    weight = engine.parameters.index.weight
+    zero = engine.parameters.values == 0
+    if engine.snapshots:
+        count = engine.snapshots.tensors["members.count"]
+        zeros = (engine.snapshots.tensors["members.weights"] == 0).all(1)
         zero = torch.where(count[:, None] > 0, zeros, zero)
     return zero[:, weight].double().mean(1)

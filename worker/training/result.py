@@ -1,70 +1,38 @@
-"""What a finished fleet gives: how each trial ended, and all models as one stack of tensors."""
+"""What a finished fleet gives: how each trial ended, and all models as one file."""
 
-import json
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from worker.advice import advise_on_result
 from worker.data import Prepared
+from worker.models import FORMAT, Manifest, ModelFile
 from worker.networks import count_parameters
+from worker.results.trial import TrialResult
+from worker.training.engine import Engine
 from worker.training.outcome import Outcome
-from worker.training.program import Program
 from worker.training.sparsity import reports
 
 PROBE_ROWS = 8
 """Rows whose answers are recorded with a model, so that every later load can be checked."""
 
 
-@dataclass(frozen=True)
-class TrialResult:
-    """How one trial ended. Metrics are of the weights that it keeps; none when it failed."""
-
-    state: str
-    metrics: dict[str, float | None]
-    epochs: int
-    best_epoch: int
-    error: dict[str, Any] | None
-    advice: list[dict[str, Any]]
-    report: dict[str, Any] | None = None
-    """What is left of its network, as ``sparsity.reports`` gives it; none when it failed."""
-    halved_at: int | None = None
-    """The epoch after which halving let it go; none of a trial that was not."""
-
-
-@dataclass(frozen=True)
-class FleetResult:
-    """The models of a fleet: tensors ``[K, …]`` or ``[S, …]``, and a manifest in JSON."""
-
-    tensors: dict[str, Tensor]
-    manifest: dict[str, Any]
-
-    def dump(self) -> bytes:
-        """One safetensors file; the manifest lies in it as a tensor of bytes, ``manifest``."""
-        text = json.dumps(self.manifest, allow_nan=False, sort_keys=True).encode()
-        manifest = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-        return save_tensors({"manifest": manifest, **self.tensors})
-
-
 def trial_results(
-    program: Program, prepared: Prepared, outcomes: Sequence[Outcome]
+    engine: Engine, prepared: Prepared, outcomes: Sequence[Outcome]
 ) -> list[TrialResult]:
     """Measure every trial on its final weights and say what is to be said."""
-    columns = {name: values.tolist() for name, values in program.measure().items()}
+    columns = {name: values.tolist() for name, values in engine.measure().items()}
     loss = columns.get("validation_loss", columns["train_loss"])
     objective = [
         value if outcome.error is None and math.isfinite(value) else None
         for value, outcome in zip(loss, outcomes, strict=True)
     ]
-    found = reports(program, prepared, objective)
+    network_reports = reports(engine, prepared, objective)
     results = []
-    for row, (trial, outcome) in enumerate(zip(program.trials, outcomes, strict=True)):
+    for row, (trial, outcome) in enumerate(zip(engine.trials, outcomes, strict=True)):
         metrics = {name: _finite(column[row]) for name, column in columns.items()}
         failed = outcome.error is not None
         advice = [] if failed else advise_on_result(trial.name, metrics, solved=outcome.solved)
@@ -75,24 +43,22 @@ def trial_results(
                 epochs=outcome.epochs,
                 best_epoch=outcome.best_epoch,
                 error=outcome.error,
-                report=found[row],
+                report=network_reports[row],
                 halved_at=outcome.halved_at,
-                advice=[finding.model_dump(mode="json") for finding in advice],
+                advice=advice,
             )
         )
     return results
 
 
 @torch.no_grad()
-def fleet_result(program: Program, prepared: Prepared) -> FleetResult:
+def model_file(engine: Engine, prepared: Prepared) -> ModelFile:
     """Weights, buffers, preprocessing constants and recorded answers of a finished fleet."""
-    program.network.eval()
-    tensors = {
-        f"weights.{name}": tensor.contiguous().cpu()
-        for name, tensor in program.parameters.named(program.parameters.values).items()
-    }
-    tensors |= {f"buffers.{n}": t.detach().cpu() for n, t in program.buffers().items()}
-    tensors |= program.ensemble.named(program.parameters)
+    engine.network.eval()
+    weights = engine.parameters.named(engine.parameters.values)
+    tensors = {f"weights.{name}": t.contiguous().cpu() for name, t in weights.items()}
+    tensors |= {f"buffers.{n}": t.detach().cpu() for n, t in engine.buffers().items()}
+    tensors |= _members(engine)
     constants = [encoder.constants() for encoder in prepared.encoders]
     for name in constants[0]:
         tensors[f"encoder.{name}"] = torch.stack([torch.as_tensor(c[name]) for c in constants])
@@ -100,36 +66,53 @@ def fleet_result(program: Program, prepared: Prepared) -> FleetResult:
     tensors["target.scale"] = torch.as_tensor(prepared.target_scale)
     probe = torch.from_numpy(prepared.x[:, :PROBE_ROWS].copy())  # [S, R, …]
     tensors["probe.features"] = probe
-    rows = probe.to(program.data.x.device)[program.data.split]
-    tensors["probe.scores"] = program.answer(rows).cpu()
-    return FleetResult(tensors, _manifest(program, prepared))
+    features = probe.to(engine.data.x.device)[engine.data.split]
+    tensors["probe.scores"] = engine.answer(features).cpu()
+    return ModelFile(tensors, _manifest(engine, prepared))
 
 
-def _manifest(program: Program, prepared: Prepared) -> dict[str, Any]:
-    first = program.trials[0]
-    exempt = [name for name, (_, shape) in program.parameters.slices.items() if len(shape) < 2]
-    return {
-        "format": 1,
-        "trials": [trial.model_dump(mode="json") for trial in program.trials],
-        "members": program.ensemble.counts(),
-        "target": prepared.target.model_dump(mode="json"),
-        "encoder": prepared.encoders[0].schema(),
-        "shape": list(program.data.shape),
-        "outputs": prepared.target.outputs,
-        "parameters": {
+def _members(engine: Engine) -> dict[str, Tensor]:
+    """The networks of ensembles ``[K, M, …]``, by the names that a file gives them."""
+    snapshots = engine.snapshots
+    if not snapshots:
+        return {}
+    tensors = {
+        name.replace("members.", "members.buffers."): tensor.contiguous().cpu()
+        for name, tensor in snapshots.tensors.items()
+        if name not in ("members.weights", "members.count")
+    }
+    weights = snapshots.tensors["members.weights"]
+    for name, tensor in engine.parameters.named(weights.flatten(0, 1)).items():
+        of_members = tensor.view(-1, snapshots.size, *tensor.shape[1:])
+        tensors[f"members.weights.{name}"] = of_members.contiguous().cpu()
+    return tensors
+
+
+def _manifest(engine: Engine, prepared: Prepared) -> Manifest:
+    first = engine.trials[0]
+    exempt = [name for name, (_, shape) in engine.parameters.slices.items() if len(shape) < 2]
+    return Manifest(
+        format=FORMAT,
+        trials=[trial.model_dump(mode="json") for trial in engine.trials],
+        members=engine.snapshots.counts(),
+        target=prepared.target.model_dump(mode="json"),
+        encoder=prepared.encoders[0].schema(),
+        shape=list(engine.data.shape),
+        outputs=prepared.target.outputs,
+        parameters={
             "total": count_parameters(
-                first.network, program.data.shape, prepared.target.outputs, first.regularization
+                first.network, engine.data.shape, prepared.target.outputs, first.regularization
             ),
-            "weight_tensors": len(program.parameters.slices) - len(exempt),
+            "weight_tensors": len(engine.parameters.slices) - len(exempt),
             "exempt_tensors": len(exempt),
         },
-        "environment": {
+        environment={
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
-            "device": str(program.data.x.device),
+            "device": str(engine.data.x.device),
             "machine": platform.machine(),
         },
-    }
+    )
 
 
 def _finite(value: float) -> float | None:

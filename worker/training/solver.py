@@ -13,6 +13,8 @@ from worker.training.fleet_data import FleetData
 CURVATURE: dict[TaskKind, float] = {"regression": 2.0, "binary": 0.25, "multiclass": 0.5}
 """The largest second derivative of a row's loss by its scores."""
 POWER_ITERATIONS = 200
+BLOCK = 16
+"""Columns of a matrix product."""
 SAFETY = 1.02
 """Power iteration comes from below, and a step beyond 1 / L may diverge."""
 
@@ -98,6 +100,21 @@ def build_solver(
     return Solver(solvers, data, w, penalties) if solvers else None
 
 
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right``, ``[n, m]`` and ``[m, C]``, a block of columns at a time.
+
+    How many columns a matrix has may change their last bits; between blocks of one size they agree,
+    so that a trial is solved alike in any fleet.
+    """
+    (inner, columns), rows = right.shape, len(left)
+    blocks = -(-columns // BLOCK)
+    padded = right.new_zeros(inner, blocks * BLOCK)
+    padded[:, :columns] = right
+    stacked = padded.view(inner, blocks, BLOCK).transpose(0, 1).contiguous()  # [b, m, BLOCK]
+    products = torch.bmm(left.expand(blocks, *left.shape), stacked)
+    return products.transpose(0, 1).reshape(rows, blocks * BLOCK)[:, :columns]
+
+
 class _Fold:
     """The training rows of one fold, and the smooth part f of the loss on them."""
 
@@ -131,12 +148,12 @@ class _Fold:
     def _scores(self, w: Tensor) -> Tensor:
         """``[n, K, O]``."""
         stacked = w.view(len(w), -1, self._outputs).transpose(0, 1).flatten(1)  # [F + 1, K·O]
-        return (self._x @ stacked).view(-1, len(w), self._outputs)
+        return product(self._x, stacked).view(-1, len(w), self._outputs)
 
     def gradient(self, w: Tensor) -> Tensor:
         """∇f ``[K, P]`` at w ``[K, P]``."""
         if self._gram is not None:
-            return 2 * (w @ self._gram - self._moment[:, 0])
+            return 2 * (product(self._gram, w.mT).mT - self._moment[:, 0])
         scores = self._scores(w)
         if self._task == "multiclass":
             residual = scores.softmax(-1) - self._y
@@ -144,7 +161,7 @@ class _Fold:
             residual = scores.sigmoid() - self._y
         else:
             residual = 2 * (scores - self._y)
-        gradient = self._x.mT @ residual.flatten(1) / len(self._x)  # [F + 1, K·O]
+        gradient = product(self._x.mT, residual.flatten(1)) / len(self._x)  # [F + 1, K·O]
         return gradient.view(-1, *residual.shape[1:]).transpose(0, 1).flatten(1)
 
     def loss(self, w: Tensor) -> Tensor:

@@ -14,99 +14,127 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.regularization import WeightMatrix
-from worker.training.program import Program
+from worker.results.sparsity import FeatureReport, LayerReport, NetworkReport
+from worker.training.engine import Engine
 from worker.training.pruning import curves
 
 NAMES = 100
 """Most names in one list of a report; the counts beside it are complete."""
 
-NO_UNITS = dict.fromkeys(("units", "dead", "no_way_in", "no_way_out"))
-"""Of the output, which has no units that could be missed, and of layers in no simple chain."""
-
-Report = dict[str, Any]
-
 
 @torch.no_grad()
 def reports(
-    program: Program, prepared: Prepared, objective: Sequence[float | None]
-) -> list[Report | None]:
-    """One report a trial, in JSON; none for a trial without an objective, which is one that failed.
+    engine: Engine, prepared: Prepared, objective: Sequence[float | None]
+) -> list[NetworkReport | None]:
+    """One report a trial; none for a trial without an objective, which is one that failed.
 
-    ``program`` has the final weights, ``objective`` is smaller for better trials: the best of them
+    ``engine`` has the final weights, ``objective`` is smaller for better trials: the best of them
     get a pruning curve.
     """
-    matrices = program.parameters.index.matrices
-    named = [n for n, (_, shape) in program.parameters.slices.items() if len(shape) > 1]
+    matrices = engine.parameters.index.matrices
+    named = [n for n, (_, shape) in engine.parameters.slices.items() if len(shape) > 1]
     layers = [
-        {"name": name.removesuffix(".weight"), **_layer(program, matrix)}
+        _Layer.of(name.removesuffix(".weight"), matrix.layer, magnitude(engine, matrix))
         for name, matrix in zip(named, matrices, strict=True)
     ]
-    units, used = _ways(program) if program.network.sequential else (None, _first_layer(program))
+    units, used = _ways(engine) if engine.network.sequential else (None, _first_layer(engine))
     features = None if used is None else _features(prepared, used)
-    pruned = curves(program, prepared, objective)
-    found: list[Report | None] = []
+    pruned = curves(engine, prepared, objective)
+    found: list[NetworkReport | None] = []
     for trial, value in enumerate(objective):
         if value is None:
             found.append(None)
             continue
-        own = [_numbers(layer, trial) for layer in layers]
-        weights, zeros = sum(one["weights"] for one in own), sum(one["zeros"] for one in own)
-        dead = None if units is None else [_numbers(layer, trial) for layer in units]
-        for number, one in enumerate(own):
-            one |= dead[number] if dead is not None and number < len(dead) else NO_UNITS
+        own = [
+            layer.report(trial, units[number] if units and number < len(units) else None)
+            for number, layer in enumerate(layers)
+        ]
+        weights, zeros = sum(one.weights for one in own), sum(one.zeros for one in own)
         found.append(
-            {
-                "weights": weights,
-                "zeros": zeros,
-                "sparsity": zeros / weights,
-                "units": None if dead is None else _sum(dead, "units"),
-                "dead_units": None if dead is None else _sum(dead, "dead"),
-                "layers": own,
-                "features": None if features is None else features[trial],
-                "pruning": pruned[trial],
-            }
+            NetworkReport(
+                weights=weights,
+                zeros=zeros,
+                sparsity=zeros / weights,
+                units=None if units is None else sum(hidden.units for hidden in units),
+                dead_units=None if units is None else sum(hidden.dead[trial] for hidden in units),
+                layers=own,
+                features=None if features is None else features[trial],
+                pruning=pruned[trial],
+            )
         )
     return found
 
 
-def magnitude(program: Program, matrix: WeightMatrix) -> Tensor:
+@dataclass(frozen=True)
+class _Units:
+    """The units of one hidden layer, counted: a list has one entry a trial."""
+
+    units: int
+    dead: list[int]
+    no_way_in: list[int]
+    no_way_out: list[int]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """The weights of one layer, measured: a list has one entry a trial."""
+
+    name: str
+    number: int
+    weights: int
+    zeros: list[int]
+    norm: list[float]
+    largest: list[float]
+
+    @classmethod
+    def of(cls, name: str, number: int, size: Tensor) -> "_Layer":
+        """``size`` is |w| ``[K, in, …, out]``."""
+        size = size.flatten(1)
+        return cls(
+            name=name,
+            number=number,
+            weights=size.shape[1],
+            zeros=(size == 0).sum(1).tolist(),
+            norm=torch.linalg.vector_norm(size, dim=1).tolist(),
+            largest=size.amax(1).tolist(),
+        )
+
+    def report(self, trial: int, hidden: _Units | None) -> LayerReport:
+        """One trial's. ``hidden`` is none for the output, which has no units that could be missed,
+        and for layers in no simple chain.
+        """
+        return LayerReport(
+            name=self.name,
+            layer=self.number,
+            weights=self.weights,
+            zeros=self.zeros[trial],
+            norm=short(self.norm[trial]),
+            largest=short(self.largest[trial]),
+            units=None if hidden is None else hidden.units,
+            dead=None if hidden is None else hidden.dead[trial],
+            no_way_in=None if hidden is None else hidden.no_way_in[trial],
+            no_way_out=None if hidden is None else hidden.no_way_out[trial],
+        )
+
+
+def magnitude(engine: Engine, matrix: WeightMatrix) -> Tensor:
     """|w| of one layer, ``[K, in, …, out]``; of an ensemble, of the largest member."""
-    found = matrix.of(program.parameters.values).abs()
-    members = program.ensemble.tensors.get("members.weights")  # [K, M, P]
+    found = matrix.of(engine.parameters.values).abs()
+    members = engine.snapshots.tensors.get("members.weights")  # [K, M, P]
     if members is None:
         return found
     largest = members[:, :, matrix.columns].abs().amax(1)  # [K, its weights]
     largest = replace(matrix, columns=slice(0, largest.shape[1])).of(largest)
-    count = program.ensemble.tensors["members.count"]
+    count = engine.snapshots.tensors["members.count"]
     return torch.where(count.view(-1, *[1] * (found.dim() - 1)) > 0, largest, found)
 
 
-def _layer(program: Program, matrix: WeightMatrix) -> dict[str, Any]:
-    """Numbers of one layer: of all trials alike, or a list over them."""
-    size = magnitude(program, matrix).flatten(1)
-    return {
-        "layer": matrix.layer,
-        "weights": size.shape[1],
-        "zeros": (size == 0).sum(1).tolist(),
-        "norm": torch.linalg.vector_norm(size, dim=1).tolist(),
-        "largest": size.amax(1).tolist(),
-    }
-
-
-def _numbers(layer: dict[str, Any], trial: int) -> dict[str, Any]:
-    return {n: short(v[trial]) if isinstance(v, list) else v for n, v in layer.items()}
-
-
-def _sum(entries: Sequence[dict[str, Any]], name: str) -> int:
-    return sum(int(entry[name]) for entry in entries)
-
-
 def short(value: float) -> float:
-    """The number with six significant digits; whole numbers as they are."""
-    return value if isinstance(value, int) else float(f"{value:.6g}")
+    """The number with six significant digits."""
+    return float(f"{value:.6g}")
 
 
-def _ways(program: Program) -> tuple[list[dict[str, Any]], Tensor | None]:
+def _ways(engine: Engine) -> tuple[list[_Units], Tensor | None]:
     """Units of each hidden layer that nothing reaches, or that reach nothing; used inputs.
 
     A unit is a map after a convolution. It has a way in if a chain of weights other than zero
@@ -115,8 +143,8 @@ def _ways(program: Program) -> tuple[list[dict[str, Any]], Tensor | None]:
     Returns:
         Counts by hidden layer, and ``[K, F]`` bool: inputs with a way to a score; none for maps.
     """
-    links = [_linked(program, matrix) for matrix in program.parameters.index.matrices]
-    trials = len(program.trials)
+    links = [_linked(engine, matrix) for matrix in engine.parameters.index.matrices]
+    trials = len(engine.trials)
     reached = [links[0].new_ones(trials, links[0].shape[1])]
     for link in links:
         here = reached[-1]
@@ -128,27 +156,27 @@ def _ways(program: Program) -> tuple[list[dict[str, Any]], Tensor | None]:
         way = torch.bmm(links[number], leading[0][:, :, None])[:, :, 0] > 0
         leading.insert(0, way.view(trials, reached[number].shape[1], -1).any(2).float())
     hidden = [
-        {
-            "units": into.shape[1],
-            "dead": (1 - into * out).sum(1).int().tolist(),
-            "no_way_in": (1 - into).sum(1).int().tolist(),
-            "no_way_out": (1 - out).sum(1).int().tolist(),
-        }
+        _Units(
+            units=into.shape[1],
+            dead=(1 - into * out).sum(1).int().tolist(),
+            no_way_in=(1 - into).sum(1).int().tolist(),
+            no_way_out=(1 - out).sum(1).int().tolist(),
+        )
         for into, out in zip(reached[1:-1], leading[1:-1], strict=True)
     ]
-    maps = program.parameters.index.matrices[0].shape
+    maps = engine.parameters.index.matrices[0].shape
     return hidden, leading[0] > 0 if len(maps) == 2 else None
 
 
-def _linked(program: Program, matrix: WeightMatrix) -> Tensor:
+def _linked(engine: Engine, matrix: WeightMatrix) -> Tensor:
     """``[K, in, out]``: 1 where a weight other than zero leads from one to the other."""
-    size = magnitude(program, matrix)
+    size = magnitude(engine, matrix)
     return (size.flatten(2, -2).amax(2) if size.dim() > 3 else size).ne(0).float()
 
 
-def _first_layer(program: Program) -> Tensor:
+def _first_layer(engine: Engine) -> Tensor:
     """``[K, F]`` bool: inputs that the first layer takes, where the rest is no simple chain."""
-    return _linked(program, program.parameters.index.matrices[0]).amax(2) > 0
+    return _linked(engine, engine.parameters.index.matrices[0]).amax(2) > 0
 
 
 @dataclass(frozen=True)
@@ -177,7 +205,7 @@ class _Columns:
         )
 
 
-def _features(prepared: Prepared, used: Tensor) -> list[dict[str, Any]]:
+def _features(prepared: Prepared, used: Tensor) -> list[FeatureReport]:
     """Columns and inputs that the scores do not depend on, of ``used`` ``[K, F]``."""
     columns = _Columns.of(prepared, used.device)
     share = torch.zeros(len(used), len(columns.names), device=used.device)
@@ -186,15 +214,15 @@ def _features(prepared: Prepared, used: Tensor) -> list[dict[str, Any]]:
     partly = (~used & whole[:, columns.of_input]).cpu().numpy()
     inputs, taken = used.cpu().numpy(), whole.cpu().numpy()
     return [
-        {
-            "columns": len(columns.names),
-            "columns_unused": int((~taken[trial]).sum()),
-            "used": _names(columns.names, taken[trial]),
-            "unused": _names(columns.names, ~taken[trial]),
-            "inputs": used.shape[1],
-            "inputs_unused": int((~inputs[trial]).sum()),
-            "unused_inputs": _names(columns.inputs, partly[trial]),
-        }
+        FeatureReport(
+            columns=len(columns.names),
+            columns_unused=int((~taken[trial]).sum()),
+            used=_names(columns.names, taken[trial]),
+            unused=_names(columns.names, ~taken[trial]),
+            inputs=used.shape[1],
+            inputs_unused=int((~inputs[trial]).sum()),
+            unused_inputs=_names(columns.inputs, partly[trial]),
+        )
         for trial in range(len(used))
     ]
 

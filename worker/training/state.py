@@ -1,31 +1,61 @@
 """A run's state at some step, and its form as files: safetensors and JSON, nothing else."""
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from worker.training.outcome import Outcome
+
 TENSORS, META = "state.safetensors", "state.json"
+
+
+class Position(BaseModel):
+    """How far a fleet is, and what has become of its trials."""
+
+    model_config = ConfigDict(frozen=True)
+
+    epoch: int
+    """Epochs that have ended."""
+    batch: int
+    """Batches of the next one that have."""
+    steps: int
+    members: list[int]
+    """The trial that each row of the state is."""
+    outcomes: list[Outcome]
+    """Of all trials."""
+    halving: dict[str, list[float | None]] | None = None
+    """What successive halving remembers."""
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Tensors with one row a trial, and the numbers beside them."""
+    """What a fleet goes on from.
+
+    ``tensors`` are those of the trials that train (``rows.…``, one row a trial) and what all trials
+    end with (``finals.…``).
+    """
 
     tensors: dict[str, Tensor]
-    meta: dict[str, Any]
+    position: Position
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin so, without it."""
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
 
 
 def dump(state: TrainingState) -> dict[str, bytes]:
     """The state as two files, by name. JSON keeps every finite float exactly."""
     tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
-    meta = json.dumps(state.meta, allow_nan=False, sort_keys=True)
-    return {TENSORS: save_tensors(tensors), META: meta.encode()}
+    return {TENSORS: save_tensors(tensors), META: state.position.model_dump_json().encode()}
 
 
 def load(files: dict[str, bytes]) -> TrainingState:
     """The state that ``dump`` wrote."""
-    return TrainingState(load_tensors(files[TENSORS]), json.loads(files[META]))
+    return TrainingState(load_tensors(files[TENSORS]), Position.model_validate_json(files[META]))

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.networks import DenseChain, Network, stacks
 from worker.regularization import Regularization
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import Attack
 from worker.regularization.families.batch import BatchTechnique
+from worker.regularization.random_streams import RandomStreams
 from worker.training.fleet_data import FleetData
 from worker.training.losses import LOSSES, SLOPES
 
@@ -26,17 +27,17 @@ class TrainingLoss:
         regularizations: Sequence[Regularization],
         network: Network,
         data: FleetData,
-        generator: Generator,
+        streams: RandomStreams,
         precision: str = "float32",
     ) -> None:
         device = data.x.device
         self._lowered = precision == "bfloat16"
-        self._network, self._data, self._generator = network, data, generator
+        self._network, self._data = network, data
         self._loss, self._slope = LOSSES[data.task], SLOPES[data.task]
         classes = Classes(data.classes, data.class_rows())
         self._classes = len(classes.names)
         self._techniques = [
-            (technique, technique.numbers(stack, classes))
+            (technique, technique.numbers(stack, classes), streams.at(technique.__name__))
             for technique, stack in stacks(BatchTechnique, regularizations, device).items()
         ]
         self._attacks = [
@@ -59,8 +60,8 @@ class TrainingLoss:
         gradient is trial k's own.
         """
         batch = Batch(*self._data.gather(rows), self._classes)
-        for technique, numbers in self._techniques:
-            batch = technique.alter(batch, numbers, self._generator)
+        for technique, numbers, random in self._techniques:
+            batch = technique.alter(batch, numbers, random)
         if self._chain is not None:
             return self._by_hand(self._chain, batch)
         losses = self._attacked(batch) if self._attacks else self._of(batch.x, batch)

@@ -84,8 +84,8 @@ def test_the_closed_form_is_that_of_the_drawn_weights(
         "network": {"kind": "mlp", "hidden": [50, 50], "activation": activation},
         "regularization": {name: settings, "layer_norm": {}},
     }
-    program = fleet(**job, repeats=20).program
-    drawn = float(program.penalties.value(program.parameters.values).mean())
+    engine = fleet(**job, repeats=20).engine
+    drawn = float(engine.penalties.value(engine.parameters.values).mean())
     spec = JobSpec.model_validate(job)
     (context,) = contexts(spec, outlined(spec))
     penalty = getattr(spec.regularization, name)

@@ -65,10 +65,10 @@ def test_derivatives_are_right(name: str) -> None:
 def test_gives_way_to_autograd(techniques: dict[str, Any]) -> None:
     """What it does not know is left to autograd."""
     run = fleet(regularization=techniques, training={**ADAM, "epochs": 1})
-    assert run.program.network.by_hand() is None
+    assert run.engine.network.by_hand() is None
 
 
 def test_input_noise_and_dropout_are_no_obstacle() -> None:
     """They come before the first layer."""
     run = fleet(regularization={"noise": {"input": 0.1}, "dropout": {"p": 0.1, "input_p": 0.1}})
-    assert run.program.network.by_hand() is not None
+    assert run.engine.network.by_hand() is not None

@@ -33,15 +33,15 @@ def test_every_feature_moves_by_epsilon_uphill() -> None:
 
 def test_the_loss_is_the_mean_of_clean_and_moved() -> None:
     """By hand on a trained network, and larger than the clean loss; off is the clean loss."""
-    program = trained(fleet(compare=VARIANTS, training=SHORT)).program
+    engine = trained(fleet(compare=VARIANTS, training=SHORT)).engine
     rows = torch.arange(64)[None]
-    x, y = program.data.gather(rows)
+    x, y = engine.data.gather(rows)
     probe = x.detach().clone().requires_grad_()
-    clean = LOSSES["binary"](program.network(probe), y)
+    clean = LOSSES["binary"](engine.network(probe), y)
     (gradient,) = torch.autograd.grad(clean.sum(), probe)
     epsilon = torch.tensor([0.0, 0.05, 0.5])[:, None, None]
-    moved = LOSSES["binary"](program.network(x + epsilon * gradient.sign()), y)
-    found = program.loss(rows)
+    moved = LOSSES["binary"](engine.network(x + epsilon * gradient.sign()), y)
+    found = engine.loss(rows)
     torch.testing.assert_close(found, ((clean + moved) / 2).mean(1))
     assert torch.equal(found[0], clean[0].mean())
     assert bool((found[1:] > clean[1:].mean(1)).all())
@@ -50,12 +50,12 @@ def test_the_loss_is_the_mean_of_clean_and_moved() -> None:
 def test_training_with_it_makes_a_network_harder_to_fool() -> None:
     """At the end the attack raises the loss less than for the network trained without."""
     variants = [*VARIANTS[:1], {"name": "on", "regularization": {"adversarial": {"epsilon": 0.3}}}]
-    program = trained(fleet(compare=variants, training={**SHORT, "epochs": 20})).program
-    x, y = program.data.gather(torch.arange(800)[None])
+    engine = trained(fleet(compare=variants, training={**SHORT, "epochs": 20})).engine
+    x, y = engine.data.gather(torch.arange(800)[None])
     x = x.detach().clone().requires_grad_()
-    clean = LOSSES["binary"](program.network(x), y)
+    clean = LOSSES["binary"](engine.network(x), y)
     (gradient,) = torch.autograd.grad(clean.sum(), x)
-    moved = LOSSES["binary"](program.network(x + 0.3 * gradient.sign()), y)
+    moved = LOSSES["binary"](engine.network(x + 0.3 * gradient.sign()), y)
     harm = (moved - clean).mean(1)
     assert harm[1] < 0.7 * harm[0]
 
@@ -67,11 +67,11 @@ def test_running_averages_see_clean_rows_alone() -> None:
         for e in (0.0, 2.0)
     ]
     plain = [{"name": "off", "regularization": {"batch_norm": {}}}]
-    programs = [fleet(compare=compare, training=SHORT).program for compare in (both, plain)]
-    for program in programs:
-        program.start_epoch(0)
-        program.step(0)
-    attacked, clean = (program.buffers() for program in programs)
+    programs = [fleet(compare=compare, training=SHORT).engine for compare in (both, plain)]
+    for engine in programs:
+        engine.start_epoch(0)
+        engine.step(0)
+    attacked, clean = (engine.buffers() for engine in programs)
     for name, tensor in clean.items():
         assert torch.equal(attacked[name][0], attacked[name][1])
         torch.testing.assert_close(attacked[name][0], tensor[0])

@@ -30,7 +30,7 @@ def test_ema(warmup: bool) -> None:
 def test_swa() -> None:
     """Five epochs, of which the last three are averaged: .4 · 5 = 2 pass first."""
     run = small_fleet({})
-    ends = [w[0] for number, w in enumerate(path(run), 1) if number % run.program.batches == 0]
+    ends = [w[0] for number, w in enumerate(path(run), 1) if number % run.engine.batches == 0]
     torch.testing.assert_close(final({"swa": {"start": 0.4}}), torch.stack(ends[2:]).mean(0))
 
 
@@ -39,13 +39,13 @@ def test_lookahead() -> None:
     training = {"epochs": 2, "optimizer": {"kind": "sgd", "learning_rate": 0.5}}
     run = small_fleet({"lookahead": {"steps": 3, "step_size": 0.4}}, training=training)
     twin = small_fleet({}, training=training)
-    slow = twin.program.parameters.values.clone()
+    slow = twin.engine.parameters.values.clone()
     for number, found in enumerate(path(run), start=1):
-        batch = (number - 1) % twin.program.batches
+        batch = (number - 1) % twin.engine.batches
         if batch == 0:
-            twin.program.start_epoch((number - 1) // twin.program.batches)
-        twin.program.step(batch)
-        fast = twin.program.parameters.values
+            twin.engine.start_epoch((number - 1) // twin.engine.batches)
+        twin.engine.step(batch)
+        fast = twin.engine.parameters.values
         if number % 3 == 0:
             slow += 0.4 * (fast - slow)
             fast.copy_(slow)
@@ -85,19 +85,19 @@ def test_early_stopping_keeps_the_best_average() -> None:
 def test_batch_norm_statistics_are_the_averages_own(technique: dict[str, object]) -> None:
     """Mean over all training batches of their statistics, under the averaged weights."""
     run = trained(small_fleet({"batch_norm": {}, **technique}, {"batch_norm": {}}))
-    program = run.final_program()
-    size, layer = 32, program.network.get_submodule("layers.0")
-    rows = program.data.parts["train"][0]
+    engine = run.final_engine()
+    size, layer = 32, engine.network.get_submodule("layers.0")
+    rows = engine.data.parts["train"][0]
     rows = rows[: len(rows) - (len(rows) % size == 1)]
-    h = [layer(program.data.x[chunk].expand(2, -1, -1)) for chunk in torch.split(rows, size)]
+    h = [layer(engine.data.x[chunk].expand(2, -1, -1)) for chunk in torch.split(rows, size)]
     mean = torch.stack([chunk.mean(1) for chunk in h]).mean(0)
     variance = torch.stack([chunk.var(1) for chunk in h]).mean(0)
-    found = {n.rsplit(".")[-1]: t for n, t in program.buffers().items() if n.startswith("norms.0.")}
+    found = {n.rsplit(".")[-1]: t for n, t in engine.buffers().items() if n.startswith("norms.0.")}
     torch.testing.assert_close(found["running_mean"][0], mean[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found["running_var"][0], variance[0], rtol=1e-4, atol=1e-5)
     alone = trained(small_fleet({"batch_norm": {}}))
-    plain = {n: t[0] for n, t in alone.final_program().buffers().items()}
-    for name, tensor in program.buffers().items():
+    plain = {n: t[0] for n, t in alone.final_engine().buffers().items()}
+    for name, tensor in engine.buffers().items():
         assert torch.equal(tensor[1], plain[name]), "a trial that does not average keeps its own"
 
 

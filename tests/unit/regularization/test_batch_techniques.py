@@ -131,7 +131,7 @@ def test_random_ones_leave_the_off_trial_alone(name: str) -> None:
     ]
     plain = {"name": "off", "regularization": {}}
     job: dict[str, Any] = {"dataset": {"builtin": "iris"}, "training": SHORT}
-    together = trained(fleet(compare=[*variants, plain], **job)).program.parameters.values
-    alone = trained(fleet(compare=[plain], **job)).program.parameters.values
+    together = trained(fleet(compare=[*variants, plain], **job)).engine.parameters.values
+    alone = trained(fleet(compare=[plain], **job)).engine.parameters.values
     torch.testing.assert_close(together[3], alone[0], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(together[1], alone[0])

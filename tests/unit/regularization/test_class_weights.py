@@ -64,7 +64,7 @@ def test_weighted_logistic_regression_is_scikit_learns(weights: Any) -> None:
             "optimizer": {"kind": "sgd", "learning_rate": 1.0, "momentum": 0.9},
         },
     }
-    program = trained(fleet(**job)).program
+    engine = trained(fleet(**job)).engine
     spec = JobSpec.model_validate(job)
     table, target = load_builtin(spec.dataset)  # type: ignore[arg-type]
     data = prepare(table, spec, target)
@@ -76,7 +76,7 @@ def test_weighted_logistic_regression_is_scikit_learns(weights: Any) -> None:
         tol=1e-10,
         max_iter=10_000,
     ).fit(x, y)
-    found = program.parameters.named(program.parameters.values)
+    found = engine.parameters.named(engine.parameters.values)
     weight, bias = found["layers.0.weight"][0, :, 0], found["layers.0.bias"][0]
     np.testing.assert_allclose(weight, twin.coef_[0], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(bias, twin.intercept_, rtol=1e-3, atol=1e-4)

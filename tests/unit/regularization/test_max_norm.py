@@ -15,7 +15,7 @@ def test_it_holds_after_every_step(optimizer: dict[str, object]) -> None:
         {},
         training={"epochs": 3, "optimizer": optimizer},
     )
-    matrices = run.program.parameters.index.matrices
+    matrices = run.engine.parameters.index.matrices
     beyond = 0.0
     for w in path(run):
         norms = [matrix.of(w).norm(dim=1) for matrix in matrices]  # [K, out]
@@ -35,10 +35,10 @@ def test_units_within_the_bound_are_left_alone() -> None:
 def test_it_projects_to_the_nearest_point() -> None:
     """w_u·min(1, c / ‖w_u‖): the direction stays."""
     run = small_fleet({"max_norm": {"norm": 0.5}})
-    w = run.program.parameters.values
+    w = run.engine.parameters.values
     before = w.clone()
-    run.program.constraints.project(w)
-    block = run.program.parameters.index.matrices[0]
+    run.engine.constraints.project(w)
+    block = run.engine.parameters.index.matrices[0]
     old, new = block.of(before)[0], block.of(w)[0]
     expected = old * (0.5 / old.norm(dim=0)).clamp(max=1)
     torch.testing.assert_close(new, expected)

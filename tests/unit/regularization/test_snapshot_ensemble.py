@@ -5,10 +5,9 @@ import torch
 
 from tests.fleets import trained
 from tests.weights import equals_fleet_of_one, path, served, small_fleet
+from worker.models import TrainedModel, certify, mean_scores
 from worker.regularization import SnapshotEnsemble
 from worker.spec import Trial
-from worker.training import TrainedModel, certify
-from worker.training.ensemble import mean_scores
 from worker.training.schedules import learning_rate, snapshot_slot
 
 THREE: dict[str, Any] = {"snapshot_ensemble": {"members": 3}}
@@ -17,7 +16,7 @@ SIX = {"epochs": 6, "optimizer": {"kind": "adam", "learning_rate": 0.05}}
 
 def test_members_are_the_ends_of_the_cycles() -> None:
     run = small_fleet(THREE, training=SIX)
-    steps = run.program.batches
+    steps = run.engine.batches
     ends = [w[0] for number, w in enumerate(path(run), 1) if number % (2 * steps) == 0]
     members = served(trained(small_fleet(THREE, training=SIX)).result(), 0)
     for number, end in enumerate(ends):
@@ -73,7 +72,7 @@ def test_metrics_are_those_of_the_ensemble() -> None:
     run = small_fleet(THREE, {}, training=SIX)
     last = list(run.epochs())[-1]
     model = TrainedModel.load(run.result().dump(), 0)
-    data = run.program.data
+    data = run.engine.data
     rows = data.parts["validation"][0]
     p = model.probabilities(data.x[rows]).gather(1, data.y[rows].long()[:, None])
     expected = float(-p.log().mean())

@@ -25,7 +25,7 @@ def test_plain_job_is_a_fleet_of_one() -> None:
 
 
 def test_comparison_times_repeats_share_a_fleet() -> None:
-    """Trials that differ in numbers are one program; seeds count up over the repeats."""
+    """Trials that differ in numbers are one engine; seeds count up over the repeats."""
     variants = [{"name": "a"}, {"name": "b", "regularization": {"l1": {"strength": 0.1}}}]
     (fleet,) = planned(compare=variants, repeats=3, training={"seed": 7})
     assert [(t.name, t.training.seed) for t in fleet.trials] == [
@@ -34,7 +34,7 @@ def test_comparison_times_repeats_share_a_fleet() -> None:
 
 
 def test_structure_divides_fleets() -> None:
-    """Another width, optimizer or number of epochs is another program."""
+    """Another width, optimizer or number of epochs is another engine."""
     variants = [
         {"name": "a"},
         {"name": "wide", "network": {"kind": "mlp", "hidden": [100]}},
@@ -47,7 +47,7 @@ def test_structure_divides_fleets() -> None:
 
 
 def test_uneven_folds_divide_fleets() -> None:
-    """Folds of different size cannot share a program; none is lost."""
+    """Folds of different size cannot share a engine; none is lost."""
     fleets = planned(split={"folds": 3})
     assert sorted(t.fold or 0 for fleet in fleets for t in fleet.trials) == [0, 1, 2]
 

@@ -50,13 +50,13 @@ def test_same_training(
         "compare": [{"name": f"{n}", "regularization": r} for n, r in enumerate(techniques)],
     }
     run = fleet(**job)
-    assert run.program.network.by_hand() is not None
-    before = run.program.parameters.values.clone()
-    by_hand = trained(run).program.parameters.values
+    assert run.engine.network.by_hand() is not None
+    before = run.engine.parameters.values.clone()
+    by_hand = trained(run).engine.parameters.values
     monkeypatch.setattr(Mlp, "by_hand", lambda _: None)
     other = trained(fleet(**job))
-    assert other.program.network.by_hand() is None
-    torch.testing.assert_close(other.program.parameters.values, by_hand, rtol=1e-4, atol=1e-5)
+    assert other.engine.network.by_hand() is None
+    torch.testing.assert_close(other.engine.parameters.values, by_hand, rtol=1e-4, atol=1e-5)
     assert not torch.allclose(before, by_hand, atol=0.05)
     if techniques is PLAIN:  # p = 0 drops nothing
         torch.testing.assert_close(by_hand[0], by_hand[1], rtol=1e-4, atol=1e-5)

@@ -15,7 +15,7 @@ from torch import Generator
 from tests.fleets import ADAM, fleet
 from tests.vocabulary import EXAMPLES
 from worker.training.cuda_graph import GraphedSteps
-from worker.training.program import Program
+from worker.training.engine import Engine
 
 TECHNIQUES = {
     "l1": {"strength": 1e-3, "method": "proximal"},
@@ -30,9 +30,9 @@ TECHNIQUES = {
 def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
     """Rates and the step's number as tensors, instead of floats: the same weights."""
     training = {**ADAM, "epochs": 1, "optimizer": {"kind": optimizer, "learning_rate": 0.01}}
-    plain, tensors = (fleet(regularization=TECHNIQUES, training=training).program for _ in "ab")
-    for program in (plain, tensors):
-        program.start_epoch(0)
+    plain, tensors = (fleet(regularization=TECHNIQUES, training=training).engine for _ in "ab")
+    for engine in (plain, tensors):
+        engine.start_epoch(0)
     rate = torch.tensor([[0.01]], dtype=torch.float64)
     for batch in range(plain.batches):
         plain.step(batch)
@@ -45,7 +45,7 @@ def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
 
 def test_steps_on_a_processor_are_not_captured() -> None:
     """Graphs are for CUDA."""
-    assert fleet(training={**ADAM, "epochs": 1}).program.graphs is None
+    assert fleet(training={**ADAM, "epochs": 1}).engine.graphs is None
 
 
 class Graph:
@@ -72,12 +72,12 @@ def refused(graph: Graph) -> Iterator[None]:
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
-def train(program: Program, epochs: int) -> torch.Tensor:
+def train(engine: Engine, epochs: int) -> torch.Tensor:
     for epoch in range(epochs):
-        program.start_epoch(epoch)
-        for batch in range(program.batches):
-            program.step(batch)
-    return program.parameters.values
+        engine.start_epoch(epoch)
+        for batch in range(engine.batches):
+            engine.step(batch)
+    return engine.parameters.values
 
 
 @pytest.mark.parametrize(("capture", "graphs"), [(recorded, 2), (refused, 0)])
@@ -108,7 +108,7 @@ def test_graphed_steps_are_those_that_are_launched(
         }
         for n in range(3)
     ]
-    plain, other = (fleet(regularization=TECHNIQUES, compare=members).program for _ in "ab")
+    plain, other = (fleet(regularization=TECHNIQUES, compare=members).engine for _ in "ab")
     other.graphs = Graph.steps = GraphedSteps(other, other.parameters.values)
     assert other.batches == 3, "the last batch is smaller"
     assert torch.equal(train(plain, 3), train(other, 3))
@@ -149,8 +149,8 @@ def test_what_a_graph_has_read_stays_where_it_is(name: str) -> None:
         (run, *_) = stage(*({name: one} for one in EXAMPLES[name].settings))
         found = []
         for epoch in (0, 3):
-            run.program.start_epoch(epoch)
-            run.program.step(0)
-            found.append(places(run.program, "", {}, set()))
+            run.engine.start_epoch(epoch)
+            run.engine.step(0)
+            found.append(places(run.engine, "", {}, set()))
         assert len(found[0]) > 10
         assert found[0] == found[1]

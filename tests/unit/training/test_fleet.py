@@ -46,10 +46,10 @@ def test_trial_equals_its_fleet_of_one() -> None:
 def test_trials_start_from_the_seed() -> None:
     """Same seed, same weights and batches; another seed, others."""
     run = fleet(repeats=2, compare=[{"name": "a"}, {"name": "b"}], training=SHORT)
-    start = run.program.parameters.values
+    start = run.engine.parameters.values
     assert torch.equal(start[0], start[2])
     assert not torch.equal(start[0], start[1])
-    order = run.program.data.order(0)
+    order = run.engine.data.order(0)
     assert torch.equal(order[0], order[2])
     assert not torch.equal(order[0], order[1])
     assert torch.equal(order[0].sort().values, order[1].sort().values)
@@ -68,9 +68,9 @@ def test_dropout_trials_differ_only_by_their_p() -> None:
 
 
 def test_folds_validate_every_row_once() -> None:
-    """Cross-validation: each row validates in exactly one fold; folds share one program."""
+    """Cross-validation: each row validates in exactly one fold; folds share one engine."""
     run = fleet(split={"folds": 5}, training=SHORT)
-    rows = run.program.data.parts["validation"] % 1000
+    rows = run.engine.data.parts["validation"] % 1000
     assert torch.equal(rows.flatten().sort().values, torch.arange(1000))
     report = next(run.epochs())
     assert all(value is not None for value in report.metrics["validation_loss"])
@@ -105,9 +105,9 @@ def test_divergence_ends_a_trial_and_no_other() -> None:
     bad, good = run.results()
     assert (bad.state, good.state) == ("failed", "succeeded")
     assert bad.error is not None
-    assert bad.error["code"] == "diverged"
-    assert bad.error["epoch"] >= 1
-    assert bad.error["last_finite_loss"] > 0
+    assert bad.error.code == "diverged"
+    assert bad.error.detail("epoch") >= 1
+    assert bad.error.detail("last_finite_loss") > 0
     assert bad.metrics == {}
     assert good.metrics["train_loss"] is not None
     assert all(tensor.isfinite().all() for tensor in weights(run).values())

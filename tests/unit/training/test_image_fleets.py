@@ -66,10 +66,10 @@ def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
 
 def test_off_is_off_beside_every_setting() -> None:
     """In a fleet of three settings and off, for each technique, off learns what it learns alone."""
-    alone = trained(digits({})).program.parameters.values[0]
+    alone = trained(digits({})).engine.parameters.values[0]
     for name, settings in SETTINGS.items():
         run = trained(digits(*[{name: given} for given in settings], {}))
-        together = run.program.parameters.values
+        together = run.engine.parameters.values
         torch.testing.assert_close(together[3], alone, rtol=1e-4, atol=1e-5)
         assert not torch.allclose(together[2], alone), name
 
@@ -90,9 +90,9 @@ def test_resume_is_bit_identical() -> None:
 
 def test_metrics_are_of_the_images_as_they_are() -> None:
     """The same weights: another objective, the same metrics, whatever augments."""
-    program = digits(EVERY, {}).program
-    program.start_epoch(0)
-    objective = program.loss(program.order[0])
+    engine = digits(EVERY, {}).engine
+    engine.start_epoch(0)
+    objective = engine.loss(engine.order[0])
     assert not torch.isclose(objective[0], objective[1])
-    for name, values in program.measure().items():
+    for name, values in engine.measure().items():
         assert values[0] == values[1], name

@@ -118,7 +118,7 @@ def test_a_last_batch_of_one_row_divides_fleets() -> None:
     job = {**CIRCLE, "split": {"validation": 31}, **compared({}, {"batch_norm": {}})}
     job["split"] = {"validation": 31 / 160}
     runs = fleets(**job)
-    assert [run.program.data.rows("train") for run in runs] == [129, 129]
-    assert [run.program.batches for run in runs] == [5, 4]
+    assert [run.engine.data.rows("train") for run in runs] == [129, 129]
+    assert [run.engine.batches for run in runs] == [5, 4]
     job["split"] = {"validation": 0.2}
     assert len(fleets(**job)) == 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 
 from tests.fleets import fleet, fleets, trained
-from worker.training import TrainedModel, certify
+from worker.models import TrainedModel, certify
 
 Array = NDArray[np.float64]
 STRENGTHS = np.logspace(-3, 0, 50)
@@ -65,7 +65,7 @@ def solve(builtin: str, regularizations: list[dict[str, Any]]) -> Solved:
 
 def rows(builtin: str) -> int:
     """How many training rows a data set has."""
-    return fleet(**job(builtin, [{}])).program.data.rows("train")
+    return fleet(**job(builtin, [{}])).engine.data.rows("train")
 
 
 def agree(found: Solved, models: list[Any]) -> None:
@@ -189,7 +189,7 @@ def test_one_that_is_not_solved_says_so() -> None:
     run = trained(fleet(**job("breast_cancer", [{"l2": {"strength": 1e-4}}], training=training)))
     (result,) = run.results()
     assert result.state == "succeeded"
-    assert "not_solved" in [advice["code"] for advice in result.advice]
+    assert "not_solved" in [advice.code for advice in result.advice]
 
 
 @pytest.mark.parametrize("groups", ["inputs", "units"])

@@ -52,7 +52,7 @@ def runs() -> dict[str, list[dict[str, float]]]:
             model = TrainedModel.load(stored, position)
             answers = model.probabilities(model.encode(fresh)).argmax(1).numpy()
             metrics = {name: value or 0.0 for name, value in result.metrics.items()}
-            codes = [a.get("code") for a in result.advice]
+            codes = [a.code for a in result.advice]
             found[trial.name].append(
                 metrics
                 | {

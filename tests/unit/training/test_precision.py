@@ -24,7 +24,7 @@ def test_it_learns_nearly_what_float32_learns(regularization: dict[str, Any]) ->
         trained(fleet(training=training, regularization=regularization))
         for training in (SHORT, LOW)
     )
-    weights = [run.final_program().parameters.values for run in (full, low)]
+    weights = [run.final_engine().parameters.values for run in (full, low)]
     assert weights[1].dtype == torch.float32
     assert not torch.equal(*weights), "the products were rounded"
     expected, found = (run.results()[0].metrics["train_accuracy"] for run in (full, low))
@@ -32,7 +32,7 @@ def test_it_learns_nearly_what_float32_learns(regularization: dict[str, Any]) ->
 
 
 def test_the_gradient_is_rounded_to_eight_bits() -> None:
-    full, low = (fleet(training=training).program for training in (SHORT, LOW))
+    full, low = (fleet(training=training).engine for training in (SHORT, LOW))
     rows = full.data.order(0)[:, :32]
     (loss, exact), (rounded, near) = full.loss.differentiate(rows), low.loss.differentiate(rows)
     torch.testing.assert_close(rounded, loss, rtol=2**-7, atol=0)

@@ -8,8 +8,8 @@ from safetensors.torch import load, save
 
 from tests.fleets import ADAM, fleet, trained
 from worker.errors import DataError, ModelError
+from worker.models import TrainedModel, certify
 from worker.regularization import Regularization
-from worker.training import TrainedModel, certify
 
 POINTS = [{"x1": 0.1, "x2": 0.2}, {"x1": -1.9, "x2": 1.9}, {"x1": None, "x2": 1.5}]
 

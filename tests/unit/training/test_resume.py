@@ -53,7 +53,7 @@ def test_state_is_needed_in_full() -> None:
     for _ in run.epochs(interrupted=lambda: next(steps) >= 8):
         pass
     state = load(dump(run.state()))
-    state.tensors["generator"] = fleet(**JOB).program.generator.get_state()
+    state.tensors["generator"] = fleet(**JOB).engine.generator.get_state()
     resumed = fleet(**JOB)
     resumed.restore(state)
     assert trained(resumed).result().dump() != trained(fleet(**JOB)).result().dump()

@@ -45,12 +45,12 @@ def test_class_probabilities_of_certainty_are_class_numbers() -> None:
 
 
 def test_without_techniques_it_is_the_loss_of_the_rows() -> None:
-    program = fleet(**{**RANDOM, "compare": RANDOM["compare"][:1]}).program
+    engine = fleet(**{**RANDOM, "compare": RANDOM["compare"][:1]}).engine
     rows = torch.arange(30)[None]
-    x, y = program.data.gather(rows)
+    x, y = engine.data.gather(rows)
     assert y.dtype == torch.int64
-    expected = functional.cross_entropy(program.network(x)[0], y[0])
-    torch.testing.assert_close(program.loss(rows)[0], expected)
+    expected = functional.cross_entropy(engine.network(x)[0], y[0])
+    torch.testing.assert_close(engine.loss(rows)[0], expected)
 
 
 def test_class_weights_weigh_the_objective() -> None:
@@ -59,14 +59,14 @@ def test_class_weights_weigh_the_objective() -> None:
         {"name": "off", "regularization": {}},
         {"name": "on", "regularization": {"class_weights": {"weights": {"setosa": 5}}}},
     ]
-    program = fleet(**{**RANDOM, "compare": variants}).program
-    labels = program.data.y[program.data.parts["train"][0]]
+    engine = fleet(**{**RANDOM, "compare": variants}).engine
+    labels = engine.data.y[engine.data.parts["train"][0]]
     weights = torch.where(labels == 0, 5.0, 1.0)
     weights = weights / weights.mean()
-    rows = program.data.parts["train"][:1]
-    x, y = program.data.gather(rows)
-    losses = LOSSES["multiclass"](program.network(x), y)
-    found = program.loss(rows)
+    rows = engine.data.parts["train"][:1]
+    x, y = engine.data.gather(rows)
+    losses = LOSSES["multiclass"](engine.network(x), y)
+    found = engine.loss(rows)
     torch.testing.assert_close(found[0], losses[0].mean())
     torch.testing.assert_close(found[1], (losses[1] * weights).mean())
 
@@ -93,9 +93,9 @@ def test_metrics_are_measured_without_it() -> None:
         "class_weights": {"weights": {"setosa": 100}},
     }
     variants = [{"name": "off", "regularization": {}}, {"name": "on", "regularization": heavy}]
-    program = fleet(**{**RANDOM, "compare": variants}).program
-    program.start_epoch(0)
-    objective = program.loss(program.order[0])
+    engine = fleet(**{**RANDOM, "compare": variants}).engine
+    engine.start_epoch(0)
+    objective = engine.loss(engine.order[0])
     assert not torch.isclose(objective[0], objective[1])
-    for name, values in program.measure().items():
+    for name, values in engine.measure().items():
         assert values[0] == values[1], name

@@ -3,10 +3,9 @@
 from abc import abstractmethod
 from typing import Self
 
-from torch import Generator
-
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.per_trial import Numbers, PerTrial
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import Technique
 
 
@@ -20,5 +19,5 @@ class BatchTechnique(Technique):
 
     @staticmethod
     @abstractmethod
-    def alter(batch: Batch, numbers: Numbers, generator: Generator) -> Batch:
+    def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
         """The batch as it is trained on. A trial without it keeps its own, bit by bit."""

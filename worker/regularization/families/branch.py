@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from worker.regularization.families.dropout import WEAK_P
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.ramp import Ramp
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import DropProbability, Technique
 
 
@@ -23,6 +24,7 @@ class BranchDropout(Technique):
     """
 
     family: ClassVar[str] = "dropout"
+    per_row: ClassVar[bool] = True
 
     p: DropProbability = 0.5
     """Probability of acting on the last block; earlier blocks have less, linearly."""
@@ -44,7 +46,7 @@ class BranchDropout(Technique):
     @classmethod
     @abstractmethod
     def layer(
-        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, generator: Generator
+        cls, p: Tensor, schedules: Sequence[Ramp | None], dimensions: int, random: Stream
     ) -> RandomLayer:
         """The module for one block, p ``[K]``: F → what is added to the shortcut."""
 
@@ -64,7 +66,7 @@ class BranchMerge(Technique):
 
     @classmethod
     @abstractmethod
-    def layer(cls, stack: PerTrial[Any], dimensions: int, generator: Generator) -> nn.Module:
+    def layer(cls, stack: PerTrial[Any], dimensions: int, random: Stream) -> nn.Module:
         """The module for one block: (F₁, F₂) → F; F₁ alone in the trials without it."""
 
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Protocol, Self
 
 from pydantic import Field, model_validator
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
-from worker.regularization.random_bits import bernoulli_keep, keep_threshold, resolved
+from worker.regularization.random_streams import Stream, keep_threshold, resolved
 from worker.regularization.technique import DropProbability, Technique
 
 Probabilities = (
@@ -26,6 +26,9 @@ WEAK_P = 0.1
 class Masking(Protocol):
     """What a layer asks of a technique that drops by a mask."""
 
+    per_row: ClassVar[bool]
+    """Whether the mask's first axis after the trials is the rows of a batch."""
+
     @staticmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """The shape of the mask M for ``h``."""
@@ -39,6 +42,7 @@ class ActivationDropout(Technique):
     """Drops entries of activations h ``[K, B, F]`` by a mask M that is 1 with probability 1 − p."""
 
     family: ClassVar[str] = "dropout"
+    per_row: ClassVar[bool] = True
     needs_maps: ClassVar[bool] = False
     """Whether it acts on the feature maps of convolutions only."""
     usual_p: ClassVar[tuple[float, float]] = (0.1, 0.5)
@@ -120,6 +124,7 @@ class WeightDropout(Technique):
     """Drops entries of weights W ``[K, in, out]``; one mask a batch, shared by its rows."""
 
     family: ClassVar[str] = "dropout"
+    per_row: ClassVar[bool] = False
 
     def restrains(self) -> bool:
         """From p = .1 on."""
@@ -151,9 +156,9 @@ class DropoutLayer(RandomLayer):
         p: Tensor,
         schedules: Sequence[Ramp | None],
         dimensions: int,
-        generator: Generator,
+        random: Stream,
     ) -> None:
-        super().__init__(p, schedules, dimensions, generator)
+        super().__init__(p, schedules, dimensions, random)
         self.technique = technique
         # Survivors are scaled by the p that masks have, or the mean would be off as p nears 1.
         self.amount.copy_(resolved(self.amount))
@@ -173,4 +178,7 @@ class DropoutLayer(RandomLayer):
 
     def mask(self, h: Tensor) -> Tensor:
         """A fresh mask M for ``h``: 1 where an entry is kept, else 0."""
-        return bernoulli_keep(self.technique.mask_shape(h), self.threshold, self.generator)
+        shape = self.technique.mask_shape(h)
+        if self.technique.per_row:
+            return self.random.keep(self.threshold, *shape[1:])
+        return self.random.keep(self.threshold, None, *shape[1:])

@@ -1,24 +1,18 @@
 """Noises: random disturbance around the forward pass, in training only."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.ramp import Ramp
+from worker.regularization.random_streams import Stream
 from worker.regularization.technique import Technique
 
 Distribution = Literal["gaussian", "uniform"]
 Place = Literal["input", "weights", "activations"]
-
-DRAWS: dict[Distribution, Callable[[Tensor, Generator], Tensor]] = {
-    "gaussian": lambda empty, generator: empty.normal_(generator=generator),
-    "uniform": lambda empty, generator: empty.uniform_(-(3**0.5), 3**0.5, generator=generator),
-}
-"""How an empty tensor is filled with noise of mean 0 and standard deviation 1."""
 
 
 class NoiseTechnique(Technique):
@@ -55,15 +49,23 @@ class NoiseLayer(RandomLayer):
         scale: Tensor,
         schedules: Sequence[Ramp | None],
         dimensions: int,
-        generator: Generator,
+        random: Stream,
+        *,
+        per_row: bool,
     ) -> None:
-        super().__init__(scale, schedules, dimensions, generator)
+        super().__init__(scale, schedules, dimensions, random)
         self.technique = technique
-        self.draw = DRAWS[distribution]
+        self.distribution, self.per_row = distribution, per_row
 
     def forward(self, h: Tensor) -> Tensor:
         """Disturb in training mode; identity in eval mode."""
         if not self.training:
             return h
-        noise = self.draw(torch.empty(h.shape, dtype=h.dtype, device=h.device), self.generator)
-        return self.technique.disturb(h, noise, self.amount)
+        return self.technique.disturb(h, self.noise(h).to(h.dtype), self.amount)
+
+    def noise(self, h: Tensor) -> Tensor:
+        """Noise of mean 0 and standard deviation 1 for ``h``."""
+        shape = h.shape[1:] if self.per_row else (None, *h.shape[1:])
+        if self.distribution == "gaussian":
+            return self.random.normal(*shape)
+        return (self.random.uniform(*shape) * 2 - 1) * 3**0.5

@@ -1,7 +1,7 @@
 """Normalizations: layers that fix the scale of activations."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -35,34 +35,20 @@ class Normalization(Technique):
         """The module for activations ``[K, B, F, …]`` of so many dimensions."""
 
 
-class OneEpsilon(NamedTuple):
-    """Activations scaled so that one ε serves trials that have their own."""
-
-    h: Tensor
-    scale: Tensor
-    """``[K, 1, …]``: what h was multiplied by."""
-    epsilon: float
-
-
 class NormalizationLayer(nn.Module, ABC):
     """A normalization of one layer for K trials, on in some of them; γ and β are learned."""
 
     on: Tensor
-    epsilon: Tensor
-    scale: Tensor
+    epsilon: float
+    """ε, one for the fleet: trials with another are another fleet."""
 
     def __init__(self, stack: PerTrial[Any], features: int, dimensions: int) -> None:
         super().__init__()
         on, ones = stack.on(), (1,) * (dimensions - 1)
-        epsilon = stack.numbers(lambda s: s.epsilon, off=1e-5)
         self.everywhere = bool(on.all())
         self._positions = ones[2:]
-        self._smallest = float(epsilon.min())
-        self._alike = bool((epsilon == epsilon[0]).all())
+        self.epsilon = stack.only_value(lambda s: s.epsilon, off=1e-5)
         self.register_buffer("on", on.view(-1, *ones), persistent=False)
-        self.register_buffer("epsilon", epsilon[:, None], persistent=False)
-        scale = (self._smallest / epsilon).sqrt().view(-1, *ones)
-        self.register_buffer("scale", scale, persistent=False)
         # 0, not 1, where it is off: no penalty or norm may count weights that a trial lacks.
         self.weight = nn.Parameter(on[:, None].float().repeat(1, features))
         self.bias = nn.Parameter(torch.zeros(len(on), features))
@@ -82,7 +68,3 @@ class NormalizationLayer(nn.Module, ABC):
         """``[K, F]`` → ``[K, 1, F, 1, …]``, to meet activations."""
         trials, features = number.shape
         return number.view(trials, 1, features, *self._positions)
-
-    def one_epsilon(self, h: Tensor) -> OneEpsilon:
-        """Scale by s = √(ε₀/ε): (s·h − s·μ)/√(s²σ² + ε₀) = (h − μ)/√(σ² + ε)."""
-        return OneEpsilon(h if self._alike else h * self.scale, self.scale, self._smallest)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from worker.regularization.ramp import Ramp, Ramps
+from worker.regularization.random_streams import Stream
 
 
 class RandomLayer(nn.Module):
@@ -27,10 +27,10 @@ class RandomLayer(nn.Module):
         amount: Tensor,
         schedules: Sequence[Ramp | None],
         dimensions: int,
-        generator: Generator,
+        random: Stream,
     ) -> None:
         super().__init__()
-        self.generator = generator
+        self.random = random
         self.ramps = Ramps(schedules, "cpu")
         full = amount.view(-1, *[1] * (dimensions - 1))
         self.register_buffer("full", full, persistent=False)
@@ -41,8 +41,3 @@ class RandomLayer(nn.Module):
         if self.ramps:
             shares = self.ramps.shares(epoch, epochs).view_as(self.full).to(self.full.device)
             self.amount.copy_(self.full * shares)
-
-    def uniform(self, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Numbers drawn evenly from [low, high)."""
-        draw = torch.empty(tuple(shape), device=self.amount.device)
-        return draw.uniform_(low, high, generator=self.generator)

@@ -1,18 +1,17 @@
-"""Bodies about what is left of a trained network."""
+"""What is left of a trained network: zeros, dead units, unused columns, and how far it prunes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from service.schemas.common import Body
+from worker.schema import Record, Stored
 
 STATEMENT = "2,649 of 2,650 weights (99.96 %) are exactly zero."
-
-
-class Stored(Body):
-    """Rows that an earlier release wrote may carry members that this one does not know."""
-
-    model_config = ConfigDict(extra="ignore")
+POINT = 0.01
+"""What pruning may cost: of balanced accuracy, or as a share of rmse."""
+NAMED = 10
+"""Most columns that a statement names."""
 
 
 class LayerReport(Stored):
@@ -59,6 +58,16 @@ class FeatureReport(Stored):
     """Single categories without a way in, of columns that have one."""
 
 
+class Prunable(Record):
+    """How far a network can be pruned before its answers change for the worse."""
+
+    threshold: Annotated[float, Field(examples=[0.03])]
+    """The largest threshold of the curve up to which balanced accuracy falls by at most .01, or
+    rmse grows by at most 1 %."""
+    sparsity: Annotated[float, Field(examples=[0.18])]
+    """Share of the weights that are 0 at that threshold."""
+
+
 class PruningCurve(Stored):
     """How the model answers with its small weights set to 0: one entry a threshold each."""
 
@@ -83,18 +92,21 @@ class PruningCurve(Stored):
     r2: Annotated[list[float] | None, Field(examples=[None])] = None
     """Regression: share of the variance explained."""
 
+    @property
+    def prunable(self) -> Prunable:
+        """The largest threshold that costs no more than ``POINT``."""
+        if self.rmse:
+            worse = [value > self.rmse[0] * (1 + POINT) for value in self.rmse]
+        else:
+            accuracy = self.balanced_accuracy or []
+            # Curves are kept with six digits: a loss of exactly a point must not depend on the
+            # last.
+            worse = [value < accuracy[0] - POINT - 1e-6 for value in accuracy]
+        last = (worse.index(True) if True in worse else len(worse)) - 1
+        return Prunable(threshold=self.thresholds[last], sparsity=self.sparsity[last])
 
-class Prunable(Body):
-    """How far a network can be pruned before its answers change for the worse."""
 
-    threshold: Annotated[float, Field(examples=[0.03])]
-    """The largest threshold of the curve up to which balanced accuracy falls by at most .01, or
-    rmse grows by at most 1 %."""
-    sparsity: Annotated[float, Field(examples=[0.18])]
-    """Share of the weights that are 0 at that threshold."""
-
-
-class SparsitySummary(Body):
+class SparsitySummary(Record):
     """What is left of a trained network, in short."""
 
     statement: Annotated[str, Field(examples=[STATEMENT])]
@@ -129,3 +141,83 @@ class SparsityReport(SparsitySummary):
     pruning: PruningCurve | None
     """Metrics against pruning threshold. It is measured for the best 64 trials of a fleet, by
     their loss (fewer where networks are large); none for the others."""
+
+
+class NetworkReport(Stored):
+    """What is left of a trained network, as it is measured and stored."""
+
+    weights: int
+    """Weights of all layers; biases are not counted."""
+    zeros: int
+    """Those that are exactly zero."""
+    sparsity: float
+    """Their share."""
+    units: int | None
+    """Hidden units; none for residual networks."""
+    dead_units: int | None
+    """Those that could be removed; none for residual networks."""
+    layers: list[LayerReport]
+    """Layer by layer, from the input on."""
+    features: FeatureReport | None
+    """Column by column; none for feature maps of images."""
+    pruning: PruningCurve | None
+    """Metrics against pruning threshold; none for trials that were not measured."""
+
+    def summary(self, subgradient: Sequence[str] = ()) -> SparsitySummary:
+        """The short form. ``subgradient`` are the penalties trained by their subgradient."""
+        return SparsitySummary(
+            statement=self.statement(subgradient),
+            sparsity=self.sparsity,
+            dead_units=self.dead_units,
+            columns_unused=None if self.features is None else self.features.columns_unused,
+            prunable=None if self.pruning is None else self.pruning.prunable,
+        )
+
+    def full(self, trial: str, subgradient: Sequence[str] = ()) -> SparsityReport:
+        """All of it, and whose it is."""
+        return SparsityReport(
+            **dict(self.summary(subgradient)),
+            trial=trial,
+            weights=self.weights,
+            zeros=self.zeros,
+            units=self.units,
+            layers=self.layers,
+            features=self.features,
+            pruning=self.pruning,
+        )
+
+    def statement(self, subgradient: Sequence[str] = ()) -> str:
+        """The findings, in words."""
+        sentences = [
+            f"{self.zeros:,} of {self.weights:,} weights "
+            f"({100 * self.zeros / self.weights:.4g} %) are exactly zero."
+            if self.zeros
+            else f"None of {self.weights:,} weights is exactly zero."
+        ]
+        sentences += [
+            f"{name} with method subgradient drives weights towards zero, but sets none to it; "
+            "method proximal does."
+            for name in subgradient
+        ]
+        if self.dead_units:
+            sentences.append(f"{self.dead_units:,} of {self.units:,} units are dead.")
+        if self.features is not None:
+            sentences += _of_features(self.features)
+        prunable = None if self.pruning is None else self.pruning.prunable
+        if prunable is not None and prunable.threshold > 0 and prunable.sparsity > self.sparsity:
+            sentences.append(
+                f"With weights below {prunable.threshold:g} set to 0, which makes "
+                f"{100 * prunable.sparsity:.4g} % of them zero, it answers as well, within a "
+                "hundredth."
+            )
+        return " ".join(sentences)
+
+
+def _of_features(features: FeatureReport) -> list[str]:
+    unused, columns = features.columns_unused, features.columns
+    if unused == columns:
+        return ["It depends on no column: the answer is the same for every row."]
+    if not unused:
+        return []
+    names = ", ".join(features.unused[:NAMED]) + (", …" if unused > NAMED else "")
+    return [f"It does not depend on {unused:,} of {columns:,} columns: {names}."]

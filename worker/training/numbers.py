@@ -1,15 +1,15 @@
-"""A number of each trial, or one that all share."""
+"""A number of each trial, or one that all trials have."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-Shared = float | Tensor
+PerTrialNumber = float | Tensor
 """``[K, 1]``, or a float when all trials agree: the arithmetic then saves a pass over memory."""
 
 
-def share(values: Sequence[float], like: Tensor) -> Shared:
+def per_trial_number(values: Sequence[float], like: Tensor) -> PerTrialNumber:
     """The numbers of K trials, on the device of a matrix ``[K, P]``.
 
     In float64, as a float is: what is worked out from them, and then ``narrow``, has the same bits
@@ -20,6 +20,6 @@ def share(values: Sequence[float], like: Tensor) -> Shared:
     return torch.tensor(values, dtype=torch.float64, device=like.device)[:, None]
 
 
-def narrow(numbers: Shared, like: Tensor) -> Shared:
+def narrow(number: PerTrialNumber, like: Tensor) -> PerTrialNumber:
     """The numbers in the precision of a matrix, to be used with it."""
-    return numbers if isinstance(numbers, float) else numbers.to(like.dtype)
+    return number if isinstance(number, float) else number.to(like.dtype)

@@ -1,13 +1,13 @@
-"""Bodies of the report of a path, such as that of the lasso."""
+"""The report of a path, such as that of the lasso."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from service.schemas.common import Body
+from worker.schema import Record
 
 
-class WeightPath(Body):
+class WeightPath(Record):
     """The weight of one encoded column along a path."""
 
     feature: Annotated[str, Field(examples=["bmi"])]
@@ -21,12 +21,14 @@ class WeightPath(Body):
     """The first point at which it is not 0; none if it never is."""
 
 
-class PathReportView(Body):
+class PathReport(Record):
     """A path: one field from its strongest value to its weakest, and what came of it.
 
     All lists have one entry a point, in the same order. Losses and sparsity are means over the
     repeats and folds of a point; weights are those of its first trial.
     """
+
+    model_config = ConfigDict(title="PathReportView")
 
     over: Annotated[str, Field(examples=["regularization.l1.strength"])]
     """The field that varies."""

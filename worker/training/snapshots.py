@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from worker.models import mean_scores
 from worker.networks import Network, Parameters
-from worker.regularization import Regularization, SnapshotEnsemble
+from worker.regularization import Regularization
 from worker.spec import TaskKind, Trial
 from worker.training.schedules import snapshot_slot
 
@@ -14,22 +15,7 @@ Build = Callable[[Sequence[Regularization]], Network]
 """Builds a network with one trial for each of these, in the fleet's structure."""
 
 
-def mean_scores(task: TaskKind, scores: Tensor, count: Tensor) -> Tensor:
-    """Members' scores ``[K, M, B, O]`` → scores ``[K, B, O]`` of the mean prediction.
-
-    The first ``count[k]`` members of trial k take part. For classes the mean is that of the
-    probabilities, given as logits, so that what reads scores need not know of members.
-    """
-    count = count.clamp(min=1)
-    number = torch.arange(scores.shape[1], device=scores.device)
-    weights = (number < count[:, None]).to(scores.dtype) / count[:, None]
-    weights = weights[:, :, None, None]
-    if task == "regression":
-        return SnapshotEnsemble.mean_value(scores, weights)
-    return SnapshotEnsemble.mean_probability(scores, weights)
-
-
-class Ensemble:
+class Snapshots:
     """The members of K trials: ``[K, M, …]``, of which ``count[k]`` are taken; 0 without one.
 
     They answer through a network whose trials are the members.
@@ -107,16 +93,6 @@ class Ensemble:
         if not self:
             return [0] * self._trials
         return [int(count) for count in self.tensors["members.count"].tolist()]
-
-    def named(self, parameters: Parameters) -> dict[str, Tensor]:
-        """The members ``[K, M, …]`` by the names that a result file gives them."""
-        if not self:
-            return {}
-        found = {f"members.buffers.{n}": self.tensors[f"members.{n}"] for n in self._served}
-        weights = found.pop("members.buffers.weights")
-        for name, tensor in parameters.named(weights.flatten(0, 1)).items():
-            found[f"members.weights.{name}"] = tensor.view(-1, self.size, *tensor.shape[1:])
-        return {name: tensor.contiguous().cpu() for name, tensor in found.items()}
 
     def merge(self, scores: Tensor, x: Tensor) -> Tensor:
         """Replace the ensembles' scores ``[K, B, O]`` by those of their members' mean."""

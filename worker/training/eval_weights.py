@@ -9,13 +9,13 @@ from torch import Tensor
 from worker.networks import Network
 from worker.regularization.batch_norm import BatchNormLayer
 from worker.regularization.families.averaging import Averages
-from worker.training.ensemble import Ensemble
+from worker.training.snapshots import Snapshots
 
 Batches = Callable[[], Iterator[Tensor]]
 """Features ``[K, B, …]`` of the training rows, in their order."""
 
 
-class Serving:
+class EvalWeights:
     """Weights and buffers as served, beside those that train.
 
     Without averaging they are the same tensors and nothing is copied. ``live`` are the network's
@@ -27,7 +27,7 @@ class Serving:
         self.tensors = {n: t.clone() for n, t in live.items()} if averages else live
 
     @contextmanager
-    def installed(self, ensemble: Ensemble, epoch: int, batches: Batches) -> Iterator[None]:
+    def installed(self, snapshots: Snapshots, epoch: int, batches: Batches) -> Iterator[None]:
         """End an epoch, counted from 0: within, the network answers as it would be served."""
         w = self._live["weights"]
         self._averages.take(w, "epoch", epoch + 1)
@@ -37,7 +37,7 @@ class Serving:
             recompute_statistics(self._network, batches, self._averages.on)
             for name, tensor in self._live.items():
                 self.tensors[name].copy_(tensor)
-        ensemble.take(epoch)
+        snapshots.take(epoch)
         yield
         for name, tensor in training.items():
             self._live[name].copy_(tensor)

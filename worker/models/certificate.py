@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import torch
 
+from worker.models.trained_model import TrainedModel
 from worker.networks import Network
 from worker.regularization.families.random_layer import RandomLayer
 from worker.schema import Settings
-from worker.training.model import TrainedModel
 
 TOLERANCE = 1e-4
 """Largest difference of scores, relative to their size: kernels vary with the batch."""

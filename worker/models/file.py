@@ -1,0 +1,155 @@
+"""The file of a finished fleet's models: one format, its writer and its reader.
+
+One safetensors file holds all models of a fleet and everything that prediction needs:
+
+==========================  ===============  =======================================================
+``manifest``                ``[bytes]``      JSON: format, trials, target, encoder, shapes, versions
+``weights.<parameter>``     ``[K, …]``       weights of each trial
+``buffers.<name>``          ``[K, …]``       running averages and the like
+``members.weights.<…>``     ``[K, M, …]``    of ensembles, the same for each of at most M members;
+``members.buffers.<…>``     ``[K, M, …]``    ``manifest.members`` says how many a trial has
+``encoder.<constant>``      ``[S, …]``       preprocessing, fitted on each split's training rows
+``target.center``, ``.scale``  ``[S]``       how a regression's target was standardized
+``probe.features``          ``[S, R, …]``    some rows as the network takes them,
+``probe.scores``            ``[K, R, O]``    and each trial's answers when training ended
+==========================  ===============  =======================================================
+
+K trials, S splits (folds), R recorded rows, O scores.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from worker.data import Encoder, Target
+from worker.errors import ModelError
+from worker.networks import Network, build_network
+from worker.schema import Json
+from worker.spec import Trial
+
+FORMAT = 1
+
+
+class Manifest(BaseModel):
+    """What a file says of its models."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    format: int
+    trials: list[Json]
+    """The complete settings of each."""
+    members: list[int]
+    """How many networks each trial's ensemble has; 0 for one that is a single network."""
+    target: Json
+    encoder: Json
+    shape: list[int]
+    """Of one row."""
+    outputs: int
+    """Scores of one row."""
+    parameters: dict[str, int]
+    """Numbers that a trial learns; its tensors of weights, and those that no penalty acts on."""
+    environment: dict[str, str | int]
+    """Where it was trained: torch, threads, device, machine."""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The models of a fleet: tensors by name, and a manifest."""
+
+    tensors: dict[str, Tensor]
+    manifest: Manifest
+
+    def dump(self) -> bytes:
+        """The file. The manifest lies in it as a tensor of bytes."""
+        document = self.manifest.model_dump(mode="json")
+        text = json.dumps(document, allow_nan=False, sort_keys=True).encode()
+        manifest = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+        return save_tensors({"manifest": manifest, **self.tensors})
+
+    @classmethod
+    def load(cls, data: bytes) -> "ModelFile":
+        """What ``dump`` wrote.
+
+        Raises:
+            ModelError: it is no such file, or of another format.
+        """
+        try:
+            tensors = load_tensors(data)
+            manifest = Manifest.model_validate_json(tensors.pop("manifest").numpy().tobytes())
+        except ValidationError as error:
+            raise ModelError(f"The model file's manifest is not complete: {error}") from error
+        except Exception as error:
+            raise ModelError(f"The model file cannot be read: {error}") from error
+        if manifest.format != FORMAT:
+            raise ModelError(
+                f"The model file is of format {manifest.format}, and this release reads {FORMAT}."
+            )
+        return cls(tensors, manifest)
+
+    def trial(self, position: int) -> Trial:
+        """The settings of a trial.
+
+        Raises:
+            ModelError: the file has no such trial.
+        """
+        if not 0 <= position < len(self.manifest.trials):
+            raise ModelError(f"The model file has no trial {position}.")
+        return Trial.model_validate_json(json.dumps(self.manifest.trials[position]))
+
+    def target(self) -> Target:
+        """What is predicted."""
+        return Target.model_validate_json(json.dumps(self.manifest.target))
+
+    def encoder(self, split: int) -> Encoder:
+        """The preprocessing that was fitted on a split's training rows."""
+        constants = {name: tensor[split].numpy() for name, tensor in self._under("encoder.")}
+        return Encoder.load(self.manifest.encoder, constants)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights of all trials by parameter, ``[K, …]`` each."""
+        return dict(self._under("weights."))
+
+    def network(self, position: int) -> Network:
+        """A trial's network in eval mode; of an ensemble, with a row for each member.
+
+        Raises:
+            ModelError: a tensor is missing, or there is no such trial.
+        """
+        trial, members = self.trial(position), self.manifest.members[position]
+        network = build_network(
+            trial.network,
+            tuple(self.manifest.shape),
+            self.manifest.outputs,
+            [trial.regularization] * max(1, members),
+        )
+        state: dict[str, Tensor] = {}
+        for name in network.state_dict():
+            tensor = self._stored(name, ensemble=members > 0)
+            if members:
+                state[name] = tensor[position, :members]
+            else:
+                state[name] = tensor[position : position + 1]
+        network.load_state_dict(state)
+        return network.requires_grad_(False).eval()
+
+    def _stored(self, name: str, *, ensemble: bool) -> Tensor:
+        """A parameter or buffer of all trials."""
+        prefix = "members." if ensemble else ""
+        for kind in ("weights", "buffers"):
+            tensor = self.tensors.get(f"{prefix}{kind}.{name}")
+            if tensor is not None:
+                return tensor
+        raise ModelError(f"The model file lacks {name}.")
+
+    def _under(self, prefix: str) -> list[tuple[str, Any]]:
+        return [
+            (name.removeprefix(prefix), tensor)
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        ]

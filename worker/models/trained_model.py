@@ -1,0 +1,103 @@
+"""A trained model: one trial of a fleet's model file, ready to answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from worker.data import Encoder, Table, Target, table_from_records
+from worker.models.ensemble import mean_scores
+from worker.models.file import ModelFile
+from worker.networks import Network
+from worker.schema import Json
+from worker.spec import Trial
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Preprocessing, network and target of one trial. The network is in eval mode, and stays so."""
+
+    trial: Trial
+    target: Target
+    encoder: Encoder
+    network: Network
+    members: int
+    """Networks that answer together, the trial dimension of ``network``; 1 or an ensemble's."""
+    target_center: float
+    target_scale: float
+    probe_features: Tensor
+    """``[1, R, …]``: rows whose answers were recorded when training ended."""
+    probe_scores: Tensor
+    """``[1, R, O]``: those answers."""
+
+    @classmethod
+    def load(cls, data: bytes, position: int) -> "TrainedModel":
+        """Read trial ``position`` of a fleet's model file.
+
+        Raises:
+            ModelError: the file is no model file, or has no such trial.
+        """
+        file = ModelFile.load(data)
+        trial = file.trial(position)
+        split = trial.fold or 0
+        return cls(
+            trial=trial,
+            target=file.target(),
+            encoder=file.encoder(split),
+            network=file.network(position),
+            members=max(1, file.manifest.members[position]),
+            target_center=float(file.tensors["target.center"][split]),
+            target_scale=float(file.tensors["target.scale"][split]),
+            probe_features=file.tensors["probe.features"][split : split + 1],
+            probe_scores=file.tensors["probe.scores"][position : position + 1],
+        )
+
+    @torch.inference_mode()
+    def scores(self, features: Tensor) -> Tensor:
+        """Encoded features ``[B, …]`` → scores ``[B, O]``; an ensemble's of its members' mean."""
+        if self.members < 2:
+            scores: Tensor = self.network(features[None])[0]
+            return scores
+        members = self.network(features.expand(self.members, *features.shape))
+        count = torch.tensor([self.members], device=features.device)
+        return mean_scores(self.target.task, members[None], count)[0]
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Encoded features ``[B, F]`` → class probabilities ``[B, C]`` (classification only)."""
+        scores = self.scores(features)
+        if self.target.task == "binary":
+            return torch.cat([torch.sigmoid(-scores), torch.sigmoid(scores)], dim=1)
+        return scores.softmax(1)
+
+    def values(self, features: Tensor) -> Tensor:
+        """Encoded features ``[B, F]`` → predicted values ``[B]`` in the target's own unit."""
+        return self.scores(features)[:, 0].double() * self.target_scale + self.target_center
+
+    def encode(self, table: Table) -> Tensor:
+        """Rows of a table → features ``[B, F]``."""
+        return torch.from_numpy(self.encoder.transform(table))
+
+    def predict_records(self, instances: Sequence[Any]) -> list[Json]:
+        """Answer records (objects by column name, or arrays in column order).
+
+        Returns:
+            Classification: ``{"label": …, "probabilities": {class: p}}``; regression:
+            ``{"value": …}``.
+
+        Raises:
+            DataError: naming the instance and the column.
+        """
+        features = self.encode(table_from_records(self.encoder.columns, instances))
+        if self.target.task == "regression":
+            return [{"value": value} for value in self.values(features).tolist()]
+        classes = self.target.classes
+        rows = self.probabilities(features).tolist()
+        return [
+            {
+                "label": classes[max(range(len(row)), key=row.__getitem__)],
+                "probabilities": dict(zip(classes, row, strict=True)),
+            }
+            for row in rows
+        ]

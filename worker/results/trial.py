@@ -1,0 +1,92 @@
+"""How a trial or a job ended: its metrics, or its error; what is worth knowing; the winner."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from worker.errors import ParsimonyError
+from worker.results.sparsity import NetworkReport
+from worker.schema import Json, Record, Stored
+
+Metrics = dict[str, float | None]
+"""Final metrics by name; none where one is not finite."""
+
+FINAL = {"train_loss": 0.052, "validation_loss": 0.061, "validation_accuracy": 0.975}
+
+
+class JobError(Record):
+    """Why a job or a trial failed. Further members depend on `code`."""
+
+    model_config = ConfigDict(extra="allow", title="ErrorBody")
+
+    code: Annotated[str, Field(examples=["diverged"])]
+    """The reason, for programs."""
+    message: Annotated[str, Field(examples=["The loss became infinite in epoch 3."])]
+    """The reason, in words, with its remedy."""
+    param: Annotated[str | None, Field(examples=["training.optimizer.learning_rate"])] = None
+    """Dotted path of the field that it is about, if it is about one."""
+
+    @classmethod
+    def of(cls, error: ParsimonyError) -> "JobError":
+        """The error as it is stored."""
+        return cls.model_validate(error.body())
+
+    def detail(self, name: str) -> Any:
+        """A further member; none where there is none of that name."""
+        return (self.model_extra or {}).get(name)
+
+
+class Advice(Stored):
+    """A finding about a job: nothing that forbids it, but something to know."""
+
+    model_config = ConfigDict(title="AdviceView")
+
+    severity: Annotated[Literal["info", "warning"], Field(examples=["warning"])]
+    """How much it matters."""
+    code: Annotated[str, Field(examples=["constant_predictor"])]
+    """The finding, for programs."""
+    field: Annotated[str | None, Field(examples=["regularization"])]
+    """Dotted path of the field that it is about."""
+    message: Annotated[str, Field(examples=["L1 predicts one class only."])]
+    """The finding, in words."""
+    evidence: Annotated[Json, Field(examples=[{"train_balanced_accuracy": 0.5}])]
+    """The figures that it rests on."""
+    fix: Annotated[str, Field(examples=["Lower the strengths; try a tenth."])]
+    """What to do about it."""
+
+
+class Best(Record):
+    """The winner: the best trial of the configuration with the best mean objective."""
+
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """Its identifier."""
+    name: Annotated[str | None, Field(examples=["dropout"])] = None
+    """Its configuration's name."""
+    value: Annotated[float | None, Field(examples=[0.061])] = None
+    """The mean of the objective over the configuration's repeats and folds."""
+    metrics: Annotated[Metrics, Field(examples=[FINAL])]
+    """Its final metrics."""
+
+
+class Winner(Best):
+    """The winner as the job's row and its log keep it."""
+
+    configuration: int
+    """The number of its configuration."""
+    objective: str
+    """The metric that ``value`` is of."""
+
+
+class TrialResult(Record):
+    """How one trial ended. Metrics are of the weights that it keeps; none when it failed."""
+
+    state: Literal["succeeded", "failed", "cancelled"]
+    metrics: Metrics = Field(default_factory=dict)
+    epochs: int = 0
+    best_epoch: int | None = None
+    error: JobError | None = None
+    advice: list[Advice] = Field(default_factory=list)
+    report: NetworkReport | None = None
+    """What is left of its network; none when it failed."""
+    halved_at: int | None = None
+    """The epoch after which halving let it go; none of a trial that was not."""

@@ -1,0 +1,233 @@
+"""The page to begin with: a fleet, an epoch, a step, the end of an epoch.
+
+A fleet is K trials of equal structure: the same network, and what else they differ in are numbers.
+They train as one tensor program. All weights are one matrix w ``[K, P]``, row k being trial k's;
+every technique has its settings as tensors ``[K]``, with a neutral value where a trial does not use
+it; a step is a dozen expressions over all of them. Nothing in it loops over trials.
+
+Everything that changes while training is the fleet's *state*: tensors by name whose first axis is
+the trial (``Engine.state``). So leaving trials behind, going on from a checkpoint and keeping a
+trial's last weights are all a choice of rows, ``state[rows]``.
+
+    run = FleetRun(trials, prepared)
+    for report in run.epochs():
+        print(report.epoch, report.metrics["validation_loss"])
+    run.result()                                   # the models, as one file
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from worker.data import Prepared
+from worker.models import ModelFile
+from worker.search.halving import Halving
+from worker.spec import Trial
+from worker.training.engine import Engine, FleetState
+from worker.training.numbers import PerTrialNumber, narrow
+from worker.training.outcome import Finals, Outcome
+from worker.training.result import TrialResult, model_file, trial_results
+from worker.training.state import Position, TrainingState
+from worker.training.stepping import stepping
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What an epoch came to: one list a metric, one entry a trial; none for one that has ended."""
+
+    epoch: int
+    metrics: dict[str, list[float | None]]
+    halved: tuple[int, ...] = ()
+    """The trials that halving let go at the end of it."""
+
+
+def update(engine: Engine, index: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
+    """One step of every trial: forward, backward, penalties, decay, optimizer, prox, constraints.
+
+    Args:
+        engine: the networks, techniques and optimizers of K trials.
+        index: rows of the data, ``[K, B]``; ``[1, B]`` where all trials take the same.
+        rate: η, ``[K, 1]`` or one for all.
+        number: of the step, from 1.
+    """
+    w = engine.parameters.values  # [K, P]
+    engine.streams.rewind()
+    loss, gradients = engine.loss.differentiate(index)  # [K]; [K, …] by parameter
+    with torch.no_grad():
+        g = engine.parameters.collect(gradients)  # [K, P]
+        engine.objective += engine.penalties.add_gradient(w, g, loss)
+        engine.decays.add_gradient(w, g)
+        eta = narrow(rate, w)
+        engine.decays.decay(w, eta)
+        engine.optimizer.step(w, g, rate, number)
+        engine.penalties.shrink(w, eta)
+        engine.constraints.project(w)
+
+
+class FleetRun:
+    """Trains trials of equal structure as one tensor program.
+
+    ``state`` and ``restore`` carry a run over to another process at any step. A trial ends with the
+    same bits alone, in any fleet and after any interruption, on the same kind of machine with the
+    same number of threads and version of torch.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        prepared: Prepared,
+        device: str = "cpu",
+        halving: Halving | None = None,
+    ) -> None:
+        self.trials, self.prepared, self.device = tuple(trials), prepared, device
+        self.halving = halving
+        self.outcomes = [Outcome() for _ in trials]
+        self.epoch = self.batch = self.steps = 0
+        self.interrupted = False
+        self._assemble(list(range(len(trials))))
+        self.finals = Finals(self.engine)
+
+    def _assemble(self, members: list[int]) -> None:
+        """An engine for some of the trials, which are its rows; and their way of stepping."""
+        self.members = members
+        trials = [self.trials[member] for member in members]
+        self.engine = Engine(trials, self.prepared, self.device, structure=self.trials)
+        self.step = stepping(self.engine, update)
+
+    def epochs(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[EpochReport]:
+        """Train, and report each epoch (from 1) as it ends. ``interrupted`` is asked every step."""
+        while self.epoch < self.engine.epochs and self._alive().any():
+            if self.batch == 0:
+                self.engine.start_epoch(self.epoch)
+            while self.batch < self.engine.batches:
+                if interrupted():
+                    self.interrupted = True
+                    return
+                self.step(self.batch)
+                self.batch, self.steps = self.batch + 1, self.steps + 1
+            self.epoch, self.batch = self.epoch + 1, 0
+            yield self._end_epoch()
+
+    def _end_epoch(self) -> EpochReport:
+        """Measure; let trials go that diverged, have stopped or are done; then the others train."""
+        metrics = self.engine.end_epoch(self.epoch - 1)  # of what would be served now, [K] each
+        finite = metrics["objective"].isfinite() & metrics["train_loss"].isfinite()
+        stopped = self.engine.watch.judge(metrics, finite, self.epoch) | self.engine.solved()
+        report = self._report(metrics, finite)
+        self._end(diverged=~finite, finished=finite & (stopped | self._is_last))
+        halved = () if self._is_last else self._halve(report)
+        self._compact(half=not halved)
+        return EpochReport(self.epoch, report, halved)
+
+    @property
+    def _is_last(self) -> bool:
+        return self.epoch == self.engine.epochs
+
+    def _alive(self) -> Tensor:
+        """``[K]`` bool, over the engine's rows: trials that have not ended."""
+        return torch.tensor([not self.outcomes[trial].ended for trial in self.members])
+
+    def _report(self, metrics: dict[str, Tensor], finite: Tensor) -> dict[str, list[float | None]]:
+        """The metrics by trial; none for those that had ended, or whose loss is not finite."""
+        report: dict[str, list[float | None]] = {n: [None] * len(self.trials) for n in metrics}
+        table = torch.stack([m.double() for m in metrics.values()]).tolist()  # one read-back
+        taking = (finite.cpu() & self._alive()).tolist()
+        for name, values in zip(metrics, table, strict=True):
+            column = report[name]
+            for member, value, takes in zip(self.members, values, taking, strict=True):
+                column[member] = value if takes else None
+        for member, takes in zip(self.members, taking, strict=True):
+            if takes:
+                self.outcomes[member].progress(self.epoch, report["objective"][member])
+        return report
+
+    def _end(self, *, diverged: Tensor, finished: Tensor) -> None:
+        """End trials ``[K]`` bool: without weights, or with those that they have come to."""
+        solved = self.engine.solved().tolist() if self.engine.solver is not None else None
+        for row in torch.nonzero(diverged | finished).flatten().tolist():
+            outcome = self.outcomes[self.members[row]]
+            if outcome.ended:
+                continue
+            if diverged[row]:
+                if outcome.last_finite_loss is None:
+                    outcome.last_finite_loss = self._initial_loss(self.members[row])
+                outcome.diverge(self.epoch)
+                continue
+            best_epoch = int(self.engine.watch.best_epoch[row])
+            outcome.finish(best_epoch, None if solved is None else solved[row])
+            self.finals.take(self.engine, row, self.members[row])
+
+    def _initial_loss(self, trial: int) -> float:
+        """A trial's training loss before its first step: the last finite one, if epoch 1 is not."""
+        engine = Engine([self.trials[trial]], self.prepared, self.device)
+        return float(engine.measure()["train_loss"])
+
+    def _halve(self, report: dict[str, list[float | None]]) -> tuple[int, ...]:
+        """Let those trials go that successive halving does not keep; which they are."""
+        if self.halving is None:
+            return ()
+        leaving = self.halving.leaving(
+            self.epoch,
+            report[self.halving.objective],
+            living=[not outcome.ended for outcome in self.outcomes],
+            failed=[outcome.error is not None for outcome in self.outcomes],
+        )
+        rows = {trial: row for row, trial in enumerate(self.members)}
+        for trial in leaving:
+            best_epoch = int(self.engine.watch.best_epoch[rows[trial]])
+            self.outcomes[trial].leave(self.epoch, best_epoch)
+            self.finals.take(self.engine, rows[trial], trial)
+        return tuple(leaving)
+
+    def _compact(self, *, half: bool) -> None:
+        """Go on with the living alone; with ``half``, once they are half or fewer."""
+        alive = self._alive()
+        most = len(self.members) // 2 if half else len(self.members) - 1
+        if 0 < int(alive.sum()) <= most:
+            state = self.engine.state[alive]
+            self._assemble([m for m in self.members if not self.outcomes[m].ended])
+            self.engine.state.load(state)
+
+    def results(self) -> list[TrialResult]:
+        """How each trial ended, measured once more on the weights that it keeps."""
+        return trial_results(self.final_engine(), self.prepared, self.outcomes)
+
+    def result(self) -> ModelFile:
+        """The models of all trials, stacked: what prediction needs, and nothing else."""
+        return model_file(self.final_engine(), self.prepared)
+
+    def final_engine(self) -> Engine:
+        """All trials with the weights that they keep."""
+        engine = Engine(self.trials, self.prepared, self.device)
+        self.finals.give(engine)
+        return engine
+
+    def state(self) -> TrainingState:
+        """Everything needed to go on from this very step."""
+        tensors = {f"rows.{n}": t.detach().cpu() for n, t in self.engine.state.tensors.items()}
+        tensors |= {f"finals.{n}": t for n, t in self.finals.tensors.items()}
+        position = Position(
+            epoch=self.epoch,
+            batch=self.batch,
+            steps=self.steps,
+            members=self.members,
+            outcomes=[replace(outcome) for outcome in self.outcomes],
+            halving=None if self.halving is None else self.halving.state(),
+        )
+        return TrainingState(tensors, position)
+
+    def restore(self, state: TrainingState) -> None:
+        """Take over a state of the same trials and data."""
+        position = state.position
+        self.epoch, self.batch, self.steps = position.epoch, position.batch, position.steps
+        self.outcomes = [replace(outcome) for outcome in position.outcomes]
+        for name, tensor in state.under("finals.").items():
+            self.finals.tensors[name].copy_(tensor)
+        if self.halving is not None and position.halving is not None:
+            self.halving.restore(position.halving)
+        self._assemble(list(position.members))
+        self.engine.state.load(FleetState(state.under("rows.")))
+        if self.batch:  # within an epoch: what an epoch begins with follows from its number
+            self.engine.start_epoch(self.epoch, objective=self.engine.objective.clone())
