@@ -23,8 +23,8 @@ class Jacobian(SlopePenalty):
     Start: .01 (.001 to 1), with one projection.
     Badly with: `batch_norm`, under which a row's scores depend on the other rows of its batch;
     `adversarial`, which asks for the same against one direction.
-    Cost: a second derivative: about twice the time and three times the activations of a step by
-    autograd for each projection, and no backpropagation by hand.
+    Cost: a second derivative: two to three times the time of a step, and once or twice more for
+    each further projection; twice the activations. No backpropagation by hand.
     Units: λ in units of the loss per squared score and inverse squared unit of the features, with
     the paper's ½.
     Shapes: x ``[K, B, …]``; s, v ``[K, B, O]``; r ``[K, B]``; λ ``[K]``.
@@ -46,7 +46,7 @@ class Jacobian(SlopePenalty):
 
     def memory(self) -> Memory:
         """The graphs of the backward passes, which the second derivative goes through."""
-        return Memory(activations=18 * self.projections)
+        return Memory(activations=6 + 4 * self.projections)
 
     @staticmethod
     def value(x: Tensor, scores: Tensor, direction: Tensor) -> Tensor:
