@@ -26,7 +26,7 @@ from _shared import arguments, machine, present
 
 from worker.data import Prepared, check, prepare, read_csv
 from worker.search.halving import Halving
-from worker.search.waves import Search
+from worker.search.scheduler import Search
 from worker.spec import JobSpec, Trial
 from worker.training import FleetRun
 from worker.training.processor import tune

@@ -17,9 +17,10 @@ from worker.data.dataset import check, prepare
 from worker.errors import NotFoundError, SpecError
 from worker.runtime.memory import fleet_limits, fleet_memory
 from worker.runtime.planning import new_fleet
-from worker.search import FleetPlan, plan, strongest
+from worker.search import FleetPlan, plan
 from worker.search.halving import effort
-from worker.search.waves import Search, resolved
+from worker.search.scheduler import Search, resolve_search
+from worker.search.space import begins_at_lambda_max, with_path_from_lambda_max
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, idempotency, jobs
 from worker.storage.tables import Job
@@ -70,15 +71,15 @@ def propose(parts: Parts, spec: JobSpec) -> Proposal:
         plans = plan(spec, outline, fleet_memory(parts.settings))
         total = sum(len(each.trials) for each in plans)
         return Proposal(spec, outline, plans, total, advise(spec, outline))
-    if strongest.is_open(spec):
+    if begins_at_lambda_max(spec):
         table, default_target = parts.tables.get(spec.dataset)
-        spec = strongest.closed(spec, prepare(table, spec, default_target))
-    spec = resolved(spec, outline)
+        spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
+    spec = resolve_search(spec, outline)
     search = Search(spec, outline, fleet_limits(parts.settings))
     search.check()
     wave = search.wave(0, workers=parts.settings.workers)
     if wave is None or not wave.plans or wave.refused:
-        refused = wave.refused[0].error["message"] if wave is not None and wave.refused else ""
+        refused = wave.refused[0].error.message if wave is not None and wave.refused else ""
         raise SpecError(
             f"The space holds configurations that cannot be trained: {refused}",
             param="search.space",

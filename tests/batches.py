@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Generator
 
+from tests.streams import stream
 from worker.regularization import PerTrial, techniques
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.families.batch import BatchTechnique
@@ -44,4 +45,4 @@ def altered(rows: Batch, name: str, *settings: dict[str, Any] | None, seed: int 
         raise TypeError(f"{name} does not act on batches")
     members = tuple(None if s is None else technique.model_validate(s) for s in settings)
     numbers = technique.numbers(PerTrial(members), counted(rows))
-    return technique.alter(rows, numbers, Generator().manual_seed(seed))
+    return technique.alter(rows, numbers, stream(len(members), seed))

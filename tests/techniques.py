@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from worker.networks import Network, build_network
 from worker.regularization import Regularization
+from worker.regularization.random_streams import RandomStreams
 from worker.spec import NetworkSpec, Structure
 
 SEED = 7
@@ -32,7 +33,7 @@ def network(
         shape,
         outputs,
         [Regularization.model_validate(r) for r in regularizations],
-        generator=Generator().manual_seed(SEED),
+        streams=RandomStreams([SEED + n for n in range(len(regularizations))]),
     )
     built.initialize(seeds or [SEED] * len(regularizations))
     return built

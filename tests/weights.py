@@ -38,7 +38,7 @@ def path(run: FleetRun) -> Iterator[Tensor]:
     for epoch in range(run.engine.training.epochs):
         run.engine.start_epoch(epoch)
         for batch in range(run.engine.batches):
-            run.engine.step(batch)
+            run.step(batch)
             yield run.engine.parameters.values.clone()
         run.engine.end_epoch(epoch)
 

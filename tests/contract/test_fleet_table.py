@@ -1,7 +1,7 @@
 """Every technique of the catalogue trains, and a fleet of it is nothing but its trials.
 
-Three settings with "off" on both sides of them: each trial ends as it does alone. Random numbers
-are frozen (see ``tests/frozen.py``), so this holds for random techniques as for all others.
+Three settings with "off" on both sides of them: each trial ends with the very bits that it has
+alone, random techniques included.
 """
 
 import json
@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from tests.fleets import trained
-
 from tests.vocabulary import EXAMPLES, Stage, digits, residual, table
 from tests.weights import served
-from worker.regularization import Adversarial, SpatialDropout, techniques
+from worker.regularization import SpatialDropout, Technique, techniques
 from worker.regularization.families.augmentation import ImageAugmentation
 from worker.regularization.families.branch import BranchDropout, BranchMerge
 from worker.results.trial import TrialResult
@@ -52,18 +51,15 @@ class Ended:
         return loss is not None and loss < log(len(self.fleet.prepared.target.classes))
 
 
-def train(stage: Stage, *regularizations: dict[str, Any], frozen: bool = True) -> list[Ended]:
+def train(stage: Stage, *regularizations: dict[str, Any]) -> list[Ended]:
     """One trial a regularization, in their order."""
-    found: dict[int, Ended] = {}
+    ended: dict[int, Ended] = {}
     for run in stage(*regularizations):
-        with pytest.MonkeyPatch.context() as patch:
-            if frozen:
-                freeze(run, patch)
-            trained(run)
+        trained(run)
         tensors = run.result()
         for row, (trial, result) in enumerate(zip(run.trials, run.results(), strict=True)):
-            found[trial.configuration] = Ended(run, served(tensors, row), result)
-    return [found[number] for number in range(len(regularizations))]
+            ended[trial.configuration] = Ended(run, served(tensors, row), result)
+    return [ended[number] for number in range(len(regularizations))]
 
 
 @cache
@@ -74,13 +70,18 @@ def train_alone(stage: Stage, regularization: str) -> Ended:
 
 
 def agree(together: Ended, alone: Ended) -> None:
-    """The same weights, epochs and metrics. A fleet may hold places for more members."""
+    """The same bits, epochs and metrics. A fleet may hold places for more members."""
     for name, tensor in alone.tensors.items():
         block = together.tensors[name][tuple(slice(size) for size in tensor.shape)]
-        torch.testing.assert_close(block, tensor, rtol=1e-4, atol=1e-5)
-    found, expected = together.result, alone.result
-    assert (found.epochs, found.best_epoch) == (expected.epochs, expected.best_epoch)
-    assert found.metrics == pytest.approx(expected.metrics, rel=1e-4, abs=1e-5)
+        assert torch.equal(block, tensor), name
+    result, expected = together.result, alone.result
+    assert (result.epochs, result.best_epoch) == (expected.epochs, expected.best_epoch)
+    assert result.metrics == pytest.approx(expected.metrics, rel=1e-6, abs=1e-9)
+
+
+def settings_of(name: str) -> list[Technique]:
+    """The settings of its examples."""
+    return [techniques()[name].model_validate(settings) for settings in EXAMPLES[name].settings]
 
 
 def same(one: Ended, other: Ended) -> bool:
@@ -121,28 +122,14 @@ def test_trial_equals_its_fleet_of_one(name: str, stage: Stage) -> None:
     """And all learn, each to other weights than the others and than "off"."""
     mixed: list[dict[str, Any]] = [{}, *({name: one} for one in EXAMPLES[name].settings), {}]
     off, *on, last = train(stage, *mixed)
-    assert len({id(trial.fleet) for trial in on}) == 1, "settings of a technique share a fleet"
-    agree(off, last)  # whatever its place; the bits may differ, by how the memory is aligned
+    structures = {
+        (trial.fleet.engine.loss.is_by_hand, settings.structure())
+        for trial, settings in zip(on, settings_of(name), strict=True)
+    }
+    assert len({id(trial.fleet) for trial in on}) == len(structures), "one program fits them all"
+    agree(off, last)  # whatever its place
     for row, trial in enumerate([off, *on]):
         agree(trial, train_alone(stage, json.dumps(mixed[row])))
         assert trial.flat.isfinite().all()
         assert trial.has_learned
         assert not any(same(trial, other) for other in [off, *on][:row])
-
-
-RANDOM = [
-    name
-    for name, technique in techniques().items()
-    if technique.family in {"dropout", "noise", "augmentation"} and technique is not Adversarial
-]
-
-
-@pytest.mark.parametrize("name", RANDOM)
-def test_random_numbers_are_a_trials_own(name: str) -> None:
-    """As drawn in service: equal trials draw apart from each other, and "off" draws nothing."""
-    stage, (settings, *_) = EXAMPLES[name].stages[0], EXAMPLES[name].settings
-    mixed: list[dict[str, Any]] = [{}, {name: settings}, {name: settings}]
-    off, one, other = train(stage, *mixed, frozen=False)
-    agree(off, train_alone(stage, "{}"))
-    assert one.flat.isfinite().all()
-    assert not same(one, other)

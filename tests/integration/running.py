@@ -16,7 +16,7 @@ from worker.runtime.planning import new_fleet
 from worker.runtime.reconciler import Reconciler
 from worker.runtime.stack import Stack
 from worker.search.plan import plan
-from worker.search.waves import Search, resolved
+from worker.search.scheduler import Search, resolve_search
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec
 from worker.storage import jobs
@@ -56,7 +56,7 @@ class Running:
         if job.search is None:
             fleets = plan(job, outline, fleet_memory(self.settings))
         else:
-            job = resolved(job, outline)
+            job = resolve_search(job, outline)
             search = Search(job, outline, fleet_limits(self.settings))
             wave = search.wave(0, workers=self.settings.workers)
             assert wave is not None

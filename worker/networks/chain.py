@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from worker.networks.activations import Activation
 from worker.networks.dense import Dense, affine, back, outer
 from worker.regularization import Dropout
-from worker.regularization.families.dropout import DropoutLayer
+from worker.regularization.families.dropout import (
+    DropoutLayer,
+)
+from worker.spec import MlpSpec, Trial
 
 
 class DenseChain:
@@ -70,3 +73,17 @@ class DenseChain:
             g = self._activation.derive(g, z, y)
             gradients += [g.sum(1), outer(h, g)]
         return gradients[::-1]
+
+
+def by_hand(trial: Trial) -> bool:
+    """Whether a fleet of trials like this one is differentiated by hand, without building it.
+
+    What ``DenseChain.fits`` says of a network's modules and ``TrainingLoss`` of the batch and of
+    precision, read off the specification.
+    """
+    network = trial.network
+    if not isinstance(network, MlpSpec) or trial.training.precision != "float32":
+        return False
+    return not any(
+        technique.needs_autograd(network) for _, technique in trial.regularization.techniques()
+    )

@@ -36,8 +36,7 @@ class Dense(Affine):
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, in]`` → ``[K, B, out]``."""
         weight, bias = self.disturb(self.weight), self.bias
-        needs_gaps = not (is_aligned(x) and is_aligned(weight) and _ends_aligned(x, weight))
-        if needs_gaps and torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):
+        if torch.is_grad_enabled() and not _ends_aligned(x, weight) and not _is_lowered(x):
             aligned: Tensor = _AlignedAffine.apply(x, weight, bias)  # type: ignore[no-untyped-call]
             return aligned
         return affine(x, weight, bias)
@@ -100,6 +99,12 @@ def _ends_aligned(h: Tensor, weight: Tensor) -> bool:
     return trials == 1 or not (
         rows * outputs % ALIGNED or rows * inputs % ALIGNED or inputs * outputs % ALIGNED
     )
+
+
+def _is_lowered(h: Tensor) -> bool:
+    """Whether products are taken in a lower precision: their bits are nobody's promise."""
+    kind = h.device.type
+    return kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)
 
 
 class _AlignedAffine(torch.autograd.Function):

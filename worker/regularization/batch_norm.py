@@ -37,6 +37,10 @@ class BatchNorm(Normalization):
     epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-5
     """ε, added to the variance."""
 
+    def structure(self) -> float:
+        """ε: kernels take one."""
+        return self.epsilon
+
     @classmethod
     def layer(
         cls, stack: PerTrial["BatchNorm"], features: int, dimensions: int

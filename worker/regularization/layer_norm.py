@@ -30,6 +30,10 @@ class LayerNorm(Normalization):
     epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-5
     """ε, added to the variance."""
 
+    def structure(self) -> float:
+        """ε: kernels take one."""
+        return self.epsilon
+
     @classmethod
     def layer(
         cls, stack: PerTrial["LayerNorm"], features: int, dimensions: int

@@ -42,7 +42,8 @@ class ShakeDrop(BranchDropout):
     @staticmethod
     def shake(h: Tensor, b: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
         """(b + α − bα)·F, with (b + β − bβ) in the backward pass."""
-        return scale(h, b + alpha - b * alpha, b + beta - b * beta)
+        # b + α − bα in a form that is exactly 1 where b is: such rows pass bit by bit.
+        return scale(h, b + (1 - b) * alpha, b + (1 - b) * beta)
 
 
 class ShakeDropLayer(RandomLayer):

@@ -88,6 +88,10 @@ class Technique(Settings, ABC):
         """Whether it holds a network back noticeably, as against fitting the training rows."""
         return False
 
+    def structure(self) -> object | None:
+        """What trials with it must agree in to train as one tensor program; none if in nothing."""
+        return None
+
 
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
     """A field's default search range, as it appears in the schema."""

@@ -23,7 +23,7 @@ from worker.runtime.planning import Ongoing, end
 from worker.runtime.refitting import References
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search import document
+from worker.search.plan import plan_from_stored
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec
 from worker.storage import datasets, fleets, progress
@@ -110,7 +110,7 @@ class FleetTraining:
             return None
         prepared = self._prepare(table, spec, target)
         self.loaded = True
-        plan = document.load(stored, spec)
+        plan = plan_from_stored(stored, spec)
         rule = halving(self._database, self._lease, spec, plan)
         run = FleetRun(plan.trials, prepared, self._device(), rule)
         torch.set_num_threads(self._threads(run))

@@ -3,7 +3,7 @@
 Imports torch: for trainer processes only.
 """
 
-from worker.search.halving import Halving, Values
+from worker.search.halving import Halving, RungValues
 from worker.search.plan import FleetPlan
 from worker.spec import JobSpec
 from worker.storage.database import Database
@@ -21,7 +21,7 @@ def halving(database: Database, lease: Lease, spec: JobSpec, plan: FleetPlan) ->
     if search is None or search.method != "halving" or refits:
         return None
 
-    def elsewhere(epoch: int) -> Values:
+    def elsewhere(epoch: int) -> RungValues:
         with database.read() as session:
             return rung(session, lease, epoch, plan.objective)
 

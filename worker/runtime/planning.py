@@ -11,11 +11,9 @@ from sqlalchemy.orm import Session
 
 from worker.data import Outline
 from worker.runtime.memory import fleet_limits
-from worker.runtime.refitting import refits
-from worker.search import document
-from worker.search.plan import FleetPlan
-from worker.search.tpe import Trained
-from worker.search.waves import Refused, Search, Wave
+from worker.search.plan import FleetPlan, stored_plan
+from worker.search.samplers import Trained
+from worker.search.scheduler import Refused, Search, Wave
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage.database import Database
@@ -39,7 +37,7 @@ def new_fleet(plan: FleetPlan) -> NewFleet:
     """The rows of a fleet: each trial complete, the plan as short as can be."""
     changes = plan.overrides or [None] * len(plan.trials)
     return NewFleet(
-        plan=document.dump(plan),
+        plan=stored_plan(plan),
         trials=[
             NewTrial(
                 name=trial.name,
@@ -67,7 +65,7 @@ def _refused(refused: Refused) -> NewFleet:
         overrides=(refused.overrides,) * len(refused.trials),
     )
     fleet = new_fleet(plan)
-    return NewFleet(plan=fleet.plan, trials=fleet.trials, epochs=0, error=refused.error)
+    return NewFleet(plan=fleet.plan, trials=fleet.trials, epochs=0, error=refused.error.body())
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def following(
         if seen.open_fleets or any(fleet.error is None for fleet in fleets):
             complete = False  # the winner is not known yet
         else:
-            fleets += map(new_fleet, refits(search, trained, end))
+            fleets += map(new_fleet, search.refits(trained, end))
     return Following(seen, fleets=fleets, complete=complete)
 
 

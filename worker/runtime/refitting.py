@@ -1,50 +1,16 @@
-"""The end of a search: its winner refitted, and what the winner is judged beside.
+"""The end of a search: what its winner is judged beside.
 
 Imports torch: for trainer processes only.
 """
 
-from collections.abc import Mapping
-
 from sqlalchemy.orm import Session
 
 from worker.data import Prepared
-from worker.search.baseline import Baseline, boosting
-from worker.search.plan import FleetPlan
-from worker.search.refit import refit
-from worker.search.space import configure
-from worker.search.tpe import Trained
-from worker.search.waves import REFERENCE, Search
+from worker.results.search import Baseline
+from worker.search.baseline import boosting
 from worker.storage import events
 from worker.storage.configurations import BASELINE
 from worker.storage.lease import Lease, hold
-
-
-def refits(search: Search, trained: Mapping[int, Trained], first: int) -> list[FleetPlan]:
-    """The last fleets of a search that refits its winner; none when no configuration succeeded.
-
-    Args:
-        search: the search, of which everything has been trained.
-        trained: its configurations by number, those without failed members.
-        first: the number of the first refit.
-    """
-    known = [(trial.value, number) for number, trial in trained.items() if trial.value is not None]
-    if not known:
-        return []
-    _, winner = min(known)
-    chosen = {winner: trained[winner].overrides}
-    if search.reference is not None:
-        chosen.setdefault(REFERENCE, search.reference)
-    return refit(
-        search.spec,
-        search.outline,
-        [
-            (number, configure(search.document, number, overrides))
-            for number, overrides in chosen.items()
-        ],
-        first=first,
-        objective=search.objective,
-        maximize=search.maximize,
-    )
 
 
 class References:
@@ -64,5 +30,5 @@ class References:
             return
         job, _ = hold(session, lease)
         events.append(
-            session, job, BASELINE, f"measured {self._found.name}", data=vars(self._found)
+            session, job, BASELINE, f"measured {self._found.name}", data=self._found.model_dump()
         )

@@ -62,7 +62,7 @@ is fixed there; label smoothing, stochastic depth and those for images are added
 """
 
 
-def resolved(spec: JobSpec, outline: Outline) -> JobSpec:
+def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
     """The job with `auto` written out: a search like any other.
 
     Each technique that fits the data and the network is on or off, then its settings vary. Unless

@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-Values = Mapping[int, Sequence[float]]
+RungValues = Mapping[int, Sequence[float]]
 """``{configuration: the objective of each of its members}``."""
-Elsewhere = Callable[[int], Values]
+Elsewhere = Callable[[int], RungValues]
 """What the configurations of the job's other fleets had at a rung's epoch."""
 
 
@@ -107,7 +107,7 @@ class Halving:
             if living[position]
         ]
 
-    def _best(self, own: Mapping[int, Sequence[float | None]], others: Values) -> set[int]:
+    def _best(self, own: Mapping[int, Sequence[float | None]], others: RungValues) -> set[int]:
         """Which configurations are among the best ⌈n/η⌉ of the n here and elsewhere."""
         pool: dict[int, Sequence[float | None]] = {
             **others,

@@ -4,14 +4,16 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from tests.fleets import ADAM, fleet
+from tests.fleets import ADAM, fleet, fleets
+from tests.vocabulary import EXAMPLES
 from worker.networks import build_network
 from worker.networks.activations import activation
-from worker.networks.chain import DenseChain
+from worker.networks.chain import DenseChain, by_hand
 from worker.networks.mlp import Mlp
 from worker.regularization import Regularization
+from worker.regularization.random_streams import RandomStreams
 from worker.spec import Activation, MlpSpec
 
 
@@ -20,7 +22,7 @@ def network(name: str, outputs: int) -> Mlp:
     settings = [{}, {"dropout": {"p": [0.5, 0.25]}}]
     spec = MlpSpec.model_validate({"kind": "mlp", "hidden": [5, 4], "activation": name})
     regularizations = [Regularization.model_validate(s) for s in settings]
-    built = build_network(spec, (3,), outputs, regularizations, generator=Generator())
+    built = build_network(spec, (3,), outputs, regularizations, streams=RandomStreams([0, 1]))
     built.initialize([0, 1])
     if not isinstance(built, Mlp):
         raise TypeError("an mlp was asked for")
@@ -33,11 +35,11 @@ def test_equals_autograd(name: str, outputs: int) -> None:
     """Same masks, same scores, same gradients, whatever the activation and width."""
     net = network(name, outputs)
     x, g = torch.randn(2, 6, 3), torch.randn(2, 6, outputs)
-    generator: Any = next(m.generator for m in net.modules() if hasattr(m, "generator"))
-    generator.manual_seed(7)
+    random: Any = next(m.random for m in net.modules() if hasattr(m, "random"))
+    random.streams.rewind()
     scores: Tensor = net(x)
     expected = torch.autograd.grad(scores, list(net.parameters()), g)
-    generator.manual_seed(7)
+    random.streams.rewind()
     chain = net.by_hand()
     assert isinstance(chain, DenseChain)
     with torch.no_grad():
@@ -72,3 +74,31 @@ def test_input_noise_and_dropout_are_no_obstacle() -> None:
     """They come before the first layer."""
     run = fleet(regularization={"noise": {"input": 0.1}, "dropout": {"p": 0.1, "input_p": 0.1}})
     assert run.engine.network.by_hand() is not None
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_the_specification_says_is_what_the_network_does(name: str) -> None:
+    """For each setting of each technique alone, wherever it can act."""
+    example = EXAMPLES[name]
+    for stage in example.stages:
+        for settings in example.settings:
+            (run,) = stage({name: settings})
+            assert by_hand(run.trials[0]) == run.engine.loss.is_by_hand
+
+
+def test_lowered_precision_is_left_to_autograd() -> None:
+    run = fleet(training={**ADAM, "precision": "bfloat16"})
+    assert not run.engine.loss.is_by_hand
+    assert not by_hand(run.trials[0])
+
+
+def test_trials_that_need_autograd_have_a_fleet_of_their_own() -> None:
+    """Else all would go through it: several times slower, and with other roundings."""
+    compared = [
+        {"name": "plain"},
+        {"name": "norm", "regularization": {"batch_norm": {}}},
+        {"name": "dropout", "regularization": {"dropout": {"p": 0.1}}},
+        {"name": "attacked", "regularization": {"adversarial": {}}},
+    ]
+    runs = fleets(compare=compared)
+    assert [run.engine.loss.is_by_hand for run in runs] == [True, False, False]

@@ -16,8 +16,8 @@ NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 }
 COMMON: list[dict[str, Any]] = [
     {"batch_norm": {}},
-    {"layer_norm": {"epsilon": 1e-3}},
-    {"dropout": {"p": 0.5, "input_p": 0.1, "shape": "funnel"}, "batch_norm": {"epsilon": 1e-3}},
+    {"layer_norm": {}},
+    {"dropout": {"p": 0.5, "input_p": 0.1, "shape": "funnel"}, "batch_norm": {"momentum": 0.2}},
     {"noise": {"input": 0.1, "weights": 0.1, "activations": 0.1, "distribution": "uniform"}},
     {"noise": {"input": 0.2}, "alpha_dropout": {}, "drop_connect": {}},
     {"batch_norm": {}, "layer_norm": {}, "noise": {"activations": 0.3}},

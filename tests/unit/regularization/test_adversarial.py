@@ -67,11 +67,11 @@ def test_running_averages_see_clean_rows_alone() -> None:
         for e in (0.0, 2.0)
     ]
     plain = [{"name": "off", "regularization": {"batch_norm": {}}}]
-    programs = [fleet(compare=compare, training=SHORT).engine for compare in (both, plain)]
-    for engine in programs:
-        engine.start_epoch(0)
-        engine.step(0)
-    attacked, clean = (engine.buffers() for engine in programs)
+    runs = [fleet(compare=compare, training=SHORT) for compare in (both, plain)]
+    for run in runs:
+        run.engine.start_epoch(0)
+        run.step(0)
+    attacked, clean = (run.engine.buffers() for run in runs)
     for name, tensor in clean.items():
         assert torch.equal(attacked[name][0], attacked[name][1])
         torch.testing.assert_close(attacked[name][0], tensor[0])

@@ -44,7 +44,7 @@ def test_lookahead() -> None:
         batch = (number - 1) % twin.engine.batches
         if batch == 0:
             twin.engine.start_epoch((number - 1) // twin.engine.batches)
-        twin.engine.step(batch)
+        twin.step(batch)
         fast = twin.engine.parameters.values
         if number % 3 == 0:
             slow += 0.4 * (fast - slow)

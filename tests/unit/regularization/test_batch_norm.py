@@ -7,7 +7,7 @@ from torch import Generator, nn
 from worker.regularization import BatchNorm
 from worker.regularization.per_trial import PerTrial
 
-MEMBERS = (BatchNorm(), None, BatchNorm(momentum=0.5, epsilon=0.1))
+MEMBERS = (BatchNorm(epsilon=0.1), None, BatchNorm(momentum=0.5, epsilon=0.1))
 MODULES = {3: nn.BatchNorm1d, 4: nn.BatchNorm1d, 5: nn.BatchNorm2d}
 
 
@@ -51,3 +51,10 @@ def test_equals_torch_s_module(positions: tuple[int, ...]) -> None:
         torch.testing.assert_close(
             fresh(batches[0])[trial], module(batches[0][trial]), rtol=1e-4, atol=1e-5
         )
+
+
+def test_another_epsilon_is_another_fleet() -> None:
+    """Kernels take one: settled by its own, a trial would round in company as it does alone."""
+    assert BatchNorm(epsilon=0.5).structure() != BatchNorm().structure()
+    with pytest.raises(ValueError, match="must agree"):
+        BatchNorm.layer(PerTrial((BatchNorm(), BatchNorm(epsilon=0.5))), 4, 3)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Generator
 
+from tests.streams import stream
 from tests.techniques import network, rows
 from worker.regularization import Dropout
 from worker.regularization.families.dropout import DropoutLayer
@@ -15,7 +15,7 @@ MLP = {"kind": "mlp", "hidden": [6, 5]}
 
 def layer(*p: float, schedules: tuple[Ramp | None, ...] | None = None) -> DropoutLayer:
     ramps = schedules or (None,) * len(p)
-    return DropoutLayer(Dropout, torch.tensor(p), ramps, 3, Generator().manual_seed(0))
+    return DropoutLayer(Dropout, torch.tensor(p), ramps, 3, stream(len(p)))
 
 
 def test_the_text_s_example() -> None:
@@ -82,7 +82,7 @@ def test_network_is_scheduled_by_its_epoch() -> None:
 @pytest.mark.parametrize("p", [0.99, 0.9999, 0.99999, 0.999999])
 def test_the_mean_is_kept_as_p_nears_1(p: float) -> None:
     """Survivors are scaled by the probability that masks really have."""
-    layer = DropoutLayer(Dropout, torch.tensor([p]), [None], 2, torch.Generator().manual_seed(1))
+    layer = DropoutLayer(Dropout, torch.tensor([p]), [None], 2, stream())
     keep_share = float(1 - layer.amount)
     assert keep_share == pytest.approx(1 - p, abs=1 / 65_536)
     kept = layer.mask(torch.ones(1, 20_000_000)).mean().item()

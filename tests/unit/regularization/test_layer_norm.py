@@ -7,7 +7,7 @@ from torch import Generator, nn
 from worker.regularization import LayerNorm
 from worker.regularization.per_trial import PerTrial
 
-MEMBERS = (LayerNorm(), None, LayerNorm(epsilon=0.5))
+MEMBERS = (LayerNorm(epsilon=0.5), None, LayerNorm(epsilon=0.5))
 
 
 @pytest.mark.parametrize("positions", [(), (7,), (6, 5)])
@@ -33,3 +33,10 @@ def test_equals_torch_s_module(positions: tuple[int, ...]) -> None:
         module.load_state_dict(state)
         torch.testing.assert_close(normed[trial], module(h[trial]), rtol=1e-4, atol=1e-5)
     assert torch.equal(layer.eval()(h), normed)
+
+
+def test_another_epsilon_is_another_fleet() -> None:
+    """Kernels take one: settled by its own, a trial would round in company as it does alone."""
+    assert LayerNorm(epsilon=0.5).structure() != LayerNorm().structure()
+    with pytest.raises(ValueError, match="must agree"):
+        LayerNorm.layer(PerTrial((LayerNorm(), LayerNorm(epsilon=0.5))), 4, 3)

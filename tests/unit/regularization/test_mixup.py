@@ -1,10 +1,9 @@
 import pytest
 import torch
-from torch import Generator
 
 from tests.batches import IMAGE, TABLE, altered, batch
+from tests.streams import stream
 from worker.regularization.batch import partners
-from worker.regularization.draws import beta
 from worker.training.losses import LOSSES
 
 ALPHAS = [{"alpha": 0.2}, {"alpha": 1.0}, {"alpha": 5.0}, None]
@@ -12,7 +11,7 @@ ALPHAS = [{"alpha": 0.2}, {"alpha": 1.0}, {"alpha": 5.0}, None]
 
 def shares(seed: int) -> torch.Tensor:
     """What the technique draws: 1 − λ of each trial."""
-    return beta(torch.tensor([0.2, 1.0, 5.0, 0.0]), Generator().manual_seed(seed))
+    return stream(4, seed).beta(torch.tensor([0.2, 1.0, 5.0, 0.0]))
 
 
 @pytest.mark.parametrize("shape", [TABLE, IMAGE])

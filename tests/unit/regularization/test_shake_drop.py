@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from torch import Generator
 
+from tests.streams import stream
 from tests.techniques import network, rows
 from worker.regularization import ShakeDrop
 from worker.regularization.ramp import Ramp
@@ -25,7 +25,7 @@ def test_forward_and_backward_take_their_own_numbers() -> None:
 
 def test_mean_in_training_is_the_scale_of_eval_mode() -> None:
     p = torch.tensor([0.0, 0.3, 0.8])
-    layer = ShakeDrop.layer(p, (None,) * 3, 3, Generator().manual_seed(0))
+    layer = ShakeDrop.layer(p, (None,) * 3, 3, stream(3))
     shaken = layer(torch.ones(3, 20_000, 2))
     assert torch.equal(shaken, shaken[..., :1].expand_as(shaken))
     assert shaken.abs().max() <= 1

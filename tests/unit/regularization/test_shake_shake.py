@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from tests.streams import stream
 from tests.techniques import network, rows
 from worker.regularization import ShakeShake
 from worker.regularization.per_trial import PerTrial
@@ -13,7 +14,7 @@ RESIDUAL = {"kind": "residual_mlp", "blocks": 2, "width": 4}
 
 def mixed(*members: ShakeShake | None, rows: int = 4000) -> tuple[Tensor, Tensor]:
     """α forward and β backward, ``[K, rows]``: of branches 1 and 0."""
-    layer = ShakeShake.layer(PerTrial(members), 3, Generator().manual_seed(0))
+    layer = ShakeShake.layer(PerTrial(members), 3, stream(len(members)))
     first = torch.ones(len(members), rows, 1, requires_grad=True)
     second = torch.zeros(len(members), rows, 1, requires_grad=True)
     alpha = layer(first, second)
@@ -44,7 +45,7 @@ def test_even_keep_and_off() -> None:
 
 
 def test_mean_of_both_branches_in_eval_mode() -> None:
-    layer = ShakeShake.layer(PerTrial((ShakeShake(), None)), 3, Generator()).eval()
+    layer = ShakeShake.layer(PerTrial((ShakeShake(), None)), 3, stream(2)).eval()
     assert layer(torch.ones(2, 1, 1), torch.zeros(2, 1, 1)).flatten().tolist() == [0.5, 1.0]
 
 

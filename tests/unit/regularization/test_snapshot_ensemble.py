@@ -97,7 +97,7 @@ def test_a_trial_that_stops_early_keeps_the_members_it_has() -> None:
     both = {**THREE, "early_stopping": {"patience": 1, "min_delta": 1e3}}
     run = trained(small_fleet(both, THREE, training=SIX))
     assert run.outcomes[0].epochs == 2
-    assert run.result().manifest["members"] == [1, 3]
+    assert run.result().manifest.members == [1, 3]
     assert certify(TrainedModel.load(run.result().dump(), 0)).passed
 
 

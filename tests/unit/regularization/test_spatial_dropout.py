@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from torch import Generator
 
+from tests.streams import stream
 from tests.techniques import network
 from worker.regularization import SpatialDropout
 from worker.regularization.families.dropout import DropoutLayer
@@ -12,9 +12,7 @@ from worker.regularization.families.dropout import DropoutLayer
 @pytest.mark.parametrize("positions", [(6, 5), (7,)])
 def test_whole_maps_are_dropped(positions: tuple[int, ...]) -> None:
     p = torch.tensor([0.0, 0.3, 0.6])
-    layer = DropoutLayer(
-        SpatialDropout, p, (None,) * 3, 3 + len(positions), Generator().manual_seed(0)
-    )
+    layer = DropoutLayer(SpatialDropout, p, (None,) * 3, 3 + len(positions), stream(3))
     maps = layer(torch.ones(3, 200, 30, *positions)).flatten(3)
     assert torch.equal(maps, maps[..., :1].expand_as(maps))
     zero = (maps[..., 0] == 0).float().mean((1, 2)).tolist()

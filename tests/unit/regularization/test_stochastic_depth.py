@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch import Generator
 
+from tests.streams import stream
 from tests.techniques import network
 from worker.regularization import StochasticDepth
 from worker.regularization.families.dropout import DropoutLayer
-from worker.regularization.random_bits import LEVELS
+from worker.regularization.random_streams import LEVELS
 
 
 def test_linear_decay_rule() -> None:
@@ -15,9 +15,7 @@ def test_linear_decay_rule() -> None:
 
 
 def test_rows_lose_the_whole_branch_or_nothing() -> None:
-    layer = StochasticDepth.layer(
-        torch.tensor([0.0, 0.4]), (None, None), 3, Generator().manual_seed(0)
-    )
+    layer = StochasticDepth.layer(torch.tensor([0.0, 0.4]), (None, None), 3, stream(2))
     shaken = layer(torch.ones(2, 5000, 3))
     assert torch.equal(shaken, shaken[..., :1].expand_as(shaken))
     assert torch.equal(shaken[0], torch.ones(5000, 3))

@@ -4,18 +4,18 @@ The capture itself needs a GPU, which these tests do not have: a stand-in for it
 that was captured, on whatever the tensors hold by then.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Generator
 
 from tests.fleets import ADAM, fleet
 from tests.vocabulary import EXAMPLES
-from worker.training.cuda_graph import GraphedSteps
 from worker.training.engine import Engine
+from worker.training.fleet import update
+from worker.training.stepping import CapturedSteps, LaunchedSteps
 
 TECHNIQUES = {
     "l1": {"strength": 1e-3, "method": "proximal"},
@@ -30,35 +30,33 @@ TECHNIQUES = {
 def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
     """Rates and the step's number as tensors, instead of floats: the same weights."""
     training = {**ADAM, "epochs": 1, "optimizer": {"kind": optimizer, "learning_rate": 0.01}}
-    plain, tensors = (fleet(regularization=TECHNIQUES, training=training).engine for _ in "ab")
-    for engine in (plain, tensors):
-        engine.start_epoch(0)
+    plain, tensors = (fleet(regularization=TECHNIQUES, training=training) for _ in "ab")
+    for run in (plain, tensors):
+        run.engine.start_epoch(0)
     rate = torch.tensor([[0.01]], dtype=torch.float64)
-    for batch in range(plain.batches):
+    for batch in range(plain.engine.batches):
         plain.step(batch)
         number = torch.tensor(batch + 1.0, dtype=torch.float64)
-        tensors.update(tensors.order[batch], rate, number)
+        tensors.engine.streams.start_step(batch)
+        update(tensors.engine, tensors.engine.order[batch], rate, number)
     torch.testing.assert_close(
-        plain.parameters.values, tensors.parameters.values, rtol=1e-6, atol=1e-8
+        plain.engine.parameters.values, tensors.engine.parameters.values, rtol=1e-6, atol=1e-8
     )
 
 
 def test_steps_on_a_processor_are_not_captured() -> None:
     """Graphs are for CUDA."""
-    assert fleet(training={**ADAM, "epochs": 1}).engine.graphs is None
+    assert isinstance(fleet(training={**ADAM, "epochs": 1}).step, LaunchedSteps)
 
 
 class Graph:
     """Replays by updating again."""
 
-    steps: GraphedSteps
-
-    def register_generator_state(self, generator: Generator) -> None:
-        assert isinstance(generator, Generator)
+    steps: CapturedSteps
 
     def replay(self) -> None:
-        (held,) = (rows for graph, rows in self.steps._graphs.values() if graph is self)
-        self.steps._program.update(held, self.steps._rate, self.steps._number)
+        (held,) = (index for graph, index in self.steps._graphs.values() if graph is self)
+        self.steps._update(self.steps._engine, held, self.steps._rate, self.steps._number)
 
 
 @contextmanager
@@ -72,11 +70,11 @@ def refused(graph: Graph) -> Iterator[None]:
     raise RuntimeError("operation not permitted when stream is capturing")
 
 
-def train(engine: Engine, epochs: int) -> torch.Tensor:
+def train(engine: Engine, step: Callable[[int], None], epochs: int) -> torch.Tensor:
     for epoch in range(epochs):
         engine.start_epoch(epoch)
         for batch in range(engine.batches):
-            engine.step(batch)
+            step(batch)
     return engine.parameters.values
 
 
@@ -108,10 +106,15 @@ def test_graphed_steps_are_those_that_are_launched(
         }
         for n in range(3)
     ]
-    plain, other = (fleet(regularization=TECHNIQUES, compare=members).engine for _ in "ab")
-    other.graphs = Graph.steps = GraphedSteps(other, other.parameters.values)
+    run, other = (
+        fleet(regularization=TECHNIQUES, compare=members),
+        fleet(regularization=TECHNIQUES, compare=members).engine,
+    )
+    plain = run.engine
+    other.streams.fixed = True
+    Graph.steps = CapturedSteps(other, update)
     assert other.batches == 3, "the last batch is smaller"
-    assert torch.equal(train(plain, 3), train(other, 3))
+    assert torch.equal(train(plain, run.step, 3), train(other, Graph.steps, 3))
     assert torch.equal(plain.objective, other.objective)
     assert len(Graph.steps._graphs) == graphs
 
@@ -150,7 +153,7 @@ def test_what_a_graph_has_read_stays_where_it_is(name: str) -> None:
         found = []
         for epoch in (0, 3):
             run.engine.start_epoch(epoch)
-            run.engine.step(0)
+            run.step(0)
             found.append(places(run.engine, "", {}, set()))
         assert len(found[0]) > 10
         assert found[0] == found[1]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.fleets import fleet, fleets, trained
-from worker.training import FleetRun, TrainedModel, certify
+from worker.models import TrainedModel, certify
+from worker.training import FleetRun
 from worker.training.state import dump, load
 
 TRAINING: dict[str, Any] = {"epochs": 3, "batch_size": 32}
@@ -115,7 +116,11 @@ def test_second_branches_are_another_fleet() -> None:
 
 def test_a_last_batch_of_one_row_divides_fleets() -> None:
     """It is left out under batch normalization, so those trials take fewer steps."""
-    job = {**CIRCLE, "split": {"validation": 31}, **compared({}, {"batch_norm": {}})}
+    job = {
+        **CIRCLE,
+        "split": {"validation": 31},
+        **compared({"layer_norm": {}}, {"batch_norm": {}}),
+    }
     job["split"] = {"validation": 31 / 160}
     runs = fleets(**job)
     assert [run.engine.data.rows("train") for run in runs] == [129, 129]

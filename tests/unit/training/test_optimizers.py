@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from worker.spec import AdamSpec, SgdSpec
+from worker.training.numbers import per_trial_number
 from worker.training.optimizers import build_optimizer
-from worker.training.shared import share
 
 SGD = {"sgd": {}, "momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}}
 
@@ -23,7 +23,7 @@ def follow(specs: list[Any], references: list[torch.optim.Optimizer]) -> None:
         for row, reference, part in zip(rows, references, gradient, strict=True):
             row.grad = part.clone()
             reference.step()
-        optimizer.step(w, gradient, share([s.learning_rate for s in specs], w), number)
+        optimizer.step(w, gradient, per_trial_number([s.learning_rate for s in specs], w), number)
     torch.testing.assert_close(w, torch.stack([row.detach() for row in rows]))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.fleets import ADAM, fleet, trained
 from worker.data import load_builtin
+from worker.models import TrainedModel
 from worker.spec import Builtin, BuiltinName
-from worker.training import TrainedModel
 
 SEEDS = 5
 CONFIGURATIONS = [

@@ -64,6 +64,10 @@ class BranchMerge(Technique):
         """Always: no row sees the same network twice."""
         return True
 
+    def structure(self) -> bool:
+        """Second branches are weights that others do not have."""
+        return True
+
     @classmethod
     @abstractmethod
     def layer(cls, stack: PerTrial[Any], dimensions: int, random: Stream) -> nn.Module:

@@ -1,31 +1,47 @@
-"""A search is planned wave by wave: never more fleets at once than workers need ahead of them."""
+"""What a search trains next: its waves of fleets, and at its end the refit of its winner.
 
-from collections.abc import Sequence
+A search is planned wave by wave: never more fleets at once than workers need ahead of them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from difflib import get_close_matches
 
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.search import auto
-from worker.search.corners import check_corners
-from worker.search.exclusive import allowed, settled, switched_off
-from worker.search.fleet_size import USUAL, FleetLimits
-from worker.search.grid import grid
-from worker.search.objective import objective
-from worker.search.path import path
-from worker.search.plan import FleetPlan, check, group, members, members_each
-from worker.search.random import draw
+from worker.search.plan import (
+    USUAL,
+    FleetLimits,
+    FleetPlan,
+    check_against,
+    default_objective,
+    group,
+    replica_count,
+    replicas,
+)
+from worker.search.samplers import (
+    Trained,
+    all_off,
+    grid,
+    has_at_most_one,
+    keep_at_most_one,
+    path_points,
+    random_draw,
+    tpe_draws,
+)
 from worker.search.space import (
+    LONGEST_NAME,
     Dimensions,
     Overrides,
-    base,
+    configuration_name,
     configure,
     dimensions,
-    name,
     search_of,
+    searched_sections,
 )
-from worker.search.tpe import Trained, propose
-from worker.spec import JobSpec, LinearSpec, SolverSpec, Trial
+from worker.search.space_check import check_space
+from worker.spec import JobSpec, LinearSpec, SolverSpec, Trial, is_maximized
 from worker.spec.search import MOST_TRIALS
 
 TRIALS = 64
@@ -40,6 +56,8 @@ FIRST = 16
 """Configurations of the first fleets of a search with a budget of time: they set its pace."""
 ROUNDS = 10
 """Into how many batches a search that learns is divided."""
+REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
+"""What the names of refits add to those of their configurations."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +67,7 @@ class Refused:
     trials: tuple[Trial, ...]
     overrides: Overrides
     objective: str
-    error: dict[str, Any]
+    error: SpecError
 
 
 @dataclass(frozen=True)
@@ -73,22 +91,18 @@ class Search:
         self.limits = limits
         self.spec, self.outline, self.search = spec, outline, search_of(spec)
         self.space: Dimensions = dimensions(spec)
-        self.document = base(spec)
-        self.objective, self.maximize = objective(spec, outline)
-        self.each = members_each(spec, outline)
-        self.reference = switched_off(self.space) if self.search.references else None
+        self.document = searched_sections(spec)
+        self.objective = search_objective(spec, outline)
+        self.maximize = is_maximized(self.objective)
+        self.each = replica_count(spec, outline)
+        """Trials of each configuration."""
+        self.reference = all_off(self.space) if self.search.references else None
         """Configuration 0, all switches off, where the search asks for it and has any."""
         self._listed: list[Overrides] | None = None
 
     def check(self) -> None:
         """Refuse a space that cannot be searched; ``SpecError`` names the path."""
-        check_corners(
-            self.space,
-            self.document,
-            lambda configuration: check(
-                next(members(self.spec, self.outline, 0, configuration)), self.outline
-            ),
-        )
+        check_space(self.space, self.document, self._check)
 
     @property
     def total(self) -> int:
@@ -157,12 +171,11 @@ class Search:
         refused: list[Refused] = []
         for number, overrides in enumerate(self._overrides(first, end, history), first):
             try:
-                found = self._trials(number, overrides)
+                trials += self._replicas(number, overrides)
             except SpecError as error:
                 refused.append(self._refuse(number, overrides, error))
                 continue
-            trials += found
-            changes += [overrides] * len(found)
+            changes += [overrides] * self.each
         plans = group(
             trials,
             self.outline,
@@ -174,55 +187,83 @@ class Search:
         )
         return Wave(first=first, end=end, plans=tuple(plans), refused=tuple(refused))
 
-    def _trials(self, number: int, overrides: Overrides) -> list[Trial]:
+    def _check(self, configuration: Trial) -> None:
+        check_against(self.outline, next(replicas(self.spec, self.outline, configuration)))
+
+    def _replicas(self, number: int, overrides: Overrides) -> list[Trial]:
         configuration = configure(self.document, number, overrides)
-        found = list(members(self.spec, self.outline, number, configuration))
-        check(found[0], self.outline)
-        return found
+        self._check(configuration)
+        return list(replicas(self.spec, self.outline, configuration))
 
     def _refuse(self, number: int, overrides: Overrides, error: SpecError) -> Refused:
-        configuration = configure(self.document, number, {})
-        called = replace(configuration, name=name(number, overrides))
+        configuration = configure(self.document, number, {}).model_copy(
+            update={"name": configuration_name(number, overrides)}
+        )
         return Refused(
-            trials=tuple(members(self.spec, self.outline, number, called)),
+            trials=tuple(replicas(self.spec, self.outline, configuration)),
             overrides=overrides,
             objective=self.objective,
-            error=error.body(),
+            error=error,
         )
 
     def _overrides(self, first: int, end: int, history: Sequence[Trained]) -> list[Overrides]:
         seed, space = self.search.seed, self.space
         if self.search.method in ("grid", "path"):
             return self._list()[first:end]
-        if self.search.method == "tpe":
-            drawn = propose(seed, first, end - first, space, self.document, history)
+        if self.search.adaptive:
+            drawn = tpe_draws(seed, first, end - first, space, self.document, history)
         else:
-            drawn = [draw(seed, number, space, self.document) for number in range(first, end)]
-        found = [
-            settled(seed, number, space, self.search.exclusive, overrides)
+            drawn = [
+                random_draw(seed, number, space, self.document) for number in range(first, end)
+            ]
+        drawn = [
+            keep_at_most_one(seed, number, space, self.search.exclusive, overrides)
             for number, overrides in enumerate(drawn, first)
         ]
         if self.reference is not None and first <= REFERENCE < end:
-            found[REFERENCE - first] = self.reference
-        return found
+            drawn[REFERENCE - first] = self.reference
+        return drawn
 
     def _list(self) -> list[Overrides]:
         if self._listed is None:
-            found = (
-                path(self.search, self.space)
+            points = (
+                path_points(self.search, self.space)
                 if self.search.method == "path"
                 else grid(self.search, self.space, self.document)
             )
             self._listed = [] if self.reference is None else [self.reference]
             self._listed += [
                 overrides
-                for overrides in found
-                if overrides != self.reference and allowed(self.search.exclusive, overrides)
+                for overrides in points
+                if overrides != self.reference and has_at_most_one(self.search.exclusive, overrides)
             ]
         return self._listed
 
+    def refits(self, trained: Mapping[int, Trained], first: int) -> list[FleetPlan]:
+        """The last fleets of a search that refits its winner; none when nothing succeeded.
 
-def resolved(spec: JobSpec, outline: Outline) -> JobSpec:
+        Args:
+            trained: its configurations by number, those without failed replicas.
+            first: the number of the first refit, above all numbers of the search.
+        """
+        known = [(t.value, number) for number, t in trained.items() if t.value is not None]
+        if not known:
+            return []
+        _, winner = min(known)
+        chosen = {winner: trained[winner].overrides}
+        if self.reference is not None:
+            chosen.setdefault(REFERENCE, self.reference)
+        return refit(
+            self.spec,
+            self.outline,
+            [configure(self.document, number, overrides) for number, overrides in chosen.items()],
+            first=first,
+            objective=self.objective,
+            maximize=self.maximize,
+        )
+
+
+def resolve_search(spec: JobSpec, outline: Outline) -> JobSpec:
     """The job with what its search leaves to defaults written out: what is stored and trained.
 
     A space is written out field by field, since a later release may have other default ranges; and
@@ -233,7 +274,7 @@ def resolved(spec: JobSpec, outline: Outline) -> JobSpec:
     """
     if spec.search is None:
         return spec
-    spec = auto.resolved(spec, outline)
+    spec = auto.resolve_auto(spec, outline)
     search = search_of(spec).model_copy(update={"space": dimensions(spec)})
     training = spec.training
     if (
@@ -243,3 +284,95 @@ def resolved(spec: JobSpec, outline: Outline) -> JobSpec:
     ):
         training = training.model_copy(update={"optimizer": SolverSpec(kind="solver")})
     return spec.model_copy(update={"search": search, "training": training})
+
+
+def search_objective(spec: JobSpec, outline: Outline) -> str:
+    """The metric by which the configurations of a search are compared.
+
+    Raises:
+        SpecError: the job's trials have no such metric.
+    """
+    asked = search_of(spec).objective
+    if asked is None:
+        return default_objective(outline)
+    known = metric_names(outline)
+    if asked not in known:
+        near = get_close_matches(asked, known, n=3) or known
+        raise SpecError(
+            f"The trials have no metric {asked}; did you mean {' or '.join(near)}?",
+            param="search.objective",
+        )
+    return asked
+
+
+def metric_names(outline: Outline) -> list[str]:
+    """The final metrics that a trial on these data has."""
+    classes = outline.target.classes
+    measures = ["loss", "rmse", "r2"]
+    if classes:
+        measures = ["loss", "accuracy", "balanced_accuracy", "classes_predicted"]
+        measures += ["recall"] if len(classes) == 2 else []
+    rows = {
+        "train": outline.train_rows,
+        "validation": outline.validation_rows,
+        "test": outline.test_rows,
+    }
+    names = [
+        f"{part}_{measure}" for part, counts in rows.items() if all(counts) for measure in measures
+    ]
+    names += ["gap"] if all(outline.validation_rows) else []
+    return [*names, "penalty", "sparsity"]
+
+
+def refit(
+    spec: JobSpec,
+    outline: Outline,
+    chosen: Sequence[Trial],
+    *,
+    first: int,
+    objective: str,
+    maximize: bool,
+) -> list[FleetPlan]:
+    """The fleets that refit some configurations, each with all repeats.
+
+    Args:
+        spec: the job.
+        outline: of its data, as searched.
+        chosen: the configurations; the winner first.
+        first: the number of the first refit, above all numbers of the search.
+        objective: the search's, which these trials do not have: they do not compete.
+        maximize: whether more of it is better.
+    """
+    trials = [
+        configuration.model_copy(
+            update={
+                "name": _name(configuration.name, REFITTED_REFERENCE if place else REFITTED),
+                "configuration": first + place,
+                "repeat": repeat,
+                "refit": configuration.configuration,
+                "training": configuration.training.model_copy(
+                    update={"seed": (configuration.training.seed + repeat) % 2**32}
+                ),
+            }
+        )
+        for place, configuration in enumerate(chosen)
+        for repeat in range(spec.repeats)
+    ]
+    return group(trials, refit_outline(outline), objective, maximize=maximize)
+
+
+def refit_outline(outline: Outline) -> Outline:
+    """What is known of the rows of a refit: one split, and none left to validate on."""
+    held_out = outline.test_rows[0] if len(outline.train_rows) == 1 else 0
+    return replace(
+        outline,
+        train_rows=(outline.train_rows[0] + outline.validation_rows[0],),
+        validation_rows=(0,),
+        test_rows=(held_out,),
+    )
+
+
+def _name(name: str, role: str) -> str:
+    """Both within the length that names may have."""
+    room = LONGEST_NAME - len(role) - len(" ()")
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'} ({role})"
