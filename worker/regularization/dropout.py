@@ -5,6 +5,7 @@ from typing import final
 from torch import Tensor
 
 from worker.regularization.families.dropout import ActivationDropout
+from worker.regularization.fit import NetworkFacts
 
 
 @final
@@ -27,6 +28,10 @@ class Dropout(ActivationDropout):
     Shapes: h, M ``[K, B, F]``; p ``[K]``. p is resolved to 1 / 65,536.
     Source: Srivastava et al. 2014, JMLR 15, https://jmlr.org/papers/v15/srivastava14a.html
     """
+
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Never: a mask behind an activation is differentiated by hand."""
+        return False
 
     @staticmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:

@@ -148,7 +148,7 @@ class Engine:
         """
         rates = [learning_rate(trial, epoch) for trial in self.trials]
         self.rate = per_trial_number(rates, self.parameters.values)
-        for part in (self.network, self.penalties, self.decays):
+        for part in (self.network, self.penalties, self.decays, self.loss):
             part.start_epoch(epoch, self.epochs)
         self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
         rows = self.order[0].shape[1]

@@ -10,6 +10,7 @@ from worker.regularization import Regularization
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import Attack
 from worker.regularization.families.batch import BatchTechnique
+from worker.regularization.families.output import OutputPenalties, OutputPenalty
 from worker.regularization.random_streams import RandomStreams
 from worker.training.fleet_data import FleetData
 from worker.training.losses import LOSSES, SLOPES
@@ -44,7 +45,12 @@ class TrainingLoss:
             (technique, stack.numbers(lambda s: s.epsilon), stack.on()[:, None] / 2)
             for technique, stack in stacks(Attack, regularizations, device).items()
         ]
-        self._chain = None if self._attacks or self._lowered else network.by_hand()
+        self._output = OutputPenalties(
+            stacks(OutputPenalty, regularizations, device), streams.at("output")
+        )
+        self._differentiates_rows = bool(self._attacks) or self._output.by_slope
+        by_hand = not (self._differentiates_rows or self._lowered)
+        self._chain = network.by_hand() if by_hand else None
         self._parameters = tuple(network.parameters())
         weights = dict(network.named_parameters())
         self._averages = [t for n, t in network.state_dict().items() if n not in weights]
@@ -58,6 +64,10 @@ class TrainingLoss:
         """The mean loss ``[K]`` of the data's rows ``[K, B]`` or ``[1, B]``, in training mode."""
         return self.differentiate(rows)[0]
 
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Set the strengths of output penalties that have a schedule."""
+        self._output.start_epoch(epoch, epochs)
+
     def differentiate(self, rows: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         """The mean loss ``[K]`` of the data's rows ``[K, B]`` or ``[1, B]`` in training mode, and
 
@@ -69,8 +79,14 @@ class TrainingLoss:
             batch = technique.alter(batch, numbers, random)
         if self._chain is not None:
             return self._by_hand(self._chain, batch)
-        losses = self._attacked(batch) if self._attacks else self._of(batch.x, batch)
+        x = batch.x.detach().requires_grad_() if self._differentiates_rows else batch.x
+        scores = self._scores(x)
+        losses = self._loss(scores, batch.y)
+        if self._attacks:
+            losses = self._attacked(x, losses, batch)
         loss = self._mean(losses, batch)
+        if self._output:
+            loss = loss + self._output.value(x, scores)
         return loss.detach(), torch.autograd.grad(loss.sum(), self._parameters)
 
     @torch.no_grad()
@@ -80,29 +96,31 @@ class TrainingLoss:
         slope = self._slope(scores, batch.y).div_(scores.shape[1])
         if batch.weights is not None:
             slope *= batch.weights.unsqueeze(2)
-        return self._mean(self._loss(scores, batch.y), batch), chain.backward(slope)
+        loss = self._mean(self._loss(scores, batch.y), batch)
+        if self._output:
+            loss = loss + self._output.by_hand(scores, slope)
+        return loss, chain.backward(slope)
 
     @staticmethod
     def _mean(losses: Tensor, batch: Batch) -> Tensor:
         return (losses if batch.weights is None else losses * batch.weights).mean(1)
 
-    def _of(self, x: Tensor, batch: Batch) -> Tensor:
+    def _scores(self, x: Tensor) -> Tensor:
         # Without a cache: it would keep copies of weights from before a CUDA graph's replay.
         with torch.autocast(
             x.device.type, torch.bfloat16, enabled=self._lowered, cache_enabled=False
         ):
-            scores = self._network(x)
-        return self._loss(scores.float(), batch.y)
+            scores: Tensor = self._network(x)
+        return scores.float()
 
-    def _attacked(self, batch: Batch) -> Tensor:
+    def _attacked(self, x: Tensor, clean: Tensor, batch: Batch) -> Tensor:
         """Losses ``[K, B]``: the mean over the rows as they are and as each attack makes them."""
-        x = batch.x.detach().requires_grad_()
-        losses = clean = self._of(x, batch)
+        losses = clean
         (gradient,) = torch.autograd.grad(clean.sum(), x, retain_graph=True)
         averages = [tensor.clone() for tensor in self._averages]
         for technique, epsilon, share in self._attacks:
             attacked = technique.perturb(batch.x, gradient, widened(epsilon, batch.x))
-            losses = torch.lerp(losses, self._of(attacked, batch), share)
+            losses = torch.lerp(losses, self._loss(self._scores(attacked), batch.y), share)
         for tensor, before in zip(self._averages, averages, strict=True):
             tensor.copy_(before)
         return losses

@@ -51,9 +51,9 @@ def test_answers_are_less_certain(builtin: str) -> None:
             compare=[{"name": str(n), "regularization": r} for n, r in enumerate(settings)],
         )
     )
-    program = run.program
-    x, _ = next(iter(program.data.batches("train", 64)))
-    entropy = -ConfidencePenalty.value(program.answer(x).detach()).mean(1)
+    engine = run.engine
+    x, _ = next(iter(engine.data.batches("train", 64)))
+    entropy = -ConfidencePenalty.value(engine.answer(x).detach()).mean(1)
     assert entropy[1] > entropy[0]
 
 
@@ -67,5 +67,5 @@ def test_by_hand_and_by_autograd_agree() -> None:
                 dataset={"builtin": "wine"}, training={"epochs": 3}, regularization=settings | more
             )
         )
-        weights.append(run.program.parameters.values)
+        weights.append(run.engine.parameters.values)
     torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-5)

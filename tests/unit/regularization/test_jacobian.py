@@ -107,11 +107,11 @@ def test_a_schedule_gives_a_share_of_the_strength() -> None:
 
 def slopes(run: Any) -> list[float]:
     """The mean ½‖J‖² of each trial's scores over some training rows."""
-    program = run.program
-    x, _ = next(iter(program.data.batches("train", 32)))
+    engine = run.engine
+    x, _ = next(iter(engine.data.batches("train", 32)))
     x = x.detach().clone().requires_grad_()
-    program.network.eval()
-    scores = program.answer(x)
+    engine.network.eval()
+    scores = engine.answer(x)
     total = torch.zeros(len(scores))
     for output in range(scores.shape[2]):
         (slope,) = torch.autograd.grad(scores[..., output].sum(), x, retain_graph=True)

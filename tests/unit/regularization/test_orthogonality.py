@@ -67,7 +67,7 @@ def test_orthonormal_columns_cost_nothing_and_stay() -> None:
 
 def test_training_makes_units_orthogonal() -> None:
     run = trained(small_fleet({}, {"orthogonality": {"strength": 1.0, "layers": [1]}}))
-    block = run.program.parameters.index.matrices[1].of(run.program.parameters.values)
+    block = run.engine.parameters.index.matrices[1].of(run.engine.parameters.values)
     gram = block.mT @ block
     distance = (gram - torch.eye(3)).square().sum((1, 2))
     assert distance[1] < 0.2 * distance[0]

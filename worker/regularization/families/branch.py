@@ -56,16 +56,16 @@ class BranchMerge(Technique):
 
     family: ClassVar[str] = "dropout"
 
-    def structure(self) -> bool:
-        """Second branches are weights that others do not have."""
-        return True
-
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Residual networks."""
         return needs_branches(self.key(), network)
 
     def restrains(self) -> bool:
         """Always: no row sees the same network twice."""
+        return True
+
+    def structure(self) -> bool:
+        """Second branches are weights that others do not have."""
         return True
 
     @classmethod

@@ -98,6 +98,11 @@ class ActivationDropout(Technique):
         """After how many hidden layers it acts, from the first on."""
         return network.conv_layers if self.needs_maps else network.dropout_sites
 
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Wherever it acts; the one that does not says so."""
+        sites = self.sites(network)
+        return bool(sites) and any(self.rates(sites))
+
     def restrains(self) -> bool:
         """From p = .1 on, anywhere."""
         p = self.p if isinstance(self.p, tuple) else (self.p,)
@@ -125,6 +130,10 @@ class WeightDropout(Technique):
 
     family: ClassVar[str] = "dropout"
     per_row: ClassVar[bool] = False
+
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Where it drops any weights."""
+        return any(self.rates(network.depth))
 
     def restrains(self) -> bool:
         """From p = .1 on."""

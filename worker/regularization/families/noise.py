@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.fit import NetworkFacts
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
 from worker.regularization.technique import Technique
@@ -24,6 +25,10 @@ class NoiseTechnique(Technique):
     """`gaussian`, or `uniform` of the same standard deviation: on [−√3·σ, √3·σ]."""
     schedule: Ramp | None = None
     """What share of σ applies in each epoch; all of it unless given."""
+
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Noise on weights or activations; at the input it comes before the first layer."""
+        return bool(self.deviation("weights") or self.deviation("activations"))
 
     def restrains(self) -> bool:
         """Always: no row comes twice."""

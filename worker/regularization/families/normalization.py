@@ -24,6 +24,10 @@ class Normalization(Technique):
     needs_batch: ClassVar[bool] = False
     """Whether a batch of one row cannot be normalized."""
 
+    def needs_autograd(self, network: NetworkFacts) -> bool:
+        """Always."""
+        return True
+
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Hidden layers; without any it does nothing."""
         if network.depth:
