@@ -32,6 +32,27 @@ def test_shares_and_strata() -> None:
     np.testing.assert_array_equal(np.bincount(labels[split.test]), [5, 3, 2])
 
 
+@pytest.mark.parametrize(
+    ("rows", "share", "drawn"),
+    [
+        ((11, 12, 17), 0.25, (3, 3, 4)),  # quotas 2.75, 3, 4.25: the odd row is the first class's
+        ((17, 12, 11), 0.25, (4, 3, 3)),  # the largest remainder, wherever it stands
+        ((13, 14, 13), 0.25, (3, 4, 3)),  # 3.25, 3.5, 3.25
+        ((15, 15, 14), 0.25, (4, 4, 3)),  # 3.75, 3.75, 3.5: two odd rows
+        ((14, 14, 12), 0.25, (4, 3, 3)),  # 3.5 and 3.5: of equal ones the first
+        ((21, 23, 26), 0.1, (2, 2, 3)),  # 2.1, 2.3, 2.6
+    ],
+)
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_the_odd_row_goes_to_the_largest_remainder(
+    part: str, rows: tuple[int, ...], share: float, drawn: tuple[int, ...]
+) -> None:
+    labels = np.repeat(np.arange(len(rows)), rows)
+    settings = Split.model_validate({"validation": 0.0, "test": 0.0, part: share, "seed": 4})
+    (split,) = split_rows(numbers(len(labels)), labels, settings)
+    assert np.bincount(labels[getattr(split, part)]).tolist() == list(drawn)
+
+
 def test_the_draw_is_pinned() -> None:
     """The same rows on every machine and for every version of NumPy."""
     (split,) = split_rows(numbers(12), None, Split(validation=0.25, test=0.25, seed=11))

@@ -90,6 +90,23 @@ def test_the_simplest_within_one_standard_error() -> None:
     assert "itself" in (alone.note or "")
 
 
+@pytest.mark.parametrize("maximize", [False, True])
+def test_what_halving_let_go_is_no_simplest(maximize: bool) -> None:
+    """It has as many values, as good and from a simpler configuration, but of an early epoch."""
+    sign = -1 if maximize else 1
+    winner = record(0, *(sign * value for value in (0.30, 0.32, 0.34)), l1=1e-5)
+    values = tuple(sign * value for value in (0.31, 0.33, 0.34))
+    halved = Record(1, {L1.path: 1e-2}, values, halved=True)
+    found = report([L1], [winner, halved], maximize=maximize).simplest
+    assert found.within == 1
+    assert found.choice is not None
+    assert found.choice.record is winner
+    whole = report([L1], [winner, Record(1, {L1.path: 1e-2}, values)], maximize=maximize).simplest
+    assert whole.within == 2
+    assert whole.choice is not None
+    assert whole.choice.record.configuration == 1
+
+
 def test_a_smaller_network_is_simpler_than_any_regularization() -> None:
     axes = [HIDDEN, L1]
     small = simplicity(axes, {HIDDEN.path: [10], L1.path: 1e-6})
