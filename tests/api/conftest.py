@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.app import create_app
 from tests.api.client import Client, running
 from worker.settings import ServiceSettings
 
@@ -19,3 +21,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 def fresh(tmp_path: Path) -> Iterator[Client]:
     with running(ServiceSettings(state=tmp_path / "state", max_upload_bytes=4096)) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The OpenAPI document, which takes a second to write."""
+    return create_app(ServiceSettings(state=tmp_path_factory.mktemp("unused"))).openapi()

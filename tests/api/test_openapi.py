@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 
 from service.app import create_app
 from tests.api.client import Client
@@ -13,11 +12,6 @@ from tests.api.work import post, train
 from worker.settings import ServiceSettings
 
 Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Json:
-    return create_app(ServiceSettings(state=tmp_path_factory.mktemp("unused"))).openapi()
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:

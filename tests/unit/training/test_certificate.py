@@ -17,7 +17,8 @@ CHECKS = {"eval_mode", "deterministic", "row_independent", "as_trained"}
 @cache
 def result() -> bytes:
     """A trained network without anything random."""
-    return trained(fleet(training={"epochs": 2}, network={"kind": "mlp", "hidden": [6]})).result().dump()
+    run = fleet(training={"epochs": 2}, network={"kind": "mlp", "hidden": [6]})
+    return trained(run).result().dump()
 
 
 def failed(spoil: Callable[[nn.Module], object]) -> set[str]:

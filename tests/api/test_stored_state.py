@@ -1,0 +1,67 @@
+"""The service on the state folder of an earlier release: it answers as recorded, and goes on."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from tests.api.client import Client, running
+from tests.api.work import train
+from tests.stored_state import ARCHIVES, answers, differences, unpack
+from worker.settings import ServiceSettings
+
+
+@pytest.fixture(scope="module", params=ARCHIVES)
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Client, dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("state")
+    recorded = unpack(request.param, folder)
+    with running(ServiceSettings(state=folder, threads=1, device="cpu")) as client:
+        yield client, recorded
+
+
+def job_ids(client: Client) -> dict[str, str]:
+    return {job["name"]: job["id"] for job in client.get("/v1/jobs").json()["data"]}
+
+
+def test_all_that_reads_answers_as_recorded(opened: tuple[Client, dict[str, Any]]) -> None:
+    """`python -m tests.assets.make answers 0002` records anew what is meant to change."""
+    client, recorded = opened
+    now = answers(client, recorded)
+    assert list(islice(differences(recorded, now), 10)) == []
+
+
+@pytest.mark.parametrize("name", ["interrupted", "waiting"])
+def test_what_was_under_way_is_finished(opened: tuple[Client, dict[str, Any]], name: str) -> None:
+    """From its checkpoint, or from its plan alone, to what the same job came to before."""
+    client, recorded = opened
+    ids = job_ids(client)
+    job = train(client, ids[name])
+    assert (job["state"], job["error"]) == ("succeeded", None)
+    whole = recorded[f"GET /v1/jobs/{ids['whole']}/trials"]["body"]["data"]
+    trials = client.get(f"/v1/jobs/{ids[name]}/trials").json()["data"]
+    expected, found = (
+        {(trial["name"], trial["repeat"]): trial["metrics"] for trial in rows}
+        for rows in (whole, trials)
+    )
+    assert len(expected) == 6
+    for trial, metrics in expected.items():
+        both = metrics.keys() & found[trial].keys()
+        assert both >= {"train_loss", "validation_loss", "validation_accuracy", "penalty"}
+        for metric in both:
+            place = (trial, metric)
+            assert found[trial][metric] == pytest.approx(metrics[metric], rel=1e-4, abs=1e-5), place
+
+
+def test_a_key_of_before_makes_no_second_job(opened: tuple[Client, dict[str, Any]]) -> None:
+    """A body that has new fields by default may be refused as another one."""
+    client, recorded = opened
+    whole = recorded[f"GET /v1/jobs/{job_ids(client)['whole']}"]["body"]
+    posted = client.post("/v1/jobs", json=whole["spec"], headers={"Idempotency-Key": "shapes-1"})
+    if posted.status_code == 202:
+        assert posted.json()["id"] == whole["id"]
+    else:
+        assert posted.json()["code"] == "idempotency_key_reused"
+    assert len(job_ids(client)) == len(recorded["GET /v1/jobs"]["body"]["data"])
