@@ -9,13 +9,14 @@ from rich.table import Table
 from sklearn.datasets import load_breast_cancer
 
 from service.demo.client import Client
+from worker.schema import Json
 
 TARGET = "diagnosis"
 HELD_OUT = 114
 """Rows that the service does not see before they are predicted: a fifth of the 569."""
 REPEATS = 5
 MODEL = "breast-cancer"
-SPEC: dict[str, Any] = {
+SPEC: Json = {
     "name": "L2 and dropout on breast cancer",
     "split": {"validation": 0.2, "test": 0.2, "seed": 11},
     "network": {"kind": "mlp", "hidden": [50, 50]},

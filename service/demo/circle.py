@@ -6,10 +6,11 @@ from typing import Any
 from rich.table import Table
 
 from service.demo.client import Client
+from worker.schema import Json
 
 EVERY = 10
 """Epochs between two rows of the table."""
-SPEC: dict[str, Any] = {
+SPEC: Json = {
     "name": "regularization compared on the circle problem",
     "dataset": {"builtin": "circle", "rows": 1000, "seed": 42},
     "split": {"validation": 0.0, "test": 0.0},

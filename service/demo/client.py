@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from worker.errors import ParsimonyError
+from worker.schema import Json
 
 POLL_SECONDS = 0.2
 DEADLINE_SECONDS = 300.0
@@ -56,7 +57,7 @@ class Client:
             )
         ).json()
 
-    def train(self, spec: dict[str, Any], title: str) -> Any:
+    def train(self, spec: Json, title: str) -> Any:
         """Post a job and poll it, under a progress bar, until it succeeded."""
         job = self.post("/v1/jobs", spec)
         columns = (

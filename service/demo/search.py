@@ -7,9 +7,10 @@ from rich.table import Table
 from service.demo.circle import SPEC as CIRCLE
 from service.demo.circle import number
 from service.demo.client import Client
+from worker.schema import Json
 
 STRENGTH, P = "regularization.l1.strength", "regularization.dropout.p"
-SPEC: dict[str, Any] = {
+SPEC: Json = {
     "name": "L1 and dropout, searched together",
     "dataset": CIRCLE["dataset"],
     "network": CIRCLE["network"],

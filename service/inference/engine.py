@@ -5,6 +5,7 @@ from typing import Any
 
 from service.inference.loader import Served, admit, load_certified
 from service.lru import Lru
+from worker.results.model import Prediction
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
 from worker.training.certificate import Certificate
@@ -22,7 +23,7 @@ class Engine:
 
     def predict(
         self, version: ModelVersion, name: str, instances: Sequence[Any]
-    ) -> list[dict[str, Any]]:
+    ) -> list[Prediction]:
         """One prediction a row, in order.
 
         Raises:

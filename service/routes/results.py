@@ -13,7 +13,7 @@ from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
 from service.schemas.results import Chart, MetricsView, Report
 from service.search_report import search_report
-from service.views import checkpoint_view, event_view, trial_view
+from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
 from worker.storage import conclusion, configurations, events, jobs, progress
 from worker.storage.tables import Job
@@ -109,7 +109,9 @@ def list_events(
     with services.database.read() as session:
         job = jobs.get(session, job_id)
         page = events.page(session, job.id, after=after, limit=limit)
-    return Listing(data=[event_view(row) for row in page.items], has_more=page.has_more)
+    return Listing(
+        data=[EventView.model_validate(row) for row in page.items], has_more=page.has_more
+    )
 
 
 @router.get(

@@ -12,6 +12,8 @@ from torch import Tensor
 from worker.data import Encoder, Table, Target, table_from_records
 from worker.errors import ModelError
 from worker.networks import Network, build_network
+from worker.results.model import Prediction
+from worker.schema import Json
 from worker.spec import Trial
 from worker.training.ensemble import mean_scores
 
@@ -20,7 +22,7 @@ from worker.training.ensemble import mean_scores
 class TrainedModel:
     """Preprocessing, network and target of one trial. The network is in eval mode, and stays so."""
 
-    manifest: dict[str, Any]
+    manifest: Json
     position: int
     trial: Trial
     target: Target
@@ -98,33 +100,30 @@ class TrainedModel:
         """Rows of a table → features ``[B, F]``."""
         return torch.from_numpy(self.encoder.transform(table))
 
-    def predict_records(self, instances: Sequence[Any]) -> list[dict[str, Any]]:
+    def predict_records(self, instances: Sequence[Any]) -> list[Prediction]:
         """Answer records (objects by column name, or arrays in column order).
 
         Returns:
-            Classification: ``{"label": …, "probabilities": {class: p}}``; regression:
-            ``{"value": …}``.
+            One a row: classification sets ``label`` and ``probabilities``, regression ``value``.
 
         Raises:
             DataError: naming the instance and the column.
         """
         features = self.encode(table_from_records(self.encoder.columns, instances))
         if self.target.task == "regression":
-            return [{"value": value} for value in self.values(features).tolist()]
+            return [Prediction(value=value) for value in self.values(features).tolist()]
         classes = self.target.classes
         rows = self.probabilities(features).tolist()
         return [
-            {
-                "label": classes[max(range(len(row)), key=row.__getitem__)],
-                "probabilities": dict(zip(classes, row, strict=True)),
-            }
+            Prediction(
+                label=classes[max(range(len(row)), key=row.__getitem__)],
+                probabilities=dict(zip(classes, row, strict=True)),
+            )
             for row in rows
         ]
 
 
-def _network(
-    tensors: dict[str, Tensor], manifest: dict[str, Any], trial: Trial, position: int
-) -> Network:
+def _network(tensors: dict[str, Tensor], manifest: Json, trial: Trial, position: int) -> Network:
     """The network of one trial in eval mode; of an ensemble, with a row for each member."""
     members = manifest["members"][position]
     network = build_network(
