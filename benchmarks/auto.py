@@ -25,7 +25,7 @@ from _shared import arguments, machine, present, spread
 from cocktail import boost, load
 
 from worker.data import Table, check, prepare
-from worker.runtime.refitting import refits
+from worker.jobs.finish import refits
 from worker.search.baseline import boosting
 from worker.search.halving import Halving
 from worker.search.tpe import Trained

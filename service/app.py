@@ -12,10 +12,10 @@ from service import docs, errors, openapi
 from service.body_limit import BodyLimit
 from service.dependencies import Services
 from service.inference import Engine
-from service.lru import Lru
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
-from service.tables import Tables
+from worker.jobs.accept import JobIntake
+from worker.jobs.table_cache import TableCache
 from worker.runtime.celery_app import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -23,9 +23,6 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
 log = logging.getLogger(__name__)
-
-OUTLINES = 1024
-"""Most outlines of checked data kept; each is a few hundred bytes."""
 
 
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:
@@ -67,6 +64,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             await asyncio.to_thread(database.migrate)
             artefacts = Artefacts(settings.artefacts_url)
             notifier = ChangeNotifier(database)
+            tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             app.state.services = Services(
                 settings=settings,
@@ -74,8 +72,8 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 artefacts=artefacts,
                 reconciler=reconciler,
                 notifier=notifier,
-                tables=Tables(database, artefacts),
-                outlines=Lru(OUTLINES),
+                tables=tables,
+                intake=JobIntake(settings, database, tables),
                 engine=Engine(artefacts),
             )
             reconciler.start()

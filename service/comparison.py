@@ -9,6 +9,7 @@ from service.schemas.results import Report
 from service.schemas.search import SearchReportView
 from service.views import network_report
 from worker.results.comparison import ConfigurationReport, Spread
+from worker.results.ranking import UNSCORED, Rank, competes, rank
 from worker.results.sparsity import SparsityReport
 from worker.statistics import mean, standard_deviation
 from worker.storage.states import State
@@ -69,13 +70,19 @@ def lines(
 
 
 def _ranked(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[ConfigurationReport]:
-    entries = [_entry(number, members) for number, members in groups.items()]
-    halved = {number for number, found in groups.items() if any(map(_is_halved, found))}
-    return sorted(entries, key=lambda each: (each.configuration in halved, *_order(each, job)))
+    order = sorted(groups, key=lambda number: _rank(number, groups[number], job))
+    return [_entry(number, groups[number]) for number in order]
 
 
-def _is_halved(trial: TrialRow) -> bool:
-    return trial.halved_at is not None
+def _rank(number: int, members: Sequence[TrialRow], job: Job) -> Rank:
+    scores = [trial.score for trial in members if trial.score < UNSCORED]
+    return rank(
+        number,
+        scores,
+        missing=len(members) - len(scores),
+        halved=any(trial.halved_at is not None for trial in members),
+        competes=competes(members[0].settings),
+    )
 
 
 def _network(members: Sequence[TrialRow]) -> SparsityReport | None:
@@ -111,16 +118,6 @@ def spread_of(values: Sequence[float | None]) -> Spread | None:
     if not finite:
         return None
     return Spread(mean=mean(finite), sd=standard_deviation(finite), n=len(finite))
-
-
-def _order(entry: ConfigurationReport, job: Job) -> tuple[bool, int, float, int]:
-    # As the winner is chosen: a configuration with a failed member comes after those without.
-    leaves_out = entry.without is not None
-    spread = entry.metrics.get(job.objective)
-    if spread is None:
-        return (leaves_out, entry.trials + 1, 0.0, entry.configuration)
-    failed = entry.trials - spread.n
-    return (leaves_out, failed, -spread.mean if job.maximize else spread.mean, entry.configuration)
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:

@@ -7,10 +7,9 @@ from fastapi import Depends, Request
 
 from service.errors import MalformedError
 from service.inference.engine import Engine
-from service.lru import Lru
 from service.notifier import ChangeNotifier
-from service.tables import Tables
-from worker.data import Outline
+from worker.jobs.accept import JobIntake
+from worker.jobs.table_cache import TableCache
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts
@@ -26,8 +25,8 @@ class Services:
     artefacts: Artefacts
     reconciler: Reconciler
     notifier: ChangeNotifier
-    tables: Tables
-    outlines: Lru[str, Outline]
+    tables: TableCache
+    intake: JobIntake
     engine: Engine
 
 

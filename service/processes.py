@@ -6,7 +6,7 @@ from rich.console import Console
 
 from service.app import create_app
 from service.server import Server, listen, until_interrupted, url
-from worker.runtime.stack import Stack
+from worker.runtime.processes import Processes
 from worker.settings import ServiceSettings
 
 EXAMPLE = (
@@ -19,7 +19,7 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
     """Redis and the worker as children, the HTTP service here, until Ctrl-C."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
-        with Stack(settings):
+        with Processes(settings):
             announce = announcement(url(listening), console)
             Server(create_app(settings), settings.log_level, announce).serve_on(listening)
 

@@ -26,8 +26,8 @@ from worker.search.report.records import Axis, Record
 from worker.search.report.report import Choice, SearchReport, Simplest, report
 from worker.search.report.surface import Bin, Surface
 from worker.spec import SearchSpec
-from worker.storage import configurations, progress
-from worker.storage.configurations import Group
+from worker.storage import queries
+from worker.storage.queries import Group
 from worker.storage.tables import Job, TrialRow
 
 SHOWN = 100
@@ -40,7 +40,7 @@ def search_report(session: Session, job: Job) -> tuple[SearchReportView, list[Tr
     search = SearchSpec.model_validate_json(orjson.dumps(job.spec["search"]))
     # A space is stored field by field: names such as "default" are written out at the POST.
     axes = axes_of(search.space) if isinstance(search.space, dict) else []
-    groups = configurations.groups(session, job)
+    groups = queries.groups(session, job)
     records = [_record(axes, group) for group in groups]
     found = report(_varied(axes, records), records, maximize=job.maximize)
     curves = []
@@ -53,11 +53,11 @@ def search_report(session: Session, job: Job) -> tuple[SearchReportView, list[Tr
     view = _view(found, curves)
     if search.refit:
         view.refits = [
-            _refit(number, rows) for number, rows in configurations.refits(session, job).items()
+            _refit(number, rows) for number, rows in queries.refitted(session, job).items()
         ]
-    if (measured := configurations.baseline(session, job)) is not None:
+    if (measured := queries.baseline(session, job)) is not None:
         view.baseline = BaselineView.model_validate(measured)
-    return view, configurations.trials_of(session, job, shown)
+    return view, queries.trials_of(session, job, shown)
 
 
 def _record(axes: Sequence[Axis], group: Group) -> Record:
@@ -97,8 +97,7 @@ def _curve(session: Session, job: Job, role: Literal["best", "median"], number: 
     """The means over a configuration's trials; they end where the first of the trials stopped."""
     wanted = dict.fromkeys([*LOSSES, job.objective])
     series = [
-        progress.trial_series(session, trial)
-        for trial in configurations.trials_of(session, job, [number])
+        queries.trial_series(session, trial) for trial in queries.trials_of(session, job, [number])
     ]
     metrics = {
         name: mean_curve([one[name] for one in series])

@@ -13,7 +13,7 @@ from service.schemas.jobs import (
 from service.schemas.models import ModelVersionView, ModelView
 from worker.results.sparsity import NetworkReport, SparsityReport, SparsitySummary
 from worker.results.trial import Advice, JobError, Winner
-from worker.storage.models import ModelPage
+from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -132,16 +132,16 @@ def checkpoint_view(row: Checkpoint) -> CheckpointView:
     )
 
 
-def model_view(page: ModelPage) -> ModelView:
+def model_view(detail: ModelDetail) -> ModelView:
     """A model, with its versions and aliases."""
-    versions = sorted(row.version for row in page.versions)
+    versions = sorted(row.version for row in detail.versions)
     return ModelView(
-        id=page.model.id,
-        name=page.model.name,
+        id=detail.model.id,
+        name=detail.model.name,
         versions=versions,
         latest=versions[-1] if versions else None,
-        aliases=page.aliases,
-        created_at=page.model.created_at,
+        aliases=detail.aliases,
+        created_at=detail.model.created_at,
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from worker.storage import fleets, jobs
+from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
-from worker.storage.lease import Lease
+from worker.storage.fleets import Lease
 from worker.storage.tables import Fleet, Job
 
 
@@ -19,14 +20,14 @@ def new_database(folder: Path) -> Database:
     return database
 
 
-def trial(name: str = "a", configuration: int = 0, repeat: int = 0) -> jobs.NewTrial:
+def trial(name: str = "a", configuration: int = 0, repeat: int = 0) -> NewTrial:
     """One trial that says nothing of its settings."""
-    return jobs.NewTrial(name, configuration, repeat, None, {"name": name})
+    return NewTrial(name, configuration, repeat, None, {"name": name})
 
 
 def accept(
     session: Session,
-    *fleets_of_trials: Sequence[jobs.NewTrial],
+    *fleets_of_trials: Sequence[NewTrial],
     epochs: int = 10,
     **more: Any,
 ) -> tuple[Job, list[Fleet]]:
@@ -35,7 +36,7 @@ def accept(
         session,
         spec={},
         fleets=[
-            jobs.NewFleet(plan={}, trials=list(trials), epochs=epochs)
+            NewFleet(trials=list(trials), epochs=epochs)
             for trials in fleets_of_trials or [[trial()]]
         ],
         **{"objective": "validation_loss", **more},
@@ -60,4 +61,4 @@ def bad(code: str = "diverged") -> fleets.Outcome:
     return fleets.Outcome("failed", error={"code": code, "message": code, "param": None})
 
 
-RESULT = fleets.Result(path="jobs/x/fleet.safetensors", sha256="0" * 64, bytes=1)
+RESULT = fleets.ResultFile(path="jobs/x/fleet.safetensors", sha256="0" * 64, bytes=1)

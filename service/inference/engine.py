@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from service.inference.loader import Served, admit, load_certified
-from service.lru import Lru
+from worker.lru import Lru
 from worker.results.model import Prediction
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion

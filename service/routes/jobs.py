@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service import submission
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.estimate import estimate, largest
@@ -56,7 +55,8 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    job = await run_in_threadpool(submission.submit, services, spec, idempotency_key)
+    job = await run_in_threadpool(services.intake.accept, spec, idempotency_key)
+    services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wanted_seconds(prefer):
         return await current(services, job.id, prefer, request, response)
@@ -74,7 +74,7 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     cost, and what is worth knowing before. Its largest fleet is trained for a few steps on some of
     the rows, which takes up to half a second. Nothing is stored.
     """
-    proposal = submission.propose(services, spec)
+    proposal = services.intake.propose(spec)
     outline = proposal.outline
 
     def some(train: int, held_out: int) -> Prepared:

@@ -15,7 +15,7 @@ from service.schemas.results import Chart, MetricsView, Report
 from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
-from worker.storage import conclusion, configurations, events, jobs, progress
+from worker.storage import events, jobs, queries
 from worker.storage.tables import Job
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
@@ -78,7 +78,7 @@ def get_metrics(
     """One array a metric, one entry an epoch, while the job runs and afterwards."""
     with services.database.read() as session:
         row = jobs.trial(session, jobs.get(session, job_id), trial, param="trial")
-        series = progress.trial_series(session, row)
+        series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
         job=job_id, trial=row.id, name=row.name, epochs=list(range(1, length + 1)), metrics=series
@@ -187,8 +187,8 @@ def _lines(
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)
         else:  # thousands, of which a few are drawn
-            rows = configurations.trials_of(session, job, conclusion.leaders(session, job, most))
-        series = progress.series(session, rows)
+            rows = queries.trials_of(session, job, queries.leaders(session, job, most))
+        series = queries.series(session, rows)
     known = sorted({name for one in series.values() for name in one})
     if known and metric not in known:
         raise NotFoundError(

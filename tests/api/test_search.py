@@ -12,7 +12,7 @@ from tests.api.work import post
 from worker.runtime.channel import Channel
 from worker.runtime.fleet_training import FleetTraining
 from worker.settings import ServiceSettings
-from worker.storage import backlog, fleets
+from worker.storage import fleets, queries
 
 L1 = "regularization.l1.strength"
 DROPOUT = "regularization.dropout.p"
@@ -26,7 +26,7 @@ def step(client: Client, *, most: int = 1) -> int:
     try:
         while done < most:
             with services.database.write() as session:
-                due = backlog.due(session, limit=1)
+                due = queries.due(session, limit=1)
                 lease = fleets.claim(session, due[0], owner="test") if due else None
             if lease is None:
                 break
@@ -140,7 +140,7 @@ def test_a_search_that_learns_is_told_across_fleets(small: Client) -> None:
 def kill(client: Client) -> None:
     """Claim what waits first, as a trainer that dies of it for the last time."""
     with client.services.database.write() as session:
-        (due,) = backlog.due(session, limit=1)
+        (due,) = queries.due(session, limit=1)
         lease = fleets.claim(session, due, owner="test")
         assert lease is not None
         fleets.crashed(session, lease, "its trainer ended by signal 9", max_attempts=1)

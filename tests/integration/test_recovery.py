@@ -10,10 +10,11 @@ import pytest
 
 from tests.integration.running import Running, descendants, is_alive, running, until
 from worker.errors import UnavailableError
+from worker.runtime.processes import Processes
 from worker.runtime.redis_server import RedisServer
-from worker.runtime.stack import Stack
 from worker.settings import ServiceSettings
-from worker.storage import events, jobs, models, progress
+from worker.storage import events, jobs, models, queries
+from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.artefacts import Artefacts
 
 LONG: dict[str, Any] = {
@@ -67,7 +68,7 @@ def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
     os.kill(here.trainer_pid(), signal.SIGKILL)
     here.ended(job_id)
     with here.database.read() as session:
-        rows = progress.fleet_epochs(session, here.fleet(job_id).id)
+        rows = queries.fleet_epochs(session, here.fleet(job_id).id)
     epochs = [epoch for epoch, _ in rows]
     assert epochs == list(range(1, 61))
 
@@ -175,11 +176,11 @@ def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
     here.ended(job_id)
     with here.database.write() as session:
         spec = {**jobs.get(session, job_id).spec, "target": "no such column"}
-        fleet = jobs.fleets(session, job_id)[0]
+        (trial,) = jobs.trials(session, jobs.get(session, job_id))
         broken = jobs.create(
             session,
             spec=spec,
-            fleets=[jobs.NewFleet(fleet.plan, [jobs.NewTrial("a", 0, 0, None, {})], 1)],
+            fleets=[NewFleet([NewTrial("a", 0, 0, None, trial.settings)], 1)],
             objective="validation_loss",
         ).id
     here.reconciler.nudge()
@@ -195,12 +196,12 @@ def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed:
     with running(settings) as before:
         job_id = before.post(**LONG)
         before.checkpointed(job_id)
-        worker = before.stack.worker_pid
+        worker = before.processes.worker_pid
         assert worker is not None
         pids = [worker, *descendants(worker)]
         with pytest.raises(UnavailableError, match="another parsimony"):
-            Stack(settings).start()
-        before.stack.stop_worker()
+            Processes(settings).start()
+        before.processes.stop_worker()
         assert before.job(job_id).state == "queued"
         assert before.fleet(job_id).stalled_attempts == 0
         until(lambda: not any(is_alive(pid) for pid in pids))
@@ -213,7 +214,7 @@ def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed:
 def test_jobs_are_accepted_while_redis_is_gone(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     with running(settings) as here:
-        redis_pid = here.stack.redis_pid
+        redis_pid = here.processes.redis_pid
         assert redis_pid is not None
         os.kill(redis_pid, signal.SIGKILL)
         job_id = here.post(training={"epochs": 2})
@@ -224,7 +225,7 @@ def test_jobs_are_accepted_while_redis_is_gone(tmp_path: Path) -> None:
         try:
             assert here.ended(job_id).state == "succeeded"
         finally:
-            here.stack.stop_worker()
+            here.processes.stop_worker()
             again.stop()
 
 

@@ -34,8 +34,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def standby(here: Running) -> int:
     """Process id of the only standby: every trainer is a fork of it, limits included."""
-    assert here.stack.worker_pid is not None
-    (pid,) = [pid for pid in descendants(here.stack.worker_pid) if is_trainer(pid)]
+    assert here.processes.worker_pid is not None
+    (pid,) = [pid for pid in descendants(here.processes.worker_pid) if is_trainer(pid)]
     return pid
 
 

@@ -19,7 +19,7 @@ import orjson
 from worker.errors import UnavailableError
 from worker.runtime.channel import Lines
 from worker.settings import ServiceSettings
-from worker.storage.lease import Lease
+from worker.storage.fleets import Lease
 
 Message = dict[str, Any]
 COMMAND = (sys.executable, "-m", "worker.runtime.trainer")

@@ -21,7 +21,7 @@ from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken
+from worker.storage.fleets import Lease, StaleToken
 
 RETRYABLE = (OSError, ConnectionError, TimeoutError)
 """What may be over when the fleet is tried again: a full disk, a lost database."""
@@ -113,8 +113,8 @@ def _train(
     lease: Lease,
     channel: Channel,
 ) -> str:
+    from worker.jobs.memory import is_out_of_memory
     from worker.runtime.fleet_training import FleetTraining
-    from worker.runtime.memory import is_out_of_memory
 
     training = FleetTraining(settings, database, artefacts, lease, channel)
     try:

@@ -23,7 +23,7 @@ PRODUCTION = "production"
 
 
 @dataclass(frozen=True)
-class ModelPage:
+class ModelDetail:
     """What a reader asks about one model: its versions, newest first, and its aliases."""
 
     model: Model
@@ -76,7 +76,7 @@ def get(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
     return model
 
 
-def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelPage:
+def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelDetail:
     """A model with its versions and aliases."""
     model = get(session, name, tenant=tenant)
     versions = session.scalars(
@@ -85,7 +85,7 @@ def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Mo
         .order_by(ModelVersion.version.desc())
     )
     aliases = session.scalars(select(ModelAlias).where(ModelAlias.model_id == model.id))
-    return ModelPage(
+    return ModelDetail(
         model=model,
         versions=list(versions),
         aliases={row.alias: row.version for row in aliases},

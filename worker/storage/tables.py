@@ -15,16 +15,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from worker.results.ranking import UNSCORED, Standing
 from worker.storage.states import State
 from worker.storage.types import UtcDateTime, utc_now
 
 DEFAULT_TENANT = "default"
 # SQLite numbers rows by itself only in a column declared INTEGER.
 Cursor = BigInteger().with_variant(Integer, "sqlite")
-
-
-UNSCORED = 1.7e308
-"""The score of a trial without a finite objective: after all others."""
 
 
 class Base(DeclarativeBase):
@@ -126,7 +123,8 @@ class Fleet(Base):
     checkpoint_id: Mapped[str | None]
     not_before: Mapped[datetime | None]
     first_step_at: Mapped[datetime | None]
-    plan: Mapped[dict[str, Any]]
+    plan: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Of no use: earlier releases repeated its trials' settings here."""
     epoch: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int] = mapped_column(default=0)
     result_path: Mapped[str | None]
@@ -162,10 +160,8 @@ class TrialRow(Base):
     overrides: Mapped[dict[str, Any] | None]
     """In a search, what it changes in the job: path → value."""
     state: Mapped[str] = mapped_column(default=State.QUEUED)
-    standing: Mapped[int] = mapped_column(default=1)
-    """Its part of the leaderboard: 0 with an objective, 1 without, and where halving let it go; of
-    trials that do not compete, since they leave a technique out or train a winner again, 2 and 3.
-    """
+    standing: Mapped[int] = mapped_column(default=Standing.BEHIND)
+    """Its part of the leaderboard, a :class:`~worker.results.ranking.Standing`."""
     score: Mapped[float] = mapped_column(Double, default=UNSCORED)
     """Its objective, negative where more is better; ``UNSCORED`` without one."""
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)

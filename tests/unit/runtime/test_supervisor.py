@@ -10,7 +10,7 @@ import pytest
 from tests.rows import accept, claimed
 from worker.runtime.supervisor import Supervisor
 from worker.settings import ServiceSettings
-from worker.storage import backlog, fleets, jobs
+from worker.storage import fleets, jobs, queries
 from worker.storage.database import Database
 from worker.storage.tables import Fleet, Job
 
@@ -180,7 +180,7 @@ def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(
     thread = in_thread(lambda: supervisor.work(fleet_id))
     until(lambda: beats(database, fleet_id) > 1, thread)
     with database.write() as session:
-        pulse = backlog.running(session)[fleet_id]
+        pulse = queries.running(session)[fleet_id]
         assert fleets.take_back(session, fleet_id, pulse, max_attempts=9)
         lease = claimed(session, fleet_id, owner="another worker")
     thread.join()

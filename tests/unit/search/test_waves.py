@@ -6,7 +6,6 @@ import pytest
 
 from worker.data import check, load_builtin
 from worker.errors import SpecError
-from worker.search import document
 from worker.search.fleet_size import USUAL, FleetLimits
 from worker.search.tpe import Trained
 from worker.search.waves import Search, resolved
@@ -99,16 +98,6 @@ def test_repeats_and_folds_are_members_and_count() -> None:
     assert sum(len(plan.trials) for plan in wave.plans) == 60
     seeds = {t.training.seed for plan in wave.plans for t in plan.trials}
     assert seeds == {0, 1}
-
-
-def test_the_stored_plan_means_the_same_trials_and_is_short() -> None:
-    found = search({**L1, "regularization.dropout.p": {"low": 0.0, "high": 0.5}}, repeats=2)
-    wave = found.wave(0)
-    assert wave is not None
-    for plan in wave.plans:
-        stored = json.loads(json.dumps(document.dump(plan)))
-        assert document.load(stored, found.spec) == plan
-        assert len(json.dumps(stored)) < 260 * len(plan.trials)
 
 
 def test_the_objective_says_its_direction() -> None:

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from tests.rows import RESULT, accept, bad, claimed, good, trial
-from worker.storage import backlog, events, fleets, jobs, progress
+from worker.storage import events, fleets, jobs, progress, queries
 from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken
+from worker.storage.fleets import Lease, StaleToken
 from worker.storage.tables import Fleet
 from worker.storage.types import utc_now
 
@@ -80,7 +80,7 @@ def everything(database: Database, job_id: str, fleet_id: str) -> object:
             {c.key: getattr(job, c.key) for c in job.__table__.columns},
             {c.key: getattr(fleet, c.key) for c in fleet.__table__.columns},
             [(row.state, row.metrics) for row in jobs.trials(session, job)],
-            progress.fleet_epochs(session, fleet_id),
+            queries.fleet_epochs(session, fleet_id),
             [row.id for row in jobs.checkpoints(session, job_id)],
             [row.id for row in events.page(session, job_id).items],
         )
@@ -161,11 +161,11 @@ def test_a_crashed_fleet_is_retried_at_once_and_then_waits_longer(database: Data
             fleets.crashed(session, lease, "x", max_attempts=9, retry_seconds=1.0, now=now)
             until = session.get_one(Fleet, fleet.id).not_before
             pauses.append(0.0 if until is None else (until - now).total_seconds())
-        assert backlog.due(session, limit=9, now=now) == []
-        assert backlog.waiting(session, [fleet.id], now=now) == []
+        assert queries.due(session, limit=9, now=now) == []
+        assert queries.claimable(session, [fleet.id], now=now) == []
         assert fleets.claim(session, fleet.id, owner="a", now=now) is None
         later = now + timedelta(seconds=3)
-        assert backlog.due(session, limit=9, now=later) == [fleet.id]
+        assert queries.due(session, limit=9, now=later) == [fleet.id]
     assert pauses == [0.0, 1.0, 3.0]
 
 
@@ -174,7 +174,7 @@ def test_a_lease_that_moved_is_not_taken_back(database: Database) -> None:
         _, (fleet,) = accept(session)
         lease = claimed(session, fleet.id)
         fleets.heartbeat(session, lease)
-        assert backlog.running(session) == {fleet.id: (1, 1)}
+        assert queries.running(session) == {fleet.id: (1, 1)}
         assert fleets.take_back(session, fleet.id, (1, 0), max_attempts=5) is False
         assert fleets.take_back(session, fleet.id, (1, 1), max_attempts=5) is True
 
@@ -219,13 +219,13 @@ def test_the_job_is_queued_again_only_when_none_of_its_fleets_runs(database: Dat
 def test_the_oldest_fleets_come_first(database: Database) -> None:
     with database.write() as session:
         order = [accept(session)[1][0].id for _ in range(4)]
-        assert backlog.due(session, limit=3) == order[:3]
-        assert backlog.waiting(session, ["flt_none", order[2], order[0]]) == [order[2], order[0]]
+        assert queries.due(session, limit=3) == order[:3]
+        assert queries.claimable(session, ["flt_none", order[2], order[0]]) == [order[2], order[0]]
 
 
-def test_outcomes_must_match_the_trials(database: Database) -> None:
+def test_results_must_match_the_trials(database: Database) -> None:
     with database.write() as session:
         _, (fleet,) = accept(session)
         lease = claimed(session, fleet.id)
-        with pytest.raises(ValueError, match="1 trials, 2 outcomes"):
+        with pytest.raises(ValueError, match="1 trials, 2 results"):
             fleets.finish(session, lease, [good(), bad()], RESULT)

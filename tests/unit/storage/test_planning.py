@@ -3,19 +3,19 @@ import threading
 import pytest
 
 from tests.rows import RESULT, accept, bad, claimed, good, trial
-from worker.storage import fleets, jobs, planning
+from worker.storage import additions, fleets, jobs
+from worker.storage.additions import Following, NewFleet, OutdatedError
 from worker.storage.database import Database
-from worker.storage.planning import Following, NewFleet, OutdatedError
 from worker.storage.tables import Job
 
 
 def wave(first: int, count: int = 1) -> list[NewFleet]:
-    return [NewFleet(plan={}, trials=[trial(f"{n}", n)], epochs=10) for n in range(first, count)]
+    return [NewFleet(trials=[trial(f"{n}", n)], epochs=10) for n in range(first, count)]
 
 
-def seen(database: Database, job: Job, fleet_id: str) -> planning.Snapshot:
+def seen(database: Database, job: Job, fleet_id: str) -> additions.Snapshot:
     with database.read() as session:
-        return planning.snapshot(session, jobs.get(session, job.id), fleet_id)
+        return additions.snapshot(session, jobs.get(session, job.id), fleet_id)
 
 
 def test_a_job_goes_on_with_what_follows_its_last_fleet(database: Database) -> None:
@@ -92,7 +92,7 @@ def test_what_cannot_be_trained_is_kept_as_failed(database: Database) -> None:
     with database.write() as session:
         job, (fleet,) = accept(session, trials_total=2)
         lease = claimed(session, fleet.id)
-    refused = NewFleet(plan={}, trials=[trial("1", 1)], epochs=0, error=error)
+    refused = NewFleet(trials=[trial("1", 1)], epochs=0, error=error)
     following = Following(seen(database, job, fleet.id), [refused], complete=True)
     with database.write() as session:
         assert fleets.finish(session, lease, [good()], RESULT, following)

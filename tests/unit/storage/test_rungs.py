@@ -1,9 +1,8 @@
 """What other fleets of a job had at a rung."""
 
 from tests.rows import accept, claimed, trial
-from worker.storage import progress
+from worker.storage import progress, queries
 from worker.storage.database import Database
-from worker.storage.rungs import rung
 
 
 def test_values_are_those_of_other_fleets_of_the_job_at_that_epoch(database: Database) -> None:
@@ -26,10 +25,14 @@ def test_values_are_those_of_other_fleets_of_the_job_at_that_epoch(database: Dat
             ]
             progress.record_epochs(session, leases[fleet.id], epochs)
         progress.record_epochs(session, leases[third.id], [(1, {"validation_loss": [0.7]})])
+    job_id, mine_id = mine.job_id, mine.id
     with database.read() as session:
-        # A configuration with a member that has no value is not known yet.
-        found = rung(session, leases[mine.id], 1, "validation_loss")
-        assert found == {1: [0.1, 0.2], 2: [0.3], 4: [0.7]}
-        assert rung(session, leases[mine.id], 2, "validation_loss") == {1: [0.1, 0.2], 2: [0.3]}
-        assert rung(session, leases[mine.id], 3, "validation_loss") == {}
-        assert rung(session, leases[mine.id], 1, "no_metric") == {}
+
+        def rung(epoch: int, metric: str = "validation_loss") -> dict[int, list[float]]:
+            return queries.rung(session, job_id, epoch, metric, without=mine_id)
+
+        # A configuration with a trial that has no value is not known yet.
+        assert rung(1) == {1: [0.1, 0.2], 2: [0.3], 4: [0.7]}
+        assert rung(2) == {1: [0.1, 0.2], 2: [0.3]}
+        assert rung(3) == {}
+        assert rung(1, "no_metric") == {}

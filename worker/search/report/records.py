@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from worker.results.ranking import Rank, rank
 from worker.statistics import mean, standard_error
 
 Kind = Literal["number", "choice", "switch"]
@@ -87,11 +88,12 @@ def ranked(records: Sequence[Record], *, maximize: bool) -> list[Record]:
 
     Those that halving let go come last, and before them those whose members are not all there.
     """
-    sign = -1 if maximize else 1
-    return sorted(
-        (record for record in records if record.values),
-        key=lambda each: (each.halved, each.missing, sign * each.mean, each.configuration),
-    )
+
+    def rank_of(record: Record) -> Rank:
+        scores = [-value if maximize else value for value in record.values]
+        return rank(record.configuration, scores, missing=record.missing, halved=record.halved)
+
+    return sorted((record for record in records if record.values), key=rank_of)
 
 
 def is_number(value: Any) -> bool:

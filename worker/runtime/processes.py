@@ -19,7 +19,7 @@ GRACE_SECONDS = 5.0
 """What a worker may need to end, beyond the time that its trainers are given."""
 
 
-class Stack:
+class Processes:
     """The embedded default: a migrated database, Redis unless one is configured, one worker.
 
     The children die with this process. ``stop`` drains: running fleets write a checkpoint and wait

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.lru import Lru
+from worker.lru import Lru
 
 
 def test_a_value_is_made_once_even_by_many_threads() -> None:

@@ -1,26 +1,31 @@
 """Tables in memory, so that a job is checked against its data without reading a file again."""
 
-from service.lru import Lru
-from worker.data import Table, load_builtin
+from worker.data import Outline, Table, check, load_builtin
 from worker.errors import NotFoundError, SpecError
-from worker.spec import Builtin, DatasetRef
+from worker.lru import Lru
+from worker.spec import Builtin, DatasetRef, JobSpec
 from worker.storage import datasets
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
-BYTES = 400_000_000
+TABLE_BYTES = 400_000_000
 """What the tables that are kept may take in memory."""
+OUTLINES = 1024
+"""Most outlines kept; each is a few hundred bytes."""
+DATA_FIELDS = {"dataset", "target", "task", "split", "preprocessing"}
+"""The fields that decide how the data are read and divided."""
 
 
-class Tables:
-    """The tables that were used last, uploaded and built-in."""
+class TableCache:
+    """The tables that were used last, uploaded and built-in, and what jobs make of them."""
 
     def __init__(self, database: Database, artefacts: Artefacts) -> None:
         self._database = database
         self._artefacts = artefacts
-        self._kept: Lru[str, tuple[Table, str | None]] = Lru(
-            BYTES, weight=lambda kept: kept[0].nbytes
+        self._tables: Lru[str, tuple[Table, str | None]] = Lru(
+            TABLE_BYTES, weight=lambda kept: kept[0].nbytes
         )
+        self._outlines: Lru[str, Outline] = Lru(OUTLINES)
 
     def get(self, ref: DatasetRef) -> tuple[Table, str | None]:
         """The table that a job names, and the target that it has of its own.
@@ -29,12 +34,26 @@ class Tables:
             SpecError: there is no such data set.
         """
         if isinstance(ref, Builtin):
-            return self._kept.get(ref.model_dump_json(), lambda: load_builtin(ref))
-        return self._kept.get(ref, lambda: self._uploaded(ref))
+            return self._tables.get(ref.model_dump_json(), lambda: load_builtin(ref))
+        return self._tables.get(ref, lambda: self._uploaded(ref))
+
+    def outline(self, spec: JobSpec) -> Outline:
+        """What is known of a job's data once they are checked.
+
+        Raises:
+            SpecError: there is no such data set, or the job does not fit it.
+            DataError: the data do not allow the job.
+        """
+
+        def checked() -> Outline:
+            table, default_target = self.get(spec.dataset)
+            return check(table, spec, default_target)
+
+        return self._outlines.get(spec.model_dump_json(include=DATA_FIELDS), checked)
 
     def forget(self, dataset_id: str) -> None:
         """Drop a data set that was deleted."""
-        self._kept.forget(dataset_id)
+        self._tables.forget(dataset_id)
 
     def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
         try:
