@@ -28,8 +28,8 @@ from worker.data import Table, check, prepare
 from worker.jobs.finish import refits
 from worker.search.baseline import boosting
 from worker.search.halving import Halving
-from worker.search.tpe import Trained
-from worker.search.waves import Search, resolved
+from worker.search.samplers import Trained
+from worker.search.scheduler import Search, resolve_search
 from worker.spec import JobSpec
 from worker.training import FleetRun
 from worker.training.processor import tune
@@ -124,7 +124,7 @@ def compare(folder: Path, hidden: Sequence[int], trials: int, repeats: int) -> N
     for seed in range(repeats):
         spec = job(target, parts, hidden, trials, seed)
         outline = check(table, spec)
-        spec = resolved(spec, outline)
+        spec = resolve_search(spec, outline)
         searched = Search(spec, outline)
         trained, spent = search(table, searched)
         best, plain = measure(table, searched, trained)

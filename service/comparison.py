@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from service.attribution import attributions
 from service.schemas.results import Report
-from service.schemas.search import SearchReportView
 from service.views import network_report
 from worker.results.comparison import ConfigurationReport, Spread
 from worker.results.ranking import UNSCORED, Rank, competes, rank
+from worker.results.search import SearchReport
 from worker.results.sparsity import SparsityReport
 from worker.statistics import mean, standard_deviation
 from worker.storage.states import State
@@ -26,7 +26,7 @@ class Line:
     values: Curve
 
 
-def compare(job: Job, trials: Sequence[TrialRow], search: SearchReportView | None = None) -> Report:
+def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     configurations = [

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.results.path import PathReport, WeightPath
-from worker.search.report.records import is_number
+from worker.search.report.axes import is_number
 from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts
 from worker.storage.states import State

@@ -11,8 +11,7 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.results.sparsity import NetworkReport, SparsityReport, SparsitySummary
-from worker.results.trial import Advice, JobError, Winner
+from worker.results.sparsity import SparsityReport, SparsitySummary
 from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Job, ModelVersion, TrialRow
@@ -27,16 +26,16 @@ def job_view(row: Job, now: datetime | None = None) -> JobView:
         state=State(row.state).value,
         progress=_progress(row, now or utc_now()),
         spec=row.spec,
-        advice=[Advice.model_validate(finding) for finding in row.advice],
+        advice=row.advice,
         trials=TrialCounts(
             total=row.trials_planned if _is_open_ended(row) else row.trials_total,
             finished=row.trials_finished,
             failed=row.trials_failed,
         ),
         objective=row.objective,
-        best=None if row.best is None else Winner.model_validate(row.best),
+        best=row.best,
         model=_model_reference(row),
-        error=None if row.error is None else JobError.model_validate(row.error),
+        error=row.error,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
@@ -76,18 +75,12 @@ def _progress(row: Job, now: datetime) -> Progress:
 
 def network_summary(trial: TrialRow) -> SparsitySummary | None:
     """What is left of a trial's network, in short; none before it succeeded."""
-    report = _network_report(trial)
-    return None if report is None else report.summary(_by_subgradient(trial))
+    return None if trial.report is None else trial.report.summary(_by_subgradient(trial))
 
 
 def network_report(trial: TrialRow) -> SparsityReport | None:
     """All that is known of what is left of a trial's network; none before it succeeded."""
-    report = _network_report(trial)
-    return None if report is None else report.full(trial.id, _by_subgradient(trial))
-
-
-def _network_report(trial: TrialRow) -> NetworkReport | None:
-    return None if trial.report is None else NetworkReport.model_validate(trial.report)
+    return None if trial.report is None else trial.report.full(trial.id, _by_subgradient(trial))
 
 
 def _by_subgradient(trial: TrialRow) -> list[str]:
@@ -115,8 +108,8 @@ def trial_view(row: TrialRow) -> TrialView:
         network=network_summary(row),
         settings=row.settings,
         overrides=row.overrides,
-        advice=[Advice.model_validate(finding) for finding in row.advice],
-        error=None if row.error is None else JobError.model_validate(row.error),
+        advice=row.advice,
+        error=row.error,
     )
 
 

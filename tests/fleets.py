@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from worker.data import check, load_builtin, prepare
-from worker.search import plan
+from worker.data import Prepared, check, load_builtin, prepare
+from worker.networks.chain import by_hand
+from worker.search import FleetPlan, plan
 from worker.spec import Builtin, JobSpec
 from worker.training import FleetRun
 
@@ -21,6 +22,27 @@ def fleets(shape: tuple[int, ...] | None = None, **job: Any) -> list[FleetRun]:
 
     ``shape`` makes images or series of its rows: ``(1, 8, 8)`` of those of the digits.
     """
+    plans, prepared = _planned(shape, job)
+    return [FleetRun(planned.trials, prepared) for planned in plans]
+
+
+def fleet(shape: tuple[int, ...] | None = None, **job: Any) -> FleetRun:
+    """A run of all trials of a job, which one tensor program must fit.
+
+    A plan parts those that are differentiated by hand from those that need autograd. That is for
+    speed: together, all go through autograd.
+    """
+    plans, prepared = _planned(shape, job)
+    assert len({planned.trials[0].network for planned in plans}) == 1
+    assert len(plans) == len({by_hand(planned.trials[0]) for planned in plans})
+    trials = [trial for planned in plans for trial in planned.trials]
+    trials.sort(key=lambda trial: (trial.configuration, trial.repeat, trial.fold or 0))
+    return FleetRun(trials, prepared)
+
+
+def _planned(
+    shape: tuple[int, ...] | None, job: dict[str, Any]
+) -> tuple[list[FleetPlan], Prepared]:
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
     if not isinstance(spec.dataset, Builtin):
         raise TypeError("tests train on built-in data sets")
@@ -30,13 +52,7 @@ def fleets(shape: tuple[int, ...] | None = None, **job: Any) -> list[FleetRun]:
     if shape is not None:
         outline = replace(outline, shape=shape)
         prepared = replace(prepared, x=prepared.x.reshape(*prepared.x.shape[:2], *shape))
-    return [FleetRun(fleet.trials, prepared) for fleet in plan(spec, outline)]
-
-
-def fleet(shape: tuple[int, ...] | None = None, **job: Any) -> FleetRun:
-    """The only run of a job."""
-    (run,) = fleets(shape, **job)
-    return run
+    return plan(spec, outline), prepared
 
 
 def trained(run: FleetRun) -> FleetRun:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from worker.results.trial import JobError, TrialResult
 from worker.storage import fleets, jobs
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
@@ -51,14 +52,20 @@ def claimed(session: Session, fleet_id: str, owner: str = "test") -> Lease:
     return lease
 
 
-def good(loss: float = 0.5) -> fleets.Outcome:
-    """The outcome of a trial that succeeded."""
-    return fleets.Outcome("succeeded", {"validation_loss": loss}, epochs=10, best_epoch=9)
+def good(loss: float = 0.5) -> TrialResult:
+    """What a trial came to that succeeded."""
+    metrics = {"validation_loss": loss}
+    return TrialResult(state="succeeded", metrics=metrics, epochs=10, best_epoch=9)
 
 
-def bad(code: str = "diverged") -> fleets.Outcome:
-    """The outcome of a trial that failed."""
-    return fleets.Outcome("failed", error={"code": code, "message": code, "param": None})
+def bad(code: str = "diverged") -> TrialResult:
+    """What a trial came to that failed."""
+    return TrialResult(state="failed", error=error(code))
+
+
+def error(code: str = "diverged") -> JobError:
+    """Why a trial or a fleet failed."""
+    return JobError(code=code, message=code)
 
 
 RESULT = fleets.ResultFile(path="jobs/x/fleet.safetensors", sha256="0" * 64, bytes=1)

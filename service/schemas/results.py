@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
-from service.schemas.search import SearchReportView
 from worker.results.comparison import Attribution, ConfigurationReport
 from worker.results.path import PathReport
+from worker.results.search import SearchReport
 from worker.schema import Json
 
 CURVES = {"train_loss": [0.31, 0.18], "validation_loss": [0.33, 0.21]}
@@ -46,7 +46,7 @@ class Report(Body):
     Of a search, the best 100."""
     attribution: list[Attribution]
     """What each technique bought; empty unless the job asked for it by `attribute`."""
-    search: SearchReportView | None = None
+    search: SearchReport | None = None
     """What the search found; none for a job that is no search."""
     path: PathReport | None = None
     """Weights, zeros and losses along the path; none for another method than `path`."""

@@ -187,7 +187,7 @@ def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
     job = here.ended(broken)
     assert job.state == "failed"
     assert job.error is not None
-    assert "no such column" in job.error["message"]
+    assert "no such column" in job.error.message
     assert here.fleet(broken).attempt == 1
 
 

@@ -60,7 +60,7 @@ def test_halving_lets_most_configurations_go_and_keeps_what_they_had(here: Runni
     assert all((row.halved_at or 9) == row.epochs for row in rows)
     assert all("validation_loss" in row.metrics for row in rows)
     assert job.best is not None
-    assert job.best["trial"] == rows[0].id
+    assert job.best.trial == rows[0].id
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit and /proc")

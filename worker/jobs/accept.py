@@ -15,11 +15,12 @@ from worker.errors import NotFoundError, SpecError
 from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.jobs.rows import new_fleet
 from worker.jobs.table_cache import TableCache, unknown_dataset
-from worker.search import FleetPlan, plan, strongest
+from worker.search import FleetPlan, plan
 from worker.search.halving import effort
-from worker.search.waves import Search, resolved
+from worker.search.scheduler import Search, job_objective, resolve_search
+from worker.search.space import begins_at_lambda_max, with_path_from_lambda_max
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec
+from worker.spec import Builtin, JobSpec, is_maximized
 from worker.storage import datasets, idempotency, jobs
 from worker.storage.database import Database
 from worker.storage.tables import Job
@@ -74,20 +75,20 @@ class JobIntake:
             plans = plan(spec, outline, fleet_memory(self._settings))
             total = sum(len(fleet.trials) for fleet in plans)
             return Proposal(spec, outline, plans, total, advise(spec, outline))
-        if strongest.is_open(spec):
+        if begins_at_lambda_max(spec):
             table, default_target = self._tables.get(spec.dataset)
-            spec = strongest.closed(spec, prepare(table, spec, default_target))
-        spec = resolved(spec, outline)
+            spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
+        spec = resolve_search(spec, outline)
         search = Search(spec, outline, fleet_limits(self._settings))
         search.check()
         wave = search.wave(0, workers=self._settings.workers)
         if wave is None or not wave.plans or wave.refused:
-            refused = wave.refused[0].error["message"] if wave is not None and wave.refused else ""
+            refused = wave.refused[0].error.message if wave is not None and wave.refused else ""
             raise SpecError(
                 f"The space holds configurations that cannot be trained: {refused}",
                 param="search.space",
             )
-        total = search.total * search.each
+        total = search.total * search.replica_count
         return Proposal(spec, outline, wave.plans, total, advise(spec, outline))
 
     def accept(self, spec: JobSpec, key: str | None = None) -> Job:
@@ -134,15 +135,15 @@ def _create(session: Session, proposal: Proposal) -> Job:
             datasets.get(session, dataset_id)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
-    first = proposal.plans[0]
+    objective = job_objective(spec, proposal.outline)
     return jobs.create(
         session,
         spec=spec.model_dump(mode="json"),
         fleets=[new_fleet(fleet) for fleet in proposal.plans],
-        objective=first.objective,
-        maximize=first.maximize,
+        objective=objective,
+        maximize=is_maximized(objective),
         trials_total=proposal.trials,
-        advice=[finding.model_dump(mode="json") for finding in proposal.advice],
+        advice=proposal.advice,
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,

@@ -7,7 +7,6 @@ seconds; if another fleet of the job was planned or ended meanwhile, it is made 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,18 +15,16 @@ from worker.data import Outline
 from worker.jobs.memory import fleet_limits
 from worker.jobs.rows import new_fleet, new_fleets
 from worker.results.ranking import Standing, rank, score_of
-from worker.search.baseline import Baseline
-from worker.search.plan import FleetPlan
-from worker.search.refit import refit
-from worker.search.space import configure
-from worker.search.tpe import Trained
-from worker.search.waves import REFERENCE, Search
+from worker.results.search import Baseline
+from worker.results.trial import JobError, TrialResult
+from worker.search.samplers import Trained
+from worker.search.scheduler import Search
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import events, fleets
 from worker.storage.additions import Following, OutdatedError, Snapshot, is_refit, snapshot
 from worker.storage.database import Database
-from worker.storage.fleets import Lease, Outcome, ResultFile, hold
+from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.queries import BASELINE
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
@@ -47,9 +44,9 @@ def finish(
     database: Database,
     lease: Lease,
     *,
-    results: Sequence[Outcome] = (),
+    results: Sequence[TrialResult] = (),
     file: ResultFile | None = None,
-    error: dict[str, Any] | None = None,
+    error: JobError | None = None,
     baseline: Baseline | None = None,
     search: OngoingSearch | None = None,
 ) -> None:
@@ -73,9 +70,8 @@ def finish(
             with database.write() as session:
                 if baseline is not None:
                     job, _ = hold(session, lease)
-                    events.append(
-                        session, job, BASELINE, f"measured {baseline.name}", data=vars(baseline)
-                    )
+                    measured = f"measured {baseline.name}"
+                    events.append(session, job, BASELINE, measured, data=baseline.model_dump())
                 if error is not None:
                     fleets.fail(session, lease, error, following)
                 else:
@@ -99,7 +95,7 @@ class _Known:
 
 
 def _following(
-    database: Database, lease: Lease, ongoing: OngoingSearch, results: Sequence[Outcome]
+    database: Database, lease: Lease, ongoing: OngoingSearch, results: Sequence[TrialResult]
 ) -> Following:
     """What to plan in the transaction that ends this fleet; ``results`` are none of a failed one.
 
@@ -110,7 +106,7 @@ def _following(
     known = _look(database, lease, search, results)
     if known.last:
         return Following(known.seen, complete=True)
-    first = known.seen.planned // search.each
+    first = known.seen.planned // search.replica_count
     wave = search.wave(
         first,
         open_fleets=known.seen.open_fleets,
@@ -125,11 +121,13 @@ def _following(
         if known.seen.open_fleets or any(fleet.error is None for fleet in planned):
             complete = False  # the winner is not known yet
         else:
-            planned += map(new_fleet, refits(search, known.trained, end))
+            planned += map(new_fleet, search.refits(known.trained, end))
     return Following(known.seen, fleets=planned, complete=complete)
 
 
-def _look(database: Database, lease: Lease, search: Search, results: Sequence[Outcome]) -> _Known:
+def _look(
+    database: Database, lease: Lease, search: Search, results: Sequence[TrialResult]
+) -> _Known:
     with database.read() as session:
         job, fleet = hold(session, lease)
         seen = snapshot(session, job, fleet.id)
@@ -146,7 +144,7 @@ def _look(database: Database, lease: Lease, search: Search, results: Sequence[Ou
 
 
 def _trained(
-    session: Session, job: Job, lease: Lease, results: Sequence[Outcome]
+    session: Session, job: Job, lease: Lease, results: Sequence[TrialResult]
 ) -> dict[int, Trained]:
     """Each configuration with its mean score; without one while a trial of it is not done.
 
@@ -174,9 +172,9 @@ def _trained(
         ended = trial.state in (State.SUCCEEDED, State.FAILED)
         if trial.fleet_id == lease.fleet_id and results:
             result = results[trial.position]
-            score, ended = None, True
-            if result.state == State.SUCCEEDED and result.halved_at is None:
-                score = score_of(result.metrics.get(job.objective), maximize=job.maximize)
+            whole = result.state == "succeeded" and result.halved_at is None
+            objective = result.metrics.get(job.objective) if whole else None
+            score, ended = score_of(objective, maximize=job.maximize), True
         if ended and score is None:
             failed.add(trial.configuration)
         scores.setdefault(trial.configuration, []).append(score)
@@ -190,35 +188,3 @@ def _trained(
 def _mean(number: int, scores: Sequence[float | None]) -> float | None:
     known = [score for score in scores if score is not None]
     return rank(number, known).mean if len(known) == len(scores) else None
-
-
-def refits(search: Search, trained: Mapping[int, Trained], first: int) -> list[FleetPlan]:
-    """The last fleets of a search that refits its winner; none when no configuration succeeded.
-
-    Args:
-        search: the search, of which everything has been trained.
-        trained: its configurations by number, those without failed trials.
-        first: the number of the first refit.
-    """
-    ranks = [
-        rank(number, [configuration.value])
-        for number, configuration in trained.items()
-        if configuration.value is not None
-    ]
-    if not ranks:
-        return []
-    winner = min(ranks).configuration
-    chosen = {winner: trained[winner].overrides}
-    if search.reference is not None:
-        chosen.setdefault(REFERENCE, search.reference)
-    return refit(
-        search.spec,
-        search.outline,
-        [
-            (number, configure(search.document, number, overrides))
-            for number, overrides in chosen.items()
-        ],
-        first=first,
-        objective=search.objective,
-        maximize=search.maximize,
-    )

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import torch
 
-from worker.search.fleet_size import FLEET_MEMORY, FLEET_TRIALS, GPU_FLEET_TRIALS, FleetLimits
+from worker.search.plan import FLEET_MEMORY, FLEET_TRIALS, GPU_FLEET_TRIALS, FleetLimits
 from worker.settings import ServiceSettings
 
 SHARE = 0.5

@@ -1,14 +1,14 @@
 """Fleets between the core and the database: as rows, and back from them."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 from sqlalchemy.orm import Session
 
+from worker.results.trial import JobError
 from worker.search.plan import FleetPlan
+from worker.search.scheduler import Refused, Wave
 from worker.search.space import Overrides
-from worker.search.waves import Refused, Wave
 from worker.spec import Trial
 from worker.storage import queries
 from worker.storage.additions import NewFleet, NewTrial
@@ -30,14 +30,14 @@ def new_fleets(wave: Wave) -> list[NewFleet]:
 
 def _refused(refused: Refused) -> NewFleet:
     overrides = [refused.overrides] * len(refused.trials)
-    return _fleet(refused.trials, overrides, epochs=0, error=refused.error)
+    return _fleet(refused.trials, overrides, epochs=0, error=JobError.of(refused.error))
 
 
 def _fleet(
     trials: Sequence[Trial],
     overrides: Sequence[Overrides | None],
     epochs: int,
-    error: dict[str, Any] | None = None,
+    error: JobError | None = None,
 ) -> NewFleet:
     return NewFleet(
         trials=[

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from worker.networks.activations import Activation
 from worker.networks.dense import Dense, affine
 from worker.regularization import Dropout
-from worker.regularization.families.dropout import DropoutLayer
+from worker.regularization.families.augmentation import Attack
+from worker.regularization.families.dropout import (
+    ActivationDropout,
+    DropoutLayer,
+    WeightDropout,
+)
+from worker.regularization.families.noise import NoiseTechnique
+from worker.regularization.families.normalization import Normalization
+from worker.regularization.technique import Technique
+from worker.spec import MlpSpec, Trial
 
 
 class DenseChain:
@@ -71,6 +80,33 @@ class DenseChain:
             g = self._activation.derive(g, z, y)
             found += [g.sum(1), _outer(h, g)]
         return found[::-1]
+
+
+def by_hand(trial: Trial) -> bool:
+    """Whether a fleet of trials like this one is differentiated by hand, without building it.
+
+    What ``DenseChain.fits`` says of a network's modules and ``TrainingLoss`` of attacks and of
+    precision, read off the specification.
+    """
+    network = trial.network
+    if not isinstance(network, MlpSpec) or trial.training.precision != "float32":
+        return False
+    return not any(
+        _needs_autograd(technique, network) for _, technique in trial.regularization.techniques()
+    )
+
+
+def _needs_autograd(technique: Technique, network: MlpSpec) -> bool:
+    if isinstance(technique, Normalization | Attack):
+        return True
+    if isinstance(technique, WeightDropout):
+        return any(technique.rates(network.depth))
+    if isinstance(technique, NoiseTechnique):
+        return bool(technique.deviation("weights") or technique.deviation("activations"))
+    if isinstance(technique, ActivationDropout) and not isinstance(technique, Dropout):
+        # Of feature maps there are none.
+        return not technique.needs_maps and any(technique.rates(network.dropout_sites))
+    return False
 
 
 def _outer(h: Tensor, g: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ Imports torch: for trainer processes only.
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
 import torch
@@ -17,12 +16,14 @@ from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs.finish import OngoingSearch, finish
 from worker.jobs.rows import trials_of
+from worker.results.search import Baseline
+from worker.results.trial import JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search.baseline import Baseline, boosting
-from worker.search.halving import Halving, Values
+from worker.search.baseline import boosting
+from worker.search.halving import Halving, RungValues
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import datasets, fleets, progress, queries
@@ -74,7 +75,7 @@ class FleetTraining:
         except (StaleToken, UnavailableError):
             raise
         except ParsimonyError as error:
-            return self.fail(error.body())
+            return self.fail(JobError.of(error))
         self._channel.say("loaded")
         if run is None:
             return self._carry_on()
@@ -143,7 +144,7 @@ class FleetTraining:
         if search is None or search.method != "halving" or trials[0].refit is not None:
             return None
 
-        def elsewhere(epoch: int) -> Values:
+        def elsewhere(epoch: int) -> RungValues:
             job_id, fleet_id = self._lease.job_id, self._lease.fleet_id
             with self._database.read() as session:
                 return queries.rung(session, job_id, epoch, objective, without=fleet_id)
@@ -219,19 +220,19 @@ class FleetTraining:
 
     def _cancel(self, run: FleetRun) -> str:
         """End; trials that had ended before keep what they came to."""
-        outcomes: list[fleets.Outcome] = []
+        results: list[TrialResult] = []
         if any(outcome.ended for outcome in run.outcomes):
-            outcomes = [
-                found if outcome.ended else fleets.Outcome(State.CANCELLED)
-                for found, outcome in zip(_outcomes(run), run.outcomes, strict=True)
+            results = [
+                result if outcome.ended else TrialResult(state="cancelled")
+                for result, outcome in zip(run.results(), run.outcomes, strict=True)
             ]
-        result = self._write_result(run) if _succeeded(outcomes) else None
+        file = self._write_result(run) if _succeeded(results) else None
         with self._database.write() as session:
-            fleets.cancel(session, self._lease, outcomes, result)
+            fleets.cancel(session, self._lease, results, file)
         return State.CANCELLED
 
     def _finish(self, run: FleetRun) -> str:
-        results = _outcomes(run)
+        results = run.results()
         succeeded = _succeeded(results)
         baseline: Baseline | None = None
         if self._boosted is not None:
@@ -252,15 +253,11 @@ class FleetTraining:
         entry = written.files[RESULT]
         return fleets.ResultFile(path=written.file(RESULT), sha256=entry.sha256, bytes=entry.bytes)
 
-    def fail(self, error: dict[str, Any]) -> str:
+    def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
         finish(self._database, self._lease, error=error, search=self._search)
         return State.FAILED
 
 
-def _outcomes(run: FleetRun) -> list[fleets.Outcome]:
-    return [fleets.Outcome(**result.model_dump(mode="json")) for result in run.results()]
-
-
-def _succeeded(outcomes: Sequence[fleets.Outcome]) -> bool:
-    return any(outcome.state == State.SUCCEEDED for outcome in outcomes)
+def _succeeded(results: Sequence[TrialResult]) -> bool:
+    return any(result.state == "succeeded" for result in results)

@@ -15,6 +15,7 @@ from typing import NoReturn
 import orjson
 
 from worker.errors import ParsimonyError
+from worker.results.trial import JobError
 from worker.runtime.channel import Channel
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
@@ -133,23 +134,21 @@ def _train(
             if fleets.split(session, lease):
                 return "split"
     # The same fleet would end the same way again. It fails, and says why.
-    return training.fail(_body(failure, lacking=lacking))
+    return training.fail(_error(failure, lacking=lacking))
 
 
-def _body(error: Exception, *, lacking: bool) -> dict[str, object]:
+def _error(error: Exception, *, lacking: bool) -> JobError:
     if lacking:
-        return {
-            "code": "out_of_memory",
-            "message": f"the fleet needs more memory than there is: {error}; "
+        return JobError(
+            code="out_of_memory",
+            message=f"the fleet needs more memory than there is: {error}; "
             "post fewer trials, a smaller batch_size or a smaller network",
-            "param": None,
-        }
-    return {
-        "code": "internal_error",
-        "message": f"training stopped with {type(error).__name__}: {error}; "
+        )
+    return JobError(
+        code="internal_error",
+        message=f"training stopped with {type(error).__name__}: {error}; "
         "this is a defect of the service, please report it",
-        "param": None,
-    }
+    )
 
 
 if __name__ == "__main__":

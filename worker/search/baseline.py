@@ -1,13 +1,13 @@
 """Gradient boosting on the rows of a job: what its networks are compared with."""
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.data import Prepared
+from worker.results.search import Baseline
 
 MOST_ROWS = 200_000
 """Training rows that boosting sees: of more, the first of a seeded choice."""
@@ -15,15 +15,6 @@ MOST_ROWS = 200_000
 LARGE = 2_000_000
 """Numbers in the features below which further threads cost more than they bring; on a busy machine
 they cost twenty times as much."""
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What boosting came to. ``metrics`` are named as a trial's."""
-
-    name: str
-    metrics: dict[str, float]
-    seconds: float
 
 
 def boosting(prepared: Prepared, *, seed: int = 0, threads: int = 1) -> Baseline:
@@ -36,15 +27,17 @@ def boosting(prepared: Prepared, *, seed: int = 0, threads: int = 1) -> Baseline
     """
     from threadpoolctl import threadpool_limits
 
-    found: list[dict[str, float]] = []
+    by_split: list[dict[str, float]] = []
     began = time.perf_counter()
     large = prepared.x[0].size > LARGE
     with threadpool_limits(limits=threads if large else 1):
         for number in range(len(prepared.splits)):
-            found.append(_of_split(prepared, number, seed))
+            by_split.append(_of_split(prepared, number, seed))
     return Baseline(
         name=f"HistGradientBoosting{', balanced class weights' if prepared.target.classes else ''}",
-        metrics={name: float(np.mean([one[name] for one in found])) for name in found[0]},
+        metrics={
+            name: float(np.mean([metrics[name] for metrics in by_split])) for name in by_split[0]
+        },
         seconds=time.perf_counter() - began,
     )
 

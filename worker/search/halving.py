@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from worker.results.ranking import Rank, rank
+from worker.schema import Json
 
-Values = Mapping[int, Sequence[float]]
+RungValues = Mapping[int, Sequence[float]]
 """``{configuration: the objective of each of its members}``."""
-Elsewhere = Callable[[int], Values]
+Elsewhere = Callable[[int], RungValues]
 """What the configurations of the job's other fleets had at a rung's epoch."""
 
 
@@ -18,12 +19,12 @@ def rungs(*, epochs: int, min_epochs: int, eta: int) -> tuple[int, ...]:
     >>> rungs(epochs=81, min_epochs=3, eta=3)
     (3, 9, 27)
     """
-    found = []
+    epochs_of_rungs = []
     rung = min_epochs
     while rung < epochs:
-        found.append(rung)
+        epochs_of_rungs.append(rung)
         rung *= eta
-    return tuple(found)
+    return tuple(epochs_of_rungs)
 
 
 def effort(*, epochs: int, min_epochs: int, eta: int) -> float:
@@ -110,7 +111,7 @@ class Halving:
             if living[position]
         ]
 
-    def _best(self, own: Mapping[int, Sequence[float | None]], others: Values) -> set[int]:
+    def _best(self, own: Mapping[int, Sequence[float | None]], others: RungValues) -> set[int]:
         """Which configurations are among the best ⌈n/η⌉ of the n here and elsewhere."""
         pool: dict[int, Sequence[float | None]] = {
             **others,
@@ -123,7 +124,7 @@ class Halving:
         scores = [self._sign * value for value in values if value is not None]
         return rank(number, scores, missing=len(values) - len(scores))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Json:
         """What it remembers, as JSON: each trial's last objective."""
         return {"last": list(self._last)}
 

@@ -1,30 +1,64 @@
-"""From a job to its trials, and from trials to fleets."""
+"""From a job to its configurations, from those to trials, and from trials to fleets."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
-
-from pydantic import Field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from worker.data import Outline
+from worker.errors import SpecError
+from worker.networks.chain import by_hand
+from worker.networks.layout import Layout, lay_out
+from worker.regularization.early_stopping import EarlyStopping
+from worker.regularization.families.averaging import WeightAverage
 from worker.regularization.families.branch import BranchMerge
+from worker.regularization.families.constraint import Constraint
+from worker.regularization.families.decay import Decay
 from worker.regularization.families.normalization import Normalization
-from worker.schema import Settings
-from worker.search.configurations import Configuration, configurations
-from worker.search.fleet_size import FLEET_MEMORY, largest_fleet, parts
-from worker.spec import JobSpec, Trial
+from worker.regularization.families.penalty import Penalty
+from worker.regularization.technique import Technique
+from worker.search.space import Overrides
+from worker.spec import JobSpec, SgdSpec, SolverSpec, Trial, Variant, Without
 from worker.spec.checks import check_trial
 from worker.spec.data_checks import check_on_data
 from worker.spec.training_checks import check_training
 
+FLEET_MEMORY = 2**30
+"""Bytes that one fleet's tensors may take unless said otherwise."""
+FLEET_TRIALS, GPU_FLEET_TRIALS = 256, 4096
+"""Trials of a search that train together. More bring nothing on a CPU, and results come later; a
+GPU is not busy with fewer."""
+FLOAT = 4
+DOCUMENTS = 16 * 2**10
+"""Bytes of a trial's settings, epochs and report, as objects and as JSON."""
+STEP_COPIES, TERM_COPIES = 5, 2
+"""Copies of the weights within a step: gradients by layer and the update; and what each kind of
+penalty, decay and constraint takes."""
+ACTIVATION_COPIES = 9
+"""Numbers for each activation of a batch on the way forth and back by autograd; 5 by hand."""
+SOLVER_COPIES, SOLVER_SCORES = 14, 10
+"""Copies of the weights and of all rows' scores within an iteration of a solver, in float64."""
 
-class FleetPlan(Settings):
-    """Trials of equal structure, and the metric by which they are compared."""
 
-    trials: Annotated[tuple[Trial, ...], Field(strict=False, min_length=1)]
-    objective: str
-    maximize: bool = False
-    overrides: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] | None = None
+@dataclass(frozen=True)
+class FleetPlan:
+    """Trials of equal structure, at least one, which are to train together."""
+
+    trials: tuple[Trial, ...]
+    overrides: tuple[Overrides, ...] | None = None
     """In a search, what each trial changes in the job: path → value."""
+
+
+@dataclass(frozen=True)
+class FleetLimits:
+    """How large the fleets of a search may be."""
+
+    memory: int = FLEET_MEMORY
+    """Bytes of a fleet's tensors."""
+    trials: int = FLEET_TRIALS
+    """Trials of a fleet, unless a single configuration has more."""
+
+
+USUAL = FleetLimits()
+"""The limits of a processor."""
 
 
 def plan(spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> list[FleetPlan]:
@@ -37,18 +71,79 @@ def plan(spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> list[Fl
     Raises:
         SpecError: a configuration contradicts itself.
     """
-    found = list(trials(spec, outline))
-    for trial in found:
-        check(trial, outline)
-    return group(found, outline, default_objective(outline), memory=memory)
+    trials = [
+        trial
+        for configuration in configurations(spec)
+        for trial in replicas(spec, outline, configuration)
+    ]
+    for trial in trials:
+        check_against(outline, trial)
+    return group(trials, outline, memory=memory)
 
 
-def default_objective(outline: Outline) -> str:
-    """What trials are compared by, unless the job says."""
-    return "validation_loss" if all(outline.validation_rows) else "train_loss"
+def configurations(spec: JobSpec) -> list[Trial]:
+    """The configurations that a job names, each as the trial of its first repeat.
+
+    In the order of their numbers: as posted, then, if asked, those that leave a technique out.
+
+    Raises:
+        SpecError: techniques are to be left out, but no configuration has one.
+    """
+    posted = [
+        Trial(
+            name=variant.name,
+            configuration=number,
+            network=variant.network or spec.network,
+            regularization=spec.regularization
+            if variant.regularization is None
+            else variant.regularization,
+            training=variant.training or spec.training,
+        )
+        for number, variant in enumerate(spec.compare or (Variant(name=spec.name or "job"),))
+    ]
+    if not spec.attribute:
+        return posted
+    leaving_out = [
+        (whole, technique) for whole in posted for technique, _ in whole.regularization.techniques()
+    ]
+    if not leaving_out:
+        raise SpecError(
+            "No configuration has a technique that could be left out; name some under "
+            "regularization, or set attribute to false.",
+            param="attribute",
+        )
+    return posted + [
+        whole.model_copy(
+            update={
+                "name": f"{whole.name} without {technique}",
+                "configuration": number,
+                "regularization": whole.regularization.model_copy(update={technique: None}),
+                "without": Without(technique=technique, configuration=whole.configuration),
+            }
+        )
+        for number, (whole, technique) in enumerate(leaving_out, len(posted))
+    ]
 
 
-def check(trial: Trial, outline: Outline) -> None:
+def replicas(spec: JobSpec, outline: Outline, configuration: Trial) -> Iterator[Trial]:
+    """The trials of one configuration: repeat by repeat, each with its own seed, fold by fold."""
+    folds = range(len(outline.train_rows)) if spec.split.folds else [None]
+    training = configuration.training
+    for repeat in range(spec.repeats):
+        seed = (training.seed + repeat) % 2**32
+        seeded = training.model_copy(update={"seed": seed})
+        for fold in folds:
+            yield configuration.model_copy(
+                update={"repeat": repeat, "fold": fold, "training": seeded}
+            )
+
+
+def replica_count(spec: JobSpec, outline: Outline) -> int:
+    """How many trials a configuration has: repeats × folds."""
+    return spec.repeats * (len(outline.train_rows) if spec.split.folds else 1)
+
+
+def check_against(outline: Outline, trial: Trial) -> None:
     """Refuse a trial that contradicts itself or its data; ``SpecError``."""
     check_trial(trial)
     check_training(trial)
@@ -58,74 +153,41 @@ def check(trial: Trial, outline: Outline) -> None:
 def group(
     trials: Sequence[Trial],
     outline: Outline,
-    objective: str,
     *,
-    maximize: bool = False,
-    overrides: Sequence[Mapping[str, Any]] | None = None,
+    overrides: Sequence[Overrides] | None = None,
     memory: int = FLEET_MEMORY,
     most: int | None = None,
 ) -> list[FleetPlan]:
     """Fleets of trials of equal structure, in the order of their first trials.
 
-    Of at most ``memory`` bytes by ``bytes_per_trial``, and at most ``most`` trials; the members of
-    a configuration stay together where they fit.
+    Of at most ``memory`` bytes by ``bytes_per_trial``, and at most ``most`` trials; the replicas
+    of a configuration stay together where they fit.
     """
-    fleets: dict[tuple[object, ...], list[int]] = {}
+    alike: dict[tuple[object, ...], list[int]] = {}
     for number, trial in enumerate(trials):
-        fleets.setdefault(structure(trial, outline), []).append(number)
-    return [
-        FleetPlan(
-            trials=tuple(trials[number] for number in members),
-            objective=objective,
-            maximize=maximize,
-            overrides=None if overrides is None else tuple(dict(overrides[n]) for n in members),
-        )
-        for numbers in fleets.values()
-        for alike in [[trials[number] for number in numbers]]
-        for limit in [largest_fleet(alike, outline, memory)]
-        for part in parts([t.configuration for t in alike], min(limit, most or limit))
-        for members in [numbers[part]]
-    ]
-
-
-def trials(spec: JobSpec, outline: Outline) -> Iterator[Trial]:
-    """Every trial of a job: each configuration, repeat by repeat, fold by fold."""
-    for number, configuration in enumerate(configurations(spec)):
-        yield from members(spec, outline, number, configuration)
-
-
-def members(
-    spec: JobSpec, outline: Outline, number: int, configuration: Configuration
-) -> Iterator[Trial]:
-    """The trials of one configuration."""
-    folds = range(len(outline.train_rows)) if spec.split.folds else [None]
-    training = configuration.training
-    for repeat in range(spec.repeats):
-        seed = (training.seed + repeat) % 2**32
-        for fold in folds:
-            yield Trial(
-                name=configuration.name,
-                configuration=number,
-                repeat=repeat,
-                fold=fold,
-                without=configuration.without,
-                network=configuration.network,
-                regularization=configuration.regularization,
-                training=training.model_copy(update={"seed": seed}),
+        alike.setdefault(structure(trial, outline), []).append(number)
+    plans: list[FleetPlan] = []
+    for numbers in alike.values():
+        limit = largest_fleet([trials[number] for number in numbers], outline, memory)
+        for part in cut([trials[n].configuration for n in numbers], min(limit, most or limit)):
+            plans.append(
+                FleetPlan(
+                    trials=tuple(trials[number] for number in numbers[part]),
+                    overrides=None
+                    if overrides is None
+                    else tuple(overrides[number] for number in numbers[part]),
+                )
             )
-
-
-def members_each(spec: JobSpec, outline: Outline) -> int:
-    """How many trials a configuration has: repeats × folds."""
-    return spec.repeats * (len(outline.train_rows) if spec.split.folds else 1)
+    return plans
 
 
 def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
     """What two trials must have in common to share a tensor program.
 
-    Techniques that are off beside others that are on cost those trials nothing but time, with two
-    exceptions: second branches are weights, and a last batch of one row is left out where it
-    cannot be normalized.
+    Techniques that are off beside others that are on cost those trials nothing but time, with
+    three exceptions: second branches are weights; a last batch of one row is left out where it
+    cannot be normalized; and a network that is differentiated by hand would go through autograd
+    in the company of one that is not, several times slower and with other roundings.
     """
     fold = trial.fold or 0
     on = [technique for _, technique in trial.regularization.techniques()]
@@ -134,6 +196,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
         any(isinstance(technique, BranchMerge) for technique in on),
         outline.train_rows[fold] % trial.training.batch_size == 1
         and any(isinstance(t, Normalization) and t.needs_batch for t in on),
+        by_hand(trial),
         type(trial.training.optimizer),
         trial.training.precision,
         trial.training.epochs,
@@ -141,3 +204,104 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
         outline.train_rows[fold],
         outline.validation_rows[fold],
     )
+
+
+def cut(numbers: Sequence[int], most: int) -> Iterator[slice]:
+    """Cut trials, given by their configurations' numbers, into fleets of at most ``most``.
+
+    The replicas of a configuration stay together, unless they are more than that.
+    """
+    start = 0
+    while start < len(numbers):
+        end = min(start + most, len(numbers))
+        if end < len(numbers):
+            whole = end
+            while whole > start and numbers[whole] == numbers[whole - 1]:
+                whole -= 1
+            end = whole if whole > start else end
+        yield slice(start, end)
+        start = end
+
+
+def largest_fleet(trials: Sequence[Trial], outline: Outline, memory: int = FLEET_MEMORY) -> int:
+    """How many trials such as these fit one fleet of ``memory`` bytes; at least one."""
+    return max(1, memory // bytes_per_trial(trials, outline))
+
+
+def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
+    """The most that each trial of a fleet takes at a time, by formula; the data not counted.
+
+    The trials are of one structure. What one of them needs is stored for all: with P weights,
+    weights and gradient are 2P numbers, Adam's moments 2P, each kind of average P and one P for
+    what is served, the best weights P, M snapshots MP and 2MP in the network that answers for
+    them; the final weights (1 + M)P. Within a step come copies of the weights and a batch's
+    activations, whose memory the process keeps; at the end a second program, which measures the
+    final weights. Peaks measured on networks from 11 to 264,705 weights are 0.4 to 1.0 of this.
+    """
+    layout = max(
+        (
+            lay_out(trial.network, outline.shape, outline.outputs, trial.regularization)
+            for trial in _different(trials)
+        ),
+        key=lambda layout: layout.parameters,
+    )
+    members = max(
+        (
+            settings.members
+            for settings in (trial.regularization.snapshot_ensemble for trial in trials)
+            if settings is not None
+        ),
+        default=0,
+    )
+    kinds, restores = _needs(trials)
+    averages = sum(issubclass(kind, WeightAverage) for kind in kinds)
+    terms = sum(issubclass(kind, Penalty | Decay | Constraint) for kind in kinds)
+    served = 1 + members
+    program = 2 + _moments(trials) + averages + bool(averages) + 3 * members + restores * served
+    step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + TERM_COPIES * terms
+    numbers = (2 * program + served + step) * layout.parameters
+    return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout))
+
+
+def _different(trials: Sequence[Trial]) -> list[Trial]:
+    """One of each kind of network that techniques make."""
+    different: dict[object, Trial] = {}
+    for trial in trials:
+        r = trial.regularization
+        kind = (r.batch_norm is None, r.layer_norm is None, r.shake_shake is None)
+        different.setdefault((trial.network, kind), trial)
+    return list(different.values())
+
+
+def _needs(trials: Sequence[Trial]) -> tuple[set[type[Technique]], bool]:
+    """The kinds of techniques that any trial has, and whether any wants its best weights back."""
+    kinds: set[type[Technique]] = set()
+    restores = False
+    for trial in trials:
+        for _, technique in trial.regularization.techniques():
+            kinds.add(type(technique))
+            restores |= isinstance(technique, EarlyStopping) and technique.restore_best
+    return kinds, restores
+
+
+def _is_solved(trial: Trial) -> bool:
+    return isinstance(trial.training.optimizer, SolverSpec)
+
+
+def _moments(trials: Sequence[Trial]) -> int:
+    """Copies of the weights that the optimizer remembers; a solver's two are in float64."""
+    optimizers = [trial.training.optimizer for trial in trials]
+    if isinstance(optimizers[0], SolverSpec):
+        return 4
+    if isinstance(optimizers[0], SgdSpec):
+        return int(any(isinstance(o, SgdSpec) and o.momentum for o in optimizers))
+    return 2
+
+
+def _batch(trial: Trial, outline: Outline, layout: Layout) -> int:
+    """Numbers of one batch on the way forth and back."""
+    train = outline.train_rows[trial.fold or 0]
+    if _is_solved(trial):
+        return SOLVER_SCORES * train * outline.outputs
+    rows = min(trial.training.batch_size, train)
+    return rows * (ACTIVATION_COPIES * layout.units + 2 * outline.inputs)

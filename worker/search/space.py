@@ -1,4 +1,7 @@
-"""The space of a search: which fields vary, what they may be, and a configuration put together."""
+"""The space of a search: which fields vary, what they may be, and a configuration put together.
+
+Torch is imported; rows of data are read for λ_max alone.
+"""
 
 import copy
 import json
@@ -6,21 +9,41 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
+from worker.data import Prepared
 from worker.errors import SpecError
 from worker.regularization import Regularization, techniques
-from worker.schema import Settings
-from worker.search.configurations import Configuration
-from worker.spec import Dimension, JobSpec, NetworkSpec, Range, SearchSpec, Switch, Training, Values
+from worker.schema import Json, Settings
+from worker.spec import (
+    Dimension,
+    JobSpec,
+    LinearSpec,
+    NetworkSpec,
+    Range,
+    SearchSpec,
+    Switch,
+    Training,
+    Trial,
+    Values,
+)
 
-Overrides = dict[str, Any]
+Overrides = Json
 """Path → value: what a configuration changes in its job."""
 Dimensions = Mapping[str, Dimension]
+"""Path → what it may be."""
+SectionsJson = Mapping[str, Any]
+"""The sections of a job as JSON: what overrides are applied to."""
 
 LONGEST_NAME = 110
 MOST_OFF = 4
 """Overrides above which a name leaves out what is off."""
+L1, ELASTIC_NET = "regularization.l1.strength", "regularization.elastic_net.strength"
+SMALLEST_SHARE = 1e-3
+"""The weak end of a path as a share of λ_max; scikit-learn's paths end there as well."""
+ABOVE = 1.001
+"""At λ_max itself, rounding decides whether a weight is 0."""
 
 
 class Sections(Settings):
@@ -48,47 +71,47 @@ def dimensions(spec: JobSpec) -> dict[str, Dimension]:
     search = search_of(spec)
     if search.method == "path" and search.over is not None:
         given = search.space if isinstance(search.space, dict) else {}
-        found = {search.over: given.get(search.over) or hint(search.over)}
+        fields = {search.over: given.get(search.over) or default_range(search.over)}
     elif search.space == "default":
-        found = _defaults(spec)
+        fields = _default_fields(spec)
     elif isinstance(search.space, dict):
-        found = dict(search.space)
+        fields = dict(search.space)
     else:
         raise SpecError("There is no such space here; name its fields.", param="search.space")
-    return dict(sorted(found.items(), key=lambda item: item[0].count(".")))
+    return dict(sorted(fields.items(), key=lambda item: item[0].count(".")))
 
 
-def _defaults(spec: JobSpec) -> dict[str, Dimension]:
-    found: dict[str, Dimension] = {}
+def _default_fields(spec: JobSpec) -> dict[str, Dimension]:
+    fields: dict[str, Dimension] = {}
     for name, technique in spec.regularization.techniques():
         for field in type(technique).model_fields:
             value = getattr(technique, field)
             if isinstance(value, tuple) or value is None:
                 continue
             path = f"regularization.{name}.{field}"
-            if (range_ := _hint(path)) is not None:
-                found[path] = range_
-    if not found:
+            if (range_ := _declared_range(path)) is not None:
+                fields[path] = range_
+    if not fields:
         raise SpecError(
             "The named techniques have no fields with a default range; name the fields of the "
             "space, or a technique under regularization.",
             param="search.space",
         )
-    return found
+    return fields
 
 
-def hint(path: str) -> Range:
+def default_range(path: str) -> Range:
     """A field's own default range; ``SpecError`` when it has none."""
-    found = _hint(path)
-    if found is None:
+    declared = _declared_range(path)
+    if declared is None:
         raise SpecError(
             f"{path} has no default range; give search.space a low and a high for it.",
             param="search.over",
         )
-    return found
+    return declared
 
 
-def _hint(path: str) -> Range | None:
+def _declared_range(path: str) -> Range | None:
     section, _, rest = path.partition(".")
     name, _, field = rest.partition(".")
     technique = techniques().get(name) if section == "regularization" else None
@@ -104,8 +127,53 @@ def _hint(path: str) -> Range | None:
     return None
 
 
-def base(spec: JobSpec) -> dict[str, Any]:
-    """The sections of a job as JSON: what overrides are applied to."""
+def begins_at_lambda_max(spec: JobSpec) -> bool:
+    """Whether a job follows a path whose range is best read off its data, and names none."""
+    search = spec.search
+    return (
+        search is not None
+        and search.method == "path"
+        and search.over in (L1, ELASTIC_NET)
+        and isinstance(spec.network, LinearSpec)
+        and not (isinstance(search.space, dict) and search.over in search.space)
+    )
+
+
+def with_path_from_lambda_max(spec: JobSpec, data: Prepared) -> JobSpec:
+    """The job with the range of its path written out: from λ_max to a thousandth of it."""
+    search = search_of(spec)
+    highest = lambda_max(spec, data) * ABOVE
+    if search.over is None or not highest > 0:
+        return spec
+    range_ = Range(low=highest * SMALLEST_SHARE, high=highest, log=True)
+    return spec.model_copy(
+        update={"search": search.model_copy(update={"space": {search.over: range_}})}
+    )
+
+
+def lambda_max(spec: JobSpec, data: Prepared) -> float:
+    """The smallest λ at which every weight of a linear network is 0.
+
+    λ_max = max |∂f/∂w| / ρ at w = 0, the intercept being at its optimum, over the first split's
+    training rows; ρ is 1 for the lasso and the elastic net's share of L1.
+
+    Source: Friedman, Hastie & Tibshirani 2010, J. Stat. Softw. 33(1), section 2.5.
+    """
+    elastic_net = spec.regularization.elastic_net
+    rows = data.splits[0].train
+    x, y = data.x[0][rows].astype(np.float64), data.y[0][rows]
+    if data.target.task == "multiclass":
+        targets = np.eye(data.target.outputs)[y]
+    else:
+        targets = y.astype(np.float64)[:, None] * (2 if data.target.task == "regression" else 1)
+    gradient = x.T @ (targets - targets.mean(0)) / len(rows)
+    is_elastic = search_of(spec).over == ELASTIC_NET and elastic_net is not None
+    ratio = elastic_net.l1_ratio if is_elastic and elastic_net is not None else 1.0
+    return float(np.abs(gradient).max()) / max(ratio, SMALLEST_SHARE)
+
+
+def searched_sections(spec: JobSpec) -> SectionsJson:
+    """The sections of a job that a search may change, as JSON."""
     return {
         name: section.model_dump(mode="json")
         for name, section in (
@@ -116,7 +184,7 @@ def base(spec: JobSpec) -> dict[str, Any]:
     }
 
 
-def choices(path: str, dimension: Values | Switch, document: Mapping[str, Any]) -> tuple[Any, ...]:
+def choices(path: str, dimension: Values | Switch, document: SectionsJson) -> tuple[Any, ...]:
     """The values of a dimension that has finitely many; a switch is off or as in the job."""
     if isinstance(dimension, Values):
         return dimension.values
@@ -129,7 +197,7 @@ def active(space: Dimensions, overrides: Overrides) -> Overrides:
     return {p: v for p, v in overrides.items() if not any(p.startswith(o) for o in off)}
 
 
-def place(range_: Range, share: float) -> float | int:
+def value_at(range_: Range, share: float) -> float | int:
     """The value at a share, from 0 to 1, of the way from low to high."""
     low, high = float(range_.low), float(range_.high)
     if range_.integer:
@@ -144,24 +212,22 @@ def place(range_: Range, share: float) -> float | int:
     return min(max(value, float(range_.low)), float(range_.high))
 
 
-def steps(range_: Range, points: int) -> tuple[float | int, ...]:
-    """So many values, ends included; fewer where there are not so many whole numbers."""
-    found: dict[float | int, None] = {}
-    for number in range(points):
-        share = number / max(points - 1, 1)
+def even_values(range_: Range, count: int) -> tuple[float | int, ...]:
+    """``count`` values, ends included; fewer where the range has fewer whole numbers."""
+    values: dict[float | int, None] = {}
+    for number in range(count):
+        share = number / max(count - 1, 1)
         if range_.log:
             value = float(range_.low) * (range_.high / range_.low) ** share
         else:
             value = range_.low + share * (range_.high - range_.low)
         value = min(max(value, float(range_.low)), float(range_.high))
-        found[round(value) if range_.integer else value] = None
-    return tuple(found)
+        values[round(value) if range_.integer else value] = None
+    return tuple(values)
 
 
-def configure(
-    document: Mapping[str, Any], number: int, overrides: Overrides, *, prefix: str = ""
-) -> Configuration:
-    """The configuration of these overrides.
+def configure(document: SectionsJson, number: int, overrides: Overrides) -> Trial:
+    """The configuration of these overrides, as the trial of its first repeat.
 
     Raises:
         SpecError: a path that does not exist, or a value that it does not take, naming the path.
@@ -173,15 +239,16 @@ def configure(
         sections = Sections.model_validate_json(json.dumps(changed))
     except ValidationError as error:
         raise _refusal(error, overrides) from error
-    return Configuration(
-        name=f"{prefix}{name(number, overrides)}",
+    return Trial(
+        name=configuration_name(number, overrides),
+        configuration=number,
         network=sections.network,
         regularization=sections.regularization,
         training=sections.training,
     )
 
 
-def name(number: int, overrides: Overrides) -> str:
+def configuration_name(number: int, overrides: Overrides) -> str:
     """What a configuration is called: ``17: l1.strength=0.0003 dropout=off``."""
     parts = []
     for path, value in overrides.items():
@@ -204,22 +271,22 @@ def _get(document: Any, path: str) -> Any:
     return document
 
 
-def _set(document: dict[str, Any], path: str, value: Any) -> None:
+def _set(document: Json, path: str, value: Any) -> None:
     *parents, last = path.split(".")
-    here: Any = document
+    node: Any = document
     for step in parents:
-        if isinstance(here, list):
-            here = here[_index(here, step, path)]
+        if isinstance(node, list):
+            node = node[_index(node, step, path)]
             continue
-        if not isinstance(here, dict):
+        if not isinstance(node, dict):
             raise _unknown(path)
-        if here.get(step) is None:
-            here[step] = {}
-        here = here[step]
-    if isinstance(here, list):
-        here[_index(here, last, path)] = value
-    elif isinstance(here, dict):
-        here[last] = value
+        if node.get(step) is None:
+            node[step] = {}
+        node = node[step]
+    if isinstance(node, list):
+        node[_index(node, last, path)] = value
+    elif isinstance(node, dict):
+        node[last] = value
     else:
         raise _unknown(path)
 
@@ -242,7 +309,8 @@ def _refusal(error: ValidationError, overrides: Overrides) -> SpecError:
     """The first complaint, about the path that it lies on."""
     # A field that is spelled wrongly may be missed as well.
     complaints = sorted(
-        error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden"
+        error.errors(include_url=False),
+        key=lambda complaint: complaint["type"] != "extra_forbidden",
     )
     located = [
         (complaint, path)
@@ -264,9 +332,8 @@ def _refusal(error: ValidationError, overrides: Overrides) -> SpecError:
 def _touching(location: Sequence[str], overrides: Overrides) -> Iterator[str]:
     """The paths that a location lies on or above: union members' names in it do not count."""
     for path in sorted(overrides, key=len, reverse=True):
-        steps_ = path.split(".")
         rest = iter(location)
-        if all(step in rest for step in steps_):
+        if all(step in rest for step in path.split(".")):
             yield path
     for path in overrides:
         rest = iter(path.split("."))

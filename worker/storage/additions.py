@@ -7,13 +7,14 @@ anew.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results.ranking import competes, standing_of
+from worker.results.trial import JobError
+from worker.schema import Json
 from worker.storage.states import OPEN, State
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
@@ -33,8 +34,8 @@ class NewTrial:
     configuration: int
     repeat: int
     fold: int | None
-    settings: dict[str, Any]
-    overrides: dict[str, Any] | None = None
+    settings: Json
+    overrides: Json | None = None
     """In a search, what it changes in the job: path → value."""
 
 
@@ -44,7 +45,7 @@ class NewFleet:
 
     trials: Sequence[NewTrial]
     epochs: int
-    error: dict[str, Any] | None = None
+    error: JobError | None = None
     """Why its trials cannot be trained: it is kept as failed."""
 
 
@@ -166,7 +167,7 @@ def is_refit(session: Session, fleet: Fleet) -> bool:
     return first is not None and first.get("refit") is not None
 
 
-def _first_settings(session: Session, fleet: Fleet) -> dict[str, Any] | None:
+def _first_settings(session: Session, fleet: Fleet) -> Json | None:
     return session.scalar(
         select(TrialRow.settings).where(TrialRow.fleet_id == fleet.id, TrialRow.position == 0)
     )

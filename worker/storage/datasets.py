@@ -1,12 +1,12 @@
 """Uploaded data sets."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, NotFoundError
+from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN
 from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
@@ -19,7 +19,7 @@ def create(
     name: str,
     target: str | None,
     rows: int,
-    columns: Sequence[dict[str, Any]],
+    columns: Sequence[Json],
     format: str,  # noqa: A002  (the column's name)
     bytes: int,  # noqa: A002
     sha256: str,

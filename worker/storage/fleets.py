@@ -21,15 +21,15 @@ Whatever ends a fleet ends its job too if it was the last, in the same transacti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results.ranking import UNSCORED, competes, score_of, standing_of
+from worker.results.trial import JobError, TrialResult
 from worker.storage import events
 from worker.storage.additions import Following, continue_search, follow, split_in_two
 from worker.storage.jobs import conclude, count, update_best
@@ -52,20 +52,6 @@ class Lease:
     job_id: str
     token: int
     attempt: int = 1
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one trial, in fleet order; ``state`` succeeded, failed or cancelled."""
-
-    state: str
-    metrics: dict[str, Any] = field(default_factory=dict)
-    epochs: int = 0
-    best_epoch: int | None = None
-    error: dict[str, Any] | None = None
-    advice: list[dict[str, Any]] = field(default_factory=list)
-    report: dict[str, Any] | None = None
-    halved_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -251,13 +237,12 @@ def _retry_or_fail(
     if fleet.stalled_attempts < max_attempts or job.cancel_requested:
         _requeue(session, job, fleet, kind, reason, level="warning")
         return
-    error = {
-        "code": "poison",
-        "message": f"given up after {fleet.stalled_attempts} attempts without progress; "
+    error = JobError(
+        code="poison",
+        message=f"given up after {fleet.stalled_attempts} attempts without progress; "
         f"the last one: {reason}",
-        "param": None,
-        "attempts": fleet.attempt,
-    }
+        attempts=fleet.attempt,
+    )
     continue_search(session, job, fleet)
     _fail(session, job, fleet, error)
 
@@ -297,7 +282,7 @@ def _requeue(
 def finish(
     session: Session,
     lease: Lease,
-    results: Sequence[Outcome],
+    results: Sequence[TrialResult],
     file: ResultFile | None,
     following: Following | None = None,
 ) -> bool:
@@ -318,7 +303,7 @@ def finish(
             session,
             job,
             "trial_failed",
-            f"{trial.name}: {(trial.error or {}).get('message', 'failed')}",
+            f"{trial.name}: {'failed' if trial.error is None else trial.error.message}",
             level="warning",
             data={"trial": trial.id, "error": trial.error},
         )
@@ -326,7 +311,7 @@ def finish(
 
 
 def fail(
-    session: Session, lease: Lease, error: dict[str, Any], following: Following | None = None
+    session: Session, lease: Lease, error: JobError, following: Following | None = None
 ) -> bool:
     """End the fleet with an error that another attempt would only repeat."""
     job, fleet = hold(session, lease)
@@ -336,7 +321,7 @@ def fail(
 def cancel(
     session: Session,
     lease: Lease,
-    results: Sequence[Outcome] = (),
+    results: Sequence[TrialResult] = (),
     file: ResultFile | None = None,
 ) -> bool:
     """End the fleet because its job is to be cancelled; what its trials came to is kept.
@@ -351,18 +336,10 @@ def cancel(
 
 
 def _fail(
-    session: Session,
-    job: Job,
-    fleet: Fleet,
-    error: dict[str, Any],
-    following: Following | None = None,
+    session: Session, job: Job, fleet: Fleet, error: JobError, following: Following | None = None
 ) -> bool:
     fleet.error = error
-    session.execute(
-        update(TrialRow)
-        .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
-        .values(state=State.FAILED, error=error)
-    )
+    _set_open_trials(session, fleet, State.FAILED, error)
     return _end(session, job, fleet, State.FAILED, following)
 
 
@@ -385,7 +362,7 @@ def _store(
     session: Session,
     job: Job,
     fleet: Fleet,
-    results: Sequence[Outcome],
+    results: Sequence[TrialResult],
     file: ResultFile | None,
 ) -> list[TrialRow]:
     """Write the results into the fleet's trials, which are given back in order."""
@@ -402,9 +379,8 @@ def _store(
         trial.advice = result.advice
         trial.report = result.report
         trial.halved_at = result.halved_at
-        score = None
-        if result.state == State.SUCCEEDED:
-            score = score_of(result.metrics.get(job.objective), maximize=job.maximize)
+        objective = result.metrics.get(job.objective) if result.state == "succeeded" else None
+        score = score_of(objective, maximize=job.maximize)
         trial.score = UNSCORED if score is None else score
         trial.standing = standing_of(
             score, competes=competes(trial.settings), halved=result.halved_at is not None
@@ -415,10 +391,9 @@ def _store(
     return trials
 
 
-def _set_open_trials(session: Session, fleet: Fleet, state: State) -> None:
+def _set_open_trials(
+    session: Session, fleet: Fleet, state: State, error: JobError | None = None
+) -> None:
     """Set the state of those of its trials that have not ended."""
-    session.execute(
-        update(TrialRow)
-        .where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
-        .values(state=state)
-    )
+    open_trials = update(TrialRow).where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
+    session.execute(open_trials.values(state=state, error=error))

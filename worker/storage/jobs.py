@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, NotFoundError
 from worker.results import ranking
+from worker.results.trial import Advice, JobError, Winner
+from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.additions import NewFleet, add_fleets
 from worker.storage.page import Page, newest_first
@@ -23,12 +25,12 @@ from worker.storage.types import new_id, utc_now
 def create(
     session: Session,
     *,
-    spec: dict[str, Any],
+    spec: Json,
     fleets: Iterable[NewFleet],
     objective: str,
     maximize: bool = False,
     trials_total: int | None = None,
-    advice: Sequence[dict[str, Any]] = (),
+    advice: Sequence[Advice] = (),
     name: str = "",
     dataset_id: str | None = None,
     model_name: str | None = None,
@@ -204,7 +206,7 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
         select(TrialRow.configuration).where(TrialRow.fleet_id == fleet.id)
     )
     if job.best is not None:
-        contenders = or_(contenders, TrialRow.configuration == job.best["configuration"])
+        contenders = or_(contenders, TrialRow.configuration == job.best.configuration)
     ended = [group for group in queries.groups(session, job, contenders) if group.succeeded]
     if not ended:
         return
@@ -220,14 +222,14 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
         key=ranking.place,
     )
     mean = ranking.objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
-    job.best = {
-        "trial": winner.id,
-        "name": winner.name,
-        "configuration": winner.configuration,
-        "objective": job.objective,
-        "value": mean,
-        "metrics": winner.metrics,
-    }
+    job.best = Winner(
+        trial=winner.id,
+        name=winner.name,
+        configuration=winner.configuration,
+        objective=job.objective,
+        value=mean,
+        metrics=winner.metrics,
+    )
 
 
 def conclude(session: Session, job: Job) -> bool:
@@ -243,7 +245,7 @@ def conclude(session: Session, job: Job) -> bool:
     states = set(session.scalars(select(Fleet.state).where(Fleet.job_id == job.id)))
     if states & OPEN:
         return False
-    winner = None if job.best is None else session.get_one(TrialRow, job.best["trial"])
+    winner = None if job.best is None else session.get_one(TrialRow, job.best.trial)
     job.advice = [*job.advice, *_findings(session, job, winner)]
     job.finished_at = utc_now()
     if State.CANCELLED in states:
@@ -255,7 +257,7 @@ def conclude(session: Session, job: Job) -> bool:
         job.state = State.FAILED
         job.error = _first_error(session, job)
         events.append(
-            session, job, "failed", job.error["message"], level="error", data={"error": job.error}
+            session, job, "failed", job.error.message, level="error", data={"error": job.error}
         )
     session.flush()
     return True
@@ -269,12 +271,9 @@ def _refitted(session: Session, job: Job, winner: TrialRow) -> TrialRow:
     if not refits:
         return winner
     trial = refits[0]
-    job.best = {
-        **(job.best or {}),
-        "trial": trial.id,
-        "name": trial.name,
-        "metrics": trial.metrics,
-    }
+    if job.best is not None:
+        served = {"trial": trial.id, "name": trial.name, "metrics": trial.metrics}
+        job.best = job.best.model_copy(update=served)
     return trial
 
 
@@ -298,7 +297,7 @@ def _succeed(session: Session, job: Job, winner: TrialRow) -> None:
     )
 
 
-def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[dict[str, Any]]:
+def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advice]:
     """What the trials' results advise, each finding once for a configuration; of a search, what
     the winner's do.
     """
@@ -307,14 +306,14 @@ def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[dict[
         number = None if winner is None else winner.configuration
         query = query.where(TrialRow.configuration == number)
     query = query.join(Fleet, Fleet.id == TrialRow.fleet_id)
-    first: dict[tuple[object, int], dict[str, Any]] = {}
+    first: dict[tuple[str, int], Advice] = {}
     for configuration, advice in session.execute(query.order_by(Fleet.number, TrialRow.position)):
         for finding in advice:
-            first.setdefault((finding.get("code"), configuration), finding)
+            first.setdefault((finding.code, configuration), finding)
     return list(first.values())
 
 
-def _first_error(session: Session, job: Job) -> dict[str, Any]:
+def _first_error(session: Session, job: Job) -> JobError:
     error = session.scalar(
         select(TrialRow.error)
         .join(Fleet, Fleet.id == TrialRow.fleet_id)
@@ -323,7 +322,7 @@ def _first_error(session: Session, job: Job) -> dict[str, Any]:
         .limit(1)
     )
     if error is not None:
-        return dict(error)
+        return error
     fleet = session.scalar(
         select(Fleet)
         .where(Fleet.job_id == job.id, Fleet.state == State.FAILED)
@@ -332,7 +331,7 @@ def _first_error(session: Session, job: Job) -> dict[str, Any]:
     )
     if fleet is not None and fleet.error is not None:
         return fleet.error
-    return {"code": "failed", "message": "no trial succeeded", "param": None}
+    return JobError(code="failed", message="no trial succeeded")
 
 
 def count(session: Session, job: Job) -> None:

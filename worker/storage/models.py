@@ -1,12 +1,12 @@
 """Registered models: names, their versions, and aliases that point at versions."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from worker.errors import NotFoundError
+from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
     DEFAULT_TENANT,
@@ -32,7 +32,7 @@ class ModelDetail:
 
 
 def register(
-    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: dict[str, Any]
+    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: Json
 ) -> ModelVersion:
     """Make the trial the next version of the job's model, in the transaction that ends the job."""
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:

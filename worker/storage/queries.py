@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from worker.results.ranking import UNSCORED, Rank, Standing, objective_of, rank
+from worker.results.search import Baseline
+from worker.schema import Json
 from worker.storage.states import State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
 from worker.storage.types import utc_now
@@ -56,7 +57,7 @@ def running(session: Session) -> dict[str, tuple[int, int]]:
     return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in pulses}
 
 
-def settings_of(session: Session, fleet_id: str) -> list[dict[str, Any]]:
+def settings_of(session: Session, fleet_id: str) -> list[Json]:
     """The settings of a fleet's trials, by position; none of one that only plans."""
     return list(
         session.scalars(
@@ -111,7 +112,7 @@ class Group:
     """One configuration that competes: its trials, and the scores of those that succeeded."""
 
     number: int
-    overrides: dict[str, Any]
+    overrides: Json
     """What it changes in the job, by path."""
     maximize: bool = False
     trials: int = 0
@@ -197,20 +198,21 @@ def refitted(session: Session, job: Job) -> dict[int, list[TrialRow]]:
     return by_number
 
 
-def baseline(session: Session, job: Job) -> dict[str, Any] | None:
+def baseline(session: Session, job: Job) -> Baseline | None:
     """What gradient boosting came to on the rows of a job, if it was measured."""
-    return session.scalar(
+    measured = session.scalar(
         select(Event.data)
         .where(Event.job_id == job.id, Event.type == BASELINE)
         .order_by(Event.id.desc())
         .limit(1)
     )
+    return None if measured is None else Baseline.model_validate(measured)
 
 
 # Curves.
 
 
-def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, dict[str, Any]]]:
+def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, Json]]:
     """All recorded epochs of a fleet, in order."""
     epochs = session.execute(
         select(EpochMetrics.epoch, EpochMetrics.values)
@@ -241,7 +243,7 @@ def trial_series(session: Session, trial: TrialRow) -> Series:
     return _of_position(fleet_epochs(session, trial.fleet_id), trial.position)
 
 
-def _of_position(epochs: Sequence[tuple[int, dict[str, Any]]], position: int) -> Series:
+def _of_position(epochs: Sequence[tuple[int, Json]], position: int) -> Series:
     names = list(dict.fromkeys(name for _, values in epochs for name in values))
     columns = {
         name: [values[name][position] if name in values else None for _, values in epochs]

@@ -48,6 +48,11 @@ class TrainingLoss:
         weights = dict(network.named_parameters())
         self._averages = [t for n, t in network.state_dict().items() if n not in weights]
 
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether the network's own backpropagation is used; else autograd."""
+        return self._chain is not None
+
     def __call__(self, rows: Tensor) -> Tensor:
         """The mean loss ``[K]`` of the data's rows ``[K, B]`` or ``[1, B]``, in training mode."""
         return self.differentiate(rows)[0]

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from tests.fleets import ADAM, fleet
+from tests.fleets import ADAM, fleet, fleets
+from tests.vocabulary import EXAMPLES
 from worker.networks import build_network
 from worker.networks.activations import activation
-from worker.networks.chain import DenseChain
+from worker.networks.chain import DenseChain, by_hand
 from worker.networks.mlp import Mlp
 from worker.regularization import Regularization
 from worker.spec import Activation, MlpSpec
@@ -72,3 +73,31 @@ def test_input_noise_and_dropout_are_no_obstacle() -> None:
     """They come before the first layer."""
     run = fleet(regularization={"noise": {"input": 0.1}, "dropout": {"p": 0.1, "input_p": 0.1}})
     assert run.program.network.by_hand() is not None
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_the_specification_says_is_what_the_network_does(name: str) -> None:
+    """For each setting of each technique alone, wherever it can act."""
+    example = EXAMPLES[name]
+    for stage in example.stages:
+        for settings in example.settings:
+            (run,) = stage({name: settings})
+            assert by_hand(run.trials[0]) == run.program.loss.is_by_hand
+
+
+def test_lowered_precision_is_left_to_autograd() -> None:
+    run = fleet(training={**ADAM, "precision": "bfloat16"})
+    assert not run.program.loss.is_by_hand
+    assert not by_hand(run.trials[0])
+
+
+def test_trials_that_need_autograd_have_a_fleet_of_their_own() -> None:
+    """Else all would go through it: several times slower, and with other roundings."""
+    compared = [
+        {"name": "plain"},
+        {"name": "norm", "regularization": {"batch_norm": {}}},
+        {"name": "dropout", "regularization": {"dropout": {"p": 0.1}}},
+        {"name": "attacked", "regularization": {"adversarial": {}}},
+    ]
+    runs = fleets(compare=compared)
+    assert [run.program.loss.is_by_hand for run in runs] == [True, False]

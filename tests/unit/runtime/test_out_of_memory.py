@@ -74,7 +74,7 @@ def test_a_trial_that_does_not_fit_alone_fails_and_says_so(
         job = jobs.get(session, job_id)
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["code"] == "out_of_memory"
+    assert job.error.code == "out_of_memory"
 
 
 def test_data_that_do_not_fit_are_not_split(
@@ -103,7 +103,7 @@ def test_other_errors_are_not_taken_for_it(
     with database.read() as session:
         error = jobs.get(session, job_id).error
     assert error is not None
-    assert error["code"] == "internal_error"
+    assert error.code == "internal_error"
 
 
 def test_what_counts_as_out_of_memory() -> None:

@@ -114,8 +114,8 @@ def test_a_fleet_that_kills_its_trainers_fails_with_a_reason(
     job = job_of(database, job_id)
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["code"] == "poison"
-    assert "signal 9" in job.error["message"]
+    assert job.error.code == "poison"
+    assert "signal 9" in job.error.message
 
 
 def test_the_reason_of_a_crash_is_told(make: Make, database: Database) -> None:
@@ -123,7 +123,7 @@ def test_the_reason_of_a_crash_is_told(make: Make, database: Database) -> None:
     make("report").work(fleet_id)
     error = job_of(database, job_id).error
     assert error is not None
-    assert "no space left" in error["message"]
+    assert "no space left" in error.message
 
 
 def test_a_trainer_that_makes_no_step_is_killed(make: Make, database: Database) -> None:
@@ -131,7 +131,7 @@ def test_a_trainer_that_makes_no_step_is_killed(make: Make, database: Database) 
     make("hang", stall_seconds=0.2, max_attempts=1).work(fleet_id)
     error = job_of(database, job_id).error
     assert error is not None
-    assert "no step in 0.2 s" in error["message"]
+    assert "no step in 0.2 s" in error.message
 
 
 def test_a_running_fleet_is_cancelled(make: Make, database: Database) -> None:

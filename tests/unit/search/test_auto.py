@@ -10,9 +10,9 @@ from worker.data.builtin import load_builtin
 from worker.errors import SpecError
 from worker.regularization import Regularization
 from worker.search import auto
-from worker.search.exclusive import allowed, settled
-from worker.search.space import Overrides, name
-from worker.search.waves import REFERENCE, Search, resolved
+from worker.search.samplers import has_at_most_one, keep_at_most_one
+from worker.search.scheduler import REFERENCE, Search, resolve_search
+from worker.search.space import Overrides, configuration_name
 from worker.spec import Builtin, JobSpec, Switch
 
 MIXES = [f"regularization.{name}" for name in ("mixup", "cutmix", "cutout", "adversarial")]
@@ -31,12 +31,12 @@ def outline(spec: JobSpec) -> Outline:
 
 def named(spec: JobSpec, **changes: Any) -> set[str]:
     """The techniques that are on or off in the job's joint space."""
-    found = auto.space(spec, replace(outline(spec), **changes))
+    found = auto.joint_space(spec, replace(outline(spec), **changes))
     return {path.split(".")[1] for path, kind in found.items() if isinstance(kind, Switch)}
 
 
 def draws(spec: JobSpec) -> list[Overrides]:
-    whole = resolved(spec, outline(spec))
+    whole = resolve_search(spec, outline(spec))
     wave = Search(whole, outline(spec)).wave(0)
     assert wave is not None
     assert not wave.refused
@@ -94,7 +94,7 @@ def test_techniques_that_do_not_fit_are_left_out() -> None:
 
 def test_it_is_written_out_as_a_search_like_any_other() -> None:
     spec = job(training={"epochs": 90})
-    written = resolved(spec, outline(spec))
+    written = resolve_search(spec, outline(spec))
     search = written.search
     assert search is not None
     assert (search.method, search.min_epochs) == ("halving", 10)
@@ -104,18 +104,18 @@ def test_it_is_written_out_as_a_search_like_any_other() -> None:
     assert search.exclusive == (tuple(MIXES),)
     assert written.regularization.class_weights is not None
     assert JobSpec.model_validate_json(written.model_dump_json()) == written
-    assert auto.resolved(written, outline(spec)) == written
+    assert auto.resolve_auto(written, outline(spec)) == written
 
 
 def test_what_the_job_says_is_kept() -> None:
     search = {"method": "random", "objective": "validation_loss", "min_epochs": 2, "trials": 3}
     spec = job(search=search)
-    written = resolved(spec, outline(spec))
+    written = resolve_search(spec, outline(spec))
     assert written.search is not None
     assert (written.search.method, written.search.objective) == ("random", "validation_loss")
     assert written.regularization.class_weights is None
     number = job(dataset={"builtin": "diabetes"})
-    loss = resolved(number, outline(number)).search
+    loss = resolve_search(number, outline(number)).search
     assert loss is not None
     assert loss.objective == "validation_loss"
 
@@ -124,7 +124,7 @@ def test_a_draw_has_at_most_one_of_each_group_and_settings_only_of_what_is_on() 
     found = draws(job())
     assert len(found) == 200
     for overrides in found:
-        assert allowed([MIXES], overrides)
+        assert has_at_most_one([MIXES], overrides)
         for path in overrides:
             technique = ".".join(path.split(".")[:2])
             assert path == technique or overrides[technique] is not None
@@ -144,17 +144,19 @@ def test_the_reference_has_all_techniques_off() -> None:
 
 
 def test_names_say_what_is_on() -> None:
-    names = [name(number, overrides) for number, overrides in enumerate(draws(job())[:20])]
+    names = [
+        configuration_name(number, overrides) for number, overrides in enumerate(draws(job())[:20])
+    ]
     assert names[0] == "0: all off"
     assert not any("=off" in each for each in names)
 
 
 def test_a_group_that_is_chosen_anew_brings_its_settings() -> None:
     spec = job()
-    space = auto.space(spec, outline(spec))
+    space = auto.joint_space(spec, outline(spec))
     off: Overrides = {path: None for path, kind in space.items() if isinstance(kind, Switch)}
     for number in range(50):
-        overrides = settled(0, number, space, [MIXES], off)
+        overrides = keep_at_most_one(0, number, space, [MIXES], off)
         for path in (path for path in MIXES if overrides.get(path) is not None):
             below = {other for other in space if other.startswith(f"{path}.")}
             assert below <= overrides.keys()
@@ -181,7 +183,7 @@ def test_a_grid_leaves_out_what_is_exclusive() -> None:
 def test_what_it_cannot_do_is_refused(fields: dict[str, Any], param: str) -> None:
     spec = job(**fields)
     with pytest.raises(SpecError) as refused:
-        resolved(spec, outline(spec))
+        resolve_search(spec, outline(spec))
     assert refused.value.param == param
 
 

@@ -1,18 +1,39 @@
-"""From a job to its trials and fleets."""
+"""From a job to its configurations, trials and fleets; and how large a fleet is."""
 
 from typing import Any
 
 import pytest
 
-from worker.data import check, load_builtin
+from tests.fleets import ADAM
+from worker.data import Outline, check, load_builtin, prepare
 from worker.errors import SpecError
-from worker.search import FleetPlan, plan
+from worker.search.plan import (
+    DOCUMENTS,
+    FLOAT,
+    FleetPlan,
+    bytes_per_trial,
+    configurations,
+    cut,
+    largest_fleet,
+    plan,
+)
 from worker.spec import Builtin, JobSpec
+from worker.training import FleetRun
+from worker.training.probe import probe
+
+BOTH = {"l2": {"strength": 1e-4}, "dropout": {"p": 0.3}}
+PARAMETERS = 2751
+MIB = 2**20
+
+
+def job_spec(**fields: Any) -> JobSpec:
+    """A job on the circle problem."""
+    return JobSpec.model_validate({"dataset": {"builtin": "circle"}, **fields})
 
 
 def planned(**job: Any) -> list[FleetPlan]:
     """The fleets of a job on the circle problem."""
-    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
+    spec = job_spec(**job)
     table, target = load_builtin(Builtin.model_validate({"builtin": "circle"}))
     return plan(spec, check(table, spec, target))
 
@@ -21,7 +42,6 @@ def test_plain_job_is_a_fleet_of_one() -> None:
     """One trial, named after the job."""
     (fleet,) = planned(name="first")
     assert [trial.name for trial in fleet.trials] == ["first"]
-    assert fleet.objective == "validation_loss"
 
 
 def test_comparison_times_repeats_share_a_fleet() -> None:
@@ -52,12 +72,6 @@ def test_uneven_folds_divide_fleets() -> None:
     assert sorted(t.fold or 0 for fleet in fleets for t in fleet.trials) == [0, 1, 2]
 
 
-def test_plans_travel_as_json() -> None:
-    """What the database keeps gives the same plan back."""
-    (fleet,) = planned(regularization={"dropout": {"p": [0.1, 0.2]}})
-    assert FleetPlan.model_validate(fleet.model_dump(mode="json")) == fleet
-
-
 @pytest.mark.parametrize(
     ("job", "param"),
     [
@@ -81,3 +95,152 @@ def test_contradictions_name_the_field(job: dict[str, Any], param: str) -> None:
     with pytest.raises(SpecError) as caught:
         planned(**job)
     assert caught.value.param == param
+
+
+def test_each_technique_is_left_out_once() -> None:
+    job = job_spec(name="base", regularization=BOTH, attribute=True)
+    whole, *others = configurations(job)
+    assert (whole.name, whole.without) == ("base", None)
+    assert [other.name for other in others] == ["base without l2", "base without dropout"]
+    for other in others:
+        assert other.without is not None
+        assert other.without.configuration == 0
+        left = dict(other.regularization.techniques())
+        assert left.keys() == BOTH.keys() - {other.without.technique}
+        assert all(left[name] == getattr(job.regularization, name) for name in left)
+
+
+def test_every_member_of_a_comparison_is_taken_apart() -> None:
+    variants = [
+        {"name": "none", "regularization": {}},
+        {"name": "a"},
+        {"name": "b", "regularization": {"l1": {"strength": 1e-4}}},
+    ]
+    found = configurations(job_spec(regularization=BOTH, compare=variants, attribute=True))
+    assert [each.name for each in found] == [
+        "none", "a", "b", "a without l2", "a without dropout", "b without l1",
+    ]  # fmt: skip
+    assert [each.without.configuration for each in found if each.without] == [1, 1, 2]
+
+
+def test_pairs_share_seeds_and_folds() -> None:
+    """What differs within a pair is the technique alone, so that it is the technique's doing."""
+    job: dict[str, Any] = {"regularization": BOTH, "attribute": True, "repeats": 2}
+    trials = [trial for fleet in planned(**job, split={"folds": 2}) for trial in fleet.trials]
+    assert len(trials) == 3 * 2 * 2
+    places = [
+        sorted((t.repeat, t.fold, t.training.seed) for t in trials if t.configuration == number)
+        for number in range(3)
+    ]
+    assert places[0] == places[1] == places[2]
+
+
+def test_nothing_is_left_out_unless_asked() -> None:
+    assert len(configurations(job_spec(regularization=BOTH))) == 1
+
+
+def test_there_must_be_something_to_leave_out() -> None:
+    with pytest.raises(SpecError) as caught:
+        configurations(job_spec(attribute=True))
+    assert caught.value.param == "attribute"
+
+
+def with_outline(memory: int = 2**30, **job: Any) -> tuple[list[FleetPlan], Outline]:
+    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
+    assert isinstance(spec.dataset, Builtin)
+    table, target = load_builtin(spec.dataset)
+    outline = check(table, spec, target)
+    return plan(spec, outline, memory), outline
+
+
+def size(**job: Any) -> int:
+    (fleet,), outline = with_outline(**job)
+    return bytes_per_trial(fleet.trials, outline)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"training": ADAM},
+        {"training": {**ADAM, "optimizer": {"kind": "sgd"}}},
+        {"training": {**ADAM, "optimizer": {"kind": "sgd", "momentum": 0.9}}},
+        {"training": ADAM, "regularization": {"early_stopping": {}, "ema": {}}},
+        {"training": ADAM, "regularization": {"lookahead": {}, "swa": {}, "batch_norm": {}}},
+        {"training": ADAM, "regularization": {"snapshot_ensemble": {"members": 4}}},
+        {"training": ADAM, "network": {"kind": "residual_mlp"}},
+    ],
+    ids=str,
+)
+def test_the_formula_covers_what_a_probe_weighs_and_little_more(job: dict[str, Any]) -> None:
+    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job, "repeats": 8})
+    assert isinstance(spec.dataset, Builtin)
+    table, target = load_builtin(spec.dataset)
+    outline = check(table, spec, target)
+    (fleet,) = plan(spec, outline)
+    prepared = prepare(table, spec, target)
+    held = probe(fleet.trials, prepared, 0.01).state_bytes / len(fleet.trials)
+    parameters = FleetRun(fleet.trials, prepared).program.parameters.values.shape[1]
+    # A batch and a step as the formula has them; a second program at the end is at most as much.
+    found = bytes_per_trial(fleet.trials, outline) - DOCUMENTS
+    assert held < found
+    smaller = spec.model_copy(
+        update={"training": spec.training.model_copy(update={"batch_size": 1})}
+    )
+    (alone,) = plan(smaller, outline)
+    without_batch = bytes_per_trial(alone.trials, outline) - DOCUMENTS - 5 * FLOAT * parameters
+    assert held < without_batch < 3 * held
+
+
+def test_what_one_trial_needs_is_stored_for_all() -> None:
+    plain = {"name": "plain"}
+    ema = {"name": "ema", "regularization": {"ema": {}}}
+    alone, both = size(compare=[plain]), size(compare=[plain, ema])
+    # The average and what is served, in both programs.
+    assert both - alone == FLOAT * 2 * 2 * PARAMETERS
+
+
+def test_penalties_batches_and_widths_take_their_share() -> None:
+    plain = size()
+    assert size(regularization={"l1": {"strength": 0.1}}) == plain + FLOAT * 2 * PARAMETERS
+    assert size(training={"batch_size": 64}) > plain
+    assert size(network={"kind": "mlp", "hidden": [500, 500]}) > 20 * plain
+
+
+def test_a_solver_is_sized_by_its_rows() -> None:
+    job: dict[str, Any] = {
+        "dataset": {"builtin": "diabetes"},
+        "network": {"kind": "linear"},
+        "training": {"optimizer": {"kind": "solver"}},
+    }
+    assert size(**job) > 353 * FLOAT
+
+
+def test_a_fleet_is_cut_to_its_memory() -> None:
+    each = size(repeats=10)
+    fleets, outline = with_outline(memory=4 * each, repeats=10)
+    assert [len(fleet.trials) for fleet in fleets] == [4, 4, 2]
+    assert all(
+        len(fleet.trials) * bytes_per_trial(fleet.trials, outline) <= 4 * each for fleet in fleets
+    )
+
+
+def test_a_trial_that_does_not_fit_is_a_fleet_of_one() -> None:
+    fleets, outline = with_outline(memory=1, repeats=3)
+    assert [len(fleet.trials) for fleet in fleets] == [1, 1, 1]
+    assert largest_fleet(fleets[0].trials, outline, 1) == 1
+
+
+def test_a_configuration_stays_together_where_it_fits() -> None:
+    assert [list(range(9))[part] for part in cut([0, 0, 0, 1, 1, 1, 2, 2, 2], 4)] == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [6, 7, 8],
+    ]
+    assert list(cut([0] * 5, 2)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert list(cut([0, 0, 1], 3)) == [slice(0, 3)]
+    assert list(cut([], 3)) == []
+
+
+def test_a_gibibyte_holds_thousands_of_small_networks() -> None:
+    (fleet,), outline = with_outline()
+    assert 2000 < largest_fleet(fleet.trials, outline) < 20_000

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from tests.rows import RESULT, accept, bad, claimed, good, trial
+from tests.rows import RESULT, accept, bad, claimed, error, good, trial
 from worker.storage import events, fleets, jobs, progress, queries
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
@@ -42,7 +42,7 @@ def writes(session: Session, lease: Lease) -> dict[str, object]:
         ),
         "rewind": lambda: progress.rewind(session, lease, None),
         "finish": lambda: fleets.finish(session, lease, [good()], RESULT),
-        "fail": lambda: fleets.fail(session, lease, {"code": "x", "message": "x"}),
+        "fail": lambda: fleets.fail(session, lease, error("x")),
         "cancel": lambda: fleets.cancel(session, lease),
         "release": lambda: fleets.release(session, lease),
         "crashed": lambda: fleets.crashed(session, lease, "x", max_attempts=5),
@@ -120,8 +120,8 @@ def test_a_fleet_that_kills_every_trainer_fails(database: Database) -> None:
         job = jobs.get(session, job.id)
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["code"] == "poison"
-    assert "signal 9" in job.error["message"]
+    assert job.error.code == "poison"
+    assert "signal 9" in job.error.message
 
 
 def test_attempts_are_counted_by_lost_leases_too(database: Database) -> None:

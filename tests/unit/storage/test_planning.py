@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from tests.rows import RESULT, accept, bad, claimed, good, trial
+from worker.results.trial import JobError
 from worker.storage import additions, fleets, jobs
 from worker.storage.additions import Following, NewFleet, OutdatedError
 from worker.storage.database import Database
@@ -30,7 +31,7 @@ def test_a_job_goes_on_with_what_follows_its_last_fleet(database: Database) -> N
         assert [row.number for row in jobs.fleets(session, job.id)] == [0, 1, 2]
     assert (job.state, job.trials_planned, job.trials_finished) == ("running", 3, 1)
     assert job.best is not None
-    assert job.best["value"] == 0.5
+    assert job.best.value == 0.5
 
 
 def test_a_proposal_from_an_older_state_is_refused(database: Database) -> None:
@@ -88,7 +89,7 @@ def test_nothing_follows_a_cancelled_job(database: Database) -> None:
 
 
 def test_what_cannot_be_trained_is_kept_as_failed(database: Database) -> None:
-    error = {"code": "invalid_spec", "message": "no", "param": None}
+    error = JobError(code="invalid_spec", message="no")
     with database.write() as session:
         job, (fleet,) = accept(session, trials_total=2)
         lease = claimed(session, fleet.id)

@@ -115,7 +115,11 @@ def test_second_branches_are_another_fleet() -> None:
 
 def test_a_last_batch_of_one_row_divides_fleets() -> None:
     """It is left out under batch normalization, so those trials take fewer steps."""
-    job = {**CIRCLE, "split": {"validation": 31}, **compared({}, {"batch_norm": {}})}
+    job = {
+        **CIRCLE,
+        "split": {"validation": 31},
+        **compared({"layer_norm": {}}, {"batch_norm": {}}),
+    }
     job["split"] = {"validation": 31 / 160}
     runs = fleets(**job)
     assert [run.program.data.rows("train") for run in runs] == [129, 129]

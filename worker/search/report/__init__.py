@@ -1,1 +1,1 @@
-"""What a search found: the report, from records of its configurations. Pure: no rows, no HTTP."""
+"""What a search found, from what its configurations gave. Pure: no database, no HTTP."""

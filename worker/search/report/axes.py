@@ -1,24 +1,98 @@
-"""From a space to the axes of its report, and from a configuration to places on them."""
+"""What a report of a search is made from: its axes, and what each configuration gave on them."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from worker.regularization.card import FieldCard
 from worker.regularization.catalogue import catalogue
-from worker.search.report.records import Axis
+from worker.schema import Json
 from worker.spec import Dimension, Range, Switch
+from worker.statistics import mean, standard_error
 
 INSIDE = 0.99
 """Of an exclusive bound: what a search may still use."""
 
-
-def axes(space: Mapping[str, Dimension]) -> list[Axis]:
-    """One for each path, in the order of the space."""
-    return [axis(path, dimension) for path, dimension in space.items()]
+Kind = Literal["number", "choice", "switch"]
 
 
-def axis(path: str, dimension: Dimension) -> Axis:
-    """What one path varies over, with the bounds that its field has anyway."""
+@dataclass(frozen=True)
+class Axis:
+    """One searched field: a range, a list of values, or a technique that is on or off.
+
+    ``path`` is that of the specification. A field of a technique that is off has no value in that
+    configuration.
+    """
+
+    path: str
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    values: tuple[Any, ...] = ()
+    """The values to choose from, in order; empty for a range and for a switch."""
+    minimum: float = -math.inf
+    """The smallest value that the field allows at all."""
+    maximum: float = math.inf
+
+    @property
+    def kind(self) -> Kind:
+        """`number` for a range and for values that are all numbers; else `choice` or `switch`."""
+        if self.low is not None:
+            return "number"
+        if not self.values:
+            return "switch"
+        return "number" if all(map(is_number, self.values)) else "choice"
+
+    @property
+    def levels(self) -> tuple[Any, ...]:
+        """The values, numbers ascending; empty for a range."""
+        return tuple(sorted(self.values)) if self.kind == "number" else self.values
+
+    def position(self, value: Any) -> float | None:
+        """Where a value lies, from 0 to 1, evenly on the field's scale; none where it is off."""
+        if self.kind == "switch":
+            return float(bool(value) or isinstance(value, Mapping))
+        if value is None and None not in self.values:
+            return None
+        if self.low is None or self.high is None:
+            last = max(len(self.levels) - 1, 1)
+            return self.levels.index(value) / last if value in self.levels else None
+        ends, place = (self.low, self.high), float(value)
+        if self.log:
+            ends, place = (math.log(self.low), math.log(self.high)), math.log(place)
+        width = ends[1] - ends[0]
+        return (place - ends[0]) / width if width > 0 else 0.5
+
+
+@dataclass(frozen=True)
+class ConfigurationResult:
+    """One configuration of a search: the objective of each repeat and fold that succeeded."""
+
+    configuration: int
+    overrides: Json
+    """What it has on each axis, as ``on_axes`` gives it."""
+    values: tuple[float, ...]
+    halved: bool = False
+    """Whether halving let it go: its values are those of that epoch."""
+
+    @property
+    def mean(self) -> float:
+        """Of the objective; there must be a value."""
+        return mean(self.values)
+
+    @property
+    def error(self) -> float | None:
+        """The standard error of that mean; none for a single value."""
+        return standard_error(self.values)
+
+
+def axes_of(space: Mapping[str, Dimension]) -> list[Axis]:
+    """One for each path, in the order of the space, with the bounds that its field has anyway."""
+    return [_axis(path, dimension) for path, dimension in space.items()]
+
+
+def _axis(path: str, dimension: Dimension) -> Axis:
     if isinstance(dimension, Switch):
         return Axis(path)
     minimum, maximum = _bounds(path)
@@ -37,22 +111,22 @@ def axis(path: str, dimension: Dimension) -> Axis:
     return Axis(path, values=values, minimum=minimum, maximum=maximum)
 
 
-def overrides(found: Sequence[Axis], changes: Mapping[str, Any]) -> dict[str, Any]:
+def on_axes(axes: Sequence[Axis], overrides: Mapping[str, Any]) -> Json:
     """What a configuration has on each axis, by what it changes in its job, path by path.
 
     Switches are true or false; a field whose technique is off is left out.
     """
-    taken: dict[str, Any] = {}
-    for each in found:
-        if each.kind == "switch":
-            taken[each.path] = changes.get(each.path) is not None
-        elif each.path in changes:
-            value = changes[each.path]
-            taken[each.path] = next((level for level in each.values if _is(level, value)), value)
-    return taken
+    values: Json = {}
+    for axis in axes:
+        if axis.kind == "switch":
+            values[axis.path] = overrides.get(axis.path) is not None
+        elif axis.path in overrides:
+            value = overrides[axis.path]
+            values[axis.path] = next((v for v in axis.values if _is_same(v, value)), value)
+    return values
 
 
-def _is(level: Any, value: Any) -> bool:
+def _is_same(level: Any, value: Any) -> bool:
     """Whether a value is this level; true is not 1."""
     return bool(level == value) and isinstance(level, bool) == isinstance(value, bool)
 
@@ -70,3 +144,8 @@ def _bounds(path: str) -> tuple[float, float]:
     if card.exclusive_maximum is not None:
         high = card.exclusive_maximum * INSIDE
     return 0.0 if low is None else low, float("inf") if high is None else high
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, and not true or false."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.search.report.records import Axis, Record
+from worker.search.report.axes import Axis, ConfigurationResult
 
 FEWEST = 16
 """Configurations with a value below which nothing is said."""
 MOST = 2000
-"""Configurations that the forest sees; of more, every so-manieth."""
+"""Configurations that the forest sees; of more, an even choice."""
 TREES = 64
 LEVELS = 16
 BACKGROUND = 96
@@ -34,26 +34,28 @@ class Importance:
     """R² of the forest on configurations that a tree had not seen: how far to believe it."""
 
 
-def importance(axes: Sequence[Axis], records: Sequence[Record]) -> Importance | None:
-    """Functional analysis of variance of a random forest; none for few records.
+def variance_shares(
+    axes: Sequence[Axis], results: Sequence[ConfigurationResult]
+) -> Importance | None:
+    """Functional analysis of variance of a random forest; none for few results.
 
     A forest of regression trees learns the objective from the positions of the fields on their
     scales. The share of field j is Var_v(f_j(v)) / Var(f), with f_j(v) the forest's mean answer
     when j is set to v and all others are as they were in the search; for a technique's field over
     the configurations that have the technique, times their share. Values of the objective beyond
     1.5 interquartile ranges from the quartiles count as that fence, so that a few diverged
-    trainings do not decide. Deterministic, whatever the order of the records.
+    trainings do not decide. Deterministic, whatever the order of the results.
 
     Source: Hutter, Hoos, Leyton-Brown 2014, An efficient approach for assessing hyperparameter
     importance, ICML.
     """
     from sklearn.ensemble import RandomForestRegressor
 
-    done = sorted((r for r in records if r.values), key=lambda record: record.configuration)
+    done = sorted((r for r in results if r.values), key=lambda result: result.configuration)
     done = done[:: -(-len(done) // MOST)] if done else done
     if len(done) < FEWEST or not axes:
         return None
-    x, y = _columns(axes, done), _fenced(np.array([record.mean for record in done]))
+    x, y = _columns(axes, done), _fenced(np.array([result.mean for result in done]))
     if np.ptp(y) == 0:
         return None
     forest = RandomForestRegressor(
@@ -79,11 +81,11 @@ def importance(axes: Sequence[Axis], records: Sequence[Record]) -> Importance | 
     )
 
 
-def _columns(axes: Sequence[Axis], records: Sequence[Record]) -> Matrix:
-    x = np.full((len(records), len(axes)), OFF)
-    for row, record in enumerate(records):
+def _columns(axes: Sequence[Axis], results: Sequence[ConfigurationResult]) -> Matrix:
+    x = np.full((len(results), len(axes)), OFF)
+    for row, result in enumerate(results):
         for column, axis in enumerate(axes):
-            position = axis.position(record.overrides.get(axis.path))
+            position = axis.position(result.overrides.get(axis.path))
             if position is not None:
                 x[row, column] = position
     return x
@@ -105,11 +107,11 @@ def _field(forest: Any, x: Matrix, column: int) -> float:
     active = x[x[:, column] != OFF]
     if len(active) < 2:
         return 0.0
-    found = np.quantile(active[:, column], np.linspace(0, 1, LEVELS), method="nearest")
-    background = _some(active)
-    rows = np.repeat(background[None], len(found), axis=0)
-    rows[:, :, column] = found[:, None]
-    means = _answers(forest, rows)
+    levels = np.quantile(active[:, column], np.linspace(0, 1, LEVELS), method="nearest")
+    background = _background(active)
+    points = np.repeat(background[None], len(levels), axis=0)
+    points[:, :, column] = levels[:, None]
+    means = _mean_answers(forest, points)
     return float(np.var(means)) * len(active) / len(x)
 
 
@@ -117,23 +119,23 @@ def _switch(forest: Any, x: Matrix, column: int, family: Sequence[int]) -> float
     on = x[x[:, column] == 1]
     if len(on) in {0, len(x)}:
         return 0.0
-    background = _some(x)
+    background = _background(x)
     off = background.copy()
     off[:, [column, *family]] = [0.0, *[OFF] * len(family)]
     with_it, inside = background.copy(), [column, *family]
     lent = on[np.arange(len(background)) % len(on)][:, inside]
     with_it[:, inside] = np.where(background[:, [column]] == 1, background[:, inside], lent)
-    low, high = _answers(forest, np.stack([off, with_it]))
+    low, high = _mean_answers(forest, np.stack([off, with_it]))
     share = len(on) / len(x)
     return float(share * (1 - share) * (high - low) ** 2)
 
 
-def _some(rows: Matrix) -> Matrix:
-    return rows[:: -(-len(rows) // BACKGROUND)]
+def _background(points: Matrix) -> Matrix:
+    return points[:: -(-len(points) // BACKGROUND)]
 
 
-def _answers(forest: Any, rows: Matrix) -> Matrix:
+def _mean_answers(forest: Any, points: Matrix) -> Matrix:
     """``[V, B, F]`` → the forest's mean answer ``[V]``."""
-    flat = forest.predict(rows.reshape(-1, rows.shape[-1]))
-    means: Matrix = np.asarray(flat).reshape(rows.shape[:2]).mean(1)
+    flat = forest.predict(points.reshape(-1, points.shape[-1]))
+    means: Matrix = np.asarray(flat).reshape(points.shape[:2]).mean(1)
     return means

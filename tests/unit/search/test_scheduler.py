@@ -4,12 +4,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worker.data import check, load_builtin
+from tests.fleets import trained
+from worker.data import check, load_builtin, prepare
 from worker.errors import SpecError
-from worker.search.fleet_size import USUAL, FleetLimits
-from worker.search.tpe import Trained
-from worker.search.waves import Search, resolved
+from worker.search.plan import USUAL, FleetLimits, plan
+from worker.search.samplers import Trained
+from worker.search.scheduler import (
+    Search,
+    metric_names,
+    refit,
+    refit_outline,
+    resolve_search,
+)
+from worker.search.space import configure, searched_sections
 from worker.spec import Builtin, JobSpec, SolverSpec
+from worker.training import FleetRun
 
 L1 = {"regularization.l1.strength": {"low": 1e-6, "high": 1e-2, "log": True}}
 
@@ -27,7 +36,7 @@ def search(
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
     outline = check(table, spec, target)
-    return Search(resolved(spec, outline), outline, limits)
+    return Search(resolve_search(spec, outline), outline, limits)
 
 
 def numbers(found: Search, **how: Any) -> list[list[int]]:
@@ -94,7 +103,7 @@ def test_repeats_and_folds_are_members_and_count() -> None:
     found = search(search={"trials": 10}, repeats=2, split={"folds": 3})
     wave = found.wave(0)
     assert wave is not None
-    assert found.each == 6
+    assert found.replica_count == 6
     assert sum(len(plan.trials) for plan in wave.plans) == 60
     seeds = {t.training.seed for plan in wave.plans for t in plan.trials}
     assert seeds == {0, 1}
@@ -113,12 +122,13 @@ def test_the_objective_says_its_direction() -> None:
 def test_a_configuration_that_no_corner_told_of_is_refused_alone() -> None:
     # Each pair of neighbours goes together somewhere, but not everywhere in the middle.
     found = search({"regularization.dropout.p": {"values": [0.1, [0.1, 0.2]]}})
-    found.document["network"]["hidden"] = [8]
+    narrow = {**found.sections["network"], "hidden": [8]}
+    found.sections = {**found.sections, "network": narrow}
     wave = found.wave(0)
     assert wave is not None
     assert wave.plans
     assert wave.refused
-    assert wave.refused[0].error["code"] == "invalid_spec"
+    assert wave.refused[0].error.code == "invalid_spec"
     done = {t.configuration for plan in wave.plans for t in plan.trials}
     assert done | {r.trials[0].configuration for r in wave.refused} == set(range(64))
 
@@ -157,9 +167,6 @@ def test_a_linear_path_is_solved_unless_the_job_names_an_optimizer() -> None:
 @pytest.mark.parametrize("ratio", [None, 0.5])
 def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
     from sklearn.linear_model import enet_path, lasso_path
-
-    from worker.data import prepare
-    from worker.training import FleetRun
 
     technique = "l1" if ratio is None else "elastic_net"
     found = search(
@@ -205,3 +212,99 @@ def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
         _, coefficients, _ = enet_path(x, y, l1_ratio=theirs, alphas=alphas, **exact)
     np.testing.assert_allclose(weights, coefficients.T, atol=2e-5)
     assert ((weights == 0) == (coefficients.T == 0)).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", ["circle", "iris", "diabetes"])
+@pytest.mark.parametrize("validation", [0.0, 0.2])
+@pytest.mark.parametrize("kind", ["sgd", "solver"])
+def test_the_metrics_are_those_that_a_trial_ends_with(
+    name: str, validation: float, kind: str
+) -> None:
+    spec = JobSpec.model_validate(
+        {
+            "dataset": {"builtin": name},
+            "split": {"validation": validation, "test": 0.1},
+            "network": {"kind": "linear"},
+            "training": {"epochs": 1, "optimizer": {"kind": kind}},
+        }
+    )
+    assert isinstance(spec.dataset, Builtin)
+    table, target = load_builtin(spec.dataset)
+    outline = check(table, spec, target)
+    (fleet,) = plan(spec, outline)
+    (result,) = trained(FleetRun(fleet.trials, prepare(table, spec, target))).results()
+    assert set(metric_names(outline)) == set(result.metrics)
+
+
+def iris(**fields: Any) -> JobSpec:
+    body = {
+        "dataset": {"builtin": "iris"},
+        "network": {"kind": "mlp", "hidden": [4]},
+        "split": {"validation": 0.2, "test": 0.2},
+        "training": {"epochs": 2},
+    }
+    return JobSpec.model_validate({**body, **fields})
+
+
+def rows_of(spec: JobSpec) -> tuple[Any, str]:
+    assert isinstance(spec.dataset, Builtin)
+    return load_builtin(spec.dataset)
+
+
+def test_validation_rows_train_in_a_refit() -> None:
+    spec = iris()
+    table, target = rows_of(spec)
+    before, after = prepare(table, spec, target), prepare(table, spec, target, refit=True)
+    (old,), (new,) = before.splits, after.splits
+    assert new.train.tolist() == sorted([*old.train.tolist(), *old.validation.tolist()])
+    assert len(new.validation) == 0
+    assert new.test.tolist() == old.test.tolist()
+    assert np.allclose(after.x[0][new.train].mean(0), 0, atol=1e-5)
+    known = refit_outline(check(table, spec, target))
+    assert known.train_rows == (len(new.train),)
+    assert (known.validation_rows, known.test_rows) == ((0,), (len(new.test),))
+
+
+def test_after_folds_all_rows_train() -> None:
+    spec = iris(split={"folds": 3})
+    table, target = rows_of(spec)
+    prepared = prepare(table, spec, target, refit=True)
+    assert len(prepared.splits) == 1
+    assert len(prepared.splits[0].train) == 150
+    assert refit_outline(check(table, spec, target)).train_rows == (150,)
+
+
+def test_a_long_name_leaves_room_for_what_it_is() -> None:
+    spec = iris()
+    table, target = rows_of(spec)
+    configuration = configure(searched_sections(spec), 7, {}).model_copy(
+        update={"name": "7: " + "p=0.5 " * 17}
+    )
+    for chosen in ([configuration], [configuration, configuration]):
+        (planned,) = refit(spec, check(table, spec, target), chosen, first=30)
+        assert len(planned.trials[-1].name) <= 110
+        assert planned.trials[-1].name.endswith("refitted)")
+
+
+def test_a_refit_trains_each_repeat_and_does_not_validate() -> None:
+    spec = iris(repeats=2)
+    table, target = rows_of(spec)
+    chosen = [
+        configure(searched_sections(spec), 7, {"regularization.l1": {"strength": 0.1}}),
+        configure(searched_sections(spec), 0, {}),
+    ]
+    (planned,) = refit(spec, check(table, spec, target), chosen, first=30)
+    assert [(t.configuration, t.refit, t.training.seed) for t in planned.trials] == [
+        (30, 7, 0),
+        (30, 7, 1),
+        (31, 0, 0),
+        (31, 0, 1),
+    ]
+    assert planned.trials[0].regularization.l1 is not None
+    run = FleetRun(planned.trials, prepare(table, spec, target, refit=True))
+    for _ in run.epochs():
+        pass
+    for result in run.results():
+        assert result.state == "succeeded"
+        assert "test_balanced_accuracy" in result.metrics
+        assert "validation_loss" not in result.metrics

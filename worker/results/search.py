@@ -1,21 +1,23 @@
-"""Bodies of the report of a search."""
+"""The report of a search: built by `worker.search.report`, sent as it is."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from service.schemas.common import Body
 from worker.results.comparison import Spread
+from worker.schema import Json, Record
 
-Value = float | int | bool | str | list[Any] | dict[str, Any] | None
+FieldValue = float | int | bool | str | list[Any] | Json | None
 
 
-class CandidateView(Body):
+class Candidate(Record):
     """A configuration of a search, with what its repeats and folds say of the objective."""
+
+    model_config = ConfigDict(title="CandidateView")
 
     configuration: Annotated[int, Field(examples=[91])]
     """Its number within the job."""
-    overrides: Annotated[dict[str, Any], Field(examples=[{"regularization.dropout.p": 0.31}])]
+    overrides: Annotated[Json, Field(examples=[{"regularization.dropout.p": 0.31}])]
     """The searched fields that are on, by path, and their values."""
     mean: Annotated[float, Field(examples=[0.064])]
     """Mean of the objective over its repeats and folds."""
@@ -28,7 +30,7 @@ class CandidateView(Body):
     """Number of repeats and folds that the mean is over."""
 
 
-class OneStandardError(Body):
+class OneStandardError(Record):
     """The one-standard-error rule: of all that are as good as the winner, the simplest.
 
     As good: a mean within one standard error of the winner's. Simplest: the smallest network, as
@@ -37,7 +39,7 @@ class OneStandardError(Body):
     most techniques on.
     """
 
-    choice: CandidateView | None
+    choice: Candidate | None
     """That configuration; none without repeats and folds."""
     limit: Annotated[float | None, Field(examples=[0.066])]
     """The worst mean that counts as equally good."""
@@ -47,19 +49,23 @@ class OneStandardError(Body):
     """Why there is no choice, or that it is the winner itself."""
 
 
-class BinView(Body):
+class Bin(Record):
     """Values of a searched field that are counted together, and the objective there."""
+
+    model_config = ConfigDict(title="BinView")
 
     low: Annotated[float | None, Field(examples=[1e-4])] = None
     """Lower end of a stretch; none for a single value."""
     high: Annotated[float | None, Field(examples=[1e-3])] = None
     """Upper end of a stretch; none for a single value."""
-    value: Annotated[Value, Field(examples=[None])] = None
+    value: Annotated[FieldValue, Field(examples=[None])] = None
     """The single value; null for a stretch, and where the field's technique is off."""
 
 
-class ProfileBin(BinView):
+class ProfileBin(Bin):
     """A bin of one field alone."""
+
+    model_config = ConfigDict(title="ProfileBin")
 
     mean: Annotated[float | None, Field(examples=[0.071])]
     """Mean objective of its configurations; none where there are none."""
@@ -69,7 +75,7 @@ class ProfileBin(BinView):
     """How many configurations there are."""
 
 
-class FieldReport(Body):
+class FieldReport(Record):
     """One searched field."""
 
     path: Annotated[str, Field(examples=["regularization.dropout.p"])]
@@ -83,8 +89,10 @@ class FieldReport(Body):
     """The objective over its values; the last bin is that of configurations where it is off."""
 
 
-class SurfaceView(Body):
+class Surface(Record):
     """The objective over two searched numbers: one row for each bin of y, one entry a bin of x."""
+
+    model_config = ConfigDict(title="SurfaceView")
 
     x: Annotated[str, Field(examples=["regularization.l1.strength"])]
     """Path of the field along the rows."""
@@ -94,9 +102,9 @@ class SurfaceView(Body):
     """Whether x has a logarithmic scale."""
     y_log: Annotated[bool, Field(examples=[False])]
     """Whether y has a logarithmic scale."""
-    x_bins: list[BinView]
+    x_bins: list[Bin]
     """The bins of x, ascending."""
-    y_bins: list[BinView]
+    y_bins: list[Bin]
     """The bins of y, ascending."""
     mean: Annotated[list[list[float | None]], Field(examples=[[[0.07, 0.09]]])]
     """Mean objective of each cell; null where no configuration lies."""
@@ -106,8 +114,10 @@ class SurfaceView(Body):
     """Configurations of each cell."""
 
 
-class CurveView(Body):
+class LearningCurve(Record):
     """The learning curves of one configuration, means over its repeats and folds."""
+
+    model_config = ConfigDict(title="CurveView")
 
     role: Literal["best", "median"]
     """The winner, or the configuration in the middle of the ranking."""
@@ -119,8 +129,10 @@ class CurveView(Body):
     """One array a metric, one entry an epoch: the losses, and the objective."""
 
 
-class HintView(Body):
+class Hint(Record):
     """A field whose best value lies within 5 % of an edge of what was searched."""
+
+    model_config = ConfigDict(title="HintView")
 
     path: Annotated[str, Field(examples=["regularization.l1.strength"])]
     """The field."""
@@ -136,8 +148,10 @@ class HintView(Body):
     """The same in words."""
 
 
-class RefitView(Body):
+class Refit(Record):
     """A configuration trained once more, on the training and the validation rows together."""
+
+    model_config = ConfigDict(title="RefitView")
 
     configuration: Annotated[int, Field(examples=[91])]
     """The configuration: the winner's, or 0, that with all switches of the space off."""
@@ -150,8 +164,10 @@ class RefitView(Body):
     """Final metrics over its repeats."""
 
 
-class BaselineView(Body):
+class Baseline(Record):
     """Gradient boosting on the same rows: what a network must be compared with."""
+
+    model_config = ConfigDict(title="BaselineView")
 
     name: Annotated[str, Field(examples=["HistGradientBoosting, balanced class weights"])]
     """What it is: scikit-learn's, untuned, classes weighted alike."""
@@ -162,12 +178,14 @@ class BaselineView(Body):
     """How long it took."""
 
 
-class SearchReportView(Body):
+class SearchReport(Record):
     """What a search found, so far or in the end."""
+
+    model_config = ConfigDict(title="SearchReportView")
 
     finished: Annotated[int, Field(examples=[64])]
     """Configurations with a result."""
-    winner: CandidateView | None
+    winner: Candidate | None
     """The best of them; none before the first has a result."""
     one_standard_error: OneStandardError
     """The simplest that is as good."""
@@ -178,13 +196,13 @@ class SearchReportView(Body):
     fit: Annotated[float | None, Field(examples=[0.87])]
     """R² of the random forest on configurations that it had not seen: how far to believe the
     importances. Near 0 or below: not at all."""
-    surface: SurfaceView | None
+    surface: Surface | None
     """Of the two searched numbers that matter most; none where fewer than two vary."""
-    curves: list[CurveView]
+    curves: list[LearningCurve]
     """Of the best and the median."""
-    hints: list[HintView]
+    hints: list[Hint]
     """What to search next, where the best lies on an edge."""
-    refits: list[RefitView]
+    refits: list[Refit]
     """With `refit`: the winner, and with `references` the network without techniques beside it."""
-    baseline: BaselineView | None
+    baseline: Baseline | None
     """With `references`: gradient boosting on the same rows; none before the end."""

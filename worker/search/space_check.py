@@ -1,7 +1,7 @@
 """A space is tried before it is accepted: each value of each field, and all corners."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -9,19 +9,26 @@ from typing import Any
 import numpy as np
 
 from worker.errors import SpecError
-from worker.search.configurations import Configuration
-from worker.search.space import Dimensions, Overrides, active, choices, configure, place
-from worker.spec import Dimension, Range
+from worker.search.space import (
+    Dimensions,
+    Overrides,
+    SectionsJson,
+    active,
+    choices,
+    configure,
+    value_at,
+)
+from worker.spec import Dimension, Range, Trial
 
 MOST_CORNERS = 256
-"""Corners of a space that are tried; of more, a choice of so many."""
+"""Corners of a space that are tried; of more, as many drawn at random."""
 MOST_VALUES = 1000
 """Values of a field that are tried; of more, an even choice."""
 
-Check = Callable[[Configuration], None]
+Check = Callable[[Trial], None]
 
 
-def check_corners(space: Dimensions, document: Mapping[str, Any], check: Check) -> None:
+def check_space(space: Dimensions, document: SectionsJson, check: Check) -> None:
     """Refuse a space with a configuration in it that cannot be trained.
 
     Raises:
@@ -30,12 +37,12 @@ def check_corners(space: Dimensions, document: Mapping[str, Any], check: Check) 
     for path in space:
         _refuse_roots(path)
     tried: set[str] = set()
-    for overrides in (*_edges(space, document), *_corners(space, document)):
+    for overrides in (*_single_values(space, document), *_corners(space, document)):
         overrides = active(space, overrides)
         key = json.dumps(overrides, sort_keys=True)
         if key not in tried:
             tried.add(key)
-            _try(overrides, document, check)
+            _check_one(overrides, document, check)
 
 
 def _refuse_roots(path: str) -> None:
@@ -46,7 +53,7 @@ def _refuse_roots(path: str) -> None:
         )
 
 
-def _try(overrides: Overrides, document: Mapping[str, Any], check: Check) -> None:
+def _check_one(overrides: Overrides, document: SectionsJson, check: Check) -> None:
     configuration = configure(document, 0, overrides)
     try:
         check(configuration)
@@ -68,7 +75,7 @@ def _blamed(param: str, overrides: Overrides) -> str:
     return max(overrides, key=shared, default=param)
 
 
-def _edges(space: Dimensions, document: Mapping[str, Any]) -> Iterator[Overrides]:
+def _single_values(space: Dimensions, document: SectionsJson) -> Iterator[Overrides]:
     """Each value of each field alone, what lies above it being on."""
     for path, dimension in space.items():
         above = {
@@ -87,22 +94,22 @@ def _edges(space: Dimensions, document: Mapping[str, Any]) -> Iterator[Overrides
             yield {**above, path: value, **(below if value is not None else {})}
 
 
-def _samples(path: str, dimension: Dimension, document: Mapping[str, Any]) -> Sequence[Any]:
+def _samples(path: str, dimension: Dimension, document: SectionsJson) -> Sequence[Any]:
     if isinstance(dimension, Range):
         # Both ends may be whole where what lies between them is not.
-        return (*_extremes(path, dimension, document), place(dimension, 0.3819))
+        return (*_extremes(path, dimension, document), value_at(dimension, 0.3819))
     options = choices(path, dimension, document)
     return options[:: -(-len(options) // MOST_VALUES)]
 
 
-def _extremes(path: str, dimension: Dimension, document: Mapping[str, Any]) -> Sequence[Any]:
+def _extremes(path: str, dimension: Dimension, document: SectionsJson) -> Sequence[Any]:
     if not isinstance(dimension, Range):
         return choices(path, dimension, document)
     ends = (dimension.low, dimension.high)
     return tuple(map(int, ends)) if dimension.integer else tuple(map(float, ends))
 
 
-def _corners(space: Dimensions, document: Mapping[str, Any]) -> Iterator[Overrides]:
+def _corners(space: Dimensions, document: SectionsJson) -> Iterator[Overrides]:
     axes = [_extremes(path, dimension, document) for path, dimension in space.items()]
     if prod(map(len, axes)) <= MOST_CORNERS:
         for values in product(*axes):

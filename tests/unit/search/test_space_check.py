@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.search.test_waves import search
+from tests.unit.search.test_scheduler import search
 from worker.errors import SpecError
 
 

@@ -1,0 +1,372 @@
+"""What a search trains next: its waves of fleets, and at its end the refit of its winner.
+
+A search is planned wave by wave: never more fleets at once than workers need ahead of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from worker.data import Outline
+from worker.errors import SpecError
+from worker.results.ranking import rank
+from worker.search import auto
+from worker.search.plan import (
+    USUAL,
+    FleetLimits,
+    FleetPlan,
+    check_against,
+    group,
+    replica_count,
+    replicas,
+)
+from worker.search.samplers import (
+    Trained,
+    all_off,
+    grid,
+    has_at_most_one,
+    keep_at_most_one,
+    path_points,
+    random_draw,
+    tpe_draws,
+)
+from worker.search.space import (
+    LONGEST_NAME,
+    Dimensions,
+    Overrides,
+    configuration_name,
+    configure,
+    dimensions,
+    search_of,
+    searched_sections,
+)
+from worker.search.space_check import check_space
+from worker.spec import JobSpec, LinearSpec, SolverSpec, Trial, is_maximized
+from worker.spec.search import MOST_TRIALS
+
+TRIALS = 64
+"""Configurations of a search that does not say."""
+AHEAD = 4
+"""Fleets that are open at a time at least, while there is something left to plan."""
+LARGE = 1024
+"""Trials of a fleet from which one for each worker and one more are enough: planning takes time."""
+REFERENCE = 0
+"""The number of the configuration with all switches off, in a search with references."""
+FIRST = 16
+"""Configurations of the first fleets of a search with a budget of time: they set its pace."""
+ROUNDS = 10
+"""Into how many batches a search that learns is divided."""
+REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
+"""What the names of refits add to those of their configurations."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A configuration inside the space that cannot be trained, and why."""
+
+    trials: tuple[Trial, ...]
+    overrides: Overrides
+    error: SpecError
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Some configurations, from ``first`` up to ``end``, as fleets."""
+
+    first: int
+    end: int
+    plans: tuple[FleetPlan, ...]
+    refused: tuple[Refused, ...] = ()
+
+
+class Search:
+    """One search on its data: how many configurations it has, and what each of them is.
+
+    Everything follows from the job's specification and, for a method that learns, from the results
+    so far; nothing is kept between waves.
+    """
+
+    def __init__(self, spec: JobSpec, outline: Outline, limits: FleetLimits = USUAL) -> None:
+        self.limits = limits
+        self.spec, self.outline, self.search = spec, outline, search_of(spec)
+        self.space: Dimensions = dimensions(spec)
+        self.sections = searched_sections(spec)
+        self.objective = job_objective(spec, outline)
+        self.maximize = is_maximized(self.objective)
+        self.replica_count = replica_count(spec, outline)
+        """Trials of each configuration."""
+        self.reference = all_off(self.space) if self.search.references else None
+        """Configuration 0, all switches off, where the search asks for it and has any."""
+        self._listed: list[Overrides] | None = None
+
+    def check(self) -> None:
+        """Refuse a space that cannot be searched; ``SpecError`` names the path."""
+        check_space(self.space, self.sections, self._check)
+
+    @property
+    def total(self) -> int:
+        """How many configurations there will be, if no budget ends it before."""
+        asked = self.search.trials
+        if self.search.method in ("grid", "path"):
+            count = len(self._list())
+            return count if asked is None else min(count, asked)
+        if asked is None:
+            return TRIALS if self.search.budget_seconds is None else MOST_TRIALS
+        return asked
+
+    @property
+    def configurations_per_fleet(self) -> int:
+        """Configurations that are planned for one fleet."""
+        count = max(1, self.limits.trials // self.replica_count)
+        if self.search.adaptive:
+            return min(count, max(8, -(-self.total // ROUNDS)))
+        return count
+
+    def affordable(self, first: int, spent: float) -> int | None:
+        """How many more configurations the budget pays for, at the pace of the ``first`` ones.
+
+        At least one while any time is left; 0 when it is spent; none without a budget.
+        """
+        budget = self.search.budget_seconds
+        if budget is None:
+            return None
+        if first == 0:
+            return FIRST
+        return 0 if spent >= budget else max(1, int(first * (budget - spent) / max(spent, 1e-3)))
+
+    def ahead(self, workers: int) -> int:
+        """Fleets that should be open: a method that learns waits for what it learns from, and one
+        with a budget for how long it takes.
+        """
+        if self.search.adaptive or self.search.budget_seconds is not None:
+            return max(1, workers)
+        return workers + 1 if self.limits.trials > LARGE else max(AHEAD, 2 * workers)
+
+    def wave(
+        self,
+        first: int,
+        *,
+        open_fleets: int = 0,
+        workers: int = 1,
+        history: Sequence[Trained] = (),
+        spent: float = 0.0,
+    ) -> Wave | None:
+        """What to plan next, from configuration ``first``; none when enough is open, or all is.
+
+        ``spent`` are the seconds that the search has taken, of its budget.
+
+        A configuration that cannot be trained, although no corner of the space told of it, is
+        refused; it counts.
+        """
+        missing = self.ahead(workers) - open_fleets
+        size, affordable = self.configurations_per_fleet, self.affordable(first, spent)
+        if affordable is not None:
+            size = min(size, affordable)
+        end = min(self.total, first + missing * size)
+        if end <= first:
+            return None
+        trials: list[Trial] = []
+        changes: list[Overrides] = []
+        refused: list[Refused] = []
+        for number, overrides in enumerate(self._overrides(first, end, history), first):
+            try:
+                trials += self._replicas(number, overrides)
+            except SpecError as error:
+                refused.append(self._refuse(number, overrides, error))
+                continue
+            changes += [overrides] * self.replica_count
+        plans = group(
+            trials,
+            self.outline,
+            overrides=changes,
+            memory=self.limits.memory,
+            most=max(self.limits.trials, self.replica_count),
+        )
+        return Wave(first=first, end=end, plans=tuple(plans), refused=tuple(refused))
+
+    def _check(self, configuration: Trial) -> None:
+        check_against(self.outline, next(replicas(self.spec, self.outline, configuration)))
+
+    def _replicas(self, number: int, overrides: Overrides) -> list[Trial]:
+        configuration = configure(self.sections, number, overrides)
+        self._check(configuration)
+        return list(replicas(self.spec, self.outline, configuration))
+
+    def _refuse(self, number: int, overrides: Overrides, error: SpecError) -> Refused:
+        configuration = configure(self.sections, number, {}).model_copy(
+            update={"name": configuration_name(number, overrides)}
+        )
+        return Refused(
+            trials=tuple(replicas(self.spec, self.outline, configuration)),
+            overrides=overrides,
+            error=error,
+        )
+
+    def _overrides(self, first: int, end: int, history: Sequence[Trained]) -> list[Overrides]:
+        seed, space = self.search.seed, self.space
+        if self.search.method in ("grid", "path"):
+            return self._list()[first:end]
+        if self.search.adaptive:
+            drawn = tpe_draws(seed, first, end - first, space, self.sections, history)
+        else:
+            drawn = [
+                random_draw(seed, number, space, self.sections) for number in range(first, end)
+            ]
+        drawn = [
+            keep_at_most_one(seed, number, space, self.search.exclusive, overrides)
+            for number, overrides in enumerate(drawn, first)
+        ]
+        if self.reference is not None and first <= REFERENCE < end:
+            drawn[REFERENCE - first] = self.reference
+        return drawn
+
+    def _list(self) -> list[Overrides]:
+        if self._listed is None:
+            points = (
+                path_points(self.search, self.space)
+                if self.search.method == "path"
+                else grid(self.search, self.space, self.sections)
+            )
+            self._listed = [] if self.reference is None else [self.reference]
+            self._listed += [
+                overrides
+                for overrides in points
+                if overrides != self.reference and has_at_most_one(self.search.exclusive, overrides)
+            ]
+        return self._listed
+
+    def refits(self, trained: Mapping[int, Trained], first: int) -> list[FleetPlan]:
+        """The last fleets of a search that refits its winner; none when nothing succeeded.
+
+        Args:
+            trained: its configurations by number, those without failed replicas.
+            first: the number of the first refit, above all numbers of the search.
+        """
+        ranks = [
+            rank(number, [configuration.value])
+            for number, configuration in trained.items()
+            if configuration.value is not None
+        ]
+        if not ranks:
+            return []
+        winner = min(ranks).configuration
+        chosen = {winner: trained[winner].overrides}
+        if self.reference is not None:
+            chosen.setdefault(REFERENCE, self.reference)
+        return refit(
+            self.spec,
+            self.outline,
+            [configure(self.sections, number, overrides) for number, overrides in chosen.items()],
+            first=first,
+        )
+
+
+def resolve_search(spec: JobSpec, outline: Outline) -> JobSpec:
+    """The job with what its search leaves to defaults written out: what is stored and trained.
+
+    A space is written out field by field, since a later release may have other default ranges; and
+    a path of a linear network is solved, unless the job names an optimizer.
+
+    Raises:
+        SpecError: a space or a path without a default range.
+    """
+    if spec.search is None:
+        return spec
+    spec = auto.resolve_auto(spec, outline)
+    search = search_of(spec).model_copy(update={"space": dimensions(spec)})
+    training = spec.training
+    if (
+        search.method == "path"
+        and isinstance(spec.network, LinearSpec)
+        and "optimizer" not in training.model_fields_set
+    ):
+        training = training.model_copy(update={"optimizer": SolverSpec(kind="solver")})
+    return spec.model_copy(update={"search": search, "training": training})
+
+
+def job_objective(spec: JobSpec, outline: Outline) -> str:
+    """The metric by which the configurations of a job are compared.
+
+    Raises:
+        SpecError: the job's trials have no such metric.
+    """
+    asked = None if spec.search is None else spec.search.objective
+    if asked is None:
+        return "validation_loss" if all(outline.validation_rows) else "train_loss"
+    known = metric_names(outline)
+    if asked not in known:
+        near = get_close_matches(asked, known, n=3) or known
+        raise SpecError(
+            f"The trials have no metric {asked}; did you mean {' or '.join(near)}?",
+            param="search.objective",
+        )
+    return asked
+
+
+def metric_names(outline: Outline) -> list[str]:
+    """The final metrics that a trial on these data has."""
+    classes = outline.target.classes
+    measures = ["loss", "rmse", "r2"]
+    if classes:
+        measures = ["loss", "accuracy", "balanced_accuracy", "classes_predicted"]
+        measures += ["recall"] if len(classes) == 2 else []
+    rows = {
+        "train": outline.train_rows,
+        "validation": outline.validation_rows,
+        "test": outline.test_rows,
+    }
+    names = [
+        f"{part}_{measure}" for part, counts in rows.items() if all(counts) for measure in measures
+    ]
+    names += ["gap"] if all(outline.validation_rows) else []
+    return [*names, "penalty", "sparsity"]
+
+
+def refit(
+    spec: JobSpec,
+    outline: Outline,
+    chosen: Sequence[Trial],
+    *,
+    first: int,
+) -> list[FleetPlan]:
+    """The fleets that refit some configurations, each with all repeats.
+
+    Args:
+        spec: the job.
+        outline: of its data, as searched.
+        chosen: the configurations; the winner first.
+        first: the number of the first refit, above all numbers of the search.
+    """
+    trials = [
+        configuration.model_copy(
+            update={
+                "name": _name(configuration.name, REFITTED_REFERENCE if place else REFITTED),
+                "configuration": first + place,
+                "repeat": repeat,
+                "refit": configuration.configuration,
+                "training": configuration.training.model_copy(
+                    update={"seed": (configuration.training.seed + repeat) % 2**32}
+                ),
+            }
+        )
+        for place, configuration in enumerate(chosen)
+        for repeat in range(spec.repeats)
+    ]
+    return group(trials, refit_outline(outline))
+
+
+def refit_outline(outline: Outline) -> Outline:
+    """What is known of the rows of a refit: one split, and none left to validate on."""
+    held_out = outline.test_rows[0] if len(outline.train_rows) == 1 else 0
+    return replace(
+        outline,
+        train_rows=(outline.train_rows[0] + outline.validation_rows[0],),
+        validation_rows=(0,),
+        test_rows=(held_out,),
+    )
+
+
+def _name(name: str, role: str) -> str:
+    """Both within the length that names may have."""
+    room = LONGEST_NAME - len(role) - len(" ()")
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'} ({role})"
