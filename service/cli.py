@@ -36,7 +36,7 @@ def up(host: Host = None, port: Port = None, state: State = None, workers: Worke
     with _told():
         settings = _settings(host=host, port=port, state=state, workers=workers)
         # Imported late: torch takes seconds, and `--help` should not.
-        from service.processes import run_everything
+        from service.server import run_everything
 
         run_everything(settings, Console(highlight=False))
 
@@ -46,7 +46,7 @@ def api(host: Host = None, port: Port = None) -> None:
     """Start the HTTP service alone, on the database and Redis of the settings."""
     with _told():
         settings = _settings(host=host, port=port)
-        from service.processes import run_api
+        from service.server import run_api
 
         run_api(settings, Console(highlight=False))
 

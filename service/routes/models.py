@@ -111,7 +111,7 @@ def get_certificate(services: ServicesDep, name: Name, version: Chosen = None) -
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-    certificate = services.engine.certificate(row)
+    certificate = services.inference.certificate(row)
     return CertificateView(
         model=name,
         version=row.version,

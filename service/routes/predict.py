@@ -27,5 +27,5 @@ def predict(
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-    predictions = services.engine.predict(row, name, body.instances)
+    predictions = services.inference.predict(row, name, body.instances)
     return PredictResponse(predictions=predictions, model=name, version=row.version)

@@ -135,7 +135,7 @@ def get_chart(
 ) -> Chart:
     """The curve of each configuration, the mean over its repeats and folds."""
     job, lines = _lines(services, job_id, metric, top)
-    return charts.configuration(lines, title=_title(job, metric), label=_label(metric))
+    return charts.chartjs(lines, title=_title(job, metric), label=_label(metric))
 
 
 @router.get(
