@@ -74,20 +74,20 @@ def _ranked(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[Configur
     return [_entry(number, groups[number]) for number in order]
 
 
-def _rank(number: int, members: Sequence[TrialRow], job: Job) -> Rank:
-    scores = [trial.score for trial in members if trial.score < UNSCORED]
+def _rank(number: int, trials: Sequence[TrialRow], job: Job) -> Rank:
+    scores = [trial.score for trial in trials if trial.score < UNSCORED]
     return rank(
         number,
         scores,
-        missing=len(members) - len(scores),
-        halved=any(trial.halved_at is not None for trial in members),
-        competes=competes(members[0].settings),
+        missing=len(trials) - len(scores),
+        halved=any(trial.halved_at is not None for trial in trials),
+        competes=competes(trials[0].settings),
     )
 
 
-def _network(members: Sequence[TrialRow]) -> SparsityReport | None:
-    """Of the first that has one: members come best first."""
-    return next((report for trial in members if (report := network_report(trial))), None)
+def _network(trials: Sequence[TrialRow]) -> SparsityReport | None:
+    """Of the first that has one: trials come best first."""
+    return next((report for trial in trials if (report := network_report(trial))), None)
 
 
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
@@ -97,15 +97,15 @@ def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
     return groups
 
 
-def _entry(number: int, members: Sequence[TrialRow]) -> ConfigurationReport:
-    succeeded = [trial.metrics for trial in members if trial.state == State.SUCCEEDED]
+def _entry(number: int, trials: Sequence[TrialRow]) -> ConfigurationReport:
+    succeeded = [trial.metrics for trial in trials if trial.state == State.SUCCEEDED]
     return ConfigurationReport(
         configuration=number,
-        name=members[0].name,
-        without=(members[0].settings.get("without") or {}).get("technique"),
-        trials=len(members),
+        name=trials[0].name,
+        without=(trials[0].settings.get("without") or {}).get("technique"),
+        trials=len(trials),
         succeeded=len(succeeded),
-        failed=sum(trial.state == State.FAILED for trial in members),
+        failed=sum(trial.state == State.FAILED for trial in trials),
         metrics=spreads(succeeded),
     )
 

@@ -55,9 +55,9 @@ def findings(
     The body's model tells which fields there are, for the names that are near.
     """
     located = [(_path(error, body), error) for error in errors]
-    told = [(path, error) for path, error in located if not _is_noise(path, error, located)]
+    helpful = [(path, error) for path, error in located if not _is_noise(path, error, located)]
     merged: dict[tuple[str | int, ...], list[str]] = {}
-    for path, error in told or located:
+    for path, error in helpful or located:
         messages = merged.setdefault(path, [])
         message = _message(path, error, body, model)
         if message not in messages:
@@ -74,13 +74,13 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
     if origin != "body":
         return tuple(rest)
     path: list[str | int] = []
-    here = body
+    value = body
     for position, step in enumerate(rest):
         last = position == len(rest) - 1
         if last and error["type"] == "missing":
-            here = None
-        elif _has(here, step):
-            here = here[step]
+            value = None
+        elif _has(value, step):
+            value = value[step]
         else:
             continue
         path.append(step)
@@ -89,10 +89,10 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
     return tuple(path)
 
 
-def _has(here: Any, step: str | int) -> bool:
-    if isinstance(here, list):
-        return isinstance(step, int) and 0 <= step < len(here)
-    return isinstance(here, dict) and step in here
+def _has(value: Any, step: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(step, int) and 0 <= step < len(value)
+    return isinstance(value, dict) and step in value
 
 
 def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]]) -> bool:
@@ -191,9 +191,9 @@ def _shown(value: Any) -> str:
 
 def _field_names(root: type[BaseModel], path: Sequence[str | int], body: Any) -> list[str]:
     """Names of the fields at a path of a body, sorted; none where it is no such place."""
-    models, here = _at(root, path, body)
+    models, value = _at(root, path, body)
     return sorted(
-        {name for model in models if _is_kind(model, here) for name in model.model_fields}
+        {name for model in models if _is_kind(model, value) for name in model.model_fields}
     )
 
 
@@ -209,9 +209,9 @@ def _at(
 ) -> tuple[list[type[BaseModel]], Any]:
     """The models that a place may have, and the value there; none where it is no such place."""
     models: list[type[BaseModel]] = [root]
-    here = body
+    value = body
     for step in path:
-        models = [model for model in models if _is_kind(model, here)]
+        models = [model for model in models if _is_kind(model, value)]
         if isinstance(step, str):
             models = [
                 inner
@@ -220,10 +220,10 @@ def _at(
                 for inner in _models(model.model_fields[step].annotation)
             ]
         try:
-            here = here[step]
+            value = value[step]
         except (KeyError, IndexError, TypeError):
             return [], None
-    return models, here
+    return models, value
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -174,9 +174,9 @@ def get_report(services: ServicesDep, job_id: Id) -> Report:
         job = jobs.get(session, job_id)
         if job.spec.get("search") is None:
             return comparison.compare(job, jobs.trials(session, job))
-        found, rows = search_report(session, job)
+        searched, trials = search_report(session, job)
         path = path_report(session, services.artefacts, job)
-    return comparison.compare(job, rows, found).model_copy(update={"path": path})
+    return comparison.compare(job, trials, searched).model_copy(update={"path": path})
 
 
 def _lines(
@@ -189,7 +189,7 @@ def _lines(
         else:  # thousands, of which a few are drawn
             rows = queries.trials_of(session, job, queries.leaders(session, job, most))
         series = queries.series(session, rows)
-    known = sorted({name for one in series.values() for name in one})
+    known = sorted({name for curves in series.values() for name in curves})
     if known and metric not in known:
         raise NotFoundError(
             f"Job {job_id} has no metric {metric!r}; it has {', '.join(known)}.", param="metric"

@@ -97,13 +97,13 @@ class Attribution(Record):
 def spreads(metrics: Sequence[Metrics]) -> dict[str, Spread]:
     """Each metric over some trials; without those that no trial has a finite value of."""
     names = dict.fromkeys(name for row in metrics for name in row)
-    found: dict[str, Spread] = {}
+    by_name: dict[str, Spread] = {}
     for name in names:
         values = [row.get(name) for row in metrics]
         finite = [value for value in values if value is not None and math.isfinite(value)]
         if finite:
-            found[name] = Spread(mean=mean(finite), sd=standard_deviation(finite), n=len(finite))
-    return found
+            by_name[name] = Spread(mean=mean(finite), sd=standard_deviation(finite), n=len(finite))
+    return by_name
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -129,7 +129,7 @@ def effects(pairs: Sequence[Pair], objective: str, *, maximize: bool) -> list[Ef
         objective: the metric that decides.
         maximize: whether more of the objective is better; of other metrics, more accuracy is.
     """
-    found = []
+    measured = []
     for name in _compared(pairs, objective):
         both = [(with_it.get(name), without.get(name)) for with_it, without in pairs]
         values = [
@@ -139,8 +139,8 @@ def effects(pairs: Sequence[Pair], objective: str, *, maximize: bool) -> list[Ef
         ]
         if values:
             better_high = maximize if name == objective else name.endswith("accuracy")
-            found.append(_effect(name, better_high, values))
-    return found
+            measured.append(_effect(name, better_high, values))
+    return measured
 
 
 def _compared(pairs: Sequence[Pair], objective: str) -> list[str]:
