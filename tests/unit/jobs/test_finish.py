@@ -9,7 +9,7 @@ from tests.rows import RESULT, bad, claimed, error, good
 from worker.data import Outline
 from worker.jobs import finish as module
 from worker.jobs.accept import JobIntake
-from worker.jobs.finish import OngoingSearch, finish
+from worker.jobs.finish import OngoingSearch, finish_fleet
 from worker.jobs.table_cache import TableCache
 from worker.results.search import Baseline
 from worker.results.trial import TrialResult
@@ -60,7 +60,7 @@ class Searching:
         return sum(row.fleet_id == lease.fleet_id for row in rows)
 
     def end(self, lease: Lease, results: Sequence[TrialResult]) -> None:
-        finish(self.database, lease, results=results, file=RESULT, search=self.ongoing)
+        finish_fleet(self.database, lease, results=results, file=RESULT, search=self.ongoing)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_what_is_stale_changes_nothing(searching: Searching) -> None:
 def test_a_failed_fleet_is_followed_too(searching: Searching) -> None:
     planned = searching.job.trials_planned
     lease = searching.claim(searching.queued()[0])
-    finish(searching.database, lease, error=error("broken"), search=searching.ongoing)
+    finish_fleet(searching.database, lease, error=error("broken"), search=searching.ongoing)
     job = searching.job
     assert (job.trials_failed, job.trials_planned) == (4, planned + 4)
 
@@ -148,7 +148,7 @@ def test_the_baseline_is_noted_in_the_transaction_that_ends_the_fleet(
     with database.write() as session:
         lease = claimed(session, jobs.fleets(session, job_id)[0].id)
     measured = Baseline(name="boosting", metrics={"test_accuracy": 0.9}, seconds=0.1)
-    finish(database, lease, results=[good()], file=RESULT, baseline=measured)
+    finish_fleet(database, lease, results=[good()], file=RESULT, baseline=measured)
     with database.read() as session:
         noted = {event.type: event.data for event in events.page(session, job_id).items}
         assert jobs.get(session, job_id).state == "succeeded"

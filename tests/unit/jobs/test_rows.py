@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from worker.jobs.accept import JobIntake
-from worker.jobs.rows import trials_of
+from worker.jobs.rows import load_trials
 from worker.spec import JobSpec
 from worker.storage import jobs
 from worker.storage.database import Database
@@ -23,7 +23,7 @@ def stored_as_planned(intake: JobIntake, database: Database, **job: Any) -> None
     accepted = intake.accept(spec)
     with database.read() as session:
         fleets = jobs.fleets(session, accepted.id)
-        assert [trials_of(session, fleet.id) for fleet in fleets] == [
+        assert [load_trials(session, fleet.id) for fleet in fleets] == [
             list(plan.trials) for plan in plans
         ]
         rows = jobs.trials(session, jobs.get(session, accepted.id))
@@ -55,5 +55,5 @@ def test_a_fleet_without_trials_only_plans(intake: JobIntake, database: Database
     with database.write() as session:
         session.add(Fleet(id="flt_plans", job_id=job.id, number=1))
     with database.read() as session:
-        assert trials_of(session, "flt_plans") == []
+        assert load_trials(session, "flt_plans") == []
         assert session.scalars(select(Fleet.plan)).all() == [{}, {}]
