@@ -9,6 +9,8 @@ from service.examples import COMPARISON, JOBS
 from tests.api.client import Client
 from tests.api.work import post, train
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_an_accepted_job_is_there(client: Client) -> None:
     answer = client.post("/v1/jobs", json=COMPARISON)

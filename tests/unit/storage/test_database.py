@@ -13,6 +13,9 @@ from worker.storage import jobs
 from worker.storage.database import SAFE_SQLITE, Database, sqlite_version
 from worker.storage.tables import Base
 
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
 
 def test_migrations_make_the_schema_of_the_tables(database: Database) -> None:
     with database.engine.connect() as connection:
@@ -37,6 +40,7 @@ def test_a_newer_schema_is_refused_and_kept(database: Database) -> None:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
 
 
+@ON_SQLITE
 def test_sqlite_is_durable_and_checks_keys(database: Database) -> None:
     with database.read() as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
@@ -72,6 +76,7 @@ def test_writers_wait_for_each_other(database: Database) -> None:
         assert len(jobs.page(session, limit=100).items) == 20
 
 
+@ON_SQLITE
 def test_a_locked_database_is_unavailable(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,3 +87,47 @@ def test_a_locked_database_is_unavailable(
         with pytest.raises(UnavailableError, match="try again"), impatient.write() as other:
             accept(other)
     impatient.close()
+
+
+@ON_POSTGRESQL
+def test_a_lost_connection_is_unavailable_and_the_next_one_works(database: Database) -> None:
+    def lose() -> None:
+        with database.write() as session, database.write() as other:
+            accept(session)
+            pid = session.scalar(text("SELECT pg_backend_pid()"))
+            assert other.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            session.scalar(text("SELECT 1"))
+
+    with pytest.raises(UnavailableError, match="try again"):
+        lose()
+    with database.write() as session:
+        assert jobs.page(session).items == []
+        accept(session)
+    with database.read() as session:
+        assert len(jobs.page(session).items) == 1
+
+
+@ON_POSTGRESQL
+def test_services_that_start_together_migrate_once(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    barrier = threading.Barrier(3)
+    failures: list[Exception] = []
+
+    def migrate() -> None:
+        barrier.wait()
+        try:
+            database.migrate()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=migrate) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
