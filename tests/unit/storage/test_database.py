@@ -5,13 +5,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.rows import accept
 from worker.errors import UnavailableError
 from worker.storage import database as module
 from worker.storage import jobs
-from worker.storage.database import SAFE_SQLITE, Database, sqlite_version
-from worker.storage.tables import Base
+from worker.storage.database import SAFE_SQLITE, Database, sqlite_version, without_sql
+from worker.storage.tables import Base, Model
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -131,3 +132,24 @@ def test_services_that_start_together_migrate_once(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_what_clients_are_told_of_an_error_holds_no_statement_and_no_value(
+    database: Database,
+) -> None:
+    def register() -> None:
+        with database.write() as session:
+            session.add(Model(id="mdl_secret", name="secret"))
+
+    register()
+    with pytest.raises(IntegrityError) as twice:
+        register()
+    with pytest.raises(DBAPIError) as unknown, database.engine.connect() as connection:
+        connection.execute(text("SELECT 'secret' FROM nowhere"))
+    for error in (twice.value, unknown.value):
+        assert "SQL" in str(error)
+        assert "secret" in str(error)
+        message = without_sql(error)
+        assert message.startswith(f"{type(error).__name__}: ")
+        assert not any(part in message for part in ("SQL:", "INSERT", "SELECT", "secret", "\n"))
+    assert without_sql(ValueError("two\nlines")) == "ValueError: two\nlines"
