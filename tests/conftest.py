@@ -14,14 +14,14 @@ from tests.databases import KINDS, Databases
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
+    config.addinivalue_line("markers", "database_kinds(*kinds): what it runs on, if not on SQLite")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Who asks for a ``database_kind`` runs on SQLite; with the mark above, on PostgreSQL too."""
+    """Who asks for a ``database_kind`` runs on SQLite, or on each kind that its mark names."""
     if "database_kind" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("both_databases") is not None
-        metafunc.parametrize("database_kind", KINDS if both else KINDS[:1], scope="module")
+        mark = metafunc.definition.get_closest_marker("database_kinds")
+        metafunc.parametrize("database_kind", mark.args if mark else KINDS[:1], scope="module")
 
 
 @pytest.fixture(scope="session")
