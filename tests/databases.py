@@ -185,6 +185,28 @@ class Databases:
         return server
 
 
+class Aside:
+    """Work in a thread of its own, which gives back its error."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self._error = error
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+
 def until_blocked(database: Database) -> None:
     """Wait until a transaction in this PostgreSQL database waits for another one."""
     blocked = text(

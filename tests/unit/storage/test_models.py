@@ -1,11 +1,8 @@
 """Names of models, where several transactions want the same one at the same time."""
 
-import threading
-from collections.abc import Callable
-
 import pytest
 
-from tests.databases import until_blocked
+from tests.databases import Aside, until_blocked
 from tests.rows import RESULT, accept, claimed, good
 from worker.storage import fleets, jobs, models
 from worker.storage.database import Database
@@ -13,28 +10,6 @@ from worker.storage.lease import Lease
 
 # SQLite lets one transaction write at a time, so that there is nothing to see there.
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-
-
-class Aside:
-    """Work in a thread of its own, which gives back its error."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except Exception as error:
-            self._error = error
-
-    def end(self) -> None:
-        """Wait for its end."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
 
 
 @ON_POSTGRESQL
