@@ -11,7 +11,8 @@ from sqlalchemy import event
 from service.examples import COMPARISON, JOBS
 from tests.api.client import Client
 from tests.api.work import post, train
-from tests.databases import KINDS
+from tests.databases import KINDS, until_blocked
+from worker.storage import datasets
 
 # What is written and read; validation writes nothing, and its tests need no second database.
 ON_BOTH = pytest.mark.database_kinds(*KINDS)
@@ -180,6 +181,18 @@ def test_of_two_that_have_both_looked_for_a_key_the_later_one_finds_the_job(fres
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json() == second.json()
     assert len(fresh.get("/v1/jobs").json()["data"]) == 1
+
+
+@ON_POSTGRESQL
+def test_a_job_waits_for_the_deletion_of_its_data_set_and_is_refused(fresh: Client) -> None:
+    dataset_id = fresh.upload("x,y\n" + "1,a\n2,b\n" * 30, target="y").json()["id"]
+    with ThreadPoolExecutor(1) as thread:
+        with fresh.parts.database.write() as session:
+            datasets.delete(session, dataset_id)
+            posting = thread.submit(fresh.post, "/v1/jobs", json={"dataset": dataset_id})
+            until_blocked(fresh.parts.database)
+        answer = posting.result()
+    assert (answer.status_code, answer.json()["code"]) == (422, "dataset_not_found")
 
 
 @ON_BOTH
