@@ -26,7 +26,7 @@ LONG: dict[str, Any] = {
 
 
 # PostgreSQL differs where transactions meet: those of trainers, supervisors and the reconciler, of
-# which SQLite lets in one at a time. So the two ways to lose a fleet are tried there (its supervisor
+# which SQLite lets in one at a time. So both ways to lose a fleet are tried there (its supervisor
 # gives it back; the reconciler takes it from one that lives on), with cancellation and conclusion.
 # What dies, what a checkpoint holds, and what Redis does is the same on both.
 ON_BOTH = pytest.mark.database_kinds(*KINDS)
