@@ -157,5 +157,6 @@ def set_alias(
 
 def _insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
     """An insert that may say what happens when the row is there: both databases know it."""
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    return dialect.insert(table)
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
