@@ -187,7 +187,8 @@ def _lines(
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)
         else:  # thousands, of which a few are drawn
-            rows = queries.trials_of(session, job, queries.leaders(session, job, most))
+            best = queries.best_first(session, job)[:most]
+            rows = queries.trials_of(session, job, [group.number for group in best])
         series = queries.series(session, rows)
     known = sorted({name for curves in series.values() for name in curves})
     if known and metric not in known:

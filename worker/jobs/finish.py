@@ -40,7 +40,7 @@ class OngoingSearch:
     outline: Outline
 
 
-def finish(
+def finish_fleet(
     database: Database,
     lease: Lease,
     *,
