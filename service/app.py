@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from service import docs, errors, openapi
 from service.body_limit import BodyLimit
 from service.dependencies import Services
-from service.inference import Engine
+from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
 from worker.jobs.accept import JobIntake
@@ -74,7 +74,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                engine=Engine(artefacts),
+                inference=InferenceEngine(artefacts),
             )
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")

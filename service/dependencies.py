@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.errors import MalformedError
-from service.inference.engine import Engine
+from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from worker.jobs.accept import JobIntake
 from worker.jobs.table_cache import TableCache
@@ -27,7 +27,7 @@ class Services:
     notifier: ChangeNotifier
     tables: TableCache
     intake: JobIntake
-    engine: Engine
+    inference: InferenceEngine
 
 
 async def services_of(request: Request) -> Services:

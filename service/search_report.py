@@ -6,7 +6,7 @@ from typing import Literal
 import orjson
 from sqlalchemy.orm import Session
 
-from service.comparison import mean_curve, spread_of
+from worker.results.comparison import mean_curve, spreads
 from worker.results.search import LearningCurve, Refit, SearchReport
 from worker.search.report import (
     Axis,
@@ -59,20 +59,14 @@ def _result(axes: Sequence[Axis], group: Group) -> ConfigurationResult:
 
 def _refits(trials: Mapping[int, Sequence[TrialRow]]) -> list[Refit]:
     """Each refit configuration's metrics over its repeats, from its trials by its number."""
-    refits = []
-    for number, repeats in trials.items():
-        names = dict.fromkeys(name for trial in repeats for name in trial.metrics)
-        spreads = {
-            name: spread_of([trial.metrics.get(name) for trial in repeats]) for name in names
-        }
-        refits.append(
-            Refit(
-                configuration=number,
-                name=repeats[0].name,
-                metrics={name: spread for name, spread in spreads.items() if spread is not None},
-            )
+    return [
+        Refit(
+            configuration=number,
+            name=repeats[0].name,
+            metrics=spreads([trial.metrics for trial in repeats]),
         )
-    return refits
+        for number, repeats in trials.items()
+    ]
 
 
 def _curves(

@@ -28,9 +28,9 @@ Prefer = Annotated[
 def wanted_seconds(prefer: str | None) -> int:
     """The seconds that the header asks for; 0 when it asks for none, or cannot be understood."""
     for preference in (prefer or "").split(","):
-        found = re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(;.*)?", preference, re.IGNORECASE)
-        if found:
-            return min(int(found.group(1)), LONGEST_SECONDS)
+        match = re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(;.*)?", preference, re.IGNORECASE)
+        if match:
+            return min(int(match.group(1)), LONGEST_SECONDS)
     return 0
 
 

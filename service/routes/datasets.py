@@ -9,7 +9,6 @@ from service.dependencies import ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetView
-from service.views import dataset_view
 from worker.storage import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])
@@ -70,7 +69,7 @@ def upload_dataset(
         services, file.file, name=label, target=target or None, filename=file.filename
     )
     response.headers["Location"] = f"/v1/datasets/{row.id}"
-    return dataset_view(row)
+    return DatasetView.model_validate(row)
 
 
 @router.get(
@@ -89,14 +88,16 @@ def list_datasets(
     """The data sets, newest first."""
     with services.database.read() as session:
         page = datasets.page(session, limit=limit, after=after)
-    return Listing(data=[dataset_view(row) for row in page.items], has_more=page.has_more)
+    return Listing(
+        data=[DatasetView.model_validate(row) for row in page.items], has_more=page.has_more
+    )
 
 
 @router.get("/{id}", operation_id="get_dataset", summary="Read a data set", responses=problems(404))
 def get_dataset(services: ServicesDep, dataset_id: Id) -> DatasetView:
     """A data set's columns and size. Its rows are not given back."""
     with services.database.read() as session:
-        return dataset_view(datasets.get(session, dataset_id))
+        return DatasetView.model_validate(datasets.get(session, dataset_id))
 
 
 @router.delete(

@@ -82,16 +82,16 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
         return sample(table, spec, outline, train=train, held_out=held_out)
 
     share = proposal.share * proposal.effort
-    found = estimate(proposal.plans, outline, some, share=share)
+    cost = estimate(proposal.plans, outline, some, share=share)
     budget = spec.search.budget_seconds if spec.search is not None else None
     if budget is not None:
-        found.seconds = min(found.seconds, budget)
+        cost.seconds = min(cost.seconds, budget)
     return Validation(
         advice=list(proposal.advice),
         trials=proposal.trials,
         fleets=round(len(proposal.plans) * proposal.share),
         parameters=largest(proposal.plans, outline),
-        estimate=found,
+        estimate=cost,
     )
 
 

@@ -10,7 +10,6 @@ from service.schemas.common import Limit, Listing
 from service.schemas.models import (
     AliasRequest,
     CertificateView,
-    CheckView,
     ModelVersionView,
     ModelView,
 )
@@ -112,11 +111,11 @@ def get_certificate(services: ServicesDep, name: Name, version: Chosen = None) -
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-    found = services.engine.certificate(row)
+    certificate = services.inference.certificate(row)
     return CertificateView(
         model=name,
         version=row.version,
-        passed=found.passed,
-        issued_at=found.issued_at,
-        checks=[CheckView(**check.model_dump()) for check in found.checks],
+        passed=certificate.passed,
+        issued_at=certificate.issued_at,
+        checks=list(certificate.checks),
     )

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.routes.models import Chosen, Name
-from service.schemas.models import Prediction, PredictRequest, PredictResponse
+from service.schemas.models import PredictRequest, PredictResponse
 from worker.storage import models
 
 router = APIRouter(prefix="/v1/models", tags=["Predictions"])
@@ -27,7 +27,5 @@ def predict(
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-    answers = services.engine.predict(row, name, body.instances)
-    return PredictResponse(
-        predictions=[Prediction(**answer) for answer in answers], model=name, version=row.version
-    )
+    predictions = services.inference.predict(row, name, body.instances)
+    return PredictResponse(predictions=predictions, model=name, version=row.version)

@@ -13,7 +13,7 @@ from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
 from service.schemas.results import Chart, MetricsView, Report
 from service.search_report import search_report
-from service.views import checkpoint_view, event_view, trial_view
+from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
 from worker.storage.tables import Job
@@ -109,7 +109,9 @@ def list_events(
     with services.database.read() as session:
         job = jobs.get(session, job_id)
         page = events.page(session, job.id, after=after, limit=limit)
-    return Listing(data=[event_view(row) for row in page.items], has_more=page.has_more)
+    return Listing(
+        data=[EventView.model_validate(row) for row in page.items], has_more=page.has_more
+    )
 
 
 @router.get(
@@ -133,7 +135,7 @@ def get_chart(
 ) -> Chart:
     """The curve of each configuration, the mean over its repeats and folds."""
     job, lines = _lines(services, job_id, metric, top)
-    return charts.configuration(lines, title=_title(job, metric), label=_label(metric))
+    return charts.chartjs(lines, title=_title(job, metric), label=_label(metric))
 
 
 @router.get(
@@ -172,9 +174,9 @@ def get_report(services: ServicesDep, job_id: Id) -> Report:
         job = jobs.get(session, job_id)
         if job.spec.get("search") is None:
             return comparison.compare(job, jobs.trials(session, job))
-        found, rows = search_report(session, job)
+        searched, trials = search_report(session, job)
         path = path_report(session, services.artefacts, job)
-    return comparison.compare(job, rows, found).model_copy(update={"path": path})
+    return comparison.compare(job, trials, searched).model_copy(update={"path": path})
 
 
 def _lines(
@@ -185,9 +187,10 @@ def _lines(
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)
         else:  # thousands, of which a few are drawn
-            rows = queries.trials_of(session, job, queries.leaders(session, job, most))
+            best = queries.best_first(session, job)[:most]
+            rows = queries.trials_of(session, job, [group.number for group in best])
         series = queries.series(session, rows)
-    known = sorted({name for one in series.values() for name in one})
+    known = sorted({name for curves in series.values() for name in curves})
     if known and metric not in known:
         raise NotFoundError(
             f"Job {job_id} has no metric {metric!r}; it has {', '.join(known)}.", param="metric"

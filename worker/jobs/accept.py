@@ -138,7 +138,7 @@ def _create(session: Session, proposal: Proposal) -> Job:
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         try:
-            datasets.get(session, dataset_id)
+            datasets.get(session, dataset_id, lock="keep")
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
     objective = job_objective(spec, proposal.outline)

@@ -39,7 +39,7 @@ class OngoingSearch:
     outline: Outline
 
 
-def finish(
+def finish_fleet(
     database: Database,
     lease: Lease,
     *,

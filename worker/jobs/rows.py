@@ -54,7 +54,7 @@ def _fleet(
     )
 
 
-def trials_of(session: Session, fleet_id: str) -> list[Trial]:
+def load_trials(session: Session, fleet_id: str) -> list[Trial]:
     """The trials of a fleet, by position; none of one that only plans what follows."""
     return [
         Trial.model_validate_json(orjson.dumps(settings))

@@ -14,8 +14,8 @@ from worker.data.builtin import load_builtin
 from worker.data.dataset import Prepared, check, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs.finish import OngoingSearch, finish
-from worker.jobs.rows import trials_of
+from worker.jobs.finish import OngoingSearch, finish_fleet
+from worker.jobs.rows import load_trials
 from worker.results.search import Baseline
 from worker.results.trial import JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel
@@ -94,7 +94,7 @@ class FleetTraining:
             job, fleet = hold(session, self._lease)
             objective, maximize = job.objective, job.maximize
             spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
-            trials = trials_of(session, fleet.id)
+            trials = load_trials(session, fleet.id)
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
@@ -214,7 +214,7 @@ class FleetTraining:
 
     def _carry_on(self) -> str:
         """Plan what follows, having trained nothing."""
-        finish(self._database, self._lease, search=self._search)
+        finish_fleet(self._database, self._lease, search=self._search)
         return State.SUCCEEDED
 
     def _cancel(self, run: FleetRun) -> str:
@@ -236,7 +236,7 @@ class FleetTraining:
         baseline: Baseline | None = None
         if self._boosted is not None:
             baseline = boosting(self._boosted, threads=self._settings.threads)
-        finish(
+        finish_fleet(
             self._database,
             self._lease,
             results=results,
@@ -254,7 +254,7 @@ class FleetTraining:
 
     def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
-        finish(self._database, self._lease, error=error, search=self._search)
+        finish_fleet(self._database, self._lease, error=error, search=self._search)
         return State.FAILED
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import orjson
+from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
 from worker.results.trial import JobError
@@ -21,11 +22,12 @@ from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.artefacts import Artefacts
-from worker.storage.database import Database
+from worker.storage.database import Database, without_sql
 from worker.storage.fleets import Lease, StaleToken
 
-RETRYABLE = (OSError, ConnectionError, TimeoutError)
-"""What may be over when the fleet is tried again: a full disk, a lost database."""
+RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)
+"""What may be over when the fleet is tried again: a full disk, a lost database, two transactions
+that collided."""
 
 
 def main() -> None:
@@ -92,7 +94,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
         channel.say("ended", outcome="stale")
     except Exception as error:
         traceback.print_exc()
-        channel.say("crashed", reason=f"{type(error).__name__}: {error}")
+        channel.say("crashed", reason=without_sql(error))
         return 1
     return 0
 
@@ -146,7 +148,7 @@ def _error(error: Exception, *, lacking: bool) -> JobError:
         )
     return JobError(
         code="internal_error",
-        message=f"training stopped with {type(error).__name__}: {error}; "
+        message=f"training stopped with {without_sql(error)}; "
         "this is a defect of the service, please report it",
     )
 

@@ -207,10 +207,10 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
     )
     if job.best is not None:
         contenders = or_(contenders, TrialRow.configuration == job.best.configuration)
-    ended = [group for group in queries.groups(session, job, contenders) if group.succeeded]
+    ended = queries.best_first(session, job, contenders)
     if not ended:
         return
-    best = min(ended, key=lambda group: group.rank)
+    best = ended[0]
     winner = min(
         session.scalars(
             select(TrialRow).where(

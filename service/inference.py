@@ -1,11 +1,18 @@
-"""From a registered version to a model that may be served."""
+"""Inference: load, certify, keep, predict in eval mode. Knows no HTTP."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from worker.errors import ModelError
+from worker.lru import Lru
 from worker.models import Certificate, TrainedModel, certify
+from worker.results.model import Prediction
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
+
+MODELS = 32
+"""Most models kept loaded."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +50,31 @@ def admit(served: Served, name: str) -> TrainedModel:
         code="not_certified",
         checks=[check.model_dump(mode="json") for check in failed],
     )
+
+
+class InferenceEngine:
+    """Loaded models by model and version. Every thread may ask it."""
+
+    def __init__(self, artefacts: Artefacts, capacity: int = MODELS) -> None:
+        self._artefacts = artefacts
+        self._loaded: Lru[tuple[str, int], Served] = Lru(capacity)
+
+    def predict(
+        self, version: ModelVersion, name: str, instances: Sequence[Any]
+    ) -> list[Prediction]:
+        """One prediction a row, in order.
+
+        Raises:
+            DataError: an instance does not fit the model's columns.
+            ModelError: the model did not pass its certificate.
+        """
+        model = admit(self._served(version), name)
+        return model.predict_records(list(instances))
+
+    def certificate(self, version: ModelVersion) -> Certificate:
+        """What certification found, whether it passed or not."""
+        return self._served(version).certificate
+
+    def _served(self, version: ModelVersion) -> Served:
+        key = (version.model_id, version.version)
+        return self._loaded.get(key, lambda: load_certified(self._artefacts, version))

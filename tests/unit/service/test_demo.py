@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from service.demo import breast_cancer, circle, search
+from service import demo
 
 
 def printed(table: Table) -> str:
@@ -22,7 +22,7 @@ def trial(name: str, **metrics: float) -> dict[str, object]:
 
 def test_the_circle_table_has_the_loss_every_ten_epochs_and_a_dash_for_what_is_unknown() -> None:
     trials = [trial("none", train_accuracy=0.9816), trial("short", train_accuracy=0.5)]
-    text = printed(circle.table(trials, [[0.01 * n for n in range(1, 21)], [0.7] * 10]))
+    text = printed(demo.circle_table(trials, [[0.01 * n for n in range(1, 21)], [0.7] * 10]))
     rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
     assert "0.1000" in rows["10"]
     assert "0.7000" in rows["10"]
@@ -34,7 +34,7 @@ def test_the_circle_table_has_the_loss_every_ten_epochs_and_a_dash_for_what_is_u
 
 def test_the_breast_cancer_table_gives_mean_and_standard_deviation() -> None:
     trials = [trial("none", test_accuracy=value) for value in (0.9, 1.0)]
-    assert "0.9500 ± 0.0707" in printed(breast_cancer.table(trials))
+    assert "0.9500 ± 0.0707" in printed(demo.cancer_table(trials))
 
 
 def test_the_surface_has_a_cell_for_each_pair_of_bins() -> None:
@@ -45,7 +45,7 @@ def test_the_surface_has_a_cell_for_each_pair_of_bins() -> None:
         "y_bins": [{"low": 0.0, "high": 0.4, "value": None}],
         "mean": [[0.125, None]],
     }
-    text = printed(search.surface(found))
+    text = printed(demo.surface_table(found))
     assert "1e-06 to 0.0001" in text
     assert "0 to 0.4" in text
     assert "0.1250" in text
@@ -54,10 +54,10 @@ def test_the_surface_has_a_cell_for_each_pair_of_bins() -> None:
 
 
 def test_rows_kept_back_are_not_in_the_upload() -> None:
-    header, rows, labels = breast_cancer.read()
-    sent = np.arange(breast_cancer.HELD_OUT, len(rows))
-    table = list(csv.reader(breast_cancer.as_csv(header, rows, labels, sent).decode().splitlines()))
-    assert table[0] == [*header, breast_cancer.TARGET]
+    header, rows, labels = demo.read_breast_cancer()
+    sent = np.arange(demo.CANCER_HELD_OUT, len(rows))
+    table = list(csv.reader(demo.as_csv(header, rows, labels, sent).decode().splitlines()))
+    assert table[0] == [*header, demo.CANCER_TARGET]
     assert len(table) == 1 + 569 - 114
     assert [float(cell) for cell in table[1][:-1]] == rows[114]
     assert {row[-1] for row in table[1:]} == {"malignant", "benign"}
