@@ -2,6 +2,7 @@
 #
 #   make demo    the service, two experiments over HTTP, the loss curves in demo/loss.png
 #   make serve   the service in the foreground, on http://127.0.0.1:8000
+#   make doctor  what this machine offers, and whether it is fit
 #   make test    all tests, with real Redis, real worker, real database, in two processes
 #   make check   what takes too long for every change: the tests marked slow
 #   make bench   how fast it trains and answers, beside its peers
@@ -12,7 +13,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install develop demo serve test check bench lint types lock clean
+.PHONY: help install develop demo serve doctor test check bench lint types lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -66,6 +67,9 @@ demo: $(RUNS)
 
 serve: $(RUNS)
 	exec $(BIN)/parsimony up $(ARGS)
+
+doctor: $(RUNS)
+	$(BIN)/parsimony doctor
 
 test: $(DEVELOPS)
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal -m "not slow" $(ARGS)

@@ -98,6 +98,12 @@ def test_what_every_build_of_torch_needs_is_pinned() -> None:
     assert general <= names("requirements.lock")
 
 
+def test_packages_with_names_of_anybodys_are_not_for_upload() -> None:
+    setuptools = about()["tool"]["setuptools"]["packages"]["find"]
+    assert {name.split(".")[0] for name in setuptools["include"]} == {"service", "worker"}
+    assert "Private :: Do Not Upload" in about()["project"]["classifiers"]
+
+
 def test_the_locks_are_what_is_installed_from() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
