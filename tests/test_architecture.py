@@ -50,6 +50,8 @@ TOP_LEVEL = {
     "docker-compose.yml",
     "docs",
     "pyproject.toml",
+    "requirements-dev.lock",
+    "requirements-torch.lock",
     "requirements.lock",
     "service",
     "tests",
