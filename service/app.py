@@ -14,8 +14,7 @@ from service.dependencies import Services
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
-from worker.jobs.accept import JobIntake
-from worker.jobs.table_cache import TableCache
+from worker.jobs import JobIntake, TableCache
 from worker.runtime.celery_app import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings

@@ -8,8 +8,7 @@ from fastapi import Depends, Request
 from service.errors import MalformedError
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
-from worker.jobs.accept import JobIntake
-from worker.jobs.table_cache import TableCache
+from worker.jobs import JobIntake, TableCache
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts

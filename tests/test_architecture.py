@@ -82,6 +82,17 @@ def test_the_use_cases_know_no_http_no_celery_and_no_processes() -> None:
     assert not offenders(jobs, "worker.runtime", "celery", "fastapi", "redis", "starlette")
 
 
+def test_other_rooms_use_of_the_use_cases_what_they_offer() -> None:
+    outside = [name for name in modules() if not within(name, "worker.jobs")]
+    reached_into = [
+        f"{source} imports {node.module}"
+        for source in outside
+        for node in ast.walk(tree(modules()[source]))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("worker.jobs.")
+    ]
+    assert not reached_into
+
+
 def test_the_ground_floor_rests_on_nothing() -> None:
     ground = [name for name in modules() if within(name, "worker.regularization")]
     above = [name for name in modules() if within(name, "worker.spec")]

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from worker.jobs.accept import JobIntake
-from worker.jobs.table_cache import TableCache
+from worker.jobs import JobIntake, TableCache
 from worker.runtime.celery_app import Doorbell
 from worker.runtime.processes import Processes
 from worker.runtime.reconciler import Reconciler

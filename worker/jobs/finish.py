@@ -178,8 +178,8 @@ def _trained(
             failed.add(trial.configuration)
         scores.setdefault(trial.configuration, []).append(score)
     return {
-        number: Trained(dict(overrides[number]), _mean(number, found))
-        for number, found in scores.items()
+        number: Trained(dict(overrides[number]), _mean(number, of_trials))
+        for number, of_trials in scores.items()
         if number not in failed
     }
 

@@ -46,8 +46,8 @@ def fleet_memory(settings: ServiceSettings) -> int:
 
 @lru_cache
 def _gpu_memory(device: str) -> int:
-    found = torch.device("cuda:0" if device in ("auto", "cuda") else device)
-    total: int = torch.cuda.get_device_properties(found).total_memory
+    gpu = torch.device("cuda:0" if device in ("auto", "cuda") else device)
+    total: int = torch.cuda.get_device_properties(gpu).total_memory
     return total
 
 

@@ -14,8 +14,7 @@ from worker.data.builtin import load_builtin
 from worker.data.dataset import Prepared, check, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs.finish import OngoingSearch, finish_fleet
-from worker.jobs.rows import load_trials
+from worker.jobs import OngoingSearch, finish_fleet, load_trials
 from worker.results.search import Baseline
 from worker.results.trial import JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel

@@ -116,7 +116,7 @@ def _train(
     lease: Lease,
     channel: Channel,
 ) -> str:
-    from worker.jobs.memory import is_out_of_memory
+    from worker.jobs import is_out_of_memory
     from worker.runtime.fleet_training import FleetTraining
 
     training = FleetTraining(settings, database, artefacts, lease, channel)

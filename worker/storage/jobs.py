@@ -5,7 +5,7 @@ last has ended, :func:`conclude` says in the same transaction what came of it.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -155,7 +155,7 @@ def checkpoints(session: Session, job_id: str) -> list[Checkpoint]:
     )
 
 
-def first_step_at(session: Session, job_id: str) -> Any:
+def first_step_at(session: Session, job_id: str) -> datetime | None:
     """When the first training step of the job ended; none before it."""
     return session.scalar(select(func.min(Fleet.first_step_at)).where(Fleet.job_id == job_id))
 

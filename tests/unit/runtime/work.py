@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from worker.jobs.accept import JobIntake
-from worker.jobs.table_cache import TableCache
+from worker.jobs import JobIntake, TableCache
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage.artefacts import Artefacts
