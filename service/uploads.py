@@ -1,8 +1,6 @@
 """From an uploaded file to a stored data set."""
 
-import shutil
-import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from service.body_limit import too_large
@@ -57,10 +55,7 @@ def _read(file: BinaryIO, limit: int, filename: str | None) -> Table:
     if file.tell() > limit:
         raise too_large(limit)
     file.seek(0)
-    with tempfile.NamedTemporaryFile(prefix="parsimony-") as copy:
-        shutil.copyfileobj(file, copy)
-        copy.flush()
-        return read_table(Path(copy.name), filename)
+    return read_table(file, filename)
 
 
 def checked_name(name: str | None, filename: str | None) -> str:

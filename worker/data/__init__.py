@@ -1,22 +1,22 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.builtin import load_builtin
-from worker.data.categories import Categories
-from worker.data.csv import CsvLimits, parse_csv, read_csv
-from worker.data.dataset import Outline, Prepared, check, prepare
-from worker.data.encoder import Encoder
+from worker.data.dataset import Outline, Prepared, check, prepare, sample
+from worker.data.delimited import parse_csv, read_csv
+from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.formats import read_table
+from worker.data.reading import Limits
 from worker.data.records import table_from_records
-from worker.data.sample import sample
 from worker.data.splits import RowSplit, split_rows
-from worker.data.table import Column, Table
+from worker.data.table import Categories, Column, Table
 from worker.data.target import Target, labelled_rows, resolve_target
 
 __all__ = [
     "Categories",
     "Column",
-    "CsvLimits",
     "Encoder",
+    "EncoderSchema",
+    "Limits",
     "Outline",
     "Prepared",
     "RowSplit",

@@ -17,9 +17,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from worker.errors import DataError
+from worker.data.reading import LIMITS, Limits, Source, file_error
 
 DAMAGED = (
     zipfile.BadZipFile,
@@ -40,18 +40,7 @@ _SMALL = 2**20
 
 
 @dataclass(frozen=True)
-class ArchiveLimits:
-    """How much an archive may hold."""
-
-    entries: int = 200_000
-    bytes: int = 2 * 2**30
-    """Of all entries together, unpacked."""
-    ratio: int = 100
-    """Unpacked to packed bytes of one entry."""
-
-
-@dataclass(frozen=True)
-class Entry:
+class ArchivedFile:
     """One file of an archive."""
 
     path: PurePosixPath
@@ -59,23 +48,23 @@ class Entry:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive at `path`.
+def open_archive(source: Source) -> Iterator[zipfile.ZipFile]:
+    """The archive that a file is.
 
     Raises:
         DataError: it is not a whole zip archive.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(source)
     except DAMAGED as error:
-        raise _error(
+        raise file_error(
             f"The file is not a whole zip archive: {error}. Zip it anew.", "not_zip"
         ) from error
     with archive:
         yield archive
 
 
-def entries(archive: zipfile.ZipFile, limits: ArchiveLimits) -> list[Entry]:
+def archived_files(archive: zipfile.ZipFile, limits: Limits = LIMITS) -> list[ArchivedFile]:
     """The files of an archive, by path.
 
     Raises:
@@ -83,24 +72,24 @@ def entries(archive: zipfile.ZipFile, limits: ArchiveLimits) -> list[Entry]:
             there is more than `limits` allow.
     """
     infos = [info for info in archive.infolist() if not info.is_dir()]
-    if len(infos) > limits.entries:
-        raise _error(
-            f"The archive has {len(infos):,} files; at most {limits.entries:,} are read.",
+    if len(infos) > limits.files:
+        raise file_error(
+            f"The archive has {len(infos):,} files; at most {limits.files:,} are read.",
             "too_many_files",
         )
     total = sum(info.file_size for info in infos)
-    if total > limits.bytes:
-        raise _error(
+    if total > limits.unpacked:
+        raise file_error(
             f"Unpacked, the archive takes {total / 2**30:.1f} GiB; at most "
-            f"{limits.bytes / 2**30:.1f} are read. Upload fewer or smaller files.",
+            f"{limits.unpacked / 2**30:.1f} are read. Upload fewer or smaller files.",
             "too_large",
         )
-    found = [Entry(_path(info), info) for info in infos]
-    found = [entry for entry in found if not _is_system(entry.path)]
-    _check_twice(found)
-    for entry in found:
-        _check(entry, limits)
-    return sorted(found, key=lambda entry: entry.path.parts)
+    files = [ArchivedFile(_path(info), info) for info in infos]
+    files = [file for file in files if not _is_system(file.path)]
+    _check_paths_differ(files)
+    for file in files:
+        _check(file, limits)
+    return sorted(files, key=lambda file: file.path.parts)
 
 
 def _path(info: zipfile.ZipInfo) -> PurePosixPath:
@@ -109,14 +98,14 @@ def _path(info: zipfile.ZipInfo) -> PurePosixPath:
     path = PurePosixPath(name)
     first = next(iter(path.parts), ":")
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in first:
-        raise _error(
+        raise file_error(
             f"The archive holds the path {name[:100]!r}, which leads out of it. Zip a folder "
             "whose files have relative paths.",
             "unsafe_path",
             file=name[:200],
         )
     if not name.isprintable():
-        raise _error(
+        raise file_error(
             f"The archive holds the path {name[:100]!r}, which cannot be shown. Rename the file.",
             "unsafe_path",
         )
@@ -127,20 +116,20 @@ def _is_system(path: PurePosixPath) -> bool:
     return any(part in _SYSTEM or part.startswith(".") for part in path.parts)
 
 
-def _check_twice(found: Sequence[Entry]) -> None:
+def _check_paths_differ(files: Sequence[ArchivedFile]) -> None:
     seen: set[PurePosixPath] = set()
-    for entry in found:
-        if entry.path in seen:
-            raise _error(
-                f"The archive holds {str(entry.path)!r} twice. Zip the folder anew.",
+    for file in files:
+        if file.path in seen:
+            raise file_error(
+                f"The archive holds {str(file.path)!r} twice. Zip the folder anew.",
                 "duplicate_file",
-                file=str(entry.path),
+                file=file.path,
             )
-        seen.add(entry.path)
+        seen.add(file.path)
 
 
-def _check(entry: Entry, limits: ArchiveLimits) -> None:
-    info = entry.info
+def _check(file: ArchivedFile, limits: Limits) -> None:
+    info = file.info
     fact = ""
     if stat.S_ISLNK(info.external_attr >> 16):
         fact = "is a link; zip the files themselves"
@@ -152,12 +141,8 @@ def _check(entry: Entry, limits: ArchiveLimits) -> None:
             "files anew"
         )
     if fact:
-        raise _error(
-            f"The file {str(entry.path)!r} of the archive {fact}.",
+        raise file_error(
+            f"The file {str(file.path)!r} of the archive {fact}.",
             "unsafe_archive",
-            file=str(entry.path),
+            file=file.path,
         )
-
-
-def _error(message: str, code: str, **extra: object) -> DataError:
-    return DataError(message, code=code, param="file", **extra)

@@ -8,12 +8,10 @@ Decisions:
 * A target's categories are the class names that scikit-learn gives; the digits' are 0 to 9.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.table import Table, categorical, numeric
+from worker.data.table import Cells, Table, categorical, numeric
 from worker.spec.dataset import Builtin, BuiltinName
 
 _TARGETS = {
@@ -49,10 +47,10 @@ def _scikit_learn(name: BuiltinName) -> Table:
     # Imported where it is used: it takes a second, and most jobs bring their own data.
     from sklearn import datasets
 
-    options: dict[str, Any] = {"scaled": False} if name is BuiltinName.DIABETES else {}
+    options = {"scaled": False} if name is BuiltinName.DIABETES else {}
     bunch = getattr(datasets, f"load_{name.value}")(**options)
     features: NDArray[np.float64] = bunch.data
-    columns: list[Any] = [
+    columns: list[Cells] = [
         numeric(str(feature), features[:, position])
         for position, feature in enumerate(bunch.feature_names)
     ]

@@ -7,20 +7,19 @@ Decisions:
 * Each split has its own encoder, fitted on its training rows, and so its own matrix: `x` is
   [S, N, *shape], S times the memory of one. What would take more than `MOST_BYTES` is refused.
 * Every column but the target is a feature. A column of images or series is the only one.
+* `Outline.of` checks a job against its data without encoding: what it passes, `prepare` prepares.
 """
 
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.categories import Categories, many_categories
 from worker.data.encoder import Encoder, sample_shape, width
-from worker.data.row_parts import given_split
-from worker.data.splits import RowSplit, split_rows
-from worker.data.table import Column, Table
+from worker.data.splits import RowSplit, given_split, split_rows
+from worker.data.table import Categories, Column, Table, many_categories
 from worker.data.target import Target, labelled_rows, resolve_target
 from worker.errors import DataError
 from worker.spec.job import JobSpec
@@ -32,11 +31,15 @@ MOST_BYTES = 8 * 2**30
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """S splits of N labelled rows, each encoded to an array of one `shape`."""
+    """What a fleet trains on: S splits of N labelled rows, each row encoded to one `shape`.
+
+    Every split has all N rows, encoded by the constants of its own training rows. `row_numbers`
+    leads from a row of `x` back to the table.
+    """
 
     target: Target
     features: tuple[str, ...]
-    """The columns that are encoded, in order."""
+    """The names of the columns that are encoded, in order."""
     splits: tuple[RowSplit, ...]
     """One, or one for each fold; the numbers are rows of `x`."""
     encoders: tuple[Encoder, ...]
@@ -60,7 +63,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a job's data before any of it is encoded."""
+    """What is known of a job's data before any of it is encoded.
+
+    Counts and shapes alone, no values: enough to check a job, to size its fleets and to advise on
+    it in a request. The splits, and so the counts, are those that `prepare` makes.
+    """
 
     target: Target
     shape: tuple[int, ...]
@@ -76,7 +83,27 @@ class Outline:
     class_rows: tuple[int, ...]
     """Labelled rows of each class, in the order of the target's; empty for a regression."""
     categories: tuple[Categories, ...]
-    """The features that are categorical and have many categories."""
+    """The features that are categorical and have `MANY_CATEGORIES` or more."""
+
+    @classmethod
+    def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
+        """Raise every error that `prepare` would, without encoding; cheap enough for a request.
+
+        Raises:
+            DataError: the target, the split or the size of the data does not allow the job.
+        """
+        frame = _frame(table, spec, default_target)
+        return cls(
+            target=frame.target,
+            shape=sample_shape(frame.columns),
+            outputs=frame.target.outputs,
+            train_rows=tuple(len(split.train) for split in frame.splits),
+            validation_rows=tuple(len(split.validation) for split in frame.splits),
+            test_rows=tuple(len(split.test) for split in frame.splits),
+            rows=len(frame.row_numbers),
+            class_rows=_class_rows(frame),
+            categories=many_categories(frame.columns),
+        )
 
     @property
     def inputs(self) -> int:
@@ -86,7 +113,7 @@ class Outline:
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
-    """The part that `check` and `prepare` share."""
+    """A job's columns, rows, target and splits: what `Outline.of` and `prepare` share."""
 
     target: Target
     columns: tuple[Column, ...]
@@ -96,24 +123,7 @@ class _Frame:
     splits: tuple[RowSplit, ...]
 
 
-def check(table: Table, spec: JobSpec, default_target: str | None = None) -> Outline:
-    """Raise every error that `prepare` would, without encoding; cheap enough for a request.
-
-    Raises:
-        DataError: the target, the split or the size of the data does not allow the job.
-    """
-    frame = _frame(table, spec, default_target)
-    return Outline(
-        target=frame.target,
-        shape=sample_shape(frame.columns),
-        outputs=frame.target.outputs,
-        train_rows=tuple(len(split.train) for split in frame.splits),
-        validation_rows=tuple(len(split.validation) for split in frame.splits),
-        test_rows=tuple(len(split.test) for split in frame.splits),
-        rows=len(frame.row_numbers),
-        class_rows=_class_rows(frame),
-        categories=many_categories(frame.columns),
-    )
+check = Outline.of  # The name by which other rooms still call it.
 
 
 def _class_rows(frame: _Frame) -> tuple[int, ...]:
@@ -127,7 +137,7 @@ def prepare(
     """Split and encode; for a ``refit`` into one split, whose validation rows train as well.
 
     Raises:
-        DataError: as `check`.
+        DataError: as `Outline.of`.
     """
     frame = _frame(table, spec, default_target)
     if refit:
@@ -152,6 +162,35 @@ def prepare(
         target_center=center,
         target_scale=scale,
         row_numbers=frame.row_numbers,
+    )
+
+
+def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_out: int) -> Prepared:
+    """`train` and `held_out` rows, spread over the table, the same in every split.
+
+    They are encoded by constants of their own: the numbers are not those that the job will see,
+    but their sizes are.
+    """
+    labelled = labelled_rows(table, outline.target)
+    row_numbers = labelled[np.linspace(0, len(labelled) - 1, train + held_out).astype(np.int64)]
+    rows = table.select(row_numbers)
+    features = tuple(name for name in table.names if name != outline.target.column)
+    places = np.arange(train + held_out, dtype=np.int64)
+    splits = (RowSplit(places[:train], places[train:], places[:0]),) * len(outline.train_rows)
+    encoder = Encoder.fit(rows, features, splits[0].train, spec.preprocessing)
+    y, center, scale = target_numbers(
+        outline.target, outline.target.values(rows), splits, spec.preprocessing
+    )
+    return Prepared(
+        target=outline.target,
+        features=features,
+        splits=splits,
+        encoders=(encoder,) * len(splits),
+        x=np.repeat(encoder.transform(rows)[None], len(splits), axis=0),
+        y=y,
+        target_center=center,
+        target_scale=scale,
+        row_numbers=row_numbers,
     )
 
 
@@ -180,8 +219,8 @@ def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
             classes=target.classes,
         )
         return _Frame(target, columns, row_numbers, values, (split,))
-    every = np.arange(len(row_numbers), dtype=np.int64)
-    splits = split_rows(every, labels, spec.split, classes=target.classes)
+    places = np.arange(len(row_numbers), dtype=np.int64)
+    splits = split_rows(places, labels, spec.split, classes=target.classes)
     return _Frame(target, columns, row_numbers, values, splits)
 
 

@@ -22,11 +22,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.cells import LARGEST
 from worker.data.pixels import PixelScaling
-from worker.data.table import MISSING_CODE, Column, Table
+from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
+from worker.schema import Record
 from worker.spec.preprocessing import Preprocessing
+
+
+class EncoderSchema(Record):
+    """All of an encoder but its constants, as a model's file holds it."""
+
+    columns: tuple[Column, ...]
+    """The columns with kinds and categories, in the order in which they are encoded."""
+    preprocessing: Preprocessing
+    """The job's settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +108,7 @@ class Encoder:
     def transform(
         self, table: Table, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Encode every row: float32 [N, *shape], every entry finite. Written to `out` if given.
+        """Encode every row: float32 [N, *shape], every entry finite. Written to `out` if present.
 
         Raises:
             DataError: the table lacks a column, or has it in another kind.
@@ -110,18 +119,18 @@ class Encoder:
             return x
         x[...] = 0.0
         numbers: list[tuple[int, NDArray[np.float64]]] = []
-        every = np.arange(table.rows)
-        at = category = 0
+        rows = np.arange(table.rows)
+        place = category = 0
         for column in self.columns:
             values = self._values(table, column)
             if column.kind == "numeric":
-                numbers.append((at, values))
-                at += 1
+                numbers.append((place, values))
+                place += 1
                 continue
             known = values >= 0
             codes = values[known]
-            x[every[known], at + codes] = self.seen[category + codes]
-            at += len(column.categories)
+            x[rows[known], place + codes] = self.seen[category + codes]
+            place += len(column.categories)
             category += len(column.categories)
         for first in range(0, len(numbers), _BLOCK):
             block = slice(first, first + _BLOCK)
@@ -136,12 +145,9 @@ class Encoder:
             scaled = (filled - self.center[block]) / self.scale[block]
         return np.clip(scaled, -LARGEST, LARGEST)
 
-    def schema(self) -> dict[str, Any]:
-        """All but the constants, as JSON: the columns with kinds and categories, the settings."""
-        return {
-            "columns": [column.model_dump(mode="json") for column in self.columns],
-            "preprocessing": self.preprocessing.model_dump(mode="json"),
-        }
+    def schema(self) -> EncoderSchema:
+        """All but the constants."""
+        return EncoderSchema(columns=self.columns, preprocessing=self.preprocessing)
 
     def constants(self) -> dict[str, NDArray[Any]]:
         """The fitted arrays by name: fill, center, scale (float64), seen (float32).
@@ -163,13 +169,13 @@ class Encoder:
         }
 
     @classmethod
-    def load(cls, schema: Mapping[str, Any], constants: Mapping[str, NDArray[Any]]) -> Self:
+    def load(cls, schema: EncoderSchema, constants: Mapping[str, NDArray[Any]]) -> Self:
         """The encoder that `schema` and `constants` came from.
 
         Raises:
             ModelError: an array is missing, or does not fit the columns.
         """
-        columns = tuple(Column.model_validate(entry) for entry in schema["columns"])
+        columns = schema.columns
         numbers = sum(column.kind == "numeric" for column in columns)
         shapes = dict.fromkeys(("fill", "center", "scale"), (numbers,))
         shapes["seen"] = (sum(len(column.categories) for column in columns),)
@@ -178,17 +184,17 @@ class Encoder:
             channels = image.shape[0]
             shapes |= {"pixel_range": (2,), "pixel_center": (channels,), "pixel_scale": (channels,)}
         for name, shape in shapes.items():
-            found = constants[name].shape if name in constants else None
-            if found != shape:
+            stored = constants[name].shape if name in constants else None
+            if stored != shape:
                 raise ModelError(
-                    f"The preprocessing constant {name!r} has shape {found}, but its columns need "
+                    f"The preprocessing constant {name!r} has shape {stored}, but its columns need "
                     f"{shape}: the model's file is damaged or of another version.",
                     code="invalid_preprocessing",
                 )
         arrays = {name: np.asarray(constants[name], dtype=np.float64) for name in shapes}
         return cls(
             columns,
-            Preprocessing.model_validate(schema["preprocessing"]),
+            schema.preprocessing,
             fill=arrays["fill"],
             center=arrays["center"],
             scale=arrays["scale"],
@@ -200,26 +206,26 @@ class Encoder:
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:
         """The column's values in `table`, categories numbered as this encoder numbers them."""
-        given = table.column(column.name)
+        present = table.column(column.name)
         values = table.values[column.name]
-        if given.kind != column.kind:
+        if present.kind != column.kind:
             raise DataError(
-                f"Column {column.name!r} is {given.kind} here, but {column.kind} in the data that "
-                "the model was trained on; give it as it was there.",
+                f"Column {column.name!r} is {present.kind} here, but {column.kind} in the data "
+                "that the model was trained on; give it as it was there.",
                 code="kind_mismatch",
                 column=column.name,
             )
-        if given.shape != column.shape:
+        if present.shape != column.shape:
             raise DataError(
-                f"Column {column.name!r} has images of shape {given.shape} here, but of shape "
+                f"Column {column.name!r} has images of shape {present.shape} here, but of shape "
                 f"{column.shape} in the data that the model was trained on; bring them to it.",
                 code="shape_mismatch",
                 column=column.name,
             )
-        if given.categories == column.categories:
+        if present.categories == column.categories:
             return values
-        number = {label: code for code, label in enumerate(column.categories)}
-        codes = [number.get(label, MISSING_CODE) for label in given.categories]
+        code_of = {category: code for code, category in enumerate(column.categories)}
+        codes = [code_of.get(category, MISSING_CODE) for category in present.categories]
         return np.asarray(np.array([*codes, MISSING_CODE], dtype=np.int32)[values])
 
 

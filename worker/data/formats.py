@@ -10,12 +10,14 @@ Decisions:
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
-from worker.data.archive import opened
-from worker.data.csv import read_csv
+from worker.data.archive import open_archive
+from worker.data.delimited import read_csv
 from worker.data.images import read_images
 from worker.data.npz import read_npz
 from worker.data.parquet import read_parquet
+from worker.data.reading import Source, file_error
 from worker.data.table import Table
 from worker.errors import DataError
 
@@ -64,30 +66,33 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def read_table(path: Path, filename: str | None = None) -> Table:
-    """Recognize the file at `path`, read it and type it.
+def read_table(source: Source, filename: str | None = None) -> Table:
+    """Recognize a file, read it and type it.
 
     Args:
-        path: the file as it was received.
+        source: the file as it was received; one that is open stays open.
         filename: the name that the sender gave it; only its ending is looked at.
 
     Raises:
         DataError: with code `unsupported_format` if it is none of what is accepted; else as its
             reader says.
     """
-    with path.open("rb") as file:
-        head = file.read(16)
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return read_table(file, filename)
+    head = source.read(16)
+    source.seek(0)
     if head.startswith(b"PAR1"):
-        return read_parquet(path)
+        return read_parquet(source)
     if head.startswith(_ZIP):
-        return _read_zip(path)
+        return _read_zip(source)
     for beginning, reason in _BEGINNINGS:
         if head.startswith(beginning) and not _is_word(beginning, head):
             raise _unsupported(reason)
     reason = _ENDINGS.get(PurePath(filename or "").suffix.lower(), "")
     if reason:
         raise _unsupported(reason)
-    return read_csv(path)
+    return read_csv(source)
 
 
 def _is_word(beginning: bytes, head: bytes) -> bool:
@@ -96,15 +101,15 @@ def _is_word(beginning: bytes, head: bytes) -> bool:
     return beginning.isalnum() and text.isascii() and text.decode().isprintable()
 
 
-def _read_zip(path: Path) -> Table:
-    with opened(path) as archive:
+def _read_zip(file: BinaryIO) -> Table:
+    with open_archive(file) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if names and all(name.endswith(".npy") for name in names):
-        return read_npz(path)
+        return read_npz(file)
     reason = _reason(names)
     if reason:
         raise _unsupported(reason)
-    return read_images(path)
+    return read_images(file)
 
 
 def _reason(names: Sequence[str]) -> str:
@@ -119,8 +124,6 @@ def _reason(names: Sequence[str]) -> str:
 
 
 def _unsupported(reason: str) -> DataError:
-    return DataError(
-        f"The file is not read: {reason}. Accepted are {ACCEPTED}.",
-        code="unsupported_format",
-        param="file",
+    return file_error(
+        f"The file is not read: {reason}. Accepted are {ACCEPTED}.", "unsupported_format"
     )

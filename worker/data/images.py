@@ -21,15 +21,15 @@ Decisions:
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.data.archive import DAMAGED, ArchiveLimits, Entry, entries, opened
+from worker.data.archive import DAMAGED, ArchivedFile, archived_files, open_archive
+from worker.data.reading import LIMITS, Limits, Source, file_error
 from worker.data.table import Table, categorical, images
 from worker.errors import DataError
 
@@ -45,39 +45,27 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class ImageLimits:
-    """How many images, and how large."""
-
-    archive: ArchiveLimits = field(default_factory=ArchiveLimits)
-    pixels: int = 2**22
-    """Height times width of one image."""
-    bytes: int = 2 * 2**30
-    """Of all images together, decoded."""
-
-
-@dataclass(frozen=True)
 class _Picture:
-    """One file, placed."""
+    """The file of an image, its class and its part."""
 
-    entry: Entry
+    file: ArchivedFile
     label: str
     part: str
 
 
-def read_images(path: Path, limits: ImageLimits | None = None) -> Table:
-    """Read the archive at `path`.
+def read_images(source: Source, limits: Limits = LIMITS) -> Table:
+    """Read an archive of images.
 
     Raises:
         DataError: it is damaged or unsafe, holds something else than images by class folder, is
             larger than `limits` allow, or its images differ in size. The message names the file.
     """
-    limits = limits or ImageLimits()
-    with opened(path) as archive:
-        pictures = _placed(entries(archive, limits.archive))
+    with open_archive(source) as archive:
+        pictures = _pictures(archived_files(archive, limits))
         pixels = _decoded(archive, pictures, limits)
     labels = sorted({picture.label for picture in pictures})
-    number = {label: code for code, label in enumerate(labels)}
-    codes = [number[picture.label] for picture in pictures]
+    code_of = {label: code for code, label in enumerate(labels)}
+    codes = [code_of[picture.label] for picture in pictures]
     parts = Counter(picture.part for picture in pictures)
     return Table.of(
         [images("image", pixels), categorical("class", labels, codes)],
@@ -86,11 +74,11 @@ def read_images(path: Path, limits: ImageLimits | None = None) -> Table:
     )
 
 
-def _placed(found: Sequence[Entry]) -> list[_Picture]:
+def _pictures(files: Sequence[ArchivedFile]) -> list[_Picture]:
     """Part and class of every file, in the order of the rows."""
-    if not found:
-        raise _error("The archive holds no files. Zip one folder of images a class.", "no_rows")
-    paths = [entry.path.parts for entry in found]
+    if not files:
+        raise file_error("The archive holds no files. Zip one folder of images a class.", "no_rows")
+    paths = [file.path.parts for file in files]
     outer = 0
     while len({path[outer] for path in paths}) == 1 and min(map(len, paths)) > outer + 2:
         outer += 1
@@ -99,98 +87,95 @@ def _placed(found: Sequence[Entry]) -> list[_Picture]:
     in_parts = {path[outer] for path in paths} <= set(_PARTS)
     depth = outer + (3 if in_parts else 2)
     pictures = []
-    for entry, path in zip(found, paths, strict=True):
+    for file, path in zip(files, paths, strict=True):
         if len(path) != depth:
-            raise _error(
-                f"The file {str(entry.path)!r} is not where an image of a class is: give "
+            raise file_error(
+                f"The file {str(file.path)!r} is not where an image of a class is: give "
                 "class/file.png, or train/class/file.png and test/class/file.png, for every file.",
                 "unknown_layout",
-                entry.path,
+                file=file.path,
             )
         part = _PARTS[path[outer]] if in_parts else ""
-        pictures.append(_Picture(entry, label=path[-2], part=part))
+        pictures.append(_Picture(file, label=path[-2], part=part))
     order = {"": 0, "train": 0, "validation": 1, "test": 2}
     if in_parts and all(picture.part != "train" for picture in pictures):
-        raise _error("The archive has no folder train beside its other parts.", "unknown_layout")
+        raise file_error(
+            "The archive has no folder train beside its other parts.", "unknown_layout"
+        )
     return sorted(pictures, key=lambda picture: order[picture.part])
 
 
 def _decoded(
-    archive: zipfile.ZipFile, pictures: Sequence[_Picture], limits: ImageLimits
+    archive: zipfile.ZipFile, pictures: Sequence[_Picture], limits: Limits
 ) -> NDArray[np.uint8]:
     """All images, [N, C, H, W]."""
-    kinds = [_header(archive, picture.entry, limits) for picture in pictures]
+    kinds = [_header(archive, picture.file, limits) for picture in pictures]
     sizes = Counter(size for size, _ in kinds)
     (width, height), count = sizes.most_common(1)[0]
     for picture, (size, _) in zip(pictures, kinds, strict=True):
         if size != (width, height):
-            raise _error(
-                f"The image {str(picture.entry.path)!r} is {size[0]} x {size[1]} pixels; {count:,} "
+            raise file_error(
+                f"The image {str(picture.file.path)!r} is {size[0]} x {size[1]} pixels; {count:,} "
                 f"of {len(pictures):,} are {width} x {height} (width x height). Bring all images "
                 "to one size.",
                 "shape_mismatch",
-                picture.entry.path,
+                file=picture.file.path,
             )
     mode = "L" if all(mode in _GRAY for _, mode in kinds) else "RGB"
     channels = len(mode)
     total = len(pictures) * channels * height * width
     if total > limits.bytes:
-        raise _error(
+        raise file_error(
             f"Decoded, the images take {total / 2**30:.1f} GiB; at most "
             f"{limits.bytes / 2**30:.1f} are read. Upload fewer or smaller ones.",
             "too_large",
         )
     pixels = np.empty((len(pictures), channels, height, width), dtype=np.uint8)
     for row, picture in enumerate(pictures):
-        decoded = _image(archive, picture.entry, mode).reshape(height, width, channels)
+        decoded = _image(archive, picture.file, mode).reshape(height, width, channels)
         pixels[row] = np.moveaxis(decoded, 2, 0)
     return pixels
 
 
 def _header(
-    archive: zipfile.ZipFile, entry: Entry, limits: ImageLimits
+    archive: zipfile.ZipFile, file: ArchivedFile, limits: Limits
 ) -> tuple[tuple[int, int], str]:
     """Width and height, and mode; nothing is decoded."""
     try:
-        with archive.open(entry.info) as file, Image.open(file, formats=_FORMATS) as image:
+        with archive.open(file.info) as data, Image.open(data, formats=_FORMATS) as image:
             size, mode = image.size, image.mode
     except _UNREADABLE as error:
-        raise _unreadable(entry) from error
+        raise _unreadable(file) from error
     if size[0] * size[1] > limits.pixels:
-        raise _error(
-            f"The image {str(entry.path)!r} is {size[0]:,} x {size[1]:,} pixels; at most "
+        raise file_error(
+            f"The image {str(file.path)!r} is {size[0]:,} x {size[1]:,} pixels; at most "
             f"{limits.pixels:,} are read. Make the images smaller.",
             "too_large",
-            entry.path,
+            file=file.path,
         )
     if mode not in _GRAY | _COLOR:
-        raise _error(
-            f"The image {str(entry.path)!r} has more than 8 bits a channel (mode {mode}). Save the "
+        raise file_error(
+            f"The image {str(file.path)!r} has more than 8 bits a channel (mode {mode}). Save the "
             "images with 8 bits, or upload them as NPZ.",
             "unsupported_image",
-            entry.path,
+            file=file.path,
         )
     return size, mode
 
 
-def _image(archive: zipfile.ZipFile, entry: Entry, mode: str) -> NDArray[np.uint8]:
+def _image(archive: zipfile.ZipFile, file: ArchivedFile, mode: str) -> NDArray[np.uint8]:
     try:
-        data = BytesIO(archive.read(entry.info))
+        data = BytesIO(archive.read(file.info))
         with Image.open(data, formats=_FORMATS) as image:
             return np.asarray(image.convert(mode))
     except _UNREADABLE as error:
-        raise _unreadable(entry) from error
+        raise _unreadable(file) from error
 
 
-def _unreadable(entry: Entry) -> DataError:
-    return _error(
-        f"The file {str(entry.path)!r} is not a whole PNG or JPEG image. Save it anew, or leave "
+def _unreadable(file: ArchivedFile) -> DataError:
+    return file_error(
+        f"The file {str(file.path)!r} is not a whole PNG or JPEG image. Save it anew, or leave "
         "it out.",
         "unsupported_image",
-        entry.path,
+        file=file.path,
     )
-
-
-def _error(message: str, code: str, path: PurePosixPath | None = None) -> DataError:
-    extra = {} if path is None else {"file": str(path)}
-    return DataError(message, code=code, param="file", **extra)

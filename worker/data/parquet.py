@@ -14,9 +14,7 @@ Decisions:
 """
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -25,42 +23,36 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from worker.data.cells import LARGEST, read_categories
-from worker.data.names import check_names
-from worker.data.table import Column, Table, categorical, numeric
+from worker.data.reading import (
+    LIMITS,
+    Limits,
+    Source,
+    check_names,
+    file_error,
+    read_categories,
+    too_many_rows,
+)
+from worker.data.table import LARGEST, Cells, Column, Table, categorical, numeric
 from worker.errors import DataError
 
 _INDEX = re.compile(r"__index_level_\d+__")
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
-@dataclass(frozen=True)
-class ParquetLimits:
-    """How large a table may be."""
-
-    rows: int = 10_000_000
-    columns: int = 10_000
-    cells: int = 200_000_000
-    """Rows times columns; as float64, 1.6 GB."""
-    cell: int = 65_536
-    """Characters of one string."""
-
-
-def read_parquet(path: Path, limits: ParquetLimits | None = None) -> Table:
-    """Read and type the file at `path`.
+def read_parquet(source: Source, limits: Limits = LIMITS) -> Table:
+    """Read and type a file.
 
     Raises:
         DataError: it is not a whole Parquet file, is larger than `limits` allow, or has a column
             that is no feature. The message says which, and what to do.
     """
-    limits = limits or ParquetLimits()
-    schema = _open(path).schema_arrow
+    schema = _schema(source)
     strings = [field.name for field in schema if _is_text(field.type)]
     try:
-        with pq.ParquetFile(path, read_dictionary=strings) as file:
+        with pq.ParquetFile(source, read_dictionary=strings) as file:
             names = [name for name in schema.names if not _INDEX.fullmatch(name)]
             _check_size(file.metadata.num_rows, len(names), limits)
-            check_names(names, columns=limits.columns)
+            check_names(names, limits)
             for name in names:
                 _check_type(name, schema.field(name).type)
             frame = file.read(columns=names)
@@ -69,30 +61,28 @@ def read_parquet(path: Path, limits: ParquetLimits | None = None) -> Table:
     return Table.of(_read_column(name, frame.column(name), limits) for name in names)
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _schema(source: Source) -> pa.Schema:
     try:
-        with pq.ParquetFile(path) as file:
-            return file
+        with pq.ParquetFile(source) as file:
+            return file.schema_arrow
     except _UNREADABLE as error:
         raise _unreadable(error) from error
 
 
 def _unreadable(error: Exception) -> DataError:
     reason = str(error).split("\n", 1)[0][:200]
-    return _error(f"The file cannot be read as Parquet: {reason}. Write it anew.", "not_parquet")
+    return file_error(
+        f"The file cannot be read as Parquet: {reason}. Write it anew.", "not_parquet"
+    )
 
 
-def _check_size(rows: int, columns: int, limits: ParquetLimits) -> None:
+def _check_size(rows: int, columns: int, limits: Limits) -> None:
     if rows == 0:
-        raise _error("The file has no rows.", "no_rows")
+        raise file_error("The file has no rows.", "no_rows")
     if rows > limits.rows:
-        raise _error(
-            f"The file has {rows:,} rows; at most {limits.rows:,} are read. Upload a sample of "
-            "them.",
-            "too_many_rows",
-        )
+        raise too_many_rows(rows, limits)
     if rows * columns > limits.cells:
-        raise _error(
+        raise file_error(
             f"The file has {rows:,} rows of {columns:,} columns; at most {limits.cells:,} cells "
             "are read. Upload a sample of the rows, or fewer columns.",
             "too_large",
@@ -124,9 +114,7 @@ def _check_type(name: str, kind: pa.DataType) -> None:
     _refuse(name, f"is of type {kind}, which is not read", remedy, "unsupported_column")
 
 
-def _read_column(
-    name: str, cells: pa.ChunkedArray, limits: ParquetLimits
-) -> tuple[Column, NDArray[Any]]:
+def _read_column(name: str, cells: pa.ChunkedArray, limits: Limits) -> Cells:
     kind = cells.type
     inner = kind.value_type if pt.is_dictionary(kind) else kind
     if _is_text(inner):
@@ -142,9 +130,9 @@ def _read_column(
 def _numbers(name: str, cells: pa.ChunkedArray) -> tuple[Column, NDArray[np.float64]]:
     # Not safe: an integer above 2**53 is rounded, as it would be from a CSV.
     values = np.array(pc.cast(cells, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
-    beyond = np.abs(values) > LARGEST
-    if beyond.any():
-        row = int(np.argmax(beyond))
+    too_large = np.abs(values) > LARGEST
+    if too_large.any():
+        row = int(np.argmax(too_large))
         _refuse(
             name,
             f"holds {values[row]} (row {row:,}, counted from 0), which is not a finite number of "
@@ -155,19 +143,17 @@ def _numbers(name: str, cells: pa.ChunkedArray) -> tuple[Column, NDArray[np.floa
     return numeric(name, values)
 
 
-def _texts(
-    name: str, cells: pa.ChunkedArray, limits: ParquetLimits
-) -> tuple[Column, NDArray[np.int32]]:
+def _texts(name: str, cells: pa.ChunkedArray, limits: Limits) -> tuple[Column, NDArray[np.int32]]:
     # A view or a large string is cast; one dictionary for all row groups.
     kind = pa.dictionary(pa.int32(), pa.string())
-    plain = (
+    encoded = (
         cells if pt.is_dictionary(cells.type) else pc.dictionary_encode(pc.cast(cells, pa.string()))
     )
-    whole = pc.cast(plain, kind).unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0)
-    codes = pc.fill_null(whole.indices, -1).to_numpy()
-    distinct = whole.dictionary
+    array = pc.cast(encoded, kind).unify_dictionaries().combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    codes = pc.fill_null(array.indices, -1).to_numpy()
+    distinct = array.dictionary
     lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
     if lengths.size and lengths.max() > limits.cell:
         _refuse(
@@ -180,8 +166,4 @@ def _texts(
 
 
 def _refuse(name: str, fact: str, remedy: str, code: str) -> NoReturn:
-    raise _error(f"Column {name!r} {fact}. {remedy}.", code, column=name)
-
-
-def _error(message: str, code: str, **extra: object) -> DataError:
-    return DataError(message, code=code, param="file", **extra)
+    raise file_error(f"Column {name!r} {fact}. {remedy}.", code, column=name)

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.cells import LARGEST
+from worker.data.table import LARGEST
 
 _BLOCK = 2**22
 """Numbers encoded at once: bounds the float64 copies."""

@@ -11,9 +11,13 @@ Decisions:
 * Folds: the test rows are set aside first, and are the same in every fold. The others are dealt
   in turn, sorted by class: fold sizes, and each class's rows in the folds, differ by one at most.
 * Row numbers are sorted within a part: the order of training batches has its own seed.
+* Given row by row: a job names rows of the uploaded table, while splits count labelled rows. A row
+  without a target is dropped from its part.
+* Given by the file's own parts: if there is no validation part, it is drawn from the training rows,
+  by share, seed and stratification. The test rows stay as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import DataError
-from worker.spec.split import Split
+from worker.spec.split import PartRows, Split
 
 Rows = NDArray[np.int64]
 
@@ -56,22 +60,74 @@ def split_rows(
     """
     order = np.argsort(np.random.PCG64(split.seed).random_raw(len(rows)), kind="stable")
     stratified = labels is not None and split.stratify
-    numbers = labels[order] if labels is not None and stratified else np.zeros_like(rows)
+    # Without stratification all rows are of one class.
+    classes_of = labels[order] if labels is not None and stratified else np.zeros_like(rows)
     shuffled = rows[order]
 
-    tested = _draw(numbers, np.ones(len(rows), dtype=bool), split.test, "test")
-    kept = ~tested
-    test = np.sort(shuffled[tested])
+    in_test = _draw(classes_of, np.ones(len(rows), dtype=bool), split.test, "test")
+    remaining = ~in_test
+    test = np.sort(shuffled[in_test])
     if split.folds is None:
-        validated = _draw(numbers, kept, split.validation, "validation")
-        _check_training(int(kept.sum() - validated.sum()), len(rows))
-        return (_row_split(shuffled, kept & ~validated, validated, test),)
+        in_validation = _draw(classes_of, remaining, split.validation, "validation")
+        _check_training(int(remaining.sum() - in_validation.sum()), len(rows))
+        return (_row_split(shuffled, remaining & ~in_validation, in_validation, test),)
 
-    fold = _deal(numbers, kept, split.folds, classes if stratified else None)
+    fold = _deal(classes_of, remaining, split.folds, classes if stratified else None)
     return tuple(
-        _row_split(shuffled, kept & (fold != number), kept & (fold == number), test)
+        _row_split(shuffled, remaining & (fold != number), remaining & (fold == number), test)
         for number in range(split.folds)
     )
+
+
+def given_split(
+    parts: Mapping[str, int],
+    row_numbers: Rows,
+    labels: NDArray[np.int64] | None,
+    split: Split,
+    *,
+    total: int,
+    classes: Sequence[str] = (),
+) -> RowSplit:
+    """The split that `split.rows` asks for.
+
+    Args:
+        parts: the parts of the file and their sizes, as `Table.parts`.
+        row_numbers: [N], the numbers in the table of the labelled rows, ascending.
+        labels: [N], their class numbers; none for a regression.
+        split: what the job says; its `rows` is not none.
+        total: rows of the table.
+        classes: the classes' names, for messages.
+
+    Raises:
+        DataError: the file came in one part, a row is not in the table, or no row is left to train
+            on; `param` names the part.
+    """
+    if isinstance(split.rows, PartRows):
+        return RowSplit(
+            _labelled("train", split.rows.train, row_numbers, total),
+            _labelled("validation", split.rows.validation, row_numbers, total),
+            _labelled("test", split.rows.test, row_numbers, total),
+        )
+    if not parts:
+        raise DataError(
+            'The data set was not uploaded in parts, so `split.rows` cannot be "given". Give the '
+            "numbers of the rows of each part, or leave `split.rows` out and set shares.",
+            code="no_parts",
+            param="split.rows",
+        )
+    ends = np.cumsum(list(parts.values()))
+    places = {
+        part: _labelled(part, np.arange(end - size, end), row_numbers, total)
+        for (part, size), end in zip(parts.items(), ends.tolist(), strict=True)
+    }
+    train, test = places["train"], places.get("test", np.zeros(0, dtype=np.int64))
+    validation = places.get("validation")
+    if validation is not None:
+        return RowSplit(train, validation, test)
+    shares = Split(validation=split.validation, seed=split.seed, stratify=split.stratify)
+    train_labels = None if labels is None else labels[train]
+    (of_train,) = split_rows(train, train_labels, shares, classes=classes)
+    return RowSplit(of_train.train, of_train.validation, test)
 
 
 def _row_split(
@@ -81,25 +137,25 @@ def _row_split(
 
 
 def _draw(
-    classes: NDArray[np.int64], free: NDArray[np.bool_], share: float, part: str
+    classes: NDArray[np.int64], unassigned: NDArray[np.bool_], share: float, part: str
 ) -> NDArray[np.bool_]:
-    """Mark `share` of all rows among the free ones, class by class, leaving one of each class."""
+    """Mark `share` of all rows, from the unassigned ones, class by class; one of each is left."""
     drawn = np.zeros(len(classes), dtype=bool)
     if share == 0:
         return drawn
     counts = np.bincount(classes)
-    room = np.maximum(np.bincount(classes[free], minlength=len(counts)) - 1, 0)
-    wanted = max(1, int(np.floor(len(classes) * share + 0.5)))
-    if room.sum() < 1:
+    available = np.maximum(np.bincount(classes[unassigned], minlength=len(counts)) - 1, 0)
+    size = max(1, int(np.floor(len(classes) * share + 0.5)))
+    if available.sum() < 1:
         raise DataError(
             f"There are too few rows ({len(classes)}) for a {part} part beside the training rows. "
             f"Add rows, or set `split.{part}` to 0.",
             code="too_few_rows",
             param=f"split.{part}",
         )
-    taken = _apportion(min(wanted, int(room.sum())), counts * share, room)
-    # The rank of each free row within its class, in shuffled order: the first ones are taken.
-    places = np.flatnonzero(free)
+    taken = _apportion(min(size, int(available.sum())), counts * share, available)
+    # The rank of each unassigned row within its class, in shuffled order: the first are taken.
+    places = np.flatnonzero(unassigned)
     places = places[np.argsort(classes[places], kind="stable")]
     sorted_classes = classes[places]
     starts = np.searchsorted(sorted_classes, np.arange(len(counts)))
@@ -109,25 +165,25 @@ def _draw(
 
 
 def _apportion(
-    total: int, quota: NDArray[np.floating[Any]], room: NDArray[np.int64]
+    total: int, quota: NDArray[np.floating[Any]], available: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Whole numbers near `quota` that sum to `total`, none above `room`: largest remainders."""
-    taken: NDArray[np.int64] = np.minimum(np.floor(quota).astype(np.int64), room)
+    """Whole numbers near `quota`, at most `available`, that sum to `total`: largest remainders."""
+    taken: NDArray[np.int64] = np.minimum(np.floor(quota).astype(np.int64), available)
     order = np.argsort(-(quota - np.floor(quota)), kind="stable")
     while (left := total - int(taken.sum())) > 0:
-        open_classes = order[taken[order] < room[order]][:left]
+        open_classes = order[taken[order] < available[order]][:left]
         taken[open_classes] += 1
     return taken
 
 
 def _deal(
-    numbers: NDArray[np.int64],
-    kept: NDArray[np.bool_],
+    classes_of: NDArray[np.int64],
+    remaining: NDArray[np.bool_],
     folds: int,
     names: Sequence[str] | None,
 ) -> NDArray[np.int64]:
-    """The fold of each kept row; -1 for the others."""
-    places = np.flatnonzero(kept)
+    """The fold of each remaining row; -1 for the others."""
+    places = np.flatnonzero(remaining)
     if len(places) < folds:
         raise DataError(
             f"{len(places)} rows cannot make {folds} folds. Add rows, or set `split.folds` to at "
@@ -135,8 +191,8 @@ def _deal(
             code="too_few_rows",
             param="split.folds",
         )
-    counts = np.bincount(numbers[places])
-    scarce = int(np.argmin(np.where(counts > 0, counts, len(numbers) + 1)))
+    counts = np.bincount(classes_of[places])
+    scarce = int(np.argmin(np.where(counts > 0, counts, len(classes_of) + 1)))
     if names is not None and counts[scarce] < folds:
         name = names[scarce] if scarce < len(names) else str(scarce)
         raise DataError(
@@ -145,8 +201,8 @@ def _deal(
             code="too_few_rows",
             param="split.folds",
         )
-    fold = np.full(len(numbers), -1, dtype=np.int64)
-    by_class = places[np.argsort(numbers[places], kind="stable")]
+    fold = np.full(len(classes_of), -1, dtype=np.int64)
+    by_class = places[np.argsort(classes_of[places], kind="stable")]
     fold[by_class] = np.arange(len(by_class)) % folds
     return fold
 
@@ -159,3 +215,24 @@ def _check_training(left: int, rows: int) -> None:
             code="too_few_rows",
             param="split",
         )
+
+
+def _labelled(part: str, rows: Sequence[int] | Rows, row_numbers: Rows, total: int) -> Rows:
+    """From rows of the table to the places of the labelled ones among them, ascending."""
+    numbers = np.sort(np.asarray(rows, dtype=np.int64))
+    if numbers.size and numbers[-1] >= total:
+        raise DataError(
+            f"There is no row {numbers[-1]:,}: the data set has {total:,} rows, numbered from 0.",
+            code="unknown_row",
+            param=f"split.rows.{part}",
+        )
+    places = np.searchsorted(row_numbers, numbers)
+    known = places < len(row_numbers)
+    known[known] = row_numbers[places[known]] == numbers[known]
+    if part == "train" and not known.any():
+        raise DataError(
+            f"None of the {len(numbers):,} rows to train on has a target. Name rows that have one.",
+            code="too_few_rows",
+            param="split.rows.train",
+        )
+    return places[known]

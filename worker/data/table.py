@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -35,6 +35,14 @@ from worker.errors import DataError
 from worker.schema import Settings
 
 MISSING_CODE = -1
+"""The code of a missing cell of a categorical column."""
+MISSING = frozenset({"", "na", "nan", "null", "?"})
+"""The texts that stand for a missing cell, in lower case."""
+LARGEST = float(np.finfo(np.float32).max)
+"""The largest number a cell may hold: networks compute in float32."""
+MANY_CATEGORIES = 20
+"""Columns with fewer categories are what they seem to be."""
+_SHOWN = 3
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
 _GROUP_BYTES = 2**27
@@ -57,6 +65,10 @@ class Column(Settings):
     """Cells without a value when the table was read."""
     shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
     """Of an image column: (C, H, W), or (C, L) for a series. Empty for the other kinds."""
+
+
+Cells = tuple[Column, NDArray[Any]]
+"""A column and its values: see `numeric`, `categorical` and `images`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +98,12 @@ class Table:
     @classmethod
     def of(
         cls,
-        cells: Iterable[tuple[Column, NDArray[Any]]],
+        cells: Iterable[Cells],
         *,
         target: str | None = None,
         parts: Mapping[str, int] | None = None,
     ) -> Self:
-        """A table from pairs of column and values: see `numeric`, `categorical`, `images`."""
+        """A table from pairs of column and values."""
         pairs = list(cells)
         return cls(
             columns=tuple(column for column, _ in pairs),
@@ -244,10 +256,52 @@ def categorical(
     return column, array
 
 
-def images(name: str, values: NDArray[Any]) -> tuple[Column, NDArray[Any]]:
+def images(name: str, values: NDArray[Any]) -> Cells:
     """An image column and its values, uint8 or float32, [N, C, H, W], or [N, C, L] for series."""
     array = np.ascontiguousarray(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
     return Column(name=name, kind="image", shape=array.shape[1:]), array
+
+
+def is_missing(text: str) -> bool:
+    """Whether this text stands for a missing cell."""
+    return text.strip().lower() in MISSING
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A categorical column of many categories, in figures."""
+
+    column: str
+    count: int
+    """How many categories it has."""
+    numbers: int
+    """How many of them are finite numbers."""
+    others: tuple[str, ...]
+    """The first of those that are not."""
+
+
+def many_categories(columns: Iterable[Column]) -> tuple[Categories, ...]:
+    """The columns with at least `MANY_CATEGORIES` categories."""
+    return tuple(
+        _counted(column) for column in columns if len(column.categories) >= MANY_CATEGORIES
+    )
+
+
+def _counted(column: Column) -> Categories:
+    others = [category for category in column.categories if not _is_number(category)]
+    return Categories(
+        column=column.name,
+        count=len(column.categories),
+        numbers=len(column.categories) - len(others),
+        others=tuple(others[:_SHOWN]),
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def suggest(name: str, known: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ Decisions (task `auto`):
 """
 
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,7 @@ from pydantic import Field
 from worker.data.table import MISSING_CODE, Column, Table, suggest
 from worker.errors import DataError
 from worker.schema import Settings
-
-Task = Literal["binary", "multiclass", "regression"]
+from worker.spec.job import Task, TaskKind
 
 MOST_NUMERIC_CLASSES = 20
 """A numeric target with more different values than this is a regression, unless told otherwise."""
@@ -35,7 +34,7 @@ class Target(Settings):
 
     column: str
     """Name of the target's column."""
-    task: Task
+    task: TaskKind
     """`binary`, `multiclass` or `regression`."""
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """The classes' names, in the order of their numbers; empty for a regression."""
@@ -55,14 +54,14 @@ class Target(Settings):
         values = table.values[self.column]
         if self.task == "regression":
             return np.asarray(values, dtype=np.float64)
-        number = {label: position for position, label in enumerate(self.classes)}
+        number_of = {name: number for number, name in enumerate(self.classes)}
         if column.kind == "categorical":
             # The last entry is what code -1, a missing cell, indexes.
-            labels = [*(number.get(label, MISSING_CODE) for label in column.categories), -1]
-            return np.asarray(np.array(labels, dtype=np.int64)[values])
+            numbers = [*(number_of.get(label, MISSING_CODE) for label in column.categories), -1]
+            return np.asarray(np.array(numbers, dtype=np.int64)[values])
         distinct, inverse = np.unique(values, return_inverse=True)
-        labels = [number.get(_label(value), MISSING_CODE) for value in distinct.tolist()]
-        return np.array(labels, dtype=np.int64)[inverse.reshape(-1)]
+        numbers = [number_of.get(_label(value), MISSING_CODE) for value in distinct.tolist()]
+        return np.array(numbers, dtype=np.int64)[inverse.reshape(-1)]
 
 
 def labelled_rows(table: Table, target: Target) -> NDArray[np.int64]:
@@ -75,7 +74,7 @@ def labelled_rows(table: Table, target: Target) -> NDArray[np.int64]:
 def resolve_target(
     table: Table,
     name: str | None,
-    task: Literal["auto", "binary", "multiclass", "regression"] = "auto",
+    task: Task = "auto",
     *,
     default: str | None = None,
 ) -> Target:
@@ -132,7 +131,7 @@ def _regression(column: Column, distinct: NDArray[Any]) -> Target:
     return Target(column=column.name, task="regression")
 
 
-def _classification(column: Column, distinct: NDArray[Any], task: str) -> Target:
+def _classification(column: Column, distinct: NDArray[Any], task: Task) -> Target:
     if distinct.size > MOST_CLASSES:
         raise _error(
             column.name,

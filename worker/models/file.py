@@ -27,7 +27,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from worker.data import Encoder, Target
+from worker.data import Encoder, EncoderSchema, Target
 from worker.errors import ModelError
 from worker.networks import Network, build_network
 from worker.schema import Json
@@ -47,7 +47,7 @@ class Manifest(BaseModel):
     members: list[int]
     """How many networks each trial's ensemble has; 0 for one that is a single network."""
     target: Json
-    encoder: Json
+    encoder: EncoderSchema
     shape: list[int]
     """Of one row."""
     outputs: int

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.regularization.families.normalization import Normalization, NormalizationLayer
+from worker.regularization.families.normalization import EPSILON, Normalization, NormalizationLayer
 from worker.regularization.per_trial import PerTrial
 
 
@@ -34,12 +34,12 @@ class BatchNorm(Normalization):
 
     momentum: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     """Weight of the newest batch in the running averages."""
-    epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-5
+    epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = EPSILON
     """ε, added to the variance."""
 
-    def structure(self) -> float:
-        """ε: kernels take one."""
-        return self.epsilon
+    def structure(self) -> float | None:
+        """ε, where it is not the usual one: kernels take one."""
+        return None if self.epsilon == EPSILON else self.epsilon
 
     @classmethod
     def layer(

@@ -63,10 +63,10 @@ class EarlyStopping(Stopping):
     def judge(
         cls, value: Tensor, memory: Patience, stack: PerTrial["EarlyStopping"]
     ) -> tuple[Tensor, Tensor]:
-        """Which trials improved, and which have waited long enough."""
+        """Which trials improved, and which have waited long enough. Updates ``memory`` in place."""
         improved = value < memory.best - stack.numbers(lambda s: s.min_delta)
-        memory.best = torch.where(improved, value, memory.best)
-        memory.since = torch.where(improved, 0, memory.since + 1)
+        memory.best.copy_(torch.where(improved, value, memory.best))
+        memory.since.copy_(torch.where(improved, 0, memory.since + 1))
         patience = stack.numbers(lambda s: s.patience, off=float("inf"))
         return improved, memory.since >= patience
 

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from worker.regularization.families.normalization import Normalization, NormalizationLayer
+from worker.regularization.families.normalization import EPSILON, Normalization, NormalizationLayer
 from worker.regularization.per_trial import PerTrial
 
 
@@ -27,12 +27,12 @@ class LayerNorm(Normalization):
     Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450
     """
 
-    epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-5
+    epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = EPSILON
     """ε, added to the variance."""
 
-    def structure(self) -> float:
-        """ε: kernels take one."""
-        return self.epsilon
+    def structure(self) -> float | None:
+        """ε, where it is not the usual one: kernels take one."""
+        return None if self.epsilon == EPSILON else self.epsilon
 
     @classmethod
     def layer(

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worker.data import Table, check, load_builtin, parse_csv, prepare
+from worker.data import Outline, Table, load_builtin, parse_csv, prepare, sample
 from worker.data import dataset as dataset_module
 from worker.data.table import categorical, numeric
 from worker.errors import DataError
@@ -80,7 +80,7 @@ def test_digits_of_a_large_target_survive_centring() -> None:
 @pytest.mark.parametrize("split", [Split(), Split(validation=0.3, test=0.1), Split(folds=3)])
 def test_check_says_what_prepare_makes(split: Split) -> None:
     spec = job(target="y", split=split)
-    outline, prepared = check(mixed(), spec), prepare(mixed(), spec)
+    outline, prepared = Outline.of(mixed(), spec), prepare(mixed(), spec)
     assert outline.target == prepared.target
     assert (len(outline.train_rows), outline.rows, outline.inputs) == prepared.x.shape
     assert outline.outputs == 1
@@ -91,10 +91,10 @@ def test_check_says_what_prepare_makes(split: Split) -> None:
 
 def test_multiclass_outputs() -> None:
     table, default = load_builtin(Builtin(builtin=BuiltinName.IRIS))
-    assert check(table, job(), default).outputs == 3
+    assert Outline.of(table, job(), default).outputs == 3
 
 
-@pytest.mark.parametrize("step", [check, prepare])
+@pytest.mark.parametrize("step", [Outline.of, prepare])
 def test_refusals(step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="no column with values to learn from"):
         step(parse_csv(b"y\na\nb\n"), job(target="y"))
@@ -119,3 +119,29 @@ def test_every_input_is_finite() -> None:
             table, job(target="y", preprocessing=Preprocessing.model_validate({"numeric": method}))
         )
         assert np.isfinite(prepared.x).all()
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"dataset": {"builtin": "iris"}},
+        {"dataset": {"builtin": "circle"}, "split": {"folds": 3}},
+        {"dataset": {"builtin": "diabetes"}, "preprocessing": {"target": "none"}},
+        {"dataset": {"builtin": "diabetes"}},
+    ],
+)
+def test_a_sample_is_like_the_whole_but_for_its_rows(job: dict[str, Any]) -> None:
+    spec = JobSpec.model_validate(job)
+    assert isinstance(spec.dataset, Builtin)
+    table, target = load_builtin(spec.dataset)
+    some = sample(table, spec, Outline.of(table, spec, target), train=30, held_out=10)
+    whole = prepare(table, spec, target)
+    assert some.x.shape == (len(whole.splits), 40, *whole.shape)
+    assert (some.x.dtype, some.y.dtype) == (whole.x.dtype, whole.y.dtype)
+    assert (some.features, some.target) == (whole.features, whole.target)
+    assert some.target_scale.shape == whole.target_scale.shape
+    assert [len(split.train) for split in some.splits] == [30] * len(whole.splits)
+    assert [len(split.validation) for split in some.splits] == [10] * len(whole.splits)
+    assert np.isfinite(some.x).all()
+    if some.target.classes:
+        assert len(np.unique(some.y)) == len(some.target.classes)

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
-from worker.data import Encoder, Table
+from worker.data import Encoder, EncoderSchema, Table
 from worker.data.table import categorical, numeric
 from worker.errors import DataError, ModelError
 from worker.spec import Preprocessing
@@ -132,7 +130,8 @@ def test_another_kind_is_refused() -> None:
 
 def test_round_trip_through_json_and_arrays() -> None:
     encoder = fit(mixed(), [0, 1, 2], ROBUST)
-    again = Encoder.load(json.loads(json.dumps(encoder.schema())), encoder.constants())
+    schema = EncoderSchema.model_validate_json(encoder.schema().model_dump_json())
+    again = Encoder.load(schema, encoder.constants())
     assert again.columns == encoder.columns
     assert again.preprocessing == ROBUST
     np.testing.assert_array_equal(again.transform(mixed()), encoder.transform(mixed()))

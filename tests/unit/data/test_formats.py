@@ -1,6 +1,7 @@
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import pyarrow as pa
@@ -49,6 +50,11 @@ def test_the_content_decides_not_the_name(tmp_path: Path, filename: str | None) 
     ]:
         path.write_bytes(content)
         assert read_table(path, filename).names == names
+        with SpooledTemporaryFile(max_size=1) as upload:
+            upload.write(content)
+            upload.seek(0)
+            assert read_table(upload, filename).names == names
+            assert not upload.closed
 
 
 def npy() -> bytes:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from worker.data import check, prepare
-from worker.data.npz import NpzLimits, read_npz
+from worker.data import Outline, prepare
+from worker.data.npz import read_npz
+from worker.data.reading import LIMITS, Limits
 from worker.errors import DataError
 from worker.spec import JobSpec, Split
 
@@ -17,7 +18,7 @@ def write(path: Path, **arrays: Any) -> Path:
     return path / "data.npz"
 
 
-def refuse(path: Path, limits: NpzLimits | None = None) -> DataError:
+def refuse(path: Path, limits: Limits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         read_npz(path, limits)
     assert caught.value.param == "file"
@@ -82,7 +83,7 @@ def test_parts_are_joined_in_order_and_kept_apart_when_asked(tmp_path: Path) -> 
     np.testing.assert_array_equal(table.values["image"][-300:, 0], images[:300])
     np.testing.assert_array_equal(table.values["y"][:-300], digits.target[300:])
     spec = JobSpec(dataset="ds_12345678", split=Split(rows="given", validation=0.1))
-    prepared, outline = prepare(table, spec, table.target), check(table, spec, table.target)
+    prepared, outline = prepare(table, spec, table.target), Outline.of(table, spec, table.target)
     (split,) = prepared.splits
     np.testing.assert_array_equal(split.test, np.arange(len(images) - 300, len(images)))
     assert len(split.validation) == round(0.1 * (len(images) - 300))
@@ -156,9 +157,9 @@ def test_sizes_are_refused_by_their_headers(tmp_path: Path) -> None:
         archive.writestr("y.npy", header)
     assert refuse(path).code == "too_large"
     small = write(tmp_path, x=np.ones((3, 2)), y=np.ones(3))
-    assert refuse(small, NpzLimits(bytes=60)).code == "too_large"
-    assert refuse(small, NpzLimits(rows=2)).code == "too_many_rows"
-    assert refuse(small, NpzLimits(columns=1)).code == "too_many_columns"
+    assert refuse(small, Limits(bytes=60)).code == "too_large"
+    assert refuse(small, Limits(rows=2)).code == "too_many_rows"
+    assert refuse(small, Limits(columns=1)).code == "too_many_columns"
 
 
 def test_damage_is_refused(tmp_path: Path) -> None:

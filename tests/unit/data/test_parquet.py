@@ -1,5 +1,7 @@
+import csv as reference
 from datetime import date
 from decimal import Decimal
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from worker.data import Table, parse_csv
-from worker.data.parquet import ParquetLimits, read_parquet
+from worker.data import Table, parse_csv, prepare, read_table
+from worker.data.parquet import read_parquet
+from worker.data.reading import LIMITS, Limits
 from worker.errors import DataError
+from worker.spec import JobSpec, Preprocessing
 
 
 def write(path: Path, columns: dict[str, Any], **options: Any) -> Path:
@@ -18,7 +24,7 @@ def write(path: Path, columns: dict[str, Any], **options: Any) -> Path:
     return path / "data.parquet"
 
 
-def refuse(path: Path, limits: ParquetLimits | None = None) -> DataError:
+def refuse(path: Path, limits: Limits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         read_parquet(path, limits)
     assert caught.value.param == "file"
@@ -111,17 +117,15 @@ def test_sizes_are_refused_by_the_footer(tmp_path: Path, monkeypatch: pytest.Mon
         raise AssertionError("a page was read")
 
     monkeypatch.setattr(pq.ParquetFile, "read", read)
-    assert refuse(path, ParquetLimits(rows=2)).code == "too_many_rows"
-    assert refuse(path, ParquetLimits(columns=1)).code == "too_many_columns"
-    assert refuse(path, ParquetLimits(cells=5)).code == "too_large"
+    assert refuse(path, Limits(rows=2)).code == "too_many_rows"
+    assert refuse(path, Limits(columns=1)).code == "too_many_columns"
+    assert refuse(path, Limits(cells=5)).code == "too_large"
 
 
 def test_refusals(tmp_path: Path) -> None:
     assert refuse(write(tmp_path, {"a": pa.array([], pa.float64())})).code == "no_rows"
     assert refuse(write(tmp_path, {"": [1.0]})).code == "invalid_name"
-    assert (
-        refuse(write(tmp_path, {"a": ["x" * 11]}), ParquetLimits(cell=10)).code == "cell_too_long"
-    )
+    assert refuse(write(tmp_path, {"a": ["x" * 11]}), Limits(cell=10)).code == "cell_too_long"
     twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     pq.write_table(twice, tmp_path / "twice.parquet")
     assert refuse(tmp_path / "twice.parquet").code == "duplicate_column"
@@ -145,3 +149,47 @@ def test_the_services_own_tables_are_told_from_uploads(tmp_path: Path) -> None:
     path = write(tmp_path, {"a": [1.0]})
     with pytest.raises(DataError, match="does not carry Parsimony's columns"):
         Table.from_parquet(path)
+
+
+values = st.one_of(
+    st.none(), st.integers(-99, 99).map(float), st.floats(-1e30, 1e30, allow_subnormal=False)
+)
+texts = st.one_of(st.none(), st.sampled_from(["red", "green", " blue ", "NA", "a,b", 'say "hi"']))
+
+
+@given(
+    st.lists(st.tuples(values, texts, st.booleans()), min_size=1, max_size=30),
+    st.integers(1, 30),
+    st.sampled_from(["standardize", "robust", "none"]),
+)
+def test_a_table_prepares_alike_from_csv_and_from_parquet(
+    cells: list[tuple[float | None, str | None, bool]], group: int, method: Any
+) -> None:
+    # Rows that make every column what its type says, and both classes large enough to split.
+    cells = [(1.5, "red", True), (2.0, "blue", False)] * 4 + cells
+    numbers, words, labels = zip(*cells, strict=True)
+    parquet, csv = BytesIO(), StringIO()
+    columns = {"number": pa.array(numbers, pa.float64()), "word": words, "label": labels}
+    pq.write_table(pa.table(columns), parquet, row_group_size=group)
+    writer = reference.writer(csv)
+    writer.writerow(columns)
+    for number, word, label in cells:
+        writer.writerow(["" if number is None else repr(number), word or "", str(label).lower()])
+    parquet.seek(0)
+    read = [read_table(parquet), parse_csv(csv.getvalue().encode())]
+    assert read[0].columns == read[1].columns
+    spec = JobSpec(
+        dataset="ds_12345678", target="label", preprocessing=Preprocessing(numeric=method)
+    )
+    first, second = (prepare(table, spec) for table in read)
+    assert first.target == second.target
+    assert first.features == second.features
+    for name in ("x", "y", "target_center", "target_scale", "row_numbers"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    for split, other in zip(first.splits, second.splits, strict=True):
+        for part in ("train", "validation", "test"):
+            np.testing.assert_array_equal(getattr(split, part), getattr(other, part))
+    for encoder, other_encoder in zip(first.encoders, second.encoders, strict=True):
+        assert encoder.schema() == other_encoder.schema()
+        for name, constant in encoder.constants().items():
+            np.testing.assert_array_equal(constant, other_encoder.constants()[name])

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from sklearn.datasets import load_digits
 
-from worker.data import Encoder, Table, check, prepare
+from worker.data import Encoder, EncoderSchema, Outline, Table, prepare
 from worker.data.pixels import PixelScaling
 from worker.data.table import images, numeric
 from worker.errors import DataError
@@ -105,7 +103,8 @@ def test_a_stored_encoder_encodes_alike() -> None:
     digits = load_digits().images.astype(np.float32)
     table = Table.of([images("image", digits[:, None])])
     encoder = Encoder.fit(table, ["image"], every(900), settings("standardize"))
-    again = Encoder.load(json.loads(json.dumps(encoder.schema())), encoder.constants())
+    schema = EncoderSchema.model_validate_json(encoder.schema().model_dump_json())
+    again = Encoder.load(schema, encoder.constants())
     np.testing.assert_array_equal(again.transform(table), encoder.transform(table))
     assert again.columns == encoder.columns
     assert (encoder.inputs, encoder.shape) == (64, (1, 8, 8))
@@ -126,7 +125,7 @@ def test_images_are_prepared_fold_by_fold_and_alone() -> None:
     digits = load_digits()
     pair = [images("image", digits.images[:, None]), numeric("digit", digits.target)]
     spec = JobSpec(dataset="ds_12345678", target="digit", split=Split(folds=3))
-    prepared, outline = prepare(Table.of(pair), spec), check(Table.of(pair), spec)
+    prepared, outline = prepare(Table.of(pair), spec), Outline.of(Table.of(pair), spec)
     assert prepared.x.shape == (3, 1797, 1, 8, 8)
     assert prepared.shape == outline.shape == (1, 8, 8)
     assert outline.inputs == 64
@@ -134,6 +133,6 @@ def test_images_are_prepared_fold_by_fold_and_alone() -> None:
         np.testing.assert_allclose(x[split.train].mean(), 0, atol=1e-5)
     mixed = Table.of([*pair, numeric("age", np.arange(1797.0))])
     with pytest.raises(DataError, match="networks take them alone, without 'age'"):
-        check(mixed, spec)
+        Outline.of(mixed, spec)
     with pytest.raises(DataError, match="holds images or series"):
-        check(Table.of(pair), JobSpec(dataset="ds_12345678", target="image"))
+        Outline.of(Table.of(pair), JobSpec(dataset="ds_12345678", target="image"))

@@ -12,6 +12,9 @@ COLUMNS = (
     Column(name="age", kind="numeric"),
     Column(name="job", kind="categorical", categories=("1", "2.0", "True", "skilled")),
 )
+GRAY = Column(name="image", kind="image", shape=(1, 2, 3))
+COLOR = Column(name="image", kind="image", shape=(3, 2, 2))
+SERIES = Column(name="series", kind="image", shape=(2, 3))
 
 
 def refuse(instances: Any) -> DataError:
@@ -109,3 +112,68 @@ def test_any_json_is_read_or_refused_by_name(instances: list[Any]) -> None:
         assert not np.isinf(table.values["age"]).any()
     else:
         assert param.startswith("instances")
+
+
+def image_values(column: Column, instances: list[Any]) -> np.ndarray:
+    table = table_from_records([column], instances)
+    assert table.columns == (column,)
+    return table.values[column.name]
+
+
+def test_nested_arrays_with_and_without_an_object() -> None:
+    pixels = np.arange(6).reshape(1, 2, 3)
+    flat = [
+        pixels.tolist(),
+        {"image": pixels.tolist()},
+        pixels[0].tolist(),
+        {"image": (pixels / 2).tolist()},
+    ]
+    pixels_read = image_values(GRAY, flat)
+    assert pixels_read.dtype == np.float32
+    np.testing.assert_array_equal(pixels_read, [pixels, pixels, pixels, pixels / 2])
+    np.testing.assert_array_equal(image_values(GRAY, flat[:2]), [pixels, pixels])
+
+
+def test_channels_last() -> None:
+    pixels = np.arange(12).reshape(2, 2, 3)
+    np.testing.assert_array_equal(
+        image_values(COLOR, [pixels.tolist()])[0], np.moveaxis(pixels, 2, 0)
+    )
+
+
+def test_series() -> None:
+    np.testing.assert_array_equal(
+        image_values(SERIES, [[[1, 2, 3], [4, 5, 6]]]), [[[1, 2, 3], [4, 5, 6]]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("instance", "code", "param", "fragment"),
+    [
+        (
+            [[1, 2], [3, 4]],
+            "shape_mismatch",
+            "instances.1.image",
+            "has shape 2 x 2; the model takes",
+        ),
+        ([[1, 2, 3], [4, 5]], "invalid_value", "instances.1.image", "unequal length"),
+        ([["1", 2, 3], [4, 5, 6]], "invalid_value", "instances.1.image", "numbers"),
+        ([[None, 2, 3], [4, 5, 6]], "invalid_value", "instances.1.image", "numbers"),
+        ([[True, False, True]] * 2, "invalid_value", "instances.1.image", "numbers"),
+        ([[float("nan"), 2, 3], [4, 5, 6]], "not_finite", "instances.1.image", "finite"),
+        ([[1e39, 2, 3], [4, 5, 6]], "not_finite", "instances.1.image", "finite"),
+        ([[10**400, 2, 3], [4, 5, 6]], "invalid_value", "instances.1.image", "numbers"),
+        ("text", "invalid_value", "instances.1.image", "1 x 2 x 3"),
+        (None, "invalid_value", "instances.1.image", "1 x 2 x 3"),
+        ({"image": 3}, "invalid_value", "instances.1.image", "no array"),
+        ({"imag": []}, "unknown_column", "instances.1.imag", "Did you mean 'image'?"),
+        ({}, "missing_column", "instances.1.image", "lacks the column 'image'"),
+    ],
+)
+def test_errors_name_the_image_of_an_instance(
+    instance: Any, code: str, param: str, fragment: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        image_values(GRAY, [[[1, 2, 3], [4, 5, 6]], instance])
+    assert (caught.value.code, caught.value.param) == (code, param)
+    assert fragment in caught.value.message

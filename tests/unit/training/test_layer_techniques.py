@@ -30,7 +30,7 @@ DETERMINISTIC: list[dict[str, Any]] = [
     {},
     {"batch_norm": {"momentum": 0.3}},
     {"layer_norm": {}},
-    {"layer_norm": {"epsilon": 1e-3}, "l2": {"strength": 1e-3, "biases": True}},
+    {"layer_norm": {}, "l2": {"strength": 1e-3, "biases": True}},
 ]
 RANDOM: list[dict[str, Any]] = [
     {"dropout": {"p": 0.4, "shape": "funnel", "schedule": RAMP}},

@@ -182,10 +182,10 @@ def test_an_ensembles_weight_is_zero_where_all_members_are() -> None:
             {"name": "two", "regularization": {"snapshot_ensemble": {"members": 2}}},
         ],
     )
-    members = engine.ensemble.tensors["members.weights"]  # [K, M, P]
+    members = engine.snapshots.tensors["members.weights"]  # [K, M, P]
     members[1, 0, :3] = 0
     members[1, 1, 1:4] = 0
-    engine.ensemble.load()
+    engine.snapshots.load()
     one, two = told(run, engine)
     assert (one.zeros, two.zeros) == (0, 2)
     assert two.pruning.sparsity[0] == pytest.approx(2 / two.weights, rel=1e-5)

@@ -10,6 +10,9 @@ from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import Technique
 
+EPSILON = 1e-5
+"""The usual ε."""
+
 
 class Normalization(Technique):
     """A layer between a dense or convolutional layer and its activation; dropout comes after both.
@@ -51,7 +54,7 @@ class NormalizationLayer(nn.Module, ABC):
         on, ones = stack.on(), (1,) * (dimensions - 1)
         self.everywhere = bool(on.all())
         self._positions = ones[2:]
-        self.epsilon = stack.only_value(lambda s: s.epsilon, off=1e-5)
+        self.epsilon = stack.only_value(lambda s: s.epsilon, off=EPSILON)
         self.register_buffer("on", on.view(-1, *ones), persistent=False)
         # 0, not 1, where it is off: no penalty or norm may count weights that a trial lacks.
         self.weight = nn.Parameter(on[:, None].float().repeat(1, features))

@@ -28,7 +28,7 @@ class Stopping(Technique):
     @classmethod
     @abstractmethod
     def judge(cls, value: Tensor, memory: Patience, stack: PerTrial[Self]) -> tuple[Tensor, Tensor]:
-        """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool.
+        """Take in an epoch's metric ``[K]``, changing ``memory`` in place; give which improved and which stop, ``[K]`` bool.
 
         Less is better: a metric of which more is better comes negated.
         """

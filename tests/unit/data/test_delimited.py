@@ -3,18 +3,20 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.data import CsvLimits, Table, parse_csv, read_csv
-from worker.data.cells import MISSING
+from worker.data import Limits, Table, delimited, parse_csv, read_csv
+from worker.data.reading import LIMITS
+from worker.data.table import MISSING
 from worker.errors import DataError
 
 
-def refuse(data: bytes, limits: CsvLimits | None = None) -> DataError:
+def refuse(data: bytes, limits: Limits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         parse_csv(data, limits)
     assert caught.value.param == "file"
@@ -133,7 +135,7 @@ def test_counting_headers_are_names() -> None:
 
 
 def test_limits() -> None:
-    limits = CsvLimits(rows=2, columns=2, cell=5)
+    limits = Limits(rows=2, columns=2, cell=5)
     parse_csv(b"a,b\n1,12345\n2,x\n", limits)
     assert refuse(b"a,b,c\n1,2,3\n", limits).code == "too_many_columns"
     assert refuse(b"a,b\n1,2\n1,2\n1,2\n", limits).code == "too_many_rows"
@@ -198,3 +200,48 @@ def test_what_is_written_is_read(rows: list[tuple[str, str, str]]) -> None:
                 assert value == float(cell)
             else:
                 assert column.categories[value] == cell
+
+
+odd_cells = st.one_of(cells, st.sampled_from(["x" * 70, '"', 'a"b', "a,b", "two\nlines", "\r"]))
+
+
+@given(
+    st.lists(st.tuples(odd_cells, odd_cells), min_size=1, max_size=30),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from([reference.QUOTE_MINIMAL, reference.QUOTE_ALL]),
+    st.integers(8, 200),
+)
+def test_blocks_do_not_matter(
+    rows: list[tuple[str, str]], newline: str, quoting: Any, block: int
+) -> None:
+    sink = io.StringIO()
+    writer = reference.writer(sink, quoting=quoting, lineterminator=newline)
+    writer.writerows([("a", "b"), *rows])
+    expected, refusal = attempt(lambda: parse_csv(sink.getvalue().encode()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "_BLOCK", block)
+        patch.setattr(delimited, "_PIECE", block)
+        table, refusal_in_blocks = attempt(lambda: parse_csv(sink.getvalue().encode()))
+    assert refusal_in_blocks == refusal
+    if table is not None and expected is not None:
+        assert table.columns == expected.columns
+        for name, values in expected.values.items():
+            np.testing.assert_array_equal(table.values[name], values)
+
+
+@given(st.binary(min_size=1, max_size=40), st.integers(4, 9))
+def test_bytes_that_are_no_text_are_named_wherever_pieces_end(data: bytes, piece: int) -> None:
+    try:
+        data.decode()
+        expected = None
+    except UnicodeDecodeError as error:
+        expected = error.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delimited, "_PIECE", piece)
+        assert delimited._first_invalid_byte(data) == expected
+
+
+def test_an_open_file_is_read_and_stays_open() -> None:
+    file = io.BytesIO(b"a,b\n1,x\n")
+    assert read_csv(file).names == ("a", "b")
+    assert not file.closed
