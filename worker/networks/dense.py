@@ -125,11 +125,32 @@ class _AlignedAffine(torch.autograd.Function):
         """∂/∂h (none where it is not asked for), ∂/∂W and ∂/∂b."""
         (g,), (h, weight) = gradients, ctx.saved_tensors
         asked = ctx.needs_input_grad[0]
-        if torch.is_grad_enabled():  # to be differentiated again: results may not be preallocated
+        if torch.is_grad_enabled():  # to be differentiated again
             if weight.shape[2] == 1:
                 by_h, by_weight = g * weight.transpose(1, 2), (h * g).sum(1).unsqueeze(2)
             else:
-                by_h = torch.bmm(g, weight.transpose(1, 2))
-                by_weight = torch.bmm(h.transpose(1, 2), g)
+                by_h = _product(g, weight.transpose(1, 2))
+                by_weight = _product(h.transpose(1, 2), g)
             return by_h, by_weight, g.sum(1)
         return back(g, weight) if asked else None, outer(h, g), g.sum(1)
+
+
+class _AlignedProduct(torch.autograd.Function):
+    """``A B`` ``[K, n, p]`` of ``[K, n, m]`` and ``[K, m, p]``, aligned in every derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        """``A B``."""
+        ctx.save_for_backward(a, b)
+        return torch.bmm(align(a), align(b), out=empty_aligned(a, a.shape[1], b.shape[2]))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """``G Bᵀ`` and ``Aᵀ G``."""
+        (g,), (a, b) = gradients, ctx.saved_tensors
+        return _product(g, b.transpose(1, 2)), _product(a.transpose(1, 2), g)
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    product: Tensor = _AlignedProduct.apply(a, b)  # type: ignore[no-untyped-call]
+    return product
