@@ -1,6 +1,5 @@
 """What tests read inside a run: the one place of the tests that knows how it is built."""
 
-import torch
 from torch import Tensor
 
 from worker.training import FleetRun
@@ -29,8 +28,3 @@ def objective_sum(run: FleetRun) -> Tensor:
 def read_state(files: dict[str, bytes]) -> TrainingState:
     """A training state from its files, by name."""
     return load(files)
-
-
-def single_thread() -> bool:
-    """Whether tensors are computed by one thread, on whose number bits depend."""
-    return torch.get_num_threads() == 1

@@ -23,12 +23,13 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.models import ModelFile
+from worker.results.trial import TrialResult
 from worker.search.halving import Halving
 from worker.spec import Trial
 from worker.training.engine import Engine, FleetState
 from worker.training.numbers import PerTrialNumber, narrow
 from worker.training.outcome import Finals, Outcome
-from worker.training.result import TrialResult, model_file, trial_results
+from worker.training.result import model_file, trial_results
 from worker.training.state import Position, TrainingState
 from worker.training.stepping import stepping
 
@@ -138,9 +139,9 @@ class FleetRun:
             column = report[name]
             for member, value, takes in zip(self.members, values, taking, strict=True):
                 column[member] = value if takes else None
-        for member, takes in zip(self.members, taking, strict=True):
-            if takes:
-                self.outcomes[member].progress(self.epoch, report["objective"][member])
+        for outcome, objective in zip(self.outcomes, report["objective"], strict=True):
+            if objective is not None:
+                outcome.progress(self.epoch, objective)
         return report
 
     def _end(self, *, diverged: Tensor, finished: Tensor) -> None:

@@ -28,9 +28,9 @@ class Stopping(Technique):
     @classmethod
     @abstractmethod
     def judge(cls, value: Tensor, memory: Patience, stack: PerTrial[Self]) -> tuple[Tensor, Tensor]:
-        """Take in an epoch's metric ``[K]``, changing ``memory`` in place; give which improved and which stop, ``[K]`` bool.
+        """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool.
 
-        Less is better: a metric of which more is better comes negated.
+        ``memory`` is changed in place. Less is better: other metrics come negated.
         """
 
     @classmethod
