@@ -1,7 +1,7 @@
 """Advice: findings about a job and about what came out of it, each with evidence and a fix."""
 
-from worker.advice.advice import Advice
 from worker.advice.job import advise
 from worker.advice.results import advise_on_result
+from worker.results.trial import Advice
 
 __all__ = ["Advice", "advise", "advise_on_result"]

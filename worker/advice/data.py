@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from worker.advice.advice import Advice
 from worker.advice.context import Context
 from worker.regularization import Dropout
 from worker.regularization.families.decay import Decay
 from worker.regularization.families.penalty import WeightTechnique
+from worker.results.trial import Advice
 
 SMALL, LARGE = 1_000, 50_000
 """Training rows."""
@@ -138,40 +138,44 @@ def identifier_columns(context: Context) -> Iterator[Advice]:
     Only categorical columns can be told; an identifier in numbers looks like a measurement.
     """
     rows = context.outline.rows
-    found = {
-        each.column: each.count
-        for each in context.outline.categories
-        if each.count >= NEARLY_EACH * rows and each.numbers < NEARLY_ALL * each.count
+    identifiers = {
+        column.column: column.count
+        for column in context.outline.categories
+        if column.count >= NEARLY_EACH * rows and column.numbers < NEARLY_ALL * column.count
     }
-    if found:
+    if identifiers:
         yield Advice(
             severity="warning",
             code="identifier_columns",
             field="dataset",
-            message=f"Nearly one category a row, as identifiers have, in {_listed(found)}: the "
-            "network can learn rows by heart with it, and nothing of new ones.",
-            evidence={"categories": dict(list(found.items())[:COLUMNS_SHOWN]), "rows": rows},
+            message=f"Nearly one category a row, as identifiers have, in {_listed(identifiers)}: "
+            "the network can learn rows by heart with it, and nothing of new ones.",
+            evidence={"categories": dict(list(identifiers.items())[:COLUMNS_SHOWN]), "rows": rows},
             fix="Upload the data without it.",
         )
 
 
 def numbers_as_categories(context: Context) -> Iterator[Advice]:
     """One cell that is not a number makes its column categorical, one input for each value."""
-    found = {
-        each.column: each
-        for each in context.outline.categories
-        if NEARLY_ALL * each.count <= each.numbers < each.count
+    mixed = {
+        column.column: column
+        for column in context.outline.categories
+        if NEARLY_ALL * column.count <= column.numbers < column.count
     }
-    if found:
+    if mixed:
         yield Advice(
             severity="warning",
             code="numbers_as_categories",
             field="dataset",
-            message=f"Numbers and a few other texts in {_listed(found)}: each of the values became "
+            message=f"Numbers and a few other texts in {_listed(mixed)}: each of the values became "
             "a category of its own.",
             evidence={
-                name: {"categories": each.count, "numbers": each.numbers, "others": each.others}
-                for name, each in list(found.items())[:COLUMNS_SHOWN]
+                name: {
+                    "categories": column.count,
+                    "numbers": column.numbers,
+                    "others": column.others,
+                }
+                for name, column in list(mixed.items())[:COLUMNS_SHOWN]
             },
             fix="Correct the other texts, or leave these cells empty, and upload the data again.",
         )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 
-from worker.advice.advice import Advice
 from worker.advice.context import Context
 from worker.regularization import L2
 from worker.regularization.families.decay import Decay
@@ -14,6 +13,7 @@ from worker.regularization.families.penalty import (
     is_proximal,
 )
 from worker.regularization.families.strength import StrengthTechnique
+from worker.results.trial import Advice
 from worker.spec import AdamSpec, LinearSpec, SolverSpec
 
 HARMLESS = 0.1
@@ -32,15 +32,15 @@ def penalty_outweighs_loss(context: Context) -> Iterator[Advice]:
     loss = starting_loss(context)
     if loss is None or isinstance(optimizer, SolverSpec):
         return
-    each = {
+    values = {
         name: starting_penalty(context, technique)
         for name, technique in context.regularization.techniques()
         if isinstance(technique, Penalty)
         and not (is_proximal(technique) and isinstance(optimizer, AdamSpec))
     }
-    total = sum(each.values())
+    total = sum(values.values())
     if total > loss:
-        name = max(each, key=lambda name: each[name])
+        name = max(values, key=lambda name: values[name])
         share = HARMLESS * loss / total
         yield Advice(
             severity="warning",
@@ -52,7 +52,7 @@ def penalty_outweighs_loss(context: Context) -> Iterator[Advice]:
                 "penalty": round(total, 4),
                 "data_loss": round(loss, 4),
                 "parameters": context.layout.parameters,
-                "each": {name: round(value, 4) for name, value in each.items()},
+                "each": {name: round(value, 4) for name, value in values.items()},
             },
             fix=f"Multiply the strength by {share:.2g}, to begin at a tenth of the data loss.",
         )

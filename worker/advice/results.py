@@ -1,6 +1,6 @@
 """Advice on what came out of a trial."""
 
-from worker.advice.advice import Advice
+from worker.results.trial import Advice
 
 
 def advise_on_result(

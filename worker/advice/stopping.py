@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from worker.advice.advice import Advice
 from worker.advice.context import Context
+from worker.results.trial import Advice
 
 HARD = ("accuracy", "recall")
 """How the names of metrics end that count hard labels."""

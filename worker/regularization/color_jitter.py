@@ -58,12 +58,12 @@ class ColorJitter(ImageAugmentation):
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """The ranges; none that is 0 in all trials."""
-        found = {
+        limits = {
             "brightness": stack.numbers(lambda settings: settings.brightness),
             "contrast": stack.numbers(lambda settings: settings.contrast),
             "saturation": stack.numbers(lambda settings: settings.saturation),
         }
-        return {name: limit for name, limit in found.items() if limit.any()}
+        return {name: limit for name, limit in limits.items() if limit.any()}
 
     @staticmethod
     def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:

@@ -58,8 +58,8 @@ class ElasticNet(SparsePenalty):
     def value(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ·(ρ Σ|w| + (1 − ρ) Σw²)."""
         size = w.abs()
-        each = size * torch.lerp(size, torch.ones_like(size), terms.numbers["l1_ratio"])
-        total: Tensor = torch.linalg.vecdot(terms.strength, each)
+        entries = size * torch.lerp(size, torch.ones_like(size), terms.numbers["l1_ratio"])
+        total: Tensor = torch.linalg.vecdot(terms.strength, entries)
         return total
 
     @staticmethod

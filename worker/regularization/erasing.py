@@ -56,13 +56,13 @@ class Erasing(ImageAugmentation):
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """p, both shares, and σ of the fill; no σ where no trial asks for noise."""
-        found = {
+        numbers = {
             "p": stack.numbers(lambda settings: settings.p),
             "smallest": stack.numbers(lambda settings: settings.smallest),
             "largest": stack.numbers(lambda settings: settings.largest),
         }
         noise = stack.numbers(lambda settings: float(settings.fill == "noise"))
-        return found | ({"noise": noise} if noise.any() else {})
+        return numbers | ({"noise": noise} if noise.any() else {})
 
     @staticmethod
     def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:

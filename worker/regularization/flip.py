@@ -34,11 +34,11 @@ class Flip(ImageAugmentation):
     @classmethod
     def numbers(cls, stack: PerTrial[Self], classes: Classes) -> Numbers:
         """Both probabilities; none that is 0 in all trials."""
-        found = {
+        probabilities = {
             "horizontal": stack.numbers(lambda settings: settings.horizontal),
             "vertical": stack.numbers(lambda settings: settings.vertical),
         }
-        return {name: p for name, p in found.items() if p.any()}
+        return {name: p for name, p in probabilities.items() if p.any()}
 
     @staticmethod
     def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:

@@ -1,5 +1,0 @@
-"""One finding."""
-
-from worker.results.trial import Advice
-
-__all__ = ["Advice"]
