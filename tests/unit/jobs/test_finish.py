@@ -133,6 +133,32 @@ def test_a_failed_fleet_is_followed_too(searching: Searching) -> None:
     assert (job.trials_failed, job.trials_planned) == (4, planned + 4)
 
 
+@pytest.mark.parametrize("of_refit", [False, True])
+def test_a_fleet_that_kills_its_trainers_is_followed_unless_it_refits(
+    searching: Searching, of_refit: bool
+) -> None:
+    """Its supervisor queues a fleet that only plans; after a refit it would go round for ever."""
+    while True:
+        (fleet, *others) = searching.queued()
+        lease = searching.claim(fleet)
+        last = not others and searching.job.trials_planned == (21 if of_refit else 20)
+        if last:
+            break
+        searching.end(lease, [good()] * searching.size(lease))
+    with searching.database.write() as session:
+        fleets.crashed(session, lease, "signal 9", max_attempts=1)
+    waiting = searching.queued()
+    if of_refit:
+        assert waiting == []
+        assert searching.job.state == "succeeded"
+    else:
+        (plans,) = waiting
+        lease = searching.claim(plans)
+        assert searching.size(lease) == 0
+        searching.end(lease, [])
+        assert [searching.size(searching.claim(fleet)) for fleet in searching.queued()] == [1]
+
+
 def test_a_search_without_a_winner_refits_nothing(searching: Searching) -> None:
     while queued := searching.queued():
         lease = searching.claim(queued[0])
