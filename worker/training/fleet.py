@@ -28,9 +28,9 @@ from worker.search import Halving
 from worker.spec import Trial
 from worker.training.engine import Engine, FleetState
 from worker.training.numbers import PerTrialNumber, narrow
-from worker.training.outcome import Finals, Outcome
+from worker.training.outcome import Finals, Outcome, Report, record
 from worker.training.result import model_file, trial_results
-from worker.training.state import Position, TrainingState
+from worker.training.state import TrainingState, state_of
 from worker.training.stepping import stepping
 
 
@@ -39,7 +39,7 @@ class EpochReport:
     """What an epoch came to: one list a metric, one entry a trial; none for one that has ended."""
 
     epoch: int
-    metrics: dict[str, list[float | None]]
+    metrics: Report
     halved: tuple[int, ...] = ()
     """The trials that halving let go at the end of it."""
 
@@ -116,56 +116,39 @@ class FleetRun:
         metrics = self.engine.end_epoch(self.epoch - 1)  # of what would be served now, [K] each
         finite = metrics["objective"].isfinite() & metrics["train_loss"].isfinite()
         stopped = self.engine.watch.judge(metrics, finite, self.epoch) | self.engine.solved()
-        report = self._report(metrics, finite)
-        self._end(diverged=~finite, finished=finite & (stopped | self._is_last))
-        halved = () if self._is_last else self._halve(report)
+        last = self.epoch == self.engine.epochs
+
+        report = record(self.outcomes, self.members, self.epoch, metrics, finite)
+        self._diverge(~finite)
+        self._finish(finite & (stopped | last))
+        halved = () if last else self._halve(report)
+
         self._compact(half=not halved)
         return EpochReport(self.epoch, report, halved)
-
-    @property
-    def _is_last(self) -> bool:
-        return self.epoch == self.engine.epochs
 
     def _alive(self) -> Tensor:
         """``[K]`` bool, over the engine's rows: trials that have not ended."""
         return torch.tensor([not self.outcomes[trial].ended for trial in self.members])
 
-    def _report(self, metrics: dict[str, Tensor], finite: Tensor) -> dict[str, list[float | None]]:
-        """The metrics by trial; none for those that had ended, or whose loss is not finite."""
-        report: dict[str, list[float | None]] = {n: [None] * len(self.trials) for n in metrics}
-        table = torch.stack([m.double() for m in metrics.values()]).tolist()  # one read-back
-        taking = (finite.cpu() & self._alive()).tolist()
-        for name, values in zip(metrics, table, strict=True):
-            column = report[name]
-            for member, value, takes in zip(self.members, values, taking, strict=True):
-                column[member] = value if takes else None
-        for outcome, objective in zip(self.outcomes, report["objective"], strict=True):
-            if objective is not None:
-                outcome.progress(self.epoch, objective)
-        return report
+    def _diverge(self, diverged: Tensor) -> None:
+        """End living trials ``[K]`` bool whose loss is no number any more, without weights."""
+        for row in torch.nonzero(diverged.cpu() & self._alive()).flatten().tolist():
+            outcome, trial = self.outcomes[self.members[row]], self.trials[self.members[row]]
+            if outcome.last_finite_loss is None:  # that before the first step
+                untrained = Engine([trial], self.prepared, self.device).measure()
+                outcome.last_finite_loss = float(untrained["train_loss"])
+            outcome.diverge(self.epoch)
 
-    def _end(self, *, diverged: Tensor, finished: Tensor) -> None:
-        """End trials ``[K]`` bool: without weights, or with those that they have come to."""
+    def _finish(self, finished: Tensor) -> None:
+        """End living trials ``[K]`` bool with the weights that they have come to."""
         solved = self.engine.solved().tolist() if self.engine.solver is not None else None
-        for row in torch.nonzero(diverged | finished).flatten().tolist():
+        for row in torch.nonzero(finished.cpu() & self._alive()).flatten().tolist():
             outcome = self.outcomes[self.members[row]]
-            if outcome.ended:
-                continue
-            if diverged[row]:
-                if outcome.last_finite_loss is None:
-                    outcome.last_finite_loss = self._initial_loss(self.members[row])
-                outcome.diverge(self.epoch)
-                continue
             best_epoch = int(self.engine.watch.best_epoch[row])
             outcome.finish(best_epoch, None if solved is None else solved[row])
             self.finals.take(self.engine, row, self.members[row])
 
-    def _initial_loss(self, trial: int) -> float:
-        """A trial's training loss before its first step: the last finite one, if epoch 1 is not."""
-        engine = Engine([self.trials[trial]], self.prepared, self.device)
-        return float(engine.measure()["train_loss"])
-
-    def _halve(self, report: dict[str, list[float | None]]) -> tuple[int, ...]:
+    def _halve(self, report: Report) -> tuple[int, ...]:
         """Let those trials go that successive halving does not keep; which they are."""
         if self.halving is None:
             return ()
@@ -175,11 +158,10 @@ class FleetRun:
             living=[not outcome.ended for outcome in self.outcomes],
             failed=[outcome.error is not None for outcome in self.outcomes],
         )
-        rows = {trial: row for row, trial in enumerate(self.members)}
         for trial in leaving:
-            best_epoch = int(self.engine.watch.best_epoch[rows[trial]])
-            self.outcomes[trial].leave(self.epoch, best_epoch)
-            self.finals.take(self.engine, rows[trial], trial)
+            row = self.members.index(trial)
+            self.outcomes[trial].leave(self.epoch, int(self.engine.watch.best_epoch[row]))
+            self.finals.take(self.engine, row, trial)
         return tuple(leaving)
 
     def _compact(self, *, half: bool) -> None:
@@ -207,28 +189,17 @@ class FleetRun:
 
     def state(self) -> TrainingState:
         """Everything needed to go on from this very step."""
-        tensors = {f"rows.{n}": t.detach().cpu() for n, t in self.engine.state.tensors.items()}
-        tensors |= {f"finals.{n}": t for n, t in self.finals.tensors.items()}
-        position = Position(
-            epoch=self.epoch,
-            batch=self.batch,
-            steps=self.steps,
-            members=self.members,
-            outcomes=[replace(outcome) for outcome in self.outcomes],
-            halving=None if self.halving is None else self.halving.state(),
-        )
-        return TrainingState(tensors, position)
+        return state_of(self)
 
     def restore(self, state: TrainingState) -> None:
         """Take over a state of the same trials and data."""
         position = state.position
         self.epoch, self.batch, self.steps = position.epoch, position.batch, position.steps
         self.outcomes = [replace(outcome) for outcome in position.outcomes]
-        for name, tensor in state.under("finals.").items():
-            self.finals.tensors[name].copy_(tensor)
+        self.finals.load(state.under("finals."))
         if self.halving is not None and position.halving is not None:
             self.halving.restore(position.halving)
-        self._assemble(list(position.members))
+        self._assemble(position.members)
         self.engine.state.load(FleetState(state.under("rows.")))
         if self.batch:  # within an epoch: what an epoch begins with follows from its number
             self.engine.start_epoch(self.epoch, objective=self.engine.objective.clone())

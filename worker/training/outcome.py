@@ -1,8 +1,10 @@
 """How each trial of a fleet ended, and the weights it ended with."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from worker.results.trial import JobError
 from worker.training.engine import Engine
@@ -50,6 +52,43 @@ class Outcome:
         )
 
 
+Report = dict[str, list[float | None]]
+"""Metrics by name, one entry a trial."""
+
+
+def record(
+    outcomes: Sequence[Outcome],
+    members: Sequence[int],
+    epoch: int,
+    metrics: Mapping[str, Tensor],
+    finite: Tensor,
+) -> Report:
+    """Note an epoch in the outcomes of all trials, and give its metrics by trial.
+
+    There are none for trials that had ended, or whose loss is not finite.
+
+    Args:
+        outcomes: of all trials.
+        members: the trial that each of the K rows is.
+        epoch: counted from 1.
+        metrics: ``[K]`` each, `objective` among them.
+        finite: ``[K]`` bool.
+    """
+    report: Report = {name: [None] * len(outcomes) for name in metrics}
+    table = torch.stack([metric.double() for metric in metrics.values()]).tolist()  # read once
+    taken = [
+        (row, trial)
+        for row, (trial, is_finite) in enumerate(zip(members, finite.tolist(), strict=True))
+        if is_finite and not outcomes[trial].ended
+    ]
+    for name, values in zip(metrics, table, strict=True):
+        for row, trial in taken:
+            report[name][trial] = values[row]
+    for row, trial in taken:
+        outcomes[trial].progress(epoch, table[list(metrics).index("objective")][row])
+    return report
+
+
 class Finals:
     """Final weights and buffers of all trials, ``[K, …]``, filled as trials end."""
 
@@ -70,3 +109,8 @@ class Finals:
         for name, tensor in (engine.buffers() | engine.snapshots.tensors).items():
             tensor.copy_(self.tensors[name])
         engine.snapshots.load()
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over those of a checkpoint."""
+        for name, tensor in self.tensors.items():
+            tensor.copy_(tensors[name])

@@ -1,6 +1,7 @@
 """A run's state at some step, and its form as files: safetensors and JSON, nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load as load_tensors
@@ -8,6 +9,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from worker.training.outcome import Outcome
+
+if TYPE_CHECKING:
+    from worker.training.fleet import FleetRun
 
 TENSORS, META = "state.safetensors", "state.json"
 
@@ -48,6 +52,21 @@ class TrainingState:
             for name, tensor in self.tensors.items()
             if name.startswith(prefix)
         }
+
+
+def state_of(run: "FleetRun") -> TrainingState:
+    """The state of a run, on the processor."""
+    tensors = {f"rows.{n}": t.detach().cpu() for n, t in run.engine.state.tensors.items()}
+    tensors |= {f"finals.{name}": tensor for name, tensor in run.finals.tensors.items()}
+    position = Position(
+        epoch=run.epoch,
+        batch=run.batch,
+        steps=run.steps,
+        members=run.members,
+        outcomes=[replace(outcome) for outcome in run.outcomes],
+        halving=None if run.halving is None else run.halving.state(),
+    )
+    return TrainingState(tensors, position)
 
 
 def dump(state: TrainingState) -> dict[str, bytes]:
