@@ -14,11 +14,15 @@ RUN apt-get update \
 WORKDIR /src
 RUN python3 -m venv /opt/parsimony
 ENV PATH=/opt/parsimony/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+# What runs, S3 included, at the versions that the tests run with; the code comes after it, so that a
+# change of the code does not install everything anew.
+COPY requirements.lock requirements-torch.lock ./
+RUN pip install --require-hashes -r requirements.lock \
+ && pip install -r requirements-torch.lock
+COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY worker worker
-# The lock serves as constraints, so that the image holds no development tools.
-RUN pip install --constraint requirements.lock ".[s3]"
+RUN pip install --no-deps --no-build-isolation .
 
 FROM ${BASE}
 RUN apt-get update \

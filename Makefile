@@ -2,27 +2,35 @@
 #
 #   make demo    the service, two experiments over HTTP, the loss curves in demo/loss.png
 #   make serve   the service in the foreground, on http://127.0.0.1:8000
-#   make test    all tests, with real Redis, real worker, real database
+#   make doctor  what this machine offers, and whether it is fit
+#   make test    all tests, with real Redis, real worker, real database, in two processes
+#   make check   what takes too long for every change: the tests marked slow
 #   make bench   how fast it trains and answers, beside its peers
 #   make lint    ruff: style and format
 #   make types   mypy, strict
+#   make lock    requirements*.lock from pyproject.toml; ARGS=--upgrade for the newest versions
 
 SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install demo serve test bench lint types clean
+.PHONY: help install develop demo serve doctor test check bench lint types lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+RUNS := $(VENV)/.runs
+DEVELOPS := $(VENV)/.develops
+PROCESSES := 2
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
 help:
 	sed -n 's/^#   //p' Makefile
 
-install: $(STAMP)
+install: $(RUNS)
+
+develop: $(DEVELOPS)
 
 # The first Python that runs and is 3.11 or newer; PYTHON=… overrides.
-$(STAMP): requirements.lock pyproject.toml
+$(BIN)/python:
 	set -euo pipefail; \
 	python=""; \
 	for candidate in $${PYTHON:-} python3.11 python3.12 python3.13 python3 python; do \
@@ -33,38 +41,66 @@ $(STAMP): requirements.lock pyproject.toml
 	if [ -z "$$python" ]; then \
 	  echo "Parsimony needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
-	if [ ! -x $(BIN)/python ]; then \
-	  echo "→ creating $(VENV) with $$("$$python" --version)"; \
-	  "$$python" -m venv $(VENV) || { \
-	    echo "no venv module; install it (Debian, Ubuntu: python3-venv)" >&2; rm -rf $(VENV); exit 1; }; \
-	fi; \
+	echo "→ creating $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV) || { \
+	  echo "no venv module; install it (Debian, Ubuntu: python3-venv)" >&2; rm -rf $(VENV); exit 1; }
+
+# Two calls of pip, since it asks for the hashes of all packages or of none: see
+# docs/decisions/0011-dependencies.md.
+$(RUNS): requirements.lock requirements-torch.lock pyproject.toml | $(BIN)/python
+	set -euo pipefail; \
 	echo "→ installing the pinned packages (torch is large; this takes a minute or two) …"; \
-	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -r requirements.lock; \
-	PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-deps \
-	  --no-build-isolation --editable .; \
+	$(PIP) --require-hashes -r requirements.lock; \
+	$(PIP) -r requirements-torch.lock; \
+	$(PIP) --no-deps --no-build-isolation --editable .; \
 	touch $@; \
 	echo "→ installed"
 
-demo: $(STAMP)
+$(DEVELOPS): requirements-dev.lock $(RUNS)
+	set -euo pipefail; \
+	echo "→ installing what tests, lint and types need …"; \
+	$(PIP) --require-hashes -r requirements-dev.lock; \
+	touch $@
+
+demo: $(RUNS)
 	$(BIN)/parsimony demo
 
-serve: $(STAMP)
+serve: $(RUNS)
 	exec $(BIN)/parsimony up $(ARGS)
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -q $(ARGS)
+doctor: $(RUNS)
+	$(BIN)/parsimony doctor
 
-bench: $(STAMP)
+test: $(DEVELOPS)
+	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal -m "not slow" $(ARGS)
+
+check: $(DEVELOPS)
+	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+bench: $(DEVELOPS)
 	failed=; for file in benchmarks/[a-z]*.py; do \
 	  echo "→ $$file"; $(BIN)/python "$$file" || failed="$$failed $$file"; \
 	done; test -z "$$failed" || { echo "did not run:$$failed (some need a folder of data)"; false; }
 
-lint: $(STAMP)
+lint: $(DEVELOPS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
+types: $(DEVELOPS)
 	$(BIN)/mypy
+
+# The versions written down stay unless pyproject.toml no longer allows them. One version for every
+# Python and system; `uv` has an environment of its own, since nothing else needs it.
+COMPILE := build/lock/bin/uv pip compile --quiet --universal --fork-strategy fewest \
+  --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock"
+
+lock: $(BIN)/python
+	set -euo pipefail; \
+	test -x build/lock/bin/uv || $(BIN)/python -m venv build/lock; \
+	build/lock/bin/pip install --quiet "uv>=0.13,<0.14"; \
+	$(COMPILE) --all-extras --no-emit-package torch -c requirements-torch.lock \
+	  -o requirements.lock $(ARGS) pyproject.toml; \
+	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

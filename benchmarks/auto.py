@@ -25,7 +25,6 @@ from _shared import arguments, machine, present, spread
 from cocktail import boost, load
 
 from worker.data import Table, check, prepare
-from worker.runtime.refitting import refits
 from worker.search.baseline import boosting
 from worker.search.halving import Halving
 from worker.search.samplers import Trained
@@ -105,7 +104,7 @@ def measure(table: Table, found: Search, trained: Mapping[int, Trained]) -> list
     """Test balanced accuracy in percent, refitted: of the winner, and with all switches off."""
     prepared = prepare(table, found.spec, refit=True)
     values: list[float] = []
-    for planned in refits(found, trained, first=found.total):
+    for planned in found.refits(trained, first=found.total):
         run = FleetRun(planned.trials, prepared)
         for _ in run.epochs():
             pass

@@ -116,7 +116,8 @@ def compare(folder: Path, seed: int, options: Any) -> tuple[Found, Found]:
     )
     table = read_csv(data)
     outline, prepared = check(table, spec, "Class"), prepare(table, spec, "Class")
-    wave = Search(spec, outline).wave(0)
+    search = Search(spec, outline)
+    wave = search.wave(0)
     if wave is None or len(wave.plans) != 1:
         raise SystemExit("these configurations do not share a fleet; take fewer")
     (fleet,) = wave.plans
@@ -125,8 +126,8 @@ def compare(folder: Path, seed: int, options: Any) -> tuple[Found, Found]:
         epochs=options.epochs,
         min_epochs=options.min_epochs,
         eta=options.eta,
-        objective=fleet.objective,
-        maximize=fleet.maximize,
+        objective=search.objective,
+        maximize=search.maximize,
     )
     return train(fleet.trials, prepared, None), train(fleet.trials, prepared, rule)
 

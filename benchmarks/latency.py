@@ -21,7 +21,7 @@ from typing import Any
 
 import httpx
 
-from service.demo.installation import installation
+from service.installation import installation
 from worker.storage import jobs
 from worker.storage.database import Database
 

@@ -24,7 +24,7 @@ import psutil
 import torch
 from train import CIRCLE, SPEC, seconds, textbook
 
-from service.demo.installation import installation
+from service.installation import installation
 from worker.data import load_builtin, prepare
 from worker.training.processor import tune
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from service.demo.installation import installation
+from service.installation import installation
 
 
 def job(fleets: int, epochs: int) -> dict[str, Any]:

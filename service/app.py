@@ -10,12 +10,11 @@ from fastapi import FastAPI
 
 from service import docs, errors, openapi
 from service.body_limit import BodyLimit
-from service.inference import Engine
-from service.lru import Lru
-from service.parts import Parts
-from service.pulse import Pulse
+from service.dependencies import Services
+from service.inference import InferenceEngine
+from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
-from service.tables import Tables
+from worker.jobs import JobIntake, TableCache
 from worker.runtime.celery_app import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -24,16 +23,13 @@ from worker.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-OUTLINES = 1024
-"""Most outlines of checked data kept; each is a few hundred bytes."""
-
 
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     """The HTTP service. It opens its database when it is started, not before."""
     settings = settings or ServiceSettings()
     app = FastAPI(
         title="Parsimony",
-        version=release(),
+        version=installed_version(),
         lifespan=_lifespan(settings),
         docs_url=None,
         redoc_url=None,
@@ -42,15 +38,15 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.add_middleware(
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
-    errors.register(app)
+    errors.add_error_handlers(app)
     for resource in (datasets, jobs, results, techniques, models, predict, health):
         app.include_router(resource.router)
-    docs.register(app)
-    openapi.register(app)
+    docs.add_documentation(app)
+    openapi.add_openapi(app)
     return app
 
 
-def release() -> str:
+def installed_version() -> str:
     """The installed release; `0` in a source tree that is not installed."""
     try:
         return version("parsimony")
@@ -66,27 +62,28 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
         try:
             await asyncio.to_thread(database.migrate)
             artefacts = Artefacts(settings.artefacts_url)
-            pulse = Pulse(database)
+            notifier = ChangeNotifier(database)
+            tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
-            app.state.parts = Parts(
+            app.state.services = Services(
                 settings=settings,
                 database=database,
                 artefacts=artefacts,
                 reconciler=reconciler,
-                pulse=pulse,
-                tables=Tables(database, artefacts),
-                outlines=Lru(OUTLINES),
-                engine=Engine(artefacts),
+                notifier=notifier,
+                tables=tables,
+                intake=JobIntake(settings, database, tables),
+                inference=InferenceEngine(artefacts),
             )
             reconciler.start()
-            beating = asyncio.create_task(pulse.run(), name="pulse")
+            polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
                 yield
             finally:
-                beating.cancel()
+                polling.cancel()
                 with suppress(asyncio.CancelledError):
-                    await beating
+                    await polling
                 await asyncio.to_thread(reconciler.stop)
         finally:
             database.close()

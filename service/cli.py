@@ -33,10 +33,10 @@ Workers = Annotated[int | None, typer.Option(help="Fleets trained at the same ti
 @app.command()
 def up(host: Host = None, port: Port = None, state: State = None, workers: Workers = None) -> None:
     """Start everything: Redis, a worker and the HTTP service. Ctrl-C stops it."""
-    with _told():
+    with _errors_in_a_line():
         settings = _settings(host=host, port=port, state=state, workers=workers)
         # Imported late: torch takes seconds, and `--help` should not.
-        from service.processes import run_everything
+        from service.server import run_everything
 
         run_everything(settings, Console(highlight=False))
 
@@ -44,9 +44,9 @@ def up(host: Host = None, port: Port = None, state: State = None, workers: Worke
 @app.command()
 def api(host: Host = None, port: Port = None) -> None:
     """Start the HTTP service alone, on the database and Redis of the settings."""
-    with _told():
+    with _errors_in_a_line():
         settings = _settings(host=host, port=port)
-        from service.processes import run_api
+        from service.server import run_api
 
         run_api(settings, Console(highlight=False))
 
@@ -54,7 +54,7 @@ def api(host: Host = None, port: Port = None) -> None:
 @app.command()
 def worker(workers: Workers = None) -> None:
     """Start a worker alone, on the database and Redis of the settings."""
-    with _told():
+    with _errors_in_a_line():
         settings = _settings(workers=workers)
     # Becomes the worker, so that a container's signals reach it; it must not load torch either.
     command = [sys.executable, "-m", "worker.runtime"]
@@ -64,7 +64,7 @@ def worker(workers: Workers = None) -> None:
 @app.command()
 def migrate(state: State = None) -> None:
     """Bring the database's schema to this release's."""
-    with _told():
+    with _errors_in_a_line():
         settings = _settings(state=state)
         from worker.storage.database import Database
 
@@ -78,19 +78,19 @@ def migrate(state: State = None) -> None:
 @app.command()
 def doctor(state: State = None) -> None:
     """Say what this machine offers and whether it is fit; exits 1 if something is not."""
-    with _told():
+    with _errors_in_a_line():
         from service.doctor import examinations
 
-        found = list(examinations(_settings(state=state)))
+        results = list(examinations(_settings(state=state)))
     table = Table("", "", box=None, show_header=False, pad_edge=False)
     table.add_column(overflow="fold")
-    for one in found:
-        mark = {True: "[green]ok[/]", False: "[red]unfit[/]", None: ""}[one.fit]
-        table.add_row(f"[bold]{one.what}[/]", mark, one.found)
-        if one.remedy:
-            table.add_row("", "", f"→ {one.remedy}")
+    for result in results:
+        mark = {True: "[green]ok[/]", False: "[red]unfit[/]", None: ""}[result.fit]
+        table.add_row(f"[bold]{result.what}[/]", mark, result.found)
+        if result.remedy:
+            table.add_row("", "", f"→ {result.remedy}")
     Console(highlight=False).print(table)
-    if any(one.fit is False for one in found):
+    if any(result.fit is False for result in results):
         raise typer.Exit(1)
 
 
@@ -99,7 +99,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where loss.png is written.")] = Path("demo"),
 ) -> None:
     """Start the service and run two experiments over HTTP; takes under a minute."""
-    with _told():
+    with _errors_in_a_line():
         from service.demo import run
 
         run(Console(highlight=False), folder)
@@ -111,16 +111,16 @@ def _settings(**options: Any) -> ServiceSettings:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_in_a_line() -> Iterator[None]:
     """Say what a user can mend in a line, without a traceback; exits 1."""
     problems = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         yield
     except ValidationError as error:
-        for one in error.errors():
-            name = ".".join(str(part) for part in one["loc"])
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
             subject = f"PARSIMONY_{name.upper()} (--{name}): " if name else ""
-            problems.print(f"[red]parsimony:[/] {subject}{one['msg']}", markup=True)
+            problems.print(f"[red]parsimony:[/] {subject}{problem['msg']}", markup=True)
         raise typer.Exit(1) from error
     except ParsimonyError as error:
         problems.print("[red]parsimony:[/]", end=" ")

@@ -1,20 +1,25 @@
-"""Configurations compared: final metrics and curves over their repeats and folds."""
+"""Configurations compared, from the rows of their trials: repeats and folds, and attribution."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.attribution import attributions
 from service.schemas.results import Report
 from service.views import network_report
-from worker.results.comparison import ConfigurationReport, Spread
+from worker.results.comparison import (
+    Attribution,
+    ConfigurationReport,
+    Curve,
+    Pair,
+    caveat,
+    effects,
+    mean_curve,
+    spreads,
+)
+from worker.results.ranking import UNSCORED, Rank, competes, rank
 from worker.results.search import SearchReport
 from worker.results.sparsity import SparsityReport
-from worker.statistics import mean, standard_deviation
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
-
-Curve = list[float | None]
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Line:
     values: Curve
 
 
-def report(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
+def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     configurations = [
@@ -49,11 +54,7 @@ def lines(
     metric: str,
     most: int,
 ) -> list[Line]:
-    """The mean curve of each configuration, in the order posted; of many, the best ones.
-
-    A curve ends where the first of its trials stopped: a mean over those that are left would
-    jump, and would not be the mean of the configuration.
-    """
+    """The mean curve of each configuration, in the order posted; of many, the best ones."""
     groups = _groups(trials)
     ranked = [entry.configuration for entry in _ranked(job, groups)]
     chosen = sorted(ranked[:most])
@@ -69,18 +70,24 @@ def lines(
 
 
 def _ranked(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[ConfigurationReport]:
-    entries = [_entry(number, members) for number, members in groups.items()]
-    halved = {number for number, found in groups.items() if any(map(_is_halved, found))}
-    return sorted(entries, key=lambda each: (each.configuration in halved, *_order(each, job)))
+    order = sorted(groups, key=lambda number: _rank(number, groups[number], job))
+    return [_entry(number, groups[number]) for number in order]
 
 
-def _is_halved(trial: TrialRow) -> bool:
-    return trial.halved_at is not None
+def _rank(number: int, trials: Sequence[TrialRow], job: Job) -> Rank:
+    scores = [trial.score for trial in trials if trial.score < UNSCORED]
+    return rank(
+        number,
+        scores,
+        missing=len(trials) - len(scores),
+        halved=any(trial.halved_at is not None for trial in trials),
+        competes=competes(trials[0].settings),
+    )
 
 
-def _network(members: Sequence[TrialRow]) -> SparsityReport | None:
-    """Of the first that has one: members come best first."""
-    return next((report for trial in members if (report := network_report(trial))), None)
+def _network(trials: Sequence[TrialRow]) -> SparsityReport | None:
+    """Of the first that has one: trials come best first."""
+    return next((report for trial in trials if (report := network_report(trial))), None)
 
 
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
@@ -90,46 +97,48 @@ def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
     return groups
 
 
-def _entry(number: int, members: Sequence[TrialRow]) -> ConfigurationReport:
-    succeeded = [trial.metrics for trial in members if trial.state == State.SUCCEEDED]
-    names = dict.fromkeys(name for metrics in succeeded for name in metrics)
-    spreads = {name: spread_of([metrics.get(name) for metrics in succeeded]) for name in names}
+def _entry(number: int, trials: Sequence[TrialRow]) -> ConfigurationReport:
+    succeeded = [trial.metrics for trial in trials if trial.state == State.SUCCEEDED]
     return ConfigurationReport(
         configuration=number,
-        name=members[0].name,
-        without=(members[0].settings.get("without") or {}).get("technique"),
-        trials=len(members),
+        name=trials[0].name,
+        without=(trials[0].settings.get("without") or {}).get("technique"),
+        trials=len(trials),
         succeeded=len(succeeded),
-        failed=sum(trial.state == State.FAILED for trial in members),
-        metrics={name: spread for name, spread in spreads.items() if spread is not None},
+        failed=sum(trial.state == State.FAILED for trial in trials),
+        metrics=spreads(succeeded),
     )
 
 
-def spread_of(values: Sequence[float | None]) -> Spread | None:
-    """Mean, standard deviation and number of those that are finite; none without any."""
-    finite = [value for value in values if value is not None and math.isfinite(value)]
-    if not finite:
-        return None
-    return Spread(mean=mean(finite), sd=standard_deviation(finite), n=len(finite))
+def attributions(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[Attribution]:
+    """One entry for each technique left out, in the order of the configurations."""
+    entries = []
+    for number, without_it in groups.items():
+        left_out = without_it[0].settings.get("without")
+        if left_out is None:
+            continue
+        whole = groups[left_out["configuration"]]
+        pairs = _pairs(whole, without_it)
+        entries.append(
+            Attribution(
+                configuration=left_out["configuration"],
+                name=whole[0].name,
+                technique=left_out["technique"],
+                without=number,
+                effects=effects(pairs, job.objective, maximize=job.maximize),
+                note=caveat(len(pairs), folds=any(trial.fold is not None for trial in whole)),
+            )
+        )
+    return entries
 
 
-def _order(entry: ConfigurationReport, job: Job) -> tuple[bool, int, float, int]:
-    # As the winner is chosen: a configuration with a failed member comes after those without.
-    leaves_out = entry.without is not None
-    spread = entry.metrics.get(job.objective)
-    if spread is None:
-        return (leaves_out, entry.trials + 1, 0.0, entry.configuration)
-    failed = entry.trials - spread.n
-    return (leaves_out, failed, -spread.mean if job.maximize else spread.mean, entry.configuration)
-
-
-def mean_curve(curves: Sequence[Curve]) -> Curve:
-    """The mean of each epoch; it ends where the first of the curves ends."""
+def _pairs(whole: Sequence[TrialRow], without_it: Sequence[TrialRow]) -> list[Pair]:
+    """Metrics with and without, of the repeats and folds that succeeded in both."""
+    succeeded = {
+        (trial.repeat, trial.fold): trial for trial in whole if trial.state == State.SUCCEEDED
+    }
     return [
-        None if any(value is None for value in epoch) else mean(map(_float, epoch))
-        for epoch in zip(*curves, strict=False)
+        (succeeded[place].metrics, trial.metrics)
+        for trial in without_it
+        if trial.state == State.SUCCEEDED and (place := (trial.repeat, trial.fold)) in succeeded
     ]
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -17,7 +17,7 @@ POLICY = (
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
 
 
-def register(app: FastAPI) -> None:
+def add_documentation(app: FastAPI) -> None:
     """Serve `/docs`, `/redoc` and what they load."""
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

@@ -9,6 +9,7 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
 """
 
 import logging
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +31,7 @@ from worker.errors import (
     SpecError,
     UnavailableError,
 )
+from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
 from worker.storage.idempotency import KeyReused
 
@@ -58,37 +60,82 @@ class MediaTypeError(ParsimonyError):
     code = "unsupported_media_type"
 
 
-STATUS: dict[type[ParsimonyError], tuple[int, str]] = {
-    DataError: (422, "The data cannot be used as asked"),
-    SpecError: (422, "The specification does not hold together"),
-    ModelError: (503, "The model cannot be served"),
-    NotFoundError: (404, "Not found"),
-    ConflictError: (409, "The state does not allow it"),
-    UnavailableError: (503, "A part of the service cannot be reached"),
-    MalformedError: (400, "The request cannot be read"),
-    TooLargeError: (413, "The body is too large"),
-    MediaTypeError: (415, "The body is of the wrong kind"),
-    KeyReused: (422, "The idempotency key was used before"),
-    ArtefactError: (500, "A stored file is damaged"),
-    ParsimonyError: (500, "The request failed"),
-}
-"""Domain error → status and title. A subclass that is not listed takes its nearest ancestor's."""
+@dataclass(frozen=True)
+class Status:
+    """One HTTP status, as this service uses it."""
 
-HTTP_CODES = {
-    400: "malformed_request",
-    401: "unauthorized",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
+    meaning: str
+    """What it says of an operation, in the documentation."""
+    titles: dict[type[ParsimonyError], str]
+    """The errors that are answered with it, and their titles."""
+    code: str = "http_error"
+    """The code of an answer that no error of ours led to."""
+
+
+STATUSES = {
+    400: Status(
+        "The body is not JSON.",
+        {MalformedError: "The request cannot be read"},
+        "malformed_request",
+    ),
+    401: Status("There is no valid key.", {}, "unauthorized"),
+    404: Status("There is no such thing.", {NotFoundError: "Not found"}, "not_found"),
+    405: Status("The operation has another method.", {}, "method_not_allowed"),
+    409: Status(
+        "Its state does not allow it.",
+        {ConflictError: "The state does not allow it"},
+    ),
+    413: Status("The body is too large.", {TooLargeError: "The body is too large"}, "too_large"),
+    415: Status(
+        "The body is of the wrong kind.",
+        {MediaTypeError: "The body is of the wrong kind"},
+    ),
+    422: Status(
+        "A field, the data or the specification is not valid; `param` names the field.",
+        {
+            DataError: "The data cannot be used as asked",
+            SpecError: "The specification does not hold together",
+            KeyReused: "The idempotency key was used before",
+        },
+    ),
+    500: Status(
+        "The service failed.",
+        {ArtefactError: "A stored file is damaged", ParsimonyError: "The request failed"},
+    ),
+    503: Status(
+        "A part of the service cannot be reached now; try again.",
+        {
+            ModelError: "The model cannot be served",
+            UnavailableError: "A part of the service cannot be reached",
+        },
+    ),
 }
+"""The only table of statuses. A class that is not listed takes its nearest ancestor's."""
+
+BY_ERROR = {
+    error: (status, title)
+    for status, about in STATUSES.items()
+    for error, title in about.titles.items()
+}
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Responses:
+    """Documents these problems, beside those that every operation may answer with."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": STATUSES[status].meaning,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in sorted({*statuses, 500, 503})
+    }
 
 
 def status_of(error: ParsimonyError) -> tuple[int, str]:
     """The HTTP status and the title of an error, by its class."""
-    for ancestor in type(error).__mro__:
-        if ancestor in STATUS:
-            return STATUS[ancestor]
-    return STATUS[ParsimonyError]
+    return next(BY_ERROR[ancestor] for ancestor in type(error).__mro__ if ancestor in BY_ERROR)
 
 
 def problem(
@@ -98,7 +145,7 @@ def problem(
     *,
     code: str,
     param: str | None = None,
-    extra: dict[str, Any] | None = None,
+    extra: Json | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     """A problem document: type, title, status, detail, code, param, and what else is known."""
@@ -143,23 +190,23 @@ def validation_problem(
         where = f" at character {first['loc'][-1]}" if len(first["loc"]) > 1 else ""
         reason = first.get("ctx", {}).get("error", "it cannot be read")
         return domain_problem(MalformedError(f"The body is not JSON{where}: {reason}."))
-    found = findings(error.errors(), error.body, model)
+    wrong = findings(error.errors(), error.body, model)
     return problem(
         422,
         "The request is not valid",
-        _sentence(found),
+        _sentence(wrong),
         code="invalid_request",
-        param=found[0].param,
-        extra={"errors": [{"param": one.param, "message": one.message} for one in found]},
+        param=wrong[0].param,
+        extra={"errors": [{"param": field.param, "message": field.message} for field in wrong]},
     )
 
 
-def _sentence(found: list[Finding]) -> str:
-    first = found[0]
+def _sentence(wrong: list[Finding]) -> str:
+    first = wrong[0]
     sentence = f"{first.param}: {first.message}" if first.param else first.message
     if first.param is None and first.message.startswith(("is ", "must ")):
         sentence = f"The body {first.message}"
-    return sentence if len(found) == 1 else f"{sentence} (and {len(found) - 1} more, see errors)"
+    return sentence if len(wrong) == 1 else f"{sentence} (and {len(wrong) - 1} more, see errors)"
 
 
 def http_problem(request: Request, error: HTTPException) -> Response:
@@ -171,11 +218,12 @@ def http_problem(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed(request))
         detail = f"{request.url.path} takes {headers['Allow']}, not {request.method}."
+    known = STATUSES.get(error.status_code)
     return problem(
         error.status_code,
         HTTPStatus(error.status_code).phrase,
         detail,
-        code=HTTP_CODES.get(error.status_code, "http_error"),
+        code=known.code if known else "http_error",
         headers=headers,
     )
 
@@ -202,7 +250,7 @@ def _body_model(request: Request) -> type[BaseModel] | None:
     return None
 
 
-def register(app: FastAPI) -> None:
+def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
 
     @app.exception_handler(ParsimonyError)

@@ -27,7 +27,7 @@ LARGEST_SAMPLE = 32 * 2**20
 """Bytes beyond which a probe would take longer to build than it may take altogether."""
 
 SampleRows = Callable[[int, int], Prepared]
-"""So many rows to train on and so many beside them, prepared as for the job."""
+"""(rows to train on, rows beside them) → a sample of that size, prepared as for the job."""
 
 _probing = threading.Lock()
 
@@ -149,14 +149,14 @@ def estimate(
     longest = max(fleets, key=lambda fleet: fleet.formula_seconds)
     seconds = share * sum(fleet.formula_seconds for fleet in fleets)
     size = max(fleet.formula_bytes for fleet in fleets)
-    found = _probe(longest, plans[fleets.index(longest)], sample)
-    if found is None:
+    probed = _probe(longest, plans[fleets.index(longest)], sample)
+    if probed is None:
         return Estimate(seconds=_rounded(seconds), bytes=size, method="formula")
     train, held_out = longest.sampled
-    step = found.step_seconds * (longest.batch / train if longest.solved else 1)
-    measuring = found.measure_seconds * longest.rows / (train + held_out)
+    step = probed.step_seconds * (longest.batch / train if longest.solved else 1)
+    measuring = probed.measure_seconds * longest.rows / (train + held_out)
     actual = longest.seconds(step, measuring)
-    held = found.state_bytes + longest.step_bytes + longest.data_bytes
+    held = probed.state_bytes + longest.step_bytes + longest.data_bytes
     return Estimate(
         seconds=_rounded(seconds * actual / longest.formula_seconds),
         bytes=max(held, *(f.formula_bytes for f in fleets if f is not longest), 0),

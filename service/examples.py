@@ -1,10 +1,10 @@
 """Jobs that run as they stand: the examples of the documentation."""
 
-from typing import Any
-
 from fastapi.openapi.models import Example
 
-COMPARISON: dict[str, Any] = {
+from worker.schema import Json
+
+COMPARISON: Json = {
     "name": "four regularizers on the circle problem",
     "dataset": {"builtin": "circle", "rows": 1000, "seed": 42},
     "network": {"kind": "mlp", "hidden": [50, 50], "activation": "relu"},
@@ -26,9 +26,9 @@ COMPARISON: dict[str, Any] = {
     "model": "circle",
 }
 
-SMALLEST: dict[str, Any] = {"dataset": {"builtin": "iris"}}
+SMALLEST: Json = {"dataset": {"builtin": "iris"}}
 
-STOPPING: dict[str, Any] = {
+STOPPING: Json = {
     "name": "breast cancer, stopped early",
     "dataset": {"builtin": "breast_cancer"},
     "split": {"validation": 0.2, "test": 0.2, "seed": 11},
@@ -43,7 +43,7 @@ STOPPING: dict[str, Any] = {
     "model": "breast-cancer",
 }
 
-REGRESSION: dict[str, Any] = {
+REGRESSION: Json = {
     "name": "diabetes, a lasso by proximal steps",
     "dataset": {"builtin": "diabetes"},
     "split": {"folds": 5, "seed": 11},
@@ -52,7 +52,7 @@ REGRESSION: dict[str, Any] = {
     "training": {"epochs": 100, "optimizer": {"kind": "sgd", "learning_rate": 0.05}},
 }
 
-SEARCH: dict[str, Any] = {
+SEARCH: Json = {
     "name": "penalty and dropout, searched together",
     "dataset": {"builtin": "circle"},
     "training": {"epochs": 30, "optimizer": {"kind": "adam", "learning_rate": 0.01}},
@@ -66,7 +66,7 @@ SEARCH: dict[str, Any] = {
     },
 }
 
-HALVING: dict[str, Any] = {
+HALVING: Json = {
     "name": "widths and techniques by successive halving",
     "dataset": {"builtin": "breast_cancer"},
     "split": {"folds": 3, "seed": 11},
@@ -85,14 +85,14 @@ HALVING: dict[str, Any] = {
     "model": "halved",
 }
 
-PATH: dict[str, Any] = {
+PATH: Json = {
     "name": "the lasso's path",
     "dataset": {"builtin": "diabetes"},
     "network": {"kind": "linear"},
     "search": {"method": "path", "over": "regularization.l1.strength", "points": 50},
 }
 
-AUTO: dict[str, Any] = {
+AUTO: Json = {
     "name": "whatever regularization suits",
     "dataset": {"builtin": "wine"},
     "split": {"validation": 0.2, "test": 0.2},

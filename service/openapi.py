@@ -37,7 +37,7 @@ TAGS = [
 ]
 
 
-def register(app: FastAPI) -> None:
+def add_openapi(app: FastAPI) -> None:
     """Give the application this document, made when it is first asked for."""
 
     def document() -> Json:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from worker.models import ModelFile
 from worker.results.path import PathReport, WeightPath
-from worker.search.report.axes import is_number
+from worker.search.report import is_number
 from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts
 from worker.storage.states import State
@@ -26,20 +26,20 @@ def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReport 
     if search.get("method") != "path" or over is None:
         return None
     points = _points(session, job)
-    values = [members[0].overrides[over] for members in points if members[0].overrides]
-    if not all(is_number(value) for value in values):
+    strengths = [trials[0].overrides[over] for trials in points if trials[0].overrides]
+    if not all(map(is_number, strengths)):
         return None
-    losses = [_metric(members, "validation_loss") for members in points]
+    losses = [_metric(trials, "validation_loss") for trials in points]
     return PathReport(
         over=over,
-        values=values,
-        log=[math.log(value) if value > 0 else None for value in values],
-        configurations=[members[0].configuration for members in points],
-        train_loss=[_mean(_metric(members, "train_loss")) for members in points],
-        validation_loss=[_mean(each) for each in losses],
-        validation_error=[standard_error(each) for each in losses],
-        sparsity=[_mean(_metric(members, "sparsity")) for members in points],
-        weights=_weights(session, artefacts, [members[0] for members in points])
+        values=strengths,
+        log=[math.log(value) if value > 0 else None for value in strengths],
+        configurations=[trials[0].configuration for trials in points],
+        train_loss=[_mean(_metric(trials, "train_loss")) for trials in points],
+        validation_loss=[_mean(values) for values in losses],
+        validation_error=[standard_error(values) for values in losses],
+        sparsity=[_mean(_metric(trials, "sparsity")) for trials in points],
+        weights=_weight_paths(session, artefacts, [trials[0] for trials in points])
         if job.spec["network"]["kind"] == "linear"
         else [],
     )
@@ -57,50 +57,45 @@ def _points(session: Session, job: Job) -> list[list[TrialRow]]:
     return list(points.values())
 
 
-def _metric(members: Sequence[TrialRow], name: str) -> list[float]:
-    found = [row.metrics.get(name) for row in members if row.state == State.SUCCEEDED]
-    return [value for value in found if value is not None]
+def _metric(trials: Sequence[TrialRow], name: str) -> list[float]:
+    values = [trial.metrics.get(name) for trial in trials if trial.state == State.SUCCEEDED]
+    return [value for value in values if value is not None]
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return mean(values) if values else None
 
 
-def _weights(
+def _weight_paths(
     session: Session, artefacts: Artefacts, trials: Sequence[TrialRow]
 ) -> list[WeightPath]:
-    """Each weight along the path; nothing before the first fleet has ended."""
-    table: NDArray[np.float64] | None = None
-    features: Sequence[str] = ()
-    classes: Sequence[str | None] = (None,)
+    """Each weight along the path, of one trial a point; none before the first fleet has ended."""
+    files: dict[str, ModelFile] = {}
     for fleet_id in dict.fromkeys(trial.fleet_id for trial in trials):
         fleet = session.get_one(Fleet, fleet_id)
-        if fleet.result_path is None or fleet.result_sha256 is None:
-            continue
-        data = artefacts.read(fleet.result_path, fleet.result_sha256)
-        file = ModelFile.load(data)
-        weights = next(t.numpy() for t in file.weights().values() if t.ndim == 3)  # [K, F, O]
-        if table is None:
-            features = file.encoder(0).feature_names
-            if weights.shape[2] > 1:
-                classes = file.target().classes
-            table = np.full((len(trials), *weights.shape[1:]), np.nan)
-        for point, trial in enumerate(trials):
-            if trial.fleet_id == fleet_id and trial.state == State.SUCCEEDED:
-                table[point] = weights[trial.position]
-    if table is None:
+        if fleet.result_path is not None and fleet.result_sha256 is not None:
+            content = artefacts.read(fleet.result_path, fleet.result_sha256)
+            files[fleet_id] = ModelFile.load(content)
+    if not files:
         return []
-    found = [
-        _weight(feature, name, table[:, column, output])
+    first = next(iter(files.values()))
+    features, target = first.encoder(0).feature_names, first.target()
+    outputs: Sequence[str | None] = (None,) if target.outputs == 1 else target.classes
+    weights = {fleet_id: file.linear_weights().numpy() for fleet_id, file in files.items()}
+    table = np.full((len(trials), len(features), len(outputs)), np.nan)
+    for point, trial in enumerate(trials):
+        if trial.fleet_id in weights and trial.state == State.SUCCEEDED:
+            table[point] = weights[trial.fleet_id][trial.position]
+    paths = [
+        _weight_path(feature, name, table[:, column, output])
         for column, feature in enumerate(features)
-        for output, name in enumerate(classes)
+        for output, name in enumerate(outputs)
     ]
-    last = len(trials)
-    found.sort(key=lambda path: last if path.enters is None else path.enters)
-    return found[:MOST_WEIGHTS]
+    paths.sort(key=lambda path: len(trials) if path.enters is None else path.enters)
+    return paths[:MOST_WEIGHTS]
 
 
-def _weight(feature: str, output: str | None, values: NDArray[np.float64]) -> WeightPath:
+def _weight_path(feature: str, output: str | None, values: NDArray[np.float64]) -> WeightPath:
     used = np.flatnonzero(np.isfinite(values) & (values != 0))
     return WeightPath(
         feature=feature,

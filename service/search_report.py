@@ -6,13 +6,19 @@ from typing import Literal
 import orjson
 from sqlalchemy.orm import Session
 
-from service.comparison import mean_curve, spread_of
-from worker.results.search import Baseline, LearningCurve, Refit, SearchReport
-from worker.search.report.axes import Axis, ConfigurationResult, axes_of, on_axes
-from worker.search.report.report import median, ranked, summarize
+from worker.results.comparison import mean_curve, spreads
+from worker.results.search import LearningCurve, Refit, SearchReport
+from worker.search.report import (
+    Axis,
+    ConfigurationResult,
+    axes_of,
+    median,
+    on_axes,
+    summarize,
+)
 from worker.spec import SearchSpec
-from worker.storage import configurations, progress
-from worker.storage.configurations import Group
+from worker.storage import queries
+from worker.storage.queries import Group
 from worker.storage.tables import Job, TrialRow
 
 SHOWN = 100
@@ -25,21 +31,21 @@ def search_report(session: Session, job: Job) -> tuple[SearchReport, list[TrialR
     search = SearchSpec.model_validate_json(orjson.dumps(job.spec["search"]))
     # A space is stored field by field: names such as "default" are written out at the POST.
     axes = axes_of(search.space) if isinstance(search.space, dict) else []
-    groups = configurations.groups(session, job)
-    order = ranked([_result(axes, group) for group in groups], maximize=job.maximize)
+    groups = queries.groups(session, job)
+    ranked = sorted((group for group in groups if group.scores), key=lambda group: group.rank)
+    order = [_result(axes, group) for group in ranked]
     best = [result.configuration for result in order[:SHOWN]]
-    others = [group.number for group in groups if not group.values]
-    measured = configurations.baseline(session, job)
+    others = [group.number for group in groups if not group.scores]
     report = summarize(
         axes,
         order,
         maximize=job.maximize,
         curves=_curves(session, job, order),
-        refits=_refits(configurations.refits(session, job)) if search.refit else (),
-        baseline=None if measured is None else Baseline.model_validate(measured),
+        refits=_refits(queries.refitted(session, job)) if search.refit else (),
+        baseline=queries.baseline(session, job),
     )
     shown = [*best, *others[: SHOWN - len(best)]]
-    return report, configurations.trials_of(session, job, shown)
+    return report, queries.trials_of(session, job, shown)
 
 
 def _result(axes: Sequence[Axis], group: Group) -> ConfigurationResult:
@@ -47,27 +53,20 @@ def _result(axes: Sequence[Axis], group: Group) -> ConfigurationResult:
         configuration=group.number,
         overrides=on_axes(axes, group.overrides),
         values=tuple(group.values),
-        missing=group.trials - len(group.values),
         halved=group.halved,
     )
 
 
 def _refits(trials: Mapping[int, Sequence[TrialRow]]) -> list[Refit]:
     """Each refit configuration's metrics over its repeats, from its trials by its number."""
-    refits = []
-    for number, repeats in trials.items():
-        names = dict.fromkeys(name for trial in repeats for name in trial.metrics)
-        spreads = {
-            name: spread_of([trial.metrics.get(name) for trial in repeats]) for name in names
-        }
-        refits.append(
-            Refit(
-                configuration=number,
-                name=repeats[0].name,
-                metrics={name: spread for name, spread in spreads.items() if spread is not None},
-            )
+    return [
+        Refit(
+            configuration=number,
+            name=repeats[0].name,
+            metrics=spreads([trial.metrics for trial in repeats]),
         )
-    return refits
+        for number, repeats in trials.items()
+    ]
 
 
 def _curves(
@@ -87,8 +86,7 @@ def _curve(
     """The means over a configuration's trials; they end where the first of the trials stopped."""
     names = dict.fromkeys([*LOSSES, job.objective])
     series = [
-        progress.trial_series(session, trial)
-        for trial in configurations.trials_of(session, job, [number])
+        queries.trial_series(session, trial) for trial in queries.trials_of(session, job, [number])
     ]
     metrics = {
         name: mean_curve([curves[name] for curves in series])

@@ -1,4 +1,7 @@
-"""The HTTP server in the foreground: a socket first, then uvicorn on it, then the announcement."""
+"""What the commands start: the HTTP server in the foreground, alone or with everything it needs.
+
+A socket first, then uvicorn on it, then the announcement.
+"""
 
 import errno
 import gc
@@ -9,13 +12,21 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
+from rich.console import Console
 from starlette.types import ASGIApp
 
+from service.app import create_app
 from worker.errors import UnavailableError
+from worker.runtime.processes import Processes
+from worker.settings import ServiceSettings
 
 BACKLOG = 2048
 GRACE_SECONDS = 5
 """Time that open requests are given to end when the service stops."""
+EXAMPLE = (
+    "curl {url}/v1/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=30' "
+    '-d \'{{"dataset": {{"builtin": "circle"}}, "regularization": {{"dropout": {{"p": 0.2}}}}}}\''
+)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -99,3 +110,30 @@ def until_interrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_everything(settings: ServiceSettings, console: Console) -> None:
+    """Redis and the worker as children, the HTTP service here, until Ctrl-C."""
+    with until_interrupted(), listen(settings.host, settings.port) as listening:
+        console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
+        with Processes(settings):
+            announce = announcement(url(listening), console)
+            Server(create_app(settings), settings.log_level, announce).serve_on(listening)
+
+
+def run_api(settings: ServiceSettings, console: Console) -> None:
+    """The HTTP service alone."""
+    with until_interrupted(), listen(settings.host, settings.port) as listening:
+        announce = announcement(url(listening), console)
+        Server(create_app(settings), settings.log_level, announce).serve_on(listening)
+
+
+def announcement(address: str, console: Console) -> Callable[[], None]:
+    """What is said once the service answers: where it is, and a first thing to try."""
+
+    def announce() -> None:
+        console.print(f"\n  [bold]{address}/docs[/]\n", soft_wrap=True)
+        console.print(EXAMPLE.format(url=address), soft_wrap=True, markup=False)
+        console.print("\n  Ctrl-C stops it.", soft_wrap=True)
+
+    return announce

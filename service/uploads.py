@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from service.body_limit import too_large
-from service.parts import Parts
+from service.dependencies import Services
 from worker.data import Table, read_table
 from worker.errors import DataError
 from worker.storage import datasets
@@ -14,8 +14,13 @@ FOLDER = "datasets"
 TABLE = "table.parquet"
 
 
-def store(
-    parts: Parts, file: BinaryIO, *, name: str, target: str | None, filename: str | None = None
+def store_upload(
+    services: Services,
+    file: BinaryIO,
+    *,
+    name: str,
+    target: str | None,
+    filename: str | None = None,
 ) -> Dataset:
     """Read, type and keep a file; it is committed when this returns.
 
@@ -23,12 +28,12 @@ def store(
         DataError: the file cannot be read as a table, or has no such target.
         TooLargeError: it is larger than the settings allow.
     """
-    table = _read(file, parts.settings.max_upload_bytes, filename)
+    table = _read(file, services.settings.max_upload_bytes, filename)
     if target is not None:
         table.column(target, param="target")
-    manifest = parts.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
+    manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
     entry = manifest.files[TABLE]
-    with parts.database.write() as session:
+    with services.database.write() as session:
         return datasets.create(
             session,
             name=name,
@@ -42,12 +47,12 @@ def store(
         )
 
 
-def delete(parts: Parts, dataset_id: str) -> None:
+def remove_upload(services: Services, dataset_id: str) -> None:
     """Forget a data set, then remove its file."""
-    with parts.database.write() as session:
+    with services.database.write() as session:
         path = datasets.delete(session, dataset_id).path
-    parts.tables.forget(dataset_id)
-    parts.artefacts.delete(str(PurePosixPath(path).parent))
+    services.tables.forget(dataset_id)
+    services.artefacts.delete(str(PurePosixPath(path).parent))
 
 
 def _read(file: BinaryIO, limit: int, filename: str | None) -> Table:

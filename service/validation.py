@@ -2,13 +2,11 @@
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
-
-from service.fields import field_names, kinds
 
 REQUIRED = "is required: add it"
 NUMBER = "must be a number"
@@ -57,9 +55,9 @@ def findings(
     The body's model tells which fields there are, for the names that are near.
     """
     located = [(_path(error, body), error) for error in errors]
-    told = [(path, error) for path, error in located if not _is_noise(path, error, located)]
+    helpful = [(path, error) for path, error in located if not _is_noise(path, error, located)]
     merged: dict[tuple[str | int, ...], list[str]] = {}
-    for path, error in told or located:
+    for path, error in helpful or located:
         messages = merged.setdefault(path, [])
         message = _message(path, error, body, model)
         if message not in messages:
@@ -76,13 +74,13 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
     if origin != "body":
         return tuple(rest)
     path: list[str | int] = []
-    here = body
+    value = body
     for position, step in enumerate(rest):
         last = position == len(rest) - 1
         if last and error["type"] == "missing":
-            here = None
-        elif _has(here, step):
-            here = here[step]
+            value = None
+        elif _has(value, step):
+            value = value[step]
         else:
             continue
         path.append(step)
@@ -91,10 +89,10 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
     return tuple(path)
 
 
-def _has(here: Any, step: str | int) -> bool:
-    if isinstance(here, list):
-        return isinstance(step, int) and 0 <= step < len(here)
-    return isinstance(here, dict) and step in here
+def _has(value: Any, step: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(step, int) and 0 <= step < len(value)
+    return isinstance(value, dict) and step in value
 
 
 def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]]) -> bool:
@@ -146,7 +144,7 @@ def _message(
     if kind == "union_tag_invalid":
         return f"must be one of {context['expected_tags']}, not {_shown(context['tag'])}"
     if kind == "union_tag_not_found":
-        known = kinds(model, path[:-1], body) if model else []
+        known = _kinds(model, path[:-1], body) if model else []
         return f"is required: say which kind this is, {_either(known)}" if known else REQUIRED
     if kind in ("too_short", "too_long"):
         word, count = BOUND_COUNTS[kind]
@@ -165,7 +163,7 @@ def _either(names: list[str]) -> str:
 
 
 def _unknown(path: tuple[str | int, ...], body: Any, model: type[BaseModel] | None) -> str:
-    known = field_names(model, path[:-1], body) if model else []
+    known = _field_names(model, path[:-1], body) if model else []
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
     if close:
         return f"is not a field here; did you mean {close[0]}?"
@@ -189,3 +187,55 @@ def _shown(value: Any) -> str:
     except (TypeError, ValueError):
         text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _field_names(root: type[BaseModel], path: Sequence[str | int], body: Any) -> list[str]:
+    """Names of the fields at a path of a body, sorted; none where it is no such place."""
+    models, value = _at(root, path, body)
+    return sorted(
+        {name for model in models if _is_kind(model, value) for name in model.model_fields}
+    )
+
+
+def _kinds(root: type[BaseModel], path: Sequence[str | int], body: Any) -> list[str]:
+    """What `kind` may say at a path of a body, in their order; none where there is no choice."""
+    models, _ = _at(root, path, body)
+    fields = [model.model_fields["kind"] for model in models if "kind" in model.model_fields]
+    return [str(kind) for field in fields for kind in get_args(field.annotation)]
+
+
+def _at(
+    root: type[BaseModel], path: Sequence[str | int], body: Any
+) -> tuple[list[type[BaseModel]], Any]:
+    """The models that a place may have, and the value there; none where it is no such place."""
+    models: list[type[BaseModel]] = [root]
+    value = body
+    for step in path:
+        models = [model for model in models if _is_kind(model, value)]
+        if isinstance(step, str):
+            models = [
+                inner
+                for model in models
+                if step in model.model_fields
+                for inner in _models(model.model_fields[step].annotation)
+            ]
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return [], None
+    return models, value
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _is_kind(model: type[BaseModel], value: Any) -> bool:
+    kind = model.model_fields.get("kind")
+    if kind is None or not isinstance(value, dict) or get_origin(kind.annotation) is not Literal:
+        return True
+    default = None if kind.is_required() else kind.default
+    return value.get("kind", default) in get_args(kind.annotation)

@@ -1,11 +1,9 @@
-"""From rows to bodies."""
+"""From rows to bodies, where they differ by more than the type."""
 
 from datetime import datetime
 
-from service.schemas.datasets import ColumnView, DatasetView
 from service.schemas.jobs import (
     CheckpointView,
-    EventView,
     JobView,
     ModelReference,
     Progress,
@@ -13,51 +11,41 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.results.sparsity import NetworkReport, SparsityReport, SparsitySummary
-from worker.results.trial import Advice, JobError, Winner
-from worker.storage.models import ModelPage
+from worker.results.sparsity import SparsityReport, SparsitySummary
+from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
-from worker.storage.tables import Checkpoint, Dataset, Event, Job, ModelVersion, TrialRow
+from worker.storage.tables import Checkpoint, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
 
 
-def dataset_view(row: Dataset) -> DatasetView:
-    """A data set."""
-    return DatasetView(
-        id=row.id,
-        name=row.name,
-        target=row.target,
-        rows=row.rows,
-        columns=[ColumnView.model_validate(column) for column in row.columns],
-        bytes=row.bytes,
-        sha256=row.sha256,
-        created_at=row.created_at,
-    )
-
-
 def job_view(row: Job, now: datetime | None = None) -> JobView:
-    """A job."""
-    named = row.model_name
+    """A job as it is now; ``now`` sets the time that its progress is judged by."""
     return JobView(
         id=row.id,
         name=row.name,
         state=State(row.state).value,
         progress=_progress(row, now or utc_now()),
         spec=row.spec,
-        advice=[Advice.model_validate(finding) for finding in row.advice],
+        advice=row.advice,
         trials=TrialCounts(
             total=row.trials_planned if _is_open_ended(row) else row.trials_total,
             finished=row.trials_finished,
             failed=row.trials_failed,
         ),
         objective=row.objective,
-        best=None if row.best is None else Winner.model_validate(row.best),
-        model=None if named is None else ModelReference(name=named, version=row.model_version),
-        error=None if row.error is None else JobError.model_validate(row.error),
+        best=row.best,
+        model=_model_reference(row),
+        error=row.error,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def _model_reference(row: Job) -> ModelReference | None:
+    if row.model_name is None:
+        return None
+    return ModelReference(name=row.model_name, version=row.model_version)
 
 
 def _is_open_ended(row: Job) -> bool:
@@ -87,18 +75,12 @@ def _progress(row: Job, now: datetime) -> Progress:
 
 def network_summary(trial: TrialRow) -> SparsitySummary | None:
     """What is left of a trial's network, in short; none before it succeeded."""
-    report = _network_report(trial)
-    return None if report is None else report.summary(_by_subgradient(trial))
+    return None if trial.report is None else trial.report.summary(_by_subgradient(trial))
 
 
 def network_report(trial: TrialRow) -> SparsityReport | None:
     """All that is known of what is left of a trial's network; none before it succeeded."""
-    report = _network_report(trial)
-    return None if report is None else report.full(trial.id, _by_subgradient(trial))
-
-
-def _network_report(trial: TrialRow) -> NetworkReport | None:
-    return None if trial.report is None else NetworkReport.model_validate(trial.report)
+    return None if trial.report is None else trial.report.full(trial.id, _by_subgradient(trial))
 
 
 def _by_subgradient(trial: TrialRow) -> list[str]:
@@ -111,7 +93,7 @@ def _by_subgradient(trial: TrialRow) -> list[str]:
 
 
 def trial_view(row: TrialRow) -> TrialView:
-    """A trial."""
+    """A trial, with what is left of its network in short."""
     return TrialView(
         id=row.id,
         name=row.name,
@@ -126,25 +108,13 @@ def trial_view(row: TrialRow) -> TrialView:
         network=network_summary(row),
         settings=row.settings,
         overrides=row.overrides,
-        advice=[Advice.model_validate(finding) for finding in row.advice],
-        error=None if row.error is None else JobError.model_validate(row.error),
-    )
-
-
-def event_view(row: Event) -> EventView:
-    """An event."""
-    return EventView(
-        id=row.id,
-        level=row.level,
-        type=row.type,
-        message=row.message,
-        data=row.data,
-        created_at=row.created_at,
+        advice=row.advice,
+        error=row.error,
     )
 
 
 def checkpoint_view(row: Checkpoint) -> CheckpointView:
-    """A checkpoint."""
+    """A checkpoint of a fleet."""
     return CheckpointView(
         id=row.id,
         fleet=row.fleet_id,
@@ -155,16 +125,16 @@ def checkpoint_view(row: Checkpoint) -> CheckpointView:
     )
 
 
-def model_view(page: ModelPage) -> ModelView:
-    """A model."""
-    versions = sorted(row.version for row in page.versions)
+def model_view(detail: ModelDetail) -> ModelView:
+    """A model, with its versions and aliases."""
+    versions = sorted(row.version for row in detail.versions)
     return ModelView(
-        id=page.model.id,
-        name=page.model.name,
+        id=detail.model.id,
+        name=detail.model.name,
         versions=versions,
         latest=versions[-1] if versions else None,
-        aliases=page.aliases,
-        created_at=page.model.created_at,
+        aliases=detail.aliases,
+        created_at=detail.model.created_at,
     )
 
 

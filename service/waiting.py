@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.parts import Parts
+from service.dependencies import Services
 from service.schemas.jobs import JobView
 from service.views import job_view
 from worker.storage import jobs
@@ -28,14 +28,14 @@ Prefer = Annotated[
 def wanted_seconds(prefer: str | None) -> int:
     """The seconds that the header asks for; 0 when it asks for none, or cannot be understood."""
     for preference in (prefer or "").split(","):
-        found = re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(;.*)?", preference, re.IGNORECASE)
-        if found:
-            return min(int(found.group(1)), LONGEST_SECONDS)
+        match = re.fullmatch(r"\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(;.*)?", preference, re.IGNORECASE)
+        if match:
+            return min(int(match.group(1)), LONGEST_SECONDS)
     return 0
 
 
 async def current(
-    parts: Parts, job_id: str, prefer: str | None, request: Request, response: Response
+    services: Services, job_id: str, prefer: str | None, request: Request, response: Response
 ) -> JobView:
     """The job, once it has ended or the preferred time is over.
 
@@ -43,20 +43,20 @@ async def current(
     """
     seconds = wanted_seconds(prefer)
     if not seconds:
-        return await run_in_threadpool(_read, parts, job_id)
+        return await run_in_threadpool(_read, services, job_id)
     response.headers["Preference-Applied"] = f"wait={seconds}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    with parts.pulse.listening():
+    with services.notifier.subscribed():
         while True:
-            beat = parts.pulse.next()
-            view = await run_in_threadpool(_read, parts, job_id)
+            change = services.notifier.next_change()
+            view = await run_in_threadpool(_read, services, job_id)
             left = deadline - loop.time()
             if view.state in TERMINAL or left <= 0 or await request.is_disconnected():
                 return view
-            await parts.pulse.wait(beat, left)
+            await services.notifier.wait(change, left)
 
 
-def _read(parts: Parts, job_id: str) -> JobView:
-    with parts.database.read() as session:
+def _read(services: Services, job_id: str) -> JobView:
+    with services.database.read() as session:
         return job_view(jobs.get(session, job_id))

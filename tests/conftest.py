@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 
 # One thread: tests run beside others on few processors, where threads that wait for each other by
 # spinning make a one-second test last a minute. Bits depend on the number of threads, too.
@@ -11,3 +12,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from worker import shapes
 
 shapes.ENABLED = True
+
+import pytest  # noqa: E402
+
+from tests.databases import KINDS, Databases  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "database_kinds(*kinds): what it runs on, if not on SQLite")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Who asks for a ``database_kind`` runs on SQLite, or on each kind that its mark names."""
+    if "database_kind" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("database_kinds")
+        metafunc.parametrize("database_kind", mark.args if mark else KINDS[:1], scope="module")
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    databases = Databases(tmp_path_factory.mktemp("databases"))
+    yield databases
+    databases.close()

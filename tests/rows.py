@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from worker.results.trial import JobError, TrialResult
 from worker.storage import fleets, jobs
+from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
-from worker.storage.lease import Lease
+from worker.storage.fleets import Lease
 from worker.storage.tables import Fleet, Job
 
 
@@ -19,14 +21,14 @@ def new_database(folder: Path) -> Database:
     return database
 
 
-def trial(name: str = "a", configuration: int = 0, repeat: int = 0) -> jobs.NewTrial:
+def trial(name: str = "a", configuration: int = 0, repeat: int = 0) -> NewTrial:
     """One trial that says nothing of its settings."""
-    return jobs.NewTrial(name, configuration, repeat, None, {"name": name})
+    return NewTrial(name, configuration, repeat, None, {"name": name})
 
 
 def accept(
     session: Session,
-    *fleets_of_trials: Sequence[jobs.NewTrial],
+    *fleets_of_trials: Sequence[NewTrial],
     epochs: int = 10,
     **more: Any,
 ) -> tuple[Job, list[Fleet]]:
@@ -35,7 +37,7 @@ def accept(
         session,
         spec={},
         fleets=[
-            jobs.NewFleet(plan={}, trials=list(trials), epochs=epochs)
+            NewFleet(trials=list(trials), epochs=epochs)
             for trials in fleets_of_trials or [[trial()]]
         ],
         **{"objective": "validation_loss", **more},
@@ -50,14 +52,20 @@ def claimed(session: Session, fleet_id: str, owner: str = "test") -> Lease:
     return lease
 
 
-def good(loss: float = 0.5) -> fleets.Outcome:
-    """The outcome of a trial that succeeded."""
-    return fleets.Outcome("succeeded", {"validation_loss": loss}, epochs=10, best_epoch=9)
+def good(loss: float = 0.5) -> TrialResult:
+    """What a trial came to that succeeded."""
+    metrics = {"validation_loss": loss}
+    return TrialResult(state="succeeded", metrics=metrics, epochs=10, best_epoch=9)
 
 
-def bad(code: str = "diverged") -> fleets.Outcome:
-    """The outcome of a trial that failed."""
-    return fleets.Outcome("failed", error={"code": code, "message": code, "param": None})
+def bad(code: str = "diverged") -> TrialResult:
+    """What a trial came to that failed."""
+    return TrialResult(state="failed", error=error(code))
 
 
-RESULT = fleets.Result(path="jobs/x/fleet.safetensors", sha256="0" * 64, bytes=1)
+def error(code: str = "diverged") -> JobError:
+    """Why a trial or a fleet failed."""
+    return JobError(code=code, message=code)
+
+
+RESULT = fleets.ResultFile(path="jobs/x/fleet.safetensors", sha256="0" * 64, bytes=1)

@@ -21,7 +21,7 @@ CORE = (
     "worker.advice",
     "worker.errors",
 )
-EDGE = ("worker.storage", "worker.runtime", "worker.settings", "service")
+EDGE = ("worker.storage", "worker.jobs", "worker.runtime", "worker.settings", "service")
 OUTSIDE_WORLD = (
     "alembic",
     "celery",
@@ -50,6 +50,8 @@ TOP_LEVEL = {
     "docker-compose.yml",
     "docs",
     "pyproject.toml",
+    "requirements-dev.lock",
+    "requirements-torch.lock",
     "requirements.lock",
     "service",
     "tests",
@@ -73,6 +75,22 @@ def test_the_worker_does_not_know_the_service() -> None:
 def test_the_core_knows_neither_the_edge_nor_the_outside_world() -> None:
     core = [name for name in modules() if within(name, *CORE)]
     assert not offenders(core, *EDGE, *OUTSIDE_WORLD)
+
+
+def test_the_use_cases_know_no_http_no_celery_and_no_processes() -> None:
+    jobs = [name for name in modules() if within(name, "worker.jobs")]
+    assert not offenders(jobs, "worker.runtime", "celery", "fastapi", "redis", "starlette")
+
+
+def test_other_rooms_use_of_the_use_cases_what_they_offer() -> None:
+    outside = [name for name in modules() if not within(name, "worker.jobs")]
+    reached_into = [
+        f"{source} imports {node.module}"
+        for source in outside
+        for node in ast.walk(tree(modules()[source]))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("worker.jobs.")
+    ]
+    assert not reached_into
 
 
 def test_the_ground_floor_rests_on_nothing() -> None:

@@ -3,7 +3,8 @@
 import sys
 import tomllib
 from collections import defaultdict
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
+from typing import Any
 
 import pytest
 
@@ -19,13 +20,33 @@ def requirement(line: str) -> str:
     return line[:end].lower().replace("_", "-").replace(".", "-")
 
 
-def project() -> dict[str, dict[str, list[str]]]:
+def about() -> dict[str, Any]:
     with (ROOT / "pyproject.toml").open("rb") as file:
-        return tomllib.load(file)["project"]  # type: ignore[no-any-return]
+        return tomllib.load(file)
+
+
+def pins(name: str) -> dict[str, list[str]]:
+    """The hashes of each pinned requirement of a lock."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("    --hash=sha256:"):
+            found[list(found)[-1]].append(line)
+        elif line and not line.startswith("#"):
+            assert "==" in line
+            found[line.rstrip("\\ ")] = []
+    return found
+
+
+def names(*locks: str) -> set[str]:
+    return {requirement(line) for lock in locks for line in pins(lock)}
+
+
+def wanted(lines: list[str]) -> set[str]:
+    return {requirement(line) for line in lines}
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
-    declared = {requirement(line) for line in project()["dependencies"]}
+    declared = wanted(about()["project"]["dependencies"])
     distributions = packages_distributions()
     imported: dict[str, set[str]] = defaultdict(set)
     for name, path in modules().items():
@@ -37,13 +58,57 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
     assert declared - set(imported) <= NOT_IMPORTED
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev"])
-def test_every_dependency_is_pinned(group: str) -> None:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pins = {requirement(line) for line in lines if line and not line.startswith("#")}
-    assert all("==" in line for line in lines if line and not line.startswith("#"))
-    about = project()
-    wanted = (
-        about["dependencies"] if group == "dependencies" else about["optional-dependencies"]["dev"]
-    )
-    assert {requirement(line) for line in wanted} <= pins
+def test_every_dependency_is_pinned_and_so_are_the_extras() -> None:
+    extras = [
+        line for lines in about()["project"]["optional-dependencies"].values() for line in lines
+    ]
+    run = names("requirements.lock", "requirements-torch.lock")
+    assert wanted(about()["project"]["dependencies"]) | wanted(extras) <= run
+    assert names("requirements-torch.lock") == {"torch"}
+    assert wanted(about()["dependency-groups"]["dev"]) <= names("requirements-dev.lock")
+
+
+def test_what_runs_holds_no_tool_of_development() -> None:
+    tools = {"hypothesis", "jsonschema", "mypy", "pytest", "pytest-xdist", "ruff"}
+    assert not tools & names("requirements.lock", "requirements-torch.lock")
+
+
+def test_a_package_has_one_version_in_both_locks() -> None:
+    def versions(lock: str) -> dict[str, str]:
+        return {requirement(line): line.split(";")[0].strip() for line in pins(lock)}
+
+    run, dev = versions("requirements.lock"), versions("requirements-dev.lock")
+    shared = run.keys() & dev.keys()
+    assert {name: run[name] for name in shared} == {name: dev[name] for name in shared}
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_every_pin_has_its_hashes_and_no_address(lock: str) -> None:
+    assert all(pins(lock).values())
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "index" not in text
+
+
+def test_what_every_build_of_torch_needs_is_pinned() -> None:
+    """With hashes, so that only torch itself and the libraries of its device come without."""
+    needed = [line for line in requires("torch") or [] if "extra ==" not in line]
+    from_the_device = ("cuda-", "nvidia-", "triton")
+    general = {name for name in wanted(needed) if not name.startswith(from_the_device)}
+    assert general <= names("requirements.lock")
+
+
+def test_packages_with_names_of_anybodys_are_not_for_upload() -> None:
+    setuptools = about()["tool"]["setuptools"]["packages"]["find"]
+    assert {name.split(".")[0] for name in setuptools["include"]} == {"service", "worker"}
+    assert "Private :: Do Not Upload" in about()["project"]["classifiers"]
+
+
+def test_the_locks_are_what_is_installed_from() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    for text in (makefile, dockerfile):
+        assert "--require-hashes -r requirements.lock" in text
+        assert "-r requirements-torch.lock" in text
+    assert "--require-hashes -r requirements-dev.lock" in makefile
+    assert "requirements-dev.lock" not in dockerfile

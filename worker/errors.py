@@ -13,6 +13,8 @@ Each carries a machine-readable ``code``, the field it is about, and a message w
 
 from typing import Any
 
+from worker.schema import Json
+
 
 class ParsimonyError(Exception):
     """Base of all errors that a user may read."""
@@ -28,7 +30,7 @@ class ParsimonyError(Exception):
         self.code = code or type(self).code
         self.extra = extra
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Json:
         """The error as a JSON object: code, message, param, and what else is known."""
         return {"code": self.code, "message": self.message, "param": self.param, **self.extra}
 

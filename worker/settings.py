@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,15 +27,15 @@ def _default_state() -> Path:
     return Path(platformdirs.user_data_dir("parsimony", appauthor=False))
 
 
-def _default_threads(done: dict[str, Any]) -> int:
+def _default_threads(done: Mapping[str, Any]) -> int:
     return max(1, _processors() // int(done["workers"]))
 
 
-def _default_database(done: dict[str, Any]) -> str:
+def _default_database(done: Mapping[str, Any]) -> str:
     return f"sqlite:///{done['state']}/parsimony.db"
 
 
-def _default_artefacts(done: dict[str, Any]) -> str:
+def _default_artefacts(done: Mapping[str, Any]) -> str:
     return f"{done['state']}/artefacts"
 
 

@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
 
 from service import uploads
-from service.parts import Here
-from service.responses import problems
+from service.dependencies import ServicesDep
+from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetView
-from service.views import dataset_view
 from worker.storage import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])
@@ -26,8 +25,8 @@ Id = Annotated[
     status_code=201,
     responses=problems(400, 413, 422),
 )
-def upload(
-    here: Here,
+def upload_dataset(
+    services: ServicesDep,
     response: Response,
     file: Annotated[
         UploadFile,
@@ -66,9 +65,11 @@ def upload(
     `curl -F file=@credit.csv -F target=class http://127.0.0.1:8000/v1/datasets`
     """
     label = uploads.checked_name(name, file.filename)
-    row = uploads.store(here, file.file, name=label, target=target or None, filename=file.filename)
+    row = uploads.store_upload(
+        services, file.file, name=label, target=target or None, filename=file.filename
+    )
     response.headers["Location"] = f"/v1/datasets/{row.id}"
-    return dataset_view(row)
+    return DatasetView.model_validate(row)
 
 
 @router.get(
@@ -77,24 +78,26 @@ def upload(
     summary="List data sets",
     responses=problems(404, 422),
 )
-def listing(
-    here: Here,
+def list_datasets(
+    services: ServicesDep,
     limit: Limit = 20,
     after: Annotated[
         str | None, Query(description="The last id of the page before.", examples=[None])
     ] = None,
 ) -> Listing[DatasetView]:
     """The data sets, newest first."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         page = datasets.page(session, limit=limit, after=after)
-    return Listing(data=[dataset_view(row) for row in page.items], has_more=page.has_more)
+    return Listing(
+        data=[DatasetView.model_validate(row) for row in page.items], has_more=page.has_more
+    )
 
 
 @router.get("/{id}", operation_id="get_dataset", summary="Read a data set", responses=problems(404))
-def read(here: Here, dataset_id: Id) -> DatasetView:
+def get_dataset(services: ServicesDep, dataset_id: Id) -> DatasetView:
     """A data set's columns and size. Its rows are not given back."""
-    with here.database.read() as session:
-        return dataset_view(datasets.get(session, dataset_id))
+    with services.database.read() as session:
+        return DatasetView.model_validate(datasets.get(session, dataset_id))
 
 
 @router.delete(
@@ -105,8 +108,8 @@ def read(here: Here, dataset_id: Id) -> DatasetView:
     response_class=Response,
     responses=problems(404, 409),
 )
-def delete(here: Here, dataset_id: Id) -> None:
+def delete_dataset(services: ServicesDep, dataset_id: Id) -> None:
     """Deletes a data set and its rows. Refused while a job that has not ended needs it; models
     that were trained on it keep working.
     """
-    uploads.delete(here, dataset_id)
+    uploads.remove_upload(services, dataset_id)

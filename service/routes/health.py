@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from sqlalchemy import text
 
-from service.parts import Here, Parts
-from service.responses import problems
+from service.dependencies import Services, ServicesDep
+from service.errors import problems
 from service.schemas.health import Alive, Ready
 
 router = APIRouter(tags=["Health"])
@@ -19,23 +19,23 @@ async def livez() -> Alive:
 @router.get(
     "/readyz", operation_id="readyz", summary="Can requests be served?", responses=problems()
 )
-def readyz(here: Here) -> Ready:
+def readyz(services: ServicesDep) -> Ready:
     """Answers 200 when the database answers, 503 otherwise.
 
     Redis is not asked: jobs are accepted, kept and started later while it is away.
     """
-    return _ready(here)
+    return _ready(services)
 
 
 @router.get(
     "/ping", operation_id="ping", summary="Health, as SageMaker asks for it", responses=problems()
 )
-def ping(here: Here) -> Ready:
+def ping(services: ServicesDep) -> Ready:
     """The same as `/readyz`."""
-    return _ready(here)
+    return _ready(services)
 
 
-def _ready(here: Parts) -> Ready:
-    with here.database.read() as session:
+def _ready(services: Services) -> Ready:
+    with services.database.read() as session:
         session.execute(text("SELECT 1"))
     return Ready(checks={"database": "ok"})

@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service import submission
+from service.dependencies import ServicesDep
+from service.errors import problems
 from service.estimate import estimate, largest
 from service.examples import JOBS
-from service.parts import Here
-from service.responses import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
 from service.views import job_view
@@ -33,8 +32,8 @@ Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
     status_code=202,
     responses=problems(400, 415, 422),
 )
-async def create(
-    here: Here,
+async def create_job(
+    services: ServicesDep,
     request: Request,
     response: Response,
     spec: Spec,
@@ -56,10 +55,11 @@ async def create(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    job = await run_in_threadpool(submission.submit, here, spec, idempotency_key)
+    job = await run_in_threadpool(services.intake.accept, spec, idempotency_key)
+    services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wanted_seconds(prefer):
-        return await current(here, job.id, prefer, request, response)
+        return await current(services, job.id, prefer, request, response)
     return job_view(job)
 
 
@@ -69,35 +69,35 @@ async def create(
     summary="Check a job without training it",
     responses=problems(400, 415, 422),
 )
-def validate(here: Here, spec: Spec) -> Validation:
+def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says what it would train, what it would
     cost, and what is worth knowing before. Its largest fleet is trained for a few steps on some of
     the rows, which takes up to half a second. Nothing is stored.
     """
-    proposal = submission.propose(here, spec)
+    proposal = services.intake.propose(spec)
     outline = proposal.outline
 
     def some(train: int, held_out: int) -> Prepared:
-        table, _ = here.tables.get(spec.dataset)
+        table, _ = services.tables.get(spec.dataset)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
     share = proposal.share * proposal.effort
-    found = estimate(proposal.plans, outline, some, share=share)
+    cost = estimate(proposal.plans, outline, some, share=share)
     budget = spec.search.budget_seconds if spec.search is not None else None
     if budget is not None:
-        found.seconds = min(found.seconds, budget)
+        cost.seconds = min(cost.seconds, budget)
     return Validation(
         advice=list(proposal.advice),
         trials=proposal.trials,
         fleets=round(len(proposal.plans) * proposal.share),
         parameters=largest(proposal.plans, outline),
-        estimate=found,
+        estimate=cost,
     )
 
 
 @router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404, 422))
-def listing(
-    here: Here,
+def list_jobs(
+    services: ServicesDep,
     state: Annotated[
         JobState | None, Query(description="Only jobs in this state.", examples=["succeeded"])
     ] = None,
@@ -107,25 +107,25 @@ def listing(
     ] = None,
 ) -> Listing[JobView]:
     """The jobs, newest first."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         page = jobs.page(session, state=state, limit=limit, after=after)
     return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404))
-async def read(
-    here: Here, request: Request, response: Response, job_id: Id, prefer: Prefer = None
+async def get_job(
+    services: ServicesDep, request: Request, response: Response, job_id: Id, prefer: Prefer = None
 ) -> JobView:
     """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end."""
-    return await current(here, job_id, prefer, request, response)
+    return await current(services, job_id, prefer, request, response)
 
 
 @router.post(
     "/{id}/cancel", operation_id="cancel_job", summary="Cancel a job", responses=problems(404, 409)
 )
-def cancel(here: Here, job_id: Id) -> JobView:
+def cancel_job(services: ServicesDep, job_id: Id) -> JobView:
     """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
     changes nothing; a job that has ended otherwise cannot be cancelled.
     """
-    with here.database.write() as session:
+    with services.database.write() as session:
         return job_view(jobs.request_cancel(session, job_id))

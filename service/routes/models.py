@@ -4,13 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from service.parts import Here
-from service.responses import problems
+from service.dependencies import ServicesDep
+from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.models import (
     AliasRequest,
     CertificateView,
-    CheckView,
     ModelVersionView,
     ModelView,
 )
@@ -37,24 +36,24 @@ Chosen = Annotated[
 
 
 @router.get("", operation_id="list_models", summary="List models", responses=problems(404, 422))
-def listing(
-    here: Here,
+def list_models(
+    services: ServicesDep,
     limit: Limit = 20,
     after: Annotated[
         str | None, Query(description="The last id of the page before.", examples=[None])
     ] = None,
 ) -> Listing[ModelView]:
     """The models, newest first."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         page = models.page(session, limit=limit, after=after)
         data = [model_view(models.describe(session, row.name)) for row in page.items]
     return Listing(data=data, has_more=page.has_more)
 
 
 @router.get("/{name}", operation_id="get_model", summary="Read a model", responses=problems(404))
-def read(here: Here, name: Name) -> ModelView:
+def get_model(services: ServicesDep, name: Name) -> ModelView:
     """A model: its versions, and the aliases that point at them."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         return model_view(models.describe(session, name))
 
 
@@ -64,11 +63,11 @@ def read(here: Here, name: Name) -> ModelView:
     summary="Read a version",
     responses=problems(404),
 )
-def version(here: Here, name: Name, version: Version) -> ModelVersionView:
+def get_model_version(services: ServicesDep, name: Name, version: Version) -> ModelVersionView:
     """One version of a model: where it comes from, how good it is, what is left of its network,
     and what rebuilds it.
     """
-    with here.database.read() as session:
+    with services.database.read() as session:
         row = models.resolve(session, name, version)
         return version_view(row, name, session.get_one(TrialRow, row.trial_id))
 
@@ -79,8 +78,8 @@ def version(here: Here, name: Name, version: Version) -> ModelVersionView:
     summary="Point an alias at a version",
     responses=problems(400, 404, 415, 422),
 )
-def alias(
-    here: Here,
+def put_alias(
+    services: ServicesDep,
     name: Name,
     alias: Annotated[
         str,
@@ -94,7 +93,7 @@ def alias(
     body: AliasRequest,
 ) -> ModelView:
     """Sets or moves an alias. Requests that are under way keep the version that they began with."""
-    with here.database.write() as session:
+    with services.database.write() as session:
         models.set_alias(session, name, alias, body.version)
         return model_view(models.describe(session, name))
 
@@ -105,18 +104,18 @@ def alias(
     summary="Read a model's certificate",
     responses=problems(404),
 )
-def certificate(here: Here, name: Name, version: Chosen = None) -> CertificateView:
+def get_certificate(services: ServicesDep, name: Name, version: Chosen = None) -> CertificateView:
     """The checks that a version must pass before it is served, and what they found here: every
     module in eval mode, the same bits twice, rows independent of their batch, answers as recorded
     when training ended.
     """
-    with here.database.read() as session:
+    with services.database.read() as session:
         row = models.resolve(session, name, version)
-    found = here.engine.certificate(row)
+    certificate = services.inference.certificate(row)
     return CertificateView(
         model=name,
         version=row.version,
-        passed=found.passed,
-        issued_at=found.issued_at,
-        checks=[CheckView(**check.model_dump()) for check in found.checks],
+        passed=certificate.passed,
+        issued_at=certificate.issued_at,
+        checks=list(certificate.checks),
     )

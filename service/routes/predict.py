@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from service.parts import Here
-from service.responses import problems
+from service.dependencies import ServicesDep
+from service.errors import problems
 from service.routes.models import Chosen, Name
-from service.schemas.models import Prediction, PredictRequest, PredictResponse
+from service.schemas.models import PredictRequest, PredictResponse
 from worker.storage import models
 
 router = APIRouter(prefix="/v1/models", tags=["Predictions"])
@@ -19,15 +19,13 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"])
     responses=problems(400, 404, 413, 415, 422),
 )
 def predict(
-    here: Here, name: Name, body: PredictRequest, version: Chosen = None
+    services: ServicesDep, name: Name, body: PredictRequest, version: Chosen = None
 ) -> PredictResponse:
     """Answers in eval mode: dropout and noise are off, batch normalization uses its running
     averages, so an answer depends on its row alone and is the same every time. The preprocessing
     that was fitted in training is part of the model: give the columns as they were uploaded.
     """
-    with here.database.read() as session:
+    with services.database.read() as session:
         row = models.resolve(session, name, version)
-    answers = here.engine.predict(row, name, body.instances)
-    return PredictResponse(
-        predictions=[Prediction(**answer) for answer in answers], model=name, version=row.version
-    )
+    predictions = services.inference.predict(row, name, body.instances)
+    return PredictResponse(predictions=predictions, model=name, version=row.version)

@@ -6,16 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from service import charts, comparison
-from service.parts import Here, Parts
+from service.dependencies import Services, ServicesDep
+from service.errors import problems
 from service.path_report import path_report
-from service.responses import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
 from service.schemas.results import Chart, MetricsView, Report
 from service.search_report import search_report
-from service.views import checkpoint_view, event_view, trial_view
+from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
-from worker.storage import conclusion, configurations, events, jobs, progress
+from worker.storage import events, jobs, queries
 from worker.storage.tables import Job
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
@@ -43,8 +43,8 @@ Most = Annotated[
     summary="The leaderboard",
     responses=problems(404, 422),
 )
-def trials(
-    here: Here,
+def list_trials(
+    services: ServicesDep,
     job_id: Id,
     limit: Limit = 20,
     after: Annotated[
@@ -52,7 +52,7 @@ def trials(
     ] = None,
 ) -> Listing[TrialView]:
     """The trials of a job, best first by its objective; those without a result come last."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         job = jobs.get(session, job_id)
         page = jobs.leaderboard(session, job, limit=limit, after=after)
     return Listing(data=[trial_view(row) for row in page.items], has_more=page.has_more)
@@ -64,8 +64,8 @@ def trials(
     summary="The metrics of a trial, epoch by epoch",
     responses=problems(404),
 )
-def metrics(
-    here: Here,
+def get_metrics(
+    services: ServicesDep,
     job_id: Id,
     trial: Annotated[
         str | None,
@@ -76,9 +76,9 @@ def metrics(
     ] = None,
 ) -> MetricsView:
     """One array a metric, one entry an epoch, while the job runs and afterwards."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         row = jobs.trial(session, jobs.get(session, job_id), trial, param="trial")
-        series = progress.trial_series(session, row)
+        series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
         job=job_id, trial=row.id, name=row.name, epochs=list(range(1, length + 1)), metrics=series
@@ -91,8 +91,8 @@ def metrics(
     summary="The log of a job",
     responses=problems(404, 422),
 )
-def log(
-    here: Here,
+def list_events(
+    services: ServicesDep,
     job_id: Id,
     after: Annotated[
         int,
@@ -106,10 +106,12 @@ def log(
     limit: Limit = 100,
 ) -> Listing[EventView]:
     """The events of a job after a given one, oldest first."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         job = jobs.get(session, job_id)
         page = events.page(session, job.id, after=after, limit=limit)
-    return Listing(data=[event_view(row) for row in page.items], has_more=page.has_more)
+    return Listing(
+        data=[EventView.model_validate(row) for row in page.items], has_more=page.has_more
+    )
 
 
 @router.get(
@@ -118,9 +120,9 @@ def log(
     summary="The checkpoints of a job",
     responses=problems(404),
 )
-def checkpoints(here: Here, job_id: Id) -> Listing[CheckpointView]:
+def list_checkpoints(services: ServicesDep, job_id: Id) -> Listing[CheckpointView]:
     """The checkpoints that are kept, newest first: two for each fleet."""
-    with here.database.read() as session:
+    with services.database.read() as session:
         rows = jobs.checkpoints(session, jobs.get(session, job_id).id)
     return Listing(data=[checkpoint_view(row) for row in rows], has_more=False)
 
@@ -128,10 +130,12 @@ def checkpoints(here: Here, job_id: Id) -> Listing[CheckpointView]:
 @router.get(
     "/chart", operation_id="get_chart", summary="A Chart.js configuration", responses=problems(404)
 )
-def chart(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 12) -> Chart:
+def get_chart(
+    services: ServicesDep, job_id: Id, metric: Metric = "train_loss", top: Most = 12
+) -> Chart:
     """The curve of each configuration, the mean over its repeats and folds."""
-    job, lines = _lines(here, job_id, metric, top)
-    return charts.configuration(lines, title=_title(job, metric), label=_label(metric))
+    job, lines = _lines(services, job_id, metric, top)
+    return charts.chartjs(lines, title=_title(job, metric), label=_label(metric))
 
 
 @router.get(
@@ -147,9 +151,11 @@ def chart(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 12)
         **problems(404),
     },
 )
-def picture(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 12) -> Response:
+def get_chart_picture(
+    services: ServicesDep, job_id: Id, metric: Metric = "train_loss", top: Most = 12
+) -> Response:
     """The same curves as a PNG."""
-    job, lines = _lines(here, job_id, metric, top)
+    job, lines = _lines(services, job_id, metric, top)
     content = charts.png(lines, title=_title(job, metric), label=_label(metric))
     return Response(content, media_type="image/png")
 
@@ -157,33 +163,34 @@ def picture(here: Here, job_id: Id, metric: Metric = "train_loss", top: Most = 1
 @router.get(
     "/report", operation_id="get_report", summary="The comparison as data", responses=problems(404)
 )
-def report(here: Here, job_id: Id) -> Report:
+def get_report(services: ServicesDep, job_id: Id) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
     configuration, best first; what is left of the network of its best trial; for a job with
     `attribute`, what each technique bought; and for a search, what it found so far: the winner and
     the simplest configuration that is as good, the importance of each searched field, the objective
     over two of them, learning curves, what to search next, and of a path its weights.
     """
-    with here.database.read() as session:
+    with services.database.read() as session:
         job = jobs.get(session, job_id)
         if job.spec.get("search") is None:
-            return comparison.report(job, jobs.trials(session, job))
-        found, rows = search_report(session, job)
-        path = path_report(session, here.artefacts, job)
-    return comparison.report(job, rows, found).model_copy(update={"path": path})
+            return comparison.compare(job, jobs.trials(session, job))
+        searched, trials = search_report(session, job)
+        path = path_report(session, services.artefacts, job)
+    return comparison.compare(job, trials, searched).model_copy(update={"path": path})
 
 
 def _lines(
-    here: Parts, job_id: str, metric: str, most: int
+    services: Services, job_id: str, metric: str, most: int
 ) -> tuple[Job, Sequence[comparison.Line]]:
-    with here.database.read() as session:
+    with services.database.read() as session:
         job = jobs.get(session, job_id)
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)
         else:  # thousands, of which a few are drawn
-            rows = configurations.trials_of(session, job, conclusion.leaders(session, job, most))
-        series = progress.series(session, rows)
-    known = sorted({name for one in series.values() for name in one})
+            best = queries.best_first(session, job)[:most]
+            rows = queries.trials_of(session, job, [group.number for group in best])
+        series = queries.series(session, rows)
+    known = sorted({name for curves in series.values() for name in curves})
     if known and metric not in known:
         raise NotFoundError(
             f"Job {job_id} has no metric {metric!r}; it has {', '.join(known)}.", param="metric"

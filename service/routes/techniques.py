@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from service.responses import problems
+from service.errors import problems
 from service.schemas.common import Listing
 from service.schemas.techniques import TechniqueDetail, TechniqueView
 from worker.errors import NotFoundError
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/techniques", tags=["Techniques"])
 @router.get(
     "", operation_id="list_techniques", summary="List techniques", responses=problems(404, 422)
 )
-def listing(
+def list_techniques(
     family: Annotated[
         str | None,
         Query(
@@ -48,7 +48,7 @@ def listing(
 @router.get(
     "/{name}", operation_id="get_technique", summary="Read a technique", responses=problems(404)
 )
-def read(
+def get_technique(
     name: Annotated[
         str,
         Path(description="Its key in a job's `regularization`.", examples=["dropout"]),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 
@@ -26,6 +26,8 @@ class ColumnView(Body):
 
 class DatasetView(Body):
     """An uploaded data set."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: Annotated[str, Field(examples=["ds_5f0c9a3e1b7d2468ace0f135"])]
     """Its identifier: the `dataset` of a job."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body, SchemaOf
 from worker.results.sparsity import SparsitySummary
@@ -154,6 +154,8 @@ class TrialView(Body):
 
 class EventView(Body):
     """One line of a job's log."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     id: Annotated[int, Field(examples=[17])]
     """Grows from event to event: the cursor `after`."""

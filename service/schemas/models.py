@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
+from worker.results.model import Check, Prediction
 from worker.results.sparsity import SparsityReport
 from worker.results.trial import FINAL, Metrics
 from worker.schema import Json
@@ -89,19 +90,6 @@ class PredictRequest(Body):
     missing cell. A category that training never saw counts as none of the known ones."""
 
 
-class Prediction(Body):
-    """What the model says of one row."""
-
-    label: Annotated[str | None, Field(examples=["0"])] = None
-    """Classification: the most probable class."""
-    probabilities: Annotated[dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])] = (
-        None
-    )
-    """Classification: the probability of each class."""
-    value: Annotated[float | None, Field(examples=[None])] = None
-    """Regression: the predicted value, in the target's own unit."""
-
-
 class PredictResponse(Body):
     """Predictions, in the order of the instances."""
 
@@ -114,17 +102,6 @@ class PredictResponse(Body):
     """The model that answered."""
     version: Annotated[int, Field(examples=[3])]
     """The version that answered."""
-
-
-class CheckView(Body):
-    """One check of a certificate."""
-
-    name: Annotated[str, Field(examples=["deterministic"])]
-    """What was checked."""
-    passed: Annotated[bool, Field(examples=[True])]
-    """Whether it held."""
-    detail: Annotated[str, Field(examples=["The same input gave the same bits twice."])]
-    """What was found."""
 
 
 class CertificateView(Body):
@@ -140,5 +117,5 @@ class CertificateView(Body):
     """Whether every check held."""
     issued_at: Annotated[datetime, Field(examples=[WHEN])]
     """When it was checked."""
-    checks: list[CheckView]
+    checks: list[Check]
     """The checks."""

@@ -8,18 +8,30 @@ import pytest
 
 from service.app import create_app
 from tests.api.client import Client, running
+from tests.databases import Databases
 from worker.settings import ServiceSettings
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(ServiceSettings(state=tmp_path_factory.mktemp("state"))) as started:
+def client(
+    database_kind: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("state")
+    with (
+        databases.url(database_kind, folder) as url,
+        running(ServiceSettings(state=folder, database_url=url)) as started,
+    ):
         yield started
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Client]:
-    with running(ServiceSettings(state=tmp_path / "state", max_upload_bytes=4096)) as started:
+def fresh(database_kind: str, databases: Databases, tmp_path: Path) -> Iterator[Client]:
+    with (
+        databases.url(database_kind, tmp_path) as url,
+        running(
+            ServiceSettings(state=tmp_path / "state", database_url=url, max_upload_bytes=4096)
+        ) as started,
+    ):
         yield started
 
 

@@ -18,7 +18,7 @@ def test_without_its_database_it_is_alive_but_not_ready(
     def refuse() -> None:
         raise UnavailableError("the database cannot be used now")
 
-    monkeypatch.setattr(fresh.parts.database, "read", refuse)
+    monkeypatch.setattr(fresh.services.database, "read", refuse)
     assert fresh.get("/livez").status_code == 200
     for path in ("/readyz", "/ping", "/v1/jobs"):
         answer = fresh.get(path)

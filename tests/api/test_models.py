@@ -135,7 +135,7 @@ def test_a_model_without_a_passed_certificate_is_not_served(
         return Certificate(issued_at="2026-11-23T07:30:00+00:00", passed=False, checks=(check,))
 
     train(client, post(client, model="refused"))
-    monkeypatch.setattr("service.inference.loader.certify", refuse)
+    monkeypatch.setattr("service.inference.certify", refuse)
     answer = client.post("/v1/models/refused/predict", json={"instances": ROWS})
     assert (answer.status_code, answer.json()["code"]) == (503, "not_certified")
     assert answer.json()["checks"][0]["name"] == "eval_mode"
@@ -144,10 +144,10 @@ def test_a_model_without_a_passed_certificate_is_not_served(
 
 def test_a_damaged_file_is_not_served(client: Client) -> None:
     train(client, post(client, model="damaged"))
-    with client.parts.database.read() as session:
+    with client.services.database.read() as session:
         from worker.storage import models
 
-        path = client.parts.artefacts.local_path(models.resolve(session, "damaged").path)
+        path = client.services.artefacts.local_path(models.resolve(session, "damaged").path)
     assert path is not None
     path.chmod(0o640)
     content = bytearray(path.read_bytes())

@@ -12,7 +12,7 @@ from tests.api.work import post
 from worker.runtime.channel import Channel
 from worker.runtime.fleet_training import FleetTraining
 from worker.settings import ServiceSettings
-from worker.storage import backlog, fleets
+from worker.storage import fleets, queries
 
 L1 = "regularization.l1.strength"
 DROPOUT = "regularization.dropout.p"
@@ -21,17 +21,21 @@ SPACE = {L1: {"low": 1e-6, "high": 1e-2, "log": True}}
 
 def step(client: Client, *, most: int = 1) -> int:
     """Train fleets as long as any waits, so many at most; how many there were."""
-    parts, done = client.parts, 0
+    services, done = client.services, 0
     silent = os.open(os.devnull, os.O_RDWR)
     try:
         while done < most:
-            with parts.database.write() as session:
-                due = backlog.due(session, limit=1)
+            with services.database.write() as session:
+                due = queries.due(session, limit=1)
                 lease = fleets.claim(session, due[0], owner="test") if due else None
             if lease is None:
                 break
             FleetTraining(
-                parts.settings, parts.database, parts.artefacts, lease, Channel(silent, silent)
+                services.settings,
+                services.database,
+                services.artefacts,
+                lease,
+                Channel(silent, silent),
             ).run()
             done += 1
     finally:
@@ -135,8 +139,8 @@ def test_a_search_that_learns_is_told_across_fleets(small: Client) -> None:
 
 def kill(client: Client) -> None:
     """Claim what waits first, as a trainer that dies of it for the last time."""
-    with client.parts.database.write() as session:
-        (due,) = backlog.due(session, limit=1)
+    with client.services.database.write() as session:
+        (due,) = queries.due(session, limit=1)
         lease = fleets.claim(session, due, owner="test")
         assert lease is not None
         fleets.crashed(session, lease, "its trainer ended by signal 9", max_attempts=1)

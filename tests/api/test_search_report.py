@@ -20,8 +20,8 @@ def train_search(client: Client, job_id: str) -> dict[str, Any]:
 
 def train_some(client: Client, job_id: str) -> bool:
     """Train the next fleet; false when there is none."""
-    parts = client.parts
-    with parts.database.read() as session:
+    services = client.services
+    with services.database.read() as session:
         waiting = [f.id for f in jobs.fleets(session, job_id) if f.state == State.QUEUED]
     if not waiting:
         return False

@@ -23,17 +23,21 @@ def post(client: Client, **spec: Any) -> str:
 
 def train(client: Client, job_id: str, fleet_ids: Sequence[str] | None = None) -> dict[str, Any]:
     """Train all fleets of a job, or these; the job afterwards."""
-    parts = client.parts
-    with parts.database.read() as session:
+    services = client.services
+    with services.database.read() as session:
         waiting = fleet_ids or [fleet.id for fleet in jobs.fleets(session, job_id)]
     silent = os.open(os.devnull, os.O_RDWR)
     try:
         for fleet_id in waiting:
-            with parts.database.write() as session:
+            with services.database.write() as session:
                 lease = fleets.claim(session, fleet_id, owner="test")
             assert lease is not None
             FleetTraining(
-                parts.settings, parts.database, parts.artefacts, lease, Channel(silent, silent)
+                services.settings,
+                services.database,
+                services.artefacts,
+                lease,
+                Channel(silent, silent),
             ).run()
     finally:
         os.close(silent)

@@ -1,4 +1,4 @@
-"""A running stack, and what tests do to it."""
+"""A running installation, and what tests do to it."""
 
 import json
 import os
@@ -8,18 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from worker.data.builtin import load_builtin
-from worker.data.dataset import check
+from worker.jobs import JobIntake, TableCache
 from worker.runtime.celery_app import Doorbell
-from worker.runtime.memory import fleet_limits, fleet_memory
-from worker.runtime.planning import new_fleet
+from worker.runtime.processes import Processes
 from worker.runtime.reconciler import Reconciler
-from worker.runtime.stack import Stack
-from worker.search.plan import plan
-from worker.search.scheduler import Search, resolve_search
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec
+from worker.spec import JobSpec
 from worker.storage import jobs
+from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.states import TERMINAL
 from worker.storage.tables import Checkpoint, Fleet, Job
@@ -33,9 +29,11 @@ class Running:
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
-        self.stack = Stack(settings)
-        self.stack.start()
+        self.processes = Processes(settings)
+        self.processes.start()
         self.database = Database(settings.database_url)
+        tables = TableCache(self.database, Artefacts(settings.artefacts_url))
+        self.intake = JobIntake(settings, self.database, tables)
         self.bell = Doorbell(settings)
         self.reconciler = Reconciler(settings, self.database, self.bell)
         self.reconciler.start()
@@ -43,36 +41,15 @@ class Running:
     def stop(self) -> None:
         """Stop all."""
         self.reconciler.stop()
-        self.stack.stop()
+        self.processes.stop()
         self.database.close()
 
     def post(self, **spec: Any) -> str:
         """Accept a job on the circle problem, as the HTTP service does; its id."""
         job = JobSpec.model_validate_json(json.dumps({"dataset": {"builtin": "circle"}, **spec}))
-        assert isinstance(job.dataset, Builtin)
-        table, target = load_builtin(job.dataset)
-        outline = check(table, job, target)
-        total: int | None = None
-        if job.search is None:
-            fleets = plan(job, outline, fleet_memory(self.settings))
-        else:
-            job = resolve_search(job, outline)
-            search = Search(job, outline, fleet_limits(self.settings))
-            wave = search.wave(0, workers=self.settings.workers)
-            assert wave is not None
-            fleets, total = list(wave.plans), search.total * search.each
-        with self.database.write() as session:
-            row = jobs.create(
-                session,
-                spec=job.model_dump(mode="json"),
-                fleets=[new_fleet(fleet) for fleet in fleets],
-                trials_total=total,
-                objective=fleets[0].objective,
-                maximize=fleets[0].maximize,
-                model_name=job.model,
-            )
+        job_id = self.intake.accept(job).id
         self.reconciler.nudge()
-        return row.id
+        return job_id
 
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
@@ -103,18 +80,18 @@ class Running:
 
     def trainer_pid(self) -> int:
         """Process id of the trainer at work: a fork of the standby."""
-        assert self.stack.worker_pid is not None
-        standbys = [pid for pid in descendants(self.stack.worker_pid) if is_trainer(pid)]
+        assert self.processes.worker_pid is not None
+        standbys = [pid for pid in descendants(self.processes.worker_pid) if is_trainer(pid)]
         (trainer,) = [pid for pid in standbys if is_trainer(parent_of(pid))]
         return trainer
 
 
 @contextmanager
 def running(settings: ServiceSettings) -> Iterator[Running]:
-    """A warm stack for the length of a block."""
+    """A warm one for the length of a block."""
     here = Running(settings)
     try:
-        here.stack.wait_until_warm()
+        here.processes.wait_until_warm()
         yield here
     finally:
         here.stop()

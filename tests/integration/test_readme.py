@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.demo.installation import installation
+from service.installation import installation
 from tests.source import ROOT
 
 pytestmark = pytest.mark.skipif(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import Databases
 from tests.integration.running import Running, descendants, is_trainer, running
 from worker.settings import ServiceSettings
 from worker.storage import events, jobs
@@ -27,15 +28,21 @@ def settings_of(state: Path, **more: Any) -> ServiceSettings:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(settings_of(tmp_path_factory.mktemp("state"))) as here:
+def here(
+    database_kind: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    state = tmp_path_factory.mktemp("state")
+    with (
+        databases.url(database_kind, state) as url,
+        running(settings_of(state, database_url=url)) as here,
+    ):
         yield here
 
 
 def standby(here: Running) -> int:
     """Process id of the only standby: every trainer is a fork of it, limits included."""
-    assert here.stack.worker_pid is not None
-    (pid,) = [pid for pid in descendants(here.stack.worker_pid) if is_trainer(pid)]
+    assert here.processes.worker_pid is not None
+    (pid,) = [pid for pid in descendants(here.processes.worker_pid) if is_trainer(pid)]
     return pid
 
 
@@ -60,7 +67,7 @@ def test_halving_lets_most_configurations_go_and_keeps_what_they_had(here: Runni
     assert all((row.halved_at or 9) == row.epochs for row in rows)
     assert all("validation_loss" in row.metrics for row in rows)
     assert job.best is not None
-    assert job.best["trial"] == rows[0].id
+    assert job.best.trial == rows[0].id
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit and /proc")
@@ -116,3 +123,39 @@ def test_halving_across_fleets_compares_with_what_other_fleets_had(tmp_path: Pat
     left = [row for row in rows if row.halved_at is not None]
     assert len(finished) + len(left) == 12
     assert rows[0].epochs == 4
+
+
+def test_two_workers_share_searches_and_their_ends_meet(
+    databases: Databases, tmp_path: Path
+) -> None:
+    # On PostgreSQL, where several transactions write at a time: fleets of one search end and plan
+    # its next wave together, and both jobs register their winners under one new name.
+    with (
+        databases.url("postgresql", tmp_path) as url,
+        running(settings_of(tmp_path, database_url=url, workers=2, fleet_trials=2)) as here,
+    ):
+        job_ids = [
+            here.post(
+                model="shared",
+                training={**TRAINING, "epochs": 2},
+                search={
+                    "method": "random",
+                    "trials": 10,
+                    "space": {
+                        "regularization.l2.strength": {"low": 1e-5, "high": 1.0, "log": True}
+                    },
+                },
+            )
+            for _ in range(2)
+        ]
+        ended = [here.ended(job_id) for job_id in job_ids]
+        for job in ended:
+            with here.database.read() as session:
+                fleets = jobs.fleets(session, job.id)
+                rows = jobs.trials(session, job)
+                logged = [e.type for e in events.page(session, job.id, limit=1000).items]
+            assert (job.state, job.error) == ("succeeded", None)
+            assert sorted(row.configuration for row in rows) == list(range(10))
+            assert {fleet.attempt for fleet in fleets} == {1}
+            assert logged.count("succeeded") == 1
+    assert sorted(job.model_version or 0 for job in ended) == [1, 2]

@@ -7,21 +7,11 @@ import torch
 from worker.models.trained_model import TrainedModel
 from worker.networks import Network
 from worker.regularization.families.random_layer import RandomLayer
+from worker.results.model import Check
 from worker.schema import Settings
 
 TOLERANCE = 1e-4
 """Largest difference of scores, relative to their size: kernels vary with the batch."""
-
-
-class Check(Settings):
-    """One thing that was looked at."""
-
-    name: str
-    """What was checked."""
-    passed: bool
-    """Whether it held."""
-    detail: str
-    """What was seen."""
 
 
 class Certificate(Settings):

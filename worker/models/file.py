@@ -19,7 +19,6 @@ K trials, S splits (folds), R recorded rows, O scores.
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -111,9 +110,16 @@ class ModelFile:
         constants = {name: tensor[split].numpy() for name, tensor in self._under("encoder.")}
         return Encoder.load(self.manifest.encoder, constants)
 
-    def weights(self) -> dict[str, Tensor]:
-        """The weights of all trials by parameter, ``[K, …]`` each."""
-        return dict(self._under("weights."))
+    def linear_weights(self) -> Tensor:
+        """``[K, F, O]``: the only matrix of networks without hidden layers.
+
+        Raises:
+            ModelError: these networks have hidden layers.
+        """
+        matrices = [tensor for _, tensor in self._under("weights.") if tensor.ndim > 2]
+        if len(matrices) != 1:
+            raise ModelError("Only linear networks have one matrix of weights.")
+        return matrices[0]
 
     def network(self, position: int) -> Network:
         """A trial's network in eval mode; of an ensemble, with a row for each member.
@@ -147,7 +153,7 @@ class ModelFile:
                 return tensor
         raise ModelError(f"The model file lacks {name}.")
 
-    def _under(self, prefix: str) -> list[tuple[str, Any]]:
+    def _under(self, prefix: str) -> list[tuple[str, Tensor]]:
         return [
             (name.removeprefix(prefix), tensor)
             for name, tensor in self.tensors.items()

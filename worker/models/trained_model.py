@@ -11,7 +11,7 @@ from worker.data import Encoder, Table, Target, table_from_records
 from worker.models.ensemble import mean_scores
 from worker.models.file import ModelFile
 from worker.networks import Network
-from worker.schema import Json
+from worker.results.model import Prediction
 from worker.spec import Trial
 
 
@@ -79,25 +79,24 @@ class TrainedModel:
         """Rows of a table → features ``[B, F]``."""
         return torch.from_numpy(self.encoder.transform(table))
 
-    def predict_records(self, instances: Sequence[Any]) -> list[Json]:
+    def predict_records(self, instances: Sequence[Any]) -> list[Prediction]:
         """Answer records (objects by column name, or arrays in column order).
 
         Returns:
-            Classification: ``{"label": …, "probabilities": {class: p}}``; regression:
-            ``{"value": …}``.
+            One a row: classification sets ``label`` and ``probabilities``, regression ``value``.
 
         Raises:
             DataError: naming the instance and the column.
         """
         features = self.encode(table_from_records(self.encoder.columns, instances))
         if self.target.task == "regression":
-            return [{"value": value} for value in self.values(features).tolist()]
+            return [Prediction(value=value) for value in self.values(features).tolist()]
         classes = self.target.classes
         rows = self.probabilities(features).tolist()
         return [
-            {
-                "label": classes[max(range(len(row)), key=row.__getitem__)],
-                "probabilities": dict(zip(classes, row, strict=True)),
-            }
+            Prediction(
+                label=classes[max(range(len(row)), key=row.__getitem__)],
+                probabilities=dict(zip(classes, row, strict=True)),
+            )
             for row in rows
         ]

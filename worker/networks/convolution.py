@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worker.networks.affine import Affine
+from worker.shapes import shaped
 
 CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functional.conv2d}
 POOLS: dict[int, Callable[..., Tensor]] = {1: functional.max_pool1d, 2: functional.max_pool2d}
@@ -53,6 +54,7 @@ class Convolution(Affine):
         """The inputs under a kernel."""
         return prod(self.weight.shape[2:])
 
+    @shaped(x="K B I …", returns="K B O …")
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, in, …]`` → ``[K, B, out, …]``."""
         weight = self.disturb(self.weight)

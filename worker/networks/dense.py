@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from worker.networks.affine import Affine
+from worker.shapes import shaped
 
 ALIGNED = 4
 """Numbers of float32 in 16 bytes."""
@@ -42,6 +43,7 @@ class Dense(Affine):
         return affine(x, weight, bias)
 
 
+@shaped(h="K B I", weight="K I O", bias="K O", returns="K B O")
 def affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``h W + b``, ``[K, B, in]`` → ``[K, B, out]``.
 
@@ -56,6 +58,7 @@ def affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), h, weight, out=out)
 
 
+@shaped(h="K B I", g="K B O", returns="K I O")
 def outer(h: Tensor, g: Tensor) -> Tensor:
     """∂/∂W of ``hW``: ``hᵀg``, ``[K, in, out]``; a sum where ``affine`` is one."""
     if g.shape[2] == 1:
@@ -64,6 +67,7 @@ def outer(h: Tensor, g: Tensor) -> Tensor:
     return torch.bmm(h.transpose(1, 2), align(g), out=out)
 
 
+@shaped(g="K B O", weight="K I O", returns="K B I")
 def back(g: Tensor, weight: Tensor) -> Tensor:
     """∂/∂h of ``hW``: ``gWᵀ``, ``[K, B, in]``."""
     if g.shape[2] == 1:

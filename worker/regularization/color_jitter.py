@@ -16,6 +16,9 @@ from worker.regularization.technique import search_range
 
 Range = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 0.5))]
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""What red, green and blue add to the gray of a pixel."""
+
 
 @final
 class ColorJitter(ImageAugmentation):
@@ -31,7 +34,7 @@ class ColorJitter(ImageAugmentation):
     Units: brightness in the unit of the pixels after preprocessing, standard deviations; contrast
     and saturation are factors, as torchvision's `ColorJitter`.
     Shapes: x ``[K, B, C, H, W]``; ranges ``[K]``; b, c, s ``[K, B]``.
-    Source: Howard 2013, arXiv:1312.5402; gray and blends as in kornia.enhance.
+    Source: Howard 2013, arXiv:1312.5402; the weights of red, green and blue: ITU-R BT.601.
     """
 
     brightness: Range = 0.2
@@ -80,7 +83,5 @@ def gray(x: Tensor) -> Tensor:
     """``[K, B, 1, H, W]``: the luminance of three channels, the mean of any other number."""
     if x.shape[2] != 3:
         return x.mean(2, keepdim=True)
-    from kornia.color import rgb_to_grayscale  # only those with colors wait for it
-
-    images: Tensor = rgb_to_grayscale(x.flatten(0, 1))
-    return images.view(*x.shape[:2], 1, *x.shape[3:])
+    red, green, blue = x.unbind(2)
+    return (LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue).unsqueeze(2)

@@ -6,6 +6,7 @@ from typing import Annotated, Self, final
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import ImageAugmentation
@@ -23,8 +24,8 @@ class Rotation(ImageAugmentation):
     When: cameras and hands are not held straight.
     Start: 15 degrees (0 to 30).
     Badly with: digits and letters near 90 degrees and beyond, where a 6 becomes a 9.
-    Cost: the dearest of the augmentations, 13 µs for an image of 28×28 on a CPU.
-    Units: degrees, as torchvision's `RandomRotation` and kornia's.
+    Cost: the dearest of the augmentations, 10 µs for an image of 28×28 on a CPU.
+    Units: degrees, as torchvision's `RandomRotation`.
     Shapes: x ``[K, B, C, H, W]``; d ``[K]``; φ ``[K, B]``.
     Source: Simard et al. 2003, "Best practices for convolutional neural networks …", ICDAR.
     """
@@ -49,8 +50,20 @@ class Rotation(ImageAugmentation):
 
 
 def turned(x: Tensor, angles: Tensor) -> Tensor:
-    """Images x turned anticlockwise by angles ``[K, B]`` in degrees."""
-    from kornia.geometry.transform import rotate  # only those who turn images wait for it
+    """Images x turned anticlockwise by angles ``[K, B]`` in degrees, as they are displayed.
 
-    images: Tensor = rotate(x.flatten(0, 1), angles.flatten())
+    Each pixel is looked up where it comes from, in pixels from the centre: x runs right, y down.
+    """
+    height, width = x.shape[-2:]
+    radians = torch.deg2rad(angles).to(x.dtype).flatten()[:, None, None]  # [K·B, 1, 1]
+    cos, sin = radians.cos(), radians.sin()
+    right = torch.arange(width, dtype=x.dtype, device=x.device) - (width - 1) / 2  # [W]
+    down = torch.arange(height, dtype=x.dtype, device=x.device)[:, None] - (height - 1) / 2
+    sources = [  # −1 and 1 are the centres of the outermost pixels
+        (cos * right - sin * down) * (2 / max(width - 1, 1)),
+        (sin * right + cos * down) * (2 / max(height - 1, 1)),
+    ]
+    images = functional.grid_sample(
+        x.flatten(0, 1), torch.stack(sources, -1), padding_mode="zeros", align_corners=True
+    )
     return images.view_as(x)

@@ -1,13 +1,23 @@
 """A comparison of configurations: their metrics, and what each technique bought."""
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from worker.results.sparsity import SparsityReport
+from worker.results.trial import Metrics
 from worker.schema import Record
+from worker.statistics import interval, mean, standard_deviation
 
 Verdict = Literal["helps", "hurts", "unclear", "untested"]
+Curve = list[float | None]
+"""One value an epoch; none where there is none."""
+
+HEADLINES = ("balanced_accuracy", "accuracy", "rmse")
+"""Metrics that are compared beside the objective, of the rows that are furthest from training."""
+PARTS = ("test", "validation", "train")
 
 
 class Spread(Record):
@@ -82,3 +92,100 @@ class Attribution(Record):
     Empty while trials are running, or where none succeeded."""
     note: Annotated[str | None, Field(examples=[None])]
     """What the intervals do not say."""
+
+
+def spreads(metrics: Sequence[Metrics]) -> dict[str, Spread]:
+    """Each metric over some trials; without those that no trial has a finite value of."""
+    names = dict.fromkeys(name for row in metrics for name in row)
+    by_name: dict[str, Spread] = {}
+    for name in names:
+        values = [row.get(name) for row in metrics]
+        finite = [value for value in values if value is not None and math.isfinite(value)]
+        if finite:
+            by_name[name] = Spread(mean=mean(finite), sd=standard_deviation(finite), n=len(finite))
+    return by_name
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """The mean of each epoch; it ends where the first of the curves ends.
+
+    A mean over those that are left would jump, and would not be the mean of the configuration.
+    """
+    epochs = [
+        [value for value in values if value is not None] for values in zip(*curves, strict=False)
+    ]
+    return [mean(values) if len(values) == len(curves) else None for values in epochs]
+
+
+Pair = tuple[Metrics, Metrics]
+"""Metrics with a technique and without it, of the same repeat and fold."""
+
+
+def effects(pairs: Sequence[Pair], objective: str, *, maximize: bool) -> list[Effect]:
+    """What a technique did to the objective, and to the headlines of the outermost rows.
+
+    Args:
+        pairs: of the repeats and folds that succeeded both with it and without.
+        objective: the metric that decides.
+        maximize: whether more of the objective is better; of other metrics, more accuracy is.
+    """
+    measured = []
+    for name in _compared(pairs, objective):
+        both = [(with_it.get(name), without.get(name)) for with_it, without in pairs]
+        values = [
+            (a, b)
+            for a, b in both
+            if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
+        ]
+        if values:
+            better_high = maximize if name == objective else name.endswith("accuracy")
+            measured.append(_effect(name, better_high, values))
+    return measured
+
+
+def _compared(pairs: Sequence[Pair], objective: str) -> list[str]:
+    known = {name for with_it, _ in pairs for name in with_it}
+    for part in PARTS:
+        named = [name for headline in HEADLINES if (name := f"{part}_{headline}") in known]
+        if named:
+            return list(dict.fromkeys([objective, *named]))
+    return [objective]
+
+
+def _effect(name: str, maximize: bool, values: Sequence[tuple[float, float]]) -> Effect:
+    differences = [with_it - without for with_it, without in values]
+    ends = interval(differences)
+    return Effect(
+        metric=name,
+        maximize=maximize,
+        mean_with=mean(with_it for with_it, _ in values),
+        mean_without=mean(without for _, without in values),
+        difference=mean(differences),
+        interval=ends,
+        pairs=len(values),
+        verdict=_verdict(ends, maximize),
+    )
+
+
+def _verdict(ends: tuple[float, float] | None, maximize: bool) -> Verdict:
+    if ends is None:
+        return "untested"
+    low, high = ends
+    if low <= 0 <= high:
+        return "unclear"
+    return "helps" if (low > 0) == maximize else "hurts"
+
+
+def caveat(pairs: int, *, folds: bool) -> str:
+    """What the intervals of an attribution do not say."""
+    if pairs < 2:
+        return (
+            f"{pairs} pair of trials: no interval. Ask for repeats: 5 or more, or for folds, to "
+            "tell an effect from chance."
+        )
+    if folds:
+        return "Folds share training rows, so that the interval is somewhat too narrow."
+    return (
+        "Over repeats of one split: the interval is about initial weights, batches and masks, not "
+        "about other rows. Folds would tell of those."
+    )

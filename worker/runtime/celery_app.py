@@ -13,7 +13,7 @@ from worker.settings import ServiceSettings
 
 QUEUE = "parsimony"
 TASK = "parsimony.train"
-BACKLOG = 1000
+LONGEST_QUEUE = 1000
 """Messages that may wait unread; more would only repeat them."""
 
 
@@ -84,7 +84,7 @@ class Doorbell:
 
     def is_backed_up(self) -> bool:
         """Whether so many messages wait that more would help nobody."""
-        return self._redis is not None and int(self._redis.llen(QUEUE)) > BACKLOG
+        return self._redis is not None and int(self._redis.llen(QUEUE)) > LONGEST_QUEUE
 
     def close(self) -> None:
         """Give up the connections."""

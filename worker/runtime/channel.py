@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from worker.storage.lease import Lease
+from worker.storage.fleets import Lease
 
 CANCEL, DRAIN = "cancel", "drain"
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from worker.storage import progress
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
-from worker.storage.lease import Lease
+from worker.storage.fleets import Lease
 from worker.storage.tables import Checkpoint
 from worker.training import FleetRun
 from worker.training.state import dump, load

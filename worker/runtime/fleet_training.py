@@ -4,33 +4,30 @@ Imports torch: for trainer processes only.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
 import torch
-from sqlalchemy.orm import Session
 
 from worker.data.builtin import load_builtin
 from worker.data.dataset import Prepared, check, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
+from worker.jobs import OngoingSearch, finish_fleet, load_trials
+from worker.results.search import Baseline
+from worker.results.trial import JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.checkpoints import Checkpoints
-from worker.runtime.halving import halving
-from worker.runtime.planning import Ongoing, end
-from worker.runtime.refitting import References
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search.plan import plan_from_stored
+from worker.search import Halving, RungValues, boosting
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec
-from worker.storage import datasets, fleets, progress
+from worker.spec import Builtin, JobSpec, Trial
+from worker.storage import datasets, fleets, progress, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken, hold
-from worker.storage.planning import CONTINUATION, Following, is_refit
+from worker.storage.fleets import Lease, StaleToken, hold
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
@@ -59,9 +56,9 @@ class FleetTraining:
         self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
         self._first_step_at: datetime | None = None
         self._epoch = 0
-        self._search: Ongoing | None = None
-        self._refits = False
-        self._references: References | None = None
+        self._search: OngoingSearch | None = None
+        self._boosted: Prepared | None = None
+        """What gradient boosting is to be measured on, beside a winner that is refitted."""
         self.loaded = False
         """Whether its data are in memory: what is asked for now, its trials ask for."""
 
@@ -76,7 +73,7 @@ class FleetTraining:
         except (StaleToken, UnavailableError):
             raise
         except ParsimonyError as error:
-            return self.fail(error.body())
+            return self.fail(JobError.of(error))
         self._channel.say("loaded")
         if run is None:
             return self._carry_on()
@@ -94,9 +91,9 @@ class FleetTraining:
         """What is to be trained; nothing where the fleet only carries its search on."""
         with self._database.read() as session:
             job, fleet = hold(session, self._lease)
+            objective, maximize = job.objective, job.maximize
             spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
-            stored = fleet.plan
-            self._refits = is_refit(stored)
+            trials = load_trials(session, fleet.id)
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
@@ -105,14 +102,13 @@ class FleetTraining:
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)
         if spec.search is not None:
-            self._search = Ongoing(self._settings, spec, check(table, spec, target))
-        if stored == CONTINUATION:
+            self._search = OngoingSearch(self._settings, spec, check(table, spec, target))
+        if not trials:
             return None
-        prepared = self._prepare(table, spec, target)
+        prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
         self.loaded = True
-        plan = plan_from_stored(stored, spec)
-        rule = halving(self._database, self._lease, spec, plan)
-        run = FleetRun(plan.trials, prepared, self._device(), rule)
+        rule = self._halving(spec, trials, objective, maximize=maximize)
+        run = FleetRun(trials, prepared, self._device(), rule)
         torch.set_num_threads(self._threads(run))
         if self._lease.attempt > 1:
             self._epoch = self._checkpoints.resume(run, checkpoints)
@@ -127,13 +123,39 @@ class FleetTraining:
         data = self._artefacts.read(dataset.path, dataset.sha256)
         return Table.from_parquet(data), dataset.target
 
-    def _prepare(self, table: Table, spec: JobSpec, target: str | None) -> Prepared:
-        prepared = prepare(table, spec, target, refit=self._refits)
-        if self._refits and spec.search is not None and spec.search.references:
+    def _prepare(self, table: Table, spec: JobSpec, target: str | None, *, refit: bool) -> Prepared:
+        prepared = prepare(table, spec, target, refit=refit)
+        if refit and spec.search is not None and spec.search.references:
             # Without test rows, boosting is measured as the search was: on validation rows.
             measured = len(prepared.splits[0].test) > 0
-            self._references = References(prepared if measured else prepare(table, spec, target))
+            self._boosted = prepared if measured else prepare(table, spec, target)
         return prepared
+
+    def _halving(
+        self, spec: JobSpec, trials: Sequence[Trial], objective: str, *, maximize: bool
+    ) -> Halving | None:
+        """The rule by which configurations leave this fleet; none unless the job asks for it.
+
+        Each rung reads what the other fleets have recorded there. Refits train to their end.
+        """
+        search = spec.search
+        if search is None or search.method != "halving" or trials[0].refit is not None:
+            return None
+
+        def elsewhere(epoch: int) -> RungValues:
+            job_id, fleet_id = self._lease.job_id, self._lease.fleet_id
+            with self._database.read() as session:
+                return queries.rung(session, job_id, epoch, objective, without=fleet_id)
+
+        return Halving(
+            [trial.configuration for trial in trials],
+            epochs=trials[0].training.epochs,
+            min_epochs=search.min_epochs,
+            eta=search.eta,
+            objective=objective,
+            maximize=maximize,
+            elsewhere=elsewhere,
+        )
 
     def _threads(self, run: FleetRun) -> int:
         if run.prepared.x.ndim > 3:
@@ -191,63 +213,49 @@ class FleetTraining:
 
     def _carry_on(self) -> str:
         """Plan what follows, having trained nothing."""
-        self._end((), lambda session, more: fleets.finish(session, self._lease, (), None, more))
+        finish_fleet(self._database, self._lease, search=self._search)
         return State.SUCCEEDED
 
     def _cancel(self, run: FleetRun) -> str:
         """End; trials that had ended before keep what they came to."""
-        outcomes: list[fleets.Outcome] = []
+        results: list[TrialResult] = []
         if any(outcome.ended for outcome in run.outcomes):
-            outcomes = [
-                found if outcome.ended else fleets.Outcome(State.CANCELLED)
-                for found, outcome in zip(_outcomes(run), run.outcomes, strict=True)
+            results = [
+                result if outcome.ended else TrialResult(state="cancelled")
+                for result, outcome in zip(run.results(), run.outcomes, strict=True)
             ]
-        result = self._write_result(run) if _succeeded(outcomes) else None
+        file = self._write_result(run) if _succeeded(results) else None
         with self._database.write() as session:
-            fleets.cancel(session, self._lease, outcomes, result)
+            fleets.cancel(session, self._lease, results, file)
         return State.CANCELLED
 
     def _finish(self, run: FleetRun) -> str:
-        outcomes = _outcomes(run)
-        succeeded = _succeeded(outcomes)
-        result = self._write_result(run) if succeeded else None
-
-        if self._references is not None:
-            self._references.fit(self._settings.threads)
-
-        def write(session: Session, following: Following | None) -> None:
-            if self._references is not None:
-                self._references.note(session, self._lease)
-            fleets.finish(session, self._lease, outcomes, result, following)
-
-        self._end(outcomes, write)
+        results = run.results()
+        succeeded = _succeeded(results)
+        baseline: Baseline | None = None
+        if self._boosted is not None:
+            baseline = boosting(self._boosted, threads=self._settings.threads)
+        finish_fleet(
+            self._database,
+            self._lease,
+            results=results,
+            file=self._write_result(run) if succeeded else None,
+            baseline=baseline,
+            search=self._search,
+        )
         return State.SUCCEEDED if succeeded else State.FAILED
 
-    def _write_result(self, run: FleetRun) -> fleets.Result:
+    def _write_result(self, run: FleetRun) -> fleets.ResultFile:
         folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/result"
         written = self._artefacts.write(folder, {RESULT: run.result().dump()})
         entry = written.files[RESULT]
-        return fleets.Result(path=written.file(RESULT), sha256=entry.sha256, bytes=entry.bytes)
+        return fleets.ResultFile(path=written.file(RESULT), sha256=entry.sha256, bytes=entry.bytes)
 
-    def fail(self, error: dict[str, Any]) -> str:
+    def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
-        self._end(
-            (),
-            lambda session, following: fleets.fail(session, self._lease, error, following),
-        )
+        finish_fleet(self._database, self._lease, error=error, search=self._search)
         return State.FAILED
 
-    def _end(
-        self,
-        outcomes: Sequence[fleets.Outcome],
-        write: Callable[[Session, Following | None], object],
-    ) -> None:
-        end(self._database, self._lease, self._search, outcomes, write)
 
-
-def _outcomes(run: FleetRun) -> list[fleets.Outcome]:
-    return [fleets.Outcome(**result.model_dump(mode="json")) for result in run.results()]
-
-
-def _succeeded(outcomes: Sequence[fleets.Outcome]) -> bool:
-    return any(outcome.state == State.SUCCEEDED for outcome in outcomes)
+def _succeeded(results: Sequence[TrialResult]) -> bool:
+    return any(result.state == "succeeded" for result in results)

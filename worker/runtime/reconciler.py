@@ -16,7 +16,7 @@ from typing import Protocol
 
 from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
-from worker.storage import backlog, fleets
+from worker.storage import fleets, queries
 from worker.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Reconciler:
     def _take_back(self) -> None:
         now = self._clock()
         with self._database.read() as session:
-            running = backlog.running(session)
+            running = queries.running(session)
         self._seen = {fleet: seen for fleet, seen in self._seen.items() if fleet in running}
         for fleet, pulse in running.items():
             last = self._seen.get(fleet)
@@ -115,7 +115,7 @@ class Reconciler:
     def _announce(self) -> None:
         now = self._clock()
         with self._database.read() as session:
-            waiting = backlog.due(session, limit=RUNG_AT_ONCE)
+            waiting = queries.due(session, limit=RUNG_AT_ONCE)
         self._rung = {fleet: at for fleet, at in self._rung.items() if fleet in waiting}
         again = self._settings.ring_after_seconds
         due = [fleet for fleet in waiting if now - self._rung.get(fleet, -math.inf) >= again]

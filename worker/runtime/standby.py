@@ -12,16 +12,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 
 from worker.errors import UnavailableError
 from worker.runtime.channel import Lines
+from worker.schema import Json
 from worker.settings import ServiceSettings
-from worker.storage.lease import Lease
+from worker.storage.fleets import Lease
 
-Message = dict[str, Any]
+Message = Json
 COMMAND = (sys.executable, "-m", "worker.runtime.trainer")
 
 

@@ -17,9 +17,9 @@ from worker.errors import UnavailableError
 from worker.runtime.channel import CANCEL, DRAIN
 from worker.runtime.standby import COMMAND, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
-from worker.storage import backlog, fleets
+from worker.storage import fleets, queries
 from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken
+from worker.storage.fleets import Lease, StaleToken
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +70,12 @@ class Supervisor:
                 break
             done += 1
             with self._database.read() as session:
-                candidates = backlog.due(session, limit=CLAIM_CANDIDATES)
+                candidates = queries.due(session, limit=CLAIM_CANDIDATES)
         return done
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
-            waiting = backlog.waiting(session, candidates)
+            waiting = queries.claimable(session, candidates)
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.

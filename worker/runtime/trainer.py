@@ -13,18 +13,21 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import orjson
+from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
+from worker.results.trial import JobError
 from worker.runtime.channel import Channel
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.artefacts import Artefacts
-from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken
+from worker.storage.database import Database, without_sql
+from worker.storage.fleets import Lease, StaleToken
 
-RETRYABLE = (OSError, ConnectionError, TimeoutError)
-"""What may be over when the fleet is tried again: a full disk, a lost database."""
+RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)
+"""What may be over when the fleet is tried again: a full disk, a lost database, two transactions
+that collided."""
 
 
 def main() -> None:
@@ -91,7 +94,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
         channel.say("ended", outcome="stale")
     except Exception as error:
         traceback.print_exc()
-        channel.say("crashed", reason=f"{type(error).__name__}: {error}")
+        channel.say("crashed", reason=without_sql(error))
         return 1
     return 0
 
@@ -113,8 +116,8 @@ def _train(
     lease: Lease,
     channel: Channel,
 ) -> str:
+    from worker.jobs import is_out_of_memory
     from worker.runtime.fleet_training import FleetTraining
-    from worker.runtime.memory import is_out_of_memory
 
     training = FleetTraining(settings, database, artefacts, lease, channel)
     try:
@@ -133,23 +136,21 @@ def _train(
             if fleets.split(session, lease):
                 return "split"
     # The same fleet would end the same way again. It fails, and says why.
-    return training.fail(_body(failure, lacking=lacking))
+    return training.fail(_error(failure, lacking=lacking))
 
 
-def _body(error: Exception, *, lacking: bool) -> dict[str, object]:
+def _error(error: Exception, *, lacking: bool) -> JobError:
     if lacking:
-        return {
-            "code": "out_of_memory",
-            "message": f"the fleet needs more memory than there is: {error}; "
+        return JobError(
+            code="out_of_memory",
+            message=f"the fleet needs more memory than there is: {error}; "
             "post fewer trials, a smaller batch_size or a smaller network",
-            "param": None,
-        }
-    return {
-        "code": "internal_error",
-        "message": f"training stopped with {type(error).__name__}: {error}; "
+        )
+    return JobError(
+        code="internal_error",
+        message=f"training stopped with {without_sql(error)}; "
         "this is a defect of the service, please report it",
-        "param": None,
-    }
+    )
 
 
 if __name__ == "__main__":

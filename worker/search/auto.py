@@ -1,13 +1,13 @@
 """Auto-regularization: the cocktail's joint space over all techniques that fit a job."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.regularization import ClassWeights, SnapshotEnsemble
 from worker.regularization.catalogue import fitting
 from worker.regularization.fit import DataFacts
+from worker.schema import Json
 from worker.spec import (
     Dimension,
     JobSpec,
@@ -86,7 +86,7 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
             param="split.validation",
         )
     search, classes = spec.search, outline.target.classes
-    changes: dict[str, Any] = {"space": space(spec, outline), "refit": True, "references": True}
+    changes: Json = {"space": joint_space(spec, outline), "refit": True, "references": True}
     changes["exclusive"] = tuple(
         paths
         for group in ALTERNATIVES
@@ -107,19 +107,19 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
     return spec.model_copy(update={"search": written, "regularization": regularization})
 
 
-def space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
+def joint_space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
     """The joint space of a job: each technique that fits on or off, then its settings.
 
     Raises:
         SpecError: none fits.
     """
     names = list(_fitting(spec, outline))
-    found: dict[str, Dimension] = {_path(name): Switch(optional=True) for name in names}
+    space: dict[str, Dimension] = {_path(name): Switch(optional=True) for name in names}
     for name in names:
         for field, dimension in COCKTAIL[name].items():
             if field != "shape" or spec.network.dropout_sites > 1:
-                found[f"{_path(name)}.{field}"] = dimension
-    return found
+                space[f"{_path(name)}.{field}"] = dimension
+    return space
 
 
 def _path(name: str) -> str:

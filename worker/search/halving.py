@@ -4,6 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from worker.results.ranking import Rank, rank
+from worker.schema import Json
+
 RungValues = Mapping[int, Sequence[float]]
 """``{configuration: the objective of each of its members}``."""
 Elsewhere = Callable[[int], RungValues]
@@ -16,12 +19,12 @@ def rungs(*, epochs: int, min_epochs: int, eta: int) -> tuple[int, ...]:
     >>> rungs(epochs=81, min_epochs=3, eta=3)
     (3, 9, 27)
     """
-    found = []
+    epochs_of_rungs = []
     rung = min_epochs
     while rung < epochs:
-        found.append(rung)
+        epochs_of_rungs.append(rung)
         rung *= eta
-    return tuple(found)
+    return tuple(epochs_of_rungs)
 
 
 def effort(*, epochs: int, min_epochs: int, eta: int) -> float:
@@ -41,10 +44,11 @@ class Halving:
 
     Of the n configurations that reached a rung, the best ⌈n/η⌉ go on. A configuration is judged,
     and leaves, as a whole: by the mean over its repeats and folds of the objective at the rung.
-    One that has a failed member ranks last; a member that ended by itself counts with its last
-    value; ties go to the lower number. Where ``elsewhere`` tells of other fleets of the job, n
-    counts their configurations too (a mean over members in several fleets is one mean), and each
-    fleet decides for its own, with what is known by then, waiting for none: the asynchronous rule.
+    One that has a failed member ranks after whole ones; a member that ended by itself counts with
+    its last value; ties go to the lower number (``worker.results.ranking``). Where ``elsewhere``
+    tells of other fleets of the job, n counts their configurations too (a mean over members in
+    several fleets is one mean), and each fleet decides for its own, with what is known by then,
+    waiting for none: the asynchronous rule.
 
     Source: Jamieson & Talwalkar 2016, arXiv:1502.07943; asynchronous: Li et al. 2020,
     arXiv:1810.05934.
@@ -113,16 +117,14 @@ class Halving:
             **others,
             **{number: [*values, *others.get(number, ())] for number, values in own.items()},
         }
-        order = sorted(pool, key=lambda number: (self._cost(pool[number]), number))
+        order = sorted(pool, key=lambda number: self._rank(number, pool[number]))
         return set(order[: -(-len(order) // self._eta)])
 
-    def _cost(self, values: Sequence[float | None]) -> float:
-        known = [value for value in values if value is not None]
-        if len(known) < len(values) or not known:
-            return math.inf
-        return self._sign * math.fsum(known) / len(known)
+    def _rank(self, number: int, values: Sequence[float | None]) -> Rank:
+        scores = [self._sign * value for value in values if value is not None]
+        return rank(number, scores, missing=len(values) - len(scores))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Json:
         """What it remembers, as JSON: each trial's last objective."""
         return {"last": list(self._last)}
 

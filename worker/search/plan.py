@@ -1,11 +1,7 @@
 """From a job to its configurations, from those to trials, and from trials to fleets."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-import orjson
-from pydantic import Field
 
 from worker.data import Outline
 from worker.errors import SpecError
@@ -15,8 +11,7 @@ from worker.regularization.early_stopping import EarlyStopping
 from worker.regularization.families.normalization import Normalization
 from worker.regularization.fit import DataFacts
 from worker.regularization.technique import Memory, Technique
-from worker.schema import Settings
-from worker.search.space import Overrides, configure, searched_sections
+from worker.search.space import Overrides
 from worker.spec import JobSpec, SgdSpec, SolverSpec, Trial, Variant, Without
 from worker.spec.checks import check_trial
 
@@ -36,13 +31,12 @@ SOLVER_COPIES, SOLVER_SCORES = 14, 10
 """Copies of the weights and of all rows' scores within an iteration of a solver, in float64."""
 
 
-class FleetPlan(Settings):
-    """Trials of equal structure, and the metric by which they are compared."""
+@dataclass(frozen=True)
+class FleetPlan:
+    """Trials of equal structure, at least one, which are to train together."""
 
-    trials: Annotated[tuple[Trial, ...], Field(strict=False, min_length=1)]
-    objective: str
-    maximize: bool = False
-    overrides: Annotated[tuple[Overrides, ...], Field(strict=False)] | None = None
+    trials: tuple[Trial, ...]
+    overrides: tuple[Overrides, ...] | None = None
     """In a search, what each trial changes in the job: path → value."""
 
 
@@ -77,7 +71,7 @@ def plan(spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> list[Fl
     ]
     for trial in trials:
         check_against(outline, trial)
-    return group(trials, outline, default_objective(outline), memory=memory)
+    return group(trials, outline, memory=memory)
 
 
 def configurations(spec: JobSpec) -> list[Trial]:
@@ -147,17 +141,10 @@ def check_against(outline: Outline, trial: Trial) -> None:
     check_trial(trial, DataFacts(outline.shape, outline.target.classes))
 
 
-def default_objective(outline: Outline) -> str:
-    """What trials are compared by, unless the job says."""
-    return "validation_loss" if all(outline.validation_rows) else "train_loss"
-
-
 def group(
     trials: Sequence[Trial],
     outline: Outline,
-    objective: str,
     *,
-    maximize: bool = False,
     overrides: Sequence[Overrides] | None = None,
     memory: int = FLEET_MEMORY,
     most: int | None = None,
@@ -177,8 +164,6 @@ def group(
             plans.append(
                 FleetPlan(
                     trials=tuple(trials[number] for number in numbers[part]),
-                    objective=objective,
-                    maximize=maximize,
                     overrides=None
                     if overrides is None
                     else tuple(overrides[number] for number in numbers[part]),
@@ -313,50 +298,3 @@ def _batch(trial: Trial, outline: Outline, layout: Layout, more: int) -> int:
         return SOLVER_SCORES * train * outline.outputs
     rows = min(trial.training.batch_size, train)
     return rows * ((ACTIVATION_COPIES + more) * layout.units + 2 * outline.inputs)
-
-
-def stored_plan(plan: FleetPlan) -> dict[str, Any]:
-    """The plan as JSON. A search stores a number, a seed and the overrides of each trial."""
-    if plan.overrides is None:
-        return plan.model_dump(mode="json", exclude={"overrides"})
-    return {
-        "objective": plan.objective,
-        "maximize": plan.maximize,
-        "members": [
-            {
-                "configuration": trial.configuration,
-                "repeat": trial.repeat,
-                "fold": trial.fold,
-                "seed": trial.training.seed,
-                "overrides": overrides,
-            }
-            for trial, overrides in zip(plan.trials, plan.overrides, strict=True)
-        ],
-    }
-
-
-def plan_from_stored(document: Mapping[str, Any], spec: JobSpec) -> FleetPlan:
-    """The plan that a document means, in the job that it belongs to."""
-    if "members" not in document:
-        return FleetPlan.model_validate_json(orjson.dumps(document))
-    sections, trials = searched_sections(spec), []
-    known: dict[int, Trial] = {}
-    for member in document["members"]:
-        number = member["configuration"]
-        configuration = known.get(number)
-        if configuration is None:
-            configuration = known[number] = configure(sections, number, member["overrides"])
-        training = configuration.training.model_copy(update={"seed": member["seed"]})
-        trials.append(
-            configuration.model_copy(
-                update={"repeat": member["repeat"], "fold": member["fold"], "training": training}
-            )
-        )
-    if not trials:
-        raise SpecError("The fleet has no members.", code="empty_fleet")
-    return FleetPlan(
-        trials=tuple(trials),
-        objective=document["objective"],
-        maximize=document["maximize"],
-        overrides=tuple(member["overrides"] for member in document["members"]),
-    )

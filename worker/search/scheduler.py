@@ -9,13 +9,13 @@ from difflib import get_close_matches
 
 from worker.data import Outline
 from worker.errors import SpecError
+from worker.results.ranking import rank
 from worker.search import auto
 from worker.search.plan import (
     USUAL,
     FleetLimits,
     FleetPlan,
     check_against,
-    default_objective,
     group,
     replica_count,
     replicas,
@@ -66,7 +66,6 @@ class Refused:
 
     trials: tuple[Trial, ...]
     overrides: Overrides
-    objective: str
     error: SpecError
 
 
@@ -91,10 +90,10 @@ class Search:
         self.limits = limits
         self.spec, self.outline, self.search = spec, outline, search_of(spec)
         self.space: Dimensions = dimensions(spec)
-        self.document = searched_sections(spec)
-        self.objective = search_objective(spec, outline)
+        self.sections = searched_sections(spec)
+        self.objective = job_objective(spec, outline)
         self.maximize = is_maximized(self.objective)
-        self.each = replica_count(spec, outline)
+        self.replica_count = replica_count(spec, outline)
         """Trials of each configuration."""
         self.reference = all_off(self.space) if self.search.references else None
         """Configuration 0, all switches off, where the search asks for it and has any."""
@@ -102,7 +101,7 @@ class Search:
 
     def check(self) -> None:
         """Refuse a space that cannot be searched; ``SpecError`` names the path."""
-        check_space(self.space, self.document, self._check)
+        check_space(self.space, self.sections, self._check)
 
     @property
     def total(self) -> int:
@@ -116,9 +115,9 @@ class Search:
         return asked
 
     @property
-    def fleet(self) -> int:
+    def configurations_per_fleet(self) -> int:
         """Configurations that are planned for one fleet."""
-        count = max(1, self.limits.trials // self.each)
+        count = max(1, self.limits.trials // self.replica_count)
         if self.search.adaptive:
             return min(count, max(8, -(-self.total // ROUNDS)))
         return count
@@ -160,7 +159,7 @@ class Search:
         refused; it counts.
         """
         missing = self.ahead(workers) - open_fleets
-        size, affordable = self.fleet, self.affordable(first, spent)
+        size, affordable = self.configurations_per_fleet, self.affordable(first, spent)
         if affordable is not None:
             size = min(size, affordable)
         end = min(self.total, first + missing * size)
@@ -175,15 +174,13 @@ class Search:
             except SpecError as error:
                 refused.append(self._refuse(number, overrides, error))
                 continue
-            changes += [overrides] * self.each
+            changes += [overrides] * self.replica_count
         plans = group(
             trials,
             self.outline,
-            self.objective,
-            maximize=self.maximize,
             overrides=changes,
             memory=self.limits.memory,
-            most=max(self.limits.trials, self.each),
+            most=max(self.limits.trials, self.replica_count),
         )
         return Wave(first=first, end=end, plans=tuple(plans), refused=tuple(refused))
 
@@ -191,18 +188,17 @@ class Search:
         check_against(self.outline, next(replicas(self.spec, self.outline, configuration)))
 
     def _replicas(self, number: int, overrides: Overrides) -> list[Trial]:
-        configuration = configure(self.document, number, overrides)
+        configuration = configure(self.sections, number, overrides)
         self._check(configuration)
         return list(replicas(self.spec, self.outline, configuration))
 
     def _refuse(self, number: int, overrides: Overrides, error: SpecError) -> Refused:
-        configuration = configure(self.document, number, {}).model_copy(
+        configuration = configure(self.sections, number, {}).model_copy(
             update={"name": configuration_name(number, overrides)}
         )
         return Refused(
             trials=tuple(replicas(self.spec, self.outline, configuration)),
             overrides=overrides,
-            objective=self.objective,
             error=error,
         )
 
@@ -211,10 +207,10 @@ class Search:
         if self.search.method in ("grid", "path"):
             return self._list()[first:end]
         if self.search.adaptive:
-            drawn = tpe_draws(seed, first, end - first, space, self.document, history)
+            drawn = tpe_draws(seed, first, end - first, space, self.sections, history)
         else:
             drawn = [
-                random_draw(seed, number, space, self.document) for number in range(first, end)
+                random_draw(seed, number, space, self.sections) for number in range(first, end)
             ]
         drawn = [
             keep_at_most_one(seed, number, space, self.search.exclusive, overrides)
@@ -229,7 +225,7 @@ class Search:
             points = (
                 path_points(self.search, self.space)
                 if self.search.method == "path"
-                else grid(self.search, self.space, self.document)
+                else grid(self.search, self.space, self.sections)
             )
             self._listed = [] if self.reference is None else [self.reference]
             self._listed += [
@@ -246,20 +242,22 @@ class Search:
             trained: its configurations by number, those without failed replicas.
             first: the number of the first refit, above all numbers of the search.
         """
-        known = [(t.value, number) for number, t in trained.items() if t.value is not None]
-        if not known:
+        ranks = [
+            rank(number, [configuration.value])
+            for number, configuration in trained.items()
+            if configuration.value is not None
+        ]
+        if not ranks:
             return []
-        _, winner = min(known)
+        winner = min(ranks).configuration
         chosen = {winner: trained[winner].overrides}
         if self.reference is not None:
             chosen.setdefault(REFERENCE, self.reference)
         return refit(
             self.spec,
             self.outline,
-            [configure(self.document, number, overrides) for number, overrides in chosen.items()],
+            [configure(self.sections, number, overrides) for number, overrides in chosen.items()],
             first=first,
-            objective=self.objective,
-            maximize=self.maximize,
         )
 
 
@@ -286,15 +284,15 @@ def resolve_search(spec: JobSpec, outline: Outline) -> JobSpec:
     return spec.model_copy(update={"search": search, "training": training})
 
 
-def search_objective(spec: JobSpec, outline: Outline) -> str:
-    """The metric by which the configurations of a search are compared.
+def job_objective(spec: JobSpec, outline: Outline) -> str:
+    """The metric by which the configurations of a job are compared.
 
     Raises:
         SpecError: the job's trials have no such metric.
     """
-    asked = search_of(spec).objective
+    asked = None if spec.search is None else spec.search.objective
     if asked is None:
-        return default_objective(outline)
+        return "validation_loss" if all(outline.validation_rows) else "train_loss"
     known = metric_names(outline)
     if asked not in known:
         near = get_close_matches(asked, known, n=3) or known
@@ -330,8 +328,6 @@ def refit(
     chosen: Sequence[Trial],
     *,
     first: int,
-    objective: str,
-    maximize: bool,
 ) -> list[FleetPlan]:
     """The fleets that refit some configurations, each with all repeats.
 
@@ -340,8 +336,6 @@ def refit(
         outline: of its data, as searched.
         chosen: the configurations; the winner first.
         first: the number of the first refit, above all numbers of the search.
-        objective: the search's, which these trials do not have: they do not compete.
-        maximize: whether more of it is better.
     """
     trials = [
         configuration.model_copy(
@@ -358,7 +352,7 @@ def refit(
         for place, configuration in enumerate(chosen)
         for repeat in range(spec.repeats)
     ]
-    return group(trials, refit_outline(outline), objective, maximize=maximize)
+    return group(trials, refit_outline(outline))
 
 
 def refit_outline(outline: Outline) -> Outline:

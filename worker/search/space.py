@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from worker.data import Prepared
 from worker.errors import SpecError
 from worker.regularization import Regularization, techniques
-from worker.schema import Settings
+from worker.schema import Json, Settings
 from worker.spec import (
     Dimension,
     JobSpec,
@@ -29,7 +29,7 @@ from worker.spec import (
     Values,
 )
 
-Overrides = dict[str, Any]
+Overrides = Json
 """Path → value: what a configuration changes in its job."""
 Dimensions = Mapping[str, Dimension]
 """Path → what it may be."""
@@ -271,7 +271,7 @@ def _get(document: Any, path: str) -> Any:
     return document
 
 
-def _set(document: dict[str, Any], path: str, value: Any) -> None:
+def _set(document: Json, path: str, value: Any) -> None:
     *parents, last = path.split(".")
     node: Any = document
     for step in parents:

@@ -1,1 +1,18 @@
-"""What is kept: the database, which is the truth, and the artefacts that it points at."""
+"""What is kept: the database, which is the truth, and the artefacts that it points at.
+
+======================  ============================================================================
+``fleets``              the life of a fleet: claimed, kept alive, given back, ended; leases
+``jobs``                the life of a job: created, cancelled, concluded; its leaderboard and winner
+``additions``           fleets and trials that are added to a job, and fleets that are split
+``progress``            what a running fleet records: epochs, checkpoints
+``queries``             what is asked and changes nothing: what waits, what runs, results, curves
+``datasets, models``    uploaded data sets; registered models, their versions and aliases
+``events, idempotency`` a job's log; keys that make one job
+``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
+``database``            sessions on SQLite or PostgreSQL
+``artefacts``           whole, verified files, in a folder or an object store
+======================  ============================================================================
+
+Functions take an open session: whoever calls says what is one transaction. Nothing here imports
+torch.
+"""

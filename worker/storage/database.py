@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from sqlalchemy.orm import Session, sessionmaker
 
 from worker.errors import UnavailableError
@@ -124,5 +124,22 @@ def _reachable() -> Iterator[None]:
 
 def _unavailable(error: DBAPIError) -> UnavailableError:
     return UnavailableError(
-        f"the database cannot be used now ({error.orig}); try again", code="database_unavailable"
+        f"the database cannot be used now ({_first_line(error)}); try again",
+        code="database_unavailable",
     )
+
+
+def without_sql(error: BaseException) -> str:
+    """An error in one line that may be shown to clients: its class, and what it says.
+
+    Of a database's error that is the driver's first line: SQLAlchemy's own text holds the statement
+    with its parameters, and the driver's next lines hold values.
+    """
+    text = str(error)
+    if isinstance(error, StatementError):
+        text = _first_line(error)
+    return f"{type(error).__name__}: {text}"
+
+
+def _first_line(error: StatementError) -> str:
+    return str(error.orig).partition("\n")[0]

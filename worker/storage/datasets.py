@@ -1,12 +1,13 @@
 """Uploaded data sets."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, NotFoundError
+from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN
 from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
@@ -19,7 +20,7 @@ def create(
     name: str,
     target: str | None,
     rows: int,
-    columns: Sequence[dict[str, Any]],
+    columns: Sequence[Json],
     format: str,  # noqa: A002  (the column's name)
     bytes: int,  # noqa: A002
     sha256: str,
@@ -45,9 +46,20 @@ def create(
     return dataset
 
 
-def get(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:
-    """The tenant's data set of this id; ``NotFoundError`` without one."""
-    dataset = session.get(Dataset, dataset_id)
+def get(
+    session: Session,
+    dataset_id: str,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    lock: Literal["keep", "delete"] | None = None,
+) -> Dataset:
+    """The tenant's data set of this id; ``NotFoundError`` without one.
+
+    Locked to ``keep`` it, it cannot be deleted before this transaction ends; any number may do so.
+    """
+    keep = lock == "keep"
+    locking = None if lock is None else {"read": keep, "key_share": keep}
+    dataset = session.get(Dataset, dataset_id, with_for_update=locking)
     if dataset is None or dataset.tenant != tenant:
         raise NotFoundError(
             f"there is no data set {dataset_id}; GET /v1/datasets lists yours", param="id"
@@ -67,7 +79,8 @@ def delete(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -
 
     Raises ``ConflictError`` while a job that has not ended needs it.
     """
-    dataset = get(session, dataset_id, tenant=tenant)
+    # Locked before jobs are looked for: one that is being accepted is waited for.
+    dataset = get(session, dataset_id, tenant=tenant, lock="delete")
     user = session.scalar(
         select(Job.id).where(Job.dataset_id == dataset_id, Job.state.in_(OPEN)).limit(1)
     )

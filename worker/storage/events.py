@@ -1,10 +1,10 @@
 """The log of a job: what happened, in order. Polls, streams and webhooks read it."""
 
-from typing import Any
-
+from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from worker.schema import Json
 from worker.storage.page import Page
 from worker.storage.tables import DEFAULT_TENANT, Event, Job
 
@@ -16,14 +16,19 @@ def append(
     message: str,
     *,
     level: str = "info",
-    data: dict[str, Any] | None = None,
+    data: Json | None = None,
 ) -> Event:
-    """Add one line of type ``kind``.
+    """Add one line of type ``kind``; records in ``data`` are written as JSON.
 
     The caller holds the job's row, so that a job's ids grow in the order of the commits.
     """
     event = Event(
-        tenant=job.tenant, job_id=job.id, level=level, type=kind, message=message, data=data or {}
+        tenant=job.tenant,
+        job_id=job.id,
+        level=level,
+        type=kind,
+        message=message,
+        data=to_jsonable_python(data or {}),
     )
     session.add(event)
     return event

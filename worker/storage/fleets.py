@@ -1,28 +1,100 @@
-"""The life of a fleet: claimed, kept alive, finished, or given back.
+"""The life of a fleet, on one page::
 
-Whoever writes for a fleet shows a :class:`~worker.storage.lease.Lease`; when its token is not the
-current one, ``StaleToken`` is raised and nothing changes.
+                      claim                    finish  (a trial succeeded)
+            queued ───────────▶ running ────────────────────────────────▶ succeeded
+              ▲                  │ │ │      finish (none did), fail,
+              │                  │ │ └──────────────────────────────────▶ failed
+              │  release, split, │ │        crashed or taken back too often
+              └──────────────────┘ │
+                 crashed, take_back└────────────────────────────────────▶ cancelled
+                                     cancel; any of these, once it was asked
+
+``heartbeat`` keeps a running fleet. A queued fleet of a job that is cancelled is cancelled at once,
+in ``jobs.request_cancel``. Terminal states are never left.
+
+Whoever writes for a fleet shows a :class:`Lease`, the right to do so until another token is given
+out: every write goes through :func:`hold`, which takes the job's row first and then asks for the
+fleet with this token, still running. With another token ``StaleToken`` is raised and nothing
+changes. The order (job, then fleet) is the same everywhere, so that PostgreSQL finds no deadlock.
+
+Whatever ends a fleet ends its job too if it was the last, in the same transaction.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
+from worker.errors import ConflictError
+from worker.results.ranking import UNSCORED, competes, score_of, standing_of
+from worker.results.trial import JobError, TrialResult
 from worker.storage import events
-from worker.storage.conclusion import count
-from worker.storage.ending import cancel as cancel
-from worker.storage.ending import end, give_up, set_trials
-from worker.storage.ending import fail as fail
-from worker.storage.ending import finish as finish
-from worker.storage.lease import Lease, hold, stale
-from worker.storage.outcomes import Outcome as Outcome
-from worker.storage.outcomes import Result as Result
-from worker.storage.planning import carry_on
-from worker.storage.splitting import halve
+from worker.storage.additions import Following, continue_search, follow, split_in_two
+from worker.storage.jobs import conclude, count, update_best
 from worker.storage.states import OPEN, TERMINAL, State
-from worker.storage.tables import Fleet, Job
+from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
+
+
+class StaleToken(ConflictError):  # noqa: N818  (says what happened)
+    """The fleet was taken back, ended or cancelled: this worker must stop, and changed nothing."""
+
+    code = "stale_token"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A claimed fleet and the fencing token of the claim."""
+
+    fleet_id: str
+    job_id: str
+    token: int
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """Where a fleet's result file lies, and what it must hash to."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def hold(session: Session, lease: Lease) -> tuple[Job, Fleet]:
+    """The job and the fleet, locked; ``StaleToken`` when the lease is no longer current."""
+    held = _lock(session, lease.job_id, lease.fleet_id, Fleet.token == lease.token)
+    if held is None:
+        raise _stale(lease)
+    return held
+
+
+def _lock(
+    session: Session, job_id: str | None, fleet_id: str, *conditions: ColumnElement[bool]
+) -> tuple[Job, Fleet] | None:
+    """The job and the fleet, if it is running and the conditions hold."""
+    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    fleet = session.scalar(
+        select(Fleet)
+        .where(
+            Fleet.id == fleet_id,
+            Fleet.job_id == job_id,
+            Fleet.state == State.RUNNING,
+            *conditions,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return None if job is None or fleet is None else (job, fleet)
+
+
+def _stale(lease: Lease) -> StaleToken:
+    return StaleToken(
+        f"token {lease.token} of fleet {lease.fleet_id} is no longer current: "
+        "the fleet was taken back, ended or cancelled"
+    )
 
 
 def claim(
@@ -66,14 +138,15 @@ def claim(
     token, attempt = claimed
     fleet = session.get_one(Fleet, fleet_id, populate_existing=True)
     fleet.started_at = fleet.started_at or now
-    set_trials(session, fleet, State.RUNNING)
+    _set_open_trials(session, fleet, State.RUNNING)
     job.state = State.RUNNING
     job.started_at = job.started_at or now
+    started = "started" if attempt == 1 else "resumed"
     events.append(
         session,
         job,
-        "started" if attempt == 1 else "resumed",
-        f"fleet {fleet.number} started" if attempt == 1 else f"fleet {fleet.number} resumed",
+        started,
+        f"fleet {fleet.number} {started}",
         data={"fleet": fleet_id, "attempt": attempt},
     )
     return Lease(fleet_id=fleet_id, job_id=job.id, token=token, attempt=attempt)
@@ -89,8 +162,11 @@ def heartbeat(session: Session, lease: Lease) -> bool:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if moved is None:
-        raise stale(lease)
+        raise _stale(lease)
     return bool(session.scalar(select(Job.cancel_requested).where(Job.id == lease.job_id)))
+
+
+# Back to the queue.
 
 
 def release(session: Session, lease: Lease) -> None:
@@ -136,27 +212,17 @@ def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_att
     """Take a fleet from a worker that was not heard of; false if it moved in the meantime."""
     token, hb_seq = seen
     job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
-    fleet = session.scalar(
-        select(Fleet)
-        .where(
-            Fleet.id == fleet_id,
-            Fleet.state == State.RUNNING,
-            Fleet.token == token,
-            Fleet.hb_seq == hb_seq,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if job is None or fleet is None:
+    held = _lock(session, job_id, fleet_id, Fleet.token == token, Fleet.hb_seq == hb_seq)
+    if held is None:
         return False
+    job, fleet = held
     _retry_or_fail(session, job, fleet, "lease_lost", "its worker was not heard of", max_attempts)
     return True
 
 
 def _split(session: Session, job: Job, fleet: Fleet, reason: str) -> bool:
     if not job.cancel_requested:
-        second = halve(session, job, fleet)
+        second = split_in_two(session, job, fleet)
         if second is None:
             return False
         reason = f"{reason}; fleet {second.number} takes half of its trials"
@@ -168,33 +234,30 @@ def _split(session: Session, job: Job, fleet: Fleet, reason: str) -> bool:
 def _retry_or_fail(
     session: Session, job: Job, fleet: Fleet, kind: str, reason: str, max_attempts: int
 ) -> None:
-    if job.cancel_requested:
-        set_trials(session, fleet, State.CANCELLED)
-        end(session, job, fleet, State.CANCELLED)
-    elif fleet.stalled_attempts >= max_attempts:
-        error = {
-            "code": "poison",
-            "message": f"given up after {fleet.stalled_attempts} attempts without progress; "
-            f"the last one: {reason}",
-            "param": None,
-            "attempts": fleet.attempt,
-        }
-        carry_on(session, job, fleet)
-        give_up(session, job, fleet, error)
-    else:
+    if fleet.stalled_attempts < max_attempts or job.cancel_requested:
         _requeue(session, job, fleet, kind, reason, level="warning")
+        return
+    error = JobError(
+        code="poison",
+        message=f"given up after {fleet.stalled_attempts} attempts without progress; "
+        f"the last one: {reason}",
+        attempts=fleet.attempt,
+    )
+    continue_search(session, job, fleet)
+    _fail(session, job, fleet, error)
 
 
 def _requeue(
     session: Session, job: Job, fleet: Fleet, kind: str, reason: str, *, level: str
 ) -> None:
+    """Queue the fleet again; cancel it instead if its job is to be cancelled."""
     if job.cancel_requested:
-        set_trials(session, fleet, State.CANCELLED)
-        end(session, job, fleet, State.CANCELLED)
+        _set_open_trials(session, fleet, State.CANCELLED)
+        _end(session, job, fleet, State.CANCELLED)
         return
     fleet.state = State.QUEUED
     fleet.owner = None
-    set_trials(session, fleet, State.QUEUED)
+    _set_open_trials(session, fleet, State.QUEUED)
     session.flush()
     others = session.scalar(
         select(Fleet.id)
@@ -211,3 +274,126 @@ def _requeue(
         level=level,
         data={"fleet": fleet.id, "attempt": fleet.attempt},
     )
+
+
+# The end.
+
+
+def finish(
+    session: Session,
+    lease: Lease,
+    results: Sequence[TrialResult],
+    file: ResultFile | None,
+    following: Following | None = None,
+) -> bool:
+    """Store what came of each trial; true when this ended the job.
+
+    The fleet has failed when none of its trials succeeded. ``following`` are the fleets that a
+    search goes on with; ``OutdatedError`` when the job is not as it was when they were proposed.
+    """
+    job, fleet = hold(session, lease)
+    trials = _store(session, job, fleet, results, file)
+    failed = [trial for trial in trials if trial.state != State.SUCCEEDED]
+    fleet.epoch = fleet.epochs
+    if failed and len(failed) == len(trials):
+        fleet.error = failed[0].error
+        return _end(session, job, fleet, State.FAILED, following)
+    for trial in failed:
+        events.append(
+            session,
+            job,
+            "trial_failed",
+            f"{trial.name}: {'failed' if trial.error is None else trial.error.message}",
+            level="warning",
+            data={"trial": trial.id, "error": trial.error},
+        )
+    return _end(session, job, fleet, State.SUCCEEDED, following)
+
+
+def fail(
+    session: Session, lease: Lease, error: JobError, following: Following | None = None
+) -> bool:
+    """End the fleet with an error that another attempt would only repeat."""
+    job, fleet = hold(session, lease)
+    return _fail(session, job, fleet, error, following)
+
+
+def cancel(
+    session: Session,
+    lease: Lease,
+    results: Sequence[TrialResult] = (),
+    file: ResultFile | None = None,
+) -> bool:
+    """End the fleet because its job is to be cancelled; what its trials came to is kept.
+
+    ``results`` are those of all its trials, those that go on cancelled; none if none has ended.
+    """
+    job, fleet = hold(session, lease)
+    if results:
+        _store(session, job, fleet, results, file)
+    _set_open_trials(session, fleet, State.CANCELLED)
+    return _end(session, job, fleet, State.CANCELLED)
+
+
+def _fail(
+    session: Session, job: Job, fleet: Fleet, error: JobError, following: Following | None = None
+) -> bool:
+    fleet.error = error
+    _set_open_trials(session, fleet, State.FAILED, error)
+    return _end(session, job, fleet, State.FAILED, following)
+
+
+def _end(
+    session: Session, job: Job, fleet: Fleet, state: State, following: Following | None = None
+) -> bool:
+    """End a fleet that the caller holds, and the job if it was the last; true if it did."""
+    if following is not None:
+        follow(session, job, fleet, following)
+    fleet.state = state
+    fleet.finished_at = utc_now()
+    fleet.owner = None
+    session.flush()
+    count(session, job)
+    update_best(session, job, fleet)
+    return conclude(session, job)
+
+
+def _store(
+    session: Session,
+    job: Job,
+    fleet: Fleet,
+    results: Sequence[TrialResult],
+    file: ResultFile | None,
+) -> list[TrialRow]:
+    """Write the results into the fleet's trials, which are given back in order."""
+    query = select(TrialRow).where(TrialRow.fleet_id == fleet.id).order_by(TrialRow.position)
+    trials = list(session.scalars(query))
+    if len(trials) != len(results):
+        raise ValueError(f"fleet {fleet.id} has {len(trials)} trials, {len(results)} results given")
+    for trial, result in zip(trials, results, strict=True):
+        trial.state = State(result.state)
+        trial.metrics = result.metrics
+        trial.epochs = result.epochs
+        trial.best_epoch = result.best_epoch
+        trial.error = result.error
+        trial.advice = result.advice
+        trial.report = result.report
+        trial.halved_at = result.halved_at
+        objective = result.metrics.get(job.objective) if result.state == "succeeded" else None
+        score = score_of(objective, maximize=job.maximize)
+        trial.score = UNSCORED if score is None else score
+        trial.standing = standing_of(
+            score, competes=competes(trial.settings), halved=result.halved_at is not None
+        )
+    if file is not None:
+        fleet.result_path, fleet.result_sha256 = file.path, file.sha256
+        fleet.result_bytes = file.bytes
+    return trials
+
+
+def _set_open_trials(
+    session: Session, fleet: Fleet, state: State, error: JobError | None = None
+) -> None:
+    """Set the state of those of its trials that have not ended."""
+    open_trials = update(TrialRow).where(TrialRow.fleet_id == fleet.id, TrialRow.state.in_(OPEN))
+    session.execute(open_trials.values(state=state, error=error))

@@ -1,16 +1,22 @@
-"""Jobs: accepted, listed, cancelled, concluded."""
+"""Jobs: created, listed, cancelled; their winner so far; and their end.
+
+A job has the state of its fleets: queued until one is claimed, running while one runs. Once the
+last has ended, :func:`conclude` says in the same transaction what came of it.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, NotFoundError
-from worker.storage import conclusion, events, planning
+from worker.results import ranking
+from worker.results.trial import Advice, JobError, Winner
+from worker.schema import Json
+from worker.storage import events, models, queries
+from worker.storage.additions import NewFleet, add_fleets
 from worker.storage.page import Page, newest_first
-from worker.storage.planning import NewFleet as NewFleet
-from worker.storage.planning import NewTrial as NewTrial
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
@@ -19,12 +25,12 @@ from worker.storage.types import new_id, utc_now
 def create(
     session: Session,
     *,
-    spec: dict[str, Any],
+    spec: Json,
     fleets: Iterable[NewFleet],
     objective: str,
     maximize: bool = False,
     trials_total: int | None = None,
-    advice: Sequence[dict[str, Any]] = (),
+    advice: Sequence[Advice] = (),
     name: str = "",
     dataset_id: str | None = None,
     model_name: str | None = None,
@@ -50,7 +56,7 @@ def create(
     )
     session.add(job)
     session.flush()
-    planned = planning.add(session, job, fleets)
+    planned = add_fleets(session, job, fleets)
     job.trials_total = planned if trials_total is None else trials_total
     if not planned:
         raise ValueError("a job needs at least one trial")
@@ -90,7 +96,7 @@ _PLACE = (
     TrialRow.repeat,
     func.coalesce(TrialRow.fold, 0),
 )
-"""A trial's place on the leaderboard; an index begins with it."""
+"""``ranking.place`` in SQL; an index begins with it."""
 
 
 def _ranked(job: Job) -> Select[TrialRow]:
@@ -128,8 +134,7 @@ def leaderboard(
     query = _ranked(job)
     if after is not None:
         last = trial(session, job, after, param="after")
-        place = (last.standing, last.score, last.configuration, last.repeat, last.fold or 0)
-        query = query.where(tuple_(*_PLACE) > tuple_(*place))
+        query = query.where(tuple_(*_PLACE) > tuple_(*ranking.place(last)))
     rows = list(session.scalars(query.limit(limit + 1)))
     return Page(items=rows[:limit], has_more=len(rows) > limit)
 
@@ -150,7 +155,7 @@ def checkpoints(session: Session, job_id: str) -> list[Checkpoint]:
     )
 
 
-def first_step_at(session: Session, job_id: str) -> Any:
+def first_step_at(session: Session, job_id: str) -> datetime | None:
     """When the first training step of the job ended; none before it."""
     return session.scalar(select(func.min(Fleet.first_step_at)).where(Fleet.job_id == job_id))
 
@@ -186,5 +191,163 @@ def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
         .values(state=State.CANCELLED)
     )
     session.flush()
-    conclusion.conclude(session, job)
+    conclude(session, job)
     return job
+
+
+def update_best(session: Session, job: Job, fleet: Fleet) -> None:
+    """Let the configurations of a fleet that has ended compete with the job's best so far.
+
+    The winner is the best trial of the best configuration, of those of which a trial succeeded. No
+    other configuration need be looked at: a rank changes only by the end of a fleet that trains the
+    configuration, and only for the better.
+    """
+    contenders: ColumnElement[bool] = TrialRow.configuration.in_(
+        select(TrialRow.configuration).where(TrialRow.fleet_id == fleet.id)
+    )
+    if job.best is not None:
+        contenders = or_(contenders, TrialRow.configuration == job.best.configuration)
+    ended = queries.best_first(session, job, contenders)
+    if not ended:
+        return
+    best = ended[0]
+    winner = min(
+        session.scalars(
+            select(TrialRow).where(
+                TrialRow.job_id == job.id,
+                TrialRow.configuration == best.number,
+                TrialRow.state == State.SUCCEEDED,
+            )
+        ),
+        key=ranking.place,
+    )
+    mean = ranking.objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
+    job.best = Winner(
+        trial=winner.id,
+        name=winner.name,
+        configuration=winner.configuration,
+        objective=job.objective,
+        value=mean,
+        metrics=winner.metrics,
+    )
+
+
+def conclude(session: Session, job: Job) -> bool:
+    """End the job if all its fleets have ended, in the caller's transaction.
+
+    The caller holds the job's row, so that of two last fleets only the later one concludes. True
+    when this call ended it. The job succeeds if any trial that competes did; it is cancelled if
+    that was asked and a fleet did not finish; else it fails with its first fleet's or trial's
+    error.
+    """
+    if job.state in TERMINAL:
+        return False
+    states = set(session.scalars(select(Fleet.state).where(Fleet.job_id == job.id)))
+    if states & OPEN:
+        return False
+    winner = None if job.best is None else session.get_one(TrialRow, job.best.trial)
+    job.advice = [*job.advice, *_findings(session, job, winner)]
+    job.finished_at = utc_now()
+    if State.CANCELLED in states:
+        job.state = State.CANCELLED
+        events.append(session, job, "cancelled", "cancelled")
+    elif winner is not None:
+        _succeed(session, job, _refitted(session, job, winner))
+    else:
+        job.state = State.FAILED
+        job.error = _first_error(session, job)
+        events.append(
+            session, job, "failed", job.error.message, level="error", data={"error": job.error}
+        )
+    session.flush()
+    return True
+
+
+def _refitted(session: Session, job: Job, winner: TrialRow) -> TrialRow:
+    """The winner as it was trained once more on more rows, if it was: that is what is served."""
+    if not (job.spec.get("search") or {}).get("refit"):
+        return winner
+    refits = queries.refitted(session, job).get(winner.configuration)
+    if not refits:
+        return winner
+    trial = refits[0]
+    if job.best is not None:
+        served = {"trial": trial.id, "name": trial.name, "metrics": trial.metrics}
+        job.best = job.best.model_copy(update=served)
+    return trial
+
+
+def _succeed(session: Session, job: Job, winner: TrialRow) -> None:
+    job.state = State.SUCCEEDED
+    job.epoch = job.epochs
+    if job.model_name is not None:
+        fleet = session.get_one(Fleet, winner.fleet_id)
+        manifest = {"trial": winner.id, "settings": winner.settings}
+        version = models.register(session, job, fleet, winner, manifest)
+        job.model_version = version.version
+        events.append(
+            session,
+            job,
+            "model_registered",
+            f"registered as version {version.version} of model {job.model_name}",
+            data={"name": job.model_name, "version": version.version},
+        )
+    events.append(
+        session, job, "succeeded", f"succeeded; best: {winner.name}", data={"best": job.best}
+    )
+
+
+def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advice]:
+    """What the trials' results advise, each finding once for a configuration; of a search, what
+    the winner's do.
+    """
+    query = select(TrialRow.configuration, TrialRow.advice).where(TrialRow.job_id == job.id)
+    if job.spec.get("search") is not None:
+        number = None if winner is None else winner.configuration
+        query = query.where(TrialRow.configuration == number)
+    query = query.join(Fleet, Fleet.id == TrialRow.fleet_id)
+    first: dict[tuple[str, int], Advice] = {}
+    for configuration, advice in session.execute(query.order_by(Fleet.number, TrialRow.position)):
+        for finding in advice:
+            first.setdefault((finding.code, configuration), finding)
+    return list(first.values())
+
+
+def _first_error(session: Session, job: Job) -> JobError:
+    error = session.scalar(
+        select(TrialRow.error)
+        .join(Fleet, Fleet.id == TrialRow.fleet_id)
+        .where(TrialRow.job_id == job.id, TrialRow.error.is_not(None))
+        .order_by(Fleet.number, TrialRow.position)
+        .limit(1)
+    )
+    if error is not None:
+        return error
+    fleet = session.scalar(
+        select(Fleet)
+        .where(Fleet.job_id == job.id, Fleet.state == State.FAILED)
+        .order_by(Fleet.number)
+        .limit(1)
+    )
+    if fleet is not None and fleet.error is not None:
+        return fleet.error
+    return JobError(code="failed", message="no trial succeeded")
+
+
+def count(session: Session, job: Job) -> None:
+    """Bring the job's counters up to date with its trials and fleets."""
+    finished = select(func.count()).where(
+        TrialRow.job_id == job.id, TrialRow.state.in_([State.SUCCEEDED, State.FAILED])
+    )
+    failed = select(func.count()).where(TrialRow.job_id == job.id, TrialRow.state == State.FAILED)
+    session.flush()
+    job.trials_finished = session.scalar(finished) or 0
+    job.trials_failed = session.scalar(failed) or 0
+    count_epochs(session, job)
+
+
+def count_epochs(session: Session, job: Job) -> None:
+    """Bring the number of epochs up to date with the fleets."""
+    epochs = select(func.coalesce(func.sum(Fleet.epoch), 0)).where(Fleet.job_id == job.id)
+    session.flush()
+    job.epoch = int(session.scalar(epochs) or 0)

@@ -1,15 +1,17 @@
 """Registered models: names, their versions, and aliases that point at versions."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from worker.errors import NotFoundError
+from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
     DEFAULT_TENANT,
+    Base,
     Fleet,
     Job,
     Model,
@@ -23,7 +25,7 @@ PRODUCTION = "production"
 
 
 @dataclass(frozen=True)
-class ModelPage:
+class ModelDetail:
     """What a reader asks about one model: its versions, newest first, and its aliases."""
 
     model: Model
@@ -32,20 +34,22 @@ class ModelPage:
 
 
 def register(
-    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: dict[str, Any]
+    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: Json
 ) -> ModelVersion:
     """Make the trial the next version of the job's model, in the transaction that ends the job."""
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
         raise ValueError("only a finished fleet of a job that names a model can be registered")
-    model = session.scalar(
+    # Inserted before it is looked for: of two jobs that end together, each may see no such model.
+    session.execute(
+        _insert(session, Model)
+        .values(id=new_id("mdl"), tenant=job.tenant, name=job.model_name)
+        .on_conflict_do_nothing(index_elements=[Model.tenant, Model.name])
+    )
+    model = session.scalars(
         select(Model)
         .where(Model.tenant == job.tenant, Model.name == job.model_name)
         .with_for_update()
-    )
-    if model is None:
-        model = Model(id=new_id("mdl"), tenant=job.tenant, name=job.model_name)
-        session.add(model)
-        session.flush()
+    ).one()
     newest = session.scalar(
         select(func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)
     )
@@ -76,7 +80,7 @@ def get(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
     return model
 
 
-def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelPage:
+def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelDetail:
     """A model with its versions and aliases."""
     model = get(session, name, tenant=tenant)
     versions = session.scalars(
@@ -85,7 +89,7 @@ def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Mo
         .order_by(ModelVersion.version.desc())
     )
     aliases = session.scalars(select(ModelAlias).where(ModelAlias.model_id == model.id))
-    return ModelPage(
+    return ModelDetail(
         model=model,
         versions=list(versions),
         aliases={row.alias: row.version for row in aliases},
@@ -140,10 +144,19 @@ def set_alias(
 ) -> ModelAlias:
     """Point an alias at a version that exists."""
     row = resolve(session, name, version, tenant=tenant)
-    found = session.get(ModelAlias, (row.model_id, alias))
-    if found is None:
-        found = ModelAlias(model_id=row.model_id, alias=alias, tenant=tenant, version=row.version)
-        session.add(found)
-    found.version = row.version
-    session.flush()
-    return found
+    session.execute(
+        _insert(session, ModelAlias)
+        .values(model_id=row.model_id, alias=alias, tenant=row.tenant, version=row.version)
+        .on_conflict_do_update(
+            index_elements=[ModelAlias.model_id, ModelAlias.alias],
+            set_={ModelAlias.version: row.version},
+        )
+    )
+    return session.get_one(ModelAlias, (row.model_id, alias), populate_existing=True)
+
+
+def _insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """An insert that may say what happens when the row is there: both databases know it."""
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from worker.storage import events
-from worker.storage.conclusion import count, count_epochs
-from worker.storage.lease import Lease, hold
-from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, TrialRow
+from worker.storage.fleets import Lease, hold
+from worker.storage.jobs import count, count_epochs
+from worker.storage.tables import Checkpoint, EpochMetrics
 from worker.storage.types import new_id, utc_now
 
 KEPT_CHECKPOINTS = 2
@@ -117,55 +116,3 @@ def rewind(
     fleet.checkpoint_id = None if checkpoint is None else checkpoint.id
     fleet.epoch = epoch
     count(session, job)
-
-
-def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, dict[str, Any]]]:
-    """All recorded epochs of a fleet, in order."""
-    rows = session.execute(
-        select(EpochMetrics.epoch, EpochMetrics.values)
-        .where(EpochMetrics.fleet_id == fleet_id)
-        .order_by(EpochMetrics.epoch)
-    )
-    return [(epoch, values) for epoch, values in rows]
-
-
-def series(
-    session: Session, trials: Sequence[TrialRow]
-) -> dict[str, dict[str, list[float | None]]]:
-    """``{trial id: {metric: [one value an epoch]}}`` of some trials.
-
-    Epochs after a trial has stopped (all its metrics null) are cut off its end.
-    """
-    by_fleet: dict[str, list[TrialRow]] = {}
-    for trial in trials:
-        by_fleet.setdefault(trial.fleet_id, []).append(trial)
-    return {
-        trial.id: _of_position(epochs, trial.position)
-        for fleet_id, members in by_fleet.items()
-        for epochs in [fleet_epochs(session, fleet_id)]
-        for trial in members
-    }
-
-
-def trial_series(session: Session, trial: TrialRow) -> dict[str, list[float | None]]:
-    """``{metric: [one value an epoch]}`` of one trial."""
-    return _of_position(fleet_epochs(session, trial.fleet_id), trial.position)
-
-
-def _of_position(
-    epochs: Sequence[tuple[int, dict[str, Any]]], position: int
-) -> dict[str, list[float | None]]:
-    names = list(dict.fromkeys(name for _, values in epochs for name in values))
-    columns = {
-        name: [values[name][position] if name in values else None for _, values in epochs]
-        for name in names
-    }
-    length = len(epochs)
-    while length and all(column[length - 1] is None for column in columns.values()):
-        length -= 1
-    return {name: column[:length] for name, column in columns.items()}
-
-
-def checkpoint_of(session: Session, fleet: Fleet) -> Checkpoint | None:
-    """The checkpoint that the fleet refers to."""
-    return None if fleet.checkpoint_id is None else session.get(Checkpoint, fleet.checkpoint_id)

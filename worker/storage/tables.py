@@ -1,7 +1,7 @@
 """The tables. Whatever belongs to a user carries its tenant."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -15,16 +15,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from worker.results.ranking import UNSCORED, Standing
+from worker.results.sparsity import NetworkReport
+from worker.results.trial import Advice, JobError, Metrics, Winner
+from worker.schema import Json
 from worker.storage.states import State
-from worker.storage.types import UtcDateTime, utc_now
+from worker.storage.types import JsonRecord, UtcDateTime, utc_now
 
 DEFAULT_TENANT = "default"
 # SQLite numbers rows by itself only in a column declared INTEGER.
 Cursor = BigInteger().with_variant(Integer, "sqlite")
-
-
-UNSCORED = 1.7e308
-"""The score of a trial without a finite objective: after all others."""
 
 
 class Base(DeclarativeBase):
@@ -40,8 +40,13 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar = {
         datetime: UtcDateTime(),
-        dict[str, Any]: JSON(none_as_null=True),
-        list[dict[str, Any]]: JSON(none_as_null=True),
+        Json: JSON(none_as_null=True),
+        list[Json]: JSON(none_as_null=True),
+        Metrics: JSON(none_as_null=True),
+        JobError: JsonRecord(JobError),
+        Winner: JsonRecord(Winner),
+        NetworkReport: JsonRecord(NetworkReport),
+        list[Advice]: JsonRecord(list[Advice]),
     }
 
 
@@ -56,7 +61,7 @@ class Dataset(Base):
     name: Mapped[str]
     target: Mapped[str | None]
     rows: Mapped[int] = mapped_column(BigInteger)
-    columns: Mapped[list[dict[str, Any]]]
+    columns: Mapped[list[Json]]
     format: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
@@ -77,10 +82,10 @@ class Job(Base):
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
     name: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(default=State.QUEUED)
-    spec: Mapped[dict[str, Any]]
+    spec: Mapped[Json]
     dataset_id: Mapped[str | None] = mapped_column(index=True)
-    advice: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    error: Mapped[dict[str, Any] | None]
+    advice: Mapped[list[Advice]] = mapped_column(default=list)
+    error: Mapped[JobError | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     model_name: Mapped[str | None]
     model_version: Mapped[int | None]
@@ -89,7 +94,7 @@ class Job(Base):
     """Those that have rows; a search plans the rest as fleets end."""
     trials_finished: Mapped[int] = mapped_column(default=0)
     trials_failed: Mapped[int] = mapped_column(default=0)
-    best: Mapped[dict[str, Any] | None]
+    best: Mapped[Winner | None]
     objective: Mapped[str]
     maximize: Mapped[bool] = mapped_column(default=False)
     epoch: Mapped[int] = mapped_column(default=0)
@@ -126,13 +131,14 @@ class Fleet(Base):
     checkpoint_id: Mapped[str | None]
     not_before: Mapped[datetime | None]
     first_step_at: Mapped[datetime | None]
-    plan: Mapped[dict[str, Any]]
+    plan: Mapped[Json] = mapped_column(default=dict)
+    """Of no use: earlier releases repeated its trials' settings here."""
     epoch: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int] = mapped_column(default=0)
     result_path: Mapped[str | None]
     result_sha256: Mapped[str | None]
     result_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    error: Mapped[dict[str, Any] | None]
+    error: Mapped[JobError | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -158,21 +164,19 @@ class TrialRow(Base):
     configuration: Mapped[int]
     repeat: Mapped[int] = mapped_column(default=0)
     fold: Mapped[int | None]
-    settings: Mapped[dict[str, Any]]
-    overrides: Mapped[dict[str, Any] | None]
+    settings: Mapped[Json]
+    overrides: Mapped[Json | None]
     """In a search, what it changes in the job: path → value."""
     state: Mapped[str] = mapped_column(default=State.QUEUED)
-    standing: Mapped[int] = mapped_column(default=1)
-    """Its part of the leaderboard: 0 with an objective, 1 without, and where halving let it go; of
-    trials that do not compete, since they leave a technique out or train a winner again, 2 and 3.
-    """
+    standing: Mapped[int] = mapped_column(default=Standing.BEHIND)
+    """Its part of the leaderboard, a :class:`~worker.results.ranking.Standing`."""
     score: Mapped[float] = mapped_column(Double, default=UNSCORED)
     """Its objective, negative where more is better; ``UNSCORED`` without one."""
-    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    report: Mapped[dict[str, Any] | None]
+    metrics: Mapped[Metrics] = mapped_column(default=dict)
+    report: Mapped[NetworkReport | None]
     """What is left of its network: zeros, norms, dead units, features; set when it succeeded."""
-    advice: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    error: Mapped[dict[str, Any] | None]
+    advice: Mapped[list[Advice]] = mapped_column(default=list)
+    error: Mapped[JobError | None]
     epochs: Mapped[int] = mapped_column(default=0)
     best_epoch: Mapped[int | None]
     halved_at: Mapped[int | None]
@@ -188,7 +192,7 @@ class EpochMetrics(Base):
         ForeignKey("fleet.id", ondelete="CASCADE"), primary_key=True
     )
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    values: Mapped[dict[str, Any]]
+    values: Mapped[Json]
 
 
 class Event(Base):
@@ -206,7 +210,7 @@ class Event(Base):
     level: Mapped[str] = mapped_column(default="info")
     type: Mapped[str]
     message: Mapped[str]
-    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    data: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -256,8 +260,8 @@ class ModelVersion(Base):
     path: Mapped[str]
     sha256: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
-    metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    manifest: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    metrics: Mapped[Metrics] = mapped_column(default=dict)
+    manifest: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

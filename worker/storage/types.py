@@ -2,8 +2,10 @@
 
 import secrets
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import DateTime, Dialect
+from pydantic import TypeAdapter
+from sqlalchemy import JSON, DateTime, Dialect
 from sqlalchemy.types import TypeDecorator
 
 
@@ -36,3 +38,26 @@ def utc_now() -> datetime:
 def new_id(prefix: str) -> str:
     """An unguessable identifier of 96 random bits: ``new_id("job")`` → ``job_5f0c…``."""
     return f"{prefix}_{secrets.token_hex(12)}"
+
+
+class JsonRecord(TypeDecorator[Any]):
+    """A column of JSON whose value is typed in the core: a record, or a list of records.
+
+    What earlier releases stored is read by the same types: see ``worker.schema.Stored``.
+    """
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__(none_as_null=True)
+        self.kind = kind
+        self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Turn records into JSON."""
+        return None if value is None else self._adapter.dump_python(value, mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Give back records."""
+        return None if value is None else self._adapter.validate_python(value)

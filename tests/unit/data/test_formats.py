@@ -83,6 +83,7 @@ def npy() -> bytes:
         (png(), "one.png", "folders of images"),
         (b'[{"a": 1}]', "data.json", "JSON is not read"),
     ],
+    ids=lambda value: "content" if isinstance(value, bytes) else None,  # archives hold the time
 )
 def test_what_is_not_read_gets_its_remedy(
     tmp_path: Path, content: bytes, filename: str | None, fragment: str

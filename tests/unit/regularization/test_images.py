@@ -12,6 +12,9 @@ from worker.regularization.color_jitter import gray
 from worker.regularization.random_crop import shifted
 from worker.regularization.rotation import turned
 
+STRIPES = ((3 * torch.arange(5.0).view(5, 1) + 7 * torch.arange(6.0)) % 11) / 10
+"""A small image ``[5, 6]`` without a symmetry."""
+
 
 def test_a_crop_is_a_window_of_the_padded_image() -> None:
     """Every image is one of the (2m + 1)² windows, and each window comes up."""
@@ -56,6 +59,38 @@ def test_a_quarter_turn_is_exact() -> None:
             torch.testing.assert_close(found[trial, row], expected, atol=1e-4, rtol=1e-4)
 
 
+def test_a_turned_picture_is_the_known_one() -> None:
+    """Values of kornia 0.9's `rotate`, computed in double precision."""
+    images = STRIPES.expand(1, 2, 1, 5, 6)
+    expected = torch.tensor(
+        [
+            [
+                [0.010160, 0.228246, 0.960168, 0.744014, 0.581802, 0.219512],
+                [0.516644, 0.534808, 0.410761, 0.435409, 0.363981, 0.411474],
+                [0.459456, 0.774880, 0.798205, 0.583373, 0.405385, 0.208975],
+                [0.404784, 0.354423, 0.397492, 0.382652, 0.390201, 0.560417],
+                [0.249399, 0.814230, 0.617820, 0.421410, 0.041635, 0.008356],
+            ],
+            [
+                [0.230124, 0.792146, 0.446336, 0.796562, 0.660717, 0.008038],
+                [0.601317, 0.500871, 0.453278, 0.713849, 0.381679, 0.160220],
+                [0.308288, 0.240251, 0.562060, 0.496801, 0.540857, 0.553702],
+                [0.037554, 0.216050, 0.611924, 0.322576, 0.807985, 0.474526],
+                [0.006561, 0.648049, 0.320649, 0.451395, 0.581262, 0.222927],
+            ],
+        ]
+    )
+    found = turned(images, torch.tensor([[30.0, -72.5]]))[0, :, 0]
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 5), (5, 1), (1, 1)])
+def test_a_picture_one_pixel_wide_turns_without_a_warning(height: int, width: int) -> None:
+    x = torch.arange(1.0, 1 + height * width).view(1, 1, 1, height, width)
+    half = turned(x, torch.tensor([[180.0]]))
+    torch.testing.assert_close(half, x.flip(-1, -2), atol=1e-4, rtol=0)
+
+
 def test_angles_stay_within_the_range() -> None:
     """A bright pixel right of the centre moves along its circle by no more than d."""
     x = torch.zeros(1, 400, 1, 41, 41)
@@ -96,6 +131,21 @@ def test_gray_is_the_luminance_of_three_channels() -> None:
     weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     torch.testing.assert_close(gray(x), (x * weights).sum(2, keepdim=True))
     torch.testing.assert_close(gray(x[:, :, :2]), x[:, :, :2].mean(2, keepdim=True))
+
+
+def test_a_gray_picture_is_the_known_one() -> None:
+    """Values of kornia 0.9's `rgb_to_grayscale`, computed in double precision."""
+    image = torch.stack([STRIPES, STRIPES.flip(0), STRIPES.flip(1)])
+    expected = torch.tensor(
+        [
+            [0.0815, 0.7473, 0.4385, 0.3332, 0.6701, 0.2359],
+            [0.6750, 0.6951, 0.2609, 0.5978, 0.6179, 0.1837],
+            [0.6228, 0.1886, 0.8544, 0.5456, 0.1114, 0.7772],
+            [0.4452, 0.7821, 0.4733, 0.3680, 0.7049, 0.3961],
+            [0.0641, 0.7299, 0.2957, 0.6326, 0.6527, 0.2185],
+        ]
+    )
+    torch.testing.assert_close(gray(image.view(1, 1, 3, 5, 6))[0, 0, 0], expected)
 
 
 def test_noise_has_its_deviation_on_a_share_of_the_images() -> None:

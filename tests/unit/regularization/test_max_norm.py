@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tests.weights import equals_fleet_of_one, path, small_fleet
+from tests.weights import path, small_fleet
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,3 @@ def test_it_projects_to_the_nearest_point() -> None:
     old, new = block.of(before)[0], block.of(w)[0]
     expected = old * (0.5 / old.norm(dim=0)).clamp(max=1)
     torch.testing.assert_close(new, expected)
-
-
-def test_a_trial_equals_its_fleet_of_one() -> None:
-    equals_fleet_of_one(
-        {"max_norm": {"norm": 0.3}}, {"max_norm": {"norm": 1.0}}, {"max_norm": {"layers": [0]}}, {}
-    )

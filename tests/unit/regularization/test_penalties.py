@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.weights import equals_fleet_of_one, weights
+from tests.weights import weights
 from worker.regularization import L1, L2, ElasticNet, GroupLasso, PerTrial
 from worker.regularization.families.penalty import Penalties, Penalty, PenaltyTerms
 
@@ -118,17 +118,6 @@ def test_penalties_together_are_one_proximal_step() -> None:
     for _ in range(50):
         noise = torch.randn(w.shape, generator=generator, dtype=torch.float64)
         assert cost(found) <= cost(found + 1e-2 * noise)
-
-
-@pytest.mark.parametrize("name", ["elastic_net", "group_lasso"])
-def test_a_trial_equals_its_fleet_of_one(name: str) -> None:
-    other = {"l1_ratio": 0.9} if name == "elastic_net" else {"groups": "units"}
-    equals_fleet_of_one(
-        {name: {"strength": 1e-2, "method": "proximal"}},
-        {name: {"strength": 3e-2, "method": "proximal", **other}},
-        {name: {"strength": 1e-3, "method": "subgradient", "biases": True}},
-        {},
-    )
 
 
 def test_a_convolution_is_grouped_by_channel() -> None:

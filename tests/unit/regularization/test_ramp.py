@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.fleets import trained
-from tests.weights import equals_fleet_of_one, served, small_fleet, weights
+from tests.weights import served, small_fleet, weights
 from worker.regularization import L2, PerTrial, WeightDecay
 from worker.regularization.families.decay import Decays
 from worker.regularization.families.penalty import Penalties
@@ -51,12 +51,3 @@ def test_a_constant_share_is_a_smaller_strength() -> None:
     run = trained(small_fleet(half, {"l1": {"strength": 0.01}}))
     left, right = (served(run.result(), trial) for trial in (0, 1))
     assert all(torch.equal(tensor, right[name]) for name, tensor in left.items())
-
-
-def test_a_trial_equals_its_fleet_of_one() -> None:
-    equals_fleet_of_one(
-        {"l1": {"strength": 0.01, "method": "proximal", "schedule": {"kind": "linear"}}},
-        {"l1": {"strength": 0.01, "schedule": {"kind": "cosine", "start": 1.0, "end": 0.0}}},
-        {"weight_decay": {"strength": 0.1, "schedule": {"kind": "linear", "start": 0.5}}},
-        {},
-    )

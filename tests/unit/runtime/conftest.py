@@ -9,7 +9,7 @@ from tests.unit.runtime.work import Work
 from worker.runtime.channel import Channel
 from worker.runtime.trainer import _train
 from worker.settings import ServiceSettings
-from worker.storage import backlog
+from worker.storage import queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
@@ -55,7 +55,7 @@ def work(settings: ServiceSettings, database: Database, channel: Channel) -> Wor
         found: list[str] = []
         while True:
             with database.write() as session:
-                queued = backlog.due(session, limit=1)
+                queued = queries.due(session, limit=1)
                 lease = claimed(session, queued[0]) if queued else None
             if lease is None:
                 return found

@@ -13,7 +13,7 @@ from worker.runtime.trainer import serve
 from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken
+from worker.storage.fleets import Lease, StaleToken
 
 
 def finish(channel: Channel, database: Database, lease: Lease) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.runtime.work import Work, accepted
 from worker.runtime.channel import CANCEL, Channel
+from worker.settings import ServiceSettings
 from worker.storage import jobs
 from worker.storage.database import Database
 from worker.training import FleetRun
@@ -18,6 +19,7 @@ STOPS: dict[str, Any] = {"early_stopping": {"patience": 1, "min_delta": 10.0}}
 def test_trials_that_had_ended_stay_ended(
     work: Work,
     channel: Channel,
+    settings: ServiceSettings,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     stopped: int,
@@ -34,6 +36,7 @@ def test_trials_that_had_ended_stay_ended(
 
     monkeypatch.setattr(FleetRun, "epochs", epochs)
     job_id = accepted(
+        settings,
         database,
         training={"epochs": 9, "batch_size": 500},
         compare=[

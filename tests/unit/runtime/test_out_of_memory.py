@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.unit.runtime.work import Work, accepted
-from worker.runtime.memory import fleet_limits, fleet_memory, is_out_of_memory
+from worker.jobs import fleet_limits, fleet_memory, is_out_of_memory
 from worker.settings import ServiceSettings
 from worker.storage import jobs
 from worker.storage.database import Database
@@ -38,14 +38,15 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: Exception, trials: int) -> None
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_it_is_halved_until_it_fits(
+def test_it_is_split_until_it_fits(
     work: Work,
+    settings: ServiceSettings,
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
     fail(monkeypatch, error, trials=2)
-    job_id = accepted(database, repeats=5)
+    job_id = accepted(settings, database, repeats=5)
     outcomes = work()
     assert outcomes.count("succeeded") == 3
     assert outcomes.count("split") == 2
@@ -61,39 +62,48 @@ def test_it_is_halved_until_it_fits(
 
 
 def test_a_trial_that_does_not_fit_alone_fails_and_says_so(
-    work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+    work: Work,
+    settings: ServiceSettings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fail(monkeypatch, MemoryError(), trials=0)
-    job_id = accepted(database, repeats=2)
+    job_id = accepted(settings, database, repeats=2)
     assert sorted(work()) == ["failed", "failed", "split"]
     with database.read() as session:
         job = jobs.get(session, job_id)
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["code"] == "out_of_memory"
+    assert job.error.code == "out_of_memory"
 
 
 def test_data_that_do_not_fit_are_not_split(
-    work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+    work: Work,
+    settings: ServiceSettings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def prepare(*_: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr("worker.runtime.fleet_training.prepare", prepare)
-    accepted(database, repeats=2)
+    accepted(settings, database, repeats=2)
     assert work() == ["failed"]
 
 
 def test_other_errors_are_not_taken_for_it(
-    work: Work, database: Database, monkeypatch: pytest.MonkeyPatch
+    work: Work,
+    settings: ServiceSettings,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fail(monkeypatch, RuntimeError("shapes differ"), trials=0)
-    job_id = accepted(database, repeats=2)
+    job_id = accepted(settings, database, repeats=2)
     assert work() == ["failed"]
     with database.read() as session:
         error = jobs.get(session, job_id).error
     assert error is not None
-    assert error["code"] == "internal_error"
+    assert error.code == "internal_error"
 
 
 def test_what_counts_as_out_of_memory() -> None:

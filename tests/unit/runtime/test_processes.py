@@ -17,7 +17,7 @@ from worker.settings import ServiceSettings
 
 def test_the_worker_does_not_import_torch(settings: ServiceSettings) -> None:
     program = (
-        "import sys, worker.runtime.tasks, worker.runtime.reconciler, worker.runtime.stack\n"
+        "import sys, worker.runtime.tasks, worker.runtime.reconciler, worker.runtime.processes\n"
         "sys.exit('torch' in sys.modules or 'worker.spec' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -166,7 +166,7 @@ def test_a_worker_that_never_answers_ends_in_a_failed_job(
     with database.read() as session:
         error = jobs.get(session, job.id).error
     assert error is not None
-    assert error["code"] == "poison"
+    assert error.code == "poison"
 
 
 def test_a_nudge_is_heard_at_once(

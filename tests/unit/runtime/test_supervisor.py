@@ -10,7 +10,7 @@ import pytest
 from tests.rows import accept, claimed
 from worker.runtime.supervisor import Supervisor
 from worker.settings import ServiceSettings
-from worker.storage import backlog, fleets, jobs
+from worker.storage import fleets, jobs, queries
 from worker.storage.database import Database
 from worker.storage.tables import Fleet, Job
 
@@ -114,8 +114,8 @@ def test_a_fleet_that_kills_its_trainers_fails_with_a_reason(
     job = job_of(database, job_id)
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["code"] == "poison"
-    assert "signal 9" in job.error["message"]
+    assert job.error.code == "poison"
+    assert "signal 9" in job.error.message
 
 
 def test_the_reason_of_a_crash_is_told(make: Make, database: Database) -> None:
@@ -123,7 +123,7 @@ def test_the_reason_of_a_crash_is_told(make: Make, database: Database) -> None:
     make("report").work(fleet_id)
     error = job_of(database, job_id).error
     assert error is not None
-    assert "no space left" in error["message"]
+    assert "no space left" in error.message
 
 
 def test_a_trainer_that_makes_no_step_is_killed(make: Make, database: Database) -> None:
@@ -131,7 +131,7 @@ def test_a_trainer_that_makes_no_step_is_killed(make: Make, database: Database) 
     make("hang", stall_seconds=0.2, max_attempts=1).work(fleet_id)
     error = job_of(database, job_id).error
     assert error is not None
-    assert "no step in 0.2 s" in error["message"]
+    assert "no step in 0.2 s" in error.message
 
 
 def test_a_running_fleet_is_cancelled(make: Make, database: Database) -> None:
@@ -180,7 +180,7 @@ def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(
     thread = in_thread(lambda: supervisor.work(fleet_id))
     until(lambda: beats(database, fleet_id) > 1, thread)
     with database.write() as session:
-        pulse = backlog.running(session)[fleet_id]
+        pulse = queries.running(session)[fleet_id]
         assert fleets.take_back(session, fleet_id, pulse, max_attempts=9)
         lease = claimed(session, fleet_id, owner="another worker")
     thread.join()

@@ -31,7 +31,7 @@ def outline(spec: JobSpec) -> Outline:
 
 def named(spec: JobSpec, **changes: Any) -> set[str]:
     """The techniques that are on or off in the job's joint space."""
-    found = auto.space(spec, replace(outline(spec), **changes))
+    found = auto.joint_space(spec, replace(outline(spec), **changes))
     return {path.split(".")[1] for path, kind in found.items() if isinstance(kind, Switch)}
 
 
@@ -153,7 +153,7 @@ def test_names_say_what_is_on() -> None:
 
 def test_a_group_that_is_chosen_anew_brings_its_settings() -> None:
     spec = job()
-    space = auto.space(spec, outline(spec))
+    space = auto.joint_space(spec, outline(spec))
     off: Overrides = {path: None for path, kind in space.items() if isinstance(kind, Switch)}
     for number in range(50):
         overrides = keep_at_most_one(0, number, space, [MIXES], off)

@@ -7,7 +7,7 @@ import pytest
 from tests.fleets import trained
 from worker.data import check, load_builtin, prepare
 from worker.errors import SpecError
-from worker.search.plan import USUAL, FleetLimits, plan, plan_from_stored, stored_plan
+from worker.search.plan import USUAL, FleetLimits, plan
 from worker.search.samplers import Trained
 from worker.search.scheduler import (
     Search,
@@ -103,20 +103,10 @@ def test_repeats_and_folds_are_members_and_count() -> None:
     found = search(search={"trials": 10}, repeats=2, split={"folds": 3})
     wave = found.wave(0)
     assert wave is not None
-    assert found.each == 6
+    assert found.replica_count == 6
     assert sum(len(plan.trials) for plan in wave.plans) == 60
     seeds = {t.training.seed for plan in wave.plans for t in plan.trials}
     assert seeds == {0, 1}
-
-
-def test_the_stored_plan_means_the_same_trials_and_is_short() -> None:
-    found = search({**L1, "regularization.dropout.p": {"low": 0.0, "high": 0.5}}, repeats=2)
-    wave = found.wave(0)
-    assert wave is not None
-    for planned in wave.plans:
-        stored = json.loads(json.dumps(stored_plan(planned)))
-        assert plan_from_stored(stored, found.spec) == planned
-        assert len(json.dumps(stored)) < 260 * len(planned.trials)
 
 
 def test_the_objective_says_its_direction() -> None:
@@ -132,8 +122,8 @@ def test_the_objective_says_its_direction() -> None:
 def test_a_configuration_that_no_corner_told_of_is_refused_alone() -> None:
     # Each pair of neighbours goes together somewhere, but not everywhere in the middle.
     found = search({"regularization.dropout.p": {"values": [0.1, [0.1, 0.2]]}})
-    narrow = {**found.document["network"], "hidden": [8]}
-    found.document = {**found.document, "network": narrow}
+    narrow = {**found.sections["network"], "hidden": [8]}
+    found.sections = {**found.sections, "network": narrow}
     wave = found.wave(0)
     assert wave is not None
     assert wave.plans
@@ -291,9 +281,7 @@ def test_a_long_name_leaves_room_for_what_it_is() -> None:
         update={"name": "7: " + "p=0.5 " * 17}
     )
     for chosen in ([configuration], [configuration, configuration]):
-        (planned,) = refit(
-            spec, check(table, spec, target), chosen, first=30, objective="gap", maximize=False
-        )
+        (planned,) = refit(spec, check(table, spec, target), chosen, first=30)
         assert len(planned.trials[-1].name) <= 110
         assert planned.trials[-1].name.endswith("refitted)")
 
@@ -305,9 +293,7 @@ def test_a_refit_trains_each_repeat_and_does_not_validate() -> None:
         configure(searched_sections(spec), 7, {"regularization.l1": {"strength": 0.1}}),
         configure(searched_sections(spec), 0, {}),
     ]
-    (planned,) = refit(
-        spec, check(table, spec, target), chosen, first=30, objective="gap", maximize=False
-    )
+    (planned,) = refit(spec, check(table, spec, target), chosen, first=30)
     assert [(t.configuration, t.refit, t.training.seed) for t in planned.trials] == [
         (30, 7, 0),
         (30, 7, 1),

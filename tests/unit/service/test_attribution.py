@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.attribution import attributions
-from service.schemas.results import Attribution
+from service.comparison import attributions
+from worker.results.comparison import Attribution
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 

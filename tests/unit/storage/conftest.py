@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import new_database
+from tests.databases import KINDS, Databases
 from worker.storage.database import Database
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
+@pytest.fixture(params=KINDS)
+def database(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path: Path
+) -> Iterator[Database]:
+    with databases.new(request.param, tmp_path) as database:
+        yield database

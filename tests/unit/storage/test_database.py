@@ -5,13 +5,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.rows import accept
 from worker.errors import UnavailableError
 from worker.storage import database as module
 from worker.storage import jobs
-from worker.storage.database import SAFE_SQLITE, Database, sqlite_version
-from worker.storage.tables import Base
+from worker.storage.database import SAFE_SQLITE, Database, sqlite_version, without_sql
+from worker.storage.tables import Base, Model
+
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 def test_migrations_make_the_schema_of_the_tables(database: Database) -> None:
@@ -37,6 +41,7 @@ def test_a_newer_schema_is_refused_and_kept(database: Database) -> None:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
 
 
+@ON_SQLITE
 def test_sqlite_is_durable_and_checks_keys(database: Database) -> None:
     with database.read() as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"
@@ -72,6 +77,7 @@ def test_writers_wait_for_each_other(database: Database) -> None:
         assert len(jobs.page(session, limit=100).items) == 20
 
 
+@ON_SQLITE
 def test_a_locked_database_is_unavailable(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,3 +88,68 @@ def test_a_locked_database_is_unavailable(
         with pytest.raises(UnavailableError, match="try again"), impatient.write() as other:
             accept(other)
     impatient.close()
+
+
+@ON_POSTGRESQL
+def test_a_lost_connection_is_unavailable_and_the_next_one_works(database: Database) -> None:
+    def lose() -> None:
+        with database.write() as session, database.write() as other:
+            accept(session)
+            pid = session.scalar(text("SELECT pg_backend_pid()"))
+            assert other.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+            session.scalar(text("SELECT 1"))
+
+    with pytest.raises(UnavailableError, match="try again"):
+        lose()
+    with database.write() as session:
+        assert jobs.page(session).items == []
+        accept(session)
+    with database.read() as session:
+        assert len(jobs.page(session).items) == 1
+
+
+@ON_POSTGRESQL
+def test_services_that_start_together_migrate_once(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    barrier = threading.Barrier(3)
+    failures: list[Exception] = []
+
+    def migrate() -> None:
+        barrier.wait()
+        try:
+            database.migrate()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=migrate) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_what_clients_are_told_of_an_error_holds_no_statement_and_no_value(
+    database: Database,
+) -> None:
+    def register() -> None:
+        with database.write() as session:
+            session.add(Model(id="mdl_secret", name="secret"))
+
+    register()
+    with pytest.raises(IntegrityError) as twice:
+        register()
+    with pytest.raises(DBAPIError) as unknown, database.engine.connect() as connection:
+        connection.execute(text("SELECT 'secret' FROM nowhere"))
+    for error in (twice.value, unknown.value):
+        assert "SQL" in str(error)
+        assert "secret" in str(error)
+        message = without_sql(error)
+        assert message.startswith(f"{type(error).__name__}: ")
+        assert not any(part in message for part in ("SQL:", "INSERT", "SELECT", "secret", "\n"))
+    assert without_sql(ValueError("two\nlines")) == "ValueError: two\nlines"

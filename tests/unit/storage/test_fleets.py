@@ -1,13 +1,15 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tests.rows import RESULT, accept, bad, claimed, good, trial
-from worker.storage import backlog, events, fleets, jobs, progress
+from tests.rows import RESULT, accept, bad, claimed, error, good, trial
+from worker.storage import events, fleets, jobs, progress, queries
 from worker.storage.database import Database
-from worker.storage.lease import Lease, StaleToken
-from worker.storage.tables import Fleet
+from worker.storage.fleets import Lease, StaleToken
+from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, TrialRow
 from worker.storage.types import utc_now
 
 
@@ -42,7 +44,7 @@ def writes(session: Session, lease: Lease) -> dict[str, object]:
         ),
         "rewind": lambda: progress.rewind(session, lease, None),
         "finish": lambda: fleets.finish(session, lease, [good()], RESULT),
-        "fail": lambda: fleets.fail(session, lease, {"code": "x", "message": "x"}),
+        "fail": lambda: fleets.fail(session, lease, error("x")),
         "cancel": lambda: fleets.cancel(session, lease),
         "release": lambda: fleets.release(session, lease),
         "crashed": lambda: fleets.crashed(session, lease, "x", max_attempts=5),
@@ -80,7 +82,7 @@ def everything(database: Database, job_id: str, fleet_id: str) -> object:
             {c.key: getattr(job, c.key) for c in job.__table__.columns},
             {c.key: getattr(fleet, c.key) for c in fleet.__table__.columns},
             [(row.state, row.metrics) for row in jobs.trials(session, job)],
-            progress.fleet_epochs(session, fleet_id),
+            queries.fleet_epochs(session, fleet_id),
             [row.id for row in jobs.checkpoints(session, job_id)],
             [row.id for row in events.page(session, job_id).items],
         )
@@ -120,8 +122,8 @@ def test_a_fleet_that_kills_every_trainer_fails(database: Database) -> None:
         job = jobs.get(session, job.id)
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["code"] == "poison"
-    assert "signal 9" in job.error["message"]
+    assert job.error.code == "poison"
+    assert "signal 9" in job.error.message
 
 
 def test_attempts_are_counted_by_lost_leases_too(database: Database) -> None:
@@ -161,11 +163,11 @@ def test_a_crashed_fleet_is_retried_at_once_and_then_waits_longer(database: Data
             fleets.crashed(session, lease, "x", max_attempts=9, retry_seconds=1.0, now=now)
             until = session.get_one(Fleet, fleet.id).not_before
             pauses.append(0.0 if until is None else (until - now).total_seconds())
-        assert backlog.due(session, limit=9, now=now) == []
-        assert backlog.waiting(session, [fleet.id], now=now) == []
+        assert queries.due(session, limit=9, now=now) == []
+        assert queries.claimable(session, [fleet.id], now=now) == []
         assert fleets.claim(session, fleet.id, owner="a", now=now) is None
         later = now + timedelta(seconds=3)
-        assert backlog.due(session, limit=9, now=later) == [fleet.id]
+        assert queries.due(session, limit=9, now=later) == [fleet.id]
     assert pauses == [0.0, 1.0, 3.0]
 
 
@@ -174,7 +176,7 @@ def test_a_lease_that_moved_is_not_taken_back(database: Database) -> None:
         _, (fleet,) = accept(session)
         lease = claimed(session, fleet.id)
         fleets.heartbeat(session, lease)
-        assert backlog.running(session) == {fleet.id: (1, 1)}
+        assert queries.running(session) == {fleet.id: (1, 1)}
         assert fleets.take_back(session, fleet.id, (1, 0), max_attempts=5) is False
         assert fleets.take_back(session, fleet.id, (1, 1), max_attempts=5) is True
 
@@ -219,13 +221,133 @@ def test_the_job_is_queued_again_only_when_none_of_its_fleets_runs(database: Dat
 def test_the_oldest_fleets_come_first(database: Database) -> None:
     with database.write() as session:
         order = [accept(session)[1][0].id for _ in range(4)]
-        assert backlog.due(session, limit=3) == order[:3]
-        assert backlog.waiting(session, ["flt_none", order[2], order[0]]) == [order[2], order[0]]
+        assert queries.due(session, limit=3) == order[:3]
+        assert queries.claimable(session, ["flt_none", order[2], order[0]]) == [order[2], order[0]]
 
 
-def test_outcomes_must_match_the_trials(database: Database) -> None:
+def test_results_must_match_the_trials(database: Database) -> None:
     with database.write() as session:
         _, (fleet,) = accept(session)
         lease = claimed(session, fleet.id)
-        with pytest.raises(ValueError, match="1 trials, 2 outcomes"):
+        with pytest.raises(ValueError, match="1 trials, 2 results"):
             fleets.finish(session, lease, [good(), bad()], RESULT)
+
+
+# A fleet that ran out of memory becomes two.
+
+
+def members(session: Session, fleet: Fleet) -> list[tuple[int, int, str]]:
+    rows = session.scalars(
+        select(TrialRow).where(TrialRow.fleet_id == fleet.id).order_by(TrialRow.position)
+    )
+    return [(row.position, row.configuration, row.state) for row in rows]
+
+
+def fleet_with(session: Session, configurations: list[int]) -> Fleet:
+    """The only fleet of a job, with trials of these configurations."""
+    named = [trial(str(n), configuration=n, repeat=r) for r, n in enumerate(configurations)]
+    _, (fleet,) = accept(session, named)
+    return fleet
+
+
+@pytest.mark.parametrize(
+    ("configurations", "first", "second"),
+    [
+        ([0, 1, 2, 3], [0, 1], [2, 3]),
+        ([0, 1, 2], [0], [1, 2]),
+        ([0, 0, 0, 1, 1, 1, 2, 2, 2], [0, 0, 0], [1, 1, 1, 2, 2, 2]),
+        ([7, 7, 7, 7], [7, 7], [7, 7]),
+    ],
+)
+def test_trials_are_parted_between_configurations(
+    database: Database, configurations: list[int], first: list[int], second: list[int]
+) -> None:
+    with database.write() as session:
+        fleet = fleet_with(session, configurations)
+        assert fleets.split(session, claimed(session, fleet.id))
+    with database.read() as session:
+        halves = jobs.fleets(session, fleet.job_id)
+        assert [half.number for half in halves] == [0, 1]
+        assert [half.state for half in halves] == ["queued", "queued"]
+        for half, expected in zip(halves, (first, second), strict=True):
+            rows = [(position, n, "queued") for position, n in enumerate(expected)]
+            assert members(session, half) == rows
+        job = jobs.get(session, fleet.job_id)
+        assert (job.state, job.epochs, job.epoch, job.trials_total) == (
+            *("queued", 20, 0),
+            len(configurations),
+        )
+
+
+def test_both_halves_finish_and_the_job_with_them(database: Database) -> None:
+    with database.write() as session:
+        fleet = fleet_with(session, [0, 1, 2, 3])
+        lease = claimed(session, fleet.id)
+        fleets.split(session, lease)
+        first, second = jobs.fleets(session, fleet.job_id)
+        again = claimed(session, first.id)
+        assert again.token > lease.token
+        assert not fleets.finish(session, again, [good(), good()], None)
+        assert fleets.finish(session, claimed(session, second.id), [good(), good()], None)
+        assert jobs.get(session, fleet.job_id).state == "succeeded"
+
+
+def test_what_the_whole_left_behind_is_gone(database: Database) -> None:
+    with database.write() as session:
+        fleet = fleet_with(session, [0, 1])
+        lease = claimed(session, fleet.id)
+        progress.record_epochs(session, lease, [(1, {"validation_loss": [0.1, 0.2]})])
+        progress.save_checkpoint(session, lease, epoch=1, path="x", sha256="0", bytes=1)
+        fleets.split(session, lease)
+    with database.read() as session:
+        assert session.scalars(select(Checkpoint)).all() == []
+        assert session.scalars(select(EpochMetrics)).all() == []
+        first = session.get_one(Fleet, fleet.id)
+        assert (first.epoch, first.checkpoint_id, first.stalled_attempts) == (0, None, 0)
+        found = events.page(session, first.job_id, after=0, limit=100).items
+        (message,) = [event.message for event in found if event.type == "split"]
+        assert "fleet 1 takes half of its trials" in message
+
+
+def test_a_stale_token_splits_nothing(database: Database) -> None:
+    with database.write() as session:
+        fleet = fleet_with(session, [0, 1])
+        lease = claimed(session, fleet.id)
+        fleets.release(session, lease)
+        claimed(session, fleet.id, owner="another")
+    with pytest.raises(StaleToken), database.write() as session:
+        fleets.split(session, lease)
+    with database.read() as session:
+        assert len(jobs.fleets(session, fleet.job_id)) == 1
+
+
+def test_a_single_trial_cannot_be_split(database: Database) -> None:
+    with database.write() as session:
+        fleet = fleet_with(session, [0])
+        lease = claimed(session, fleet.id)
+        assert not fleets.split(session, lease)
+        assert session.get_one(Fleet, fleet.id).state == "running"
+
+
+def test_a_cancelled_job_is_not_split_but_ends(database: Database) -> None:
+    with database.write() as session:
+        fleet = fleet_with(session, [0, 1])
+        lease = claimed(session, fleet.id)
+        jobs.request_cancel(session, fleet.job_id)
+        assert fleets.split(session, lease)
+        assert jobs.get(session, fleet.job_id).state == "cancelled"
+        assert len(jobs.fleets(session, fleet.job_id)) == 1
+
+
+@pytest.mark.parametrize(("killed", "count", "state"), [(True, 2, "queued"), (False, 1, "failed")])
+def test_a_fleet_that_the_system_kills_is_split_at_the_last_attempt(
+    database: Database, killed: bool, count: int, state: str
+) -> None:
+    more: dict[str, Any] = {"max_attempts": 2, "killed": killed}
+    with database.write() as session:
+        fleet = fleet_with(session, [0, 1])
+        fleets.crashed(session, claimed(session, fleet.id), "killed", **more)
+        assert len(jobs.fleets(session, fleet.job_id)) == 1
+        fleets.crashed(session, claimed(session, fleet.id), "killed", **more)
+        found = jobs.fleets(session, fleet.job_id)
+    assert [each.state for each in found] == [state] * count

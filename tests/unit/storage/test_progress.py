@@ -1,5 +1,5 @@
 from tests.rows import accept, claimed, trial
-from worker.storage import events, fleets, jobs, progress
+from worker.storage import events, fleets, jobs, progress, queries
 from worker.storage.database import Database
 from worker.storage.tables import Fleet
 from worker.storage.types import utc_now
@@ -14,10 +14,10 @@ def test_metrics_come_back_by_trial_without_the_epochs_after_its_end(database: D
             session, lease, [(2, {"loss": [0.3, None]}), (3, {"loss": [1, None]})]
         )
         one, two = jobs.trials(session, job)
-        series = progress.series(session, jobs.trials(session, job))
+        series = queries.series(session, jobs.trials(session, job))
         assert series[one.id] == {"loss": [0.1, 0.3, 1], "gap": [None, None, None]}
         assert series[two.id] == {"loss": [0.2], "gap": [0.0]}
-        assert progress.trial_series(session, two) == series[two.id]
+        assert queries.trial_series(session, two) == series[two.id]
         assert jobs.get(session, job.id).epoch == 3
 
 
@@ -59,10 +59,10 @@ def test_rewinding_forgets_what_lies_beyond_the_checkpoint(database: Database) -
         lease = claimed(session, fleet.id)
         newest, older = progress.candidates(session, fleet.id)
         progress.rewind(session, lease, older, damaged=[newest])
-        assert [epoch for epoch, _ in progress.fleet_epochs(session, fleet.id)] == [1, 2]
+        assert [epoch for epoch, _ in queries.fleet_epochs(session, fleet.id)] == [1, 2]
         assert session.get_one(Fleet, fleet.id).checkpoint_id == older.id
         assert jobs.get(session, job.id).epoch == 2
         assert "checkpoint_damaged" in [e.type for e in events.page(session, job.id).items]
         assert [row.id for row in progress.candidates(session, fleet.id)] == [older.id]
         progress.rewind(session, lease, None, damaged=[older])
-        assert progress.fleet_epochs(session, fleet.id) == []
+        assert queries.fleet_epochs(session, fleet.id) == []

@@ -29,14 +29,6 @@ EVERY: dict[str, Any] = {
     "label_smoothing": {},
     "class_weights": {"weights": {"7": 3}},
 }
-SETTINGS: dict[str, list[dict[str, Any]]] = {
-    "random_crop": [{"padding": 0}, {"padding": 1}, {"padding": 3}],
-    "flip": [{}, {"vertical": 1.0}, {"horizontal": 0.9}],
-    "rotation": [{"degrees": 0.0}, {}, {"degrees": 90.0}],
-    "color_jitter": [{}, {"brightness": 0.0}, {"contrast": 1.0}],
-    "image_noise": [{}, {"deviation": 1.0}, {"p": 1.0}],
-    "erasing": [{}, {"fill": "zero"}, {"p": 1.0}],
-}
 SEED = 3
 
 
@@ -62,16 +54,6 @@ def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
     )
     (fleet,) = plan(spec, check(table, spec))
     return FleetRun(fleet.trials, prepare(table, spec))
-
-
-def test_off_is_off_beside_every_setting() -> None:
-    """In a fleet of three settings and off, for each technique, off learns what it learns alone."""
-    alone = trained(digits({})).engine.parameters.values[0]
-    for name, settings in SETTINGS.items():
-        run = trained(digits(*[{name: given} for given in settings], {}))
-        together = run.engine.parameters.values
-        torch.testing.assert_close(together[3], alone, rtol=1e-4, atol=1e-5)
-        assert not torch.allclose(together[2], alone), name
 
 
 def test_resume_is_bit_identical() -> None:

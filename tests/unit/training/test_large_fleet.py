@@ -1,5 +1,6 @@
-"""A fleet of 64: the same trials as 64 runs alone, and the same chances as a textbook's loop."""
+"""A fleet of 64: the same trials as alone, and the same chances as a textbook's loop."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from tests.fleets import ADAM, fleet, trained
+from tests.source import ROOT
 from worker.training import FleetRun
 
 K = 64
@@ -24,10 +26,10 @@ def stacked(run: FleetRun) -> dict[str, torch.Tensor]:
     return {n: t for n, t in run.result().tensors.items() if n.startswith("weights.")}
 
 
-def test_each_of_64_trials_equals_its_fleet_of_one() -> None:
+def test_trials_among_64_equal_their_fleets_of_one() -> None:
     """Penalties, decays and rates that differ by trial, after five epochs, within 1e-4.
 
-    Where measured, the bits were equal.
+    Eight of them, the ends among them, are trained alone. Where measured, the bits were equal.
     """
     variants: list[dict[str, Any]] = [
         {
@@ -46,35 +48,42 @@ def test_each_of_64_trials_equals_its_fleet_of_one() -> None:
         for k in range(K)
     ]
     together = stacked(trained(fleet(compare=variants)))
-    for k, variant in enumerate(variants):
-        for name, tensor in stacked(trained(fleet(compare=[variant]))).items():
+    for k in range(0, K, K // 7):
+        for name, tensor in stacked(trained(fleet(compare=[variants[k]]))).items():
             torch.testing.assert_close(tensor[0], together[name][k], rtol=1e-4, atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def textbook() -> list[float]:
-    """Training losses in eval mode after five epochs of nn.Sequential with dropout, by seed."""
+TEXTBOOK: list[float] = json.loads((ROOT / "tests/assets/textbook_losses.json").read_text())
+"""Losses of ``textbook_loss`` for the seeds 0 to 63."""
+
+
+def textbook_loss(seed: int) -> float:
+    """The training loss in eval mode, after five epochs of nn.Sequential with dropout."""
     run = fleet(split={"validation": 0.0}, training=SHORT)
     x = torch.from_numpy(run.prepared.x[0])
     y = torch.from_numpy(run.prepared.y[0]).float()[:, None]
-    found = []
-    for seed in range(K):
-        torch.manual_seed(seed)
-        model = nn.Sequential(
-            nn.Linear(2, 50), nn.ReLU(), nn.Dropout(P),
-            nn.Linear(50, 50), nn.ReLU(), nn.Dropout(P), nn.Linear(50, 1),
-        )  # fmt: skip
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        for _ in range(SHORT["epochs"]):
-            for rows in torch.split(torch.randperm(len(x)), 32):
-                optimizer.zero_grad()
-                loss = functional.binary_cross_entropy_with_logits(model(x[rows]), y[rows])
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-        with torch.no_grad():
-            scores = model.eval()(x)
-            found.append(float(functional.binary_cross_entropy_with_logits(scores, y)))
-    return found
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Linear(2, 50), nn.ReLU(), nn.Dropout(P),
+        nn.Linear(50, 50), nn.ReLU(), nn.Dropout(P), nn.Linear(50, 1),
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(SHORT["epochs"]):
+        for rows in torch.split(torch.randperm(len(x)), 32):
+            optimizer.zero_grad()
+            loss = functional.binary_cross_entropy_with_logits(model(x[rows]), y[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    with torch.no_grad():
+        scores = model.eval()(x)
+        return float(functional.binary_cross_entropy_with_logits(scores, y))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_stored_losses_are_the_textbooks() -> None:
+    """To the rounding of another machine, which five epochs make larger."""
+    assert [textbook_loss(seed) for seed in range(K)] == pytest.approx(TEXTBOOK, rel=0.02)
 
 
 def losses(p: float) -> list[float]:
@@ -91,17 +100,17 @@ def losses(p: float) -> list[float]:
     return [result.metrics["train_loss"] or 0.0 for result in run.results()]
 
 
-def test_dropout_has_the_distribution_of_a_textbooks_loop(textbook: list[float]) -> None:
+def test_dropout_has_the_distribution_of_a_textbooks_loop() -> None:
     """Two samples of 64 seeds: equal mean (Welch), equal spread (Levene), equal shape (KS)."""
     ours = losses(P)
     assert len({round(loss, 6) for loss in ours}) == K, "every seed is another run"
-    assert ttest_ind(ours, textbook, equal_var=False).pvalue > CHANCE
-    assert levene(ours, textbook).pvalue > CHANCE
-    assert ks_2samp(ours, textbook).pvalue > CHANCE
+    assert ttest_ind(ours, TEXTBOOK, equal_var=False).pvalue > CHANCE
+    assert levene(ours, TEXTBOOK).pvalue > CHANCE
+    assert ks_2samp(ours, TEXTBOOK).pvalue > CHANCE
 
 
-def test_these_samples_are_large_enough_to_tell(textbook: list[float]) -> None:
+def test_these_samples_are_large_enough_to_tell() -> None:
     """Without dropout the mean is another one, and 64 seeds show it."""
     ours = losses(0.0)
-    assert np.mean(ours) < np.mean(textbook)
-    assert ttest_ind(ours, textbook, equal_var=False).pvalue < 1e-3
+    assert np.mean(ours) < np.mean(TEXTBOOK)
+    assert ttest_ind(ours, TEXTBOOK, equal_var=False).pvalue < 1e-3

@@ -4,6 +4,8 @@ The bounds are mean ± 3 standard errors of ten runs measured with a textbook lo
 spread of our own mean over fewer seeds. Fresh points are drawn with another seed.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from tests.fleets import ADAM, fleet, trained
 from worker.data import load_builtin
 from worker.models import TrainedModel
 from worker.spec import Builtin, BuiltinName
+from worker.training import FleetRun
 
 SEEDS = 5
 CONFIGURATIONS = [
@@ -37,30 +40,56 @@ def runs() -> dict[str, list[dict[str, float]]]:
     fresh, _ = load_builtin(Builtin(builtin=BuiltinName.CIRCLE, rows=20_000, seed=977))
     truth = fresh.values["outside"]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in MEASURED}
-    for seed in range(SEEDS):
-        run = trained(
-            fleet(
-                dataset={"builtin": "circle", "rows": 1000, "seed": 100 + seed},
-                split={"validation": 0.0},
-                preprocessing={"numeric": "none"},
-                training={**ADAM, "seed": seed},
-                compare=CONFIGURATIONS,
-            )
+    run = trained(one_fleet())
+    stored = run.result().dump()
+    for position, (trial, result) in enumerate(zip(run.trials, run.results(), strict=True)):
+        model = TrainedModel.load(stored, position)
+        answers = model.probabilities(model.encode(fresh)).argmax(1).numpy()
+        metrics = {name: value or 0.0 for name, value in result.metrics.items()}
+        codes = [a.code for a in result.advice]
+        found[trial.name].append(
+            metrics
+            | {
+                "fresh": float((answers == truth).mean()),
+                "warned": float("constant_predictor" in codes),
+            }
         )
-        stored = run.result().dump()
-        for position, (trial, result) in enumerate(zip(run.trials, run.results(), strict=True)):
-            model = TrainedModel.load(stored, position)
-            answers = model.probabilities(model.encode(fresh)).argmax(1).numpy()
-            metrics = {name: value or 0.0 for name, value in result.metrics.items()}
-            codes = [a.code for a in result.advice]
-            found[trial.name].append(
-                metrics
-                | {
-                    "fresh": float((answers == truth).mean()),
-                    "warned": float("constant_predictor" in codes),
-                }
-            )
     return found
+
+
+def one_fleet() -> FleetRun:
+    """Every configuration with every seed, each seed on rows of its own.
+
+    One fleet trains them in a third of the time that five take. Its data sets stand where the folds
+    of one would.
+    """
+    runs = [
+        fleet(
+            dataset={"builtin": "circle", "rows": 1000, "seed": 100 + seed},
+            split={"validation": 0.0},
+            preprocessing={"numeric": "none"},
+            training={**ADAM, "seed": seed},
+            compare=CONFIGURATIONS,
+        )
+        for seed in range(SEEDS)
+    ]
+    prepared = [run.prepared for run in runs]
+    return FleetRun(
+        [
+            trial.model_copy(update={"fold": number})
+            for number, run in enumerate(runs)
+            for trial in run.trials
+        ],
+        replace(
+            prepared[0],
+            splits=tuple(one.splits[0] for one in prepared),
+            encoders=tuple(one.encoders[0] for one in prepared),
+            x=np.concatenate([one.x for one in prepared]),
+            y=np.concatenate([one.y for one in prepared]),
+            target_center=np.concatenate([one.target_center for one in prepared]),
+            target_scale=np.concatenate([one.target_scale for one in prepared]),
+        ),
+    )
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -39,8 +39,12 @@ def interrupted(run: FleetRun, after: int) -> FleetRun:
     return trained(resumed)
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> bytes:
+    return trained(fleet(**JOB)).result().dump()
+
+
 @pytest.mark.parametrize("after", [0, 1, 4, 5, 6, 13, 21, 29])
-def test_resume_is_bit_identical(after: int) -> None:
+def test_resume_is_bit_identical(undisturbed: bytes, after: int) -> None:
     """Whatever the step, mid-epoch or between epochs, before or after a trial has stopped."""
-    undisturbed = trained(fleet(**JOB))
-    assert interrupted(fleet(**JOB), after).result().dump() == undisturbed.result().dump()
+    assert interrupted(fleet(**JOB), after).result().dump() == undisturbed

@@ -57,9 +57,14 @@ def test_networks(undisturbed: FleetRun, after: int) -> None:
     assert interrupted(NETWORKS, after).result().dump() == undisturbed.result().dump()
 
 
+@pytest.fixture(scope="module")
+def solved() -> bytes:
+    return trained(fleet(**SOLVED)).result().dump()
+
+
 @pytest.mark.parametrize("after", [1, 14, 100, 130])
-def test_solvers(after: int) -> None:
-    assert interrupted(SOLVED, after).result().dump() == trained(fleet(**SOLVED)).result().dump()
+def test_solvers(solved: bytes, after: int) -> None:
+    assert interrupted(SOLVED, after).result().dump() == solved
 
 
 def test_the_fleet_was_compacted(undisturbed: FleetRun) -> None:

@@ -14,9 +14,9 @@ from tests.engine import read_state
 from tests.fleets import trained
 from tests.stored_state import ARCHIVES, INSTANCES, MODEL, differences, unpack
 from worker.data import Table, check, prepare
+from worker.models import TrainedModel, certify
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.models import TrainedModel, certify
 from worker.training import FleetRun
 
 

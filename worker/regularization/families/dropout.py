@@ -13,6 +13,7 @@ from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream, keep_threshold, resolved
 from worker.regularization.technique import DropProbability, Technique
+from worker.shapes import shaped
 
 Probabilities = (
     DropProbability
@@ -179,6 +180,7 @@ class DropoutLayer(RandomLayer):
         self.amount.copy_(resolved(self.amount))
         self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
 
+    @shaped(h="K …", returns="K …")
     def forward(self, h: Tensor) -> Tensor:
         """Drop in training mode; identity in eval mode."""
         if not self.training:

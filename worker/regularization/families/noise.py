@@ -11,6 +11,7 @@ from worker.regularization.fit import NetworkFacts
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
 from worker.regularization.technique import Technique
+from worker.shapes import shaped
 
 Distribution = Literal["gaussian", "uniform"]
 Place = Literal["input", "weights", "activations"]
@@ -62,6 +63,7 @@ class NoiseLayer(RandomLayer):
         self.technique = technique
         self.distribution, self.per_row = distribution, per_row
 
+    @shaped(h="K …", returns="K …")
     def forward(self, h: Tensor) -> Tensor:
         """Disturb in training mode; identity in eval mode."""
         if not self.training:

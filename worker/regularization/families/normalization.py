@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import Technique
+from worker.shapes import shaped
 
 EPSILON = 1e-5
 """The usual ε."""
@@ -60,6 +61,7 @@ class NormalizationLayer(nn.Module, ABC):
         self.weight = nn.Parameter(on[:, None].float().repeat(1, features))
         self.bias = nn.Parameter(torch.zeros(len(on), features))
 
+    @shaped(h="K B F …", returns="K B F …")
     def forward(self, h: Tensor) -> Tensor:
         """Normalize ``[K, B, F, …]`` where the technique is on."""
         # Statistics of rounded products are not rounded again.

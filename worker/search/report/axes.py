@@ -73,8 +73,6 @@ class ConfigurationResult:
     overrides: Json
     """What it has on each axis, as ``on_axes`` gives it."""
     values: tuple[float, ...]
-    missing: int = 0
-    """Its repeats and folds that failed or are not done."""
     halved: bool = False
     """Whether halving let it go: its values are those of that epoch."""
 

@@ -91,18 +91,6 @@ def summarize(
     )
 
 
-def ranked(results: Sequence[ConfigurationResult], *, maximize: bool) -> list[ConfigurationResult]:
-    """Those with a value, best first, as a winner is chosen.
-
-    Those that halving let go come last, and before them those whose replicas are not all there.
-    """
-    sign = -1 if maximize else 1
-    return sorted(
-        (result for result in results if result.values),
-        key=lambda r: (r.halved, r.missing, sign * r.mean, r.configuration),
-    )
-
-
 def median(order: Sequence[ConfigurationResult]) -> ConfigurationResult:
     """The configuration in the middle of the ranking; there must be one."""
     return order[(len(order) - 1) // 2]

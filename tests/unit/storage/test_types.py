@@ -1,0 +1,68 @@
+"""What is typed in the core is typed in its rows, and JSON in the database."""
+
+import json
+from typing import Any
+
+from sqlalchemy import text
+
+from tests.rows import RESULT, accept, claimed, error, good
+from worker.results.trial import Advice, JobError
+from worker.storage import fleets, jobs
+from worker.storage.database import Database
+from worker.storage.tables import Job
+
+
+def raw(database: Database, column: str) -> Any:
+    with database.read() as session:
+        value = session.execute(text(f"SELECT {column} FROM job")).scalar_one()
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def test_a_record_is_stored_as_json_and_read_as_itself(database: Database) -> None:
+    reason = JobError(code="diverged", message="no", param="training", epoch=3)
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        fleets.fail(session, claimed(session, fleet.id), reason)
+    assert raw(database, "error") == {
+        "code": "diverged",
+        "message": "no",
+        "param": "training",
+        "epoch": 3,
+    }
+    with database.read() as session:
+        stored = jobs.get(session, job.id)
+    assert stored.error == reason
+    assert stored.error is not None
+    assert stored.error.detail("epoch") == 3
+
+
+def test_nothing_is_stored_as_null(database: Database) -> None:
+    with database.write() as session:
+        _, (fleet,) = accept(session)
+        fleets.finish(session, claimed(session, fleet.id), [good()], RESULT)
+        session.flush()
+        assert session.query(Job).where(Job.error.is_(None)).count() == 1
+    assert raw(database, "error") is None
+    assert raw(database, "advice") == []
+
+
+def test_a_changed_record_is_written(database: Database) -> None:
+    with database.write() as session:
+        job, _ = accept(session)
+    with database.write() as session:
+        jobs.get(session, job.id).error = error("first")
+    with database.write() as session:
+        jobs.get(session, job.id).error = error("second")
+    assert raw(database, "error")["code"] == "second"
+
+
+def test_members_of_an_earlier_release_are_skipped(database: Database) -> None:
+    finding = Advice(
+        severity="info", code="x", field=None, message="m", evidence={"a": 1}, fix="f"
+    ).model_dump()
+    old = json.dumps([{**finding, "weight": 7}])
+    with database.write() as session:
+        job, _ = accept(session)
+        session.execute(text("UPDATE job SET advice = :old"), {"old": old})
+    with database.read() as session:
+        assert jobs.get(session, job.id).advice == [Advice(**finding)]

@@ -1,0 +1,156 @@
+"""A job is accepted: from its specification to committed rows."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from worker.advice import Advice, advise
+from worker.data import Outline, prepare
+from worker.errors import NotFoundError, SpecError
+from worker.jobs.memory import fleet_limits, fleet_memory
+from worker.jobs.rows import new_fleet
+from worker.jobs.table_cache import TableCache, unknown_dataset
+from worker.search import (
+    FleetPlan,
+    Search,
+    begins_at_lambda_max,
+    effort,
+    job_objective,
+    plan,
+    resolve_search,
+    with_path_from_lambda_max,
+)
+from worker.settings import ServiceSettings
+from worker.spec import Builtin, JobSpec, is_maximized
+from worker.storage import datasets, idempotency, jobs
+from worker.storage.database import Database
+from worker.storage.tables import Job
+
+ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 as JSON writes it. PostgreSQL cannot keep it."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A specification that was found sound, and what it means."""
+
+    spec: JobSpec
+    """Complete: what a search leaves to defaults is written out."""
+    outline: Outline
+    plans: Sequence[FleetPlan]
+    """All fleets; of a search, the first ones."""
+    trials: int
+    """All of them."""
+    advice: Sequence[Advice]
+
+    @property
+    def effort(self) -> float:
+        """The share of their epochs that is trained: halving lets most trials go."""
+        search = self.spec.search
+        if search is None or search.method != "halving":
+            return 1.0
+        epochs = max(trial.training.epochs for fleet in self.plans for trial in fleet.trials)
+        return effort(epochs=epochs, min_epochs=search.min_epochs, eta=search.eta)
+
+    @property
+    def share(self) -> float:
+        """How many times the trials of `plans` there will be: 1 unless it is a search."""
+        return self.trials / sum(len(fleet.trials) for fleet in self.plans)
+
+
+class JobIntake:
+    """Accepts jobs. Whoever rings the workers is to be told afterwards."""
+
+    def __init__(self, settings: ServiceSettings, database: Database, tables: TableCache) -> None:
+        self._settings, self._database, self._tables = settings, database, tables
+
+    def propose(self, spec: JobSpec) -> Proposal:
+        """Check a specification against its data, and plan its fleets. Nothing is written.
+
+        Raises:
+            SpecError: no such data set, or fields that do not go together.
+            DataError: the data do not allow the job.
+        """
+        outline = self._tables.outline(spec)
+        if spec.search is None:
+            plans = plan(spec, outline, fleet_memory(self._settings))
+            total = sum(len(fleet.trials) for fleet in plans)
+            return Proposal(spec, outline, plans, total, advise(spec, outline))
+        if begins_at_lambda_max(spec):
+            table, default_target = self._tables.get(spec.dataset)
+            spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
+        spec = resolve_search(spec, outline)
+        search = Search(spec, outline, fleet_limits(self._settings))
+        search.check()
+        wave = search.wave(0, workers=self._settings.workers)
+        if wave is None or not wave.plans or wave.refused:
+            refused = wave.refused[0].error.message if wave is not None and wave.refused else ""
+            raise SpecError(
+                f"The space holds configurations that cannot be trained: {refused}",
+                param="search.space",
+            )
+        total = search.total * search.replica_count
+        return Proposal(spec, outline, wave.plans, total, advise(spec, outline))
+
+    def accept(self, spec: JobSpec, key: str | None = None) -> Job:
+        """Accept a job: it is committed when this returns.
+
+        ``key`` is the request's ``Idempotency-Key``: sent again, it gives the same job.
+
+        Raises:
+            KeyReused: the key made another job, from another body.
+            SpecError, DataError: as :meth:`propose`.
+        """
+        document = spec.model_dump(mode="json")
+        canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        if ZERO.search(canonical):
+            raise SpecError("Texts must not hold the character U+0000.", code="invalid_text")
+        digest = hashlib.sha256(canonical).hexdigest()
+        if key is not None and (known := self._known(key, digest)) is not None:
+            return known
+        proposal = self.propose(spec)
+        try:
+            with self._database.write() as session:
+                job = idempotency.find(session, key, digest) if key is not None else None
+                if job is None:
+                    job = _create(session, proposal)
+                    if key is not None:
+                        idempotency.remember(session, key, digest, job.id)
+                return job
+        except IntegrityError:
+            # PostgreSQL: another request with this key was committed after ours had looked.
+            if key is None or (known := self._known(key, digest)) is None:
+                raise
+            return known
+
+    def _known(self, key: str, digest: str) -> Job | None:
+        with self._database.read() as session:
+            return idempotency.find(session, key, digest)
+
+
+def _create(session: Session, proposal: Proposal) -> Job:
+    spec = proposal.spec
+    dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
+    if dataset_id is not None:
+        try:
+            datasets.get(session, dataset_id, lock="keep")
+        except NotFoundError as error:
+            raise unknown_dataset(dataset_id) from error
+    objective = job_objective(spec, proposal.outline)
+    return jobs.create(
+        session,
+        spec=spec.model_dump(mode="json"),
+        fleets=[new_fleet(fleet) for fleet in proposal.plans],
+        objective=objective,
+        maximize=is_maximized(objective),
+        trials_total=proposal.trials,
+        advice=proposal.advice,
+        name=spec.name,
+        dataset_id=dataset_id,
+        model_name=spec.model,
+    )

@@ -1,0 +1,33 @@
+"""What a served model answers: predictions, and the checks that it passed."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from worker.schema import Record
+
+
+class Prediction(Record):
+    """What the model says of one row."""
+
+    label: Annotated[str | None, Field(examples=["0"])] = None
+    """Classification: the most probable class."""
+    probabilities: Annotated[dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])] = (
+        None
+    )
+    """Classification: the probability of each class."""
+    value: Annotated[float | None, Field(examples=[None])] = None
+    """Regression: the predicted value, in the target's own unit."""
+
+
+class Check(Record):
+    """One check of a certificate."""
+
+    model_config = ConfigDict(title="CheckView")
+
+    name: Annotated[str, Field(examples=["deterministic"])]
+    """What was checked."""
+    passed: Annotated[bool, Field(examples=[True])]
+    """Whether it held."""
+    detail: Annotated[str, Field(examples=["The same input gave the same bits twice."])]
+    """What was found."""

@@ -1,0 +1,264 @@
+"""What is asked of fleets and trials, and changes nothing: what is to be done, what runs, what the
+configurations of a job came to, and its curves.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, null, or_, select
+from sqlalchemy.orm import Session
+
+from worker.results.ranking import UNSCORED, Rank, Standing, objective_of, rank
+from worker.results.search import Baseline
+from worker.schema import Json
+from worker.storage.states import State
+from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
+from worker.storage.types import utc_now
+
+BASELINE = "baseline"
+"""The type of the event that says what gradient boosting came to."""
+
+Series = dict[str, list[float | None]]
+"""``{metric: [one value an epoch]}``."""
+
+
+# What workers and the reconciler ask.
+
+
+def due(session: Session, *, limit: int, now: datetime | None = None) -> list[str]:
+    """Ids of the fleets that wait for a worker, the oldest first."""
+    query = select(Fleet.id).where(*_claimable(now))
+    return list(session.scalars(query.order_by(Fleet.created_at, Fleet.number).limit(limit)))
+
+
+def claimable(
+    session: Session, fleet_ids: Sequence[str], *, now: datetime | None = None
+) -> list[str]:
+    """Those of the fleets that could be claimed now, in the given order."""
+    query = select(Fleet.id).where(Fleet.id.in_(fleet_ids), *_claimable(now))
+    waiting = set(session.scalars(query))
+    return [fleet_id for fleet_id in fleet_ids if fleet_id in waiting]
+
+
+def _claimable(now: datetime | None) -> list[ColumnElement[bool]]:
+    return [
+        Fleet.state == State.QUEUED,
+        or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or utc_now())),
+    ]
+
+
+def running(session: Session) -> dict[str, tuple[int, int]]:
+    """``{fleet: (token, hb_seq)}`` of what runs: an observer watches whether it moves."""
+    pulses = session.execute(
+        select(Fleet.id, Fleet.token, Fleet.hb_seq).where(Fleet.state == State.RUNNING)
+    )
+    return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in pulses}
+
+
+def settings_of(session: Session, fleet_id: str) -> list[Json]:
+    """The settings of a fleet's trials, by position; none of one that only plans."""
+    return list(
+        session.scalars(
+            select(TrialRow.settings)
+            .where(TrialRow.fleet_id == fleet_id)
+            .order_by(TrialRow.position)
+        )
+    )
+
+
+def rung(
+    session: Session, job_id: str, epoch: int, metric: str, *, without: str
+) -> dict[int, list[float]]:
+    """``{configuration: a metric of its trials}`` at an epoch, of a job's fleets without one.
+
+    That one compares its own with it, to halve. A configuration counts as far as a fleet has
+    trained all its trials there so far; of what a fleet trains just now, what it has recorded.
+    """
+    recorded = session.execute(
+        select(EpochMetrics.fleet_id, EpochMetrics.values[metric])
+        .join(Fleet, Fleet.id == EpochMetrics.fleet_id)
+        .where(
+            Fleet.job_id == job_id,
+            Fleet.id != without,
+            EpochMetrics.epoch == epoch,
+        )
+    )
+    columns: dict[str, list[float | None]] = {
+        fleet_id: column for fleet_id, column in recorded if column is not None
+    }
+    by_fleet: dict[tuple[str, int], list[float | None]] = defaultdict(list)
+    positions = session.execute(
+        select(TrialRow.fleet_id, TrialRow.configuration, TrialRow.position).where(
+            TrialRow.job_id == job_id, TrialRow.fleet_id.in_(columns)
+        )
+    )
+    for fleet_id, configuration, position in positions:
+        by_fleet[fleet_id, configuration].append(columns[fleet_id][position])
+    values: dict[int, list[float]] = defaultdict(list)
+    for (_, configuration), column in sorted(by_fleet.items()):
+        known = [value for value in column if value is not None]
+        if len(known) == len(column):
+            values[configuration] += known
+    return dict(values)
+
+
+# What the configurations of a job came to, in few columns: thousands are compared and reported.
+
+
+@dataclass
+class Group:
+    """One configuration that competes: its trials, and the scores of those that succeeded."""
+
+    number: int
+    overrides: Json
+    """What it changes in the job, by path."""
+    maximize: bool = False
+    trials: int = 0
+    succeeded: int = 0
+    halved: bool = False
+    """Whether halving let it go before its end; its scores are those it had then."""
+    scores: list[float] = field(default_factory=list)
+
+    @property
+    def values(self) -> list[float]:
+        """The objective of each trial that has one."""
+        return [objective_of(score, maximize=self.maximize) for score in self.scores]
+
+    @property
+    def missing(self) -> int:
+        """Its trials without a score."""
+        return self.trials - len(self.scores)
+
+    @property
+    def rank(self) -> Rank:
+        """Its place among the others."""
+        return rank(self.number, self.scores, missing=self.missing, halved=self.halved)
+
+
+def groups(
+    session: Session,
+    job: Job,
+    among: ColumnElement[bool] | None = None,
+    *,
+    overrides: bool = True,
+) -> list[Group]:
+    """The configurations that are planned so far, of some trials or all, by their numbers.
+
+    Parsing their overrides takes most of the time: leave them out where they are not needed.
+    """
+    query = select(
+        TrialRow.configuration,
+        TrialRow.overrides if overrides else null(),
+        TrialRow.state,
+        TrialRow.score,
+        TrialRow.halved_at,
+    ).where(TrialRow.job_id == job.id, TrialRow.standing <= Standing.BEHIND)
+    if among is not None:
+        query = query.where(among)
+    trials = session.execute(query.order_by(TrialRow.configuration, TrialRow.repeat, TrialRow.fold))
+    by_number: dict[int, Group] = {}
+    for number, changes, state, score, halved_at in trials:
+        group = by_number.get(number)
+        if group is None:
+            group = by_number[number] = Group(number, changes or {}, job.maximize)
+        group.trials += 1
+        group.succeeded += state == State.SUCCEEDED
+        group.halved |= halved_at is not None
+        if score < UNSCORED:
+            group.scores.append(score)
+    return list(by_number.values())
+
+
+def best_first(session: Session, job: Job, among: ColumnElement[bool] | None = None) -> list[Group]:
+    """The configurations of which a trial succeeded, of some trials or all, without overrides."""
+    ended = groups(session, job, among, overrides=False)
+    return sorted((group for group in ended if group.succeeded), key=lambda group: group.rank)
+
+
+def trials_of(session: Session, job: Job, numbers: Sequence[int]) -> list[TrialRow]:
+    """The trials of some configurations, repeat by repeat."""
+    return list(
+        session.scalars(
+            select(TrialRow)
+            .where(TrialRow.job_id == job.id, TrialRow.configuration.in_(numbers))
+            .order_by(TrialRow.configuration, TrialRow.repeat, TrialRow.fold)
+        )
+    )
+
+
+def refitted(session: Session, job: Job) -> dict[int, list[TrialRow]]:
+    """The trials that train a configuration once more on more rows, by its number."""
+    trials = session.scalars(
+        select(TrialRow)
+        .where(
+            TrialRow.job_id == job.id,
+            TrialRow.standing > Standing.BEHIND,
+            TrialRow.state == State.SUCCEEDED,
+        )
+        .order_by(TrialRow.configuration, TrialRow.repeat)
+    )
+    by_number: dict[int, list[TrialRow]] = {}
+    for trial in trials:
+        number = trial.settings.get("refit")
+        if number is not None:
+            by_number.setdefault(number, []).append(trial)
+    return by_number
+
+
+def baseline(session: Session, job: Job) -> Baseline | None:
+    """What gradient boosting came to on the rows of a job, if it was measured."""
+    measured = session.scalar(
+        select(Event.data)
+        .where(Event.job_id == job.id, Event.type == BASELINE)
+        .order_by(Event.id.desc())
+        .limit(1)
+    )
+    return None if measured is None else Baseline.model_validate(measured)
+
+
+# Curves.
+
+
+def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, Json]]:
+    """All recorded epochs of a fleet, in order."""
+    epochs = session.execute(
+        select(EpochMetrics.epoch, EpochMetrics.values)
+        .where(EpochMetrics.fleet_id == fleet_id)
+        .order_by(EpochMetrics.epoch)
+    )
+    return [(epoch, values) for epoch, values in epochs]
+
+
+def series(session: Session, trials: Sequence[TrialRow]) -> dict[str, Series]:
+    """``{trial id: {metric: [one value an epoch]}}`` of some trials.
+
+    Epochs after a trial has stopped (all its metrics null) are cut off its end.
+    """
+    by_fleet: dict[str, list[TrialRow]] = {}
+    for trial in trials:
+        by_fleet.setdefault(trial.fleet_id, []).append(trial)
+    return {
+        trial.id: _of_position(epochs, trial.position)
+        for fleet_id, company in by_fleet.items()
+        for epochs in [fleet_epochs(session, fleet_id)]
+        for trial in company
+    }
+
+
+def trial_series(session: Session, trial: TrialRow) -> Series:
+    """``{metric: [one value an epoch]}`` of one trial."""
+    return _of_position(fleet_epochs(session, trial.fleet_id), trial.position)
+
+
+def _of_position(epochs: Sequence[tuple[int, Json]], position: int) -> Series:
+    names = list(dict.fromkeys(name for _, values in epochs for name in values))
+    columns = {
+        name: [values[name][position] if name in values else None for _, values in epochs]
+        for name in names
+    }
+    length = len(epochs)
+    while length and all(column[length - 1] is None for column in columns.values()):
+        length -= 1
+    return {name: column[:length] for name, column in columns.items()}
