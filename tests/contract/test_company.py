@@ -26,7 +26,7 @@ from worker.training.state import dump, load
 RANDOM = [
     name
     for name, technique in techniques().items()
-    if technique.family in {"dropout", "noise", "augmentation"}
+    if technique.family in {"dropout", "noise", "augmentation", "output_penalty"}
 ]
 LEAVES = EarlyStopping(min_delta=10.0, patience=1)
 """Stops after the second epoch."""
