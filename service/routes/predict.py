@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"])
     operation_id="predict",
     summary="Predict",
     response_model_exclude_unset=True,
-    responses=problems(400, 404, 413, 415, 422),
+    responses=problems(404),
 )
 def predict(
     services: ServicesDep, name: Name, body: PredictRequest, version: Chosen = None
