@@ -95,7 +95,7 @@ class PredictResponse(Body):
 
     predictions: Annotated[
         list[Prediction],
-        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}}]]),
+        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}, "value": 0}]]),
     ]
     """One a row."""
     model: Annotated[str, Field(examples=["credit"])]

@@ -15,6 +15,7 @@ from worker.errors import NotFoundError, SpecError
 from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.jobs.rows import new_fleet
 from worker.jobs.table_cache import TableCache, unknown_dataset
+from worker.schema import Json
 from worker.search import (
     FleetPlan,
     Search,
@@ -27,6 +28,7 @@ from worker.search import (
 )
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, is_maximized
+from worker.spec.shown import shown
 from worker.storage import datasets, idempotency, jobs
 from worker.storage.database import Database
 from worker.storage.tables import Job
@@ -119,7 +121,7 @@ class JobIntake:
             with self._database.write() as session:
                 job = idempotency.find(session, key, digest) if key is not None else None
                 if job is None:
-                    job = _create(session, proposal)
+                    job = _create(session, proposal, shown(document))
                     if key is not None:
                         idempotency.remember(session, key, digest, job.id)
                 return job
@@ -134,7 +136,7 @@ class JobIntake:
             return idempotency.find(session, key, digest)
 
 
-def _create(session: Session, proposal: Proposal) -> Job:
+def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
     spec = proposal.spec
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
@@ -146,6 +148,7 @@ def _create(session: Session, proposal: Proposal) -> Job:
     return jobs.create(
         session,
         spec=spec.model_dump(mode="json"),
+        posted=posted,
         fleets=[new_fleet(fleet) for fleet in proposal.plans],
         objective=objective,
         maximize=is_maximized(objective),

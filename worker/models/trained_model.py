@@ -83,7 +83,8 @@ class TrainedModel:
         """Answer records (objects by column name, or arrays in column order).
 
         Returns:
-            One a row: classification sets ``label`` and ``probabilities``, regression ``value``.
+            One a row: classification sets ``label`` and ``probabilities``, and ``value`` where
+            its classes are whole numbers; regression ``value``.
 
         Raises:
             DataError: naming the instance and the column.
@@ -92,11 +93,13 @@ class TrainedModel:
         if self.target.task == "regression":
             return [Prediction(value=value) for value in self.values(features).tolist()]
         classes = self.target.classes
-        rows = self.probabilities(features).tolist()
-        return [
-            Prediction(
-                label=classes[max(range(len(row)), key=row.__getitem__)],
-                probabilities=dict(zip(classes, row, strict=True)),
+        numbers = self.target.whole_numbers
+        predictions = []
+        for row in self.probabilities(features).tolist():
+            best = max(range(len(row)), key=row.__getitem__)
+            probabilities = dict(zip(classes, row, strict=True))
+            number = {} if numbers is None else {"value": numbers[best]}
+            predictions.append(
+                Prediction(label=classes[best], probabilities=probabilities, **number)
             )
-            for row in rows
-        ]
+        return predictions

@@ -18,6 +18,7 @@ from worker.search.space import (
     active,
     choices,
     even_values,
+    in_few_digits,
     value_at,
 )
 from worker.spec import Dimension, Range, SearchSpec, Switch
@@ -214,7 +215,9 @@ def _ask(study: "Study", space: Dimensions, document: SectionsJson) -> Overrides
             drawn[path] = (
                 trial.suggest_int(path, int(low), int(high), log=log)
                 if dimension.integer
-                else trial.suggest_float(path, float(low), float(high), log=log)
+                else in_few_digits(
+                    dimension, trial.suggest_float(path, float(low), float(high), log=log)
+                )
             )
             continue
         options = choices(path, dimension, document)

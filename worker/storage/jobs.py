@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
 from worker.results import ranking
@@ -26,6 +26,7 @@ def create(
     session: Session,
     *,
     spec: Json,
+    posted: Json | None = None,
     fleets: Iterable[NewFleet],
     objective: str,
     maximize: bool = False,
@@ -38,13 +39,15 @@ def create(
 ) -> Job:
     """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202.
 
-    ``trials_total`` is how many trials it will have, where these fleets are but the first.
+    ``posted`` is what answers show of ``spec``. ``trials_total`` is how many trials it will have,
+    where these fleets are but the first.
     """
     job = Job(
         id=new_id("job"),
         tenant=tenant,
         name=name,
         spec=spec,
+        posted=posted,
         dataset_id=dataset_id,
         advice=list(advice),
         model_name=model_name,
@@ -65,9 +68,22 @@ def create(
     return job
 
 
-def get(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False) -> Job:
-    """The tenant's job of this id; ``NotFoundError`` without one."""
+def get(
+    session: Session,
+    job_id: str,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    lock: bool = False,
+    complete: bool = True,
+) -> Job:
+    """The tenant's job of this id; ``NotFoundError`` without one.
+
+    Unless it is to be ``complete``, its spec, which may name a million rows, is read when it is
+    first asked for.
+    """
     query = select(Job).where(Job.id == job_id, Job.tenant == tenant)
+    if not complete:
+        query = query.options(defer(Job.spec))
     job = session.scalar(query.with_for_update() if lock else query)
     if job is None:
         raise NotFoundError(f"there is no job {job_id}; GET /v1/jobs lists yours", param="id")
@@ -82,8 +98,8 @@ def page(
     after: str | None = None,
     tenant: str = DEFAULT_TENANT,
 ) -> Page[Job]:
-    """The tenant's jobs, newest first; of one state, if given."""
-    query = select(Job)
+    """The tenant's jobs, newest first; of one state, if given. Their specs are not read."""
+    query = select(Job).options(defer(Job.spec))
     if state is not None:
         query = query.where(Job.state == state)
     return newest_first(session, Job, query, tenant=tenant, limit=limit, after=after)

@@ -70,7 +70,7 @@ class Dataset(Base):
 
 
 class Job(Base):
-    """What a user posted, and how far it is. Its complete spec is kept, defaults included."""
+    """What a user posted, and how far it is."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -83,6 +83,9 @@ class Job(Base):
     name: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     spec: Mapped[Json]
+    """Complete: defaults included, and what a search chose for itself."""
+    posted: Mapped[Json | None]
+    """What was posted, as answers show it; none of jobs of earlier releases."""
     dataset_id: Mapped[str | None] = mapped_column(index=True)
     advice: Mapped[list[Advice]] = mapped_column(default=list)
     error: Mapped[JobError | None]
