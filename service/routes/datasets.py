@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
 
 from service import uploads
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
@@ -12,7 +13,7 @@ from service.schemas.datasets import DatasetView
 from service.views import FEW, dataset_view
 from worker.storage import datasets
 
-router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])
+router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
 
 Id = Annotated[
     str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
