@@ -57,6 +57,37 @@ def test_the_stored_spec_is_complete_and_makes_the_same_job(client: Client) -> N
     assert not any("resolved" in row for row in listed)
 
 
+def test_short_forms_are_answered_in_the_long_form(client: Client) -> None:
+    short = {"l1": 1e-4, "dropout": 0.5, "early_stopping": True}
+    full = {"l1": {"strength": 1e-4}, "dropout": {"p": 0.5}, "early_stopping": {}}
+    keys = {"Idempotency-Key": "short"}
+    made = [
+        client.post(
+            "/v1/jobs",
+            json={
+                "dataset": {"builtin": "iris"},
+                "regularization": regularization,
+                "compare": [{"name": "a"}, {"name": "b", "regularization": regularization}],
+            },
+            headers=keys,
+        ).json()
+        for regularization in (short, full)
+    ]
+    assert made[0]["id"] == made[1]["id"]
+    assert made[0]["spec"]["regularization"] == full
+    assert made[0]["spec"]["compare"][1]["regularization"] == full
+
+
+def test_a_search_varies_short_forms(client: Client) -> None:
+    space = {"regularization.dropout": {"values": [None, 0.25]}}
+    made = post(client, search={"method": "grid", "space": space})
+    train(client, made)
+    trials = client.get(f"/v1/jobs/{made}/trials").json()["data"]
+    assert sorted(trial["name"] for trial in trials) == ["0: dropout=off", "1: dropout=0.25"]
+    settings = {trial["configuration"]: trial["settings"]["regularization"] for trial in trials}
+    assert (settings[0], settings[1]["dropout"]["p"]) == ({}, 0.25)
+
+
 @ON_BOTH
 def test_row_lists_are_given_on_request_alone(client: Client) -> None:
     rows = {"train": list(range(5000)), "validation": list(range(5000, 5200))}

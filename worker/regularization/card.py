@@ -89,8 +89,10 @@ class Card(Settings):
     """An example in numbers."""
     source: str
     """Where it was published."""
+    main_field: str | None
+    """The field that a number alone sets, as in `"dropout": 0.5`; none where no field does."""
     fields: tuple[FieldCard, ...]
-    """Its settings."""
+    """Its settings. `true` stands for them where none is required."""
 
 
 def paragraphs(doc: str) -> dict[str, str]:
@@ -145,6 +147,7 @@ def card_of(name: str, technique: type[Technique], vocabulary: frozenset[str]) -
         shapes=parts.get("Shapes", ""),
         example=parts.get("Example"),
         source=parts.get("Source", ""),
+        main_field=technique.main_field(),
         fields=_fields(technique),
     )
 

@@ -1,6 +1,12 @@
 """The vocabulary: every technique that a job may name, each at most once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from worker.regularization.adversarial import Adversarial
 from worker.regularization.alpha_dropout import AlphaDropout
@@ -43,7 +49,11 @@ from worker.schema import Settings
 
 
 class Regularization(Settings):
-    """The techniques of one trial, keyed by name. One that is not named is off."""
+    """The techniques of one trial, keyed by name. One that is not named is off.
+
+    A number alone sets a technique's main field, and `true` means all its defaults: `"l1": 1e-4` is
+    `"l1": {"strength": 1e-4}`. What is stored and answered is the long form.
+    """
 
     l1: L1 | None = None
     l2: L2 | None = None
@@ -82,9 +92,67 @@ class Regularization(Settings):
     snapshot_ensemble: SnapshotEnsemble | None = None
     early_stopping: EarlyStopping | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def short_forms(cls, data: Any) -> Any:
+        """Write out what stands for an object: `"dropout": 0.5`, `"early_stopping": true`."""
+        if not isinstance(data, dict):
+            return data
+        known = _classes(cls)
+        return {
+            name: known[name].in_full(value) if name in known else value
+            for name, value in data.items()
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Document the short forms, where a job is posted; answers have the long ones alone."""
+        document = handler(schema)
+        if handler.mode == "validation":
+            properties = handler.resolve_ref_schema(document)["properties"]
+            for name, technique in _classes(cls).items():
+                *long, off = properties[name]["anyOf"]
+                properties[name]["anyOf"] = [*long, *_short_forms(technique), off]
+                properties[name]["description"] = _description(technique)
+        return document
+
     def techniques(self) -> Iterator[tuple[str, Technique]]:
         """The techniques that are on, by name."""
         for name in type(self).model_fields:
             technique = getattr(self, name)
             if technique is not None:
                 yield name, technique
+
+
+@cache
+def _classes(vocabulary: type[Regularization]) -> Mapping[str, type[Technique]]:
+    return {
+        name: next(kind for kind in get_args(field.annotation) if kind is not type(None))
+        for name, field in vocabulary.model_fields.items()
+    }
+
+
+def _short_forms(technique: type[Technique]) -> Iterator[JsonSchemaValue]:
+    """JSON schemas of what stands for a technique's settings."""
+    if (main := technique.main_field()) is not None:
+        field = technique.model_json_schema()["properties"][main]
+        number = next(
+            option
+            for option in (field, *field.get("anyOf", ()))
+            if option.get("type") in ("number", "integer")
+        )
+        bounds = ("type", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+        yield {key: number[key] for key in bounds if key in number}
+    if technique.has_defaults():
+        yield {"type": "boolean"}
+
+
+def _description(technique: type[Technique]) -> str:
+    """The technique's summary, and what short forms mean."""
+    summary = " ".join((technique.__doc__ or "").split("\n\n", 1)[0].split())
+    main = technique.main_field()
+    short = [f"a number alone is its `{main}`"] if main else []
+    short += ["`true` means its defaults"] if technique.has_defaults() else []
+    return f"{summary} In short, {' and '.join(short)}." if short else summary

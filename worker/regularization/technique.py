@@ -4,7 +4,8 @@ import re
 from abc import ABC
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import Field
 
@@ -69,6 +70,40 @@ class Technique(Settings, ABC):
         """Settings to begin with: the defaults, and a usual value of what has none."""
         return cls.model_validate({})
 
+    @classmethod
+    def main_field(cls) -> str | None:
+        """The field that a number alone sets, as in `"dropout": 0.5`: the first that is required,
+        else the first that takes a number; none where no field does.
+        """
+        fields = cls.model_fields.items()
+        required = [name for name, field in fields if field.is_required()]
+        numbers = [name for name, field in fields if _takes_a_number(field.annotation)]
+        return next(iter(required or numbers), None)
+
+    @classmethod
+    def has_defaults(cls) -> bool:
+        """Whether nothing is required, so that `true` means all defaults."""
+        return not any(field.is_required() for field in cls.model_fields.values())
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        """Short settings: a usual value of its main field, or of its first that has one."""
+        usual = cls.usual().model_dump()
+        main = cls.main_field()
+        shown = [main] if main else [name for name, value in usual.items() if value is not None]
+        return {name: usual[name] for name in shown[:1]}
+
+    @classmethod
+    def in_full(cls, settings: Any) -> Any:
+        """Settings in the long form: a number alone sets the main field, `true` means all defaults,
+        `false` off. Whatever else is given is given back.
+        """
+        if isinstance(settings, bool):
+            return ({} if settings else None) if cls.has_defaults() else settings
+        if isinstance(settings, int | float) and (main := cls.main_field()) is not None:
+            return {main: settings}
+        return settings
+
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Why it does not fit a network or its data; none where it does.
 
@@ -91,6 +126,14 @@ class Technique(Settings, ABC):
     def structure(self) -> object | None:
         """What trials with it must agree in to train as one tensor program; none if in nothing."""
         return None
+
+
+def _takes_a_number(annotation: Any) -> bool:
+    if annotation in (int, float):
+        return True
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return any(_takes_a_number(option) for option in get_args(annotation))
+    return False
 
 
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A specification as answers show it: in the long form, without what is off and what is long."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker.schema import Json
@@ -36,6 +36,20 @@ def shown(document: Json) -> Json:
         space = {path: _cut(dimension) for path, dimension in search["space"].items()}
         view["search"] = {**search, "space": space}
     return view
+
+
+def counted(*names: str) -> Callable[[Json], None]:
+    """For ``json_schema_extra``: documents the counts of lists that answers cut."""
+
+    def add(schema: Json) -> None:
+        for name in names:
+            schema["properties"][f"{name}_count"] = {
+                "type": "integer",
+                "readOnly": True,
+                "description": f"In answers, where `{name}` is cut: how many there are.",
+            }
+
+    return add
 
 
 def _cut(lists: Mapping[str, Any]) -> Json:

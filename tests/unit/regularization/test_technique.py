@@ -1,8 +1,11 @@
 """What every technique says of itself, whatever it does."""
 
-import pytest
+import json
 
-from worker.regularization import techniques
+import pytest
+from pydantic import ValidationError
+
+from worker.regularization import Regularization, techniques
 from worker.regularization.technique import Memory
 
 
@@ -58,3 +61,52 @@ def test_usual_settings_are_within_their_own_usual_range() -> None:
         if hasattr(usual, "usual_range"):
             low, high = usual.usual_range()
             assert low <= usual.model_dump()["strength"] <= high
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ({"l1": 1e-4}, {"l1": {"strength": 1e-4}}),
+        ({"dropout": 0.5}, {"dropout": {"p": 0.5}}),
+        ({"dropout": 0}, {"dropout": {"p": 0.0}}),
+        ({"noise": 0.2}, {"noise": {"input": 0.2}}),
+        ({"max_norm": 2}, {"max_norm": {"norm": 2.0}}),
+        ({"early_stopping": 10}, {"early_stopping": {"patience": 10}}),
+        ({"early_stopping": True}, {"early_stopping": {}}),
+        ({"batch_norm": True, "swa": False}, {"batch_norm": {}, "swa": None}),
+        ({"l1": None, "dropout": {}}, {"l1": None, "dropout": {}}),
+    ],
+)
+def test_short_forms_are_kept_in_the_long_form(
+    short: dict[str, object], full: dict[str, object]
+) -> None:
+    assert Regularization.model_validate(short).model_dump(exclude_unset=True) == full
+    again = Regularization.model_validate_json(json.dumps(short))
+    assert again.model_dump(exclude_unset=True) == full
+    assert again == Regularization.model_validate(full)
+
+
+@pytest.mark.parametrize("name", techniques())
+def test_a_technique_accepts_the_short_forms_that_it_documents_and_no_other(name: str) -> None:
+    technique = techniques()[name]
+    documented = Regularization.model_json_schema()["properties"][name]
+    kinds = {option.get("type") for option in documented["anyOf"][1:]}
+    usual, main = technique.example(), technique.main_field()
+    number = usual[main] if main else 0.5
+    for value, kind in (
+        (number, {"number", "integer"}),
+        (True, {"boolean"}),
+        (False, {"boolean"}),
+        (None, {"null"}),
+    ):
+        if kinds & kind:
+            Regularization.model_validate({name: value})
+        else:
+            with pytest.raises(ValidationError):
+                Regularization.model_validate({name: value})
+    assert Regularization.model_validate({name: usual}) == Regularization.model_validate(
+        {name: number if main else usual}
+    )
+    assert documented["description"].endswith((".", "`.")), "it says what is short for what"
+    answered = Regularization.model_json_schema(mode="serialization")["properties"][name]
+    assert len(answered["anyOf"]) == 2

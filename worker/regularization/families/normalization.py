@@ -25,6 +25,11 @@ class Normalization(Technique):
     needs_batch: ClassVar[bool] = False
     """Whether a batch of one row cannot be normalized."""
 
+    @classmethod
+    def main_field(cls) -> str | None:
+        """None: by a number alone nobody means ε or a momentum."""
+        return None
+
     def needs_autograd(self, network: NetworkFacts) -> bool:
         """Always."""
         return True
