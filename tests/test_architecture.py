@@ -104,11 +104,11 @@ def test_the_ground_floor_rests_on_nothing() -> None:
     )
 
 
-def test_at_most_two_modules_know_celery() -> None:
+def test_one_module_knows_celery() -> None:
     knowing = [
         name for name in modules() if any(within(n, "celery") for n in imports(modules()[name]))
     ]
-    assert len(knowing) <= 2, knowing
+    assert knowing == ["worker.runtime.doorbell"]
 
 
 def lean_modules() -> list[str]:

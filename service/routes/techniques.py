@@ -9,7 +9,8 @@ from service.errors import problems
 from service.schemas.common import Listing
 from service.schemas.techniques import TechniqueDetail, TechniqueView
 from worker.errors import NotFoundError
-from worker.regularization.catalogue import catalogue, techniques
+from worker.regularization import techniques
+from worker.regularization.card import catalogue
 
 router = APIRouter(prefix="/v1/techniques", tags=["Techniques"])
 

@@ -8,7 +8,7 @@ from worker.data import Outline
 from worker.networks.layout import Layout, lay_out
 from worker.regularization import Regularization
 from worker.regularization.families.stopping import Stopping
-from worker.regularization.fit import DataFacts
+from worker.regularization.technique import DataFacts
 from worker.spec import Activation, JobSpec, LinearSpec, NetworkSpec, Training, Variant
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ line here, for what a job names is read off the fields of ``Regularization``.
 from worker.regularization.adversarial import Adversarial
 from worker.regularization.alpha_dropout import AlphaDropout
 from worker.regularization.batch_norm import BatchNorm
-from worker.regularization.catalogue import techniques
 from worker.regularization.class_weights import ClassWeights
 from worker.regularization.color_jitter import ColorJitter
 from worker.regularization.cutmix import Cutmix
@@ -31,7 +30,7 @@ from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
 from worker.regularization.per_trial import ParameterIndex, PerTrial, WeightMatrix
 from worker.regularization.random_crop import RandomCrop
-from worker.regularization.regularization import Regularization
+from worker.regularization.regularization import Regularization, stacks, techniques
 from worker.regularization.rotation import Rotation
 from worker.regularization.shake_drop import ShakeDrop
 from worker.regularization.shake_shake import ShakeShake
@@ -81,5 +80,6 @@ __all__ = [
     "Technique",
     "WeightDecay",
     "WeightMatrix",
+    "stacks",
     "techniques",
 ]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.regularization import ClassWeights, SnapshotEnsemble
-from worker.regularization.catalogue import fitting
-from worker.regularization.fit import DataFacts
+from worker.regularization.regularization import fitting
+from worker.regularization.technique import DataFacts
 from worker.schema import Json
 from worker.spec import (
     Dimension,

@@ -9,8 +9,7 @@ from worker.networks.chain import by_hand
 from worker.networks.layout import Layout, lay_out
 from worker.regularization.early_stopping import EarlyStopping
 from worker.regularization.families.normalization import Normalization
-from worker.regularization.fit import DataFacts
-from worker.regularization.technique import Memory, Technique
+from worker.regularization.technique import DataFacts, Memory, Technique
 from worker.search.space import Overrides
 from worker.spec import JobSpec, SgdSpec, SolverSpec, Trial, Variant, Without
 from worker.spec.checks import check_trial

@@ -11,7 +11,7 @@ from worker.regularization import Regularization
 from worker.regularization.families.output import OutputPenalty
 from worker.regularization.families.penalty import Penalty, ProximalPenalty
 from worker.regularization.families.stopping import Stopping
-from worker.regularization.fit import DataFacts
+from worker.regularization.technique import DataFacts
 from worker.spec.network import CnnSpec, LinearSpec
 from worker.spec.training import (
     AdamWSpec,

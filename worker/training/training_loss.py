@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.networks import DenseChain, Network, stacks
-from worker.regularization import Regularization
+from worker.networks import DenseChain, Network
+from worker.regularization import Regularization, stacks
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import Attack
 from worker.regularization.families.batch import BatchTechnique
