@@ -11,7 +11,6 @@ from worker.regularization.families.branch import BranchDropout, BranchMerge
 from worker.regularization.families.dropout import (
     ActivationDropout,
     DropoutLayer,
-    Masking,
     WeightDropout,
 )
 from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
@@ -54,7 +53,7 @@ class Slots:
         layers = self._noises("input", dimensions + 2)
         for technique, stack in stacks(ActivationDropout, self._regularizations).items():
             p = stack.numbers(lambda settings: settings.input_p)
-            layers |= self._masked(technique.key(), "input", technique, stack, p, dimensions + 2)
+            layers |= self._masked("input", technique, stack, p, dimensions + 2)
         return _chain(layers)
 
     def weights(self, layer: int, axes: int = 0) -> nn.Module:
@@ -62,9 +61,7 @@ class Slots:
         layers = self._noises("weights", axes + 3, layer)
         for technique, stack in stacks(WeightDropout, self._regularizations).items():
             p = _rates(stack, self._spec.depth, layer)
-            layers |= self._masked(
-                technique.key(), f"weights/{layer}", technique, stack, p, axes + 3
-            )
+            layers |= self._masked(f"weights/{layer}", technique, stack, p, axes + 3)
         return _chain(layers)
 
     def normalization(self, features: int, axes: int = 0) -> nn.Module:
@@ -81,9 +78,7 @@ class Slots:
             places = self._spec.conv_layers if technique.needs_maps else self._spec.dropout_sites
             if place < places:
                 p = _rates(stack, places, place)
-                layers |= self._masked(
-                    technique.key(), f"hidden/{place}", technique, stack, p, axes + 3
-                )
+                layers |= self._masked(f"hidden/{place}", technique, stack, p, axes + 3)
         return _chain(layers)
 
     def branch(self, block: int) -> nn.Module:
@@ -111,15 +106,15 @@ class Slots:
 
     def _masked(
         self,
-        name: str,
         place: str,
-        technique: type[Masking],
+        technique: type[ActivationDropout | WeightDropout],
         stack: PerTrial[Any],
         p: Tensor,
         dimensions: int,
     ) -> Layers:
         if not p.any():
             return {}
+        name = technique.key()
         random = self._streams.at(f"{name}/{place}")
         layer = DropoutLayer(technique, p, _schedules(stack), dimensions, random)
         return {name: layer}
