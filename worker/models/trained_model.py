@@ -1,4 +1,4 @@
-"""A trained model: one trial of a fleet's model file, ready to answer; and how several answer as one."""
+"""A trained model: one trial of a fleet's model file, ready to answer, alone or as an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
