@@ -24,7 +24,7 @@ import numpy as np
 from _shared import arguments, machine, present, spread
 from cocktail import boost, load
 
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.search.baseline import boosting
 from worker.search.halving import Halving
 from worker.search.samplers import Trained
@@ -122,7 +122,7 @@ def compare(folder: Path, hidden: Sequence[int], trials: int, repeats: int) -> N
     boosted = 0.0
     for seed in range(repeats):
         spec = job(target, parts, hidden, trials, seed)
-        outline = check(table, spec)
+        outline = Outline.of(table, spec)
         spec = resolve_search(spec, outline)
         searched = Search(spec, outline)
         trained, spent = search(table, searched)

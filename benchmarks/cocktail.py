@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import balanced_accuracy_score
 
-from worker.data import Column, Table, check, prepare, read_csv, resolve_target
+from worker.data import Column, Outline, Table, prepare, read_csv, resolve_target
 from worker.data.table import categorical
 from worker.search import plan
 from worker.spec import JobSpec
@@ -124,7 +124,7 @@ def job(network: str, target: str, rows: Rows, repeats: int) -> JobSpec:
 def train(table: Table, spec: JobSpec) -> dict[str, list[float]]:
     """Test balanced accuracy in percent of each configuration's seeds, at the last epoch."""
     prepared = prepare(table, spec)
-    (planned,) = plan(spec, check(table, spec), MEMORY)
+    (planned,) = plan(spec, Outline.of(table, spec), MEMORY)
     run, start = FleetRun(planned.trials, prepared), time.perf_counter()
     found: dict[str, list[float]] = {}
     for report in run.epochs():

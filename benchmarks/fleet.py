@@ -34,7 +34,7 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, numeric
 from worker.search import plan
 from worker.spec import JobSpec
@@ -96,7 +96,7 @@ class Problem:
         columns = [numeric(f"x{n}", column) for n, column in enumerate(self.x.T.astype(float))]
         labels = [str(c) for c in range(self.classes)]
         table = Table.of([*columns, categorical("y", labels, self.y.astype(np.int32))])
-        trial = plan(spec, check(table, spec))
+        trial = plan(spec, Outline.of(table, spec))
         members = [trial for fleet in trial for trial in fleet.trials]
         return FleetRun(members, prepare(table, spec))
 

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.data import Prepared, Table, check, load_builtin, prepare
+from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.data.table import categorical, images
 from worker.search import plan
 from worker.search.plan import bytes_per_trial
@@ -60,7 +60,7 @@ def planned(job: dict[str, Any]) -> tuple[list[Trial], Prepared, int]:
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     (fleet,) = plan(spec, outline, memory=2**62)
     reckoned = bytes_per_trial(fleet.trials, outline)
     return list(fleet.trials), prepare(table, spec, target), reckoned
@@ -210,7 +210,7 @@ class Checks:
                 "repeats": number,
             }
         )
-        (fleet,) = plan(spec, check(table, spec), memory=2**62)
+        (fleet,) = plan(spec, Outline.of(table, spec), memory=2**62)
         run = FleetRun(fleet.trials, prepare(table, spec), self.device)
         begin = time.perf_counter()
         trained(run)

@@ -24,7 +24,7 @@ from typing import Any
 
 from _shared import arguments, machine, present
 
-from worker.data import Prepared, check, prepare, read_csv
+from worker.data import Outline, Prepared, prepare, read_csv
 from worker.search.halving import Halving
 from worker.search.scheduler import Search
 from worker.spec import JobSpec, Trial
@@ -115,7 +115,7 @@ def compare(folder: Path, seed: int, options: Any) -> tuple[Found, Found]:
         )
     )
     table = read_csv(data)
-    outline, prepared = check(table, spec, "Class"), prepare(table, spec, "Class")
+    outline, prepared = Outline.of(table, spec, "Class"), prepare(table, spec, "Class")
     search = Search(spec, outline)
     wave = search.wave(0)
     if wave is None or len(wave.plans) != 1:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from _shared import arguments, machine, present, spread
 
-from worker.data import Table, check, prepare, read_table
+from worker.data import Outline, Table, prepare, read_table
 from worker.search import plan
 from worker.spec import JobSpec
 from worker.training import FleetRun
@@ -68,7 +68,7 @@ def train(table: Table, spec: JobSpec) -> dict[str, dict[str, list[float]]]:
     The run is stepped by hand, as in ``benchmarks/train.py``: to measure 20,000 images after every
     epoch takes a third of the time and decides nothing.
     """
-    (planned,) = plan(spec, check(table, spec))
+    (planned,) = plan(spec, Outline.of(table, spec))
     run = FleetRun(planned.trials, prepare(table, spec))
     engine = run.engine
     for epoch in range(spec.training.epochs):

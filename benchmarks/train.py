@@ -31,7 +31,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from worker.data import check, load_builtin, prepare
+from worker.data import Outline, load_builtin, prepare
 from worker.search import plan
 from worker.spec import Builtin, BuiltinName, JobSpec
 from worker.training import FleetRun
@@ -130,7 +130,7 @@ def main() -> None:
 
     table, target = load_builtin(CIRCLE)
     prepared = prepare(table, SPEC, target)
-    (planned,) = plan(SPEC, check(table, SPEC, target))
+    (planned,) = plan(SPEC, Outline.of(table, SPEC, target))
     x, y = prepared.x[0], prepared.y[0]
     features, labels = torch.from_numpy(x), torch.from_numpy(y).float()[:, None]
 

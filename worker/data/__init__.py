@@ -1,7 +1,7 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.builtin import load_builtin
-from worker.data.dataset import Outline, Prepared, check, prepare, sample
+from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.delimited import parse_csv, read_csv
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.formats import read_table
@@ -22,7 +22,6 @@ __all__ = [
     "RowSplit",
     "Table",
     "Target",
-    "check",
     "labelled_rows",
     "load_builtin",
     "parse_csv",

@@ -123,9 +123,6 @@ class _Frame:
     splits: tuple[RowSplit, ...]
 
 
-check = Outline.of  # The name by which other rooms still call it.
-
-
 def _class_rows(frame: _Frame) -> tuple[int, ...]:
     classes = len(frame.target.classes)
     return tuple(np.bincount(frame.values, minlength=classes).tolist()) if classes else ()

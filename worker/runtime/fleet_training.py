@@ -11,7 +11,7 @@ import orjson
 import torch
 
 from worker.data.builtin import load_builtin
-from worker.data.dataset import Prepared, check, prepare
+from worker.data.dataset import Outline, Prepared, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingSearch, finish_fleet, load_trials
@@ -102,7 +102,7 @@ class FleetTraining:
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)
         if spec.search is not None:
-            self._search = OngoingSearch(self._settings, spec, check(table, spec, target))
+            self._search = OngoingSearch(self._settings, spec, Outline.of(table, spec, target))
         if not trials:
             return None
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)

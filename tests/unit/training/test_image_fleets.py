@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from tests.fleets import trained
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, images
 from worker.search import plan
 from worker.spec import JobSpec
@@ -52,7 +52,7 @@ def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
             ],
         }
     )
-    (fleet,) = plan(spec, check(table, spec))
+    (fleet,) = plan(spec, Outline.of(table, spec))
     return FleetRun(fleet.trials, prepare(table, spec))
 
 
