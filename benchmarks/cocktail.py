@@ -35,8 +35,7 @@ from worker.data import Column, Outline, Table, prepare, read_csv, resolve_targe
 from worker.data.table import categorical
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 PUBLISHED = {
     "anneal": (84.13, 86.92),
@@ -183,7 +182,7 @@ def main() -> None:
     parser.add_argument("--hold-out", action="store_true", help="leave the validation rows out")
     options = parser.parse_args()
     present(options.data, "folder of data sets")
-    tune(options.threads)
+    tune_processor(options.threads)
     print(f"{machine(options.threads)}; dropout p = {DROPOUT}; balanced accuracy on test, %")
     for name in options.sets:
         compare(options.data / name, options.network, options.repeats, options.hold_out)

@@ -38,8 +38,7 @@ from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, numeric
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 PENALTY, P = 1e-4, 0.2
 SIZES = (1, 4, 16, 64, 256, 1024)
@@ -224,7 +223,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--largest", type=int, default=1024)
     options: Any = parser.parse_args()
-    tune(options.threads)
+    tune_processor(options.threads)
     print(
         f"torch {torch.__version__}, {options.threads} thread(s), {platform.machine()}, "
         f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, median of {options.repeats}"

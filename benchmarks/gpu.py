@@ -35,9 +35,8 @@ from worker.data.table import categorical, images
 from worker.search import plan
 from worker.search.plan import bytes_per_trial
 from worker.spec import Builtin, JobSpec, Trial
-from worker.training import FleetRun
+from worker.training import FleetRun, dump_state, load_state
 from worker.training.fleet import update
-from worker.training.state import dump, load
 from worker.training.stepping import CapturedSteps, LaunchedSteps
 
 LIMIT = 8 * 60
@@ -131,7 +130,7 @@ class Checks:
             for _ in run.epochs(interrupted=lambda: next(steps) >= 13):  # noqa: B023
                 pass
             resumed = FleetRun(trials, prepared, second)
-            resumed.restore(load(dump(run.state())))
+            resumed.restore(load_state(dump_state(run.state())))
             weights = trained(resumed)
             if not weights.isfinite().all():
                 raise AssertionError(f"{first} → {second}: weights are not finite")

@@ -19,8 +19,7 @@ from _shared import arguments, machine, present, spread
 from worker.data import Outline, Table, prepare, read_table
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 REGULARIZATION: dict[str, Any] = {
     "batch_norm": {},
@@ -91,7 +90,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     path = present(options.data / "fashion-mnist" / "fashion-mnist.npz", "Fashion-MNIST")
-    tune(options.threads)
+    tune_processor(options.threads)
     table, rows = load(path, options.rows)
     start = time.perf_counter()
     found = train(table, job(rows, options.epochs, options.repeats))

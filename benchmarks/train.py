@@ -34,8 +34,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from worker.data import Outline, load_builtin, prepare
 from worker.search import plan
 from worker.spec import Builtin, BuiltinName, JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 EPOCHS = 50
 CONFIGURATIONS: list[dict[str, Any]] = [
@@ -126,7 +125,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    tune(options.threads)
+    tune_processor(options.threads)
 
     table, target = load_builtin(CIRCLE)
     prepared = prepare(table, SPEC, target)

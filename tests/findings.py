@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from worker.advice import Advice, advise
+from worker.advice import advise
 from worker.data import Outline, load_builtin
+from worker.results import Advice
 from worker.spec import Builtin, JobSpec
 
 SELU = {"kind": "mlp", "hidden": [50, 50], "activation": "selu"}

@@ -21,7 +21,7 @@ from worker.search import plan
 from worker.search.scheduler import Search
 from worker.spec import Builtin, JobSpec, Trial
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 RANDOM = [
     name
@@ -98,7 +98,7 @@ def test_every_random_technique(name: str) -> None:
         for _ in killed.epochs(interrupted=lambda: next(number) >= steps):  # noqa: B023
             pass
         resumed = cut(run, trials)
-        resumed.restore(load(dump(killed.state())))
+        resumed.restore(load_state(dump_state(killed.state())))
         assert hashed(trained(resumed), 2) == alone
 
 

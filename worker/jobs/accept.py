@@ -9,12 +9,13 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from worker.advice import Advice, advise
+from worker.advice import advise
 from worker.data import Outline, prepare
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.jobs.rows import new_fleet
 from worker.jobs.table_cache import TableCache, unknown_dataset
+from worker.results import Advice
 from worker.search import (
     FleetPlan,
     Search,

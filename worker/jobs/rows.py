@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 from sqlalchemy.orm import Session
 
-from worker.results.trial import JobError
+from worker.results import JobError
 from worker.search import FleetPlan, Overrides, Refused, Wave
 from worker.spec import Trial
 from worker.storage import queries

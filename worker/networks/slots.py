@@ -7,17 +7,20 @@ from typing import Any, TypeVar, get_args
 import torch
 from torch import Tensor, nn
 
-from worker.regularization import PerTrial, Regularization, Technique, techniques
-from worker.regularization.families.branch import BranchDropout, BranchMerge
-from worker.regularization.families.dropout import (
+from worker.regularization import PerTrial, RandomStreams, Regularization, Technique, techniques
+from worker.regularization.families import (
     ActivationDropout,
+    BranchDropout,
+    BranchMerge,
+    Distribution,
     DropoutLayer,
     Masking,
+    NoiseLayer,
+    NoiseTechnique,
+    Normalization,
+    Place,
     WeightDropout,
 )
-from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
-from worker.regularization.families.normalization import Normalization
-from worker.regularization.random_streams import RandomStreams
 from worker.spec import Structure
 
 F = TypeVar("F", bound=Technique)

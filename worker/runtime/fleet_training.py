@@ -10,13 +10,10 @@ from datetime import datetime
 import orjson
 import torch
 
-from worker.data.builtin import load_builtin
-from worker.data.dataset import Outline, Prepared, prepare
-from worker.data.table import Table
+from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingSearch, finish_fleet, load_trials
-from worker.results.search import Baseline
-from worker.results.trial import JobError, TrialResult
+from worker.results import Baseline, JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.step_watcher import StepWatcher

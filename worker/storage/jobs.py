@@ -11,8 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, NotFoundError
-from worker.results import ranking
-from worker.results.trial import Advice, JobError, Winner
+from worker.results import Advice, JobError, Winner, objective_of, place_of
 from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.additions import NewFleet, add_fleets
@@ -96,7 +95,7 @@ _PLACE = (
     TrialRow.repeat,
     func.coalesce(TrialRow.fold, 0),
 )
-"""``ranking.place`` in SQL; an index begins with it."""
+"""``place_of`` in SQL; an index begins with it."""
 
 
 def _ranked(job: Job) -> Select[TrialRow]:
@@ -134,7 +133,7 @@ def leaderboard(
     query = _ranked(job)
     if after is not None:
         last = trial(session, job, after, param="after")
-        query = query.where(tuple_(*_PLACE) > tuple_(*ranking.place(last)))
+        query = query.where(tuple_(*_PLACE) > tuple_(*place_of(last)))
     rows = list(session.scalars(query.limit(limit + 1)))
     return Page(items=rows[:limit], has_more=len(rows) > limit)
 
@@ -219,9 +218,9 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
                 TrialRow.state == State.SUCCEEDED,
             )
         ),
-        key=ranking.place,
+        key=place_of,
     )
-    mean = ranking.objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
+    mean = objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
     job.best = Winner(
         trial=winner.id,
         name=winner.name,

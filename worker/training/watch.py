@@ -8,7 +8,7 @@ from torch import Tensor
 
 from worker.networks import stacks
 from worker.regularization import PerTrial, Regularization
-from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization.families import Patience, Stopping
 
 
 class _Watched:

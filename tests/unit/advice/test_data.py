@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from tests.findings import CNN, LINEAR, found, silent
-from worker.advice import Advice, advise
-from worker.data import Outline, Target, parse_csv
+from worker.advice import advise
+from worker.data import Outline, Target
+from worker.data.delimited import parse_csv
+from worker.results import Advice
 from worker.spec import JobSpec
 
 SMALL, LARGE = "small_data_weak_regularization", "large_data_strong_regularization"

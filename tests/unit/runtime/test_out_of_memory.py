@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.unit.runtime.work import Work, accepted
-from worker.jobs import fleet_limits, fleet_memory, is_out_of_memory
+from worker.jobs import is_out_of_memory
+from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.settings import ServiceSettings
 from worker.storage import jobs
 from worker.storage.database import Database

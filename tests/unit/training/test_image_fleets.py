@@ -13,7 +13,7 @@ from worker.data.table import categorical, images
 from worker.search import plan
 from worker.spec import JobSpec
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 EVERY: dict[str, Any] = {
     "random_crop": {"padding": 1},
@@ -66,7 +66,7 @@ def test_resume_is_bit_identical() -> None:
     assert run.interrupted
     assert run.batch > 0
     resumed = digits(EVERY, {})
-    resumed.restore(load(dump(run.state())))
+    resumed.restore(load_state(dump_state(run.state())))
     assert trained(resumed).result().dump() == undisturbed
 
 
