@@ -21,7 +21,7 @@ from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialR
 from worker.storage.types import new_id, utc_now
 
 
-def create(
+def create_job(
     session: Session,
     *,
     spec: Json,
@@ -64,7 +64,9 @@ def create(
     return job
 
 
-def get(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False) -> Job:
+def get_job(
+    session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False
+) -> Job:
     """The tenant's job of this id; ``NotFoundError`` without one."""
     query = select(Job).where(Job.id == job_id, Job.tenant == tenant)
     job = session.scalar(query.with_for_update() if lock else query)
@@ -73,7 +75,7 @@ def get(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bo
     return job
 
 
-def page(
+def job_page(
     session: Session,
     *,
     state: str | None = None,
@@ -165,7 +167,7 @@ def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
     Cancelling a cancelled job again changes nothing. Raises ``ConflictError`` when it has ended
     otherwise.
     """
-    job = get(session, job_id, tenant=tenant, lock=True)
+    job = get_job(session, job_id, tenant=tenant, lock=True)
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:

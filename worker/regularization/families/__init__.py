@@ -1,4 +1,7 @@
-"""The families of techniques: one abstract class for each moment of training."""
+"""The families of techniques: one abstract class for each moment of training.
+
+Beside it, what sets the techniques of a whole fleet to work at that moment.
+"""
 
 from worker.regularization.families.augmentation import Attack
 from worker.regularization.families.averaging import Averages, WeightAverage
