@@ -107,7 +107,8 @@ class JobIntake:
             KeyReused: the key made another job, from another body.
             SpecError, DataError: as :meth:`propose`.
         """
-        document = spec.model_dump(mode="json")
+        # As it was asked: with defaults written out, a later release's would make it another body.
+        document = spec.model_dump(mode="json", exclude_unset=True)
         canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         if ZERO.search(canonical):
             raise SpecError("Texts must not hold the character U+0000.", code="invalid_text")
