@@ -97,7 +97,7 @@ def list_datasets(
 def get_dataset(services: ServicesDep, dataset_id: Id) -> DatasetView:
     """A data set's columns and size. Its rows are not given back."""
     with services.database.read() as session:
-        return DatasetView.model_validate(datasets.get_dataset(session, dataset_id))
+        return DatasetView.model_validate(datasets.find_dataset(session, dataset_id))
 
 
 @router.delete(

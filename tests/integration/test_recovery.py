@@ -138,7 +138,7 @@ def test_a_frozen_trainer_is_replaced_and_cannot_write(here: Running) -> None:
     # The lock is held meanwhile, so that neither is frozen with it.
     pids = (int(owner.rpartition(":")[2]), here.trainer_pid())
     with here.database.write() as session:
-        jobs.get_job(session, job_id, lock=True)
+        jobs.find_job(session, job_id, lock=True)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
     try:
@@ -202,9 +202,9 @@ def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
     job_id = here.post(training={"epochs": 1})
     here.ended(job_id)
     with here.database.write() as session:
-        spec = {**jobs.get_job(session, job_id).spec, "target": "no such column"}
-        (trial,) = jobs.trials(session, jobs.get_job(session, job_id))
-        broken = jobs.create_job(
+        spec = {**jobs.find_job(session, job_id).spec, "target": "no such column"}
+        (trial,) = jobs.trials(session, jobs.find_job(session, job_id))
+        broken = jobs.add_job(
             session,
             spec=spec,
             fleets=[NewFleet([NewTrial("a", 0, 0, None, trial.settings)], 1)],

@@ -140,11 +140,11 @@ def _create(session: Session, proposal: Proposal) -> Job:
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         try:
-            datasets.get_dataset(session, dataset_id, lock="keep")
+            datasets.find_dataset(session, dataset_id, lock="keep")
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
     objective = job_objective(spec, proposal.outline)
-    return jobs.create_job(
+    return jobs.add_job(
         session,
         spec=spec.model_dump(mode="json"),
         fleets=[new_fleet(fleet) for fleet in proposal.plans],

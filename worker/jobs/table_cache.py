@@ -58,7 +58,7 @@ class TableCache:
     def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
         try:
             with self._database.read() as session:
-                row = datasets.get_dataset(session, dataset_id)
+                row = datasets.find_dataset(session, dataset_id)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
         content = self._artefacts.read(row.path, row.sha256)

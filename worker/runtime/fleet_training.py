@@ -94,7 +94,7 @@ class FleetTraining:
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
-                else datasets.get_dataset(session, spec.dataset, tenant=job.tenant)
+                else datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
             )
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)

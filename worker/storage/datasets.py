@@ -14,7 +14,7 @@ from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
 from worker.storage.types import new_id
 
 
-def create_dataset(
+def add_dataset(
     session: Session,
     *,
     name: str,
@@ -46,7 +46,7 @@ def create_dataset(
     return dataset
 
 
-def get_dataset(
+def find_dataset(
     session: Session,
     dataset_id: str,
     *,
@@ -80,7 +80,7 @@ def delete(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -
     Raises ``ConflictError`` while a job that has not ended needs it.
     """
     # Locked before jobs are looked for: one that is being accepted is waited for.
-    dataset = get_dataset(session, dataset_id, tenant=tenant, lock="delete")
+    dataset = find_dataset(session, dataset_id, tenant=tenant, lock="delete")
     user = session.scalar(
         select(Job.id).where(Job.dataset_id == dataset_id, Job.state.in_(OPEN)).limit(1)
     )

@@ -21,7 +21,7 @@ from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialR
 from worker.storage.types import new_id, utc_now
 
 
-def create_job(
+def add_job(
     session: Session,
     *,
     spec: Json,
@@ -64,7 +64,7 @@ def create_job(
     return job
 
 
-def get_job(
+def find_job(
     session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False
 ) -> Job:
     """The tenant's job of this id; ``NotFoundError`` without one."""
@@ -167,7 +167,7 @@ def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
     Cancelling a cancelled job again changes nothing. Raises ``ConflictError`` when it has ended
     otherwise.
     """
-    job = get_job(session, job_id, tenant=tenant, lock=True)
+    job = find_job(session, job_id, tenant=tenant, lock=True)
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:

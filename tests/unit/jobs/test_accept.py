@@ -31,7 +31,7 @@ def test_an_accepted_job_is_committed_with_its_fleets_and_trials(
         )
     )
     with database.read() as session:
-        stored = jobs.get_job(session, job.id)
+        stored = jobs.find_job(session, job.id)
         (fleet,) = jobs.fleets(session, job.id)
         trials = jobs.trials(session, stored)
     assert (stored.state, stored.name, stored.trials_total) == ("queued", "two", 4)
@@ -50,7 +50,7 @@ def test_a_search_is_accepted_with_its_first_wave_and_its_space_written_out(
 ) -> None:
     job = intake.accept(spec_of(search={"space": L1, "trials": 5000, "objective": "train_loss"}))
     with database.read() as session:
-        stored = jobs.get_job(session, job.id)
+        stored = jobs.find_job(session, job.id)
         waiting = jobs.fleets(session, job.id)
     assert stored.trials_total == 5000
     assert 0 < stored.trials_planned < 5000

@@ -26,7 +26,7 @@ def stored_as_planned(intake: JobIntake, database: Database, **job: Any) -> None
         assert [load_trials(session, fleet.id) for fleet in fleets] == [
             list(plan.trials) for plan in plans
         ]
-        rows = jobs.trials(session, jobs.get_job(session, accepted.id))
+        rows = jobs.trials(session, jobs.find_job(session, accepted.id))
         searched = [row.overrides for row in rows]
     assert all((overrides is None) == (spec.search is None) for overrides in searched)
 

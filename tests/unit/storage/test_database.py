@@ -29,7 +29,7 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         job, _ = accept(session)
     database.migrate()
     with database.read() as session:
-        assert jobs.get_job(session, job.id).id == job.id
+        assert jobs.find_job(session, job.id).id == job.id
 
 
 def test_a_newer_schema_is_refused_and_kept(database: Database) -> None:

@@ -30,12 +30,12 @@ def test_tenants_do_not_see_each_other(database: Database) -> None:
     with database.write() as session:
         job, _ = accept(session, tenant="a")
         with pytest.raises(NotFoundError):
-            jobs.get_job(session, job.id)
+            jobs.find_job(session, job.id)
         with pytest.raises(NotFoundError):
             jobs.request_cancel(session, job.id, tenant="b")
         with pytest.raises(NotFoundError):
             jobs.job_page(session, after=job.id, tenant="b")
-        assert jobs.get_job(session, job.id, tenant="a").id == job.id
+        assert jobs.find_job(session, job.id, tenant="a").id == job.id
         assert events.event_page(session, job.id).items == []
 
 
@@ -55,7 +55,7 @@ def test_a_running_job_is_cancelled_when_its_fleets_have_ended(database: Databas
         assert jobs.request_cancel(session, job.id).state == "running"
         assert fleets.claim(session, two.id, owner="a") is None
         fleets.cancel(session, lease)
-        assert jobs.get_job(session, job.id).state == "cancelled"
+        assert jobs.find_job(session, job.id).state == "cancelled"
 
 
 def test_a_job_that_has_ended_is_not_cancelled(database: Database) -> None:
@@ -97,7 +97,7 @@ def test_a_key_makes_one_job(database: Database) -> None:
 
 def new_dataset(database: Database) -> str:
     with database.write() as session:
-        return datasets.create_dataset(
+        return datasets.add_dataset(
             session,
             name="d",
             target="y",
@@ -119,7 +119,7 @@ def test_a_data_set_in_use_is_not_deleted(database: Database) -> None:
         jobs.request_cancel(session, job.id)
         assert datasets.delete(session, dataset_id).path == "p"
         with pytest.raises(NotFoundError):
-            datasets.get_dataset(session, dataset_id)
+            datasets.find_dataset(session, dataset_id)
 
 
 def test_data_sets_are_listed(database: Database) -> None:
@@ -160,7 +160,7 @@ def finished(database: Database, outcomes: list[TrialResult], **more: object) ->
         job, (fleet,) = accept(session, trials, **more)
         fleets.finish(session, claimed(session, fleet.id), outcomes, RESULT)
     with database.read() as session:
-        return jobs.get_job(session, job.id)
+        return jobs.find_job(session, job.id)
 
 
 def test_the_best_mean_wins_and_then_its_best_member(database: Database) -> None:
@@ -245,7 +245,7 @@ def test_fleets_that_finish_together_conclude_the_job_once(database: Database) -
         thread.join()
     assert sorted(concluded) == [False, False, False, True]
     with database.read() as session:
-        job = jobs.get_job(session, job.id)
+        job = jobs.find_job(session, job.id)
         ends = [e for e in events.event_page(session, job.id).items if e.type == "succeeded"]
         assert len(models.describe(session, "m").versions) == 1
     assert len(ends) == 1
@@ -257,9 +257,9 @@ def test_one_failed_fleet_does_not_fail_the_job(database: Database) -> None:
     with database.write() as session:
         job, (one, two) = accept(session, [trial("a")], [trial("b", 1)])
         fleets.fail(session, claimed(session, one.id), error("x"))
-        assert jobs.get_job(session, job.id).state == "running"
+        assert jobs.find_job(session, job.id).state == "running"
         fleets.finish(session, claimed(session, two.id), [good()], RESULT)
-        job = jobs.get_job(session, job.id)
+        job = jobs.find_job(session, job.id)
     assert (job.state, job.trials_finished, job.trials_failed) == ("succeeded", 2, 1)
 
 
