@@ -15,9 +15,8 @@ from tests.fleets import fleets
 from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, images
 from worker.regularization import Technique, techniques
-from worker.regularization.card import FieldCard
-from worker.regularization.catalogue import catalogue
-from worker.regularization.fit import DataFacts, NetworkFacts
+from worker.regularization.card import FieldCard, catalogue
+from worker.regularization.technique import DataFacts, NetworkFacts
 from worker.search import plan
 from worker.spec import CnnSpec, JobSpec, MlpSpec, ResidualMlpSpec
 from worker.training import FleetRun

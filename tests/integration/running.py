@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.jobs import JobIntake, TableCache
-from worker.runtime.celery_app import Doorbell
+from worker.runtime.doorbell import Doorbell
 from worker.runtime.processes import Processes
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings

@@ -3,10 +3,9 @@
 Imports torch: for trainer processes and the HTTP service.
 """
 
-from worker.jobs.accept import JobIntake
+from worker.jobs.accept import JobIntake, load_trials
 from worker.jobs.finish import OngoingSearch, finish_fleet
 from worker.jobs.memory import is_out_of_memory
-from worker.jobs.rows import load_trials
 from worker.jobs.table_cache import TableCache
 
 __all__ = [

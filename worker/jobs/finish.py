@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.data import Outline
+from worker.jobs.accept import new_fleet, new_fleets
 from worker.jobs.memory import fleet_limits
-from worker.jobs.rows import new_fleet, new_fleets
 from worker.results import Baseline, JobError, Standing, TrialResult, rank, score_of
 from worker.search import Search, Trained
 from worker.settings import ServiceSettings

@@ -5,7 +5,6 @@ from worker.networks.chain import DenseChain, by_hand
 from worker.networks.layout import Layout, lay_out
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
-from worker.networks.slots import stacks
 
 __all__ = [
     "DenseChain",
@@ -16,5 +15,4 @@ __all__ = [
     "by_hand",
     "count_parameters",
     "lay_out",
-    "stacks",
 ]

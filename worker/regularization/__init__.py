@@ -6,22 +6,20 @@ line here, for what a job names is read off the fields of ``Regularization``.
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.batch_norm import BatchNorm, BatchNormLayer
-from worker.regularization.card import Card, FieldCard
-from worker.regularization.catalogue import catalogue, fitting, techniques
+from worker.regularization.card import Card, FieldCard, catalogue
 from worker.regularization.class_weights import ClassWeights
 from worker.regularization.drop_connect import DropConnect
 from worker.regularization.dropout import Dropout
 from worker.regularization.early_stopping import EarlyStopping
-from worker.regularization.fit import DataFacts
 from worker.regularization.l2 import L2
 from worker.regularization.layer_norm import LayerNorm
 from worker.regularization.per_trial import ParameterIndex, PerTrial, WeightMatrix
 from worker.regularization.random_streams import RandomStreams
-from worker.regularization.regularization import Regularization
+from worker.regularization.regularization import Regularization, fitting, stacks, techniques
 from worker.regularization.seeds import derive_seed
 from worker.regularization.shake_shake import ShakeShake
 from worker.regularization.snapshot_ensemble import SnapshotEnsemble
-from worker.regularization.technique import Memory, Technique
+from worker.regularization.technique import DataFacts, Memory, Technique
 
 __all__ = [
     "L2",
@@ -50,6 +48,7 @@ __all__ = [
     "derive_seed",
     "families",
     "fitting",
+    "stacks",
     "techniques",
     "widened",
 ]

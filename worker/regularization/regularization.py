@@ -1,6 +1,12 @@
-"""The vocabulary: every technique that a job may name, each at most once."""
+"""The vocabulary: every technique that a job may name, each at most once; and what reads it.
 
-from collections.abc import Iterator
+The fields of ``Regularization`` are the one list of techniques there is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar, get_args
+
+import torch
 
 from worker.regularization.adversarial import Adversarial
 from worker.regularization.alpha_dropout import AlphaDropout
@@ -29,6 +35,7 @@ from worker.regularization.max_norm import MaxNorm
 from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
 from worker.regularization.orthogonality import Orthogonality
+from worker.regularization.per_trial import PerTrial
 from worker.regularization.random_crop import RandomCrop
 from worker.regularization.rotation import Rotation
 from worker.regularization.shake_drop import ShakeDrop
@@ -37,9 +44,11 @@ from worker.regularization.snapshot_ensemble import SnapshotEnsemble
 from worker.regularization.spatial_dropout import SpatialDropout
 from worker.regularization.stochastic_depth import StochasticDepth
 from worker.regularization.swa import Swa
-from worker.regularization.technique import Technique
+from worker.regularization.technique import DataFacts, NetworkFacts, Technique
 from worker.regularization.weight_decay import WeightDecay
 from worker.schema import Settings
+
+F = TypeVar("F", bound=Technique)
 
 
 class Regularization(Settings):
@@ -88,3 +97,32 @@ class Regularization(Settings):
             technique = getattr(self, name)
             if technique is not None:
                 yield name, technique
+
+
+def techniques() -> dict[str, type[Technique]]:
+    """Name → class, in the order of the vocabulary."""
+    by_name: dict[str, type[Technique]] = {}
+    for name, field in Regularization.model_fields.items():
+        classes = [c for c in get_args(field.annotation) if c is not type(None)]
+        by_name[name] = classes[0]
+    return by_name
+
+
+def fitting(names: Iterable[str], network: NetworkFacts, data: DataFacts) -> Iterator[str]:
+    """Those of the techniques that are of use with a network and its data, as usually set."""
+    classes = techniques()
+    return (name for name in names if classes[name].usual().fits(network, data) is None)
+
+
+def stacks(
+    family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
+) -> dict[type[F], PerTrial[Any]]:
+    """The techniques of a family that any trial has on, each stacked over all K trials."""
+    by_technique: dict[type[F], PerTrial[Any]] = {}
+    for name, technique in techniques().items():
+        if issubclass(technique, family):
+            settings = tuple(getattr(trial, name) for trial in regularizations)
+            stack: PerTrial[Any] = PerTrial(settings, device)
+            if stack:
+                by_technique[technique] = stack
+    return by_technique

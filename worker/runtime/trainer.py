@@ -17,8 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
 from worker.results import JobError
-from worker.runtime.channel import Channel
 from worker.runtime.lifeline import die_with_parent
+from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.artefacts import Artefacts

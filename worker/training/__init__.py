@@ -2,7 +2,7 @@
 
 from worker.training.fleet import EpochReport, FleetRun
 from worker.training.probe import Probe, probe
-from worker.training.processor import tune_processor
+from worker.training.processor import threads_for, tune_processor
 from worker.training.state import dump_state, load_state
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "dump_state",
     "load_state",
     "probe",
+    "threads_for",
     "tune_processor",
 ]

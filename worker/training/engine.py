@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.networks import Network, Parameters, build_network, stacks
-from worker.regularization import RandomStreams, Regularization, derive_seed
+from worker.networks import Network, Parameters, build_network
+from worker.regularization import RandomStreams, Regularization, derive_seed, stacks
 from worker.regularization.families import (
     Averages,
     Constraint,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.networks import DenseChain, Network, stacks
-from worker.regularization import Batch, Classes, RandomStreams, Regularization, widened
+from worker.networks import DenseChain, Network
+from worker.regularization import Batch, Classes, RandomStreams, Regularization, stacks, widened
 from worker.regularization.families import Attack, BatchTechnique, OutputPenalties, OutputPenalty
 from worker.training.fleet_data import FleetData
 from worker.training.losses import LOSSES, SLOPES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.runtime.work import Work, accepted
-from worker.runtime.channel import CANCEL, Channel
+from worker.runtime.standby import CANCEL, Channel
 from worker.settings import ServiceSettings
 from worker.storage import jobs
 from worker.storage.database import Database

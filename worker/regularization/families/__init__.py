@@ -9,12 +9,7 @@ from worker.regularization.families.batch import BatchTechnique
 from worker.regularization.families.branch import BranchDropout, BranchMerge
 from worker.regularization.families.constraint import Constraint, Constraints
 from worker.regularization.families.decay import Decay, Decays
-from worker.regularization.families.dropout import (
-    ActivationDropout,
-    DropoutLayer,
-    Masking,
-    WeightDropout,
-)
+from worker.regularization.families.dropout import ActivationDropout, DropoutLayer, WeightDropout
 from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
 from worker.regularization.families.normalization import Normalization
 from worker.regularization.families.output import OutputPenalties, OutputPenalty
@@ -44,7 +39,6 @@ __all__ = [
     "Distribution",
     "DropoutLayer",
     "EntryTechnique",
-    "Masking",
     "NoiseLayer",
     "NoiseTechnique",
     "Normalization",
