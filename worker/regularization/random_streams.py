@@ -26,7 +26,7 @@ LEVELS = 1 << 16
 """A mask entry costs 16 random bits, so p is resolved to 1 / 65,536."""
 WORDS_AHEAD = 1 << 13
 """Random words of one seed and place that are drawn in one call: further steps' are kept."""
-WORDS_HELD = 1 << 19
+WORDS_HELD = 1 << 21
 """Random words of one place that are kept at a time, of all seeds."""
 
 Fill = Callable[[Tensor, Generator], object]

@@ -160,7 +160,7 @@ class FleetTraining:
         if run.prepared.x.ndim > 3:
             # Convolutions use each parameter many times: no step of theirs is small.
             return self._settings.threads
-        trials, parameters = run.engine.parameters.values.shape
+        trials, parameters = len(run.members), run.engine.parameters.count
         rows = min(run.engine.training.batch_size, run.prepared.x.shape[1])
         return threads_for(
             trials=trials, batch_size=rows, parameters=parameters, limit=self._settings.threads

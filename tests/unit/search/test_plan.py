@@ -179,7 +179,7 @@ def test_the_formula_covers_what_a_probe_weighs_and_little_more(job: dict[str, A
     (fleet,) = plan(spec, outline)
     prepared = prepare(table, spec, target)
     held = probe(fleet.trials, prepared, 0.01).state_bytes / len(fleet.trials)
-    parameters = FleetRun(fleet.trials, prepared).engine.parameters.values.shape[1]
+    parameters = FleetRun(fleet.trials, prepared).engine.parameters.count
     # A batch and a step as the formula has them; a second program at the end is at most as much.
     found = bytes_per_trial(fleet.trials, outline) - DOCUMENTS
     assert held < found
