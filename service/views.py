@@ -11,7 +11,7 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.results.sparsity import SparsityReport, SparsitySummary
+from worker.results import SparsityReport, SparsitySummary
 from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Job, ModelVersion, TrialRow

@@ -59,4 +59,4 @@ async def current(
 
 def _read(services: Services, job_id: str) -> JobView:
     with services.database.read() as session:
-        return job_view(jobs.get(session, job_id))
+        return job_view(jobs.find_job(session, job_id))

@@ -87,7 +87,7 @@ def list_datasets(
 ) -> Listing[DatasetView]:
     """The data sets, newest first."""
     with services.database.read() as session:
-        page = datasets.page(session, limit=limit, after=after)
+        page = datasets.dataset_page(session, limit=limit, after=after)
     return Listing(
         data=[DatasetView.model_validate(row) for row in page.items], has_more=page.has_more
     )
@@ -97,7 +97,7 @@ def list_datasets(
 def get_dataset(services: ServicesDep, dataset_id: Id) -> DatasetView:
     """A data set's columns and size. Its rows are not given back."""
     with services.database.read() as session:
-        return DatasetView.model_validate(datasets.get(session, dataset_id))
+        return DatasetView.model_validate(datasets.find_dataset(session, dataset_id))
 
 
 @router.delete(

@@ -9,12 +9,12 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from worker.advice import Advice, advise
+from worker.advice import advise
 from worker.data import Outline, prepare
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.jobs.table_cache import TableCache, unknown_dataset
-from worker.results.trial import JobError
+from worker.results import Advice, JobError
 from worker.search import (
     FleetPlan,
     Overrides,
@@ -143,11 +143,11 @@ def _create(session: Session, proposal: Proposal) -> Job:
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         try:
-            datasets.get(session, dataset_id, lock="keep")
+            datasets.find_dataset(session, dataset_id, lock="keep")
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
     objective = job_objective(spec, proposal.outline)
-    return jobs.create(
+    return jobs.add_job(
         session,
         spec=spec.model_dump(mode="json"),
         fleets=[new_fleet(fleet) for fleet in proposal.plans],

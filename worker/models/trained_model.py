@@ -11,7 +11,7 @@ from worker.data import Encoder, Table, Target, table_from_records
 from worker.models.file import ModelFile
 from worker.networks import Network
 from worker.regularization import SnapshotEnsemble
-from worker.results.model import Prediction
+from worker.results import Prediction
 from worker.spec import TaskKind, Trial
 
 

@@ -6,16 +6,19 @@ from typing import Any, get_args
 
 from torch import Tensor, nn
 
-from worker.regularization import PerTrial, Regularization, Technique, stacks
-from worker.regularization.families.branch import BranchDropout, BranchMerge
-from worker.regularization.families.dropout import (
+from worker.regularization import PerTrial, RandomStreams, Regularization, Technique, stacks
+from worker.regularization.families import (
     ActivationDropout,
+    BranchDropout,
+    BranchMerge,
+    Distribution,
     DropoutLayer,
+    NoiseLayer,
+    NoiseTechnique,
+    Normalization,
+    Place,
     WeightDropout,
 )
-from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
-from worker.regularization.families.normalization import Normalization
-from worker.regularization.random_streams import RandomStreams
 from worker.spec import Structure
 
 Layers = dict[str, nn.Module]

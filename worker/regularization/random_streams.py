@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from worker.regularization.seeds import derive
+from worker.regularization.seeds import derive_seed
 
 LEVELS = 1 << 16
 """A mask entry costs 16 random bits, so p is resolved to 1 / 65,536."""
@@ -229,7 +229,7 @@ class _Draw:
         if self._epoch != streams.epoch or streams.step < self._first:
             self._epoch, self._first, self._ahead = streams.epoch, 0, None
             self._generators = [
-                Generator(streams.device).manual_seed(derive(seed, self._place, streams.epoch))
+                Generator(streams.device).manual_seed(derive_seed(seed, self._place, streams.epoch))
                 for seed in streams.seeds
             ]
         while self._ahead is None or streams.step >= self._first + self._ahead.shape[1]:

@@ -11,13 +11,10 @@ from datetime import datetime
 import orjson
 import torch
 
-from worker.data.builtin import load_builtin
-from worker.data.dataset import Prepared, check, prepare
-from worker.data.table import Table
+from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingSearch, finish_fleet, load_trials
-from worker.results.search import Baseline
-from worker.results.trial import JobError, TrialResult
+from worker.results import Baseline, JobError, TrialResult
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
 from worker.search import Halving, RungValues, boosting
@@ -30,8 +27,7 @@ from worker.storage.fleets import Lease, StaleToken, hold
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun
-from worker.training.processor import threads_for
+from worker.training import EpochReport, FleetRun, threads_for
 
 RESULT = "fleet.safetensors"
 FLUSH_SECONDS = 0.2
@@ -100,12 +96,12 @@ class FleetTraining:
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
-                else datasets.get(session, spec.dataset, tenant=job.tenant)
+                else datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
             )
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)
         if spec.search is not None:
-            self._search = OngoingSearch(self._settings, spec, check(table, spec, target))
+            self._search = OngoingSearch(self._settings, spec, Outline.of(table, spec, target))
         if not trials:
             return None
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)

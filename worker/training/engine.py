@@ -8,15 +8,19 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.networks import Network, Parameters, build_network, stacks
-from worker.regularization import Regularization
-from worker.regularization.families.averaging import Averages, WeightAverage
-from worker.regularization.families.constraint import Constraint, Constraints
-from worker.regularization.families.decay import Decay, Decays
-from worker.regularization.families.normalization import Normalization
-from worker.regularization.families.penalty import Penalties, Penalty
-from worker.regularization.random_streams import RandomStreams
-from worker.regularization.seeds import derive
+from worker.networks import Network, Parameters, build_network
+from worker.regularization import RandomStreams, Regularization, derive_seed, stacks
+from worker.regularization.families import (
+    Averages,
+    Constraint,
+    Constraints,
+    Decay,
+    Decays,
+    Normalization,
+    Penalties,
+    Penalty,
+    WeightAverage,
+)
 from worker.spec import SolverSpec, Trial
 from worker.training.eval_weights import EvalWeights
 from worker.training.fleet_data import PARTS, FleetData
@@ -82,7 +86,7 @@ class Engine:
         regularizations = [trial.regularization for trial in trials]
         self._structure = [trial.regularization for trial in structure or trials]
         self.network = self._build(regularizations)
-        self.network.initialize([derive(seed, "weights") for seed in seeds])
+        self.network.initialize([derive_seed(seed, "weights") for seed in seeds])
         self.network.to(device)
         solved = isinstance(trials[0].training.optimizer, SolverSpec)
         self.parameters = Parameters(self.network, padded=not solved)

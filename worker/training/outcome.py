@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worker.results.trial import JobError
+from worker.results import JobError
 from worker.training.engine import Engine, fill
 
 

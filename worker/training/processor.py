@@ -12,7 +12,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _KEEP = 1 << 30
 
 
-def tune(threads: int) -> None:
+def tune_processor(threads: int) -> None:
     """Set the number of threads; flush tiny numbers to zero; keep freed memory.
 
     Moments of weights that no longer move decay into subnormal numbers, which cost a processor ten

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.regularization import PerTrial, Regularization, stacks
-from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization.families import Patience, Stopping
 
 
 class _Watched:

@@ -38,7 +38,7 @@ def test_an_accepted_job_is_committed_with_its_fleets_and_trials(
         )
     )
     with database.read() as session:
-        stored = jobs.get(session, job.id)
+        stored = jobs.find_job(session, job.id)
         (fleet,) = jobs.fleets(session, job.id)
         trials = jobs.trials(session, stored)
     assert (stored.state, stored.name, stored.trials_total) == ("queued", "two", 4)
@@ -57,7 +57,7 @@ def test_a_search_is_accepted_with_its_first_wave_and_its_space_written_out(
 ) -> None:
     job = intake.accept(spec_of(search={"space": L1, "trials": 5000, "objective": "train_loss"}))
     with database.read() as session:
-        stored = jobs.get(session, job.id)
+        stored = jobs.find_job(session, job.id)
         waiting = jobs.fleets(session, job.id)
     assert stored.trials_total == 5000
     assert 0 < stored.trials_planned < 5000
@@ -70,7 +70,7 @@ def test_a_proposal_writes_nothing(intake: JobIntake, database: Database) -> Non
     proposal = intake.propose(spec_of(repeats=3))
     assert (proposal.trials, proposal.share, proposal.effort) == (3, 1.0, 1.0)
     with database.read() as session:
-        assert jobs.page(session).items == []
+        assert jobs.job_page(session).items == []
 
 
 def test_a_key_gives_the_same_job_again(intake: JobIntake) -> None:
@@ -101,7 +101,7 @@ def stored_as_planned(intake: JobIntake, database: Database, **job: Any) -> None
         assert [load_trials(session, fleet.id) for fleet in fleets] == [
             list(plan.trials) for plan in plans
         ]
-        rows = jobs.trials(session, jobs.get(session, accepted.id))
+        rows = jobs.trials(session, jobs.find_job(session, accepted.id))
         searched = [row.overrides for row in rows]
     assert all((overrides is None) == (spec.search is None) for overrides in searched)
 

@@ -45,7 +45,7 @@ def test_trials_that_had_ended_stay_ended(
     )
     assert work() == ["cancelled"]
     with database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         rows = {row.name: row for row in jobs.trials(session, job)}
         (fleet,) = jobs.fleets(session, job_id)
     assert job.state == "cancelled"
