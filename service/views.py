@@ -10,7 +10,7 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.results.sparsity import SparsityReport, SparsitySummary
+from worker.results import SparsityReport, SparsitySummary
 from worker.schema import Json
 from worker.spec.shown import shown, without_off
 from worker.storage.models import ModelDetail

@@ -65,4 +65,4 @@ async def current(
 
 def _read(services: Services, job_id: str, resolved: bool) -> JobView:
     with services.database.read() as session:
-        return job_view(jobs.get(session, job_id, complete=resolved), resolved=resolved)
+        return job_view(jobs.find_job(session, job_id, complete=resolved), resolved=resolved)

@@ -89,7 +89,7 @@ def list_datasets(
 ) -> Listing[DatasetView]:
     """The data sets, newest first, each with its first columns."""
     with services.database.read() as session:
-        page = datasets.page(session, limit=limit, after=after)
+        page = datasets.dataset_page(session, limit=limit, after=after)
     return Listing(
         data=[dataset_view(row, columns=FEW) for row in page.items], has_more=page.has_more
     )
@@ -118,7 +118,7 @@ def get_dataset(
     all of them, which may be long.
     """
     with services.database.read() as session:
-        row = datasets.get(session, dataset_id)
+        row = datasets.find_dataset(session, dataset_id)
     return dataset_view(row, categories=None if include == "categories" else FEW)
 
 

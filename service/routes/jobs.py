@@ -109,7 +109,7 @@ def list_jobs(
 ) -> Listing[JobView]:
     """The jobs, newest first."""
     with services.database.read() as session:
-        page = jobs.page(session, state=state, limit=limit, after=after)
+        page = jobs.job_page(session, state=state, limit=limit, after=after)
         return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
 
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body, SchemaOf
-from worker.results.sparsity import SparsitySummary
-from worker.results.trial import FINAL, Advice, Best, JobError, Metrics
+from worker.results import FINAL, Advice, Best, JobError, Metrics, SparsitySummary
 from worker.schema import Json
 from worker.spec import JobSpec
 

@@ -255,7 +255,7 @@ def test_what_nobody_foresaw_is_a_problem_without_details(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("service.routes.datasets.datasets.page", fail)
+    monkeypatch.setattr("service.routes.datasets.datasets.dataset_page", fail)
     answer = client.get("/v1/datasets")
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")

@@ -22,7 +22,7 @@ from pydantic import Field
 from worker.data.table import MISSING_CODE, Column, Table, suggest
 from worker.errors import DataError
 from worker.schema import Settings
-from worker.spec.job import Task, TaskKind
+from worker.spec import Task, TaskKind
 
 MOST_NUMERIC_CLASSES = 20
 """A numeric target with more different values than this is a regression, unless told otherwise."""

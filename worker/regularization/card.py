@@ -9,6 +9,7 @@ import inspect
 import re
 from typing import Any
 
+from worker.regularization.regularization import techniques
 from worker.regularization.technique import Technique
 from worker.schema import Settings
 
@@ -186,3 +187,10 @@ def _field(name: str, about: dict[str, Any], *, required: bool) -> FieldCard:
         choices=tuple(known["enum"]) if "enum" in known else None,
         search=SearchRange(**known["search"]) if "search" in known else None,
     )
+
+
+def catalogue() -> dict[str, Card]:
+    """Name → card, in the order of the vocabulary: all of it from the techniques' own classes."""
+    classes = techniques()
+    vocabulary = frozenset(classes)
+    return {name: card_of(name, technique, vocabulary) for name, technique in classes.items()}

@@ -1,9 +1,13 @@
-"""The vocabulary: every technique that a job may name, each at most once."""
+"""The vocabulary: every technique that a job may name, each at most once; and what reads it.
 
-from collections.abc import Iterator, Mapping
+The fields of ``Regularization`` are the one list of techniques there is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
+import torch
 from pydantic import GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -35,6 +39,7 @@ from worker.regularization.max_norm import MaxNorm
 from worker.regularization.mixup import Mixup
 from worker.regularization.noise import Noise
 from worker.regularization.orthogonality import Orthogonality
+from worker.regularization.per_trial import PerTrial
 from worker.regularization.random_crop import RandomCrop
 from worker.regularization.rotation import Rotation
 from worker.regularization.shake_drop import ShakeDrop
@@ -43,9 +48,11 @@ from worker.regularization.snapshot_ensemble import SnapshotEnsemble
 from worker.regularization.spatial_dropout import SpatialDropout
 from worker.regularization.stochastic_depth import StochasticDepth
 from worker.regularization.swa import Swa
-from worker.regularization.technique import Technique
+from worker.regularization.technique import DataFacts, NetworkFacts, Technique
 from worker.regularization.weight_decay import WeightDecay
 from worker.schema import Settings
+
+F = TypeVar("F", bound=Technique)
 
 
 class Regularization(Settings):
@@ -98,7 +105,7 @@ class Regularization(Settings):
         """Write out what stands for an object: `"dropout": 0.5`, `"early_stopping": true`."""
         if not isinstance(data, dict):
             return data
-        known = _classes(cls)
+        known = techniques()
         return {
             name: known[name].in_full(value) if name in known else value
             for name, value in data.items()
@@ -112,7 +119,7 @@ class Regularization(Settings):
         document = handler(schema)
         if handler.mode == "validation":
             properties = handler.resolve_ref_schema(document)["properties"]
-            for name, technique in _classes(cls).items():
+            for name, technique in techniques().items():
                 *long, off = properties[name]["anyOf"]
                 properties[name]["anyOf"] = [*long, *_short_forms(technique), off]
                 properties[name]["description"] = _description(technique)
@@ -127,11 +134,33 @@ class Regularization(Settings):
 
 
 @cache
-def _classes(vocabulary: type[Regularization]) -> Mapping[str, type[Technique]]:
-    return {
-        name: next(kind for kind in get_args(field.annotation) if kind is not type(None))
-        for name, field in vocabulary.model_fields.items()
-    }
+def techniques() -> dict[str, type[Technique]]:
+    """Name → class, in the order of the vocabulary."""
+    by_name: dict[str, type[Technique]] = {}
+    for name, field in Regularization.model_fields.items():
+        classes = [c for c in get_args(field.annotation) if c is not type(None)]
+        by_name[name] = classes[0]
+    return by_name
+
+
+def fitting(names: Iterable[str], network: NetworkFacts, data: DataFacts) -> Iterator[str]:
+    """Those of the techniques that are of use with a network and its data, as usually set."""
+    classes = techniques()
+    return (name for name in names if classes[name].usual().fits(network, data) is None)
+
+
+def stacks(
+    family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
+) -> dict[type[F], PerTrial[Any]]:
+    """The techniques of a family that any trial has on, each stacked over all K trials."""
+    by_technique: dict[type[F], PerTrial[Any]] = {}
+    for name, technique in techniques().items():
+        if issubclass(technique, family):
+            settings = tuple(getattr(trial, name) for trial in regularizations)
+            stack: PerTrial[Any] = PerTrial(settings, device)
+            if stack:
+                by_technique[technique] = stack
+    return by_technique
 
 
 def _short_forms(technique: type[Technique]) -> Iterator[JsonSchemaValue]:

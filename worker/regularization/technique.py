@@ -1,17 +1,70 @@
-"""A technique: one regularizer, its settings and its mathematics, in one class and one file."""
+"""A technique: one regularizer, its settings and its mathematics, in one class and one file.
+
+And what it may know of network and data, to say whether it fits them.
+"""
 
 import re
 from abc import ABC
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Protocol, Self, Union, get_args, get_origin
 
 from pydantic import Field
 
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.schema import Settings
 from worker.shapes import inherit_shapes
+
+
+class NetworkFacts(Protocol):
+    """What a technique may know of a network; ``worker.spec.Structure`` gives it."""
+
+    @property
+    def kind(self) -> str:
+        """Its name in the specification: ``mlp``, ``cnn``, …"""
+
+    @property
+    def depth(self) -> int:
+        """Layers before the output; the output is layer number ``depth``. 0: it is linear."""
+
+    @property
+    def dropout_sites(self) -> int:
+        """How often an activation may be followed by dropout."""
+
+    @property
+    def conv_layers(self) -> int:
+        """Convolutions; the first of the dropout sites follow them."""
+
+    @property
+    def residual_blocks(self) -> int:
+        """Blocks with a shortcut around them."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a technique may know of the data of a trial."""
+
+    shape: tuple[int, ...]
+    """Of one encoded row: ``(F,)``, ``(C, L)`` for a series, ``(C, H, W)`` for an image."""
+    classes: tuple[str, ...]
+    """Names of the target's classes; none in a regression."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a technique does not fit a network or its data."""
+
+    message: str
+    """The reason and the remedy, in one sentence."""
+    field: str | None = None
+    """The setting that it is about, as a dotted path below the technique; none for all of it."""
+    refused: bool = True
+    """Whether it cannot run. Otherwise it runs without use, and is only not offered."""
+
+    def param(self, technique: str) -> str:
+        """The full path of the field that it is about."""
+        path = f"regularization.{technique}"
+        return path if self.field is None else f"{path}.{self.field}"
 
 
 @dataclass(frozen=True)
@@ -126,6 +179,16 @@ class Technique(Settings, ABC):
     def structure(self) -> object | None:
         """What trials with it must agree in to train as one tensor program; none if in nothing."""
         return None
+
+
+def layers_beyond(layers: Sequence[int] | None, network: NetworkFacts) -> Misfit | None:
+    """The misfit of settings that name layers which a network does not have."""
+    if not layers or max(layers) <= network.depth:
+        return None
+    return Misfit(
+        f"There is no layer {max(layers)}; layers are numbered from 0 to {network.depth}.",
+        field="layers",
+    )
 
 
 def _takes_a_number(annotation: Any) -> bool:

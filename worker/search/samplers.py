@@ -21,8 +21,7 @@ from worker.search.space import (
     in_few_digits,
     value_at,
 )
-from worker.spec import Dimension, Range, SearchSpec, Switch
-from worker.spec.search import MOST_TRIALS
+from worker.spec import MOST_TRIALS, Dimension, Range, SearchSpec, Switch
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

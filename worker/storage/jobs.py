@@ -11,8 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
-from worker.results import ranking
-from worker.results.trial import Advice, JobError, Winner
+from worker.results import Advice, JobError, Winner, objective_of, place_of
 from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.additions import NewFleet, add_fleets
@@ -22,7 +21,7 @@ from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialR
 from worker.storage.types import new_id, utc_now
 
 
-def create(
+def add_job(
     session: Session,
     *,
     spec: Json,
@@ -68,7 +67,7 @@ def create(
     return job
 
 
-def get(
+def find_job(
     session: Session,
     job_id: str,
     *,
@@ -90,7 +89,7 @@ def get(
     return job
 
 
-def page(
+def job_page(
     session: Session,
     *,
     state: str | None = None,
@@ -112,7 +111,7 @@ _PLACE = (
     TrialRow.repeat,
     func.coalesce(TrialRow.fold, 0),
 )
-"""``ranking.place`` in SQL; an index begins with it."""
+"""``place_of`` in SQL; an index begins with it."""
 
 
 def _ranked(job: Job) -> Select[TrialRow]:
@@ -150,7 +149,7 @@ def leaderboard(
     query = _ranked(job)
     if after is not None:
         last = trial(session, job, after, param="after")
-        query = query.where(tuple_(*_PLACE) > tuple_(*ranking.place(last)))
+        query = query.where(tuple_(*_PLACE) > tuple_(*place_of(last)))
     rows = list(session.scalars(query.limit(limit + 1)))
     return Page(items=rows[:limit], has_more=len(rows) > limit)
 
@@ -182,7 +181,7 @@ def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
     Cancelling a cancelled job again changes nothing. Raises ``ConflictError`` when it has ended
     otherwise.
     """
-    job = get(session, job_id, tenant=tenant, lock=True)
+    job = find_job(session, job_id, tenant=tenant, lock=True)
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:
@@ -235,9 +234,9 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
                 TrialRow.state == State.SUCCEEDED,
             )
         ),
-        key=ranking.place,
+        key=place_of,
     )
-    mean = ranking.objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
+    mean = objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
     job.best = Winner(
         trial=winner.id,
         name=winner.name,

@@ -15,9 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from worker.results.ranking import UNSCORED, Standing
-from worker.results.sparsity import NetworkReport
-from worker.results.trial import Advice, JobError, Metrics, Winner
+from worker.results import UNSCORED, Advice, JobError, Metrics, NetworkReport, Standing, Winner
 from worker.schema import Json
 from worker.storage.states import State
 from worker.storage.types import JsonRecord, UtcDateTime, utc_now

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from worker.data import Table, Target, labelled_rows, parse_csv, resolve_target
+from worker.data import Table, Target, resolve_target
+from worker.data.delimited import parse_csv
 from worker.data.table import categorical, numeric
+from worker.data.target import labelled_rows
 from worker.errors import DataError
 
 

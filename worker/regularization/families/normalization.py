@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
-from worker.regularization.technique import Technique
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts, Technique
 from worker.shapes import shaped
 
 EPSILON = 1e-5
