@@ -1,10 +1,11 @@
 """Jobs: posted, checked, listed, read, cancelled."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from service.bodies import CheckedRoute
 from service.dependencies import JobId, PlainJobId, ServicesDep
 from service.errors import problems
 from service.estimate import estimate, largest
@@ -17,7 +18,7 @@ from worker.data import Prepared, sample
 from worker.spec import JobSpec
 from worker.storage import jobs
 
-router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
 
 Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
 
@@ -101,8 +102,8 @@ def list_jobs(
 ) -> Listing[JobView]:
     """The jobs, newest first."""
     with services.database.read() as session:
-        page = jobs.page(session, state=state, limit=limit, after=after)
-    return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
+        page = jobs.job_page(session, state=state, limit=limit, after=after)
+        return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404))
@@ -111,10 +112,23 @@ async def get_job(
     request: Request,
     response: Response,
     job_id: JobId,
+    include: Annotated[
+        Literal["resolved"] | None,
+        Query(
+            description="`resolved`: the complete specification too, defaults included.",
+            examples=["resolved"],
+        ),
+    ] = None,
     prefer: Prefer = None,
 ) -> JobView:
-    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end."""
-    return await current(services, job_id, prefer, request, response)
+    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end.
+
+    `spec` is what was posted; with `include=resolved`, `resolved` is all that is trained: defaults,
+    the space that a search of `default` or `auto` came to, and every row that was named.
+    """
+    return await current(
+        services, job_id, prefer, request, response, resolved=include == "resolved"
+    )
 
 
 @router.post(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
@@ -17,7 +18,7 @@ from service.views import model_view, version_view
 from worker.storage import models
 from worker.storage.tables import TrialRow
 
-router = APIRouter(prefix="/v1/models", tags=["Models"])
+router = APIRouter(prefix="/v1/models", tags=["Models"], route_class=CheckedRoute)
 
 Name = Annotated[str, Path(description="A model's name.", examples=["circle"])]
 VERSION = r"^([0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63})$"
@@ -42,7 +43,7 @@ def list_models(
 ) -> Listing[ModelView]:
     """The models, newest first."""
     with services.database.read() as session:
-        page = models.page(session, limit=limit, after=after)
+        page = models.model_page(session, limit=limit, after=after)
         data = [model_view(models.describe(session, row.name)) for row in page.items]
     return Listing(data=data, has_more=page.has_more)
 
