@@ -107,7 +107,7 @@ def test_of_two_that_have_both_looked_for_a_key_the_later_one_gives_the_job(
             first, second = threads.map(lambda _: intake.accept(spec_of(), "key"), range(2))
         assert first.id == second.id
         with database.read() as session:
-            assert len(jobs.page(session).items) == 1
+            assert len(jobs.job_page(session).items) == 1
 
 
 def test_a_data_set_that_is_not_there_is_named(intake: JobIntake) -> None:
