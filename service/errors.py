@@ -5,7 +5,10 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
     ParsimonyError
     ├── MalformedError           the body is not JSON, or a header cannot be read
     ├── TooLargeError            the body is larger than this service takes
-    └── MediaTypeError           the body is of a kind that this operation does not read
+    ├── MediaTypeError           the body is of a kind that this operation does not read
+    ├── HeadError                the request's first line and headers are too long
+    ├── SlowError                the request came too slowly
+    └── BusyError                there are more requests at once than the settings allow
 """
 
 import logging
@@ -60,6 +63,24 @@ class MediaTypeError(ParsimonyError):
     code = "unsupported_media_type"
 
 
+class HeadError(ParsimonyError):
+    """The request's first line and headers are too long."""
+
+    code = "head_too_large"
+
+
+class SlowError(ParsimonyError):
+    """The request came too slowly."""
+
+    code = "too_slow"
+
+
+class BusyError(UnavailableError):
+    """There are more requests at once than the settings allow."""
+
+    code = "busy"
+
+
 @dataclass(frozen=True)
 class Status:
     """One HTTP status, as this service uses it."""
@@ -81,6 +102,7 @@ STATUSES = {
     401: Status("There is no valid key.", {}, "unauthorized"),
     404: Status("There is no such thing.", {NotFoundError: "Not found"}, "not_found"),
     405: Status("The operation has another method.", {}, "method_not_allowed"),
+    408: Status("The request came too slowly.", {SlowError: "The request came too slowly"}),
     409: Status(
         "Its state does not allow it.",
         {ConflictError: "The state does not allow it"},
@@ -98,6 +120,7 @@ STATUSES = {
             KeyReused: "The idempotency key was used before",
         },
     ),
+    431: Status("The headers are too long, or too many.", {HeadError: "The headers are too large"}),
     500: Status(
         "The service failed.",
         {ArtefactError: "A stored file is damaged", ParsimonyError: "The request failed"},
