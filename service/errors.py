@@ -4,6 +4,7 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
 
     ParsimonyError
     ├── MalformedError           the body is not JSON, or a header cannot be read
+    ├── InvalidError             fields of the request are wrong, each by itself
     ├── TooLargeError            the body is larger than this service takes
     ├── MediaTypeError           the body is of a kind that this operation does not read
     ├── HeadError                the request's first line and headers are too long
@@ -12,6 +13,7 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +21,6 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -37,11 +38,19 @@ from worker.errors import (
 from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
 from worker.storage.idempotency import KeyReused
+from worker.text import shortened
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+MOST_LISTED = 20
+"""Wrong fields that an answer lists."""
+LONGEST_TEXT = 8_000
+"""Characters of a text of a problem document."""
+UNREADABLE_FORM = (
+    "The body cannot be read as multipart/form-data; send the file as curl -F file=@data.csv does."
+)
 RESERVED = frozenset({"type", "title", "status", "detail", "code", "param"})
 
 
@@ -49,6 +58,12 @@ class MalformedError(ParsimonyError):
     """The body is not JSON, or a header cannot be read."""
 
     code = "malformed_request"
+
+
+class InvalidError(ParsimonyError):
+    """Fields of the request are wrong, each by itself."""
+
+    code = "invalid_request"
 
 
 class TooLargeError(ParsimonyError):
@@ -115,6 +130,7 @@ STATUSES = {
     422: Status(
         "A field, the data or the specification is not valid; `param` names the field.",
         {
+            InvalidError: "The request is not valid",
             DataError: "The data cannot be used as asked",
             SpecError: "The specification does not hold together",
             KeyReused: "The idempotency key was used before",
@@ -181,8 +197,23 @@ def problem(
         "param": param,
         **{key: value for key, value in (extra or {}).items() if key not in RESERVED},
     }
-    content = orjson.dumps(body, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+    content = orjson.dumps(
+        _writable(body),
+        default=lambda value: shortened(str(value), LONGEST_TEXT),
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
     return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _writable(value: Any) -> Any:
+    """A part of an answer as JSON can hold it, and a terminal can show it."""
+    if isinstance(value, str):
+        return shortened(value, LONGEST_TEXT)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return float(value) if abs(value) < 2**1023 else None
+    if isinstance(value, dict):
+        return {shortened(str(key), LONGEST_TEXT): _writable(part) for key, part in value.items()}
+    return [_writable(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def domain_problem(error: ParsimonyError) -> Response:
@@ -200,36 +231,31 @@ def domain_problem(error: ParsimonyError) -> Response:
     )
 
 
-def validation_problem(
-    error: RequestValidationError, model: type[BaseModel] | None = None
-) -> Response:
-    """Every field that is wrong, each with its path and its remedy; the first one leads."""
+def validation_problem(error: RequestValidationError) -> Response:
+    """Every parameter that is wrong, each with its path and its remedy; the first one leads."""
     if isinstance(error.body, bytes):
         return domain_problem(
             MediaTypeError("Send the body as JSON, with the header Content-Type: application/json.")
         )
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        where = f" at character {first['loc'][-1]}" if len(first["loc"]) > 1 else ""
-        reason = first.get("ctx", {}).get("error", "it cannot be read")
-        return domain_problem(MalformedError(f"The body is not JSON{where}: {reason}."))
-    wrong = findings(error.errors(), error.body, model)
-    return problem(
-        422,
-        "The request is not valid",
-        _sentence(wrong),
-        code="invalid_request",
-        param=wrong[0].param,
-        extra={"errors": [{"param": field.param, "message": field.message} for field in wrong]},
-    )
+    return domain_problem(invalid(findings(error.errors(), error.body)))
 
 
-def _sentence(wrong: list[Finding]) -> str:
-    first = wrong[0]
+def invalid(wrong: Sequence[Finding], unread: int = 0) -> InvalidError:
+    """The error of these fields, of which the first ones are listed; so many more were not read."""
+    first, *others = wrong
+    listed = [{"param": field.param, "message": field.message} for field in wrong[:MOST_LISTED]]
+    more = len(others) + unread
     sentence = f"{first.param}: {first.message}" if first.param else first.message
     if first.param is None and first.message.startswith(("is ", "must ")):
         sentence = f"The body {first.message}"
-    return sentence if len(wrong) == 1 else f"{sentence} (and {len(wrong) - 1} more, see errors)"
+    unlisted = more + 1 - len(listed)
+    return InvalidError(
+        f"{sentence} (and {more:,} more, see errors)" if more else sentence,
+        param=first.param,
+        code=first.code,
+        errors=listed,
+        **({"more": unlisted} if unlisted else {}),
+    )
 
 
 def http_problem(request: Request, error: HTTPException) -> Response:
@@ -238,6 +264,8 @@ def http_problem(request: Request, error: HTTPException) -> Response:
     detail = str(error.detail)
     if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
         detail = f"No operation at {request.url.path}. /docs and /openapi.json list them all."
+    if error.status_code == 400 and detail == "There was an error parsing the body":
+        detail = UNREADABLE_FORM
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed(request))
         detail = f"{request.url.path} takes {headers['Allow']}, not {request.method}."
@@ -265,14 +293,6 @@ def _allowed(request: Request) -> list[str]:
     ]
 
 
-def _body_model(request: Request) -> type[BaseModel] | None:
-    field = getattr(request.scope.get("route"), "body_field", None)
-    annotation = field.field_info.annotation if field else None
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return None
-
-
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
 
@@ -282,7 +302,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-        return validation_problem(error, _body_model(request))
+        return validation_problem(error)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:

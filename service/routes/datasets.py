@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
 
 from service import uploads
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetView
 from worker.storage import datasets
 
-router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])
+router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
 
 Id = Annotated[
     str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.estimate import estimate, largest
@@ -17,7 +18,7 @@ from worker.data import Prepared, sample
 from worker.spec import JobSpec
 from worker.storage import jobs
 
-router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
 
 Id = Annotated[
     str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
@@ -17,7 +18,7 @@ from service.views import model_view, version_view
 from worker.storage import models
 from worker.storage.tables import TrialRow
 
-router = APIRouter(prefix="/v1/models", tags=["Models"])
+router = APIRouter(prefix="/v1/models", tags=["Models"], route_class=CheckedRoute)
 
 Name = Annotated[str, Path(description="A model's name.", examples=["credit"])]
 VERSION = r"^([0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63})$"

@@ -130,7 +130,8 @@ def test_json_that_is_nested_without_end_is_refused(client: Client) -> None:
     answer = client.post(
         "/v1/jobs", content=b"[" * 200_000, headers={"Content-Type": "application/json"}
     )
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert (answer.status_code, answer.json()["code"]) == (400, "too_deep")
+    assert "nested more than 64 deep" in answer.json()["detail"]
 
 
 def test_an_unknown_data_set_is_a_wrong_field(client: Client) -> None:

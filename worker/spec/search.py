@@ -1,10 +1,13 @@
 """What a search varies, how it chooses, and when it has seen enough. Types only."""
 
+import json
+from collections.abc import Hashable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
 from worker.schema import Settings
+from worker.text import shortened
 
 MOST_TRIALS = 100_000
 
@@ -55,12 +58,21 @@ class Values(Settings):
     @classmethod
     def differ(cls, values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
         """Refuse a value that is named twice: it would be tried twice, and weigh double."""
-        seen: list[tuple[type, JsonValue]] = []
+        seen: set[tuple[type, Hashable]] = set()
         for value in values:
-            if (type(value), value) in seen:
-                raise ValueError(f"names {value!r} twice; name each value once")
-            seen.append((type(value), value))
+            key = (type(value), _hashable(value))
+            if key in seen:
+                shown = shortened(json.dumps(value, ensure_ascii=False))
+                raise ValueError(f"names {shown} twice; name each value once")
+            seen.add(key)
         return values
+
+
+def _hashable(value: JsonValue) -> Hashable:
+    """Equal for equal values, so that they can be told apart without comparing each with all."""
+    if isinstance(value, dict):
+        return frozenset((key, _hashable(inner)) for key, inner in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 class Switch(Settings):
