@@ -70,5 +70,5 @@ class Parameters:
 
 def layer_number(name: str) -> int:
     """The number of the layer that a parameter belongs to: ``layers.2.weight`` → 2."""
-    found = re.search(r"\d+", name)
-    return int(found.group()) if found else 0
+    match = re.search(r"\d+", name)
+    return int(match.group()) if match else 0

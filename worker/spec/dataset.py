@@ -38,7 +38,7 @@ def _is_no_builtin(value: object) -> object:
 
 DatasetId = Annotated[
     str,
-    BeforeValidator(_is_no_builtin),
     Field(pattern=r"^ds_[A-Za-z0-9_-]{8,64}$", examples=["ds_3kTn8c0aY1Qw"]),
+    BeforeValidator(_is_no_builtin),
 ]
 DatasetRef = Builtin | DatasetId

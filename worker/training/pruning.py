@@ -32,14 +32,14 @@ def curves(
     and none for those that failed.
     """
     chosen = _chosen(engine, objective)
-    found: list[PruningCurve | None] = [None] * len(objective)
+    pruning_curves: list[PruningCurve | None] = [None] * len(objective)
     if not chosen:
-        return found
+        return pruning_curves
     whole = len(chosen) == len(objective)
     measured = _measure(engine if whole else _part(engine, prepared, chosen))
     for row, trial in enumerate(chosen):
-        found[trial] = measured.curve(row)
-    return found
+        pruning_curves[trial] = measured.curve(row)
+    return pruning_curves
 
 
 class _Measured:
