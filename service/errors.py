@@ -23,7 +23,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from service.validation import Finding, findings
 from worker.errors import (
@@ -51,6 +51,8 @@ LONGEST_TEXT = 8_000
 UNREADABLE_FORM = (
     "The body cannot be read as multipart/form-data; send the file as curl -F file=@data.csv does."
 )
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of what is neither to be kept by a cache nor to be taken for something else."""
 RESERVED = frozenset({"type", "title", "status", "detail", "code", "param"})
 
 
@@ -263,6 +265,7 @@ def problem(
         default=lambda value: shortened(str(value), LONGEST_TEXT),
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+    headers = {**PRIVATE, **(headers or {})}
     return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -342,16 +345,19 @@ def http_problem(request: Request, error: HTTPException) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     # Starlette names the methods of the first route with this path only; there may be several.
-    routes = request.app.router.routes
-    scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
-    return [
-        method
-        for method in METHODS
-        if any(
-            route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
-            for route in routes
-        )
-    ]
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        # A mount of files says that it takes any method.
+        methods = {"GET"} if isinstance(route, Mount) else METHODS
+        scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
+        allowed |= {
+            method
+            for method in methods
+            if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
+        }
+    if "GET" in allowed:
+        allowed.add("HEAD")  # service/conventions.py
+    return [method for method in METHODS if method in allowed]
 
 
 def add_error_handlers(app: FastAPI) -> None:

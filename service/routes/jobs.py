@@ -40,7 +40,8 @@ async def create_job(
             min_length=1,
             max_length=255,
             description="A key of your choice. The same key with the same body gives the same job, "
-            "however often it is sent; with another body it is refused.",
+            "however often it is sent, and the header `Idempotent-Replayed: true` when it was sent "
+            "before; with another body it is refused.",
             examples=["2f1c6f0e-circle-1"],
         ),
     ] = None,
@@ -52,7 +53,10 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    job = await run_in_threadpool(services.intake.accept, spec, idempotency_key)
+    accepted = await run_in_threadpool(services.intake.accept_once, spec, idempotency_key)
+    job = accepted.job
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wanted_seconds(prefer):
