@@ -16,7 +16,7 @@ from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
 from worker.jobs import JobIntake, TableCache
-from worker.runtime.celery_app import Doorbell
+from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts

@@ -1,6 +1,6 @@
 """Jobs: posted, checked, listed, read, cancelled."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 
@@ -106,20 +106,33 @@ def list_jobs(
 ) -> Listing[JobView]:
     """The jobs, newest first."""
     with services.database.read() as session:
-        page = jobs.page(session, state=state, limit=limit, after=after)
-    return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
+        page = jobs.job_page(session, state=state, limit=limit, after=after)
+        return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
 
 
-@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404))
+@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404, 422))
 async def get_job(
     services: ServicesDep,
     request: Request,
     response: Response,
     job_id: JobId,
+    include: Annotated[
+        Literal["resolved"] | None,
+        Query(
+            description="`resolved`: the complete specification too, defaults included.",
+            examples=["resolved"],
+        ),
+    ] = None,
     prefer: Prefer = None,
 ) -> JobView:
-    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end."""
-    return await current(services, job_id, prefer, request, response)
+    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end.
+
+    `spec` is what was posted; with `include=resolved`, `resolved` is all that is trained: defaults,
+    the space that a search of `default` or `auto` came to, and every row that was named.
+    """
+    return await current(
+        services, job_id, prefer, request, response, resolved=include == "resolved"
+    )
 
 
 @router.post(

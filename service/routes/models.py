@@ -43,7 +43,7 @@ def list_models(
 ) -> Listing[ModelView]:
     """The models, newest first."""
     with services.database.read() as session:
-        page = models.page(session, limit=limit, after=after)
+        page = models.model_page(session, limit=limit, after=after)
         data = [model_view(models.describe(session, row.name)) for row in page.items]
     return Listing(data=data, has_more=page.has_more)
 

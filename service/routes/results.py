@@ -49,7 +49,7 @@ def list_trials(
 ) -> Listing[TrialView]:
     """The trials of a job, best first by its objective; those without a result come last."""
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         page = jobs.leaderboard(session, job, limit=limit, after=after)
     return Listing(data=[trial_view(row) for row in page.items], has_more=page.has_more)
 
@@ -72,7 +72,7 @@ def get_metrics(
 ) -> MetricsView:
     """One array a metric, one entry an epoch, while the job runs and afterwards."""
     with services.database.read() as session:
-        row = jobs.trial(session, jobs.get(session, job_id), trial, param="trial")
+        row = jobs.trial(session, jobs.find_job(session, job_id), trial, param="trial")
         series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
@@ -102,8 +102,8 @@ def list_events(
 ) -> Listing[EventView]:
     """The events of a job after a given one, oldest first."""
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
-        page = events.page(session, job.id, after=after, limit=limit)
+        job = jobs.find_job(session, job_id)
+        page = events.event_page(session, job.id, after=after, limit=limit)
     return Listing(
         data=[EventView.model_validate(row) for row in page.items], has_more=page.has_more
     )
@@ -118,7 +118,7 @@ def list_events(
 def list_checkpoints(services: ServicesDep, job_id: JobId) -> Listing[CheckpointView]:
     """The checkpoints that are kept, newest first: two for each fleet."""
     with services.database.read() as session:
-        rows = jobs.checkpoints(session, jobs.get(session, job_id).id)
+        rows = jobs.checkpoints(session, jobs.find_job(session, job_id).id)
     return Listing(data=[checkpoint_view(row) for row in rows], has_more=False)
 
 
@@ -166,7 +166,7 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     over two of them, learning curves, what to search next, and of a path its weights.
     """
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
             return comparison.compare(job, jobs.trials(session, job))
         searched, trials = search_report(session, job)
@@ -178,7 +178,7 @@ def _lines(
     services: Services, job_id: str, metric: str, most: int
 ) -> tuple[Job, Sequence[comparison.Line]]:
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)
         else:  # thousands, of which a few are drawn

@@ -10,7 +10,7 @@ from service.operations import Operation
 from service.schemas.common import Listing
 from service.schemas.techniques import TechniqueDetail, TechniqueView
 from worker.errors import NotFoundError
-from worker.regularization.catalogue import catalogue, techniques
+from worker.regularization import catalogue, techniques
 
 router = APIRouter(prefix="/v1/techniques", tags=["Techniques"], route_class=Operation)
 

@@ -1,4 +1,4 @@
-"""A job is accepted: from its specification to committed rows."""
+"""A job is accepted: from its specification to committed rows; and trials back from their rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,15 +8,19 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from worker.advice import Advice, advise
+from worker.advice import advise
 from worker.data import Outline, prepare
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.memory import fleet_limits, fleet_memory
-from worker.jobs.rows import new_fleet
 from worker.jobs.table_cache import TableCache, unknown_dataset
+from worker.results import Advice, JobError
+from worker.schema import Json
 from worker.search import (
     FleetPlan,
+    Overrides,
+    Refused,
     Search,
+    Wave,
     begins_at_lambda_max,
     effort,
     job_objective,
@@ -25,8 +29,10 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, is_maximized
-from worker.storage import datasets, idempotency, jobs
+from worker.spec import Builtin, JobSpec, Trial, is_maximized
+from worker.spec.shown import shown
+from worker.storage import datasets, idempotency, jobs, queries
+from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
 from worker.storage.tables import Job
 
@@ -129,7 +135,7 @@ class JobIntake:
                 known = idempotency.find(session, key, digest) if key is not None else None
                 if known is not None:
                     return Accepted(known, replayed=True)
-                job = _create(session, proposal)
+                job = _create(session, proposal, shown(document))
                 if key is not None:
                     idempotency.remember(session, key, digest, job.id)
                 return Accepted(job, replayed=False)
@@ -144,18 +150,19 @@ class JobIntake:
             return idempotency.find(session, key, digest)
 
 
-def _create(session: Session, proposal: Proposal) -> Job:
+def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
     spec = proposal.spec
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         try:
-            datasets.get(session, dataset_id, lock="keep")
+            datasets.find_dataset(session, dataset_id, lock="keep")
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
     objective = job_objective(spec, proposal.outline)
-    return jobs.create(
+    return jobs.add_job(
         session,
         spec=spec.model_dump(mode="json"),
+        posted=posted,
         fleets=[new_fleet(fleet) for fleet in proposal.plans],
         objective=objective,
         maximize=is_maximized(objective),
@@ -165,3 +172,53 @@ def _create(session: Session, proposal: Proposal) -> Job:
         dataset_id=dataset_id,
         model_name=spec.model,
     )
+
+
+def new_fleet(plan: FleetPlan) -> NewFleet:
+    """The rows of a planned fleet. Each trial is stored whole, once."""
+    return _fleet(
+        plan.trials,
+        plan.overrides or [None] * len(plan.trials),
+        epochs=max(trial.training.epochs for trial in plan.trials),
+    )
+
+
+def new_fleets(wave: Wave) -> list[NewFleet]:
+    """The rows of a wave; configurations that cannot be trained are kept as failed."""
+    return [*map(new_fleet, wave.plans), *map(_refused, wave.refused)]
+
+
+def _refused(refused: Refused) -> NewFleet:
+    overrides = [refused.overrides] * len(refused.trials)
+    return _fleet(refused.trials, overrides, epochs=0, error=JobError.of(refused.error))
+
+
+def _fleet(
+    trials: Sequence[Trial],
+    overrides: Sequence[Overrides | None],
+    epochs: int,
+    error: JobError | None = None,
+) -> NewFleet:
+    return NewFleet(
+        trials=[
+            NewTrial(
+                name=trial.name,
+                configuration=trial.configuration,
+                repeat=trial.repeat,
+                fold=trial.fold,
+                settings=trial.model_dump(mode="json"),
+                overrides=changes,
+            )
+            for trial, changes in zip(trials, overrides, strict=True)
+        ],
+        epochs=epochs,
+        error=error,
+    )
+
+
+def load_trials(session: Session, fleet_id: str) -> list[Trial]:
+    """The trials of a fleet, by position; none of one that only plans what follows."""
+    return [
+        Trial.model_validate_json(orjson.dumps(settings))
+        for settings in queries.settings_of(session, fleet_id)
+    ]

@@ -19,8 +19,9 @@ class Prediction(Record):
         None
     )
     """Classification: the probability of each class."""
-    value: Annotated[float | None, Field(examples=[None])] = None
-    """Regression: the predicted value, in the target's own unit."""
+    value: Annotated[int | float | None, Field(examples=[0])] = None
+    """Regression: the predicted value, in the target's own unit. Classification whose classes are
+    all whole numbers: the label as a number, `3` beside `"3"`; else none."""
 
 
 class Check(Record):

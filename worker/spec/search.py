@@ -4,9 +4,18 @@ import json
 from collections.abc import Hashable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from worker.schema import Settings
+from worker.spec.shown import counted
 from worker.text import shortened
 
 MOST_TRIALS = 100_000
@@ -50,6 +59,8 @@ class Range(Settings):
 
 class Values(Settings):
     """Some values, each as likely as the others. A null turns a technique off."""
+
+    model_config = ConfigDict(json_schema_extra=counted("values"))
 
     values: Annotated[tuple[JsonValue, ...], Field(strict=False, min_length=1, max_length=10_000)]
     """The values, of any kind that the field takes."""

@@ -10,7 +10,7 @@ import torch
 from tests.fleets import ADAM, fleet, trained
 from worker.search.halving import Halving, effort, rungs
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 
 def halving(configurations: Sequence[int], **more: Any) -> Halving:
@@ -177,7 +177,7 @@ def test_a_resumed_run_ends_with_the_same_bits(steps: int) -> None:
         pass
     assert first.interrupted
     second = halved()
-    second.restore(load(dump(first.state())))
+    second.restore(load_state(dump_state(first.state())))
     trained(second)
     assert torch.equal(whole.finals.tensors["weights"], second.finals.tensors["weights"])
     assert whole.outcomes == second.outcomes

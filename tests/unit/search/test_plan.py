@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fleets import ADAM
-from worker.data import Outline, check, load_builtin, prepare
+from worker.data import Outline, load_builtin, prepare
 from worker.errors import SpecError
 from worker.search.plan import (
     DOCUMENTS,
@@ -35,7 +35,7 @@ def planned(**job: Any) -> list[FleetPlan]:
     """The fleets of a job on the circle problem."""
     spec = job_spec(**job)
     table, target = load_builtin(Builtin.model_validate({"builtin": "circle"}))
-    return plan(spec, check(table, spec, target))
+    return plan(spec, Outline.of(table, spec, target))
 
 
 def test_plain_job_is_a_fleet_of_one() -> None:
@@ -149,7 +149,7 @@ def with_outline(memory: int = 2**30, **job: Any) -> tuple[list[FleetPlan], Outl
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     return plan(spec, outline, memory), outline
 
 
@@ -175,11 +175,11 @@ def test_the_formula_covers_what_a_probe_weighs_and_little_more(job: dict[str, A
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job, "repeats": 8})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     (fleet,) = plan(spec, outline)
     prepared = prepare(table, spec, target)
     held = probe(fleet.trials, prepared, 0.01).state_bytes / len(fleet.trials)
-    parameters = FleetRun(fleet.trials, prepared).engine.parameters.values.shape[1]
+    parameters = FleetRun(fleet.trials, prepared).engine.parameters.count
     # A batch and a step as the formula has them; a second program at the end is at most as much.
     found = bytes_per_trial(fleet.trials, outline) - DOCUMENTS
     assert held < found

@@ -30,7 +30,7 @@ def test_a_record_is_stored_as_json_and_read_as_itself(database: Database) -> No
         "epoch": 3,
     }
     with database.read() as session:
-        stored = jobs.get(session, job.id)
+        stored = jobs.find_job(session, job.id)
     assert stored.error == reason
     assert stored.error is not None
     assert stored.error.detail("epoch") == 3
@@ -50,9 +50,9 @@ def test_a_changed_record_is_written(database: Database) -> None:
     with database.write() as session:
         job, _ = accept(session)
     with database.write() as session:
-        jobs.get(session, job.id).error = error("first")
+        jobs.find_job(session, job.id).error = error("first")
     with database.write() as session:
-        jobs.get(session, job.id).error = error("second")
+        jobs.find_job(session, job.id).error = error("second")
     assert raw(database, "error")["code"] == "second"
 
 
@@ -65,4 +65,4 @@ def test_members_of_an_earlier_release_are_skipped(database: Database) -> None:
         job, _ = accept(session)
         session.execute(text("UPDATE job SET advice = :old"), {"old": old})
     with database.read() as session:
-        assert jobs.get(session, job.id).advice == [Advice(**finding)]
+        assert jobs.find_job(session, job.id).advice == [Advice(**finding)]

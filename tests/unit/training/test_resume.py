@@ -7,7 +7,7 @@ import pytest
 
 from tests.fleets import fleet, trained
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 JOB: dict[str, Any] = {
     "dataset": {"builtin": "circle", "rows": 200},
@@ -35,7 +35,7 @@ def interrupted(run: FleetRun, after: int) -> FleetRun:
         pass
     assert run.interrupted
     resumed = fleet(**JOB)
-    resumed.restore(load(dump(run.state())))
+    resumed.restore(load_state(dump_state(run.state())))
     return trained(resumed)
 
 
