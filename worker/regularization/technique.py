@@ -181,6 +181,10 @@ class Technique(Settings, ABC):
         return None
 
 
+SEARCHED = "x-search"
+"""The key of a field's schema under which its default search range stands."""
+
+
 def layers_beyond(layers: Sequence[int] | None, network: NetworkFacts) -> Misfit | None:
     """The misfit of settings that name layers which a network does not have."""
     if not layers or max(layers) <= network.depth:
@@ -201,7 +205,7 @@ def _takes_a_number(annotation: Any) -> bool:
 
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
     """A field's default search range, as it appears in the schema."""
-    return {"search": {"low": low, "high": high, "log": log}}
+    return {SEARCHED: {"low": low, "high": high, "log": log}}
 
 
 Strength = Annotated[
