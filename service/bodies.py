@@ -106,7 +106,27 @@ def read_body(body: bytes, model: type[BaseModel]) -> BaseModel:
         return model.model_validate(content)
     except ValidationError as error:
         errors, unread = first_errors(error)
+        if any(wrong["type"] in ("int_type", "int_from_float") for wrong in errors):
+            content = _with_whole_numbers(content)
+            try:
+                return model.model_validate(content)
+            except ValidationError as remaining:
+                error, (errors, unread) = remaining, first_errors(remaining)
         raise invalid(findings(errors, content, model), unread) from error
+
+
+def _with_whole_numbers(content: Any) -> Any:
+    """The content with 3.0 written as 3, which JSON Schema takes for an integer too.
+
+    Where a field is no whole number, pydantic makes it 3.0 again.
+    """
+    if type(content) is dict:
+        return {key: _with_whole_numbers(value) for key, value in content.items()}
+    if type(content) is list:
+        return [_with_whole_numbers(value) for value in content]
+    if type(content) is float and content.is_integer() and abs(content) <= 2**53:
+        return int(content)
+    return content
 
 
 def parsed(body: bytes) -> Any:

@@ -13,9 +13,9 @@ from types import FrameType
 
 import uvicorn
 from rich.console import Console
-from starlette.types import ASGIApp
 
 from service.app import create_app
+from service.connections import Config
 from worker.errors import UnavailableError
 from worker.runtime.processes import Processes
 from worker.settings import ServiceSettings
@@ -61,11 +61,13 @@ def url(listening: socket.socket) -> str:
 class Server(uvicorn.Server):
     """uvicorn on an open socket, saying once that it answers."""
 
-    def __init__(self, application: ASGIApp, log_level: str, announce: Callable[[], None]) -> None:
+    def __init__(self, settings: ServiceSettings, announce: Callable[[], None]) -> None:
+        level = settings.log_level
         super().__init__(
-            uvicorn.Config(
-                application,
-                log_level=log_level if log_level in {"debug", "error"} else "warning",
+            Config(
+                create_app(settings),
+                settings,
+                log_level=level if level in {"debug", "error"} else "warning",
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
@@ -118,14 +120,14 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
         console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
         with Processes(settings):
             announce = announcement(url(listening), console)
-            Server(create_app(settings), settings.log_level, announce).serve_on(listening)
+            Server(settings, announce).serve_on(listening)
 
 
 def run_api(settings: ServiceSettings, console: Console) -> None:
     """The HTTP service alone."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         announce = announcement(url(listening), console)
-        Server(create_app(settings), settings.log_level, announce).serve_on(listening)
+        Server(settings, announce).serve_on(listening)
 
 
 def announcement(address: str, console: Console) -> Callable[[], None]:

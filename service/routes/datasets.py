@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from service import uploads
 from service.bodies import CheckedRoute
-from service.dependencies import ServicesDep
+from service.dependencies import DatasetId, PlainDatasetId, ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetView
@@ -15,17 +15,12 @@ from worker.storage import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
 
-Id = Annotated[
-    str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
-]
-
 
 @router.post(
     "",
     operation_id="upload_dataset",
     summary="Upload a data set",
     status_code=201,
-    responses=problems(400, 413, 422),
 )
 def upload_dataset(
     services: ServicesDep,
@@ -78,14 +73,12 @@ def upload_dataset(
     "",
     operation_id="list_datasets",
     summary="List data sets",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def list_datasets(
     services: ServicesDep,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[DatasetView]:
     """The data sets, newest first, each with its first columns."""
     with services.database.read() as session:
@@ -103,7 +96,7 @@ def list_datasets(
 )
 def get_dataset(
     services: ServicesDep,
-    dataset_id: Id,
+    dataset_id: DatasetId,
     include: Annotated[
         Literal["categories"] | None,
         Query(
@@ -130,7 +123,7 @@ def get_dataset(
     response_class=Response,
     responses=problems(404, 409),
 )
-def delete_dataset(services: ServicesDep, dataset_id: Id) -> None:
+def delete_dataset(services: ServicesDep, dataset_id: PlainDatasetId) -> None:
     """Deletes a data set and its rows. Refused while a job that has not ended needs it; models
     that were trained on it keep working.
     """

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.bodies import CheckedRoute
-from service.dependencies import ServicesDep
+from service.dependencies import JobId, PlainJobId, ServicesDep
 from service.errors import problems
 from service.estimate import estimate, largest
 from service.examples import JOBS
@@ -20,9 +20,6 @@ from worker.storage import jobs
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
 
-Id = Annotated[
-    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
-]
 Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
 
 
@@ -31,7 +28,6 @@ Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
     operation_id="create_job",
     summary="Train",
     status_code=202,
-    responses=problems(400, 415, 422),
 )
 async def create_job(
     services: ServicesDep,
@@ -44,7 +40,8 @@ async def create_job(
             min_length=1,
             max_length=255,
             description="A key of your choice. The same key with the same body gives the same job, "
-            "however often it is sent; with another body it is refused.",
+            "however often it is sent, and the header `Idempotent-Replayed: true` when it was sent "
+            "before; with another body it is refused.",
             examples=["2f1c6f0e-circle-1"],
         ),
     ] = None,
@@ -56,7 +53,10 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    job = await run_in_threadpool(services.intake.accept, spec, idempotency_key)
+    accepted = await run_in_threadpool(services.intake.accept_once, spec, idempotency_key)
+    job = accepted.job
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wanted_seconds(prefer):
@@ -68,7 +68,6 @@ async def create_job(
     "/validate",
     operation_id="validate_job",
     summary="Check a job without training it",
-    responses=problems(400, 415, 422),
 )
 def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says what it would train, what it would
@@ -96,16 +95,14 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     )
 
 
-@router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404, 422))
+@router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404))
 def list_jobs(
     services: ServicesDep,
     state: Annotated[
         JobState | None, Query(description="Only jobs in this state.", examples=["succeeded"])
     ] = None,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[JobView]:
     """The jobs, newest first."""
     with services.database.read() as session:
@@ -118,7 +115,7 @@ async def get_job(
     services: ServicesDep,
     request: Request,
     response: Response,
-    job_id: Id,
+    job_id: JobId,
     include: Annotated[
         Literal["resolved"] | None,
         Query(
@@ -141,7 +138,7 @@ async def get_job(
 @router.post(
     "/{id}/cancel", operation_id="cancel_job", summary="Cancel a job", responses=problems(404, 409)
 )
-def cancel_job(services: ServicesDep, job_id: Id) -> JobView:
+def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
     changes nothing; a job that has ended otherwise cannot be cancelled.
     """

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from service import charts, comparison
-from service.dependencies import Services, ServicesDep
+from service.dependencies import JobId, Services, ServicesDep
 from service.errors import problems
 from service.path_report import path_report
 from service.schemas.common import Limit, Listing
@@ -20,9 +20,6 @@ from worker.storage.tables import Job
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
 
-Id = Annotated[
-    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
-]
 Metric = Annotated[
     str,
     Query(
@@ -41,15 +38,13 @@ Most = Annotated[
     "/trials",
     operation_id="list_trials",
     summary="The leaderboard",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def list_trials(
     services: ServicesDep,
-    job_id: Id,
+    job_id: JobId,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[TrialView]:
     """The trials of a job, best first by its objective; those without a result come last."""
     with services.database.read() as session:
@@ -66,12 +61,11 @@ def list_trials(
 )
 def get_metrics(
     services: ServicesDep,
-    job_id: Id,
+    job_id: JobId,
     trial: Annotated[
         str | None,
         Query(
             description="A trial's id; the best trial unless given.",
-            examples=[None],
         ),
     ] = None,
 ) -> MetricsView:
@@ -89,11 +83,11 @@ def get_metrics(
     "/events",
     operation_id="list_events",
     summary="The log of a job",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def list_events(
     services: ServicesDep,
-    job_id: Id,
+    job_id: JobId,
     after: Annotated[
         int,
         Query(
@@ -120,7 +114,7 @@ def list_events(
     summary="The checkpoints of a job",
     responses=problems(404),
 )
-def list_checkpoints(services: ServicesDep, job_id: Id) -> Listing[CheckpointView]:
+def list_checkpoints(services: ServicesDep, job_id: JobId) -> Listing[CheckpointView]:
     """The checkpoints that are kept, newest first: two for each fleet."""
     with services.database.read() as session:
         rows = jobs.checkpoints(session, jobs.find_job(session, job_id).id)
@@ -131,7 +125,7 @@ def list_checkpoints(services: ServicesDep, job_id: Id) -> Listing[CheckpointVie
     "/chart", operation_id="get_chart", summary="A Chart.js configuration", responses=problems(404)
 )
 def get_chart(
-    services: ServicesDep, job_id: Id, metric: Metric = "train_loss", top: Most = 12
+    services: ServicesDep, job_id: JobId, metric: Metric = "train_loss", top: Most = 12
 ) -> Chart:
     """The curve of each configuration, the mean over its repeats and folds."""
     job, lines = _lines(services, job_id, metric, top)
@@ -152,7 +146,7 @@ def get_chart(
     },
 )
 def get_chart_picture(
-    services: ServicesDep, job_id: Id, metric: Metric = "train_loss", top: Most = 12
+    services: ServicesDep, job_id: JobId, metric: Metric = "train_loss", top: Most = 12
 ) -> Response:
     """The same curves as a PNG."""
     job, lines = _lines(services, job_id, metric, top)
@@ -163,7 +157,7 @@ def get_chart_picture(
 @router.get(
     "/report", operation_id="get_report", summary="The comparison as data", responses=problems(404)
 )
-def get_report(services: ServicesDep, job_id: Id) -> Report:
+def get_report(services: ServicesDep, job_id: JobId) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
     configuration, best first; what is left of the network of its best trial; for a job with
     `attribute`, what each technique bought; and for a search, what it found so far: the winner and

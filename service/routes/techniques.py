@@ -14,9 +14,7 @@ from worker.regularization import catalogue, techniques
 router = APIRouter(prefix="/v1/techniques", tags=["Techniques"])
 
 
-@router.get(
-    "", operation_id="list_techniques", summary="List techniques", responses=problems(404, 422)
-)
+@router.get("", operation_id="list_techniques", summary="List techniques", responses=problems(404))
 def list_techniques(
     family: Annotated[
         str | None,

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from worker.regularization.regularization import techniques
-from worker.regularization.technique import Technique
+from worker.regularization.technique import SEARCHED, Technique
 from worker.schema import Settings
 
 LABELS = ("When", "Start", "Badly with", "Cost", "Units", "Shapes", "Source")
@@ -185,7 +185,7 @@ def _field(name: str, about: dict[str, Any], *, required: bool) -> FieldCard:
         maximum=maximum,
         exclusive_maximum=exclusive_maximum,
         choices=tuple(known["enum"]) if "enum" in known else None,
-        search=SearchRange(**known["search"]) if "search" in known else None,
+        search=SearchRange(**known[SEARCHED]) if SEARCHED in known else None,
     )
 
 

@@ -199,9 +199,13 @@ def _takes_a_number(annotation: Any) -> bool:
     return False
 
 
+SEARCHED = "x-search"
+"""The key of a field's schema under which its default search range stands."""
+
+
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
     """A field's default search range, as it appears in the schema."""
-    return {"search": {"low": low, "high": high, "log": log}}
+    return {SEARCHED: {"low": low, "high": high, "log": log}}
 
 
 Strength = Annotated[

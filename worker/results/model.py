@@ -10,6 +10,9 @@ from worker.schema import Record
 class Prediction(Record):
     """What the model says of one row."""
 
+    # A class or a number: the members of the other kind are not sent.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     label: Annotated[str | None, Field(examples=["0"])] = None
     """Classification: the most probable class."""
     probabilities: Annotated[dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])] = (

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from worker.data import Prepared
 from worker.errors import SpecError
 from worker.regularization import Regularization, techniques
+from worker.regularization.technique import SEARCHED
 from worker.schema import Json, Settings
 from worker.spec import (
     Dimension,
@@ -120,9 +121,9 @@ def _declared_range(path: str) -> Range | None:
     schema = technique.model_json_schema()
     definition = schema["properties"].get(field, {})
     for option in (definition, *definition.get("anyOf", ())):
-        if "search" in option:
+        if SEARCHED in option:
             return Range.model_validate(
-                {**option["search"], "integer": option.get("type") == "integer"}
+                {**option[SEARCHED], "integer": option.get("type") == "integer"}
             )
     return None
 

@@ -43,7 +43,7 @@ def _is_an_id(value: object) -> object:
 
 DatasetId = Annotated[
     str,
-    BeforeValidator(_is_an_id),
     Field(pattern=r"^ds_[A-Za-z0-9_-]{8,64}$", examples=["ds_3kTn8c0aY1Qw"]),
+    BeforeValidator(_is_an_id),
 ]
 DatasetRef = Builtin | DatasetId
