@@ -65,7 +65,7 @@ def job_id(
     if given != LATEST:
         return given
     with services.database.read() as session:
-        for job in jobs.page(session, limit=1).items:
+        for job in jobs.job_page(session, limit=1).items:
             return job.id
     raise NotFoundError("there is no job yet; POST /v1/jobs accepts one", param="id")
 
@@ -85,7 +85,7 @@ def dataset_id(
     if given != LATEST:
         return given
     with services.database.read() as session:
-        for dataset in datasets.page(session, limit=1).items:
+        for dataset in datasets.dataset_page(session, limit=1).items:
             return dataset.id
     raise NotFoundError("there is no data set yet; POST /v1/datasets uploads one", param="id")
 

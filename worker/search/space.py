@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from worker.data import Prepared
 from worker.errors import SpecError
-from worker.regularization import Regularization, techniques
-from worker.regularization.technique import SEARCHED
+from worker.regularization import SEARCHED, Regularization, techniques
 from worker.schema import Json, Settings
 from worker.spec import (
     Dimension,
