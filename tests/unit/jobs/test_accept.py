@@ -1,14 +1,21 @@
 """Accepting a job without HTTP: from its specification to committed rows, and trials back."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
+from tests.databases import Databases
 from worker.errors import SpecError
 from worker.jobs.accept import JobIntake, load_trials
+from worker.jobs.table_cache import TableCache
+from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import idempotency, jobs
+from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.tables import Fleet
 
@@ -80,6 +87,28 @@ def test_a_key_gives_the_same_job_again(intake: JobIntake) -> None:
     assert (first.replayed, again.replayed, other.replayed) == (False, True, False)
     with pytest.raises(idempotency.KeyReused):
         intake.accept_once(spec_of(repeats=2), "key")
+
+
+def test_of_two_that_have_both_looked_for_a_key_the_later_one_gives_the_job(
+    settings: ServiceSettings, databases: Databases, tmp_path: Path
+) -> None:
+    # Each waits for the other before it binds the key: PostgreSQL refuses the later one. SQLite
+    # lets one writer at a time come so far.
+    both_have_looked = threading.Barrier(2, timeout=20)
+
+    def wait_for_the_other(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("INSERT INTO idempotency"):
+            both_have_looked.wait()
+
+    with databases.new("postgresql", tmp_path) as database:
+        event.listen(database.engine, "before_cursor_execute", wait_for_the_other)
+        tables = TableCache(database, Artefacts(settings.artefacts_url))
+        intake = JobIntake(settings, database, tables)
+        with ThreadPoolExecutor(2) as threads:
+            first, second = threads.map(lambda _: intake.accept(spec_of(), "key"), range(2))
+        assert first.id == second.id
+        with database.read() as session:
+            assert len(jobs.page(session).items) == 1
 
 
 def test_a_data_set_that_is_not_there_is_named(intake: JobIntake) -> None:
