@@ -32,6 +32,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         title="Parsimony",
         version=installed_version(),
         lifespan=_lifespan(settings),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

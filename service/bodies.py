@@ -16,13 +16,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
+from service.operations import Operation
+from service.threads import in_pool
 from service.validation import Finding, findings, first_errors
 from worker.text import shortened
 
@@ -49,7 +49,7 @@ class _Refused(int):
     reason = ""
 
 
-class CheckedRoute(APIRoute):
+class CheckedRoute(Operation):
     """A route whose JSON body passes the door before FastAPI sees it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -57,21 +57,26 @@ class CheckedRoute(APIRoute):
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
-        model = self.body_field.field_info.annotation
-        is_json = isinstance(model, type) and issubclass(model, BaseModel)
+        model = _json_model(self.body_field.field_info.annotation)
 
         async def checked(request: Request) -> Response:
             _check_encoding(request)
-            if is_json and _is_json(request):
+            if model is not None and _is_json(request):
                 body = await _body(request)
                 # Of a body that is empty, or not called JSON, FastAPI says what is missing.
                 if len(body) > SMALL_BYTES:
-                    request = _Read(request, await run_in_threadpool(read_body, body, model))
+                    request = _Read(request, await in_pool("answers", read_body, body, model))
                 elif body:
                     request = _Read(request, read_body(body, model))
             return await handle(request)
 
         return checked
+
+
+def _json_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a body of JSON; none of a form."""
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model else None
 
 
 async def _body(request: Request) -> bytes:

@@ -7,6 +7,7 @@ import errno
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +24,12 @@ from worker.settings import ServiceSettings
 BACKLOG = 2048
 GRACE_SECONDS = 5
 """Time that open requests are given to end when the service stops."""
+GARBAGE = (10_000, 20, 20)
+"""Objects, and rounds, after which garbage is collected. By default a body of 14 MB was looked
+through so often while it was read that the event loop waited for 0.1 s at a time."""
+SWITCH_SECONDS = 0.001
+"""Time after which a thread that computes lets another one go on, the event loop for example; by
+default 5 ms. Beside two threads at work, /livez then waits 20 ms and not 50."""
 EXAMPLE = (
     "curl {url}/v1/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=30' "
     '-d \'{{"dataset": {{"builtin": "circle"}}, "regularization": {{"dropout": {{"p": 0.2}}}}}}\''
@@ -82,6 +89,8 @@ class Server(uvicorn.Server):
         # for 0.2 s.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*GARBAGE)
+        sys.setswitchinterval(SWITCH_SECONDS)
         if not self.should_exit:
             self._announce()
 

@@ -92,7 +92,7 @@ def list_datasets(
     "/{id}",
     operation_id="get_dataset",
     summary="Read a data set",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def get_dataset(
     services: ServicesDep,

@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from service.bodies import CheckedRoute
 from service.dependencies import JobId, PlainJobId, ServicesDep
@@ -12,6 +11,7 @@ from service.estimate import estimate, largest
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
+from service.threads import in_pool
 from service.views import job_view
 from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
@@ -53,7 +53,7 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    accepted = await run_in_threadpool(services.intake.accept_once, spec, idempotency_key)
+    accepted = await in_pool("planning", services.intake.accept_once, spec, idempotency_key)
     job = accepted.job
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -181,6 +181,10 @@ class Technique(Settings, ABC):
         return None
 
 
+SEARCHED = "x-search"
+"""The key of a field's schema under which its default search range stands."""
+
+
 def layers_beyond(layers: Sequence[int] | None, network: NetworkFacts) -> Misfit | None:
     """The misfit of settings that name layers which a network does not have."""
     if not layers or max(layers) <= network.depth:
@@ -197,10 +201,6 @@ def _takes_a_number(annotation: Any) -> bool:
     if get_origin(annotation) in (Annotated, Union, UnionType):
         return any(_takes_a_number(option) for option in get_args(annotation))
     return False
-
-
-SEARCHED = "x-search"
-"""The key of a field's schema under which its default search range stands."""
 
 
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
