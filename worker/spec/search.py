@@ -4,7 +4,14 @@ import json
 from collections.abc import Hashable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from worker.schema import Settings
 from worker.text import shortened
@@ -14,8 +21,13 @@ MOST_TRIALS = 100_000
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | float
 Path = Annotated[str, Field(min_length=1, max_length=200)]
 Groups = Annotated[
-    tuple[Annotated[tuple[Path, ...], Field(strict=False, min_length=2, max_length=50)], ...],
-    Field(strict=False, max_length=50),
+    tuple[
+        Annotated[
+            tuple[Path, ...], Field(fail_fast=True, strict=False, min_length=2, max_length=50)
+        ],
+        ...,
+    ],
+    Field(fail_fast=True, strict=False, max_length=50),
 ]
 SearchMethod = Literal["grid", "random", "tpe", "halving", "path"]
 MAXIMIZED = ("accuracy", "r2", "recall", "precision", "f1", "auc", "sparsity")
@@ -51,7 +63,9 @@ class Range(Settings):
 class Values(Settings):
     """Some values, each as likely as the others. A null turns a technique off."""
 
-    values: Annotated[tuple[JsonValue, ...], Field(strict=False, min_length=1, max_length=10_000)]
+    values: Annotated[
+        tuple[JsonValue, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=10_000)
+    ]
     """The values, of any kind that the field takes."""
 
     @field_validator("values")
