@@ -207,7 +207,7 @@ def test_a_resumed_run_remembers_the_members_that_have_ended() -> None:
     assert [outcome.epochs for outcome in killed.outcomes[::2] if outcome.halved_at is None] == (
         [2] * 3
     ), "three first repeats have stopped, between the rungs of epochs 1 and 3"
-    resumed.restore(load(dump(killed.state())))
+    resumed.restore(load_state(dump_state(killed.state())))
     assert resumed.halving is not None
     assert killed.halving is not None
     assert resumed.halving.state() == killed.halving.state()
