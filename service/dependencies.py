@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from service.errors import MalformedError
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from worker.errors import NotFoundError
@@ -32,13 +31,7 @@ class Services:
 
 
 async def services_of(request: Request) -> Services:
-    """The services of the application that answers this request.
-
-    Raises:
-        MalformedError: its URL holds the character U+0000, which PostgreSQL cannot compare.
-    """
-    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
-        raise MalformedError("The URL must not hold the character U+0000.")
+    """The services of the application that answers this request."""
     services: Services = request.app.state.services
     return services
 

@@ -6,7 +6,10 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
     ├── MalformedError           the body is not JSON, or a header cannot be read
     ├── InvalidError             fields of the request are wrong, each by itself
     ├── TooLargeError            the body is larger than this service takes
-    └── MediaTypeError           the body is of a kind that this operation does not read
+    ├── MediaTypeError           the body is of a kind that this operation does not read
+    ├── HeadError                the request's first line and headers are too long
+    ├── SlowError                the request came too slowly
+    └── BusyError                there are more requests at once than the settings allow
 """
 
 import logging
@@ -20,7 +23,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from service.validation import Finding, findings
 from worker.errors import (
@@ -48,6 +51,8 @@ LONGEST_TEXT = 8_000
 UNREADABLE_FORM = (
     "The body cannot be read as multipart/form-data; send the file as curl -F file=@data.csv does."
 )
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of what is neither to be kept by a cache nor to be taken for something else."""
 RESERVED = frozenset({"type", "title", "status", "detail", "code", "param"})
 
 
@@ -73,6 +78,24 @@ class MediaTypeError(ParsimonyError):
     """The body is of a kind that this operation does not read."""
 
     code = "unsupported_media_type"
+
+
+class HeadError(ParsimonyError):
+    """The request's first line and headers are too long."""
+
+    code = "head_too_large"
+
+
+class SlowError(ParsimonyError):
+    """The request came too slowly."""
+
+    code = "too_slow"
+
+
+class BusyError(UnavailableError):
+    """There are more requests at once than the settings allow."""
+
+    code = "busy"
 
 
 @dataclass(frozen=True)
@@ -108,6 +131,12 @@ STATUSES = {
         example={"detail": "There is nothing of this name or id here.", "param": "id"},
     ),
     405: Status("The operation has another method.", {}, "method_not_allowed"),
+    408: Status(
+        "The request came too slowly.",
+        {SlowError: "The request came too slowly"},
+        given_by="each",
+        example={"detail": "The head took longer than 10 s."},
+    ),
     409: Status(
         "Its state does not allow it.",
         {ConflictError: "The state does not allow it"},
@@ -144,6 +173,12 @@ STATUSES = {
             "param": "regularization.dropout.p",
             "errors": [{"param": "regularization.dropout.p", "message": "must be below 1, not 1"}],
         },
+    ),
+    431: Status(
+        "The headers are too long, or too many.",
+        {HeadError: "The headers are too large"},
+        given_by="each",
+        example={"detail": "The request's head must be shorter than 65,536 bytes."},
     ),
     500: Status(
         "The service failed.",
@@ -230,6 +265,7 @@ def problem(
         default=lambda value: shortened(str(value), LONGEST_TEXT),
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+    headers = {**PRIVATE, **(headers or {})}
     return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -309,16 +345,19 @@ def http_problem(request: Request, error: HTTPException) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     # Starlette names the methods of the first route with this path only; there may be several.
-    routes = request.app.router.routes
-    scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
-    return [
-        method
-        for method in METHODS
-        if any(
-            route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
-            for route in routes
-        )
-    ]
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        # A mount of files says that it takes any method.
+        methods = {"GET"} if isinstance(route, Mount) else METHODS
+        scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
+        allowed |= {
+            method
+            for method in methods
+            if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
+        }
+    if "GET" in allowed:
+        allowed.add("HEAD")  # service/conventions.py
+    return [method for method in METHODS if method in allowed]
 
 
 def add_error_handlers(app: FastAPI) -> None:

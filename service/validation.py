@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.hints import elsewhere, form
 from worker.schema import Json
-from worker.text import INVALID_NAME
+from worker.text import INVALID_NAME, control_character
 
 MOST_ERRORS = 100
 """Errors of pydantic that are looked at: they are compared with each other, and a union reports
@@ -101,7 +101,7 @@ def findings(
             message = _message(path, error, body, model)
         if message not in messages:
             messages.append(message)
-        if error["type"] == INVALID_NAME:
+        if _is_unusable_name(error):
             codes[path] = INVALID_NAME
     return [
         Finding(
@@ -160,6 +160,15 @@ def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]])
         and other_path[: len(path)] == path
         and (len(other_path) > len(path) or other["type"] not in EXPECTED)
         for other_path, other in located
+    )
+
+
+def _is_unusable_name(error: Any) -> bool:
+    value = error.get("input")
+    return error["type"] == INVALID_NAME or (
+        error["type"] == "string_pattern_mismatch"
+        and isinstance(value, str)
+        and control_character(value) is not None
     )
 
 

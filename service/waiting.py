@@ -5,10 +5,10 @@ import re
 from typing import Annotated
 
 from fastapi import Header, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from service.dependencies import Services
 from service.schemas.jobs import JobView
+from service.threads import in_pool
 from service.views import job_view
 from worker.storage import jobs
 from worker.storage.states import TERMINAL
@@ -49,14 +49,14 @@ async def current(
     """
     seconds = wanted_seconds(prefer)
     if not seconds:
-        return await run_in_threadpool(_read, services, job_id, resolved)
+        return await in_pool("answers", _read, services, job_id, resolved)
     response.headers["Preference-Applied"] = f"wait={seconds}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     with services.notifier.subscribed():
         while True:
             change = services.notifier.next_change()
-            view = await run_in_threadpool(_read, services, job_id, resolved)
+            view = await in_pool("answers", _read, services, job_id, resolved)
             left = deadline - loop.time()
             if view.state in TERMINAL or left <= 0 or await request.is_disconnected():
                 return view

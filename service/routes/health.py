@@ -4,9 +4,10 @@ from fastapi import APIRouter
 from sqlalchemy import text
 
 from service.dependencies import Services, ServicesDep
+from service.operations import Operation
 from service.schemas.health import Alive, Ready
 
-router = APIRouter(tags=["Health"])
+router = APIRouter(tags=["Health"], route_class=Operation)
 
 
 @router.get("/livez", operation_id="livez", summary="Is the process alive?")

@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from service.bodies import CheckedRoute
 from service.dependencies import JobId, PlainJobId, ServicesDep
@@ -12,6 +11,7 @@ from service.estimate import estimate, largest
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
+from service.threads import in_pool
 from service.views import job_view
 from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
@@ -40,7 +40,8 @@ async def create_job(
             min_length=1,
             max_length=255,
             description="A key of your choice. The same key with the same body gives the same job, "
-            "however often it is sent; with another body it is refused.",
+            "however often it is sent, and the header `Idempotent-Replayed: true` when it was sent "
+            "before; with another body it is refused.",
             examples=["2f1c6f0e-circle-1"],
         ),
     ] = None,
@@ -52,7 +53,10 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    job = await run_in_threadpool(services.intake.accept, spec, idempotency_key)
+    accepted = await in_pool("planning", services.intake.accept_once, spec, idempotency_key)
+    job = accepted.job
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wanted_seconds(prefer):
@@ -106,7 +110,7 @@ def list_jobs(
         return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
 
 
-@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404))
+@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404, 422))
 async def get_job(
     services: ServicesDep,
     request: Request,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from service import charts, comparison
 from service.dependencies import JobId, Services, ServicesDep
 from service.errors import problems
+from service.operations import Operation
 from service.path_report import path_report
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
@@ -18,7 +19,7 @@ from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
 from worker.storage.tables import Job
 
-router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
+router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operation)
 
 Metric = Annotated[
     str,

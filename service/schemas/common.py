@@ -17,18 +17,6 @@ class Body(BaseModel):
         json_schema_serialization_defaults_required=True,
     )
 
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Require no member that may be left out."""
-        reference = handler(core_schema)
-        schema = handler.resolve_ref_schema(reference)
-        left_out = {name for name, field in cls.model_fields.items() if field.exclude_if}
-        if left_out:
-            schema["required"] = [name for name in schema["required"] if name not in left_out]
-        return reference
-
 
 Item = TypeVar("Item")
 

@@ -29,8 +29,7 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial, is_maximized
-from worker.spec.shown import shown
+from worker.spec import Builtin, JobSpec, Trial, is_maximized, shown
 from worker.storage import datasets, idempotency, jobs, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
@@ -63,6 +62,15 @@ class Proposal:
     def share(self) -> float:
         """How many times the trials of `plans` there will be: 1 unless it is a search."""
         return self.trials / sum(len(fleet.trials) for fleet in self.plans)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What came of a request for a job."""
+
+    job: Job
+    replayed: bool
+    """Whether an earlier request with the same key made it."""
 
 
 class JobIntake:
@@ -99,10 +107,16 @@ class JobIntake:
         total = search.total * search.replica_count
         return Proposal(spec, outline, wave.plans, total, advise(spec, outline))
 
-    def accept(self, spec: JobSpec, key: str | None = None) -> Job:
+    def accept(self, spec: JobSpec) -> Job:
         """Accept a job: it is committed when this returns.
 
-        ``key`` is the request's ``Idempotency-Key``: sent again, it gives the same job.
+        Raises:
+            SpecError, DataError: as :meth:`propose`.
+        """
+        return self.accept_once(spec).job
+
+    def accept_once(self, spec: JobSpec, key: str | None = None) -> Accepted:
+        """Accept a job, or find the one that its ``Idempotency-Key`` made before.
 
         Raises:
             KeyReused: the key made another job, from another body.
@@ -113,21 +127,22 @@ class JobIntake:
         canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(canonical).hexdigest()
         if key is not None and (known := self._known(key, digest)) is not None:
-            return known
+            return Accepted(known, replayed=True)
         proposal = self.propose(spec)
         try:
             with self._database.write() as session:
-                job = idempotency.find(session, key, digest) if key is not None else None
-                if job is None:
-                    job = _create(session, proposal, shown(document))
-                    if key is not None:
-                        idempotency.remember(session, key, digest, job.id)
-                return job
+                known = idempotency.find(session, key, digest) if key is not None else None
+                if known is not None:
+                    return Accepted(known, replayed=True)
+                job = _create(session, proposal, shown(document))
+                if key is not None:
+                    idempotency.remember(session, key, digest, job.id)
+                return Accepted(job, replayed=False)
         except IntegrityError:
             # PostgreSQL: another request with this key was committed after ours had looked.
             if key is None or (known := self._known(key, digest)) is None:
                 raise
-            return known
+            return Accepted(known, replayed=True)
 
     def _known(self, key: str, digest: str) -> Job | None:
         with self._database.read() as session:

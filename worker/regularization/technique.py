@@ -181,6 +181,10 @@ class Technique(Settings, ABC):
         return None
 
 
+SEARCHED = "x-search"
+"""The key of a field's schema under which its default search range stands."""
+
+
 def layers_beyond(layers: Sequence[int] | None, network: NetworkFacts) -> Misfit | None:
     """The misfit of settings that name layers which a network does not have."""
     if not layers or max(layers) <= network.depth:
@@ -199,10 +203,6 @@ def _takes_a_number(annotation: Any) -> bool:
     return False
 
 
-SEARCHED = "x-search"
-"""The key of a field's schema under which its default search range stands."""
-
-
 def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
     """A field's default search range, as it appears in the schema."""
     return {SEARCHED: {"low": low, "high": high, "log": log}}
@@ -217,6 +217,7 @@ DropProbability = Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=searc
 """p: the probability of dropping a unit. 1 is refused: nothing would be left."""
 
 Layers = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=1023)], ...], Field(strict=False, min_length=1)
+    tuple[Annotated[int, Field(ge=0, le=1023)], ...],
+    Field(fail_fast=True, strict=False, min_length=1, max_length=1024),
 ]
 """Numbers of dense or convolutional layers, from 0 at the input."""
