@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -26,6 +26,7 @@ EXPECTED = {
     "float_type": NUMBER,
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
     "int_parsing": "must be a whole number",
     "float_parsing": NUMBER,
     "bool_type": "must be true or false",
@@ -140,7 +141,7 @@ def _located(error: Any, body: Any) -> tuple[tuple[str | int, ...], Any]:
 def _has(value: Any, step: str | int) -> bool:
     if isinstance(value, list):
         return isinstance(step, int) and 0 <= step < len(value)
-    return isinstance(value, dict) and step in value
+    return isinstance(value, Mapping) and step in value
 
 
 def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]]) -> bool:

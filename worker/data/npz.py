@@ -250,7 +250,12 @@ def _label_cells(y: NDArray[Any]) -> Cells:
             "unsupported_column",
         )
     distinct, codes = np.unique(np.strings.strip(labels), return_inverse=True)
-    names = distinct.tolist()
+    try:
+        names = distinct.tolist()
+    except (SystemError, ValueError) as error:  # NumPy's own texts may hold any 32 bits.
+        raise _unfit(
+            "y", "holds what is no character of Unicode", "Write it anew", "not_utf8"
+        ) from error
     missing = np.array([is_missing(name) for name in names], dtype=bool)
     return categorical("y", names, np.where(missing[codes], -1, codes))
 

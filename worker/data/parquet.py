@@ -155,6 +155,10 @@ def _texts(name: str, cells: pa.ChunkedArray, limits: Limits) -> tuple[Column, N
         array = array.chunk(0)
     codes = pc.fill_null(array.indices, -1).to_numpy()
     distinct = array.dictionary
+    try:
+        distinct.validate(full=True)
+    except pa.ArrowInvalid:
+        _refuse(name, "holds text that is not UTF-8", "Write the file anew", "not_utf8")
     lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
     if lengths.size and lengths.max() > limits.cell:
         _refuse(

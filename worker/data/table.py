@@ -33,7 +33,6 @@ from pydantic import Field
 
 from worker.errors import DataError
 from worker.schema import Settings
-from worker.text import INVALID_NAME, control_character
 
 MISSING_CODE = -1
 """The code of a missing cell of a categorical column."""
@@ -246,9 +245,6 @@ def categorical(
     given = np.asarray(codes, dtype=np.int64)
     used = np.flatnonzero(np.bincount(given[given >= 0], minlength=len(labels)))
     order = sorted(used.tolist(), key=lambda code: labels[code])
-    categories = tuple(labels[code] for code in order)
-    if control_character("".join(categories)) is not None:
-        raise _unusable_category(name, categories)
     # One entry more than there are labels: code -1 indexes it from the end.
     renumbered = np.full(len(labels) + 1, MISSING_CODE, dtype=np.int32)
     renumbered[order] = np.arange(len(order), dtype=np.int32)
@@ -256,7 +252,7 @@ def categorical(
     column = Column(
         name=name,
         kind="categorical",
-        categories=categories,
+        categories=tuple(labels[code] for code in order),
         missing=int((array == MISSING_CODE).sum()),
     )
     return column, array
@@ -271,18 +267,6 @@ def images(name: str, values: NDArray[Any]) -> Cells:
 def is_missing(text: str) -> bool:
     """Whether this text stands for a missing cell."""
     return text.strip().lower() in MISSING
-
-
-def _unusable_category(name: str, categories: Sequence[str]) -> DataError:
-    category = next(label for label in categories if control_character(label) is not None)
-    return DataError(
-        f"Column {name!r} holds the text {category[:40]!r}, with the control character "
-        f"{control_character(category)}. Categories are names: replace it, or leave the column "
-        "out.",
-        code=INVALID_NAME,
-        param="file",
-        column=name,
-    )
 
 
 @dataclass(frozen=True)
