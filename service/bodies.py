@@ -16,13 +16,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import Request
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
+from service.operations import Operation
+from service.threads import in_pool
 from service.validation import Finding, findings, first_errors
 from worker.text import shortened
 
@@ -49,7 +49,7 @@ class _Refused(int):
     reason = ""
 
 
-class CheckedRoute(APIRoute):
+class CheckedRoute(Operation):
     """A route whose JSON body passes the door before FastAPI sees it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -57,21 +57,26 @@ class CheckedRoute(APIRoute):
         handle = super().get_route_handler()
         if self.body_field is None:
             return handle
-        model = self.body_field.field_info.annotation
-        is_json = isinstance(model, type) and issubclass(model, BaseModel)
+        model = _json_model(self.body_field.field_info.annotation)
 
         async def checked(request: Request) -> Response:
             _check_encoding(request)
-            if is_json and _is_json(request):
+            if model is not None and _is_json(request):
                 body = await _body(request)
                 # Of a body that is empty, or not called JSON, FastAPI says what is missing.
                 if len(body) > SMALL_BYTES:
-                    request = _Read(request, await run_in_threadpool(read_body, body, model))
+                    request = _Read(request, await in_pool("answers", read_body, body, model))
                 elif body:
                     request = _Read(request, read_body(body, model))
             return await handle(request)
 
         return checked
+
+
+def _json_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a body of JSON; none of a form."""
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_model else None
 
 
 async def _body(request: Request) -> bytes:
@@ -106,7 +111,27 @@ def read_body(body: bytes, model: type[BaseModel]) -> BaseModel:
         return model.model_validate(content)
     except ValidationError as error:
         errors, unread = first_errors(error)
+        if any(wrong["type"] in ("int_type", "int_from_float") for wrong in errors):
+            content = _with_whole_numbers(content)
+            try:
+                return model.model_validate(content)
+            except ValidationError as remaining:
+                error, (errors, unread) = remaining, first_errors(remaining)
         raise invalid(findings(errors, content, model), unread) from error
+
+
+def _with_whole_numbers(content: Any) -> Any:
+    """The content with 3.0 written as 3, which JSON Schema takes for an integer too.
+
+    Where a field is no whole number, pydantic makes it 3.0 again.
+    """
+    if type(content) is dict:
+        return {key: _with_whole_numbers(value) for key, value in content.items()}
+    if type(content) is list:
+        return [_with_whole_numbers(value) for value in content]
+    if type(content) is float and content.is_integer() and abs(content) <= 2**53:
+        return int(content)
+    return content
 
 
 def parsed(body: bytes) -> Any:

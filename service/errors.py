@@ -6,21 +6,24 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
     ├── MalformedError           the body is not JSON, or a header cannot be read
     ├── InvalidError             fields of the request are wrong, each by itself
     ├── TooLargeError            the body is larger than this service takes
-    └── MediaTypeError           the body is of a kind that this operation does not read
+    ├── MediaTypeError           the body is of a kind that this operation does not read
+    ├── HeadError                the request's first line and headers are too long
+    ├── SlowError                the request came too slowly
+    └── BusyError                there are more requests at once than the settings allow
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from service.validation import Finding, findings
 from worker.errors import (
@@ -48,6 +51,8 @@ LONGEST_TEXT = 8_000
 UNREADABLE_FORM = (
     "The body cannot be read as multipart/form-data; send the file as curl -F file=@data.csv does."
 )
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of what is neither to be kept by a cache nor to be taken for something else."""
 RESERVED = frozenset({"type", "title", "status", "detail", "code", "param"})
 
 
@@ -75,6 +80,24 @@ class MediaTypeError(ParsimonyError):
     code = "unsupported_media_type"
 
 
+class HeadError(ParsimonyError):
+    """The request's first line and headers are too long."""
+
+    code = "head_too_large"
+
+
+class SlowError(ParsimonyError):
+    """The request came too slowly."""
+
+    code = "too_slow"
+
+
+class BusyError(UnavailableError):
+    """There are more requests at once than the settings allow."""
+
+    code = "busy"
+
+
 @dataclass(frozen=True)
 class Status:
     """One HTTP status, as this service uses it."""
@@ -85,45 +108,96 @@ class Status:
     """The errors that are answered with it, and their titles."""
     code: str = "http_error"
     """The code of an answer that no error of ours led to."""
+    given_by: Literal["each", "body", "some"] = "some"
+    """The operations that may answer with it: each, each that takes a body, or those that say so
+    by ``problems``."""
+    example: Json = field(default_factory=dict)
+    """Members of the documented example that differ from those of its first error."""
 
 
 STATUSES = {
     400: Status(
-        "The body is not JSON.",
+        "The request cannot be read: its body is not JSON, or its URL is malformed.",
         {MalformedError: "The request cannot be read"},
         "malformed_request",
+        given_by="each",
+        example={"detail": "The body is not JSON at character 12: Expecting value."},
     ),
     401: Status("There is no valid key.", {}, "unauthorized"),
-    404: Status("There is no such thing.", {NotFoundError: "Not found"}, "not_found"),
+    404: Status(
+        "There is no such thing.",
+        {NotFoundError: "Not found"},
+        "not_found",
+        example={"detail": "There is nothing of this name or id here.", "param": "id"},
+    ),
     405: Status("The operation has another method.", {}, "method_not_allowed"),
+    408: Status(
+        "The request came too slowly.",
+        {SlowError: "The request came too slowly"},
+        given_by="each",
+        example={"detail": "The head took longer than 10 s."},
+    ),
     409: Status(
         "Its state does not allow it.",
         {ConflictError: "The state does not allow it"},
+        example={"detail": "It has ended, or is in use; its state is no longer changed."},
     ),
-    413: Status("The body is too large.", {TooLargeError: "The body is too large"}, "too_large"),
+    413: Status(
+        "The body is too large.",
+        {TooLargeError: "The body is too large"},
+        "too_large",
+        given_by="body",
+        example={"detail": "The body is larger than 33,554,432 bytes.", "limit": 33_554_432},
+    ),
     415: Status(
         "The body is of the wrong kind.",
         {MediaTypeError: "The body is of the wrong kind"},
+        given_by="body",
+        example={
+            "detail": "Send the body as JSON, with the header Content-Type: application/json."
+        },
     ),
     422: Status(
-        "A field, the data or the specification is not valid; `param` names the field.",
+        "A field, a parameter, the data or the specification is not valid; `param` names it.",
         {
             InvalidError: "The request is not valid",
             DataError: "The data cannot be used as asked",
             SpecError: "The specification does not hold together",
             KeyReused: "The idempotency key was used before",
         },
+        given_by="each",
+        example={
+            "title": "The request is not valid",
+            "detail": "regularization.dropout.p: must be below 1, not 1",
+            "code": "invalid_request",
+            "param": "regularization.dropout.p",
+            "errors": [{"param": "regularization.dropout.p", "message": "must be below 1, not 1"}],
+        },
+    ),
+    431: Status(
+        "The headers are too long, or too many.",
+        {HeadError: "The headers are too large"},
+        given_by="each",
+        example={"detail": "The request's head must be shorter than 65,536 bytes."},
     ),
     500: Status(
         "The service failed.",
         {ArtefactError: "A stored file is damaged", ParsimonyError: "The request failed"},
+        given_by="each",
+        example={
+            "title": "Internal error",
+            "detail": "The service failed on this request; its log has the details.",
+            "code": "internal_error",
+        },
     ),
     503: Status(
         "A part of the service cannot be reached now; try again.",
         {
-            ModelError: "The model cannot be served",
             UnavailableError: "A part of the service cannot be reached",
+            ModelError: "The model cannot be served",
         },
+        given_by="each",
+        example={"detail": "The database cannot be reached; try again in a moment."},
     ),
 }
 """The only table of statuses. A class that is not listed takes its nearest ancestor's."""
@@ -138,14 +212,26 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: int) -> Responses:
-    """Documents these problems, beside those that every operation may answer with."""
-    schema = {"$ref": "#/components/schemas/Problem"}
+    """Documents these problems, beside those that the table gives to every such operation."""
+    return {status: {"description": STATUSES[status].meaning} for status in sorted(statuses)}
+
+
+def example_of(status: int) -> Json:
+    """What the documentation shows of a status: its first error's problem, or what it says."""
+    about = STATUSES[status]
+    phrase = HTTPStatus(status).phrase
+    title, code = next(
+        ((title, error.code) for error, title in about.titles.items()), (phrase, about.code)
+    )
+    code = about.example.get("code", code)
     return {
-        status: {
-            "description": STATUSES[status].meaning,
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in sorted({*statuses, 500, 503})
+        "type": f"urn:parsimony:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": about.meaning,
+        "code": code,
+        "param": None,
+        **about.example,
     }
 
 
@@ -179,6 +265,7 @@ def problem(
         default=lambda value: shortened(str(value), LONGEST_TEXT),
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+    headers = {**PRIVATE, **(headers or {})}
     return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -258,16 +345,19 @@ def http_problem(request: Request, error: HTTPException) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     # Starlette names the methods of the first route with this path only; there may be several.
-    routes = request.app.router.routes
-    scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
-    return [
-        method
-        for method in METHODS
-        if any(
-            route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
-            for route in routes
-        )
-    ]
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        # A mount of files says that it takes any method.
+        methods = {"GET"} if isinstance(route, Mount) else METHODS
+        scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
+        allowed |= {
+            method
+            for method in methods
+            if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
+        }
+    if "GET" in allowed:
+        allowed.add("HEAD")  # service/conventions.py
+    return [method for method in METHODS if method in allowed]
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -35,7 +35,7 @@ def store_upload(
     manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
     entry = manifest.files[TABLE]
     with services.database.write() as session:
-        return datasets.create(
+        return datasets.add_dataset(
             session,
             name=name,
             target=target or table.target,

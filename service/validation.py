@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from service.hints import elsewhere, form
 from worker.schema import Json
 from worker.text import INVALID_NAME, control_character
 
@@ -38,6 +39,7 @@ EXPECTED = {
     "model_attributes_type": "must be an object",
 }
 """Errors that say only that the JSON type is another."""
+OBJECTS = ("dict_type", "model_type", "model_attributes_type")
 
 BOUNDS = {
     "greater_than": ("gt", "above"),
@@ -191,6 +193,9 @@ def _message(
     if kind in BOUNDS:
         key, word = BOUNDS[kind]
         return f"must be {word} {_number(context[key])}, not {_shown(value)}"
+    if kind in OBJECTS and model is not None and path:
+        models, _ = _at(model, path, body)
+        return f"{EXPECTED[kind]}{form(models)}, not {_shown(value)}"
     if kind in EXPECTED:
         return f"{EXPECTED[kind]}, not {_shown(value)}" + _quotes(kind, value)
     if kind in ("literal_error", "enum"):
@@ -225,9 +230,21 @@ def _unknown(
     close = difflib.get_close_matches(name, known, n=1) if len(name) <= LONGEST_GUESSED else []
     if close:
         return f"is not a field here; did you mean {close[0]}?"
+    if model and guess and len(name) <= LONGEST_GUESSED and (places := _places(model, path, body)):
+        return f"is not a field here; did you mean {_either(places)}?"
     if known:
         return f"is not a field here; the fields are {', '.join(known)}"
     return "is not a field here: remove it"
+
+
+def _places(root: type[BaseModel], path: tuple[str | int, ...], body: Any) -> list[str]:
+    """Where the field at the end of a path stands instead: below its place, else anywhere."""
+    models, value = _at(root, path[:-1], body)
+    name = str(path[-1])
+    below = elsewhere([model for model in models if _is_kind(model, value)], name)
+    if below:
+        return [".".join(map(str, (*path[:-1], place))) for place in below]
+    return [name] if name in root.model_fields else elsewhere([root], name)
 
 
 def _quotes(kind: str, value: Any) -> str:

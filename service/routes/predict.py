@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Checke
     operation_id="predict",
     summary="Predict",
     response_model_exclude_unset=True,
-    responses=problems(400, 404, 413, 415, 422),
+    responses=problems(404),
 )
 def predict(
     services: ServicesDep, name: Name, body: PredictRequest, version: Chosen = None

@@ -7,9 +7,7 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
-from worker.results.model import Check, Prediction
-from worker.results.sparsity import SparsityReport
-from worker.results.trial import FINAL, Metrics
+from worker.results import FINAL, Check, Metrics, Prediction, SparsityReport
 from worker.schema import Json
 
 
@@ -97,7 +95,7 @@ class PredictResponse(Body):
 
     predictions: Annotated[
         list[Prediction],
-        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}}]]),
+        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}, "value": 0}]]),
     ]
     """One a row."""
     model: Annotated[str, Field(examples=["credit"])]

@@ -3,20 +3,16 @@
 Imports torch: for trainer processes and the HTTP service.
 """
 
-from worker.jobs.accept import JobIntake, Proposal
+from worker.jobs.accept import JobIntake, load_trials
 from worker.jobs.finish import OngoingSearch, finish_fleet
-from worker.jobs.memory import fleet_limits, fleet_memory, is_out_of_memory
-from worker.jobs.rows import load_trials
+from worker.jobs.memory import is_out_of_memory
 from worker.jobs.table_cache import TableCache
 
 __all__ = [
     "JobIntake",
     "OngoingSearch",
-    "Proposal",
     "TableCache",
     "finish_fleet",
-    "fleet_limits",
-    "fleet_memory",
     "is_out_of_memory",
     "load_trials",
 ]

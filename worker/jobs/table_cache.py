@@ -1,6 +1,6 @@
 """Tables in memory, so that a job is checked against its data without reading a file again."""
 
-from worker.data import Outline, Table, check, load_builtin
+from worker.data import Outline, Table, load_builtin
 from worker.errors import NotFoundError, SpecError
 from worker.lru import Lru
 from worker.spec import Builtin, DatasetRef, JobSpec
@@ -47,7 +47,7 @@ class TableCache:
 
         def checked() -> Outline:
             table, default_target = self.get(spec.dataset)
-            return check(table, spec, default_target)
+            return Outline.of(table, spec, default_target)
 
         return self._outlines.get(spec.model_dump_json(include=DATA_FIELDS), checked)
 
@@ -58,7 +58,7 @@ class TableCache:
     def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
         try:
             with self._database.read() as session:
-                row = datasets.get(session, dataset_id)
+                row = datasets.find_dataset(session, dataset_id)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
         content = self._artefacts.read(row.path, row.sha256)

@@ -32,6 +32,7 @@ __all__ = [
     "effort",
     "job_objective",
     "plan",
+    "report",
     "resolve_search",
     "with_path_from_lambda_max",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    ConfigDict,
     Discriminator,
     Field,
     JsonValue,
@@ -14,6 +15,7 @@ from pydantic import (
 )
 
 from worker.schema import Settings
+from worker.spec.shown import counted
 from worker.text import shortened
 
 MOST_TRIALS = 100_000
@@ -62,6 +64,8 @@ class Range(Settings):
 
 class Values(Settings):
     """Some values, each as likely as the others. A null turns a technique off."""
+
+    model_config = ConfigDict(json_schema_extra=counted("values"))
 
     values: Annotated[
         tuple[JsonValue, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=10_000)

@@ -145,4 +145,5 @@ class Training(Settings):
     rows, metrics and predictions stay in float32. Faster where the processor has units for it
     (GPUs since Ampere, CPUs with AVX-512 BF16) and the network is wide; small ones lose by it."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Seeds the initial weights, the batch order, masks and noise."""
+    """Seeds the initial weights, the batch order, masks and noise. Final weights follow from a
+    trial's own settings and seed: the same alone, in any comparison or search, after a restart."""

@@ -12,8 +12,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
-from worker.results.ranking import competes, standing_of
-from worker.results.trial import JobError
+from worker.results import JobError, competes, standing_of
 from worker.schema import Json
 from worker.storage.states import OPEN, State
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, Job, TrialRow

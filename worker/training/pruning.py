@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.results.sparsity import PruningCurve
+from worker.results import PruningCurve
 from worker.training.engine import Engine
 from worker.training.metrics import measure
 
@@ -32,14 +32,14 @@ def curves(
     and none for those that failed.
     """
     chosen = _chosen(engine, objective)
-    found: list[PruningCurve | None] = [None] * len(objective)
+    pruning_curves: list[PruningCurve | None] = [None] * len(objective)
     if not chosen:
-        return found
+        return pruning_curves
     whole = len(chosen) == len(objective)
     measured = _measure(engine if whole else _part(engine, prepared, chosen))
     for row, trial in enumerate(chosen):
-        found[trial] = measured.curve(row)
-    return found
+        pruning_curves[trial] = measured.curve(row)
+    return pruning_curves
 
 
 class _Measured:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.regularization import WeightMatrix
-from worker.results.sparsity import FeatureReport, LayerReport, NetworkReport
+from worker.results import FeatureReport, LayerReport, NetworkReport
 from worker.training.engine import Engine
 from worker.training.pruning import curves
 
@@ -40,17 +40,17 @@ def reports(
     units, used = _ways(engine) if engine.network.sequential else (None, _first_layer(engine))
     features = None if used is None else _features(prepared, used)
     pruned = curves(engine, prepared, objective)
-    found: list[NetworkReport | None] = []
+    network_reports: list[NetworkReport | None] = []
     for trial, value in enumerate(objective):
         if value is None:
-            found.append(None)
+            network_reports.append(None)
             continue
         own = [
             layer.report(trial, units[number] if units and number < len(units) else None)
             for number, layer in enumerate(layers)
         ]
-        weights, zeros = sum(one.weights for one in own), sum(one.zeros for one in own)
-        found.append(
+        weights, zeros = sum(layer.weights for layer in own), sum(layer.zeros for layer in own)
+        network_reports.append(
             NetworkReport(
                 weights=weights,
                 zeros=zeros,
@@ -62,7 +62,7 @@ def reports(
                 pruning=pruned[trial],
             )
         )
-    return found
+    return network_reports
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,14 @@ class _Layer:
 
 def magnitude(engine: Engine, matrix: WeightMatrix) -> Tensor:
     """|w| of one layer, ``[K, in, …, out]``; of an ensemble, of the largest member."""
-    found = matrix.of(engine.parameters.values).abs()
+    sizes = matrix.of(engine.parameters.values).abs()
     members = engine.snapshots.tensors.get("members.weights")  # [K, M, P]
     if members is None:
-        return found
+        return sizes
     largest = members[:, :, matrix.columns].abs().amax(1)  # [K, its weights]
     largest = replace(matrix, columns=slice(0, largest.shape[1])).of(largest)
     count = engine.snapshots.tensors["members.count"]
-    return torch.where(count.view(-1, *[1] * (found.dim() - 1)) > 0, largest, found)
+    return torch.where(count.view(-1, *[1] * (sizes.dim() - 1)) > 0, largest, sizes)
 
 
 def short(value: float) -> float:
@@ -147,10 +147,10 @@ def _ways(engine: Engine) -> tuple[list[_Units], Tensor | None]:
     trials = len(engine.trials)
     reached = [links[0].new_ones(trials, links[0].shape[1])]
     for link in links:
-        here = reached[-1]
-        places = link.shape[1] // here.shape[1]  # positions of a map, each an input of the next
-        here = here.repeat_interleave(places, dim=1)
-        reached.append((torch.bmm(here[:, None], link)[:, 0] > 0).float())
+        active = reached[-1]
+        places = link.shape[1] // active.shape[1]  # positions of a map, each an input of the next
+        active = active.repeat_interleave(places, dim=1)
+        reached.append((torch.bmm(active[:, None], link)[:, 0] > 0).float())
     leading = [links[0].new_ones(trials, links[-1].shape[2])]
     for number in range(len(links) - 1, -1, -1):
         way = torch.bmm(links[number], leading[0][:, :, None])[:, :, 0] > 0

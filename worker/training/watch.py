@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.networks import stacks
-from worker.regularization import PerTrial, Regularization
-from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization import PerTrial, Regularization, stacks
+from worker.regularization.families import Patience, Stopping
 
 
 class _Watched:
@@ -24,8 +23,8 @@ class _Watched:
         """``[K]``, less is better; +inf where the loss is not finite."""
         values = []
         for name, more_is_better in self._distinct:
-            found = metrics[name if name in metrics else counterpart(name)].float()
-            values.append(-found if more_is_better else found)
+            metric = metrics[name if name in metrics else counterpart(name)].float()
+            values.append(-metric if more_is_better else metric)
         chosen = torch.stack(values).gather(0, self._member)[0]
         return torch.where(finite, chosen, torch.inf)
 
@@ -44,12 +43,12 @@ class Watch:
     def __init__(
         self, regularizations: Sequence[Regularization], served: dict[str, Tensor], w: Tensor
     ) -> None:
-        self._found = [
+        self._stoppings = [
             (technique, stack, _Watched(stack, w.device), Patience(*self._fresh(w)))
             for technique, stack in stacks(Stopping, regularizations, w.device).items()
         ]
         self.restores = torch.zeros(len(w), dtype=torch.bool, device=w.device)
-        for technique, stack, _, _ in self._found:
+        for technique, stack, _, _ in self._stoppings:
             self.restores |= technique.restores(stack)
         self._keeps = bool(self.restores.any())
         self._served = served
@@ -64,7 +63,7 @@ class Watch:
         """Take in an epoch's metrics, ``[K]`` each; give which trials stop, ``[K]`` bool."""
         stop = torch.zeros_like(self.restores)
         better = torch.ones_like(self.restores)
-        for technique, stack, watched, patience in self._found:
+        for technique, stack, watched, patience in self._stoppings:
             improved, done = technique.judge(watched.value(metrics, finite), patience, stack)
             better &= improved | ~stack.on()
             stop |= done
@@ -80,9 +79,9 @@ class Watch:
 
     def memory(self) -> dict[str, Tensor]:
         """What is remembered between epochs, one row a trial."""
-        found = {f"best.{name}": tensor for name, tensor in self._best.items()}
-        found["best_epoch"] = self.best_epoch
-        for number, (*_, patience) in enumerate(self._found):
-            found[f"patience.{number}.best"] = patience.best
-            found[f"patience.{number}.since"] = patience.since
-        return found
+        memory = {f"best.{name}": tensor for name, tensor in self._best.items()}
+        memory["best_epoch"] = self.best_epoch
+        for number, (*_, patience) in enumerate(self._stoppings):
+            memory[f"patience.{number}.best"] = patience.best
+            memory[f"patience.{number}.since"] = patience.since
+        return memory

@@ -6,7 +6,7 @@ import pytest
 
 from service.estimate import estimate, largest
 from service.schemas.jobs import Estimate
-from worker.data import Prepared, check, load_builtin, sample
+from worker.data import Outline, Prepared, load_builtin, sample
 from worker.search import plan
 from worker.spec import Builtin, JobSpec
 
@@ -19,7 +19,7 @@ def estimated(**job: Any) -> tuple[Estimate, list[int]]:
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline, prepared = check(table, spec, target), []
+    outline, prepared = Outline.of(table, spec, target), []
 
     def some(train: int, held_out: int) -> Prepared:
         prepared.append(train + held_out)
@@ -79,5 +79,5 @@ def test_the_largest_network_is_counted() -> None:
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, "compare": members})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     assert largest(plan(spec, outline), outline) == 3 * 16_384 + 16_385 * 16_384 + 16_385

@@ -8,11 +8,16 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream, keep_threshold, resolved
-from worker.regularization.technique import DropProbability, Technique
+from worker.regularization.technique import (
+    DataFacts,
+    DropProbability,
+    Misfit,
+    NetworkFacts,
+    Technique,
+)
 from worker.shapes import shaped
 
 Probabilities = (
