@@ -105,10 +105,11 @@ def test_of_two_that_have_both_looked_for_a_key_the_later_one_gives_the_job(
         tables = TableCache(database, Artefacts(settings.artefacts_url))
         intake = JobIntake(settings, database, tables)
         with ThreadPoolExecutor(2) as threads:
-            first, second = threads.map(lambda _: intake.accept(spec_of(), "key"), range(2))
-        assert first.id == second.id
+            first, second = threads.map(lambda _: intake.accept_once(spec_of(), "key"), range(2))
+        assert first.job.id == second.job.id
+        assert {first.replayed, second.replayed} == {False, True}
         with database.read() as session:
-            assert len(jobs.page(session).items) == 1
+            assert len(jobs.job_page(session).items) == 1
 
 
 def test_a_data_set_that_is_not_there_is_named(intake: JobIntake) -> None:
