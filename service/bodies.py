@@ -195,7 +195,7 @@ def _check_shape(content: Any) -> None:
     level, depth = [content], 0
     while level:
         depth += 1
-        if depth > MOST_DEPTH + 1:
+        if depth > MOST_DEPTH:
             raise _too_deep()
         below: list[Any] = []
         for value in level:

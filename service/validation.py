@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from service.hints import elsewhere, form
 from worker.schema import Json
-from worker.text import INVALID_NAME
+from worker.text import INVALID_NAME, control_character
 
 MOST_ERRORS = 100
 """Errors of pydantic that are looked at: they are compared with each other, and a union reports
@@ -26,6 +26,7 @@ EXPECTED = {
     "float_type": NUMBER,
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
     "int_parsing": "must be a whole number",
     "float_parsing": NUMBER,
     "bool_type": "must be true or false",
@@ -101,7 +102,7 @@ def findings(
             message = _message(path, error, body, model)
         if message not in messages:
             messages.append(message)
-        if error["type"] == INVALID_NAME:
+        if _is_unusable_name(error):
             codes[path] = INVALID_NAME
     return [
         Finding(
@@ -140,7 +141,7 @@ def _located(error: Any, body: Any) -> tuple[tuple[str | int, ...], Any]:
 def _has(value: Any, step: str | int) -> bool:
     if isinstance(value, list):
         return isinstance(step, int) and 0 <= step < len(value)
-    return isinstance(value, dict) and step in value
+    return isinstance(value, Mapping) and step in value
 
 
 def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]]) -> bool:
@@ -160,6 +161,15 @@ def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]])
         and other_path[: len(path)] == path
         and (len(other_path) > len(path) or other["type"] not in EXPECTED)
         for other_path, other in located
+    )
+
+
+def _is_unusable_name(error: Any) -> bool:
+    value = error.get("input")
+    return error["type"] == INVALID_NAME or (
+        error["type"] == "string_pattern_mismatch"
+        and isinstance(value, str)
+        and control_character(value) is not None
     )
 
 

@@ -12,7 +12,7 @@ from service.schemas.jobs import (
 from service.schemas.models import ModelVersionView, ModelView
 from worker.results import SparsityReport, SparsitySummary
 from worker.schema import Json
-from worker.spec.shown import shown, without_off
+from worker.spec import shown, without_off
 from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow

@@ -39,7 +39,8 @@ def path(run: FleetRun) -> Iterator[Tensor]:
         run.engine.start_epoch(epoch)
         for batch in range(run.engine.batches):
             run.step(batch)
-            yield run.engine.parameters.values.clone()
+            parameters = run.engine.parameters
+            yield parameters.values[:, : parameters.count].clone()
         run.engine.end_epoch(epoch)
 
 

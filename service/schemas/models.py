@@ -82,7 +82,9 @@ class PredictRequest(Body):
 
     instances: Annotated[
         list[Json | list[Any]],
-        Field(min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]),
+        Field(
+            fail_fast=True, min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]
+        ),
     ]
     """Records with a value for each feature, or arrays in the order of the features. `null` is a
     missing cell. A category that training never saw counts as none of the known ones."""

@@ -6,6 +6,7 @@ Decisions:
 * Pickles are recognized to be refused, and never opened: to read one is to run it. So are .pt, .pkl
   and .joblib by their names, because some of them look like text, and a lone .npy.
 * What is recognized but not read gets its own remedy.
+* Names of columns and categories hold no control characters, whatever the format.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,9 @@ from worker.data.images import read_images
 from worker.data.npz import read_npz
 from worker.data.parquet import read_parquet
 from worker.data.reading import Source, file_error
-from worker.data.table import Table
+from worker.data.table import Column, Table
 from worker.errors import DataError
+from worker.text import INVALID_NAME, control_character
 
 ACCEPTED = "CSV in UTF-8, Parquet, NPZ, or a zip of PNG or JPEG images in one folder a class"
 
@@ -80,6 +82,13 @@ def read_table(source: Source, filename: str | None = None) -> Table:
     if isinstance(source, Path):
         with source.open("rb") as file:
             return read_table(file, filename)
+    table = _read(source, filename)
+    for column in table.columns:
+        _check_characters(column)
+    return table
+
+
+def _read(source: BinaryIO, filename: str | None) -> Table:
     head = source.read(16)
     source.seek(0)
     if head.startswith(b"PAR1"):
@@ -93,6 +102,27 @@ def read_table(source: Source, filename: str | None = None) -> Table:
     if reason:
         raise _unsupported(reason)
     return read_csv(source)
+
+
+def _check_characters(column: Column) -> None:
+    """Refuse control characters in the column's name and in its categories, which are names too."""
+    character = control_character(column.name)
+    if character is not None:
+        raise file_error(
+            f"The column {column.name[:40]!r} has the control character {character} in its name. "
+            "Rename it.",
+            INVALID_NAME,
+            column=column.name,
+        )
+    if control_character("".join(column.categories)) is not None:
+        category = next(text for text in column.categories if control_character(text) is not None)
+        raise file_error(
+            f"Column {column.name!r} holds the text {category[:40]!r}, with the control "
+            f"character {control_character(category)}. Categories are names: replace the character "
+            "by a space, or leave the column out.",
+            INVALID_NAME,
+            column=column.name,
+        )
 
 
 def _is_word(beginning: bytes, head: bytes) -> bool:

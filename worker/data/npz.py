@@ -74,7 +74,8 @@ def read_npz(source: Source, limits: Limits = LIMITS) -> Table:
             arrays = {_name(entry): _read(archive, entry) for entry in entries}
     except _DAMAGED as error:
         raise file_error(
-            f"The file cannot be read as NPZ: {error}. Write it anew with numpy.savez_compressed.",
+            "The file cannot be read as NPZ: it is damaged, or holds something else than plain "
+            "arrays. Write it anew with numpy.savez_compressed.",
             "not_npz",
         ) from error
     sizes = _part_sizes(arrays, features, endings, limits)
@@ -114,6 +115,14 @@ def _check_headers(
                 "holds Python objects, which are pickled; pickles are never opened",
                 "Convert it to numbers, or labels to text, as in y.astype(str)",
                 "pickled_array",
+            )
+        if dtype.kind == "U" and dtype.itemsize // 4 > limits.cell:
+            raise _unfit(
+                _name(entry),
+                f"holds texts of up to {dtype.itemsize // 4:,} characters; at most "
+                f"{limits.cell:,} are read",
+                "Give short labels",
+                "cell_too_long",
             )
         if min(shape, default=0) < 0:
             raise ValueError(f"the array {_name(entry)!r} has the shape {shape}")
@@ -241,7 +250,12 @@ def _label_cells(y: NDArray[Any]) -> Cells:
             "unsupported_column",
         )
     distinct, codes = np.unique(np.strings.strip(labels), return_inverse=True)
-    names = distinct.tolist()
+    try:
+        names = distinct.tolist()
+    except (SystemError, ValueError) as error:  # NumPy's own texts may hold any 32 bits.
+        raise _unfit(
+            "y", "holds what is no character of Unicode", "Write it anew", "not_utf8"
+        ) from error
     missing = np.array([is_missing(name) for name in names], dtype=bool)
     return categorical("y", names, np.where(missing[codes], -1, codes))
 

@@ -57,7 +57,7 @@ def read_parquet(source: Source, limits: Limits = LIMITS) -> Table:
                 _check_type(name, schema.field(name).type)
             frame = file.read(columns=names)
     except _UNREADABLE as error:
-        raise _unreadable(error) from error
+        raise _unreadable() from error
     return Table.of(_read_column(name, frame.column(name), limits) for name in names)
 
 
@@ -66,13 +66,14 @@ def _schema(source: Source) -> pa.Schema:
         with pq.ParquetFile(source) as file:
             return file.schema_arrow
     except _UNREADABLE as error:
-        raise _unreadable(error) from error
+        raise _unreadable() from error
 
 
-def _unreadable(error: Exception) -> DataError:
-    reason = str(error).split("\n", 1)[0][:200]
+def _unreadable() -> DataError:
     return file_error(
-        f"The file cannot be read as Parquet: {reason}. Write it anew.", "not_parquet"
+        "The file cannot be read as Parquet: it is damaged, or written in a way that is not read. "
+        "Write it anew.",
+        "not_parquet",
     )
 
 
@@ -154,6 +155,10 @@ def _texts(name: str, cells: pa.ChunkedArray, limits: Limits) -> tuple[Column, N
         array = array.chunk(0)
     codes = pc.fill_null(array.indices, -1).to_numpy()
     distinct = array.dictionary
+    try:
+        distinct.validate(full=True)
+    except pa.ArrowInvalid:
+        _refuse(name, "holds text that is not UTF-8", "Write the file anew", "not_utf8")
     lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
     if lengths.size and lengths.max() > limits.cell:
         _refuse(

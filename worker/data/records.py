@@ -14,7 +14,8 @@ Decisions:
   and null are refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,9 @@ def _cells(names: tuple[str, ...], position: int, instance: object) -> Sequence[
                 return [instance[name] for name in names]
             except KeyError:
                 pass  # Named below.
+        known = set(names)
         for name in instance:
-            if name not in names:
+            if name not in known:
                 raise DataError(
                     f"Instance {position} has a column {name!r}, which the model does not know. "
                     f"{suggest(str(name), names)}",
@@ -259,10 +261,14 @@ def _by(shape: tuple[int, ...]) -> str:
 def _array(cells: Sequence[object]) -> NDArray[Any] | None:
     """The nested arrays as one, if they are numbers and regular; text is not parsed."""
     try:
-        array = np.array(cells)
-    except (ValueError, OverflowError):
+        # Not without a type: one long text would make all cells as long.
+        array = np.array(cells, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return array if array.dtype.kind in "iuf" else None
+    flat: Iterable[Any] = [cells]
+    for _ in range(array.ndim):
+        flat = chain.from_iterable(flat)
+    return array if set(map(type, flat)) <= {int, float} else None
 
 
 def _channels_first(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:

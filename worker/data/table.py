@@ -42,6 +42,8 @@ LARGEST = float(np.finfo(np.float32).max)
 """The largest number a cell may hold: networks compute in float32."""
 MANY_CATEGORIES = 20
 """Columns with fewer categories are what they seem to be."""
+LONGEST_GUESSED = 200
+"""Characters of a name for which one that is near is looked for; no column's name is longer."""
 _SHOWN = 3
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
@@ -178,7 +180,7 @@ class Table:
         try:
             frame = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
         except pa.ArrowInvalid as error:
-            raise DataError(f"This is not a Parquet file: {error}", code="not_parquet") from error
+            raise DataError("This is not a Parquet file.", code="not_parquet") from error
         metadata = frame.schema.metadata or {}
         if _COLUMNS_KEY not in metadata:
             raise DataError(
@@ -306,7 +308,7 @@ def _is_number(text: str) -> bool:
 
 def suggest(name: str, known: Sequence[str]) -> str:
     """A sentence that names what `name` may have meant, or what there is."""
-    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    near = get_close_matches(name, known, n=3, cutoff=0.6) if len(name) <= LONGEST_GUESSED else ()
     if near:
         return f"Did you mean {' or '.join(repr(match) for match in near)}?"
     shown = ", ".join(repr(other) for other in known[:20])

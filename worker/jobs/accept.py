@@ -29,8 +29,7 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial, is_maximized
-from worker.spec.shown import shown
+from worker.spec import Builtin, JobSpec, Trial, is_maximized, shown
 from worker.storage import datasets, idempotency, jobs, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database

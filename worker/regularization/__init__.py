@@ -19,10 +19,11 @@ from worker.regularization.regularization import Regularization, fitting, stacks
 from worker.regularization.seeds import derive_seed
 from worker.regularization.shake_shake import ShakeShake
 from worker.regularization.snapshot_ensemble import SnapshotEnsemble
-from worker.regularization.technique import DataFacts, Memory, Technique
+from worker.regularization.technique import SEARCHED, DataFacts, Memory, Technique
 
 __all__ = [
     "L2",
+    "SEARCHED",
     "Batch",
     "BatchNorm",
     "BatchNormLayer",

@@ -217,6 +217,7 @@ DropProbability = Annotated[float, Field(ge=0.0, lt=1.0, json_schema_extra=searc
 """p: the probability of dropping a unit. 1 is refused: nothing would be left."""
 
 Layers = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=1023)], ...], Field(strict=False, min_length=1)
+    tuple[Annotated[int, Field(ge=0, le=1023)], ...],
+    Field(fail_fast=True, strict=False, min_length=1, max_length=1024),
 ]
 """Numbers of dense or convolutional layers, from 0 at the input."""

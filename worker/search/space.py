@@ -3,7 +3,6 @@
 Torch is imported; rows of data are read for λ_max alone.
 """
 
-import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +13,7 @@ from pydantic import ValidationError
 
 from worker.data import Prepared
 from worker.errors import SpecError
-from worker.regularization import Regularization, techniques
-from worker.regularization.technique import SEARCHED
+from worker.regularization import SEARCHED, Regularization, techniques
 from worker.schema import Json, Settings
 from worker.spec import (
     Dimension,
@@ -250,9 +248,9 @@ def configure(document: SectionsJson, number: int, overrides: Overrides) -> Tria
     Raises:
         SpecError: a path that does not exist, or a value that it does not take, naming the path.
     """
-    changed = copy.deepcopy(dict(document))
+    changed: Any = dict(document)
     for path, value in overrides.items():
-        _set(changed, path, copy.deepcopy(value))
+        changed = _replaced(changed, path.split("."), value, path)
     try:
         sections = Sections.model_validate_json(json.dumps(changed))
     except ValidationError as error:
@@ -289,24 +287,18 @@ def _get(document: Any, path: str) -> Any:
     return document
 
 
-def _set(document: Json, path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    node: Any = document
-    for step in parents:
-        if isinstance(node, list):
-            node = node[_index(node, step, path)]
-            continue
-        if not isinstance(node, dict):
-            raise _unknown(path)
-        if node.get(step) is None:
-            node[step] = {}
-        node = node[step]
+def _replaced(node: Any, steps: Sequence[str], value: Any, path: str) -> Any:
+    """The node with a value at these steps below it; what is not on the way is shared."""
+    if not steps:
+        return value
+    step, *rest = steps
     if isinstance(node, list):
-        node[_index(node, last, path)] = value
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
+        index = _index(node, step, path)
+        return [*node[:index], _replaced(node[index], rest, value, path), *node[index + 1 :]]
+    if not isinstance(node, dict | None):
         raise _unknown(path)
+    inside = node or {}
+    return {**inside, step: _replaced(inside.get(step), rest, value, path)}
 
 
 def _index(items: Sequence[Any], step: str, path: str) -> int:

@@ -22,6 +22,7 @@ from worker.spec.search import (
     Values,
     is_maximized,
 )
+from worker.spec.shown import shown, without_off
 from worker.spec.split import PartRows, Split
 from worker.spec.training import (
     AdamSpec,
@@ -75,4 +76,6 @@ __all__ = [
     "Without",
     "check_trial",
     "is_maximized",
+    "shown",
+    "without_off",
 ]

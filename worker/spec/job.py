@@ -68,7 +68,10 @@ class JobSpec(Settings):
     training: Training = Training()
     """How it is trained."""
     compare: (
-        Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=1024)] | None
+        Annotated[
+            tuple[Variant, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=1024)
+        ]
+        | None
     ) = None
     """Configurations to train side by side, as one tensor program where structure allows."""
     search: SearchSpec | None = None

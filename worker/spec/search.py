@@ -23,8 +23,13 @@ MOST_TRIALS = 100_000
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | float
 Path = Annotated[str, Field(min_length=1, max_length=200)]
 Groups = Annotated[
-    tuple[Annotated[tuple[Path, ...], Field(strict=False, min_length=2, max_length=50)], ...],
-    Field(strict=False, max_length=50),
+    tuple[
+        Annotated[
+            tuple[Path, ...], Field(fail_fast=True, strict=False, min_length=2, max_length=50)
+        ],
+        ...,
+    ],
+    Field(fail_fast=True, strict=False, max_length=50),
 ]
 SearchMethod = Literal["grid", "random", "tpe", "halving", "path"]
 MAXIMIZED = ("accuracy", "r2", "recall", "precision", "f1", "auc", "sparsity")
@@ -62,7 +67,9 @@ class Values(Settings):
 
     model_config = ConfigDict(json_schema_extra=counted("values"))
 
-    values: Annotated[tuple[JsonValue, ...], Field(strict=False, min_length=1, max_length=10_000)]
+    values: Annotated[
+        tuple[JsonValue, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=10_000)
+    ]
     """The values, of any kind that the field takes."""
 
     @field_validator("values")

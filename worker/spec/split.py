@@ -10,7 +10,9 @@ from worker.spec.shown import counted
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 RowNumber = Annotated[int, Field(ge=0, lt=2**63)]
-RowNumbers = Annotated[tuple[RowNumber, ...], Field(strict=False, max_length=2_000_000)]
+RowNumbers = Annotated[
+    tuple[RowNumber, ...], Field(fail_fast=True, strict=False, max_length=2_000_000)
+]
 
 
 class PartRows(Settings):

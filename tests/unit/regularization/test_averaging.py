@@ -39,13 +39,13 @@ def test_lookahead() -> None:
     training = {"epochs": 2, "optimizer": {"kind": "sgd", "learning_rate": 0.5}}
     run = small_fleet({"lookahead": {"steps": 3, "step_size": 0.4}}, training=training)
     twin = small_fleet({}, training=training)
-    slow = twin.engine.parameters.values.clone()
+    fast = twin.engine.parameters.values[:, : twin.engine.parameters.count]
+    slow = fast.clone()
     for number, found in enumerate(path(run), start=1):
         batch = (number - 1) % twin.engine.batches
         if batch == 0:
             twin.engine.start_epoch((number - 1) // twin.engine.batches)
         twin.step(batch)
-        fast = twin.engine.parameters.values
         if number % 3 == 0:
             slow += 0.4 * (fast - slow)
             fast.copy_(slow)

@@ -7,11 +7,8 @@ import torch
 from torch import Tensor
 
 from tests.weights import weights
-from worker.regularization import L2, PerTrial
-from worker.regularization.elastic_net import ElasticNet
+from worker.regularization import L1, L2, ElasticNet, GroupLasso, PerTrial
 from worker.regularization.families.penalty import Penalties, Penalty, PenaltyTerms
-from worker.regularization.group_lasso import GroupLasso
-from worker.regularization.l1 import L1
 
 SETTINGS: list[Penalty] = [
     L1(strength=0.3),
@@ -104,7 +101,7 @@ def test_group_lasso_removes_whole_groups(groups: Any, axis: int) -> None:
 
 
 def test_a_fleet_takes_each_penalty_by_its_method() -> None:
-    """The objective holds R whatever the method; the gradient joins, or the weights shrink by ηλ."""
+    """The objective holds R whatever the method; its gradient joins, or weights shrink by ηλ."""
     w, columns = weights(3)
     settings = (L1(strength=0.2), L1(strength=0.3, method="proximal"), None)
     penalties = Penalties({L1: PerTrial(settings)}, columns)

@@ -66,6 +66,43 @@ def test_structure_divides_fleets() -> None:
     assert sizes == [2, 1, 1, 1]
 
 
+def fleets_of_two(*regularizations: dict[str, Any]) -> int:
+    """How many fleets two trials make that differ in their techniques alone."""
+    pairs = zip("ab", regularizations, strict=True)
+    variants = [{"name": name, "regularization": settings} for name, settings in pairs]
+    return len(planned(compare=variants, network={"kind": "mlp", "hidden": [4]}))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"dropout": {"p": 0.3}}, {"drop_connect": {"p": 0.3}}),
+        ({}, {"batch_norm": {}}),
+        ({"batch_norm": {"epsilon": 1e-3}}, {"batch_norm": {"epsilon": 1e-2}}),
+        ({"batch_norm": {}}, {"batch_norm": {"epsilon": 1e-2}}),
+        ({"layer_norm": {"epsilon": 1e-3}}, {"layer_norm": {"epsilon": 1e-2}}),
+    ],
+)
+def test_who_is_differentiated_otherwise_or_normalized_by_another_epsilon_is_apart(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    assert fleets_of_two(first, second) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"dropout": {"p": 0.3}}, {"l1": {"strength": 0.1}}),
+        ({"drop_connect": {"p": 0.3}}, {"batch_norm": {}}),
+        ({"batch_norm": {"epsilon": 1e-3}}, {"batch_norm": {"epsilon": 1e-3}, **BOTH}),
+    ],
+)
+def test_techniques_that_the_others_can_do_without_are_together(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    assert fleets_of_two(first, second) == 1
+
+
 def test_uneven_folds_divide_fleets() -> None:
     """Folds of different size cannot share an engine; none is lost."""
     fleets = planned(split={"folds": 3})

@@ -22,7 +22,10 @@ from worker.shapes import shaped
 
 Probabilities = (
     DropProbability
-    | Annotated[tuple[DropProbability, ...], Field(strict=False, min_length=1, max_length=64)]
+    | Annotated[
+        tuple[DropProbability, ...],
+        Field(fail_fast=True, strict=False, min_length=1, max_length=64),
+    ]
 )
 """One p for all hidden layers, or one for each."""
 WEAK_P = 0.1
