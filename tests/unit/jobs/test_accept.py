@@ -105,8 +105,9 @@ def test_of_two_that_have_both_looked_for_a_key_the_later_one_gives_the_job(
         tables = TableCache(database, Artefacts(settings.artefacts_url))
         intake = JobIntake(settings, database, tables)
         with ThreadPoolExecutor(2) as threads:
-            first, second = threads.map(lambda _: intake.accept(spec_of(), "key"), range(2))
-        assert first.id == second.id
+            first, second = threads.map(lambda _: intake.accept_once(spec_of(), "key"), range(2))
+        assert first.job.id == second.job.id
+        assert {first.replayed, second.replayed} == {False, True}
         with database.read() as session:
             assert len(jobs.job_page(session).items) == 1
 
