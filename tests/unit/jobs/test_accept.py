@@ -10,8 +10,10 @@ from sqlalchemy import event, select
 
 from tests.databases import Databases
 from worker.errors import SpecError
-from worker.jobs.accept import JobIntake, load_trials
+from worker.jobs.accept import JobIntake, load_trials, new_fleets
 from worker.jobs.table_cache import TableCache
+from worker.results.trial import JobError
+from worker.search import Refused, Wave
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import idempotency, jobs
@@ -71,6 +73,17 @@ def test_a_search_is_accepted_with_its_first_wave_and_its_space_written_out(
     assert stored.objective == "train_loss"
     assert [fleet.state for fleet in waiting] == ["queued"] * len(waiting)
     assert stored.spec["search"]["space"]["regularization.l1.strength"]["log"] is True
+
+
+def test_a_configuration_that_cannot_be_trained_is_kept_as_failed(intake: JobIntake) -> None:
+    (planned,) = intake.propose(spec_of()).plans
+    reason = SpecError("no such width", param="network.hidden")
+    refused = Refused(trials=planned.trials, overrides={"network.hidden": [1]}, error=reason)
+    sound, kept = new_fleets(Wave(first=0, end=2, plans=(planned,), refused=(refused,)))
+    assert sound.error is None
+    assert kept.error == JobError.of(reason)
+    assert kept.epochs == 0
+    assert [trial.overrides for trial in kept.trials] == [{"network.hidden": [1]}]
 
 
 def test_a_proposal_writes_nothing(intake: JobIntake, database: Database) -> None:
