@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.errors import MalformedError
+from service.estimate import Estimator
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from worker.jobs import JobIntake, TableCache
@@ -27,6 +28,7 @@ class Services:
     tables: TableCache
     intake: JobIntake
     inference: InferenceEngine
+    estimator: Estimator
 
 
 async def services_of(request: Request) -> Services:

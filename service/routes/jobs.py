@@ -7,7 +7,6 @@ from starlette.concurrency import run_in_threadpool
 
 from service.dependencies import ServicesDep
 from service.errors import problems
-from service.estimate import estimate, largest
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
@@ -81,17 +80,14 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
         table, _ = services.tables.get(spec.dataset)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
-    share = proposal.share * proposal.effort
-    cost = estimate(proposal.plans, outline, some, share=share)
-    budget = spec.search.budget_seconds if spec.search is not None else None
-    if budget is not None:
-        cost.seconds = min(cost.seconds, budget)
+    cost = proposal.cost
     return Validation(
         advice=list(proposal.advice),
-        trials=proposal.trials,
-        fleets=round(len(proposal.plans) * proposal.share),
-        parameters=largest(proposal.plans, outline),
-        estimate=cost,
+        trials=cost.trials,
+        fleets=cost.fleets,
+        parameters=cost.parameters,
+        steps=cost.steps,
+        estimate=services.estimator.estimate(proposal, some),
     )
 
 

@@ -4,19 +4,22 @@ Imports torch: for trainer processes and the HTTP service.
 """
 
 from worker.jobs.accept import JobIntake, Proposal
-from worker.jobs.finish import OngoingSearch, finish_fleet
-from worker.jobs.memory import fleet_limits, fleet_memory, is_out_of_memory
+from worker.jobs.admission import LimitExceededError
+from worker.jobs.finish import OngoingJob, finish_fleet
+from worker.jobs.memory import fleet_limits, fleet_memory, has_gpu, is_out_of_memory
 from worker.jobs.rows import load_trials
 from worker.jobs.table_cache import TableCache
 
 __all__ = [
     "JobIntake",
-    "OngoingSearch",
+    "LimitExceededError",
+    "OngoingJob",
     "Proposal",
     "TableCache",
     "finish_fleet",
     "fleet_limits",
     "fleet_memory",
+    "has_gpu",
     "is_out_of_memory",
     "load_trials",
 ]

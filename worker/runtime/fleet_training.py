@@ -14,14 +14,14 @@ from worker.data.builtin import load_builtin
 from worker.data.dataset import Prepared, check, prepare
 from worker.data.table import Table
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs import OngoingSearch, finish_fleet, load_trials
+from worker.jobs import OngoingJob, finish_fleet, load_trials
 from worker.results.search import Baseline
 from worker.results.trial import JobError, TrialResult
 from worker.runtime.channel import CANCEL, Channel
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.step_watcher import StepWatcher
 from worker.runtime.threads import threads_for
-from worker.search import Halving, RungValues, boosting
+from worker.search import Halving, RungValues, boosting, goes_in_waves
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import datasets, fleets, progress, queries
@@ -56,7 +56,7 @@ class FleetTraining:
         self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
         self._first_step_at: datetime | None = None
         self._epoch = 0
-        self._search: OngoingSearch | None = None
+        self._ongoing: OngoingJob | None = None
         self._boosted: Prepared | None = None
         """What gradient boosting is to be measured on, beside a winner that is refitted."""
         self.loaded = False
@@ -88,7 +88,7 @@ class FleetTraining:
         return self._interrupt(run) if run.interrupted else self._finish(run)
 
     def _load(self) -> FleetRun | None:
-        """What is to be trained; nothing where the fleet only carries its search on."""
+        """What is to be trained; nothing where the fleet only carries its job on."""
         with self._database.read() as session:
             job, fleet = hold(session, self._lease)
             objective, maximize = job.objective, job.maximize
@@ -101,8 +101,8 @@ class FleetTraining:
             )
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)
-        if spec.search is not None:
-            self._search = OngoingSearch(self._settings, spec, check(table, spec, target))
+        if goes_in_waves(spec):
+            self._ongoing = OngoingJob(self._settings, spec, check(table, spec, target))
         if not trials:
             return None
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
@@ -213,7 +213,7 @@ class FleetTraining:
 
     def _carry_on(self) -> str:
         """Plan what follows, having trained nothing."""
-        finish_fleet(self._database, self._lease, search=self._search)
+        finish_fleet(self._database, self._lease, ongoing=self._ongoing)
         return State.SUCCEEDED
 
     def _cancel(self, run: FleetRun) -> str:
@@ -241,7 +241,7 @@ class FleetTraining:
             results=results,
             file=self._write_result(run) if succeeded else None,
             baseline=baseline,
-            search=self._search,
+            ongoing=self._ongoing,
         )
         return State.SUCCEEDED if succeeded else State.FAILED
 
@@ -253,7 +253,7 @@ class FleetTraining:
 
     def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
-        finish_fleet(self._database, self._lease, error=error, search=self._search)
+        finish_fleet(self._database, self._lease, error=error, ongoing=self._ongoing)
         return State.FAILED
 
 

@@ -9,7 +9,7 @@ from tests.rows import RESULT, bad, claimed, error, good
 from worker.data import Outline
 from worker.jobs import finish as module
 from worker.jobs.accept import JobIntake
-from worker.jobs.finish import OngoingSearch, finish_fleet
+from worker.jobs.finish import OngoingJob, finish_fleet
 from worker.jobs.table_cache import TableCache
 from worker.results.search import Baseline
 from worker.results.trial import TrialResult
@@ -37,7 +37,7 @@ class Searching:
         proposal = intake.propose(spec)
         self.database = database
         self.outline: Outline = proposal.outline
-        self.ongoing = OngoingSearch(settings, proposal.spec, proposal.outline)
+        self.ongoing = OngoingJob(settings, proposal.spec, proposal.outline)
         self.job_id = intake.accept(spec).id
 
     @property
@@ -60,7 +60,7 @@ class Searching:
         return sum(row.fleet_id == lease.fleet_id for row in rows)
 
     def end(self, lease: Lease, results: Sequence[TrialResult]) -> None:
-        finish_fleet(self.database, lease, results=results, file=RESULT, search=self.ongoing)
+        finish_fleet(self.database, lease, results=results, file=RESULT, ongoing=self.ongoing)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_what_is_stale_changes_nothing(searching: Searching) -> None:
 def test_a_failed_fleet_is_followed_too(searching: Searching) -> None:
     planned = searching.job.trials_planned
     lease = searching.claim(searching.queued()[0])
-    finish_fleet(searching.database, lease, error=error("broken"), search=searching.ongoing)
+    finish_fleet(searching.database, lease, error=error("broken"), ongoing=searching.ongoing)
     job = searching.job
     assert (job.trials_failed, job.trials_planned) == (4, planned + 4)
 
