@@ -1,8 +1,7 @@
 """What a job will cost, before it is accepted: its formula, corrected by a probe.
 
-A probe trains the fleet that takes longest for a few steps, with as many threads as its trainer
-will have. One is at work at a time, for a bounded time, and what it found serves all jobs of the
-same structure.
+A probe trains the fleet that takes longest for a few steps. One is at work at a time, with one
+thread and for a bounded time, and what it found serves all jobs of the same structure.
 """
 
 import threading
@@ -15,10 +14,11 @@ from worker.jobs import Proposal, has_gpu
 from worker.lru import Lru
 from worker.regularization.early_stopping import EarlyStopping
 from worker.runtime.threads import threads_for
-from worker.search import FleetCost, FleetPlan
+from worker.search import Cost, FleetCost, FleetPlan
 from worker.search.plan import structure
 from worker.settings import ServiceSettings
-from worker.spec import JobSpec, Trial
+from worker.spec import Builtin, JobSpec, Trial
+from worker.spec.dataset import BuiltinName
 from worker.training.probe import Probe, probe
 
 PROBE_SECONDS = 0.15
@@ -30,11 +30,17 @@ LARGEST_SAMPLE = 32 * 2**20
 PROBES = 256
 """Most structures whose probes are kept."""
 
-JOB_SECONDS, FLEET_SECONDS, TRIAL_SECONDS = 0.0, 0.0, 0.0
-"""What a job, each fleet and each trial take beside their training: claims, data, results."""
-AFTER_A_PROBE, BY_FORMULA = (0.5, 2.0), (1 / 6, 2.0)
+FLEET_SECONDS, TRIAL_SECONDS = 0.12, 0.0005
+"""What each fleet and each trial take beside their training: a claim, the data, the results."""
+LIBRARY_SECONDS = 0.9
+"""For each fleet on data that scikit-learn carries: its trainer imports that first."""
+BOOSTING_SECONDS = 1.2
+"""The reference of gradient boosting, and the import of scikit-learn."""
+AFTER_A_PROBE, BY_FORMULA = (0.4, 2.5), (1 / 6, 2.5)
 """How far the truth may lie below and above. The formula was fitted to small networks, and errs
 upwards for wide ones."""
+SPEED = 0.6
+"""n threads are n to this power as fast as one: two were 1.4 to 1.8 times as fast, by the width."""
 GPU = "Workers train on a GPU, whose pace is not known before it has trained something."
 
 SampleRows = Callable[[int, int], Prepared]
@@ -69,12 +75,13 @@ class Estimator:
         probed = self._probe(longest, plan, proposal.outline, sample)
         training, size = cost.seconds, cost.bytes
         if probed is not None:
-            training *= _corrected(longest, probed) / longest.seconds
+            threads = self._threads_of(longest, proposal.outline)
+            training *= _corrected(longest, probed) / longest.seconds / threads**SPEED
             held = probed.state_bytes + longest.step_bytes + longest.data_bytes
             size = max(held, *(fleet.bytes for fleet in fleets if fleet is not longest), 0)
         below, above = BY_FORMULA if probed is None else AFTER_A_PROBE
         earliest = training * _share_before_stopping(proposal.plans, fleets)
-        fixed = JOB_SECONDS + FLEET_SECONDS * cost.fleets + TRIAL_SECONDS * cost.trials
+        fixed = _beside_training(proposal.spec, cost)
         return _within(
             proposal.spec,
             low=below * (fixed + earliest),
@@ -95,10 +102,7 @@ class Estimator:
             return known
         try:
             prepared = sample(*sampled(fleet))
-            threads = self._threads_of(fleet, outline)
-            return self._probes.get(
-                key, lambda: probe(plan.trials, prepared, PROBE_SECONDS, threads=threads)
-            )
+            return self._probes.get(key, lambda: probe(plan.trials, prepared, PROBE_SECONDS))
         finally:
             self._probing.release()
 
@@ -153,6 +157,17 @@ def _corrected(fleet: FleetCost, probed: Probe) -> float:
     # Measuring takes a while for any number of rows, and then some for each.
     measured = fleet.measure_seconds(fleet.rows) / fleet.measure_seconds(train + held_out)
     return fleet.training_seconds(step, probed.epoch_seconds * measured)
+
+
+def _beside_training(spec: JobSpec, cost: Cost) -> float:
+    """Seconds of a job in which nothing is trained."""
+    dataset, search = spec.dataset, spec.search
+    fleet = FLEET_SECONDS
+    if isinstance(dataset, Builtin) and dataset.builtin is not BuiltinName.CIRCLE:
+        fleet += LIBRARY_SECONDS
+    refits = int(search is not None and search.refit)
+    boosting = BOOSTING_SECONDS if search is not None and search.references else 0.0
+    return (cost.fleets + refits) * fleet + cost.trials * TRIAL_SECONDS + boosting
 
 
 def _share_before_stopping(plans: Sequence[FleetPlan], fleets: Sequence[FleetCost]) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter, thread_time
+from time import thread_time
 
 import torch
 from torch import Tensor
@@ -31,46 +31,41 @@ class Probe:
     """Weights, gradient, optimizer, averages, best and final weights, of all trials."""
 
 
-def probe(
-    trials: Sequence[Trial], prepared: Prepared, seconds: float, *, threads: int = 1
-) -> Probe:
+def probe(trials: Sequence[Trial], prepared: Prepared, seconds: float) -> Probe:
     """Build the engine, train it for a few steps and measure, on the CPU.
 
     It stops after so many seconds, but not before the first step and the measuring are done: who
-    calls sees to it that these are small. Only the calling thread has as many ``threads``, and
-    only meanwhile. With one, its own time on the processor is counted, so that other work on the
-    machine does not count; with several, that of the clock.
+    calls sees to it that these are small. It has one thread, as the calling thread alone has
+    meanwhile, and counts that thread's own time on the processor: so it does not slow others down,
+    and their work does not count.
     """
-    clock = thread_time if threads == 1 else perf_counter
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     try:
         engine = Engine(trials, prepared, "cpu")
         held = [*engine.state.tensors.values(), engine.parameters.gradient]
         held += [*engine.eval_weights.tensors.values(), *Finals(engine).tensors.values()]
         engine.start_epoch(0)
         step = stepping(engine, update)
-        steps = _times(lambda: step(0), clock, seconds, MOST_STEPS)
+        steps = _times(lambda: step(0), seconds, MOST_STEPS)
 
         def between_epochs() -> None:
             engine.end_epoch(0)
             engine.start_epoch(1)
 
-        epochs = _times(between_epochs, clock, seconds / 3, MOST_EPOCHS)
+        epochs = _times(between_epochs, seconds / 3, MOST_EPOCHS)
     finally:
         torch.set_num_threads(before)
     return Probe(step_seconds=median(steps), epoch_seconds=median(epochs), state_bytes=_bytes(held))
 
 
-def _times(
-    work: Callable[[], None], clock: Callable[[], float], seconds: float, most: int
-) -> list[float]:
+def _times(work: Callable[[], None], seconds: float, most: int) -> list[float]:
     """How long some work takes, again and again; the first time also warms up."""
     times: list[float] = []
     while not times or (sum(times) < seconds and len(times) <= most):
-        begin = clock()
+        begin = thread_time()
         work()
-        times.append(clock() - begin)
+        times.append(thread_time() - begin)
     return times[1:] or times
 
 
