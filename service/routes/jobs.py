@@ -71,7 +71,9 @@ async def create_job(
 def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says what it would train, what it would
     cost, and what is worth knowing before. Its largest fleet is trained for a few steps on some of
-    the rows, which takes up to half a second. Nothing is stored.
+    the rows, which takes up to half a second. Nothing is stored. What costs more than this service
+    takes is refused, by both, as `limit_exceeded`: with the `measure`, its `value`, the `limit` and
+    the `setting` that it is.
     """
     proposal = services.intake.propose(spec)
     outline = proposal.outline

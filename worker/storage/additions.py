@@ -1,4 +1,4 @@
-"""Fleets and trials are added to a job: all at its POST, or wave by wave, in a search and in a long
+"""Fleets and trials are added to a job: all at its POST, or wave by wave in a search or a long
 comparison.
 
 A wave is proposed from a :class:`Snapshot` and added in the transaction that ends the fleet before
@@ -153,8 +153,9 @@ def continue_job(session: Session, job: Job, fleet: Fleet) -> None:
     """Queue a fleet that plans what follows one which fails outside of a trainer.
 
     What follows a fleet is planned by its trainer; one that kills its trainers has none. None is
-    queued where other fleets are open, whose ends will plan; after a search's last fleets, which
-    refit its winner; and after a fleet without trials, or the search would go round for ever.
+    queued where other fleets are open, whose ends will plan; after a comparison's last fleets; after
+    a search's, which refit its winner; and after a fleet without trials, or it would go round for
+    ever.
     """
     first = _first_settings(session, fleet)
     ends = first is None or first.get("refit") is not None
