@@ -4,6 +4,7 @@
 #   make serve   the service in the foreground, on http://127.0.0.1:8000
 #   make doctor  what this machine offers, and whether it is fit
 #   make test    all tests, with real Redis, real worker, real database, in two processes
+#   make contract  the OpenAPI document, read by programs written for Node, where there is Node
 #   make check   what takes too long for every change: the tests marked slow
 #   make bench   how fast it trains and answers, beside its peers
 #   make lint    ruff: style and format
@@ -13,7 +14,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install develop demo serve doctor test check bench lint types lock clean
+.PHONY: help install develop demo serve doctor test contract check bench lint types lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -73,6 +74,9 @@ doctor: $(RUNS)
 
 test: $(DEVELOPS)
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal -m "not slow" $(ARGS)
+
+contract: $(DEVELOPS)
+	$(BIN)/python -m tests.contract_node.run $(ARGS)
 
 check: $(DEVELOPS)
 	$(BIN)/python -m pytest -q -m slow $(ARGS)

@@ -24,14 +24,10 @@ import numpy as np
 from _shared import arguments, machine, present, spread
 from cocktail import boost, load
 
-from worker.data import Table, check, prepare
-from worker.search.baseline import boosting
-from worker.search.halving import Halving
-from worker.search.samplers import Trained
-from worker.search.scheduler import Search, resolve_search
+from worker.data import Outline, Table, prepare
+from worker.search import Halving, Search, Trained, boosting, resolve_search
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 PUBLISHED = {
     "credit-g": (69.41, 68.10, 74.64, 68.93),
@@ -122,7 +118,7 @@ def compare(folder: Path, hidden: Sequence[int], trials: int, repeats: int) -> N
     boosted = 0.0
     for seed in range(repeats):
         spec = job(target, parts, hidden, trials, seed)
-        outline = check(table, spec)
+        outline = Outline.of(table, spec)
         spec = resolve_search(spec, outline)
         searched = Search(spec, outline)
         trained, spent = search(table, searched)
@@ -157,7 +153,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="+", default=[128, 128, 128])
     options = parser.parse_args()
     present(options.data, "folder of data sets")
-    tune(options.threads)
+    tune_processor(options.threads)
     widths = "-".join(map(str, options.hidden))
     print(f"{machine(options.threads)}; hidden layers {widths}; balanced accuracy on test, %")
     for name in options.sets:

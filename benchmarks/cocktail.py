@@ -31,12 +31,11 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import balanced_accuracy_score
 
-from worker.data import Column, Table, check, prepare, read_csv, resolve_target
+from worker.data import Column, Outline, Table, prepare, read_csv, resolve_target
 from worker.data.table import categorical
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 PUBLISHED = {
     "anneal": (84.13, 86.92),
@@ -124,7 +123,7 @@ def job(network: str, target: str, rows: Rows, repeats: int) -> JobSpec:
 def train(table: Table, spec: JobSpec) -> dict[str, list[float]]:
     """Test balanced accuracy in percent of each configuration's seeds, at the last epoch."""
     prepared = prepare(table, spec)
-    (planned,) = plan(spec, check(table, spec), MEMORY)
+    (planned,) = plan(spec, Outline.of(table, spec), MEMORY)
     run, start = FleetRun(planned.trials, prepared), time.perf_counter()
     found: dict[str, list[float]] = {}
     for report in run.epochs():
@@ -183,7 +182,7 @@ def main() -> None:
     parser.add_argument("--hold-out", action="store_true", help="leave the validation rows out")
     options = parser.parse_args()
     present(options.data, "folder of data sets")
-    tune(options.threads)
+    tune_processor(options.threads)
     print(f"{machine(options.threads)}; dropout p = {DROPOUT}; balanced accuracy on test, %")
     for name in options.sets:
         compare(options.data / name, options.network, options.repeats, options.hold_out)

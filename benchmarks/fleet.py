@@ -34,12 +34,11 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, numeric
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 PENALTY, P = 1e-4, 0.2
 SIZES = (1, 4, 16, 64, 256, 1024)
@@ -96,7 +95,7 @@ class Problem:
         columns = [numeric(f"x{n}", column) for n, column in enumerate(self.x.T.astype(float))]
         labels = [str(c) for c in range(self.classes)]
         table = Table.of([*columns, categorical("y", labels, self.y.astype(np.int32))])
-        trial = plan(spec, check(table, spec))
+        trial = plan(spec, Outline.of(table, spec))
         members = [trial for fleet in trial for trial in fleet.trials]
         return FleetRun(members, prepare(table, spec))
 
@@ -224,7 +223,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--largest", type=int, default=1024)
     options: Any = parser.parse_args()
-    tune(options.threads)
+    tune_processor(options.threads)
     print(
         f"torch {torch.__version__}, {options.threads} thread(s), {platform.machine()}, "
         f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, median of {options.repeats}"

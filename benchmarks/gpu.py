@@ -30,14 +30,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worker.data import Prepared, Table, check, load_builtin, prepare
+from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.data.table import categorical, images
 from worker.search import plan
 from worker.search.plan import bytes_per_trial
 from worker.spec import Builtin, JobSpec, Trial
-from worker.training import FleetRun
+from worker.training import FleetRun, dump_state, load_state
 from worker.training.fleet import update
-from worker.training.state import dump, load
 from worker.training.stepping import CapturedSteps, LaunchedSteps
 
 LIMIT = 8 * 60
@@ -60,7 +59,7 @@ def planned(job: dict[str, Any]) -> tuple[list[Trial], Prepared, int]:
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     (fleet,) = plan(spec, outline, memory=2**62)
     reckoned = bytes_per_trial(fleet.trials, outline)
     return list(fleet.trials), prepare(table, spec, target), reckoned
@@ -131,7 +130,7 @@ class Checks:
             for _ in run.epochs(interrupted=lambda: next(steps) >= 13):  # noqa: B023
                 pass
             resumed = FleetRun(trials, prepared, second)
-            resumed.restore(load(dump(run.state())))
+            resumed.restore(load_state(dump_state(run.state())))
             weights = trained(resumed)
             if not weights.isfinite().all():
                 raise AssertionError(f"{first} → {second}: weights are not finite")
@@ -210,7 +209,7 @@ class Checks:
                 "repeats": number,
             }
         )
-        (fleet,) = plan(spec, check(table, spec), memory=2**62)
+        (fleet,) = plan(spec, Outline.of(table, spec), memory=2**62)
         run = FleetRun(fleet.trials, prepare(table, spec), self.device)
         begin = time.perf_counter()
         trained(run)

@@ -24,12 +24,10 @@ from typing import Any
 
 from _shared import arguments, machine, present
 
-from worker.data import Prepared, check, prepare, read_csv
-from worker.search.halving import Halving
-from worker.search.scheduler import Search
+from worker.data import Outline, Prepared, prepare, read_csv
+from worker.search import Halving, Search
 from worker.spec import JobSpec, Trial
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 FOLDS = 4
 SPACE: dict[str, Any] = {
@@ -115,7 +113,7 @@ def compare(folder: Path, seed: int, options: Any) -> tuple[Found, Found]:
         )
     )
     table = read_csv(data)
-    outline, prepared = check(table, spec, "Class"), prepare(table, spec, "Class")
+    outline, prepared = Outline.of(table, spec, "Class"), prepare(table, spec, "Class")
     search = Search(spec, outline)
     wave = search.wave(0)
     if wave is None or len(wave.plans) != 1:
@@ -141,7 +139,7 @@ def main() -> None:
     parser.add_argument("--min-epochs", type=int, default=4)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     options = parser.parse_args()
-    tune(options.threads)
+    tune_processor(options.threads)
     print(machine(options.threads))
     print(f"{options.trials} configurations × {FOLDS} folds, {options.epochs} epochs")
     print(

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from _shared import arguments, machine, present, spread
 
-from worker.data import Table, check, prepare, read_table
+from worker.data import Outline, Table, prepare, read_table
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 REGULARIZATION: dict[str, Any] = {
     "batch_norm": {},
@@ -68,7 +67,7 @@ def train(table: Table, spec: JobSpec) -> dict[str, dict[str, list[float]]]:
     The run is stepped by hand, as in ``benchmarks/train.py``: to measure 20,000 images after every
     epoch takes a third of the time and decides nothing.
     """
-    (planned,) = plan(spec, check(table, spec))
+    (planned,) = plan(spec, Outline.of(table, spec))
     run = FleetRun(planned.trials, prepare(table, spec))
     engine = run.engine
     for epoch in range(spec.training.epochs):
@@ -91,7 +90,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
     path = present(options.data / "fashion-mnist" / "fashion-mnist.npz", "Fashion-MNIST")
-    tune(options.threads)
+    tune_processor(options.threads)
     table, rows = load(path, options.rows)
     start = time.perf_counter()
     found = train(table, job(rows, options.epochs, options.repeats))

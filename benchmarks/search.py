@@ -26,7 +26,7 @@ from train import CIRCLE, SPEC, seconds, textbook
 
 from service.installation import installation
 from worker.data import load_builtin, prepare
-from worker.training.processor import tune
+from worker.training import tune_processor
 
 SPACE = {
     "regularization.l1.strength": {"low": 1e-6, "high": 1e-2, "log": True},
@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    tune(options.threads)
+    tune_processor(options.threads)
     print(
         f"torch {torch.__version__}, {options.threads} thread(s), {platform.machine()}, "
         f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"

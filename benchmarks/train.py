@@ -31,11 +31,10 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from worker.data import check, load_builtin, prepare
+from worker.data import Outline, load_builtin, prepare
 from worker.search import plan
 from worker.spec import Builtin, BuiltinName, JobSpec
-from worker.training import FleetRun
-from worker.training.processor import tune
+from worker.training import FleetRun, tune_processor
 
 EPOCHS = 50
 CONFIGURATIONS: list[dict[str, Any]] = [
@@ -126,11 +125,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    tune(options.threads)
+    tune_processor(options.threads)
 
     table, target = load_builtin(CIRCLE)
     prepared = prepare(table, SPEC, target)
-    (planned,) = plan(SPEC, check(table, SPEC, target))
+    (planned,) = plan(SPEC, Outline.of(table, SPEC, target))
     x, y = prepared.x[0], prepared.y[0]
     features, labels = torch.from_numpy(x), torch.from_numpy(y).float()[:, None]
 

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from worker.regularization.catalogue import catalogue, techniques
+from worker.regularization import techniques
+from worker.regularization.card import catalogue
 from worker.settings import ServiceSettings
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -23,6 +24,7 @@ COMPUTED = {
     "redis_url": "none: a private one is started",
     "fleet_memory": "by the machine, see right",
     "max_job_bytes": "by the machine, see right",
+    "max_connections": "descriptors ÷ 2, at most 1,000",
 }
 
 

@@ -6,17 +6,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service import docs, errors, openapi
 from service.body_limit import BodyLimit
+from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
 from worker.jobs import JobIntake, TableCache
-from worker.runtime.celery_app import Doorbell
+from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts
@@ -32,13 +33,16 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         title="Parsimony",
         version=installed_version(),
         lifespan=_lifespan(settings),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(only_known_parameters)],
     )
     app.add_middleware(
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
+    app.add_middleware(Conventions)
     errors.add_error_handlers(app)
     for resource in (datasets, jobs, results, techniques, models, predict, health):
         app.include_router(resource.router)

@@ -1,18 +1,24 @@
-"""No body larger than this service takes, whether its length is announced or not."""
+"""No body larger than this service takes, and no upload that is not one."""
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import TooLargeError, domain_problem
+from service.errors import MediaTypeError, TooLargeError, domain_problem
 
 JSON_BYTES = 32 * 1024 * 1024
 FORM_BYTES = 1024 * 1024
 """What a multipart form may hold beside its file."""
 
 
+FORM = "multipart/form-data"
+NOT_AN_UPLOAD = MediaTypeError(
+    f"Send the file as {FORM}, in the field file, as `curl -F file=@data.csv` does."
+)
+
+
 class BodyLimit:
-    """ASGI middleware: answers 413 instead of reading on."""
+    """ASGI middleware: answers 413 or 415 instead of reading on."""
 
     def __init__(self, app: ASGIApp, *, upload_path: str, upload_bytes: int) -> None:
         self.app = app
@@ -24,10 +30,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        uploads = scope["path"] == self.upload_path
+        uploads = scope["path"] == self.upload_path and scope["method"] == "POST"
         limit = self.upload_bytes + FORM_BYTES if uploads else JSON_BYTES
         shown = self.upload_bytes if uploads else JSON_BYTES
-        announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        if uploads and media_type(headers) != FORM:
+            await domain_problem(NOT_AN_UPLOAD)(scope, receive, send)
+            return
+        announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
             await domain_problem(too_large(shown))(scope, receive, send)
             return
@@ -42,6 +52,11 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+
+
+def media_type(headers: Headers) -> str:
+    """The kind of a body, without its parameters; empty where it is not said."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def too_large(limit: int) -> TooLargeError:

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 
 from service.schemas.results import Report
 from service.views import network_report
-from worker.results.comparison import (
+from worker.results import (
+    UNSCORED,
     Attribution,
     ConfigurationReport,
     Curve,
     Pair,
+    Rank,
+    SearchReport,
+    SparsityReport,
     caveat,
+    competes,
     effects,
     mean_curve,
+    rank,
     spreads,
 )
-from worker.results.ranking import UNSCORED, Rank, competes, rank
-from worker.results.search import SearchReport
-from worker.results.sparsity import SparsityReport
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
-from service.errors import MalformedError
 from service.estimate import Estimator
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
+from worker.errors import NotFoundError
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
+from worker.storage import datasets, jobs
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
@@ -32,15 +33,64 @@ class Services:
 
 
 async def services_of(request: Request) -> Services:
-    """The services of the application that answers this request.
-
-    Raises:
-        MalformedError: its URL holds the character U+0000, which PostgreSQL cannot compare.
-    """
-    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
-        raise MalformedError("The URL must not hold the character U+0000.")
+    """The services of the application that answers this request."""
     services: Services = request.app.state.services
     return services
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]
+
+LATEST = "latest"
+"""In place of an id: the newest. What deletes or cancels takes ids only: by the time that it is
+asked, another may be the newest."""
+
+PlainJobId = Annotated[
+    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
+]
+PlainDatasetId = Annotated[
+    str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
+]
+
+
+def job_id(
+    services: ServicesDep,
+    given: Annotated[
+        str,
+        Path(
+            alias="id",
+            description="A job's id, or `latest` for the newest job.",
+            examples=[LATEST],
+        ),
+    ],
+) -> str:
+    """The id that a path names; ``NotFoundError`` for the newest job where there is none."""
+    if given != LATEST:
+        return given
+    with services.database.read() as session:
+        for job in jobs.job_page(session, limit=1).items:
+            return job.id
+    raise NotFoundError("there is no job yet; POST /v1/jobs accepts one", param="id")
+
+
+def dataset_id(
+    services: ServicesDep,
+    given: Annotated[
+        str,
+        Path(
+            alias="id",
+            description="A data set's id, or `latest` for the newest data set.",
+            examples=[LATEST],
+        ),
+    ],
+) -> str:
+    """The id that a path names; ``NotFoundError`` for the newest data set where there is none."""
+    if given != LATEST:
+        return given
+    with services.database.read() as session:
+        for dataset in datasets.dataset_page(session, limit=1).items:
+            return dataset.id
+    raise NotFoundError("there is no data set yet; POST /v1/datasets uploads one", param="id")
+
+
+JobId = Annotated[str, Depends(job_id)]
+DatasetId = Annotated[str, Depends(dataset_id)]

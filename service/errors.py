@@ -4,22 +4,26 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
 
     ParsimonyError
     ├── MalformedError           the body is not JSON, or a header cannot be read
+    ├── InvalidError             fields of the request are wrong, each by itself
     ├── TooLargeError            the body is larger than this service takes
-    └── MediaTypeError           the body is of a kind that this operation does not read
+    ├── MediaTypeError           the body is of a kind that this operation does not read
+    ├── HeadError                the request's first line and headers are too long
+    ├── SlowError                the request came too slowly
+    └── BusyError                there are more requests at once than the settings allow
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from service.validation import Finding, findings
 from worker.errors import (
@@ -34,11 +38,21 @@ from worker.errors import (
 from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
 from worker.storage.idempotency import KeyReused
+from worker.text import shortened
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+MOST_LISTED = 20
+"""Wrong fields that an answer lists."""
+LONGEST_TEXT = 8_000
+"""Characters of a text of a problem document."""
+UNREADABLE_FORM = (
+    "The body cannot be read as multipart/form-data; send the file as curl -F file=@data.csv does."
+)
+PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Headers of what is neither to be kept by a cache nor to be taken for something else."""
 RESERVED = frozenset({"type", "title", "status", "detail", "code", "param"})
 
 
@@ -46,6 +60,12 @@ class MalformedError(ParsimonyError):
     """The body is not JSON, or a header cannot be read."""
 
     code = "malformed_request"
+
+
+class InvalidError(ParsimonyError):
+    """Fields of the request are wrong, each by itself."""
+
+    code = "invalid_request"
 
 
 class TooLargeError(ParsimonyError):
@@ -60,6 +80,24 @@ class MediaTypeError(ParsimonyError):
     code = "unsupported_media_type"
 
 
+class HeadError(ParsimonyError):
+    """The request's first line and headers are too long."""
+
+    code = "head_too_large"
+
+
+class SlowError(ParsimonyError):
+    """The request came too slowly."""
+
+    code = "too_slow"
+
+
+class BusyError(UnavailableError):
+    """There are more requests at once than the settings allow."""
+
+    code = "busy"
+
+
 @dataclass(frozen=True)
 class Status:
     """One HTTP status, as this service uses it."""
@@ -70,44 +108,96 @@ class Status:
     """The errors that are answered with it, and their titles."""
     code: str = "http_error"
     """The code of an answer that no error of ours led to."""
+    given_by: Literal["each", "body", "some"] = "some"
+    """The operations that may answer with it: each, each that takes a body, or those that say so
+    by ``problems``."""
+    example: Json = field(default_factory=dict)
+    """Members of the documented example that differ from those of its first error."""
 
 
 STATUSES = {
     400: Status(
-        "The body is not JSON.",
+        "The request cannot be read: its body is not JSON, or its URL is malformed.",
         {MalformedError: "The request cannot be read"},
         "malformed_request",
+        given_by="each",
+        example={"detail": "The body is not JSON at character 12: Expecting value."},
     ),
     401: Status("There is no valid key.", {}, "unauthorized"),
-    404: Status("There is no such thing.", {NotFoundError: "Not found"}, "not_found"),
+    404: Status(
+        "There is no such thing.",
+        {NotFoundError: "Not found"},
+        "not_found",
+        example={"detail": "There is nothing of this name or id here.", "param": "id"},
+    ),
     405: Status("The operation has another method.", {}, "method_not_allowed"),
+    408: Status(
+        "The request came too slowly.",
+        {SlowError: "The request came too slowly"},
+        given_by="each",
+        example={"detail": "The head took longer than 10 s."},
+    ),
     409: Status(
         "Its state does not allow it.",
         {ConflictError: "The state does not allow it"},
+        example={"detail": "It has ended, or is in use; its state is no longer changed."},
     ),
-    413: Status("The body is too large.", {TooLargeError: "The body is too large"}, "too_large"),
+    413: Status(
+        "The body is too large.",
+        {TooLargeError: "The body is too large"},
+        "too_large",
+        given_by="body",
+        example={"detail": "The body is larger than 33,554,432 bytes.", "limit": 33_554_432},
+    ),
     415: Status(
         "The body is of the wrong kind.",
         {MediaTypeError: "The body is of the wrong kind"},
+        given_by="body",
+        example={
+            "detail": "Send the body as JSON, with the header Content-Type: application/json."
+        },
     ),
     422: Status(
-        "A field, the data or the specification is not valid; `param` names the field.",
+        "A field, a parameter, the data or the specification is not valid; `param` names it.",
         {
+            InvalidError: "The request is not valid",
             DataError: "The data cannot be used as asked",
             SpecError: "The specification does not hold together",
             KeyReused: "The idempotency key was used before",
         },
+        given_by="each",
+        example={
+            "title": "The request is not valid",
+            "detail": "regularization.dropout.p: must be below 1, not 1",
+            "code": "invalid_request",
+            "param": "regularization.dropout.p",
+            "errors": [{"param": "regularization.dropout.p", "message": "must be below 1, not 1"}],
+        },
+    ),
+    431: Status(
+        "The headers are too long, or too many.",
+        {HeadError: "The headers are too large"},
+        given_by="each",
+        example={"detail": "The request's head must be shorter than 65,536 bytes."},
     ),
     500: Status(
         "The service failed.",
         {ArtefactError: "A stored file is damaged", ParsimonyError: "The request failed"},
+        given_by="each",
+        example={
+            "title": "Internal error",
+            "detail": "The service failed on this request; its log has the details.",
+            "code": "internal_error",
+        },
     ),
     503: Status(
         "A part of the service cannot be reached now; try again.",
         {
-            ModelError: "The model cannot be served",
             UnavailableError: "A part of the service cannot be reached",
+            ModelError: "The model cannot be served",
         },
+        given_by="each",
+        example={"detail": "The database cannot be reached; try again in a moment."},
     ),
 }
 """The only table of statuses. A class that is not listed takes its nearest ancestor's."""
@@ -122,14 +212,26 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def problems(*statuses: int) -> Responses:
-    """Documents these problems, beside those that every operation may answer with."""
-    schema = {"$ref": "#/components/schemas/Problem"}
+    """Documents these problems, beside those that the table gives to every such operation."""
+    return {status: {"description": STATUSES[status].meaning} for status in sorted(statuses)}
+
+
+def example_of(status: int) -> Json:
+    """What the documentation shows of a status: its first error's problem, or what it says."""
+    about = STATUSES[status]
+    phrase = HTTPStatus(status).phrase
+    title, code = next(
+        ((title, error.code) for error, title in about.titles.items()), (phrase, about.code)
+    )
+    code = about.example.get("code", code)
     return {
-        status: {
-            "description": STATUSES[status].meaning,
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in sorted({*statuses, 500, 503})
+        "type": f"urn:parsimony:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": about.meaning,
+        "code": code,
+        "param": None,
+        **about.example,
     }
 
 
@@ -158,8 +260,24 @@ def problem(
         "param": param,
         **{key: value for key, value in (extra or {}).items() if key not in RESERVED},
     }
-    content = orjson.dumps(body, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+    content = orjson.dumps(
+        _writable(body),
+        default=lambda value: shortened(str(value), LONGEST_TEXT),
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+    headers = {**PRIVATE, **(headers or {})}
     return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _writable(value: Any) -> Any:
+    """A part of an answer as JSON can hold it, and a terminal can show it."""
+    if isinstance(value, str):
+        return shortened(value, LONGEST_TEXT)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return float(value) if abs(value) < 2**1023 else None
+    if isinstance(value, dict):
+        return {shortened(str(key), LONGEST_TEXT): _writable(part) for key, part in value.items()}
+    return [_writable(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def domain_problem(error: ParsimonyError) -> Response:
@@ -177,36 +295,31 @@ def domain_problem(error: ParsimonyError) -> Response:
     )
 
 
-def validation_problem(
-    error: RequestValidationError, model: type[BaseModel] | None = None
-) -> Response:
-    """Every field that is wrong, each with its path and its remedy; the first one leads."""
+def validation_problem(error: RequestValidationError) -> Response:
+    """Every parameter that is wrong, each with its path and its remedy; the first one leads."""
     if isinstance(error.body, bytes):
         return domain_problem(
             MediaTypeError("Send the body as JSON, with the header Content-Type: application/json.")
         )
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        where = f" at character {first['loc'][-1]}" if len(first["loc"]) > 1 else ""
-        reason = first.get("ctx", {}).get("error", "it cannot be read")
-        return domain_problem(MalformedError(f"The body is not JSON{where}: {reason}."))
-    wrong = findings(error.errors(), error.body, model)
-    return problem(
-        422,
-        "The request is not valid",
-        _sentence(wrong),
-        code="invalid_request",
-        param=wrong[0].param,
-        extra={"errors": [{"param": field.param, "message": field.message} for field in wrong]},
-    )
+    return domain_problem(invalid(findings(error.errors(), error.body)))
 
 
-def _sentence(wrong: list[Finding]) -> str:
-    first = wrong[0]
+def invalid(wrong: Sequence[Finding], unread: int = 0) -> InvalidError:
+    """The error of these fields, of which the first ones are listed; so many more were not read."""
+    first, *others = wrong
+    listed = [{"param": field.param, "message": field.message} for field in wrong[:MOST_LISTED]]
+    more = len(others) + unread
     sentence = f"{first.param}: {first.message}" if first.param else first.message
     if first.param is None and first.message.startswith(("is ", "must ")):
         sentence = f"The body {first.message}"
-    return sentence if len(wrong) == 1 else f"{sentence} (and {len(wrong) - 1} more, see errors)"
+    unlisted = more + 1 - len(listed)
+    return InvalidError(
+        f"{sentence} (and {more:,} more, see errors)" if more else sentence,
+        param=first.param,
+        code=first.code,
+        errors=listed,
+        **({"more": unlisted} if unlisted else {}),
+    )
 
 
 def http_problem(request: Request, error: HTTPException) -> Response:
@@ -215,6 +328,8 @@ def http_problem(request: Request, error: HTTPException) -> Response:
     detail = str(error.detail)
     if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
         detail = f"No operation at {request.url.path}. /docs and /openapi.json list them all."
+    if error.status_code == 400 and detail == "There was an error parsing the body":
+        detail = UNREADABLE_FORM
     if error.status_code == 405:
         headers["Allow"] = ", ".join(_allowed(request))
         detail = f"{request.url.path} takes {headers['Allow']}, not {request.method}."
@@ -230,24 +345,19 @@ def http_problem(request: Request, error: HTTPException) -> Response:
 
 def _allowed(request: Request) -> list[str]:
     # Starlette names the methods of the first route with this path only; there may be several.
-    routes = request.app.router.routes
-    scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
-    return [
-        method
-        for method in METHODS
-        if any(
-            route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
-            for route in routes
-        )
-    ]
-
-
-def _body_model(request: Request) -> type[BaseModel] | None:
-    field = getattr(request.scope.get("route"), "body_field", None)
-    annotation = field.field_info.annotation if field else None
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return None
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        # A mount of files says that it takes any method.
+        methods = {"GET"} if isinstance(route, Mount) else METHODS
+        scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
+        allowed |= {
+            method
+            for method in methods
+            if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
+        }
+    if "GET" in allowed:
+        allowed.add("HEAD")  # service/conventions.py
+    return [method for method in METHODS if method in allowed]
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -259,7 +369,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-        return validation_problem(error, _body_model(request))
+        return validation_problem(error)
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:

@@ -12,14 +12,11 @@ from service.schemas.jobs import Estimate
 from worker.data import Outline, Prepared
 from worker.jobs import Proposal, has_gpu
 from worker.lru import Lru
-from worker.regularization.early_stopping import EarlyStopping
-from worker.runtime.threads import threads_for
-from worker.search import Cost, FleetCost, FleetPlan
-from worker.search.plan import structure
+from worker.regularization import EarlyStopping
+from worker.search import Cost, FleetCost, FleetPlan, structure
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial
-from worker.spec.dataset import BuiltinName
-from worker.training.probe import Probe, probe
+from worker.spec import Builtin, BuiltinName, JobSpec, Trial
+from worker.training import Probe, probe, threads_for
 
 PROBE_SECONDS = 0.15
 """Time for the steps of a probe; building it and measuring may take as long again."""

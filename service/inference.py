@@ -7,7 +7,7 @@ from typing import Any
 from worker.errors import ModelError
 from worker.lru import Lru
 from worker.models import Certificate, TrainedModel, certify
-from worker.results.model import Prediction
+from worker.results import Prediction
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import func, select
-from starlette.concurrency import run_in_threadpool
 
+from service.threads import in_pool
 from worker.errors import UnavailableError
 from worker.storage.database import Database
 from worker.storage.tables import Event
@@ -63,7 +63,7 @@ class ChangeNotifier:
             await self._wanted.wait()
             pause = POLL_SECONDS
             try:
-                latest = await run_in_threadpool(self._latest)
+                latest = await in_pool("health", self._latest)
             except UnavailableError as error:
                 log.warning("the event log cannot be read: %s", error.message)
                 latest, pause = seen, LONGEST_WAIT_SECONDS

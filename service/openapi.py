@@ -1,12 +1,15 @@
-"""The OpenAPI document: what FastAPI finds, completed."""
+"""The OpenAPI document: what FastAPI finds, completed for the programs that generate from it."""
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.errors import MEDIA_TYPE
-from service.schemas.common import FieldProblem, Problem
+from service.errors import MEDIA_TYPE, STATUSES, example_of
+from service.links import LINKS
+from service.schemas.common import AS_ACCEPTED, FieldProblem, Problem
 from worker.schema import Json
 
 DESCRIPTION = """Train regularized neural networks over HTTP, compare them, and have the best
@@ -19,6 +22,9 @@ one answer predictions.
 
 Errors are problem documents (RFC 9457): `code` is for programs, `param` names the field, `detail`
 says what would be right.
+
+The examples of the operations that read work once those of `POST /v1/datasets` and `POST /v1/jobs`
+have run: `latest` is the newest data set or job, `circle` the model of the first example.
 """
 
 REFERENCE = "#/components/schemas/"
@@ -49,7 +55,7 @@ def add_openapi(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> Json:
-    made = _named_by_title(
+    document = _named_by_title(
         get_openapi(
             title=app.title,
             version=app.version,
@@ -57,24 +63,30 @@ def _document(app: FastAPI) -> Json:
             description=DESCRIPTION,
             routes=app.routes,
             tags=TAGS,
+            servers=[{"url": "/", "description": "The service that answers this document."}],
+            contact={"name": "Whoever runs this service"},
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            separate_input_output_schemas=False,
         )
     )
-    schemas = made["components"]["schemas"]
+    document["security"] = []
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
     for model in (FieldProblem, Problem):
         schema = model.model_json_schema(ref_template=REFERENCE + "{model}")
         schema.pop("$defs", None)
         schemas[model.__name__] = schema
-    for path in made["paths"].values():
+    for path in document["paths"].values():
         for operation in path.values():
-            _use_problems(operation)
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
+            _complete(operation, schemas)
+    _require_kinds(schemas)
+    for schema in _schemas(document):
+        _make_plain(schema)
     for schema in schemas.values():
-        for field in schema.get("properties", {}).values():
+        for name, field in schema.get("properties", {}).items():
             _describe(field, schemas)
-    return made
+            _explain_default(name, field, schema, schemas)
+    return document
 
 
 def _named_by_title(document: Json) -> Json:
@@ -96,13 +108,73 @@ def _named_by_title(document: Json) -> Json:
     return renamed
 
 
-def _use_problems(operation: Json) -> None:
-    """FastAPI documents its own form of 422, which is never sent."""
-    answer = operation["responses"].get("422")
-    if answer and MEDIA_TYPE not in answer.get("content", {}):
-        schema = {"$ref": REFERENCE + "Problem"}
-        answer["description"] = "A parameter is not valid; `param` names it."
-        answer["content"] = {MEDIA_TYPE: {"schema": schema}}
+def _complete(operation: Json, schemas: Json) -> None:
+    """Every status it can give, with an example; its links; parameters without null."""
+    answers = operation["responses"]
+    # FastAPI documents its own form of 422, which is never sent.
+    said = {int(status) for status in answers if status >= "400" and int(status) in STATUSES}
+    givers = ("each", "body") if "requestBody" in operation else ("each",)
+    ruled = {status for status, about in STATUSES.items() if about.given_by in givers}
+    for status in sorted(said | ruled):
+        answers[str(status)] = {
+            "description": STATUSES[status].meaning,
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": REFERENCE + "Problem"},
+                    "example": example_of(status),
+                }
+            },
+        }
+    operation["responses"] = answers = dict(sorted(answers.items()))
+    for status, answer in answers.items():
+        links = LINKS.get((operation["operationId"], status))
+        if links:
+            answer["links"] = links
+    for parameter in operation.get("parameters", []):
+        _without_null(parameter["schema"])
+    form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
+    if form:
+        body = schemas[form["schema"]["$ref"].removeprefix(REFERENCE)]
+        for field in body["properties"].values():
+            _without_null(field)
+
+
+def _without_null(schema: Json) -> None:
+    """A URL, a header and a form have no null: what is not given is left out."""
+    choices = schema.get("anyOf", [])
+    others = [choice for choice in choices if choice != {"type": "null"}]
+    if len(others) == 1 < len(choices):
+        del schema["anyOf"]
+        schema.update({**others[0], **schema})
+        schema["examples"] = [one for one in schema.get("examples", []) if one is not None]
+        if not schema["examples"]:
+            del schema["examples"]
+
+
+def _require_kinds(schemas: Json) -> None:
+    """What tells the members of a union apart is required of each, though it has a default."""
+    for schema in list(_schemas(schemas)):
+        discriminator = schema.get("discriminator", {})
+        for reference in discriminator.get("mapping", {}).values():
+            member = schemas[reference.removeprefix(REFERENCE)]
+            required = {*member.get("required", []), discriminator["propertyName"]}
+            member["required"] = [name for name in member["properties"] if name in required]
+
+
+def _make_plain(schema: Json) -> None:
+    """What generators stumble over, said in the way that they read."""
+    accepted = schema.pop(AS_ACCEPTED, None)
+    if accepted:
+        schema.pop("type")
+        schema["$ref"] = REFERENCE + accepted
+    if "prefixItems" in schema and "items" not in schema:
+        # Not false, which is right too, since maxItems says that nothing follows: Spectral and
+        # openapi-python-client want a schema.
+        first, *others = schema["prefixItems"]
+        alike = all(other == first for other in others)
+        schema["items"] = first if alike else {"anyOf": schema["prefixItems"]}
+    if schema.get("contentMediaType") == "application/octet-stream":
+        schema["format"] = "binary"
 
 
 def _describe(field: Json, schemas: Json) -> None:
@@ -115,3 +187,44 @@ def _describe(field: Json, schemas: Json) -> None:
         if target.get("description"):
             field["description"] = target["description"].split("\n", 1)[0]
             return
+
+
+def _explain_default(name: str, field: Json, schema: Json, schemas: Json) -> None:
+    """Say a default in words and as `x-default`.
+
+    Generators take `default` for a promise that the member is there, in requests too, and refuse
+    the one of a member that is an object.
+    """
+    if "default" not in field:
+        return
+    default = _shortest(field.pop("default"), field, schemas)
+    if default is None or name in schema.get("required", []):
+        return
+    field["x-default"] = default
+    text = field.get("description", "").rstrip()
+    shown = json.dumps(default, ensure_ascii=False)
+    field["description"] = f"{text} Default: `{shown}`.".lstrip()
+
+
+def _shortest(default: Any, field: Json, schemas: Json) -> Any:
+    """An object without the members that it would have anyway."""
+    if not isinstance(default, dict):
+        return default
+    for choice in (field, *field.get("oneOf", []), *field.get("anyOf", [])):
+        target = schemas.get(choice.get("$ref", "").removeprefix(REFERENCE), {})
+        kind = target.get("properties", {}).get("kind", {}).get("const")
+        if target and kind == default.get("kind"):
+            return {key: default[key] for key in target.get("required", []) if key in default}
+    return default
+
+
+def _schemas(node: Any) -> Iterator[Json]:
+    """Every object below a node that may be a schema."""
+    if isinstance(node, dict):
+        yield node
+        for key, value in node.items():
+            if key not in ("example", "examples", "default", "enum", "const"):
+                yield from _schemas(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _schemas(value)

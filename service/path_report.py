@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.models import ModelFile
-from worker.results.path import PathReport, WeightPath
+from worker.results import PathReport, WeightPath
 from worker.search.report import is_number
 from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts

@@ -6,8 +6,7 @@ from typing import Literal
 import orjson
 from sqlalchemy.orm import Session
 
-from worker.results.comparison import mean_curve, spreads
-from worker.results.search import LearningCurve, Refit, SearchReport
+from worker.results import LearningCurve, Refit, SearchReport, mean_curve, spreads
 from worker.search.report import (
     Axis,
     ConfigurationResult,

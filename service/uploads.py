@@ -9,6 +9,7 @@ from worker.data import Table, read_table
 from worker.errors import DataError
 from worker.storage import datasets
 from worker.storage.tables import Dataset
+from worker.text import INVALID_NAME, control_character
 
 FOLDER = "datasets"
 TABLE = "table.parquet"
@@ -34,7 +35,7 @@ def store_upload(
     manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
     entry = manifest.files[TABLE]
     with services.database.write() as session:
-        return datasets.create(
+        return datasets.add_dataset(
             session,
             name=name,
             target=target or table.target,
@@ -70,8 +71,12 @@ def checked_name(name: str | None, filename: str | None) -> str:
         DataError: it is too long, or holds characters that cannot be shown.
     """
     chosen = (name or PurePosixPath(filename or "").stem or "data").strip()
-    if len(chosen) > 120 or not chosen.isprintable():
+    character = control_character(chosen)
+    if len(chosen) > 120 or character is not None:
+        fact = f"it has {len(chosen)}" if character is None else f"it holds {character}"
         raise DataError(
-            "The name must be 1 to 120 printable characters.", code="invalid_name", param="name"
+            f"The name must be 1 to 120 characters without control characters; {fact}.",
+            code=INVALID_NAME,
+            param="name",
         )
     return chosen

@@ -6,10 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from service.hints import elsewhere, form
+from worker.schema import Json
+from worker.text import INVALID_NAME, control_character
+
+MOST_ERRORS = 100
+"""Errors of pydantic that are looked at: they are compared with each other, and a union reports
+several a field."""
+MOST_GUESSES = 5
+"""Unknown fields for which a name that is near is looked for."""
+LONGEST_GUESSED = 64
+LONGEST_SHOWN = 60
 REQUIRED = "is required: add it"
 NUMBER = "must be a number"
+NO_FILE = 'must be a file: give the part a file name, as curl -F "file=@data.csv" does'
 EXPECTED = {
     "float_type": NUMBER,
     "int_type": "must be a whole number",
@@ -26,6 +38,7 @@ EXPECTED = {
     "model_attributes_type": "must be an object",
 }
 """Errors that say only that the JSON type is another."""
+OBJECTS = ("dict_type", "model_type", "model_attributes_type")
 
 BOUNDS = {
     "greater_than": ("gt", "above"),
@@ -45,6 +58,25 @@ class Finding:
     """Dotted path, such as `regularization.l1.strength`; none when it is about the whole body."""
     message: str
     """What is wrong and what would be right."""
+    code: str = "invalid_request"
+    """The kind of problem, for programs."""
+
+
+def first_errors(error: ValidationError) -> tuple[list[Json], int]:
+    """The first errors of a body, as pydantic lists them, and how many more there are.
+
+    ``errors()`` makes an object of each, 20 times as slow as the text of all of them, of which only
+    the beginning is read here.
+    """
+    text = error.json(include_url=False, include_input=False)
+    errors: list[Json] = []
+    position = 1  # behind the bracket
+    decoder = json.JSONDecoder()
+    while len(errors) < min(error.error_count(), MOST_ERRORS):
+        entry, position = decoder.raw_decode(text, position)
+        position += 1  # behind the comma
+        errors.append({**entry, "loc": ("body", *entry["loc"])})
+    return errors, error.error_count() - len(errors)
 
 
 def findings(
@@ -52,27 +84,43 @@ def findings(
 ) -> list[Finding]:
     """One finding a field, in the order of the errors; never empty.
 
-    The body's model tells which fields there are, for the names that are near.
+    The body's model tells which fields there are, for the names that are near. No more than
+    `MOST_ERRORS` errors are looked at.
     """
-    located = [(_path(error, body), error) for error in errors]
+    located = [_located(error, body) for error in errors[:MOST_ERRORS]]
     helpful = [(path, error) for path, error in located if not _is_noise(path, error, located)]
     merged: dict[tuple[str | int, ...], list[str]] = {}
+    codes: dict[tuple[str | int, ...], str] = {}
+    guesses = MOST_GUESSES
     for path, error in helpful or located:
         messages = merged.setdefault(path, [])
-        message = _message(path, error, body, model)
+        if error["type"] == "extra_forbidden":
+            message = _unknown(path, body, model, guess=guesses > 0)
+            guesses -= 1
+        else:
+            message = _message(path, error, body, model)
         if message not in messages:
             messages.append(message)
+        if _is_unusable_name(error):
+            codes[path] = INVALID_NAME
     return [
-        Finding(".".join(map(str, path)) or None, _joined(messages))
+        Finding(
+            ".".join(map(str, path)) or None,
+            _joined(messages),
+            codes.get(path, Finding.code),
+        )
         for path, messages in merged.items()
     ]
 
 
-def _path(error: Any, body: Any) -> tuple[str | int, ...]:
-    """The error's place without the names of union members, which the request never spelled."""
+def _located(error: Any, body: Any) -> tuple[tuple[str | int, ...], Any]:
+    """The error's place without the names of union members, which the request never spelled, and
+
+    the error with what stands there.
+    """
     origin, *rest = error["loc"]
     if origin != "body":
-        return tuple(rest)
+        return tuple(rest), error
     path: list[str | int] = []
     value = body
     for position, step in enumerate(rest):
@@ -86,7 +134,7 @@ def _path(error: Any, body: Any) -> tuple[str | int, ...]:
         path.append(step)
     if error["type"].startswith("union_tag"):
         path.append(error["ctx"]["discriminator"].strip("'"))
-    return tuple(path)
+    return tuple(path), {"input": value, **error}
 
 
 def _has(value: Any, step: str | int) -> bool:
@@ -115,6 +163,15 @@ def _is_noise(path: tuple[Any, ...], error: Any, located: list[tuple[Any, Any]])
     )
 
 
+def _is_unusable_name(error: Any) -> bool:
+    value = error.get("input")
+    return error["type"] == INVALID_NAME or (
+        error["type"] == "string_pattern_mismatch"
+        and isinstance(value, str)
+        and control_character(value) is not None
+    )
+
+
 def _joined(messages: list[str]) -> str:
     musts = [message.removeprefix("must be ") for message in messages]
     if len(messages) > 1 and all(message.startswith("must be ") for message in messages):
@@ -130,13 +187,14 @@ def _message(
     kind, context, value = error["type"], error.get("ctx", {}), error.get("input")
     if kind == "missing":
         return REQUIRED
-    if kind == "extra_forbidden":
-        return _unknown(path, body, model)
     if kind == "finite_number":
         return "must be a finite number; inf and nan are not numbers here"
     if kind in BOUNDS:
         key, word = BOUNDS[kind]
         return f"must be {word} {_number(context[key])}, not {_shown(value)}"
+    if kind in OBJECTS and model is not None and path:
+        models, _ = _at(model, path, body)
+        return f"{EXPECTED[kind]}{form(models)}, not {_shown(value)}"
     if kind in EXPECTED:
         return f"{EXPECTED[kind]}, not {_shown(value)}" + _quotes(kind, value)
     if kind in ("literal_error", "enum"):
@@ -152,7 +210,8 @@ def _message(
     if kind == "string_pattern_mismatch":
         return f"must match the pattern {context['pattern']}, not {_shown(value)}"
     if kind in ("value_error", "assertion_error"):
-        return str(context.get("error", error["msg"]))
+        message = str(context.get("error", error["msg"]))
+        return NO_FILE if message.startswith("Expected UploadFile") else message
     message = str(error["msg"])
     return message[:1].lower() + message[1:]
 
@@ -162,14 +221,29 @@ def _either(names: list[str]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _unknown(path: tuple[str | int, ...], body: Any, model: type[BaseModel] | None) -> str:
-    known = _field_names(model, path[:-1], body) if model else []
-    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+def _unknown(
+    path: tuple[str | int, ...], body: Any, model: type[BaseModel] | None, *, guess: bool
+) -> str:
+    known = _field_names(model, path[:-1], body) if model and guess else []
+    name = str(path[-1])
+    close = difflib.get_close_matches(name, known, n=1) if len(name) <= LONGEST_GUESSED else []
     if close:
         return f"is not a field here; did you mean {close[0]}?"
+    if model and guess and len(name) <= LONGEST_GUESSED and (places := _places(model, path, body)):
+        return f"is not a field here; did you mean {_either(places)}?"
     if known:
         return f"is not a field here; the fields are {', '.join(known)}"
     return "is not a field here: remove it"
+
+
+def _places(root: type[BaseModel], path: tuple[str | int, ...], body: Any) -> list[str]:
+    """Where the field at the end of a path stands instead: below its place, else anywhere."""
+    models, value = _at(root, path[:-1], body)
+    name = str(path[-1])
+    below = elsewhere([model for model in models if _is_kind(model, value)], name)
+    if below:
+        return [".".join(map(str, (*path[:-1], place))) for place in below]
+    return [name] if name in root.model_fields else elsewhere([root], name)
 
 
 def _quotes(kind: str, value: Any) -> str:
@@ -182,11 +256,15 @@ def _number(bound: Any) -> str:
 
 
 def _shown(value: Any) -> str:
+    text = ""
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+            text += part
+            if len(text) > LONGEST_SHOWN:
+                return f"{text[: LONGEST_SHOWN - 3]}…"
     except (TypeError, ValueError):
         text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}…"
 
 
 def _field_names(root: type[BaseModel], path: Sequence[str | int], body: Any) -> list[str]:

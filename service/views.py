@@ -1,7 +1,6 @@
 """From rows to bodies, where they differ by more than the type."""
 
-from datetime import datetime
-
+from service.schemas.datasets import ColumnView, DatasetView
 from service.schemas.jobs import (
     CheckpointView,
     JobView,
@@ -11,24 +10,35 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.results.sparsity import SparsityReport, SparsitySummary
+from worker.results import SparsityReport, SparsitySummary
+from worker.schema import Json
+from worker.spec import shown, without_off
 from worker.storage.models import ModelDetail
 from worker.storage.states import TERMINAL, State
-from worker.storage.tables import Checkpoint, Job, ModelVersion, TrialRow
+from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
 
+FEW = 20
+"""Most columns of a data set in a list, and most categories of a column."""
+LONGEST = 100
+"""Letters of a category, where not all are asked for."""
 
-def job_view(row: Job, now: datetime | None = None) -> JobView:
-    """A job as it is now; ``now`` sets the time that its progress is judged by."""
+
+def job_view(row: Job, *, resolved: bool = False) -> JobView:
+    """A job as it is now; ``resolved`` with its complete specification."""
+    # Earlier releases kept the complete specification alone.
+    spec = shown(row.spec) if row.posted is None else row.posted
+    search = spec.get("search") or {}
     return JobView(
         id=row.id,
         name=row.name,
         state=State(row.state).value,
-        progress=_progress(row, now or utc_now()),
-        spec=row.spec,
+        progress=_progress(row, search.get("budget_seconds")),
+        spec=spec,
+        resolved=without_off(row.spec) if resolved else None,
         advice=row.advice,
         trials=TrialCounts(
-            total=row.trials_planned if _is_open_ended(row) else row.trials_total,
+            total=row.trials_planned if _is_open_ended(search) else row.trials_total,
             finished=row.trials_finished,
             failed=row.trials_failed,
         ),
@@ -48,13 +58,12 @@ def _model_reference(row: Job) -> ModelReference | None:
     return ModelReference(name=row.model_name, version=row.model_version)
 
 
-def _is_open_ended(row: Job) -> bool:
+def _is_open_ended(search: Json) -> bool:
     """Whether only a budget of time says how many trials a job will have."""
-    search = row.spec.get("search") or {}
     return search.get("budget_seconds") is not None and search.get("trials") is None
 
 
-def _progress(row: Job, now: datetime) -> Progress:
+def _progress(row: Job, budget: float | None) -> Progress:
     fraction = min(row.epoch / row.epochs, 1.0) if row.epochs else 0.0
     if row.trials_total > row.trials_planned:
         # Of a search only the first fleets are planned; the others will be alike.
@@ -63,8 +72,7 @@ def _progress(row: Job, now: datetime) -> Progress:
         fraction = 1.0
     spent = 0.0
     if row.started_at is not None:
-        spent = max((now - row.started_at).total_seconds(), 0.0)
-    budget = (row.spec.get("search") or {}).get("budget_seconds")
+        spent = max((utc_now() - row.started_at).total_seconds(), 0.0)
     if budget is not None and row.state not in TERMINAL:
         fraction = min(max(fraction, spent / budget), 0.99)
     eta = None
@@ -92,6 +100,34 @@ def _by_subgradient(trial: TrialRow) -> list[str]:
     ]
 
 
+def dataset_view(
+    row: Dataset, *, columns: int | None = None, categories: int | None = FEW
+) -> DatasetView:
+    """A data set, with so many of its columns, and of their categories; without a number, all."""
+    return DatasetView(
+        id=row.id,
+        name=row.name,
+        target=row.target,
+        rows=row.rows,
+        columns=[_column_view(column, categories) for column in row.columns[:columns]],
+        columns_count=len(row.columns),
+        bytes=row.bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )
+
+
+def _column_view(column: Json, most: int | None) -> ColumnView:
+    categories = column["categories"]
+    view = ColumnView.model_validate({**column, "categories_count": len(categories)})
+    if most is not None:
+        view.categories = [
+            text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+            for text in categories[:most]
+        ]
+    return view
+
+
 def trial_view(row: TrialRow) -> TrialView:
     """A trial, with what is left of its network in short."""
     return TrialView(
@@ -106,7 +142,7 @@ def trial_view(row: TrialRow) -> TrialView:
         best_epoch=row.best_epoch,
         halved_at=row.halved_at,
         network=network_summary(row),
-        settings=row.settings,
+        settings=without_off(row.settings),
         overrides=row.overrides,
         advice=row.advice,
         error=row.error,
@@ -147,8 +183,13 @@ def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionV
         trial=row.trial_id,
         metrics=row.metrics,
         network=network_report(trial),
-        manifest=row.manifest,
+        manifest=_manifest(row.manifest),
         bytes=row.bytes,
         sha256=row.sha256,
         created_at=row.created_at,
     )
+
+
+def _manifest(manifest: Json) -> Json:
+    settings = manifest.get("settings")
+    return {**manifest, "settings": without_off(settings)} if settings else manifest

@@ -5,10 +5,10 @@ import re
 from typing import Annotated
 
 from fastapi import Header, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from service.dependencies import Services
 from service.schemas.jobs import JobView
+from service.threads import in_pool
 from service.views import job_view
 from worker.storage import jobs
 from worker.storage.states import TERMINAL
@@ -35,28 +35,34 @@ def wanted_seconds(prefer: str | None) -> int:
 
 
 async def current(
-    services: Services, job_id: str, prefer: str | None, request: Request, response: Response
+    services: Services,
+    job_id: str,
+    prefer: str | None,
+    request: Request,
+    response: Response,
+    *,
+    resolved: bool = False,
 ) -> JobView:
-    """The job, once it has ended or the preferred time is over.
+    """The job, once it has ended or the preferred time is over; ``resolved`` in full.
 
     A client that goes away ends only its own wait. No thread is held meanwhile.
     """
     seconds = wanted_seconds(prefer)
     if not seconds:
-        return await run_in_threadpool(_read, services, job_id)
+        return await in_pool("answers", _read, services, job_id, resolved)
     response.headers["Preference-Applied"] = f"wait={seconds}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     with services.notifier.subscribed():
         while True:
             change = services.notifier.next_change()
-            view = await run_in_threadpool(_read, services, job_id)
+            view = await in_pool("answers", _read, services, job_id, resolved)
             left = deadline - loop.time()
             if view.state in TERMINAL or left <= 0 or await request.is_disconnected():
                 return view
             await services.notifier.wait(change, left)
 
 
-def _read(services: Services, job_id: str) -> JobView:
+def _read(services: Services, job_id: str, resolved: bool) -> JobView:
     with services.database.read() as session:
-        return job_view(jobs.get(session, job_id))
+        return job_view(jobs.find_job(session, job_id, complete=resolved), resolved=resolved)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 # One thread: tests run beside others on few processors, where threads that wait for each other by
 # spinning make a one-second test last a minute. Bits depend on the number of threads, too.
@@ -34,3 +35,12 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     databases = Databases(tmp_path_factory.mktemp("databases"))
     yield databases
     databases.close()
+
+
+@pytest.fixture(scope="session")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The OpenAPI document, which takes a second to write."""
+    from service.app import create_app
+    from worker.settings import ServiceSettings
+
+    return create_app(ServiceSettings(state=tmp_path_factory.mktemp("unused"))).openapi()

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from worker.training import FleetRun
-from worker.training.state import TrainingState, load
+from worker.training.state import TrainingState, load_state
 
 
 def weights(run: FleetRun) -> dict[str, Tensor]:
@@ -27,4 +27,4 @@ def objective_sum(run: FleetRun) -> Tensor:
 
 def read_state(files: dict[str, bytes]) -> TrainingState:
     """A training state from its files, by name."""
-    return load(files)
+    return load_state(files)

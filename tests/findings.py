@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from worker.advice import Advice, advise
-from worker.data import Outline, check, load_builtin
+from worker.advice import advise
+from worker.data import Outline, load_builtin
+from worker.results import Advice
 from worker.spec import Builtin, JobSpec
 
 SELU = {"kind": "mlp", "hidden": [50, 50], "activation": "selu"}
@@ -18,7 +19,7 @@ def outlined(spec: JobSpec, **data: Any) -> Outline:
     """What is known of a job's built-in data, with some of it replaced."""
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    return replace(check(table, spec, target), **data)
+    return replace(Outline.of(table, spec, target), **data)
 
 
 def findings(data: dict[str, Any] | None = None, **job: Any) -> list[Advice]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from worker.data import Prepared, check, load_builtin, prepare
+from worker.data import Outline, Prepared, load_builtin, prepare
 from worker.networks.chain import by_hand
 from worker.search import FleetPlan, plan
 from worker.spec import Builtin, JobSpec
@@ -47,7 +47,7 @@ def _planned(
     if not isinstance(spec.dataset, Builtin):
         raise TypeError("tests train on built-in data sets")
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     prepared = prepare(table, spec, target)
     if shape is not None:
         outline = replace(outline, shape=shape)

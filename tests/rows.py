@@ -33,7 +33,7 @@ def accept(
     **more: Any,
 ) -> tuple[Job, list[Fleet]]:
     """A job with these fleets; one fleet of one trial unless given."""
-    job = jobs.create(
+    job = jobs.add_job(
         session,
         spec={},
         fleets=[

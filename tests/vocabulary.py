@@ -12,12 +12,11 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from tests.fleets import fleets
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, images
 from worker.regularization import Technique, techniques
-from worker.regularization.card import FieldCard
-from worker.regularization.catalogue import catalogue
-from worker.regularization.fit import DataFacts, NetworkFacts
+from worker.regularization.card import FieldCard, catalogue
+from worker.regularization.technique import DataFacts, NetworkFacts
 from worker.search import plan
 from worker.spec import CnnSpec, JobSpec, MlpSpec, ResidualMlpSpec
 from worker.training import FleetRun
@@ -80,7 +79,7 @@ def digits(*regularizations: dict[str, Any]) -> list[FleetRun]:
         }
     )
     prepared = prepare(rows, spec)
-    return [FleetRun(planned.trials, prepared) for planned in plan(spec, check(rows, spec))]
+    return [FleetRun(planned.trials, prepared) for planned in plan(spec, Outline.of(rows, spec))]
 
 
 FLAT: tuple[Stage, ...] = (table, residual)

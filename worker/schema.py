@@ -25,9 +25,15 @@ class Record(BaseModel):
 
     Closed like ``Settings``, but not strict, so that what was stored as JSON can be read back. The
     API's document names its schema by the class, or by ``title`` where ``model_config`` has one.
+    Whoever reads one finds all its members, those with a default too.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class Stored(Record):

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,12 @@ def _processors() -> int:
 
 def _default_state() -> Path:
     return Path(platformdirs.user_data_dir("parsimony", appauthor=False))
+
+
+def _default_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 1_000
+    return most if descriptors == resource.RLIM_INFINITY else max(16, min(most, descriptors // 2))
 
 
 def _default_threads(done: Mapping[str, Any]) -> int:
@@ -91,6 +98,20 @@ class ServiceSettings(BaseSettings):
     """A fleet fails after this many attempts that brought no new checkpoint."""
     checkpoint_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 5.0
     """Least time between two checkpoints of a fleet; 0 writes one after every epoch."""
+    max_connections: int = Field(ge=16, le=1_000_000, default_factory=_default_connections)
+    """Open connections of the HTTP service. For one more, the one that has waited longest for a
+    request is closed; while all have a request, a new one is answered by 503. Unless given: half of
+    the file descriptors that the process may have, and no more than 1,000; the rest is for files
+    and the database."""
+    header_seconds: Seconds = 10.0
+    """A request's headers must be here this long after its first byte, and its first byte this long
+    after the connection. Slower clients are closed, since each holds a connection."""
+    body_seconds: Seconds = 20.0
+    """A body must bring 500 bytes a second, counted over this long, and an answer be read as fast.
+    Time in which the service does not read is not counted."""
+    idle_seconds: Seconds = 65.0
+    """A connection that has been answered is closed after this long without a request; more than
+    the 60 s after which most load balancers close theirs, so that they never use a closed one."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000

@@ -1,21 +1,19 @@
 """Data sets: uploaded, listed, read, deleted."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Path, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from service import uploads
-from service.dependencies import ServicesDep
+from service.bodies import CheckedRoute
+from service.dependencies import DatasetId, PlainDatasetId, ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetView
+from service.views import FEW, dataset_view
 from worker.storage import datasets
 
-router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])
-
-Id = Annotated[
-    str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
-]
+router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
 
 
 @router.post(
@@ -23,7 +21,6 @@ Id = Annotated[
     operation_id="upload_dataset",
     summary="Upload a data set",
     status_code=201,
-    responses=problems(400, 413, 422),
 )
 def upload_dataset(
     services: ServicesDep,
@@ -69,35 +66,53 @@ def upload_dataset(
         services, file.file, name=label, target=target or None, filename=file.filename
     )
     response.headers["Location"] = f"/v1/datasets/{row.id}"
-    return DatasetView.model_validate(row)
+    return dataset_view(row)
 
 
 @router.get(
     "",
     operation_id="list_datasets",
     summary="List data sets",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def list_datasets(
     services: ServicesDep,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[DatasetView]:
-    """The data sets, newest first."""
+    """The data sets, newest first, each with its first columns."""
     with services.database.read() as session:
-        page = datasets.page(session, limit=limit, after=after)
+        page = datasets.dataset_page(session, limit=limit, after=after)
     return Listing(
-        data=[DatasetView.model_validate(row) for row in page.items], has_more=page.has_more
+        data=[dataset_view(row, columns=FEW) for row in page.items], has_more=page.has_more
     )
 
 
-@router.get("/{id}", operation_id="get_dataset", summary="Read a data set", responses=problems(404))
-def get_dataset(services: ServicesDep, dataset_id: Id) -> DatasetView:
-    """A data set's columns and size. Its rows are not given back."""
+@router.get(
+    "/{id}",
+    operation_id="get_dataset",
+    summary="Read a data set",
+    responses=problems(404),
+)
+def get_dataset(
+    services: ServicesDep,
+    dataset_id: DatasetId,
+    include: Annotated[
+        Literal["categories"] | None,
+        Query(
+            description="`categories`: every category of every column.",
+            examples=["categories"],
+        ),
+    ] = None,
+) -> DatasetView:
+    """A data set's columns and size. Its rows are not given back.
+
+    Of a categorical column it has the first categories and their number; with `include=categories`
+    all of them, which may be long.
+    """
     with services.database.read() as session:
-        return DatasetView.model_validate(datasets.get(session, dataset_id))
+        row = datasets.find_dataset(session, dataset_id)
+    return dataset_view(row, categories=None if include == "categories" else FEW)
 
 
 @router.delete(
@@ -108,7 +123,7 @@ def get_dataset(services: ServicesDep, dataset_id: Id) -> DatasetView:
     response_class=Response,
     responses=problems(404, 409),
 )
-def delete_dataset(services: ServicesDep, dataset_id: Id) -> None:
+def delete_dataset(services: ServicesDep, dataset_id: PlainDatasetId) -> None:
     """Deletes a data set and its rows. Refused while a job that has not ended needs it; models
     that were trained on it keep working.
     """

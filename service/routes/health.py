@@ -4,21 +4,19 @@ from fastapi import APIRouter
 from sqlalchemy import text
 
 from service.dependencies import Services, ServicesDep
-from service.errors import problems
+from service.operations import Operation
 from service.schemas.health import Alive, Ready
 
-router = APIRouter(tags=["Health"])
+router = APIRouter(tags=["Health"], route_class=Operation)
 
 
-@router.get("/livez", operation_id="livez", summary="Is the process alive?", responses=problems())
+@router.get("/livez", operation_id="livez", summary="Is the process alive?")
 async def livez() -> Alive:
     """Answers 200 as long as the process can answer at all. Looks at nothing else."""
     return Alive()
 
 
-@router.get(
-    "/readyz", operation_id="readyz", summary="Can requests be served?", responses=problems()
-)
+@router.get("/readyz", operation_id="readyz", summary="Can requests be served?")
 def readyz(services: ServicesDep) -> Ready:
     """Answers 200 when the database answers, 503 otherwise.
 
@@ -27,9 +25,7 @@ def readyz(services: ServicesDep) -> Ready:
     return _ready(services)
 
 
-@router.get(
-    "/ping", operation_id="ping", summary="Health, as SageMaker asks for it", responses=problems()
-)
+@router.get("/ping", operation_id="ping", summary="Health, as SageMaker asks for it")
 def ping(services: ServicesDep) -> Ready:
     """The same as `/readyz`."""
     return _ready(services)

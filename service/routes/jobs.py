@@ -1,26 +1,24 @@
 """Jobs: posted, checked, listed, read, cancelled."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 
-from service.dependencies import ServicesDep
+from service.bodies import CheckedRoute
+from service.dependencies import JobId, PlainJobId, ServicesDep
 from service.errors import problems
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
+from service.threads import in_pool
 from service.views import job_view
 from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
 from worker.spec import JobSpec
 from worker.storage import jobs
 
-router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
 
-Id = Annotated[
-    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
-]
 Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
 
 
@@ -29,7 +27,6 @@ Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
     operation_id="create_job",
     summary="Train",
     status_code=202,
-    responses=problems(400, 415, 422),
 )
 async def create_job(
     services: ServicesDep,
@@ -42,7 +39,8 @@ async def create_job(
             min_length=1,
             max_length=255,
             description="A key of your choice. The same key with the same body gives the same job, "
-            "however often it is sent; with another body it is refused.",
+            "however often it is sent, and the header `Idempotent-Replayed: true` when it was sent "
+            "before; with another body it is refused.",
             examples=["2f1c6f0e-circle-1"],
         ),
     ] = None,
@@ -54,7 +52,10 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    job = await run_in_threadpool(services.intake.accept, spec, idempotency_key)
+    accepted = await in_pool("planning", services.intake.accept_once, spec, idempotency_key)
+    job = accepted.job
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     if wanted_seconds(prefer):
@@ -66,7 +67,6 @@ async def create_job(
     "/validate",
     operation_id="validate_job",
     summary="Check a job without training it",
-    responses=problems(400, 415, 422),
 )
 def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says what it would train, what it would
@@ -93,35 +93,50 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     )
 
 
-@router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404, 422))
+@router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404))
 def list_jobs(
     services: ServicesDep,
     state: Annotated[
         JobState | None, Query(description="Only jobs in this state.", examples=["succeeded"])
     ] = None,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[JobView]:
     """The jobs, newest first."""
     with services.database.read() as session:
-        page = jobs.page(session, state=state, limit=limit, after=after)
-    return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
+        page = jobs.job_page(session, state=state, limit=limit, after=after)
+        return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
 
 
-@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404))
+@router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404, 422))
 async def get_job(
-    services: ServicesDep, request: Request, response: Response, job_id: Id, prefer: Prefer = None
+    services: ServicesDep,
+    request: Request,
+    response: Response,
+    job_id: JobId,
+    include: Annotated[
+        Literal["resolved"] | None,
+        Query(
+            description="`resolved`: the complete specification too, defaults included.",
+            examples=["resolved"],
+        ),
+    ] = None,
+    prefer: Prefer = None,
 ) -> JobView:
-    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end."""
-    return await current(services, job_id, prefer, request, response)
+    """A job: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its end.
+
+    `spec` is what was posted; with `include=resolved`, `resolved` is all that is trained: defaults,
+    the space that a search of `default` or `auto` came to, and every row that was named.
+    """
+    return await current(
+        services, job_id, prefer, request, response, resolved=include == "resolved"
+    )
 
 
 @router.post(
     "/{id}/cancel", operation_id="cancel_job", summary="Cancel a job", responses=problems(404, 409)
 )
-def cancel_job(services: ServicesDep, job_id: Id) -> JobView:
+def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
     changes nothing; a job that has ended otherwise cannot be cancelled.
     """

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
@@ -17,12 +18,12 @@ from service.views import model_view, version_view
 from worker.storage import models
 from worker.storage.tables import TrialRow
 
-router = APIRouter(prefix="/v1/models", tags=["Models"])
+router = APIRouter(prefix="/v1/models", tags=["Models"], route_class=CheckedRoute)
 
-Name = Annotated[str, Path(description="A model's name.", examples=["credit"])]
+Name = Annotated[str, Path(description="A model's name.", examples=["circle"])]
 VERSION = r"^([0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63})$"
 Version = Annotated[
-    str, Path(pattern=VERSION, description="A version's number, or an alias.", examples=["3"])
+    str, Path(pattern=VERSION, description="A version's number, or an alias.", examples=["1"])
 ]
 Chosen = Annotated[
     str | None,
@@ -30,22 +31,19 @@ Chosen = Annotated[
         pattern=VERSION,
         description="A version's number, or an alias. Without one: `production` where that alias "
         "is set, the newest version otherwise.",
-        examples=[None],
     ),
 ]
 
 
-@router.get("", operation_id="list_models", summary="List models", responses=problems(404, 422))
+@router.get("", operation_id="list_models", summary="List models", responses=problems(404))
 def list_models(
     services: ServicesDep,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[ModelView]:
     """The models, newest first."""
     with services.database.read() as session:
-        page = models.page(session, limit=limit, after=after)
+        page = models.model_page(session, limit=limit, after=after)
         data = [model_view(models.describe(session, row.name)) for row in page.items]
     return Listing(data=data, has_more=page.has_more)
 
@@ -76,7 +74,7 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
     "/{name}/aliases/{alias}",
     operation_id="set_alias",
     summary="Point an alias at a version",
-    responses=problems(400, 404, 415, 422),
+    responses=problems(404),
 )
 def put_alias(
     services: ServicesDep,

@@ -2,13 +2,14 @@
 
 from fastapi import APIRouter
 
+from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import PredictRequest, PredictResponse
 from worker.storage import models
 
-router = APIRouter(prefix="/v1/models", tags=["Predictions"])
+router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=CheckedRoute)
 
 
 @router.post(
@@ -16,7 +17,7 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"])
     operation_id="predict",
     summary="Predict",
     response_model_exclude_unset=True,
-    responses=problems(400, 404, 413, 415, 422),
+    responses=problems(404),
 )
 def predict(
     services: ServicesDep, name: Name, body: PredictRequest, version: Chosen = None

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from service import charts, comparison
-from service.dependencies import Services, ServicesDep
+from service.dependencies import JobId, Services, ServicesDep
 from service.errors import problems
+from service.operations import Operation
 from service.path_report import path_report
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
@@ -18,11 +19,8 @@ from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
 from worker.storage.tables import Job
 
-router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"])
+router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operation)
 
-Id = Annotated[
-    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
-]
 Metric = Annotated[
     str,
     Query(
@@ -41,19 +39,17 @@ Most = Annotated[
     "/trials",
     operation_id="list_trials",
     summary="The leaderboard",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def list_trials(
     services: ServicesDep,
-    job_id: Id,
+    job_id: JobId,
     limit: Limit = 20,
-    after: Annotated[
-        str | None, Query(description="The last id of the page before.", examples=[None])
-    ] = None,
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[TrialView]:
     """The trials of a job, best first by its objective; those without a result come last."""
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         page = jobs.leaderboard(session, job, limit=limit, after=after)
     return Listing(data=[trial_view(row) for row in page.items], has_more=page.has_more)
 
@@ -66,18 +62,17 @@ def list_trials(
 )
 def get_metrics(
     services: ServicesDep,
-    job_id: Id,
+    job_id: JobId,
     trial: Annotated[
         str | None,
         Query(
             description="A trial's id; the best trial unless given.",
-            examples=[None],
         ),
     ] = None,
 ) -> MetricsView:
     """One array a metric, one entry an epoch, while the job runs and afterwards."""
     with services.database.read() as session:
-        row = jobs.trial(session, jobs.get(session, job_id), trial, param="trial")
+        row = jobs.trial(session, jobs.find_job(session, job_id), trial, param="trial")
         series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
@@ -89,11 +84,11 @@ def get_metrics(
     "/events",
     operation_id="list_events",
     summary="The log of a job",
-    responses=problems(404, 422),
+    responses=problems(404),
 )
 def list_events(
     services: ServicesDep,
-    job_id: Id,
+    job_id: JobId,
     after: Annotated[
         int,
         Query(
@@ -107,8 +102,8 @@ def list_events(
 ) -> Listing[EventView]:
     """The events of a job after a given one, oldest first."""
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
-        page = events.page(session, job.id, after=after, limit=limit)
+        job = jobs.find_job(session, job_id)
+        page = events.event_page(session, job.id, after=after, limit=limit)
     return Listing(
         data=[EventView.model_validate(row) for row in page.items], has_more=page.has_more
     )
@@ -120,10 +115,10 @@ def list_events(
     summary="The checkpoints of a job",
     responses=problems(404),
 )
-def list_checkpoints(services: ServicesDep, job_id: Id) -> Listing[CheckpointView]:
+def list_checkpoints(services: ServicesDep, job_id: JobId) -> Listing[CheckpointView]:
     """The checkpoints that are kept, newest first: two for each fleet."""
     with services.database.read() as session:
-        rows = jobs.checkpoints(session, jobs.get(session, job_id).id)
+        rows = jobs.checkpoints(session, jobs.find_job(session, job_id).id)
     return Listing(data=[checkpoint_view(row) for row in rows], has_more=False)
 
 
@@ -131,7 +126,7 @@ def list_checkpoints(services: ServicesDep, job_id: Id) -> Listing[CheckpointVie
     "/chart", operation_id="get_chart", summary="A Chart.js configuration", responses=problems(404)
 )
 def get_chart(
-    services: ServicesDep, job_id: Id, metric: Metric = "train_loss", top: Most = 12
+    services: ServicesDep, job_id: JobId, metric: Metric = "train_loss", top: Most = 12
 ) -> Chart:
     """The curve of each configuration, the mean over its repeats and folds."""
     job, lines = _lines(services, job_id, metric, top)
@@ -152,7 +147,7 @@ def get_chart(
     },
 )
 def get_chart_picture(
-    services: ServicesDep, job_id: Id, metric: Metric = "train_loss", top: Most = 12
+    services: ServicesDep, job_id: JobId, metric: Metric = "train_loss", top: Most = 12
 ) -> Response:
     """The same curves as a PNG."""
     job, lines = _lines(services, job_id, metric, top)
@@ -163,7 +158,7 @@ def get_chart_picture(
 @router.get(
     "/report", operation_id="get_report", summary="The comparison as data", responses=problems(404)
 )
-def get_report(services: ServicesDep, job_id: Id) -> Report:
+def get_report(services: ServicesDep, job_id: JobId) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
     configuration, best first; what is left of the network of its best trial; for a job with
     `attribute`, what each technique bought; and for a search, what it found so far: the winner and
@@ -171,7 +166,7 @@ def get_report(services: ServicesDep, job_id: Id) -> Report:
     over two of them, learning curves, what to search next, and of a path its weights.
     """
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
             return comparison.compare(job, jobs.trials(session, job))
         searched, trials = search_report(session, job)
@@ -183,7 +178,7 @@ def _lines(
     services: Services, job_id: str, metric: str, most: int
 ) -> tuple[Job, Sequence[comparison.Line]]:
     with services.database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)
         else:  # thousands, of which a few are drawn

@@ -6,17 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from service.errors import problems
+from service.operations import Operation
 from service.schemas.common import Listing
 from service.schemas.techniques import TechniqueDetail, TechniqueView
 from worker.errors import NotFoundError
-from worker.regularization.catalogue import catalogue, techniques
+from worker.regularization import catalogue, techniques
 
-router = APIRouter(prefix="/v1/techniques", tags=["Techniques"])
+router = APIRouter(prefix="/v1/techniques", tags=["Techniques"], route_class=Operation)
 
 
-@router.get(
-    "", operation_id="list_techniques", summary="List techniques", responses=problems(404, 422)
-)
+@router.get("", operation_id="list_techniques", summary="List techniques", responses=problems(404))
 def list_techniques(
     family: Annotated[
         str | None,

@@ -9,9 +9,13 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Body(BaseModel):
-    """A body, in the words of its own docstrings."""
+    """A body, in the words of its own docstrings. An answer has all its members."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        extra="forbid",
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 Item = TypeVar("Item")
@@ -58,8 +62,11 @@ class Problem(BaseModel):
     """All fields that are wrong, where there may be several."""
 
 
+AS_ACCEPTED = "x-as-accepted"
+
+
 class SchemaOf:
-    """Marks a stored object that is documented as a model, but not parsed as one again.
+    """Marks a stored object that is documented as what was accepted, but not parsed again.
 
     What was accepted by an earlier release must stay readable in this one.
     """
@@ -76,8 +83,8 @@ class SchemaOf:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Document it as the model."""
-        return handler(self.model.__pydantic_core_schema__)
+        """Document it as the body that is accepted, which `service.openapi` refers to."""
+        return {"type": "object", AS_ACCEPTED: self.model.__name__}
 
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items on the page.", examples=[20])]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from service.schemas.common import Body
 
@@ -16,8 +16,11 @@ class ColumnView(Body):
     kind: Annotated[Literal["numeric", "categorical", "image"], Field(examples=["numeric"])]
     """`numeric` when every cell that is not missing is a finite number, `image` when a cell is an
     image or a series, `categorical` otherwise."""
-    categories: Annotated[list[str], Field(examples=[[]])]
-    """The values of a categorical column, sorted; empty for a numeric one."""
+    categories: Annotated[list[str], Field(examples=[["skilled", "unskilled"]])]
+    """The first values of a categorical column, sorted, at most 20, long ones cut; with
+    `include=categories` all of them. Empty for another kind."""
+    categories_count: Annotated[int, Field(examples=[2])]
+    """How many values there are."""
     missing: Annotated[int, Field(examples=[0])]
     """How many cells are missing."""
     shape: Annotated[list[int], Field(default_factory=list, examples=[[]])]
@@ -26,8 +29,6 @@ class ColumnView(Body):
 
 class DatasetView(Body):
     """An uploaded data set."""
-
-    model_config = ConfigDict(from_attributes=True)
 
     id: Annotated[str, Field(examples=["ds_5f0c9a3e1b7d2468ace0f135"])]
     """Its identifier: the `dataset` of a job."""
@@ -40,7 +41,9 @@ class DatasetView(Body):
     rows: Annotated[int, Field(examples=[1000])]
     """Number of rows."""
     columns: list[ColumnView]
-    """The columns, in the file's order."""
+    """The columns, in the file's order; in a list of data sets the first 20."""
+    columns_count: Annotated[int, Field(examples=[21])]
+    """How many columns there are."""
     bytes: Annotated[int, Field(examples=[73918])]
     """Size of the table as it is stored (Parquet)."""
     sha256: Annotated[

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body, SchemaOf
-from worker.results.sparsity import SparsitySummary
-from worker.results.trial import FINAL, Advice, Best, JobError, Metrics
+from worker.results import FINAL, Advice, Best, JobError, Metrics, SparsitySummary
 from worker.schema import Json
 from worker.spec import JobSpec
 
@@ -63,7 +62,14 @@ class JobView(Body):
     progress: Progress
     """How far it is."""
     spec: Annotated[Json, SchemaOf(JobSpec)]
-    """The complete specification, defaults included."""
+    """What was posted, in the long form, without techniques that are off. Of a list of rows, or of
+    values to search, the first 100 entries; `…_count` beside it says how many there are. What a job
+    of an earlier release was posted with is not known: it shows its defaults too."""
+    resolved: Annotated[
+        Annotated[Json, SchemaOf(JobSpec)] | None, Field(exclude_if=lambda value: value is None)
+    ] = None
+    """With `include=resolved`: the complete specification, defaults included, and what a search
+    chose for itself."""
     advice: list[Advice]
     """What is worth knowing about the specification and its results."""
     trials: TrialCounts

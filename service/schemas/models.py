@@ -7,9 +7,7 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
-from worker.results.model import Check, Prediction
-from worker.results.sparsity import SparsityReport
-from worker.results.trial import FINAL, Metrics
+from worker.results import FINAL, Check, Metrics, Prediction, SparsityReport
 from worker.schema import Json
 
 
@@ -84,7 +82,9 @@ class PredictRequest(Body):
 
     instances: Annotated[
         list[Json | list[Any]],
-        Field(min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]),
+        Field(
+            fail_fast=True, min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]
+        ),
     ]
     """Records with a value for each feature, or arrays in the order of the features. `null` is a
     missing cell. A category that training never saw counts as none of the known ones."""
@@ -95,7 +95,7 @@ class PredictResponse(Body):
 
     predictions: Annotated[
         list[Prediction],
-        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}}]]),
+        Field(examples=[[{"label": "0", "probabilities": {"0": 0.97, "1": 0.03}, "value": 0}]]),
     ]
     """One a row."""
     model: Annotated[str, Field(examples=["credit"])]

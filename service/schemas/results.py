@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
-from worker.results.comparison import Attribution, ConfigurationReport
-from worker.results.path import PathReport
-from worker.results.search import SearchReport
+from worker.results import Attribution, ConfigurationReport, PathReport, SearchReport
 from worker.schema import Json
 
 CURVES = {"train_loss": [0.31, 0.18], "validation_loss": [0.33, 0.21]}

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from worker.regularization.card import Card
+from worker.regularization import Card
 from worker.schema import Json
 
 

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from service.app import create_app
 from tests.api.client import Client, running
 from tests.databases import Databases
 from worker.settings import ServiceSettings
@@ -33,9 +31,3 @@ def fresh(database_kind: str, databases: Databases, tmp_path: Path) -> Iterator[
         ) as started,
     ):
         yield started
-
-
-@pytest.fixture(scope="session")
-def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The OpenAPI document, which takes a second to write."""
-    return create_app(ServiceSettings(state=tmp_path_factory.mktemp("unused"))).openapi()

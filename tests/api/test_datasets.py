@@ -21,11 +21,19 @@ def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
     assert made["object"] == "dataset"
     assert (made["name"], made["target"], made["rows"]) == ("credit", "class", 4)
     assert made["columns"] == [
-        {"name": "age", "kind": "numeric", "categories": [], "missing": 1, "shape": []},
+        {
+            "name": "age",
+            "kind": "numeric",
+            "categories": [],
+            "categories_count": 0,
+            "missing": 1,
+            "shape": [],
+        },
         {
             "name": "job",
             "kind": "categorical",
             "categories": ["skilled", "unskilled"],
+            "categories_count": 2,
             "missing": 1,
             "shape": [],
         },
@@ -33,11 +41,33 @@ def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
             "name": "class",
             "kind": "categorical",
             "categories": ["bad", "good"],
+            "categories_count": 2,
             "missing": 0,
             "shape": [],
         },
     ]
+    assert made["columns_count"] == 3
     assert client.get(answer.headers["location"]).json() == made
+
+
+def test_many_categories_and_columns_are_given_on_request_alone(client: Client) -> None:
+    names = [f"{number:05} {'long ' * 40}" for number in range(3000)]
+    header = ",".join(f"c{number}" for number in range(1, 30))
+    rows = [f"{name},{','.join('1' * 29)}" for name in names]
+    made = client.upload("\n".join([f"street,{header}", *rows])).json()
+    street = made["columns"][0]
+    assert (street["categories_count"], len(street["categories"])) == (3000, 20)
+    assert street["categories"][1] == f"{names[1][:99]}…"
+    path = f"/v1/datasets/{made['id']}"
+    assert client.get(path).json() == made
+    assert (made["columns_count"], len(made["columns"])) == (30, 30)
+    whole = client.get(path, params={"include": "categories"}).json()
+    assert whole["columns"][0] == {**street, "categories": [name.strip() for name in names]}
+    listed = client.get("/v1/datasets", params={"limit": 1})
+    (row,) = listed.json()["data"]
+    assert row == {**made, "columns": made["columns"][:20]}
+    assert len(listed.content) < 10_000
+    assert client.get(path, params={"include": "rows"}).status_code == 422
 
 
 def test_without_a_name_the_file_names_it(client: Client) -> None:

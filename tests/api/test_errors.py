@@ -55,13 +55,47 @@ def refused(client: Client, **spec: Any) -> dict[str, Any]:
         ({"training": {"epochs": 1.5}}, "training.epochs", "whole number"),
         ({"training": {"optimizer": {"kind": "sgd", "lr": 1}}}, "training.optimizer.lr", "fields"),
         ({"dataset": 5}, "dataset", "must be an object or a string"),
-        ({"dataset": "irises"}, "dataset", "pattern"),
+        ({"dataset": "irises"}, "dataset", "goes by its id"),
+        ({"dataset": "ds_!"}, "dataset", "pattern"),
         ({"dataset": {"builtin": "circle", "rows": 5}}, "dataset.rows", "at least 20"),
         ({"dataset": {"builtin": "mnist"}}, "dataset.builtin", "'iris'"),
         ({"split": {"validation": 0.6, "test": 0.5}}, "split", "below 1"),
         ({"compare": []}, "compare", "at least 1"),
         ({"compare": [{"name": "a"}, {"name": "a"}]}, "compare", "own name"),
         ({"colour": "red"}, "colour", "is not a field here"),
+        (
+            {"regularization": {"dropout": "0.5"}},
+            "regularization.dropout",
+            'must be an object, as {"p": 0.5}, or the number alone, not "0.5"',
+        ),
+        (
+            {"regularization": {"l1": True}},
+            "regularization.l1",
+            'must be an object, as {"strength": 0.0001}, or the number alone, not true',
+        ),
+        (
+            {"regularization": {"batch_norm": 0.1}},
+            "regularization.batch_norm",
+            'must be an object, as {"momentum": 0.1}, not 0.1',
+        ),
+        ({"regularization": {"dropout": 1}}, "regularization.dropout", "below 1, not 1"),
+        ({"regularization": {"lookahead": 1.5}}, "regularization.lookahead", "whole number"),
+        ({"training": 20}, "training", 'must be an object, as {"epochs": 50}, not 20'),
+        ({"epochs": 5}, "epochs", "is not a field here; did you mean training.epochs?"),
+        ({"learning_rat": 1}, "learning_rat", "did you mean training.optimizer.learning_rate?"),
+        ({"split": {"dropout": 1}}, "split.dropout", "did you mean regularization.dropout?"),
+        ({"training": {"repeats": 3}}, "training.repeats", "did you mean repeats?"),
+        (
+            {"compare": [{"name": "a", "epochs": 1}]},
+            "compare.0.epochs",
+            "did you mean compare.0.training.epochs?",
+        ),
+        (
+            {"seed": 1},
+            "seed",
+            "did you mean dataset.seed, split.seed, training.seed or search.seed?",
+        ),
+        ({"p": 0.5}, "p", "the fields are"),
     ],
 )
 def test_a_field_that_is_wrong_is_named(
@@ -130,7 +164,8 @@ def test_json_that_is_nested_without_end_is_refused(client: Client) -> None:
     answer = client.post(
         "/v1/jobs", content=b"[" * 200_000, headers={"Content-Type": "application/json"}
     )
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert (answer.status_code, answer.json()["code"]) == (400, "too_deep")
+    assert "nested more than 64 deep" in answer.json()["detail"]
 
 
 def test_an_unknown_data_set_is_a_wrong_field(client: Client) -> None:
@@ -220,7 +255,7 @@ def test_what_nobody_foresaw_is_a_problem_without_details(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("service.routes.datasets.datasets.page", fail)
+    monkeypatch.setattr("service.routes.datasets.datasets.dataset_page", fail)
     answer = client.get("/v1/datasets")
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +15,13 @@ from tests.api.work import post, train
 from tests.databases import KINDS, until_blocked
 from worker.schema import Json
 from worker.storage import datasets
+
+
+def resolved(client: Client, job_id: str) -> dict[str, Any]:
+    answer = client.get(f"/v1/jobs/{job_id}", params={"include": "resolved"}).json()
+    spec: dict[str, Any] = answer["resolved"]
+    return spec
+
 
 # What is written and read; validation writes nothing, and its tests need no second database.
 ON_BOTH = pytest.mark.database_kinds(*KINDS)
@@ -36,9 +44,84 @@ def test_an_accepted_job_is_there(client: Client) -> None:
 
 @ON_BOTH
 def test_the_stored_spec_is_complete_and_makes_the_same_job(client: Client) -> None:
-    spec = client.post("/v1/jobs", json={"dataset": {"builtin": "iris"}}).json()["spec"]
+    body = {"dataset": {"builtin": "iris"}, "regularization": {"l1": {"strength": 0.01}}}
+    job = client.post("/v1/jobs", json=body).json()
+    assert (job["spec"], "resolved" in job) == (body, False)
+    spec = resolved(client, job["id"])
     assert spec["training"]["optimizer"]["beta1"] == 0.9
-    assert client.post("/v1/jobs", json=spec).json()["spec"] == spec
+    assert spec["regularization"].keys() == {"l1"}
+    assert spec["regularization"]["l1"]["biases"] is False
+    again = client.post("/v1/jobs", json=spec).json()
+    assert again["spec"] == spec == resolved(client, again["id"])
+    listed = client.get("/v1/jobs", params={"limit": 2}).json()["data"]
+    assert [row["spec"] for row in listed] == [spec, body]
+    assert not any("resolved" in row for row in listed)
+
+
+def test_short_forms_are_answered_in_the_long_form(client: Client) -> None:
+    short = {"l1": 1e-4, "dropout": 0.5, "early_stopping": True}
+    full = {"l1": {"strength": 1e-4}, "dropout": {"p": 0.5}, "early_stopping": {}}
+    keys = {"Idempotency-Key": "short"}
+    made = [
+        client.post(
+            "/v1/jobs",
+            json={
+                "dataset": {"builtin": "iris"},
+                "regularization": regularization,
+                "compare": [{"name": "a"}, {"name": "b", "regularization": regularization}],
+            },
+            headers=keys,
+        ).json()
+        for regularization in (short, full)
+    ]
+    assert made[0]["id"] == made[1]["id"]
+    assert made[0]["spec"]["regularization"] == full
+    assert made[0]["spec"]["compare"][1]["regularization"] == full
+
+
+def test_a_search_varies_short_forms(client: Client) -> None:
+    space = {"regularization.dropout": {"values": [None, 0.25]}}
+    made = post(client, search={"method": "grid", "space": space})
+    train(client, made)
+    trials = client.get(f"/v1/jobs/{made}/trials").json()["data"]
+    assert sorted(trial["name"] for trial in trials) == ["0: dropout=off", "1: dropout=0.25"]
+    settings = {trial["configuration"]: trial["settings"]["regularization"] for trial in trials}
+    assert (settings[0], settings[1]["dropout"]["p"]) == ({}, 0.25)
+
+
+@ON_BOTH
+def test_row_lists_are_given_on_request_alone(client: Client) -> None:
+    rows = {"train": list(range(5000)), "validation": list(range(5000, 5200))}
+    body = {"dataset": {"builtin": "circle", "rows": 6000}, "split": {"rows": rows}}
+    job = client.post("/v1/jobs", json=body).json()
+    shown = job["spec"]["split"]["rows"]
+    assert (shown["train_count"], shown["train"]) == (5000, rows["train"][:100])
+    assert (shown["validation_count"], len(shown["validation"])) == (200, 100)
+    path = f"/v1/jobs/{job['id']}"
+    for answer in (client.get(path), client.get("/v1/jobs", params={"limit": 1})):
+        assert len(answer.content) < 4000
+    assert resolved(client, job["id"])["split"]["rows"] == {**rows, "test": []}
+    refused = client.post("/v1/jobs", json=job["spec"]).json()
+    assert refused["param"] == "split.rows.train_count"
+
+
+def test_the_specs_of_a_list_are_not_read(client: Client) -> None:
+    made = post(client)
+    statements: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if "FROM job" in statement and "job.posted" in statement:
+            statements.append(statement)
+
+    engine = client.services.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        client.get(f"/v1/jobs/{made}")
+        client.get("/v1/jobs")
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert len(statements) == 2
+    assert not any("job.spec" in statement for statement in statements)
 
 
 @ON_BOTH

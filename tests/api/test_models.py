@@ -54,6 +54,17 @@ def test_records_and_arrays_get_the_same_probabilities(client: Client) -> None:
         assert prediction["label"] == best
 
 
+def test_classes_that_are_whole_numbers_are_answered_as_numbers_too(client: Client) -> None:
+    rows = "\n".join(f"{number % 3},{number % 3 + 1}" for number in range(60))
+    made = client.upload(f"x,stars\n{rows}\n", target="stars").json()["id"]
+    train(client, post(client, dataset=made, model="stars"))
+    answer = client.post("/v1/models/stars/predict", json={"instances": [[0], [1], [2]]}).json()
+    for prediction in answer["predictions"]:
+        assert prediction.keys() == {"label", "probabilities", "value"}
+        assert type(prediction["value"]) is int
+        assert prediction["label"] == str(prediction["value"])
+
+
 def test_dropout_and_noise_are_off(client: Client) -> None:
     assert predict(client, ROWS) == predict(client, ROWS)
     alone = [predict(client, [row])["predictions"][0]["probabilities"] for row in ROWS]

@@ -1,5 +1,6 @@
 """The OpenAPI document is complete: words and examples for everything."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from tests.api.work import post, train
 from worker.settings import ServiceSettings
 
 Json = dict[str, Any]
+ONE_OF_MANY = {"after", "trial", "version"}
+"""Parameters that choose one thing of those that are stored: left out, they always work."""
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
@@ -43,7 +46,8 @@ def test_every_parameter_has_words_and_an_example(document: Json) -> None:
         for parameter in operation.get("parameters", []):
             place = f"{name}: {parameter['name']}"
             assert parameter["description"], place
-            assert "examples" in parameter["schema"] or "example" in parameter, place
+            if parameter["required"] or parameter["name"] not in ONE_OF_MANY:
+                assert parameter["schema"]["examples"], place
 
 
 def test_every_field_has_words(document: Json) -> None:
@@ -125,3 +129,201 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
     problem = client.get("/v1/jobs/job_nowhere").json()
     schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     jsonschema.validate(problem, schema)
+
+
+def walked(node: Any, place: str = "") -> Iterator[tuple[str, Json]]:
+    """Every object in it that may be a schema, with its place."""
+    if isinstance(node, dict):
+        yield place, node
+        for key, value in node.items():
+            if key not in ("example", "examples", "x-default", "const", "enum"):
+                yield from walked(value, f"{place}/{key}")
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walked(value, f"{place}/{number}")
+
+
+def test_no_member_of_a_body_has_a_default_and_no_array_is_without_items(document: Json) -> None:
+    for place, schema in walked(document["components"]["schemas"]):
+        assert "default" not in schema or place.endswith("/properties"), place
+        assert schema.get("type") != "array" or isinstance(schema["items"], dict), place
+
+
+def test_a_default_is_told_in_words_and_for_programs(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    epochs = schemas["Training"]["properties"]["epochs"]
+    assert epochs["x-default"] == 50
+    assert epochs["description"].endswith("Default: `50`.")
+    job = schemas["JobSpec"]
+    assert job["required"] == ["dataset"]
+    assert job["properties"]["network"]["x-default"] == {"kind": "mlp"}
+    assert job["properties"]["training"]["x-default"] == {}
+
+
+def test_a_kind_is_required_of_each_that_it_tells_apart(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    members = {
+        (reference.rpartition("/")[2], schema["discriminator"]["propertyName"])
+        for _, schema in walked(document)
+        if "discriminator" in schema
+        for reference in schema["discriminator"].get("mapping", {}).values()
+    }
+    assert {("MlpSpec", "kind"), ("AdamSpec", "kind"), ("ConstantSchedule", "kind")} <= members
+    assert all(kind in schemas[name]["required"] for name, kind in members)
+
+
+def test_an_answer_has_all_its_members_but_those_of_another_kind(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("JobView", "TrialView", "DatasetView", "SearchReportView", "Listing_JobView_"):
+        assert set(schemas[name]["required"]) == set(schemas[name]["properties"]), name
+    assert "required" not in schemas["Prediction"]
+
+
+def test_urls_headers_and_forms_have_no_null(document: Json) -> None:
+    fields = [
+        parameter["schema"]
+        for _, operation in operations(document)
+        for parameter in operation.get("parameters", [])
+    ]
+    fields += document["components"]["schemas"]["Body_upload_dataset"]["properties"].values()
+    for field in fields:
+        assert {"type": "null"} not in field.get("anyOf", []), field
+        assert None not in field.get("examples", []), field
+
+
+def test_a_file_is_binary(document: Json) -> None:
+    file = document["components"]["schemas"]["Body_upload_dataset"]["properties"]["file"]
+    assert file["format"] == "binary"
+
+
+def test_keys_of_our_own_begin_with_x(document: Json) -> None:
+    strength = document["components"]["schemas"]["L1"]["properties"]["strength"]
+    assert strength["x-search"] == {"low": 1e-6, "high": 1e-2, "log": True}
+    assert "search" not in strength
+
+
+def test_each_status_has_an_example_of_its_own(document: Json) -> None:
+    for name, operation in operations(document):
+        problems = {
+            int(status): answer["content"]["application/problem+json"]
+            for status, answer in operation["responses"].items()
+            if status >= "400"
+        }
+        shown = {status: content["example"] for status, content in problems.items()}
+        assert {400, 422, 500, 503} <= shown.keys(), name
+        assert "requestBody" not in operation or {413, 415} <= shown.keys(), name
+        assert len({json.dumps(example) for example in shown.values()}) == len(shown), name
+        for status, example in shown.items():
+            assert example["status"] == status
+            schema = {**problems[status]["schema"], "components": document["components"]}
+            jsonschema.validate(example, schema)
+
+
+def test_examples_name_codes_that_are_sent(client: Client, document: Json) -> None:
+    shown = document["paths"]["/v1/jobs"]["post"]["responses"]
+
+    def sent(status: int, **request: Any) -> None:
+        answer = client.post("/v1/jobs", **request)
+        assert answer.status_code == status
+        example = shown[str(status)]["content"]["application/problem+json"]["example"]
+        told = answer.json()
+        assert {**told, "detail": ""} == {**example, "detail": ""}
+
+    headers = {"Content-Type": "application/json"}
+    sent(400, content=b'{"dataset": ', headers=headers)
+    sent(415, content=b"{}", headers={"Content-Type": "text/csv"})
+    regularization = {"dropout": {"p": 1}}
+    sent(422, json={"dataset": {"builtin": "iris"}, "regularization": regularization})
+
+
+def test_links_lead_from_what_an_answer_has_to_what_an_operation_asks_for(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    targets = {operation["operationId"]: operation for _, operation in operations(document)}
+    linked = set()
+    for name, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            for link in answer.get("links", {}).values():
+                target = targets[link["operationId"]]
+                linked.add(link["operationId"])
+                known = {parameter["name"]: parameter for parameter in target["parameters"]}
+                needed = {one for one, parameter in known.items() if parameter["in"] == "path"}
+                assert needed <= link["parameters"].keys() <= known.keys(), (name, link)
+                for expression in link["parameters"].values():
+                    schema = answer["content"]["application/json"]["schema"]
+                    pointer = expression.removeprefix("$response.body#/")
+                    for step in pointer.split("/"):
+                        schema = member(schema, step, schemas)
+                    assert status.startswith("2")
+    assert linked >= {"get_job", "get_report", "get_model", "get_model_version", "predict"}
+
+
+def member(schema: Json, step: str, schemas: Json) -> Json:
+    """The schema of a member of an object, or of an item of a list."""
+    for choice in (schema, *schema.get("anyOf", [])):
+        target = schemas.get(choice.get("$ref", "").rpartition("/")[2], choice)
+        if step.isdecimal() and "items" in target:
+            items: Json = target["items"]
+            return items
+        if step in target.get("properties", {}):
+            found: Json = target["properties"][step]
+            return found
+    raise AssertionError(f"there is no {step} in {schema}")
+
+
+def test_examples_of_what_reads_work_after_those_of_what_writes(
+    client: Client, document: Json
+) -> None:
+    form = document["components"]["schemas"]["Body_upload_dataset"]["properties"]
+    table = form["file"]["examples"][0]
+    assert client.upload(table, target=form["target"]["examples"][0]).status_code == 201
+    bodies = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
+    posted = client.post("/v1/jobs", json=bodies["examples"]["comparison"]["value"])
+    train(client, posted.json()["id"])
+    tried = 0
+    for name, operation in operations(document):
+        method, path = name.split(" ")
+        if "{" not in path or operation["operationId"] in ("delete_dataset", "cancel_job"):
+            continue
+        known = operation["parameters"]
+        values = {one["name"]: one["schema"].get("examples", [None])[0] for one in known}
+        query = {one["name"]: values[one["name"]] for one in known if one["in"] == "query"}
+        for body in examples_of_a_body(operation, document):
+            answer = client.request(
+                method,
+                path.format(**values),
+                params={key: value for key, value in query.items() if value is not None},
+                json=body,
+            )
+            assert answer.status_code == 200, (name, answer.text)
+            tried += 1
+    assert tried >= 15
+
+
+def examples_of_a_body(operation: Json, document: Json) -> list[Any]:
+    """The examples of an operation's JSON body; one of none where it takes no body."""
+    if "requestBody" not in operation:
+        return [None]
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    schema = document["components"]["schemas"][reference.rpartition("/")[2]]
+    examples: list[Any] = schema["examples"]
+    return examples
+
+
+def test_latest_is_the_newest_and_nothing_where_there_is_none(fresh: Client) -> None:
+    for path in ("/v1/jobs/latest", "/v1/jobs/latest/report", "/v1/datasets/latest"):
+        answer = fresh.get(path)
+        assert answer.status_code == 404
+        assert "yet" in answer.json()["detail"]
+    for number in (1, 2):
+        job = post(fresh, name=f"job {number}")
+        assert fresh.get("/v1/jobs/latest").json()["id"] == job
+        assert fresh.get("/v1/jobs/latest/trials").json()["data"]
+        made = fresh.upload("x,y\n" + f"1,a\n2,b\n{number},a\n", target="y").json()["id"]
+        assert fresh.get("/v1/datasets/latest").json()["id"] == made
+
+
+def test_latest_is_neither_deleted_nor_cancelled(fresh: Client) -> None:
+    post(fresh)
+    fresh.upload("x,y\n1,a\n2,b\n", target="y")
+    assert fresh.post("/v1/jobs/latest/cancel").status_code == 404
+    assert fresh.delete("/v1/datasets/latest").status_code == 404

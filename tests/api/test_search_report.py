@@ -137,8 +137,11 @@ def test_a_comparison_has_no_search(client: Client) -> None:
     assert report(client, {"id": post(client)})["search"] is None
 
 
-def test_auto_is_written_out_as_a_search(auto: dict[str, Any]) -> None:
-    search = auto["spec"]["search"]
+def test_auto_is_written_out_as_a_search(client: Client, auto: dict[str, Any]) -> None:
+    path = f"/v1/jobs/{auto['id']}?include=resolved"
+    resolved = client.get(path).json()["resolved"]
+    search = resolved["search"]
+    assert auto["spec"]["search"] == {"trials": 12, "space": "auto"}
     assert search["method"] == "halving"
     assert (search["objective"], search["min_epochs"]) == ("validation_balanced_accuracy", 1)
     assert search["space"]["regularization.mixup"] == {"optional": True}
@@ -146,7 +149,7 @@ def test_auto_is_written_out_as_a_search(auto: dict[str, Any]) -> None:
     assert search["exclusive"] == [
         [f"regularization.{n}" for n in ("mixup", "cutmix", "cutout", "adversarial")]
     ]
-    assert auto["spec"]["regularization"]["class_weights"] == {"weights": "balanced"}
+    assert resolved["regularization"]["class_weights"] == {"weights": "balanced"}
 
 
 def test_auto_is_not_advised_to_regularize(client: Client, auto: dict[str, Any]) -> None:

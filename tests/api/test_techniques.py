@@ -4,7 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.api.client import Client
-from worker.regularization.catalogue import techniques
+from worker.regularization import techniques
 
 
 def test_all_are_listed_in_the_order_of_the_vocabulary(client: Client) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.api.client import Client
-from worker.runtime.channel import Channel
 from worker.runtime.fleet_training import FleetTraining
+from worker.runtime.standby import Channel
 from worker.storage import fleets, jobs
 
 QUICK = {"epochs": 3, "batch_size": 64}

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.api.client import Client, running
 from tests.api.work import post, train
-from worker.runtime.channel import Channel
 from worker.runtime.fleet_training import FleetTraining
+from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
 from worker.storage import fleets, jobs
 

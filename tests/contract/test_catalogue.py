@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.regularization.card import LABELS, missing, paragraphs
-from worker.regularization.catalogue import catalogue, techniques
+from worker.regularization import techniques
+from worker.regularization.card import LABELS, catalogue, missing, paragraphs
 from worker.regularization.technique import Technique
 
 NAMES = list(techniques())

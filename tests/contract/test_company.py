@@ -15,13 +15,13 @@ import pytest
 from tests.fleets import fleet, trained
 from tests.vocabulary import EXAMPLES
 from tests.weights import served
-from worker.data import check, load_builtin, prepare
+from worker.data import Outline, load_builtin, prepare
 from worker.regularization import EarlyStopping, techniques
 from worker.search import plan
 from worker.search.scheduler import Search
 from worker.spec import Builtin, JobSpec, Trial
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 RANDOM = [
     name
@@ -98,7 +98,7 @@ def test_every_random_technique(name: str) -> None:
         for _ in killed.epochs(interrupted=lambda: next(number) >= steps):  # noqa: B023
             pass
         resumed = cut(run, trials)
-        resumed.restore(load(dump(killed.state())))
+        resumed.restore(load_state(dump_state(killed.state())))
         assert hashed(trained(resumed), 2) == alone
 
 
@@ -131,7 +131,7 @@ def test_a_searchs_winner_posted_again_as_a_plain_job(method: str) -> None:
     )
     assert isinstance(spec.dataset, Builtin)
     rows, target = load_builtin(spec.dataset)
-    outline = check(rows, spec, target)
+    outline = Outline.of(rows, spec, target)
     wave = Search(spec, outline).wave(0)
     assert wave is not None
     (planned,) = wave.plans
@@ -147,7 +147,7 @@ def test_a_searchs_winner_posted_again_as_a_plain_job(method: str) -> None:
             "training": trial.training.model_dump(),
         }
     )
-    (alone,) = plan(again, check(rows, again, target))
+    (alone,) = plan(again, Outline.of(rows, again, target))
     plain = trained(FleetRun(alone.trials, prepare(rows, again, target)))
     assert hashed(plain, 0) == hashed(run, winner)
     assert plain.results()[0].metrics == run.results()[winner].metrics

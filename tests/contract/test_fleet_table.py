@@ -17,9 +17,10 @@ from torch import Tensor
 from tests.fleets import trained
 from tests.vocabulary import EXAMPLES, Stage, digits, residual, table
 from tests.weights import served
-from worker.regularization import SpatialDropout, Technique, techniques
+from worker.regularization import Technique, techniques
 from worker.regularization.families.augmentation import ImageAugmentation
 from worker.regularization.families.branch import BranchDropout, BranchMerge
+from worker.regularization.spatial_dropout import SpatialDropout
 from worker.results.trial import TrialResult
 from worker.training import FleetRun
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.jobs import JobIntake, TableCache
-from worker.runtime.celery_app import Doorbell
+from worker.runtime.doorbell import Doorbell
 from worker.runtime.processes import Processes
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -54,7 +54,7 @@ class Running:
     def job(self, job_id: str) -> Job:
         """The job as it is now."""
         with self.database.read() as session:
-            return jobs.get(session, job_id)
+            return jobs.find_job(session, job_id)
 
     def fleet(self, job_id: str) -> Fleet:
         """The job's first fleet as it is now."""

@@ -112,7 +112,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(here: Running, undist
     assert here.ended(job_id).state == "succeeded"
     assert here.fleet(job_id).result_sha256 == undisturbed
     with here.database.read() as session:
-        kinds = [event.type for event in events.page(session, job_id).items]
+        kinds = [event.type for event in events.event_page(session, job_id).items]
     assert "checkpoint_damaged" in kinds
 
 
@@ -138,7 +138,7 @@ def test_a_frozen_trainer_is_replaced_and_cannot_write(here: Running) -> None:
     # The lock is held meanwhile, so that neither is frozen with it.
     pids = (int(owner.rpartition(":")[2]), here.trainer_pid())
     with here.database.write() as session:
-        jobs.get(session, job_id, lock=True)
+        jobs.find_job(session, job_id, lock=True)
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
     try:
@@ -194,7 +194,7 @@ def test_fleets_of_one_job_are_concluded_once(here: Running) -> None:
     assert (job.state, job.trials_finished, job.model_version) == ("succeeded", 3, 1)
     with here.database.read() as session:
         assert len(models.describe(session, "widths").versions) == 1
-        kinds = [event.type for event in events.page(session, job_id).items]
+        kinds = [event.type for event in events.event_page(session, job_id).items]
     assert kinds.count("succeeded") == 1
 
 
@@ -202,9 +202,9 @@ def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
     job_id = here.post(training={"epochs": 1})
     here.ended(job_id)
     with here.database.write() as session:
-        spec = {**jobs.get(session, job_id).spec, "target": "no such column"}
-        (trial,) = jobs.trials(session, jobs.get(session, job_id))
-        broken = jobs.create(
+        spec = {**jobs.find_job(session, job_id).spec, "target": "no such column"}
+        (trial,) = jobs.trials(session, jobs.find_job(session, job_id))
+        broken = jobs.add_job(
             session,
             spec=spec,
             fleets=[NewFleet([NewTrial("a", 0, 0, None, trial.settings)], 1)],

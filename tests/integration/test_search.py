@@ -87,7 +87,7 @@ def test_a_fleet_that_outgrows_its_memory_is_halved_until_it_fits(here: Running)
     )
     with here.database.read() as session:
         fleets = jobs.fleets(session, job.id)
-        told = [e.type for e in events.page(session, job.id, after=0, limit=1000).items]
+        told = [e.type for e in events.event_page(session, job.id, after=0, limit=1000).items]
     assert (job.state, job.error) == ("succeeded", None)
     assert job.trials_finished == 16
     assert len(fleets) > 1
@@ -153,7 +153,7 @@ def test_two_workers_share_searches_and_their_ends_meet(
             with here.database.read() as session:
                 fleets = jobs.fleets(session, job.id)
                 rows = jobs.trials(session, job)
-                logged = [e.type for e in events.page(session, job.id, limit=1000).items]
+                logged = [e.type for e in events.event_page(session, job.id, limit=1000).items]
             assert (job.state, job.error) == ("succeeded", None)
             assert sorted(row.configuration for row in rows) == list(range(10))
             assert {fleet.attempt for fleet in fleets} == {1}

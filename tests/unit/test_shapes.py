@@ -6,8 +6,9 @@ from torch import Tensor
 
 from tests.weights import weights
 from worker import shapes
-from worker.regularization import L1, PerTrial, techniques
+from worker.regularization import PerTrial, techniques
 from worker.regularization.families.penalty import Penalty
+from worker.regularization.l1 import L1
 from worker.regularization.technique import Technique
 from worker.shapes import ShapeError, inherit_shapes, shaped
 

@@ -2,6 +2,8 @@
 
 from worker.advice.job import advise
 from worker.advice.results import advise_on_result
-from worker.results.trial import Advice
 
-__all__ = ["Advice", "advise", "advise_on_result"]
+__all__ = [
+    "advise",
+    "advise_on_result",
+]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from worker.data import Outline
-from worker.networks.layout import Layout, lay_out
-from worker.regularization import Regularization
-from worker.regularization.families.stopping import Stopping
-from worker.regularization.fit import DataFacts
+from worker.networks import Layout, lay_out
+from worker.regularization import DataFacts, Regularization
+from worker.regularization.families import Stopping
 from worker.spec import Activation, JobSpec, LinearSpec, NetworkSpec, Training, Variant
 
 T = TypeVar("T")

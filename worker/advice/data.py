@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterator
 
 from worker.advice.context import Context
 from worker.regularization import Dropout
-from worker.regularization.families.decay import Decay
-from worker.regularization.families.penalty import WeightTechnique
-from worker.results.trial import Advice
+from worker.regularization.families import Decay, WeightTechnique
+from worker.results import Advice
 
 SMALL, LARGE = 1_000, 50_000
 """Training rows."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from worker.advice import data, layers, penalties, stopping
 from worker.advice.context import Context, contexts
 from worker.data import Outline
-from worker.results.trial import Advice
+from worker.results import Advice
 from worker.spec import JobSpec
 
 Rule = Callable[[Context], Iterator[Advice]]

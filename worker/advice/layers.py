@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from worker.advice.context import Context
 from worker.regularization import DropConnect
-from worker.regularization.families.dropout import ActivationDropout
-from worker.regularization.families.normalization import Normalization
-from worker.results.trial import Advice
+from worker.regularization.families import ActivationDropout, Normalization
+from worker.results import Advice
 
 HEAVY = 0.3
 USUAL_INPUT = (0.1, 0.3)

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 
 from worker.advice.context import Context
 from worker.regularization import L2
-from worker.regularization.families.decay import Decay
-from worker.regularization.families.penalty import (
+from worker.regularization.families import (
+    Decay,
     EntryTechnique,
     Penalty,
+    StrengthTechnique,
     WeightTechnique,
     is_proximal,
 )
-from worker.regularization.families.strength import StrengthTechnique
-from worker.results.trial import Advice
+from worker.results import Advice
 from worker.spec import AdamSpec, LinearSpec, SolverSpec
 
 HARMLESS = 0.1

@@ -1,6 +1,6 @@
 """Advice on what came out of a trial."""
 
-from worker.results.trial import Advice
+from worker.results import Advice
 
 
 def advise_on_result(

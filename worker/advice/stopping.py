@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from worker.advice.context import Context
-from worker.results.trial import Advice
+from worker.results import Advice
 
 HARD = ("accuracy", "recall")
 """How the names of metrics end that count hard labels."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from worker.data.reading import LIMITS, Limits, Source, file_error
+from worker.text import INVALID_NAME, control_character
 
 DAMAGED = (
     zipfile.BadZipFile,
@@ -57,9 +58,7 @@ def open_archive(source: Source) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(source)
     except DAMAGED as error:
-        raise file_error(
-            f"The file is not a whole zip archive: {error}. Zip it anew.", "not_zip"
-        ) from error
+        raise file_error("The file is not a whole zip archive. Zip it anew.", "not_zip") from error
     with archive:
         yield archive
 
@@ -104,10 +103,12 @@ def _path(info: zipfile.ZipInfo) -> PurePosixPath:
             "unsafe_path",
             file=name[:200],
         )
-    if not name.isprintable():
+    character = control_character(name)
+    if character is not None:
         raise file_error(
-            f"The archive holds the path {name[:100]!r}, which cannot be shown. Rename the file.",
-            "unsafe_path",
+            f"The archive holds the path {name[:100]!r}, with the control character {character}. "
+            "Rename the file.",
+            INVALID_NAME,
         )
     return path
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.table import Cells, Table, categorical, numeric
-from worker.spec.dataset import Builtin, BuiltinName
+from worker.spec import Builtin, BuiltinName
 
 _TARGETS = {
     BuiltinName.BREAST_CANCER: "diagnosis",

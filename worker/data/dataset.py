@@ -22,8 +22,7 @@ from worker.data.splits import RowSplit, given_split, split_rows
 from worker.data.table import Categories, Column, Table, many_categories
 from worker.data.target import Target, labelled_rows, resolve_target
 from worker.errors import DataError
-from worker.spec.job import JobSpec
-from worker.spec.preprocessing import Preprocessing
+from worker.spec import JobSpec, Preprocessing
 
 MOST_BYTES = 8 * 2**30
 """Size of the largest `x`."""
@@ -121,9 +120,6 @@ class _Frame:
     values: NDArray[Any]
     """The target of the labelled rows, as `Target.values` gives it."""
     splits: tuple[RowSplit, ...]
-
-
-check = Outline.of  # The name by which other rooms still call it.
 
 
 def _class_rows(frame: _Frame) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -32,6 +33,7 @@ from worker.data.reading import (
     too_many_rows,
 )
 from worker.data.table import Table, is_missing
+from worker.errors import DataError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SEPARATORS = ",;\t|"
@@ -63,7 +65,7 @@ def parse_csv(data: bytes, limits: Limits = LIMITS) -> Table:
         _check_rows(data, separator, len(names))
     frame = _frame(data, separator, len(names))
     if frame.num_rows == 0:
-        raise file_error("The file has a header but no rows below it.", "no_rows")
+        raise _no_rows()
     if frame.num_rows > limits.rows:
         raise too_many_rows(frame.num_rows, limits)
     texts = dict(zip(names, frame.columns, strict=True))
@@ -162,7 +164,17 @@ def _frame(data: bytes, separator: str, width: int) -> pa.Table:
         return _parsed(data, separator, width, min(len(data) + 1, 2**31 - 1))
     except pa.ArrowInvalid as error:
         _check_rows(data, separator, width)
-        raise file_error(f"The file cannot be read as CSV: {error}", "invalid_csv") from error
+        if next(islice(_records(data, separator), 1, None), None) is None:
+            raise _no_rows() from error
+        raise file_error(
+            "The file cannot be read as CSV: where its cells and lines end is not clear. Save it "
+            "anew, with texts in quotation marks.",
+            "invalid_csv",
+        ) from error
+
+
+def _no_rows() -> DataError:
+    return file_error("The file has a header but no rows below it.", "no_rows")
 
 
 def _parsed(data: bytes, separator: str, width: int, block: int) -> pa.Table:

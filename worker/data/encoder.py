@@ -26,7 +26,7 @@ from worker.data.pixels import PixelScaling
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record
-from worker.spec.preprocessing import Preprocessing
+from worker.spec import Preprocessing
 
 
 class EncoderSchema(Record):

@@ -74,7 +74,8 @@ def read_npz(source: Source, limits: Limits = LIMITS) -> Table:
             arrays = {_name(entry): _read(archive, entry) for entry in entries}
     except _DAMAGED as error:
         raise file_error(
-            f"The file cannot be read as NPZ: {error}. Write it anew with numpy.savez_compressed.",
+            "The file cannot be read as NPZ: it is damaged, or holds something else than plain "
+            "arrays. Write it anew with numpy.savez_compressed.",
             "not_npz",
         ) from error
     sizes = _part_sizes(arrays, features, endings, limits)
@@ -114,6 +115,14 @@ def _check_headers(
                 "holds Python objects, which are pickled; pickles are never opened",
                 "Convert it to numbers, or labels to text, as in y.astype(str)",
                 "pickled_array",
+            )
+        if dtype.kind == "U" and dtype.itemsize // 4 > limits.cell:
+            raise _unfit(
+                _name(entry),
+                f"holds texts of up to {dtype.itemsize // 4:,} characters; at most "
+                f"{limits.cell:,} are read",
+                "Give short labels",
+                "cell_too_long",
             )
         if min(shape, default=0) < 0:
             raise ValueError(f"the array {_name(entry)!r} has the shape {shape}")

@@ -57,7 +57,7 @@ def read_parquet(source: Source, limits: Limits = LIMITS) -> Table:
                 _check_type(name, schema.field(name).type)
             frame = file.read(columns=names)
     except _UNREADABLE as error:
-        raise _unreadable(error) from error
+        raise _unreadable() from error
     return Table.of(_read_column(name, frame.column(name), limits) for name in names)
 
 
@@ -66,13 +66,14 @@ def _schema(source: Source) -> pa.Schema:
         with pq.ParquetFile(source) as file:
             return file.schema_arrow
     except _UNREADABLE as error:
-        raise _unreadable(error) from error
+        raise _unreadable() from error
 
 
-def _unreadable(error: Exception) -> DataError:
-    reason = str(error).split("\n", 1)[0][:200]
+def _unreadable() -> DataError:
     return file_error(
-        f"The file cannot be read as Parquet: {reason}. Write it anew.", "not_parquet"
+        "The file cannot be read as Parquet: it is damaged, or written in a way that is not read. "
+        "Write it anew.",
+        "not_parquet",
     )
 
 

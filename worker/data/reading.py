@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from worker.data.table import LARGEST, MISSING, Cells, Column, categorical, numeric
 from worker.errors import DataError
+from worker.text import INVALID_NAME, control_character
 
 Source = Path | BinaryIO
 """A file by its path, or one that is open for reading at its beginning and can be searched."""
@@ -113,6 +114,14 @@ def check_names(names: Sequence[str], limits: Limits, *, line: int | None = None
     for position, name in enumerate(names, start=1):
         if not name.strip() or len(name) > LONGEST_NAME:
             raise _unusable_name(name, position, line)
+        character = control_character(name)
+        if character is not None:
+            raise file_error(
+                f"The name of column {position}, {name[:40]!r}, holds the control character "
+                f"{character}. Rename it.",
+                INVALID_NAME,
+                line=line,
+            )
     for name, count in Counter(names).items():
         if count > 1:
             raise _repeated_name(name, names, line)

@@ -67,8 +67,9 @@ def _cells(names: tuple[str, ...], position: int, instance: object) -> Sequence[
                 return [instance[name] for name in names]
             except KeyError:
                 pass  # Named below.
+        known = set(names)
         for name in instance:
-            if name not in names:
+            if name not in known:
                 raise DataError(
                     f"Instance {position} has a column {name!r}, which the model does not know. "
                     f"{suggest(str(name), names)}",

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import DataError
-from worker.spec.split import PartRows, Split
+from worker.spec import PartRows, Split
 
 Rows = NDArray[np.int64]
 

@@ -33,6 +33,7 @@ from pydantic import Field
 
 from worker.errors import DataError
 from worker.schema import Settings
+from worker.text import INVALID_NAME, control_character
 
 MISSING_CODE = -1
 """The code of a missing cell of a categorical column."""
@@ -42,6 +43,8 @@ LARGEST = float(np.finfo(np.float32).max)
 """The largest number a cell may hold: networks compute in float32."""
 MANY_CATEGORIES = 20
 """Columns with fewer categories are what they seem to be."""
+LONGEST_GUESSED = 200
+"""Characters of a name for which one that is near is looked for; no column's name is longer."""
 _SHOWN = 3
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
@@ -178,7 +181,7 @@ class Table:
         try:
             frame = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
         except pa.ArrowInvalid as error:
-            raise DataError(f"This is not a Parquet file: {error}", code="not_parquet") from error
+            raise DataError("This is not a Parquet file.", code="not_parquet") from error
         metadata = frame.schema.metadata or {}
         if _COLUMNS_KEY not in metadata:
             raise DataError(
@@ -243,6 +246,9 @@ def categorical(
     given = np.asarray(codes, dtype=np.int64)
     used = np.flatnonzero(np.bincount(given[given >= 0], minlength=len(labels)))
     order = sorted(used.tolist(), key=lambda code: labels[code])
+    categories = tuple(labels[code] for code in order)
+    if control_character("".join(categories)) is not None:
+        raise _unusable_category(name, categories)
     # One entry more than there are labels: code -1 indexes it from the end.
     renumbered = np.full(len(labels) + 1, MISSING_CODE, dtype=np.int32)
     renumbered[order] = np.arange(len(order), dtype=np.int32)
@@ -250,7 +256,7 @@ def categorical(
     column = Column(
         name=name,
         kind="categorical",
-        categories=tuple(labels[code] for code in order),
+        categories=categories,
         missing=int((array == MISSING_CODE).sum()),
     )
     return column, array
@@ -265,6 +271,18 @@ def images(name: str, values: NDArray[Any]) -> Cells:
 def is_missing(text: str) -> bool:
     """Whether this text stands for a missing cell."""
     return text.strip().lower() in MISSING
+
+
+def _unusable_category(name: str, categories: Sequence[str]) -> DataError:
+    category = next(label for label in categories if control_character(label) is not None)
+    return DataError(
+        f"Column {name!r} holds the text {category[:40]!r}, with the control character "
+        f"{control_character(category)}. Categories are names: replace it, or leave the column "
+        "out.",
+        code=INVALID_NAME,
+        param="file",
+        column=name,
+    )
 
 
 @dataclass(frozen=True)
@@ -306,7 +324,7 @@ def _is_number(text: str) -> bool:
 
 def suggest(name: str, known: Sequence[str]) -> str:
     """A sentence that names what `name` may have meant, or what there is."""
-    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    near = get_close_matches(name, known, n=3, cutoff=0.6) if len(name) <= LONGEST_GUESSED else ()
     if near:
         return f"Did you mean {' or '.join(repr(match) for match in near)}?"
     shown = ", ".join(repr(other) for other in known[:20])

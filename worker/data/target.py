@@ -11,6 +11,7 @@ Decisions (task `auto`):
 * Rows without a target teach nothing and are left out, not refused.
 """
 
+import re
 from math import isfinite
 from typing import Annotated, Any
 
@@ -21,12 +22,13 @@ from pydantic import Field
 from worker.data.table import MISSING_CODE, Column, Table, suggest
 from worker.errors import DataError
 from worker.schema import Settings
-from worker.spec.job import Task, TaskKind
+from worker.spec import Task, TaskKind
 
 MOST_NUMERIC_CLASSES = 20
 """A numeric target with more different values than this is a regression, unless told otherwise."""
 MOST_CLASSES = 1_000
 """A target with more classes is an identifier or a measurement, not a class."""
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,15}")
 
 
 class Target(Settings):
@@ -43,6 +45,16 @@ class Target(Settings):
     def outputs(self) -> int:
         """Width of the network's last layer: C for multiclass, else 1 (a logit or a value)."""
         return len(self.classes) if self.task == "multiclass" else 1
+
+    @property
+    def whole_numbers(self) -> tuple[int, ...] | None:
+        """The classes as numbers, if all are whole numbers as they are usually written: "3", but
+        not "03". Those that a reader of JSON may round, beyond 2⁵³, are names.
+        """
+        if not all(_WHOLE.fullmatch(name) for name in self.classes):
+            return None
+        numbers = tuple(map(int, self.classes))
+        return numbers if numbers and max(map(abs, numbers)) <= 2**53 else None
 
     def values(self, table: Table) -> NDArray[Any]:
         """The target of every row of `table`.

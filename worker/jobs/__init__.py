@@ -3,22 +3,17 @@
 Imports torch: for trainer processes and the HTTP service.
 """
 
-from worker.jobs.accept import JobIntake, Proposal
-from worker.jobs.admission import LimitExceededError
+from worker.jobs.accept import JobIntake, Proposal, load_trials
 from worker.jobs.finish import OngoingJob, finish_fleet
-from worker.jobs.memory import fleet_limits, fleet_memory, has_gpu, is_out_of_memory
-from worker.jobs.rows import load_trials
+from worker.jobs.memory import has_gpu, is_out_of_memory
 from worker.jobs.table_cache import TableCache
 
 __all__ = [
     "JobIntake",
-    "LimitExceededError",
     "OngoingJob",
     "Proposal",
     "TableCache",
     "finish_fleet",
-    "fleet_limits",
-    "fleet_memory",
     "has_gpu",
     "is_out_of_memory",
     "load_trials",

@@ -1,7 +1,6 @@
-"""A job is accepted: from its specification to committed rows."""
+"""A job is accepted: from its specification to committed rows; and trials back from their rows."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,17 +8,20 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from worker.advice import Advice, advise
+from worker.advice import advise
 from worker.data import Outline, prepare
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.admission import Admission
 from worker.jobs.memory import fleet_limits
-from worker.jobs.rows import new_fleet
 from worker.jobs.table_cache import TableCache, unknown_dataset
+from worker.results import Advice, JobError
+from worker.schema import Json
 from worker.search import (
     Comparison,
     Cost,
     FleetPlan,
+    Overrides,
+    Refused,
     Search,
     Wave,
     begins_at_lambda_max,
@@ -34,13 +36,11 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, is_maximized
-from worker.storage import datasets, idempotency, jobs
+from worker.spec import Builtin, JobSpec, Trial, is_maximized, shown
+from worker.storage import datasets, idempotency, jobs, queries
+from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
 from worker.storage.tables import Job
-
-ZERO = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""U+0000 as JSON writes it. PostgreSQL cannot keep it."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,15 @@ class Proposal:
     def trials(self) -> int:
         """All of them."""
         return self.cost.trials
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What came of a request for a job."""
+
+    job: Job
+    replayed: bool
+    """Whether an earlier request with the same key made it."""
 
 
 class JobIntake:
@@ -120,10 +129,16 @@ class JobIntake:
         self._admission.admit_cost(spec, cost)
         return Proposal(spec, outline, plans, cost, advise(spec, outline))
 
-    def accept(self, spec: JobSpec, key: str | None = None) -> Job:
+    def accept(self, spec: JobSpec) -> Job:
         """Accept a job: it is committed when this returns.
 
-        ``key`` is the request's ``Idempotency-Key``: sent again, it gives the same job.
+        Raises:
+            SpecError, DataError: as :meth:`propose`.
+        """
+        return self.accept_once(spec).job
+
+    def accept_once(self, spec: JobSpec, key: str | None = None) -> Accepted:
+        """Accept a job, or find the one that its ``Idempotency-Key`` made before.
 
         Raises:
             KeyReused: the key made another job, from another body.
@@ -132,25 +147,24 @@ class JobIntake:
         # As it was asked: with defaults written out, a later release's would make it another body.
         document = spec.model_dump(mode="json", exclude_unset=True)
         canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-        if ZERO.search(canonical):
-            raise SpecError("Texts must not hold the character U+0000.", code="invalid_text")
         digest = hashlib.sha256(canonical).hexdigest()
         if key is not None and (known := self._known(key, digest)) is not None:
-            return known
+            return Accepted(known, replayed=True)
         proposal = self.propose(spec)
         try:
             with self._database.write() as session:
-                job = idempotency.find(session, key, digest) if key is not None else None
-                if job is None:
-                    job = _create(session, proposal)
-                    if key is not None:
-                        idempotency.remember(session, key, digest, job.id)
-                return job
+                known = idempotency.find(session, key, digest) if key is not None else None
+                if known is not None:
+                    return Accepted(known, replayed=True)
+                job = _create(session, proposal, shown(document))
+                if key is not None:
+                    idempotency.remember(session, key, digest, job.id)
+                return Accepted(job, replayed=False)
         except IntegrityError:
             # PostgreSQL: another request with this key was committed after ours had looked.
             if key is None or (known := self._known(key, digest)) is None:
                 raise
-            return known
+            return Accepted(known, replayed=True)
 
     def _known(self, key: str, digest: str) -> Job | None:
         with self._database.read() as session:
@@ -176,18 +190,19 @@ def _effort(spec: JobSpec, plans: Sequence[FleetPlan]) -> float:
     return effort(epochs=epochs, min_epochs=search.min_epochs, eta=search.eta)
 
 
-def _create(session: Session, proposal: Proposal) -> Job:
+def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
     spec = proposal.spec
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         try:
-            datasets.get(session, dataset_id, lock="keep")
+            datasets.find_dataset(session, dataset_id, lock="keep")
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
     objective = job_objective(spec, proposal.outline)
-    return jobs.create(
+    return jobs.add_job(
         session,
         spec=spec.model_dump(mode="json"),
+        posted=posted,
         fleets=[new_fleet(fleet) for fleet in proposal.plans],
         objective=objective,
         maximize=is_maximized(objective),
@@ -197,3 +212,53 @@ def _create(session: Session, proposal: Proposal) -> Job:
         dataset_id=dataset_id,
         model_name=spec.model,
     )
+
+
+def new_fleet(plan: FleetPlan) -> NewFleet:
+    """The rows of a planned fleet. Each trial is stored whole, once."""
+    return _fleet(
+        plan.trials,
+        plan.overrides or [None] * len(plan.trials),
+        epochs=max(trial.training.epochs for trial in plan.trials),
+    )
+
+
+def new_fleets(wave: Wave) -> list[NewFleet]:
+    """The rows of a wave; configurations that cannot be trained are kept as failed."""
+    return [*map(new_fleet, wave.plans), *map(_refused, wave.refused)]
+
+
+def _refused(refused: Refused) -> NewFleet:
+    overrides = [refused.overrides] * len(refused.trials)
+    return _fleet(refused.trials, overrides, epochs=0, error=JobError.of(refused.error))
+
+
+def _fleet(
+    trials: Sequence[Trial],
+    overrides: Sequence[Overrides | None],
+    epochs: int,
+    error: JobError | None = None,
+) -> NewFleet:
+    return NewFleet(
+        trials=[
+            NewTrial(
+                name=trial.name,
+                configuration=trial.configuration,
+                repeat=trial.repeat,
+                fold=trial.fold,
+                settings=trial.model_dump(mode="json"),
+                overrides=changes,
+            )
+            for trial, changes in zip(trials, overrides, strict=True)
+        ],
+        epochs=epochs,
+        error=error,
+    )
+
+
+def load_trials(session: Session, fleet_id: str) -> list[Trial]:
+    """The trials of a fleet, by position; none of one that only plans what follows."""
+    return [
+        Trial.model_validate_json(orjson.dumps(settings))
+        for settings in queries.settings_of(session, fleet_id)
+    ]

@@ -10,7 +10,7 @@ from math import floor, prod
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.jobs.memory import has_gpu, job_memory
-from worker.networks.layout import lay_out
+from worker.networks import lay_out
 from worker.search import (
     Cost,
     comparison_trials,

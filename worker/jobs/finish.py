@@ -12,11 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.data import Outline
+from worker.jobs.accept import new_fleet, new_fleets
 from worker.jobs.memory import fleet_limits
-from worker.jobs.rows import new_fleet, new_fleets
-from worker.results.ranking import Standing, rank, score_of
-from worker.results.search import Baseline
-from worker.results.trial import JobError, TrialResult
+from worker.results import Baseline, JobError, Standing, TrialResult, rank, score_of
 from worker.search import Comparison, Search, Trained
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec

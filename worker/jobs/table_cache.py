@@ -1,10 +1,9 @@
 """Tables in memory, so that a job is checked against its data without reading a file again."""
 
-from worker.data import Outline, Table, check, load_builtin
+from worker.data import Outline, Table, load_builtin
 from worker.errors import NotFoundError, SpecError
 from worker.lru import Lru
-from worker.spec import Builtin, DatasetRef, JobSpec
-from worker.spec.dataset import BuiltinName
+from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec
 from worker.storage import datasets
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -59,7 +58,7 @@ class TableCache:
 
         def checked() -> Outline:
             table, default_target = self.get(spec.dataset)
-            return check(table, spec, default_target)
+            return Outline.of(table, spec, default_target)
 
         return self._outlines.get(spec.model_dump_json(include=DATA_FIELDS), checked)
 
@@ -70,7 +69,7 @@ class TableCache:
     def _row(self, dataset_id: str) -> Dataset:
         try:
             with self._database.read() as session:
-                return datasets.get(session, dataset_id)
+                return datasets.find_dataset(session, dataset_id)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
 

@@ -1,9 +1,8 @@
 """Models: the file format, the trained model, its certificate, its predictions."""
 
 from worker.models.certificate import Certificate, certify
-from worker.models.ensemble import mean_scores
 from worker.models.file import FORMAT, Manifest, ModelFile
-from worker.models.trained_model import TrainedModel
+from worker.models.trained_model import TrainedModel, mean_scores
 
 __all__ = [
     "FORMAT",

@@ -6,8 +6,8 @@ import torch
 
 from worker.models.trained_model import TrainedModel
 from worker.networks import Network
-from worker.regularization.families.random_layer import RandomLayer
-from worker.results.model import Check
+from worker.regularization.families import RandomLayer
+from worker.results import Check
 from worker.schema import Settings
 
 TOLERANCE = 1e-4

@@ -1,4 +1,4 @@
-"""A trained model: one trial of a fleet's model file, ready to answer."""
+"""A trained model: one trial of a fleet's model file, ready to answer, alone or as an ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from worker.data import Encoder, Table, Target, table_from_records
-from worker.models.ensemble import mean_scores
 from worker.models.file import ModelFile
 from worker.networks import Network
-from worker.results.model import Prediction
-from worker.spec import Trial
+from worker.regularization import SnapshotEnsemble
+from worker.results import Prediction
+from worker.spec import TaskKind, Trial
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class TrainedModel:
         """Answer records (objects by column name, or arrays in column order).
 
         Returns:
-            One a row: classification sets ``label`` and ``probabilities``, regression ``value``.
+            One a row: classification sets ``label`` and ``probabilities``, and ``value`` where
+            its classes are whole numbers; regression ``value``.
 
         Raises:
             DataError: naming the instance and the column.
@@ -92,11 +93,28 @@ class TrainedModel:
         if self.target.task == "regression":
             return [Prediction(value=value) for value in self.values(features).tolist()]
         classes = self.target.classes
-        rows = self.probabilities(features).tolist()
-        return [
-            Prediction(
-                label=classes[max(range(len(row)), key=row.__getitem__)],
-                probabilities=dict(zip(classes, row, strict=True)),
+        numbers = self.target.whole_numbers
+        predictions = []
+        for row in self.probabilities(features).tolist():
+            best = max(range(len(row)), key=row.__getitem__)
+            probabilities = dict(zip(classes, row, strict=True))
+            number = {} if numbers is None else {"value": numbers[best]}
+            predictions.append(
+                Prediction(label=classes[best], probabilities=probabilities, **number)
             )
-            for row in rows
-        ]
+        return predictions
+
+
+def mean_scores(task: TaskKind, scores: Tensor, count: Tensor) -> Tensor:
+    """Members' scores ``[K, M, B, O]`` → scores ``[K, B, O]`` of the mean prediction.
+
+    The first ``count[k]`` members of trial k take part. For classes the mean is that of the
+    probabilities, given as logits, so that what reads scores need not know of members.
+    """
+    count = count.clamp(min=1)
+    number = torch.arange(scores.shape[1], device=scores.device)
+    weights = (number < count[:, None]).to(scores.dtype) / count[:, None]
+    weights = weights[:, :, None, None]
+    if task == "regression":
+        return SnapshotEnsemble.mean_value(scores, weights)
+    return SnapshotEnsemble.mean_probability(scores, weights)

@@ -1,17 +1,18 @@
 """Networks whose parameters carry a leading trial dimension."""
 
 from worker.networks.build import build_network, count_parameters
-from worker.networks.chain import DenseChain
+from worker.networks.chain import DenseChain, by_hand
+from worker.networks.layout import Layout, lay_out
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
-from worker.networks.slots import Slots, stacks
 
 __all__ = [
     "DenseChain",
+    "Layout",
     "Network",
     "Parameters",
-    "Slots",
     "build_network",
+    "by_hand",
     "count_parameters",
-    "stacks",
+    "lay_out",
 ]

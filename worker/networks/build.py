@@ -10,8 +10,7 @@ from worker.networks.mlp import Mlp
 from worker.networks.network import Network
 from worker.networks.residual_mlp import ResidualMlp
 from worker.networks.slots import Slots
-from worker.regularization import Regularization
-from worker.regularization.random_streams import RandomStreams
+from worker.regularization import RandomStreams, Regularization
 from worker.spec import CnnSpec, LinearSpec, NetworkSpec, ResidualMlpSpec
 
 

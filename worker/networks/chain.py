@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from worker.networks.activations import Activation
 from worker.networks.dense import Dense, affine, back, outer
 from worker.regularization import Dropout
-from worker.regularization.families.dropout import (
+from worker.regularization.families import (
     DropoutLayer,
 )
 from worker.spec import MlpSpec, Trial

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from worker.networks.affine import Affine
 from worker.networks.chain import DenseChain
-from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.families import RandomLayer
 
 
 class Network(nn.Module, ABC):

@@ -10,23 +10,30 @@ from worker.networks.dense import ALIGNED
 from worker.networks.network import Network
 from worker.regularization import ParameterIndex, WeightMatrix
 
+NO_LAYER = -1
+"""Of a column that is no parameter."""
+
 
 class Parameters:
     """The weights θ ``[K, P]`` of a network, and their gradient ``[K, P]``.
 
     The network's parameters are views into θ, so a penalty, an update or an average over all
-    weights is one expression, and leaving trials behind is one choice of rows.
+    weights is one expression, and leaving trials behind is one choice of rows. P is a multiple of
+    4, so that every trial's weights begin at a multiple of 16 bytes: up to three columns at the end
+    are no parameter, and stay 0. Without ``padded`` there are none.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, padded: bool = True) -> None:
         named = list(network.named_parameters())
         trials = named[0][1].shape[0]
         device = named[0][1].device
         widths = [parameter[0].numel() for _, parameter in named]
-        width_of_all = sum(widths)
-        gap = -width_of_all % ALIGNED  # so that every trial's weights begin as the first one's
-        self.values = torch.empty(trials, width_of_all + gap, device=device)[:, :width_of_all]
-        self.gradient = torch.zeros(trials, width_of_all, device=device)
+        self.count = sum(widths)
+        """How many parameters a trial has."""
+        padding = -self.count % ALIGNED if padded else 0
+        self.values = torch.zeros(trials, self.count + padding, device=device)
+        self.gradient = torch.zeros_like(self.values)
+        self._padding = torch.zeros(trials, padding, device=device)
         self.slices: dict[str, tuple[slice, torch.Size]] = {}
         start = 0
         for (name, parameter), width in zip(named, widths, strict=True):
@@ -40,7 +47,8 @@ class Parameters:
 
     def collect(self, gradients: Sequence[Tensor]) -> Tensor:
         """Gradients by parameter, ``[K, …]`` each, as one matrix ``[K, P]``."""
-        torch.cat([gradient.flatten(1) for gradient in gradients], dim=1, out=self.gradient)
+        blocks = [gradient.flatten(1) for gradient in gradients]
+        torch.cat([*blocks, self._padding], dim=1, out=self.gradient)
         return self.gradient
 
     def _describe(self) -> ParameterIndex:
@@ -55,6 +63,8 @@ class Parameters:
             for name, (columns, shape) in self.slices.items()
             if len(shape) >= 2
         )
+        weight += [False] * self._padding.shape[1]
+        layer += [NO_LAYER] * self._padding.shape[1]
         device = self.values.device
         return ParameterIndex(
             torch.tensor(weight, device=device), torch.tensor(layer, device=device), matrices

@@ -1,47 +1,28 @@
 """What a fleet's techniques put into a network, position by position."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Sequence
+from typing import Any, get_args
 
-import torch
 from torch import Tensor, nn
 
-from worker.regularization import PerTrial, Regularization, Technique, techniques
-from worker.regularization.families.branch import BranchDropout, BranchMerge
-from worker.regularization.families.dropout import (
+from worker.regularization import PerTrial, RandomStreams, Regularization, Technique, stacks
+from worker.regularization.families import (
     ActivationDropout,
+    BranchDropout,
+    BranchMerge,
+    Distribution,
     DropoutLayer,
-    Masking,
+    NoiseLayer,
+    NoiseTechnique,
+    Normalization,
+    Place,
     WeightDropout,
 )
-from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
-from worker.regularization.families.normalization import Normalization
-from worker.regularization.random_streams import RandomStreams
 from worker.spec import Structure
 
-F = TypeVar("F", bound=Technique)
 Layers = dict[str, nn.Module]
 """The layers at one position, by the name of their technique, in their order."""
-
-
-def _found(
-    family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
-) -> Iterator[tuple[str, type[F], PerTrial[Any]]]:
-    for name, technique in techniques().items():
-        if issubclass(technique, family):
-            stack: PerTrial[Any] = PerTrial(
-                tuple(getattr(r, name) for r in regularizations), device
-            )
-            if stack:
-                yield name, technique, stack
-
-
-def stacks(
-    family: type[F], regularizations: Sequence[Regularization], device: torch.device | str = "cpu"
-) -> dict[type[F], PerTrial[Any]]:
-    """The techniques of a family that any trial has on, each stacked over all trials."""
-    return {technique: stack for _, technique, stack in _found(family, regularizations, device)}
 
 
 class Slots:
@@ -73,75 +54,78 @@ class Slots:
     def input(self, dimensions: int) -> nn.Module:
         """Before the first layer, for rows of so many dimensions: noise, then dropout."""
         layers = self._noises("input", dimensions + 2)
-        for name, technique, stack in _found(ActivationDropout, self._regularizations):
+        for technique, stack in stacks(ActivationDropout, self._regularizations).items():
             p = stack.numbers(lambda settings: settings.input_p)
-            layers |= self._masked(name, "input", technique, stack, p, dimensions + 2)
+            layers |= self._masked("input", technique, stack, p, dimensions + 2)
         return _chain(layers)
 
     def weights(self, layer: int, axes: int = 0) -> nn.Module:
         """Around the weights of a layer, the output included: noise, then dropping."""
         layers = self._noises("weights", axes + 3, layer)
-        for name, technique, stack in _found(WeightDropout, self._regularizations):
+        for technique, stack in stacks(WeightDropout, self._regularizations).items():
             p = _rates(stack, self._spec.depth, layer)
-            layers |= self._masked(name, f"weights/{layer}", technique, stack, p, axes + 3)
+            layers |= self._masked(f"weights/{layer}", technique, stack, p, axes + 3)
         return _chain(layers)
 
     def normalization(self, features: int, axes: int = 0) -> nn.Module:
         """Between a layer and its activation."""
         layers: Layers = {}
-        for name, technique, _ in _found(Normalization, self._structure):
-            members = PerTrial(tuple(getattr(r, name) for r in self._regularizations))
-            layers[name] = technique.layer(members, features, axes + 3)
+        for technique in stacks(Normalization, self._structure):
+            layers[technique.key()] = technique.layer(self._settings(technique), features, axes + 3)
         return _chain(layers)
 
     def hidden(self, place: int, axes: int = 0) -> nn.Module:
         """After the activation at a place, counted from 0: noise, then dropout."""
         layers = self._noises("activations", axes + 3, place)
-        for name, technique, stack in _found(ActivationDropout, self._regularizations):
+        for technique, stack in stacks(ActivationDropout, self._regularizations).items():
             places = self._spec.conv_layers if technique.needs_maps else self._spec.dropout_sites
             if place < places:
                 p = _rates(stack, places, place)
-                layers |= self._masked(name, f"hidden/{place}", technique, stack, p, axes + 3)
+                layers |= self._masked(f"hidden/{place}", technique, stack, p, axes + 3)
         return _chain(layers)
 
     def branch(self, block: int) -> nn.Module:
         """Between the branch of a residual block and its sum with the shortcut."""
         layers: Layers = {}
-        for name, technique, stack in _found(BranchDropout, self._regularizations):
+        for technique, stack in stacks(BranchDropout, self._regularizations).items():
             p = _rates(stack, self._spec.residual_blocks, block)
-            random = self._streams.at(f"{name}/branch/{block}")
-            layers[name] = technique.layer(p, _schedules(stack), 3, random)
+            random = self._streams.at(f"{technique.key()}/branch/{block}")
+            layers[technique.key()] = technique.layer(p, _schedules(stack), 3, random)
         return _chain(layers)
 
     def merge(self, block: int) -> list[nn.Module]:
         """Where the two branches of a residual block become one; empty where it has one."""
         return [
             technique.layer(
-                PerTrial(tuple(getattr(r, name) for r in self._regularizations)),
-                3,
-                self._streams.at(f"{name}/merge/{block}"),
+                self._settings(technique), 3, self._streams.at(f"{technique.key()}/merge/{block}")
             )
-            for name, technique, _ in _found(BranchMerge, self._structure)
+            for technique in stacks(BranchMerge, self._structure)
         ]
+
+    def _settings(self, technique: type[Technique]) -> PerTrial[Any]:
+        """Of these trials, where a layer exists because of others."""
+        name = technique.key()
+        return PerTrial(tuple(getattr(trial, name) for trial in self._regularizations))
 
     def _masked(
         self,
-        name: str,
         place: str,
-        technique: type[Masking],
+        technique: type[ActivationDropout | WeightDropout],
         stack: PerTrial[Any],
         p: Tensor,
         dimensions: int,
     ) -> Layers:
         if not p.any():
             return {}
+        name = technique.key()
         random = self._streams.at(f"{name}/{place}")
         layer = DropoutLayer(technique, p, _schedules(stack), dimensions, random)
         return {name: layer}
 
     def _noises(self, place: Place, dimensions: int, number: int = 0) -> Layers:
         layers: Layers = {}
-        for name, technique, stack in _found(NoiseTechnique, self._regularizations):
+        for technique, stack in stacks(NoiseTechnique, self._regularizations).items():
+            name = technique.key()
             for distribution in get_args(Distribution):
                 drawn = _drawn(stack, distribution)
                 scale = drawn.numbers(lambda settings: settings.deviation(place))

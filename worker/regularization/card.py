@@ -9,7 +9,8 @@ import inspect
 import re
 from typing import Any
 
-from worker.regularization.technique import Technique
+from worker.regularization.regularization import techniques
+from worker.regularization.technique import SEARCHED, Technique
 from worker.schema import Settings
 
 LABELS = ("When", "Start", "Badly with", "Cost", "Units", "Shapes", "Source")
@@ -89,8 +90,10 @@ class Card(Settings):
     """An example in numbers."""
     source: str
     """Where it was published."""
+    main_field: str | None
+    """The field that a number alone sets, as in `"dropout": 0.5`; none where no field does."""
     fields: tuple[FieldCard, ...]
-    """Its settings."""
+    """Its settings. `true` stands for them where none is required."""
 
 
 def paragraphs(doc: str) -> dict[str, str]:
@@ -145,6 +148,7 @@ def card_of(name: str, technique: type[Technique], vocabulary: frozenset[str]) -
         shapes=parts.get("Shapes", ""),
         example=parts.get("Example"),
         source=parts.get("Source", ""),
+        main_field=technique.main_field(),
         fields=_fields(technique),
     )
 
@@ -181,5 +185,12 @@ def _field(name: str, about: dict[str, Any], *, required: bool) -> FieldCard:
         maximum=maximum,
         exclusive_maximum=exclusive_maximum,
         choices=tuple(known["enum"]) if "enum" in known else None,
-        search=SearchRange(**known["search"]) if "search" in known else None,
+        search=SearchRange(**known[SEARCHED]) if SEARCHED in known else None,
     )
+
+
+def catalogue() -> dict[str, Card]:
+    """Name → card, in the order of the vocabulary: all of it from the techniques' own classes."""
+    classes = techniques()
+    vocabulary = frozenset(classes)
+    return {name: card_of(name, technique, vocabulary) for name, technique in classes.items()}

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes
 from worker.regularization.families.target import TargetTechnique
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
 
 Weight = Annotated[float, Field(gt=0.0, le=1e6)]
 

@@ -9,10 +9,9 @@ from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes, widened
 from worker.regularization.families.augmentation import ImageAugmentation
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
-from worker.regularization.technique import search_range
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts, search_range
 
 Range = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 0.5))]
 

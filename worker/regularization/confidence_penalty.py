@@ -8,8 +8,7 @@ from torch.nn import functional
 
 from worker.regularization.families.output import ScorePenalty
 from worker.regularization.families.target import needs_classes
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
-from worker.regularization.technique import search_range
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts, search_range
 
 
 @final

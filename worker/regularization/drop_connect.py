@@ -5,9 +5,15 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from worker.regularization.families.dropout import WeightDropout
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts, layers_beyond
 from worker.regularization.ramp import Ramp
-from worker.regularization.technique import DropProbability, Layers
+from worker.regularization.technique import (
+    DataFacts,
+    DropProbability,
+    Layers,
+    Misfit,
+    NetworkFacts,
+    layers_beyond,
+)
 
 
 @final

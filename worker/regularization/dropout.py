@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 
 from worker.regularization.families.dropout import ActivationDropout
-from worker.regularization.fit import NetworkFacts
+from worker.regularization.technique import NetworkFacts
 
 
 @final

@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.stopping import Patience, Stopping
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
 
 Metric = Literal[
     "validation_loss",

@@ -39,13 +39,13 @@ class ParameterIndex:
     weight: Tensor
     """``[P]`` bool: an entry of a weight matrix, not of a bias or a normalization."""
     layer: Tensor
-    """``[P]`` int64: number of the layer it belongs to, from 0 at the input."""
+    """``[P]`` int64: number of the layer it belongs to, from 0 at the input; below 0 of none."""
     matrices: tuple[WeightMatrix, ...] = ()
     """The weight matrices, from the input on."""
 
     def chosen(self, *, biases: bool, layers: Sequence[int] | None) -> Tensor:
         """``[P]`` bool: the columns a technique acts on."""
-        mask = torch.ones_like(self.weight) if biases else self.weight.clone()
+        mask = self.layer >= 0 if biases else self.weight.clone()
         if layers is not None:
             mask &= torch.isin(self.layer, torch.tensor(list(layers), device=self.layer.device))
         return mask

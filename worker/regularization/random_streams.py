@@ -20,13 +20,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from worker.regularization.seeds import derive
+from worker.regularization.seeds import derive_seed
 
 LEVELS = 1 << 16
 """A mask entry costs 16 random bits, so p is resolved to 1 / 65,536."""
 WORDS_AHEAD = 1 << 13
 """Random words of one seed and place that are drawn in one call: further steps' are kept."""
-WORDS_HELD = 1 << 19
+WORDS_HELD = 1 << 21
 """Random words of one place that are kept at a time, of all seeds."""
 
 Fill = Callable[[Tensor, Generator], object]
@@ -229,7 +229,7 @@ class _Draw:
         if self._epoch != streams.epoch or streams.step < self._first:
             self._epoch, self._first, self._ahead = streams.epoch, 0, None
             self._generators = [
-                Generator(streams.device).manual_seed(derive(seed, self._place, streams.epoch))
+                Generator(streams.device).manual_seed(derive_seed(seed, self._place, streams.epoch))
                 for seed in streams.seeds
             ]
         while self._ahead is None or streams.step >= self._first + self._ahead.shape[1]:

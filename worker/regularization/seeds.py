@@ -3,7 +3,7 @@
 import hashlib
 
 
-def derive(seed: int, *labels: str | int) -> int:
+def derive_seed(seed: int, *labels: str | int) -> int:
     """A 63-bit seed for the stream of that name; the same on every machine and run.
 
     Streams of different names are independent, so a longer one never shifts another.

@@ -2,3 +2,97 @@
 
 Nothing here imports torch, so that storage and the supervisor may.
 """
+
+from worker.results.comparison import (
+    Attribution,
+    ConfigurationReport,
+    Curve,
+    Pair,
+    caveat,
+    effects,
+    mean_curve,
+    spreads,
+)
+from worker.results.model import Check, Prediction
+from worker.results.path import PathReport, WeightPath
+from worker.results.ranking import (
+    UNSCORED,
+    Rank,
+    Standing,
+    competes,
+    objective_of,
+    place_of,
+    rank,
+    score_of,
+    standing_of,
+)
+from worker.results.search import (
+    Baseline,
+    Bin,
+    Candidate,
+    FieldReport,
+    Hint,
+    LearningCurve,
+    OneStandardError,
+    ProfileBin,
+    Refit,
+    SearchReport,
+    Surface,
+)
+from worker.results.sparsity import (
+    FeatureReport,
+    LayerReport,
+    NetworkReport,
+    PruningCurve,
+    SparsityReport,
+    SparsitySummary,
+)
+from worker.results.trial import FINAL, Advice, Best, JobError, Metrics, TrialResult, Winner
+
+__all__ = [
+    "FINAL",
+    "UNSCORED",
+    "Advice",
+    "Attribution",
+    "Baseline",
+    "Best",
+    "Bin",
+    "Candidate",
+    "Check",
+    "ConfigurationReport",
+    "Curve",
+    "FeatureReport",
+    "FieldReport",
+    "Hint",
+    "JobError",
+    "LayerReport",
+    "LearningCurve",
+    "Metrics",
+    "NetworkReport",
+    "OneStandardError",
+    "Pair",
+    "PathReport",
+    "Prediction",
+    "ProfileBin",
+    "PruningCurve",
+    "Rank",
+    "Refit",
+    "SearchReport",
+    "SparsityReport",
+    "SparsitySummary",
+    "Standing",
+    "Surface",
+    "TrialResult",
+    "WeightPath",
+    "Winner",
+    "caveat",
+    "competes",
+    "effects",
+    "mean_curve",
+    "objective_of",
+    "place_of",
+    "rank",
+    "score_of",
+    "spreads",
+    "standing_of",
+]

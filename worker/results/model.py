@@ -10,14 +10,18 @@ from worker.schema import Record
 class Prediction(Record):
     """What the model says of one row."""
 
+    # A class or a number: the members of the other kind are not sent.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     label: Annotated[str | None, Field(examples=["0"])] = None
     """Classification: the most probable class."""
     probabilities: Annotated[dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])] = (
         None
     )
     """Classification: the probability of each class."""
-    value: Annotated[float | None, Field(examples=[None])] = None
-    """Regression: the predicted value, in the target's own unit."""
+    value: Annotated[int | float | None, Field(examples=[0])] = None
+    """Regression: the predicted value, in the target's own unit. Classification whose classes are
+    all whole numbers: the label as a number, `3` beside `"3"`; else none."""
 
 
 class Check(Record):

@@ -111,7 +111,7 @@ class Ranked(Protocol):
     fold: int | None
 
 
-def place(trial: Ranked) -> tuple[int, float, int, int, int]:
+def place_of(trial: Ranked) -> tuple[int, float, int, int, int]:
     """A trial's place on the leaderboard, by which the smallest comes first.
 
     The winner is the first of the best configuration's trials.

@@ -1,1 +1,7 @@
-"""Who trains and when: the doorbell, supervisors, trainers, and the reconciler."""
+"""Who trains and when: the doorbell, supervisors, trainers, and the reconciler.
+
+What other rooms use are the modules listed below. None is imported here: a trainer needs no Celery,
+and a supervisor no torch.
+"""
+
+__all__ = ["doorbell", "processes", "reconciler", "redis_server"]

@@ -1,6 +1,6 @@
 """``python -m worker.runtime``: a worker, configured by its environment."""
 
-from worker.runtime.tasks import main
+from worker.runtime.doorbell import main
 
 if __name__ == "__main__":
     main()

@@ -11,8 +11,7 @@ from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease
 from worker.storage.tables import Checkpoint
-from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training import FleetRun, dump_state, load_state
 
 PAUSE = 10
 """Least time between two checkpoints, in times that the last one took."""
@@ -39,7 +38,7 @@ class Checkpoints:
         """Write one, and forget those that it makes superfluous."""
         began = time.monotonic()
         folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/checkpoints"
-        written = self._artefacts.write(folder, dump(run.state()))
+        written = self._artefacts.write(folder, dump_state(run.state()))
         with self._database.write() as session:
             spare = progress.save_checkpoint(
                 session,
@@ -64,7 +63,7 @@ class Checkpoints:
             except ArtefactError:
                 damaged.append(checkpoint)
                 continue
-            run.restore(load(files))
+            run.restore(load_state(files))
             chosen = checkpoint
             break
         with self._database.write() as session:

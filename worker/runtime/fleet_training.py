@@ -3,24 +3,20 @@
 Imports torch: for trainer processes only.
 """
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import orjson
 import torch
 
-from worker.data.builtin import load_builtin
-from worker.data.dataset import Prepared, check, prepare
-from worker.data.table import Table
+from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingJob, finish_fleet, load_trials
-from worker.results.search import Baseline
-from worker.results.trial import JobError, TrialResult
-from worker.runtime.channel import CANCEL, Channel
+from worker.results import Baseline, JobError, TrialResult
 from worker.runtime.checkpoints import Checkpoints
-from worker.runtime.step_watcher import StepWatcher
-from worker.runtime.threads import threads_for
+from worker.runtime.standby import CANCEL, Channel
 from worker.search import Halving, RungValues, boosting, goes_in_waves
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
@@ -31,11 +27,14 @@ from worker.storage.fleets import Lease, StaleToken, hold
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun
+from worker.training import EpochReport, FleetRun, threads_for
 
 RESULT = "fleet.safetensors"
 FLUSH_SECONDS = 0.2
 """Epochs that end faster than this share a commit."""
+REPORT_SECONDS = 0.1
+FIRST_STEP_SECONDS = 0.002
+"""How often the supervisor is told of steps, and how often the first one is looked for."""
 
 
 class FleetTraining:
@@ -97,12 +96,12 @@ class FleetTraining:
             dataset = (
                 None
                 if isinstance(spec.dataset, Builtin)
-                else datasets.get(session, spec.dataset, tenant=job.tenant)
+                else datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
             )
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)
         if goes_in_waves(spec):
-            self._ongoing = OngoingJob(self._settings, spec, check(table, spec, target))
+            self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
         if not trials:
             return None
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
@@ -161,7 +160,7 @@ class FleetTraining:
         if run.prepared.x.ndim > 3:
             # Convolutions use each parameter many times: no step of theirs is small.
             return self._settings.threads
-        trials, parameters = run.engine.parameters.values.shape
+        trials, parameters = len(run.members), run.engine.parameters.count
         rows = min(run.engine.training.batch_size, run.prepared.x.shape[1])
         return threads_for(
             trials=trials, batch_size=rows, parameters=parameters, limit=self._settings.threads
@@ -255,6 +254,33 @@ class FleetTraining:
         """End the fleet with an error that another attempt would only repeat."""
         finish_fleet(self._database, self._lease, error=error, ongoing=self._ongoing)
         return State.FAILED
+
+
+class StepWatcher(threading.Thread):
+    """Tells the supervisor how many steps were made, and notes the first one."""
+
+    def __init__(self, run: FleetRun, channel: Channel, on_first: Callable[[], None]) -> None:
+        super().__init__(name="steps", daemon=True)
+        self._run, self._channel, self._on_first = run, channel, on_first
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Watch the counter; it is read often until the first step, and seldom after it."""
+        before = self._run.steps
+        while self._run.steps == before:
+            if self._stopping.wait(FIRST_STEP_SECONDS):
+                break
+        if self._run.steps != before:
+            self._on_first()
+        while True:
+            self._channel.say("steps", steps=self._run.steps)
+            if self._stopping.wait(REPORT_SECONDS):
+                return
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self.join()
 
 
 def _succeeded(results: Sequence[TrialResult]) -> bool:

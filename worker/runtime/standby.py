@@ -1,7 +1,13 @@
-"""The warm standby as its supervisor sees it, and the trainers that it forks.
+"""The warm standby and the trainers that it forks, and what a supervisor and a trainer say to each
+other.
 
 One process imports torch, once, touches no GPU and runs nothing; for each fleet it forks a trainer.
 So a fleet has a process of its own within milliseconds, and its memory goes back when it ends.
+
+A supervisor and its trainer send JSON lines over a pair of pipes. The supervisor's end is a
+:class:`TrainerProcess`: ``{"lease": {…}}`` once, then at most ``{"stop": "cancel" | "drain"}``.
+The trainer's is a :class:`Channel`: ``{"event": "loaded"}``, ``{"event": "steps", "steps": n}``,
+``{"event": "ended", "outcome": …}``, ``{"event": "crashed", "reason": …}``.
 """
 
 import os
@@ -12,17 +18,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 
 from worker.errors import UnavailableError
-from worker.runtime.channel import Lines
 from worker.schema import Json
 from worker.settings import ServiceSettings
 from worker.storage.fleets import Lease
 
 Message = Json
 COMMAND = (sys.executable, "-m", "worker.runtime.trainer")
+CANCEL, DRAIN = "cancel", "drain"
 
 
 class Standby:
@@ -170,6 +177,60 @@ class TrainerProcess:
             os.write(self._writing, orjson.dumps(message) + b"\n")
         except BrokenPipeError:
             return
+
+
+class Channel:
+    """The trainer's end."""
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self._lines = Lines(reading)
+        self._out = writing
+        self._lock = threading.Lock()
+        self.stop_reason: str | None = None
+
+    def say(self, event: str, **what: Any) -> None:
+        """Send a message."""
+        line = orjson.dumps({"event": event, **what}) + b"\n"
+        with self._lock:
+            os.write(self._out, line)
+
+    def lease(self) -> Lease | None:
+        """Wait for the assignment; none when the supervisor is gone."""
+        line = self._lines.next()
+        return Lease(**orjson.loads(line)["lease"]) if line else None
+
+    def listen(self) -> None:
+        """Keep reading from now on: a request to stop sets ``stop_reason``."""
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def _listen(self) -> None:
+        while line := self._lines.next():
+            self.stop_reason = str(orjson.loads(line)["stop"])
+        # The supervisor is gone. Somebody else will claim the fleet: nothing is left to do here.
+        os._exit(1)
+
+
+class Lines:
+    """Reads lines from a descriptor, without a lock that a waiting thread would hold at exit."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._unread = b""
+
+    @property
+    def has_line(self) -> bool:
+        """Whether a line can be had without waiting."""
+        return b"\n" in self._unread
+
+    def next(self) -> bytes:
+        """The next line, waited for; empty at the end."""
+        while not self.has_line:
+            data = os.read(self._descriptor, 65_536)
+            if not data:
+                return b""
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
 
 
 def _dead() -> UnavailableError:

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable
 
 from worker.errors import UnavailableError
-from worker.runtime.channel import CANCEL, DRAIN
-from worker.runtime.standby import COMMAND, Message, Standby, TrainerProcess
+from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database

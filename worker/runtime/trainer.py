@@ -16,9 +16,9 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
-from worker.results.trial import JobError
-from worker.runtime.channel import Channel
+from worker.results import JobError
 from worker.runtime.lifeline import die_with_parent
+from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.artefacts import Artefacts
@@ -103,9 +103,9 @@ def _import_torch(threads: int) -> None:
     import torch
 
     import worker.runtime.fleet_training  # noqa: F401  (imported ahead of need)
-    from worker.training.processor import tune
+    from worker.training import tune_processor
 
-    tune(threads)
+    tune_processor(threads)
     torch.use_deterministic_algorithms(True)
 
 

@@ -20,6 +20,7 @@ from worker.search.plan import (
     plan,
     posted_configurations,
     replica_count,
+    structure,
 )
 from worker.search.samplers import Trained
 from worker.search.scheduler import Refused, Search, Wave, job_objective, resolve_search
@@ -53,7 +54,9 @@ __all__ = [
     "planned_costs",
     "posted_configurations",
     "replica_count",
+    "report",
     "resolve_search",
     "steps_of",
+    "structure",
     "with_path_from_lambda_max",
 ]

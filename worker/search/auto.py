@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from worker.data import Outline
 from worker.errors import SpecError
-from worker.regularization import ClassWeights, SnapshotEnsemble
-from worker.regularization.catalogue import fitting
-from worker.regularization.fit import DataFacts
+from worker.regularization import ClassWeights, DataFacts, SnapshotEnsemble, fitting
 from worker.schema import Json
 from worker.spec import (
+    ConstantSchedule,
+    CosineSchedule,
     Dimension,
     JobSpec,
     Range,
@@ -17,7 +17,6 @@ from worker.spec import (
     Switch,
     Values,
 )
-from worker.spec.training import ConstantSchedule, CosineSchedule
 
 RUNGS = 9
 """Halving first decides after this part of the epochs."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data import Prepared
-from worker.results.search import Baseline
+from worker.results import Baseline
 
 MOST_ROWS = 200_000
 """Training rows that boosting sees: of more, the first of a seeded choice."""

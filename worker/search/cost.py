@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import ceil
 
 from worker.data import Outline
-from worker.networks.layout import Layout, lay_out
+from worker.networks import Layout, lay_out
 from worker.search.plan import (
     FleetLimits,
     FleetPlan,

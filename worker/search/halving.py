@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from worker.results.ranking import Rank, rank
+from worker.results import Rank, rank
 from worker.schema import Json
 
 RungValues = Mapping[int, Sequence[float]]

@@ -6,15 +6,20 @@ from typing import overload
 
 from worker.data import Outline
 from worker.errors import SpecError
-from worker.networks.chain import by_hand
-from worker.networks.layout import Layout, lay_out
-from worker.regularization.early_stopping import EarlyStopping
-from worker.regularization.families.normalization import Normalization
-from worker.regularization.fit import DataFacts
-from worker.regularization.technique import Memory, Technique
+from worker.networks import Layout, by_hand, lay_out
+from worker.regularization import DataFacts, EarlyStopping, Memory, Technique
+from worker.regularization.families import Normalization
 from worker.search.space import Overrides
-from worker.spec import JobSpec, SgdSpec, SolverSpec, Training, Trial, Variant, Without
-from worker.spec.checks import check_trial
+from worker.spec import (
+    JobSpec,
+    SgdSpec,
+    SolverSpec,
+    Training,
+    Trial,
+    Variant,
+    Without,
+    check_trial,
+)
 
 FLEET_MEMORY = 2**30
 """Bytes that one fleet's tensors may take unless said otherwise."""

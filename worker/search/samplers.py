@@ -18,10 +18,10 @@ from worker.search.space import (
     active,
     choices,
     even_values,
+    in_few_digits,
     value_at,
 )
-from worker.spec import Dimension, Range, SearchSpec, Switch
-from worker.spec.search import MOST_TRIALS
+from worker.spec import MOST_TRIALS, Dimension, Range, SearchSpec, Switch
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -61,7 +61,7 @@ class Grid(Sequence[Overrides]):
         if isinstance(number, slice):
             return [self[n] for n in range(self._size)[number]]
         rest, places = range(self._size)[number], []
-        for values in reversed(self._axes.values()):
+        for values in reversed(list(self._axes.values())):
             rest, place = divmod(rest, len(values))
             places.append(place)
         return {
@@ -251,7 +251,9 @@ def _ask(study: "Study", space: Dimensions, document: SectionsJson) -> Overrides
             drawn[path] = (
                 trial.suggest_int(path, int(low), int(high), log=log)
                 if dimension.integer
-                else trial.suggest_float(path, float(low), float(high), log=log)
+                else in_few_digits(
+                    dimension, trial.suggest_float(path, float(low), float(high), log=log)
+                )
             )
             continue
         options = choices(path, dimension, document)

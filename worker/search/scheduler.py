@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from worker.data import Outline
 from worker.errors import SpecError
-from worker.results.ranking import rank
+from worker.results import rank
 from worker.search import auto
 from worker.search.plan import (
     USUAL,
@@ -41,8 +41,7 @@ from worker.search.space import (
     searched_sections,
 )
 from worker.search.space_check import check_space
-from worker.spec import JobSpec, LinearSpec, SolverSpec, Trial, is_maximized
-from worker.spec.search import MOST_TRIALS
+from worker.spec import MOST_TRIALS, JobSpec, LinearSpec, SolverSpec, Trial, is_maximized
 
 TRIALS = 64
 """Configurations of a search that does not say."""

@@ -3,7 +3,6 @@
 Torch is imported; rows of data are read for λ_max alone.
 """
 
-import copy
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from worker.data import Prepared
 from worker.errors import SpecError
-from worker.regularization import Regularization, techniques
+from worker.regularization import SEARCHED, Regularization, techniques
 from worker.schema import Json, Settings
 from worker.spec import (
     Dimension,
@@ -120,9 +119,9 @@ def _declared_range(path: str) -> Range | None:
     schema = technique.model_json_schema()
     definition = schema["properties"].get(field, {})
     for option in (definition, *definition.get("anyOf", ())):
-        if "search" in option:
+        if SEARCHED in option:
             return Range.model_validate(
-                {**option["search"], "integer": option.get("type") == "integer"}
+                {**option[SEARCHED], "integer": option.get("type") == "integer"}
             )
     return None
 
@@ -142,10 +141,10 @@ def begins_at_lambda_max(spec: JobSpec) -> bool:
 def with_path_from_lambda_max(spec: JobSpec, data: Prepared) -> JobSpec:
     """The job with the range of its path written out: from λ_max to a thousandth of it."""
     search = search_of(spec)
-    highest = lambda_max(spec, data) * ABOVE
+    highest = float(f"{lambda_max(spec, data) * ABOVE:.6g}")
     if search.over is None or not highest > 0:
         return spec
-    range_ = Range(low=highest * SMALLEST_SHARE, high=highest, log=True)
+    range_ = Range(low=float(f"{highest * SMALLEST_SHARE:.6g}"), high=highest, log=True)
     return spec.model_copy(
         update={"search": search.model_copy(update={"space": {search.over: range_}})}
     )
@@ -198,7 +197,7 @@ def active(space: Dimensions, overrides: Overrides) -> Overrides:
 
 
 def value_at(range_: Range, share: float) -> float | int:
-    """The value at a share, from 0 to 1, of the way from low to high."""
+    """The value at a share, from 0 to 1, of the way from low to high, in few digits."""
     low, high = float(range_.low), float(range_.high)
     if range_.integer:
         # Each whole number owns as much of the scale as any other.
@@ -209,7 +208,23 @@ def value_at(range_: Range, share: float) -> float | int:
         value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
     if range_.integer:
         return round(value)
-    return min(max(value, float(range_.low)), float(range_.high))
+    return in_few_digits(range_, value)
+
+
+def in_few_digits(range_: Range, value: float) -> float:
+    """A value of a range, without the digits that make no difference: 0.0003, not
+    0.00030000000000000003.
+
+    Six are left, and in a narrow range as many more as its ends have in common: what is lost is
+    within a hundred-thousandth of the range. What is shown is what is trained. Ends stay as they
+    were named.
+    """
+    low, high = float(range_.low), float(range_.high)
+    if not low < value < high:
+        return min(max(value, low), high)
+    common = math.log10(max(1.0, max(abs(low), abs(high)) / (high - low)))
+    rounded = float(f"{value:.{min(6 + int(common), 17)}g}")
+    return min(max(rounded, low), high)
 
 
 def even_values(range_: Range, count: int) -> tuple[float | int, ...]:
@@ -221,8 +236,9 @@ def even_values(range_: Range, count: int) -> tuple[float | int, ...]:
             value = float(range_.low) * (range_.high / range_.low) ** share
         else:
             value = range_.low + share * (range_.high - range_.low)
-        value = min(max(value, float(range_.low)), float(range_.high))
-        values[round(value) if range_.integer else value] = None
+        if number == count - 1 and number:
+            value = float(range_.high)
+        values[round(value) if range_.integer else in_few_digits(range_, value)] = None
     return tuple(values)
 
 
@@ -232,9 +248,9 @@ def configure(document: SectionsJson, number: int, overrides: Overrides) -> Tria
     Raises:
         SpecError: a path that does not exist, or a value that it does not take, naming the path.
     """
-    changed = copy.deepcopy(dict(document))
+    changed: Any = dict(document)
     for path, value in overrides.items():
-        _set(changed, path, copy.deepcopy(value))
+        changed = _replaced(changed, path.split("."), value, path)
     try:
         sections = Sections.model_validate_json(json.dumps(changed))
     except ValidationError as error:
@@ -271,24 +287,18 @@ def _get(document: Any, path: str) -> Any:
     return document
 
 
-def _set(document: Json, path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    node: Any = document
-    for step in parents:
-        if isinstance(node, list):
-            node = node[_index(node, step, path)]
-            continue
-        if not isinstance(node, dict):
-            raise _unknown(path)
-        if node.get(step) is None:
-            node[step] = {}
-        node = node[step]
+def _replaced(node: Any, steps: Sequence[str], value: Any, path: str) -> Any:
+    """The node with a value at these steps below it; what is not on the way is shared."""
+    if not steps:
+        return value
+    step, *rest = steps
     if isinstance(node, list):
-        node[_index(node, last, path)] = value
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
+        index = _index(node, step, path)
+        return [*node[:index], _replaced(node[index], rest, value, path), *node[index + 1 :]]
+    if not isinstance(node, dict | None):
         raise _unknown(path)
+    inside = node or {}
+    return {**inside, step: _replaced(inside.get(step), rest, value, path)}
 
 
 def _index(items: Sequence[Any], step: str, path: str) -> int:

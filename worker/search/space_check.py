@@ -23,7 +23,9 @@ from worker.spec import Dimension, Range, Trial
 MOST_CORNERS = 256
 """Corners of a space that are tried; of more, as many drawn at random."""
 MOST_VALUES = 1000
-"""Values of a field that are tried; of more, an even choice."""
+"""Values that are tried, of all fields together; of more, an even choice from each."""
+FEWEST_VALUES = 10
+"""Values of a field that are tried, however many fields there are."""
 
 Check = Callable[[Trial], None]
 
@@ -80,6 +82,7 @@ def _blamed(param: str, overrides: Overrides) -> str:
 
 def _single_values(space: Dimensions, document: SectionsJson) -> Iterator[Overrides]:
     """Each value of each field alone, what lies above it being on."""
+    most = max(MOST_VALUES // len(space), FEWEST_VALUES)
     for path, dimension in space.items():
         above = {
             parent: options[-1]
@@ -93,16 +96,24 @@ def _single_values(space: Dimensions, document: SectionsJson) -> Iterator[Overri
             for child, other in space.items()
             if child.startswith(f"{path}.")
         }
-        for value in _samples(path, dimension, document):
+        for value in _samples(path, dimension, document, most=most):
             yield {**above, path: value, **(below if value is not None else {})}
 
 
-def _samples(path: str, dimension: Dimension, document: SectionsJson) -> Sequence[Any]:
+def _samples(
+    path: str, dimension: Dimension, document: SectionsJson, *, most: int
+) -> Sequence[Any]:
     if isinstance(dimension, Range):
         # Both ends may be whole where what lies between them is not.
         return (*_extremes(path, dimension, document), value_at(dimension, 0.3819))
     options = choices(path, dimension, document)
-    return options[:: -(-len(options) // MOST_VALUES)]
+    if len(options) <= most:
+        return options
+    # What differs in kind from the others, and the ends of the numbers, is tried in any case.
+    numbers = [o for o in options if isinstance(o, int | float) and not isinstance(o, bool)]
+    kinds = {type(option): option for option in options}
+    ends = (min(numbers), max(numbers)) if numbers else ()
+    return [*options[:: -(-len(options) // most)], *kinds.values(), *ends]
 
 
 def _extremes(path: str, dimension: Dimension, document: SectionsJson) -> Sequence[Any]:

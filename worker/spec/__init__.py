@@ -1,7 +1,7 @@
 """What a job says. Types only: nothing here trains, reads or stores."""
 
-from worker.schema import Settings
-from worker.spec.dataset import Builtin, BuiltinName, DatasetId, DatasetRef
+from worker.spec.checks import check_trial
+from worker.spec.dataset import Builtin, BuiltinName, DatasetRef
 from worker.spec.job import JobSpec, Task, TaskKind, Variant
 from worker.spec.network import (
     Activation,
@@ -14,34 +14,39 @@ from worker.spec.network import (
 )
 from worker.spec.preprocessing import Preprocessing
 from worker.spec.search import (
+    MOST_TRIALS,
     Dimension,
     Range,
     SearchSpec,
-    Space,
     Switch,
     Values,
     is_maximized,
 )
+from worker.spec.shown import shown, without_off
 from worker.spec.split import PartRows, Split
 from worker.spec.training import (
     AdamSpec,
-    AdamWSpec,
+    ConstantSchedule,
+    CosineSchedule,
     OptimizerSpec,
     ScheduleSpec,
     SgdSpec,
     SolverSpec,
+    StepSchedule,
     Training,
+    WarmupSchedule,
 )
 from worker.spec.trial import Trial, Without
 
 __all__ = [
+    "MOST_TRIALS",
     "Activation",
     "AdamSpec",
-    "AdamWSpec",
     "Builtin",
     "BuiltinName",
     "CnnSpec",
-    "DatasetId",
+    "ConstantSchedule",
+    "CosineSchedule",
     "DatasetRef",
     "Dimension",
     "JobSpec",
@@ -55,11 +60,10 @@ __all__ = [
     "ResidualMlpSpec",
     "ScheduleSpec",
     "SearchSpec",
-    "Settings",
     "SgdSpec",
     "SolverSpec",
-    "Space",
     "Split",
+    "StepSchedule",
     "Structure",
     "Switch",
     "Task",
@@ -68,6 +72,10 @@ __all__ = [
     "Trial",
     "Values",
     "Variant",
+    "WarmupSchedule",
     "Without",
+    "check_trial",
     "is_maximized",
+    "shown",
+    "without_off",
 ]

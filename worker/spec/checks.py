@@ -7,11 +7,8 @@ holds between techniques, and between them and the training.
 from typing import NamedTuple
 
 from worker.errors import SpecError
-from worker.regularization import Regularization
-from worker.regularization.families.output import OutputPenalty
-from worker.regularization.families.penalty import Penalty, ProximalPenalty
-from worker.regularization.families.stopping import Stopping
-from worker.regularization.fit import DataFacts
+from worker.regularization import DataFacts, Regularization
+from worker.regularization.families import OutputPenalty, Penalty, ProximalPenalty, Stopping
 from worker.spec.network import CnnSpec, LinearSpec
 from worker.spec.training import (
     AdamWSpec,

@@ -30,15 +30,20 @@ class Builtin(Settings):
     """Seed of the draw; read by `circle` alone."""
 
 
-def _is_no_builtin(value: object) -> object:
+def _is_an_id(value: object) -> object:
     if isinstance(value, str) and value in set(BuiltinName):
         raise ValueError(f'{value} is a built-in data set: write {{"builtin": "{value}"}}')
+    if isinstance(value, str) and not value.startswith("ds_"):
+        raise ValueError(
+            "an uploaded data set goes by its id, as ds_3kTn8c0aY1Qw: GET /v1/datasets lists "
+            'yours; a built-in one by its name, as {"builtin": "circle"}'
+        )
     return value
 
 
 DatasetId = Annotated[
     str,
-    BeforeValidator(_is_no_builtin),
     Field(pattern=r"^ds_[A-Za-z0-9_-]{8,64}$", examples=["ds_3kTn8c0aY1Qw"]),
+    BeforeValidator(_is_an_id),
 ]
 DatasetRef = Builtin | DatasetId

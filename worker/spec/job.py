@@ -1,5 +1,6 @@
 """What a user posts: one trial, or a comparison of several."""
 
+from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -12,8 +13,9 @@ from worker.spec.preprocessing import Preprocessing
 from worker.spec.search import SearchSpec
 from worker.spec.split import Split
 from worker.spec.training import Training
+from worker.text import Printable
 
-Name = Annotated[str, Field(min_length=1, max_length=120)]
+Name = Annotated[Printable, Field(min_length=1, max_length=120)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["credit"])]
 TaskKind = Literal["binary", "multiclass", "regression"]
 Task = Literal["auto", "binary", "multiclass", "regression"]
@@ -40,7 +42,7 @@ class Variant(Settings):
 class JobSpec(Settings):
     """A training job. Only `dataset` is required; `target` too unless the data set named one."""
 
-    name: Annotated[str, Field(max_length=120)] = ""
+    name: Annotated[Printable, Field(max_length=120)] = ""
     """A label for people."""
     dataset: DatasetRef
     """The id of an uploaded data set, or a built-in one."""
@@ -66,7 +68,10 @@ class JobSpec(Settings):
     training: Training = Training()
     """How it is trained."""
     compare: (
-        Annotated[tuple[Variant, ...], Field(strict=False, min_length=1, max_length=1024)] | None
+        Annotated[
+            tuple[Variant, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=1024)
+        ]
+        | None
     ) = None
     """Configurations to train side by side, as one tensor program where structure allows."""
     search: SearchSpec | None = None
@@ -98,10 +103,11 @@ class JobSpec(Settings):
     @classmethod
     def names_are_unique(cls, compare: tuple[Variant, ...] | None) -> tuple[Variant, ...] | None:
         """Refuse a comparison whose members could not be told apart."""
-        names = [variant.name for variant in compare or ()]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        counts = Counter(variant.name for variant in compare or ())
+        twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
-            raise ValueError(f"give each configuration its own name; twice: {', '.join(twice)}")
+            shown = ", ".join(twice[:5]) + (", …" if len(twice) > 5 else "")
+            raise ValueError(f"give each configuration its own name; twice: {shown}")
         return compare
 
     @model_validator(mode="after")

@@ -47,7 +47,9 @@ class MlpSpec(Structure):
 
     kind: Literal["mlp"] = "mlp"
     """Always `mlp`."""
-    hidden: Annotated[tuple[Width, ...], Field(strict=False, min_length=1, max_length=64)] = (
+    hidden: Annotated[
+        tuple[Width, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=64)
+    ] = (
         50,
         50,
     )
@@ -103,7 +105,9 @@ class CnnSpec(Structure):
 
     kind: Literal["cnn"]
     """Always `cnn`."""
-    channels: Annotated[tuple[Channels, ...], Field(strict=False, min_length=1, max_length=32)] = (
+    channels: Annotated[
+        tuple[Channels, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=32)
+    ] = (
         32,
         64,
     )
@@ -112,7 +116,9 @@ class CnnSpec(Structure):
     """Side of the kernels."""
     pool: Annotated[int, Field(ge=1, le=8)] = 2
     """Side of the pooling window after each convolution; 1 for none. Maps stop shrinking at 1."""
-    hidden: Annotated[tuple[Width, ...], Field(strict=False, max_length=16)] = (128,)
+    hidden: Annotated[tuple[Width, ...], Field(fail_fast=True, strict=False, max_length=16)] = (
+        128,
+    )
     """Units of each dense layer between the maps and the output; may be empty."""
     activation: Activation = "relu"
     """Nonlinearity after each hidden layer. `selu` is initialized with LeCun's normal."""

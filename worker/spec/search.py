@@ -1,18 +1,35 @@
 """What a search varies, how it chooses, and when it has seen enough. Types only."""
 
+import json
+from collections.abc import Hashable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from worker.schema import Settings
+from worker.spec.shown import counted
+from worker.text import shortened
 
 MOST_TRIALS = 100_000
 
 Number = Annotated[int, Field(ge=-(2**53), le=2**53)] | float
 Path = Annotated[str, Field(min_length=1, max_length=200)]
 Groups = Annotated[
-    tuple[Annotated[tuple[Path, ...], Field(strict=False, min_length=2, max_length=50)], ...],
-    Field(strict=False, max_length=50),
+    tuple[
+        Annotated[
+            tuple[Path, ...], Field(fail_fast=True, strict=False, min_length=2, max_length=50)
+        ],
+        ...,
+    ],
+    Field(fail_fast=True, strict=False, max_length=50),
 ]
 SearchMethod = Literal["grid", "random", "tpe", "halving", "path"]
 MAXIMIZED = ("accuracy", "r2", "recall", "precision", "f1", "auc", "sparsity")
@@ -48,19 +65,32 @@ class Range(Settings):
 class Values(Settings):
     """Some values, each as likely as the others. A null turns a technique off."""
 
-    values: Annotated[tuple[JsonValue, ...], Field(strict=False, min_length=1, max_length=10_000)]
+    model_config = ConfigDict(json_schema_extra=counted("values"))
+
+    values: Annotated[
+        tuple[JsonValue, ...], Field(fail_fast=True, strict=False, min_length=1, max_length=10_000)
+    ]
     """The values, of any kind that the field takes."""
 
     @field_validator("values")
     @classmethod
     def differ(cls, values: tuple[JsonValue, ...]) -> tuple[JsonValue, ...]:
         """Refuse a value that is named twice: it would be tried twice, and weigh double."""
-        seen: list[tuple[type, JsonValue]] = []
+        seen: set[tuple[type, Hashable]] = set()
         for value in values:
-            if (type(value), value) in seen:
-                raise ValueError(f"names {value!r} twice; name each value once")
-            seen.append((type(value), value))
+            key = (type(value), _hashable(value))
+            if key in seen:
+                shown = shortened(json.dumps(value, ensure_ascii=False))
+                raise ValueError(f"names {shown} twice; name each value once")
+            seen.add(key)
         return values
+
+
+def _hashable(value: JsonValue) -> Hashable:
+    """Equal for equal values, so that they can be told apart without comparing each with all."""
+    if isinstance(value, dict):
+        return frozenset((key, _hashable(inner)) for key, inner in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 class Switch(Settings):

@@ -3,20 +3,26 @@
 from collections import Counter
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from worker.schema import Settings
+from worker.spec.shown import counted
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 RowNumber = Annotated[int, Field(ge=0, lt=2**63)]
-RowNumbers = Annotated[tuple[RowNumber, ...], Field(strict=False, max_length=2_000_000)]
+RowNumbers = Annotated[
+    tuple[RowNumber, ...], Field(fail_fast=True, strict=False, max_length=2_000_000)
+]
 
 
 class PartRows(Settings):
     """The rows of each part, by their numbers in the uploaded table, counted from 0.
 
-    Rows that are named nowhere are not used; rows without a target are left out.
+    Rows that are named nowhere are not used; rows without a target are left out. Answers show the
+    first 100 of a part, and how many there are.
     """
+
+    model_config = ConfigDict(json_schema_extra=counted("train", "validation", "test"))
 
     train: Annotated[RowNumbers, Field(min_length=1)]
     """The rows to train on."""

@@ -14,5 +14,22 @@
 ======================  ============================================================================
 
 Functions take an open session: whoever calls says what is one transaction. Nothing here imports
-torch.
+torch. What other rooms use are the modules listed below, and what those define without ``_``.
 """
+
+__all__ = [
+    "additions",
+    "artefacts",
+    "database",
+    "datasets",
+    "events",
+    "fleets",
+    "idempotency",
+    "jobs",
+    "models",
+    "progress",
+    "queries",
+    "states",
+    "tables",
+    "types",
+]

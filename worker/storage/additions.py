@@ -13,8 +13,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
-from worker.results.ranking import competes, standing_of
-from worker.results.trial import JobError
+from worker.results import JobError, competes, standing_of
 from worker.schema import Json
 from worker.storage.states import OPEN, State
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, Job, TrialRow
@@ -153,9 +152,9 @@ def continue_job(session: Session, job: Job, fleet: Fleet) -> None:
     """Queue a fleet that plans what follows one which fails outside of a trainer.
 
     What follows a fleet is planned by its trainer; one that kills its trainers has none. None is
-    queued where other fleets are open, whose ends will plan; after a comparison's last fleets; after
-    a search's, which refit its winner; and after a fleet without trials, or it would go round for
-    ever.
+    queued where other fleets are open, whose ends will plan; after the last fleets of a comparison,
+    or of a search, which refit its winner; and after a fleet without trials, or it would go round
+    for ever.
     """
     first = _first_settings(session, fleet)
     ends = first is None or first.get("refit") is not None

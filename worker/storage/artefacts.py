@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class FileManifest:
     """What a folder holds. ``sha256`` is that of its ``manifest.json``."""
 
     path: str
@@ -66,7 +66,7 @@ class Artefacts:
         self._root = root.rstrip("/")
         self._local = Path(root) if isinstance(filesystem, LocalFileSystem) else None
 
-    def write(self, folder: str, files: Mapping[str, bytes]) -> Manifest:
+    def write(self, folder: str, files: Mapping[str, bytes]) -> FileManifest:
         """Write files into a new folder below ``folder``; whole and verified when it returns.
 
         Raises ``OSError`` when they cannot be written, ``ArtefactError`` when they read back wrong.
@@ -83,7 +83,7 @@ class Artefacts:
         else:
             for name, data in ordered.items():
                 self._filesystem.pipe_file(f"{self._root}/{path}/{name}", data)
-        written = Manifest(path=path, sha256=_sha256(manifest), files=entries)
+        written = FileManifest(path=path, sha256=_sha256(manifest), files=entries)
         self.load(path, written.sha256)
         return written
 

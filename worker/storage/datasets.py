@@ -14,7 +14,7 @@ from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
 from worker.storage.types import new_id
 
 
-def create(
+def add_dataset(
     session: Session,
     *,
     name: str,
@@ -46,7 +46,7 @@ def create(
     return dataset
 
 
-def get(
+def find_dataset(
     session: Session,
     dataset_id: str,
     *,
@@ -67,7 +67,7 @@ def get(
     return dataset
 
 
-def page(
+def dataset_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Dataset]:
     """The tenant's data sets, newest first."""
@@ -80,7 +80,7 @@ def delete(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -
     Raises ``ConflictError`` while a job that has not ended needs it.
     """
     # Locked before jobs are looked for: one that is being accepted is waited for.
-    dataset = get(session, dataset_id, tenant=tenant, lock="delete")
+    dataset = find_dataset(session, dataset_id, tenant=tenant, lock="delete")
     user = session.scalar(
         select(Job.id).where(Job.dataset_id == dataset_id, Job.state.in_(OPEN)).limit(1)
     )

@@ -34,7 +34,7 @@ def append(
     return event
 
 
-def page(
+def event_page(
     session: Session,
     job_id: str,
     *,

@@ -28,8 +28,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
-from worker.results.ranking import UNSCORED, competes, score_of, standing_of
-from worker.results.trial import JobError, TrialResult
+from worker.results import UNSCORED, JobError, TrialResult, competes, score_of, standing_of
 from worker.storage import events
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import conclude, count, update_best

@@ -25,7 +25,7 @@ def find(
             "this Idempotency-Key was used for another body; give each new request its own key",
             param="Idempotency-Key",
         )
-    return jobs.get(session, row.job_id, tenant=tenant)
+    return jobs.find_job(session, row.job_id, tenant=tenant)
 
 
 def remember(

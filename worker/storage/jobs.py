@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
-from worker.results import ranking
-from worker.results.trial import Advice, JobError, Winner
+from worker.results import Advice, JobError, Winner, objective_of, place_of
 from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.additions import NewFleet, add_fleets
@@ -22,10 +21,11 @@ from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialR
 from worker.storage.types import new_id, utc_now
 
 
-def create(
+def add_job(
     session: Session,
     *,
     spec: Json,
+    posted: Json | None = None,
     fleets: Iterable[NewFleet],
     objective: str,
     maximize: bool = False,
@@ -38,13 +38,15 @@ def create(
 ) -> Job:
     """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202.
 
-    ``trials_total`` is how many trials it will have, where these fleets are but the first.
+    ``posted`` is what answers show of ``spec``. ``trials_total`` is how many trials it will have,
+    where these fleets are but the first.
     """
     job = Job(
         id=new_id("job"),
         tenant=tenant,
         name=name,
         spec=spec,
+        posted=posted,
         dataset_id=dataset_id,
         advice=list(advice),
         model_name=model_name,
@@ -65,16 +67,29 @@ def create(
     return job
 
 
-def get(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False) -> Job:
-    """The tenant's job of this id; ``NotFoundError`` without one."""
+def find_job(
+    session: Session,
+    job_id: str,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    lock: bool = False,
+    complete: bool = True,
+) -> Job:
+    """The tenant's job of this id; ``NotFoundError`` without one.
+
+    Unless it is to be ``complete``, its spec, which may name a million rows, is read when it is
+    first asked for.
+    """
     query = select(Job).where(Job.id == job_id, Job.tenant == tenant)
+    if not complete:
+        query = query.options(defer(Job.spec))
     job = session.scalar(query.with_for_update() if lock else query)
     if job is None:
         raise NotFoundError(f"there is no job {job_id}; GET /v1/jobs lists yours", param="id")
     return job
 
 
-def page(
+def job_page(
     session: Session,
     *,
     state: str | None = None,
@@ -82,8 +97,8 @@ def page(
     after: str | None = None,
     tenant: str = DEFAULT_TENANT,
 ) -> Page[Job]:
-    """The tenant's jobs, newest first; of one state, if given."""
-    query = select(Job)
+    """The tenant's jobs, newest first; of one state, if given. Their specs are not read."""
+    query = select(Job).options(defer(Job.spec))
     if state is not None:
         query = query.where(Job.state == state)
     return newest_first(session, Job, query, tenant=tenant, limit=limit, after=after)
@@ -96,7 +111,7 @@ _PLACE = (
     TrialRow.repeat,
     func.coalesce(TrialRow.fold, 0),
 )
-"""``ranking.place`` in SQL; an index begins with it."""
+"""``place_of`` in SQL; an index begins with it."""
 
 
 def _ranked(job: Job) -> Select[TrialRow]:
@@ -134,7 +149,7 @@ def leaderboard(
     query = _ranked(job)
     if after is not None:
         last = trial(session, job, after, param="after")
-        query = query.where(tuple_(*_PLACE) > tuple_(*ranking.place(last)))
+        query = query.where(tuple_(*_PLACE) > tuple_(*place_of(last)))
     rows = list(session.scalars(query.limit(limit + 1)))
     return Page(items=rows[:limit], has_more=len(rows) > limit)
 
@@ -166,7 +181,7 @@ def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
     Cancelling a cancelled job again changes nothing. Raises ``ConflictError`` when it has ended
     otherwise.
     """
-    job = get(session, job_id, tenant=tenant, lock=True)
+    job = find_job(session, job_id, tenant=tenant, lock=True)
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:
@@ -219,9 +234,9 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
                 TrialRow.state == State.SUCCEEDED,
             )
         ),
-        key=ranking.place,
+        key=place_of,
     )
-    mean = ranking.objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
+    mean = objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
     job.best = Winner(
         trial=winner.id,
         name=winner.name,

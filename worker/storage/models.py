@@ -72,7 +72,7 @@ def register(
     return version
 
 
-def get(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
+def find_model(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
     """The tenant's model of this name; ``NotFoundError`` without one."""
     model = session.scalar(select(Model).where(Model.tenant == tenant, Model.name == name))
     if model is None:
@@ -82,7 +82,7 @@ def get(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
 
 def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelDetail:
     """A model with its versions and aliases."""
-    model = get(session, name, tenant=tenant)
+    model = find_model(session, name, tenant=tenant)
     versions = session.scalars(
         select(ModelVersion)
         .where(ModelVersion.model_id == model.id)
@@ -96,7 +96,7 @@ def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Mo
     )
 
 
-def page(
+def model_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Model]:
     """The tenant's models, newest first."""
@@ -114,7 +114,7 @@ def resolve(
 
     Raises ``NotFoundError`` for an unknown model, version or alias.
     """
-    model = get(session, name, tenant=tenant)
+    model = find_model(session, name, tenant=tenant)
     number: int | None
     if isinstance(version, int):
         number = version

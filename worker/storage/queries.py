@@ -10,8 +10,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, null, or_, select
 from sqlalchemy.orm import Session
 
-from worker.results.ranking import UNSCORED, Rank, Standing, objective_of, rank
-from worker.results.search import Baseline
+from worker.results import UNSCORED, Baseline, Rank, Standing, objective_of, rank
 from worker.schema import Json
 from worker.storage.states import State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow

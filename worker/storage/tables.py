@@ -15,9 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from worker.results.ranking import UNSCORED, Standing
-from worker.results.sparsity import NetworkReport
-from worker.results.trial import Advice, JobError, Metrics, Winner
+from worker.results import UNSCORED, Advice, JobError, Metrics, NetworkReport, Standing, Winner
 from worker.schema import Json
 from worker.storage.states import State
 from worker.storage.types import JsonRecord, UtcDateTime, utc_now
@@ -70,7 +68,7 @@ class Dataset(Base):
 
 
 class Job(Base):
-    """What a user posted, and how far it is. Its complete spec is kept, defaults included."""
+    """What a user posted, and how far it is."""
 
     __tablename__ = "job"
     __table_args__ = (
@@ -83,6 +81,9 @@ class Job(Base):
     name: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     spec: Mapped[Json]
+    """Complete: defaults included, and what a search chose for itself."""
+    posted: Mapped[Json | None]
+    """What was posted, as answers show it; none of jobs of earlier releases."""
     dataset_id: Mapped[str | None] = mapped_column(index=True)
     advice: Mapped[list[Advice]] = mapped_column(default=list)
     error: Mapped[JobError | None]

@@ -1,6 +1,17 @@
 """Training. Begin with ``fleet.py``: a fleet, an epoch, a step, the end of an epoch."""
 
 from worker.training.fleet import EpochReport, FleetRun
-from worker.training.state import TrainingState
+from worker.training.probe import Probe, probe
+from worker.training.processor import threads_for, tune_processor
+from worker.training.state import dump_state, load_state
 
-__all__ = ["EpochReport", "FleetRun", "TrainingState"]
+__all__ = [
+    "EpochReport",
+    "FleetRun",
+    "Probe",
+    "dump_state",
+    "load_state",
+    "probe",
+    "threads_for",
+    "tune_processor",
+]

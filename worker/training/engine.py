@@ -8,16 +8,20 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.networks import Network, Parameters, build_network, stacks
-from worker.regularization import Regularization
-from worker.regularization.families.averaging import Averages, WeightAverage
-from worker.regularization.families.constraint import Constraint, Constraints
-from worker.regularization.families.decay import Decay, Decays
-from worker.regularization.families.normalization import Normalization
-from worker.regularization.families.penalty import Penalties, Penalty
-from worker.regularization.random_streams import RandomStreams
-from worker.regularization.seeds import derive
-from worker.spec import Trial
+from worker.networks import Network, Parameters, build_network
+from worker.regularization import RandomStreams, Regularization, derive_seed, stacks
+from worker.regularization.families import (
+    Averages,
+    Constraint,
+    Constraints,
+    Decay,
+    Decays,
+    Normalization,
+    Penalties,
+    Penalty,
+    WeightAverage,
+)
+from worker.spec import SolverSpec, Trial
 from worker.training.eval_weights import EvalWeights
 from worker.training.fleet_data import PARTS, FleetData
 from worker.training.metrics import CELLS, measure
@@ -43,11 +47,19 @@ class FleetState:
     def load(self, state: "FleetState") -> None:
         """Take over the values of a state of as many trials, in place."""
         for name, tensor in self.tensors.items():
-            tensor.copy_(state.tensors[name])
+            fill(tensor, state.tensors[name])
 
     def clone(self) -> "FleetState":
         """A copy."""
         return FleetState({name: tensor.clone() for name, tensor in self.tensors.items()})
+
+
+def fill(tensor: Tensor, stored: Tensor) -> None:
+    """Copy a stored tensor; one of an earlier release may lack the last columns, which are 0."""
+    if stored.shape == tensor.shape:
+        tensor.copy_(stored)
+    else:
+        tensor.zero_()[..., : stored.shape[-1]].copy_(stored)
 
 
 class Engine:
@@ -74,9 +86,10 @@ class Engine:
         regularizations = [trial.regularization for trial in trials]
         self._structure = [trial.regularization for trial in structure or trials]
         self.network = self._build(regularizations)
-        self.network.initialize([derive(seed, "weights") for seed in seeds])
+        self.network.initialize([derive_seed(seed, "weights") for seed in seeds])
         self.network.to(device)
-        self.parameters = Parameters(self.network)
+        solved = isinstance(trials[0].training.optimizer, SolverSpec)
+        self.parameters = Parameters(self.network, padded=not solved)
         w, index = self.parameters.values, self.parameters.index
         self.penalties = Penalties(stacks(Penalty, regularizations, device), index)
         self.decays = Decays(stacks(Decay, regularizations, device), index)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from worker.networks import Network
-from worker.regularization.batch_norm import BatchNormLayer
-from worker.regularization.families.averaging import Averages
+from worker.regularization import BatchNormLayer
+from worker.regularization.families import Averages
 from worker.training.snapshots import Snapshots
 
 Batches = Callable[[], Iterator[Tensor]]

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.models import ModelFile
-from worker.results.trial import TrialResult
+from worker.results import TrialResult
 from worker.search import Halving
 from worker.spec import Trial
 from worker.training.engine import Engine, FleetState

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.regularization.seeds import derive
+from worker.regularization import derive_seed
 from worker.spec import Trial
 
 PARTS = ("train", "validation", "test")
@@ -65,7 +65,7 @@ class FleetData:
         for stream in dict.fromkeys(self._streams):
             seed, fold = stream
             rows = self.parts["train"][fold]
-            generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+            generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
             shuffle = torch.randperm(len(rows), generator=generator).to(rows.device)
             orders[stream] = rows[shuffle]
         if len(orders) == 1:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worker.results.trial import JobError
-from worker.training.engine import Engine
+from worker.results import JobError
+from worker.training.engine import Engine, fill
 
 
 @dataclass
@@ -113,4 +113,4 @@ class Finals:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over those of a checkpoint."""
         for name, tensor in self.tensors.items():
-            tensor.copy_(tensors[name])
+            fill(tensor, tensors[name])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.results.sparsity import PruningCurve
+from worker.results import PruningCurve
 from worker.training.engine import Engine
 from worker.training.metrics import measure
 

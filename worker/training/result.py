@@ -11,7 +11,7 @@ from worker.advice import advise_on_result
 from worker.data import Prepared
 from worker.models import FORMAT, Manifest, ModelFile
 from worker.networks import count_parameters
-from worker.results.trial import TrialResult
+from worker.results import TrialResult
 from worker.training.engine import Engine
 from worker.training.outcome import Outcome
 from worker.training.sparsity import reports

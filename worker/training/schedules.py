@@ -3,8 +3,15 @@
 import math
 from itertools import pairwise
 
-from worker.spec import ScheduleSpec, SolverSpec, Trial
-from worker.spec.training import ConstantSchedule, CosineSchedule, StepSchedule, WarmupSchedule
+from worker.spec import (
+    ConstantSchedule,
+    CosineSchedule,
+    ScheduleSpec,
+    SolverSpec,
+    StepSchedule,
+    Trial,
+    WarmupSchedule,
+)
 
 
 def learning_rate(trial: Trial, epoch: int) -> float:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from worker.regularization.families.penalty import Penalties
+from worker.regularization.families import Penalties
 from worker.spec import OptimizerSpec, SolverSpec, TaskKind
 from worker.training.fleet_data import FleetData
 

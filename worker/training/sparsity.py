@@ -14,7 +14,7 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.regularization import WeightMatrix
-from worker.results.sparsity import FeatureReport, LayerReport, NetworkReport
+from worker.results import FeatureReport, LayerReport, NetworkReport
 from worker.training.engine import Engine
 from worker.training.pruning import curves
 

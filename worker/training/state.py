@@ -69,12 +69,12 @@ def state_of(run: "FleetRun") -> TrainingState:
     return TrainingState(tensors, position)
 
 
-def dump(state: TrainingState) -> dict[str, bytes]:
+def dump_state(state: TrainingState) -> dict[str, bytes]:
     """The state as two files, by name. JSON keeps every finite float exactly."""
     tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
     return {TENSORS: save_tensors(tensors), META: state.position.model_dump_json().encode()}
 
 
-def load(files: dict[str, bytes]) -> TrainingState:
-    """The state that ``dump`` wrote."""
+def load_state(files: dict[str, bytes]) -> TrainingState:
+    """The state that ``dump_state`` wrote."""
     return TrainingState(load_tensors(files[TENSORS]), Position.model_validate_json(files[META]))

@@ -5,13 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.networks import DenseChain, Network, stacks
-from worker.regularization import Regularization
-from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.families.augmentation import Attack
-from worker.regularization.families.batch import BatchTechnique
-from worker.regularization.families.output import OutputPenalties, OutputPenalty
-from worker.regularization.random_streams import RandomStreams
+from worker.networks import DenseChain, Network
+from worker.regularization import Batch, Classes, RandomStreams, Regularization, stacks, widened
+from worker.regularization.families import Attack, BatchTechnique, OutputPenalties, OutputPenalty
 from worker.training.fleet_data import FleetData
 from worker.training.losses import LOSSES, SLOPES
 

@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.networks import stacks
-from worker.regularization import PerTrial, Regularization
-from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization import PerTrial, Regularization, stacks
+from worker.regularization.families import Patience, Stopping
 
 
 class _Watched:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from tests.findings import CNN, LINEAR, found, silent
-from worker.advice import Advice, advise
-from worker.data import Target, check, parse_csv
+from worker.advice import advise
+from worker.data import Outline, Target
+from worker.data.delimited import parse_csv
+from worker.results import Advice
 from worker.spec import JobSpec
 
 SMALL, LARGE = "small_data_weak_regularization", "large_data_strong_regularization"
@@ -164,7 +166,7 @@ def said(*cells: str) -> dict[str, Advice]:
     """Advice on a file with a column x of these cells."""
     lines = [f"{cell},{n},{'ab'[n % 2]}" for n, cell in enumerate(cells)]
     table = parse_csv("\n".join(["x,n,y", *lines]).encode())
-    return {finding.code: finding for finding in advise(SPEC, check(table, SPEC))}
+    return {finding.code: finding for finding in advise(SPEC, Outline.of(table, SPEC))}
 
 
 def test_an_identifier() -> None:

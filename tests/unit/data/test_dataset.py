@@ -3,8 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worker.data import Outline, Table, load_builtin, parse_csv, prepare, sample
+from worker.data import Outline, Table, load_builtin, prepare, sample
 from worker.data import dataset as dataset_module
+from worker.data.delimited import parse_csv
 from worker.data.table import categorical, numeric
 from worker.errors import DataError
 from worker.spec import Builtin, BuiltinName, JobSpec, Preprocessing, Split

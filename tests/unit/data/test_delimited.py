@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.data import Limits, Table, delimited, parse_csv, read_csv
-from worker.data.reading import LIMITS
+from worker.data import Table, delimited, read_csv
+from worker.data.delimited import parse_csv
+from worker.data.reading import LIMITS, Limits
 from worker.data.table import MISSING
 from worker.errors import DataError
 

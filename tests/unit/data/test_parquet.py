@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.data import Table, parse_csv, prepare, read_table
+from worker.data import Table, prepare, read_table
+from worker.data.delimited import parse_csv
 from worker.data.parquet import read_parquet
 from worker.data.reading import LIMITS, Limits
 from worker.errors import DataError

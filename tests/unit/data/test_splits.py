@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from worker.data import Outline, RowSplit, Table, prepare, split_rows
+from worker.data import Outline, Table, prepare
+from worker.data.splits import RowSplit, split_rows
 from worker.data.table import categorical, numeric
 from worker.errors import DataError
 from worker.spec import JobSpec, PartRows, Split

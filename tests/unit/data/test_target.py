@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from worker.data import Table, Target, labelled_rows, parse_csv, resolve_target
+from worker.data import Table, Target, resolve_target
+from worker.data.delimited import parse_csv
 from worker.data.table import categorical, numeric
+from worker.data.target import labelled_rows
 from worker.errors import DataError
 
 
@@ -36,6 +38,28 @@ def test_a_task_may_be_asked_for() -> None:
     assert (two.task, two.outputs) == ("multiclass", 2)
     halves = resolve_target(column_of(0.5, 1.5), "y", "binary")
     assert halves.classes == ("0.5", "1.5")
+    assert halves.whole_numbers is None
+
+
+@pytest.mark.parametrize(
+    ("classes", "numbers"),
+    [
+        (("0", "1"), (0, 1)),
+        (("-2", "3", "10"), (-2, 3, 10)),
+        (("0", "01"), None),
+        (("1", "2", "x"), None),
+        (("1.0", "2.0"), None),
+        (("-0", "1"), None),
+        (("1", "٣"), None),
+        (("0", str(2**53)), (0, 2**53)),
+        (("0", str(2**53 + 1)), None),
+        ((), None),
+    ],
+)
+def test_classes_are_numbers_if_all_are_written_as_whole_numbers(
+    classes: tuple[str, ...], numbers: tuple[int, ...] | None
+) -> None:
+    assert Target(column="y", task="multiclass", classes=classes).whole_numbers == numbers
 
 
 def test_the_data_sets_own_target_is_the_default() -> None:

@@ -41,7 +41,7 @@ class Searching:
     @property
     def job(self) -> Job:
         with self.database.read() as session:
-            return jobs.get(session, self.job_id)
+            return jobs.find_job(session, self.job_id)
 
     def queued(self) -> list[Fleet]:
         with self.database.read() as session:
@@ -54,7 +54,7 @@ class Searching:
 
     def size(self, lease: Lease) -> int:
         with self.database.read() as session:
-            rows = jobs.trials(session, jobs.get(session, self.job_id))
+            rows = jobs.trials(session, jobs.find_job(session, self.job_id))
         return sum(row.fleet_id == lease.fleet_id for row in rows)
 
     def end(self, lease: Lease, results: Sequence[TrialResult]) -> None:
@@ -187,8 +187,8 @@ def test_the_baseline_is_noted_in_the_transaction_that_ends_the_fleet(
     measured = Baseline(name="boosting", metrics={"test_accuracy": 0.9}, seconds=0.1)
     finish_fleet(database, lease, results=[good()], file=RESULT, baseline=measured)
     with database.read() as session:
-        noted = {event.type: event.data for event in events.page(session, job_id).items}
-        assert jobs.get(session, job_id).state == "succeeded"
+        noted = {event.type: event.data for event in events.event_page(session, job_id).items}
+        assert jobs.find_job(session, job_id).state == "succeeded"
     assert noted["baseline"] == measured.model_dump()
 
 

@@ -26,7 +26,7 @@ def test_it_is_that_of_the_network(
 ) -> None:
     parameters = Parameters(network(spec, shape, techniques))
     layout = lay_out(network_spec(**spec), shape, 3, Regularization.model_validate(techniques))
-    assert layout.parameters == parameters.values.shape[1]
+    assert layout.parameters == parameters.count
     assert layout.parameters == count_parameters(
         network_spec(**spec), shape, 3, Regularization.model_validate(techniques)
     )

@@ -3,7 +3,7 @@ from typing import Any
 import torch
 
 from tests.fleets import fleet, trained
-from worker.regularization import Adversarial
+from worker.regularization.adversarial import Adversarial
 from worker.regularization.families.augmentation import Attack
 from worker.training.losses import LOSSES
 

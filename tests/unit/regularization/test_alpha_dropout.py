@@ -6,7 +6,7 @@ from torch import Generator
 from torch.nn import functional
 
 from tests.streams import stream
-from worker.regularization import AlphaDropout
+from worker.regularization.alpha_dropout import AlphaDropout
 from worker.regularization.families.dropout import DropoutLayer
 
 P = (0.0, 0.05, 0.2, 0.5)

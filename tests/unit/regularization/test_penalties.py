@@ -100,6 +100,27 @@ def test_group_lasso_removes_whole_groups(groups: Any, axis: int) -> None:
     assert torch.equal(found[:, ~terms.index.weight], w[:, ~terms.index.weight])
 
 
+def test_a_fleet_takes_each_penalty_by_its_method() -> None:
+    """The objective holds R whatever the method; its gradient joins, or weights shrink by ηλ."""
+    w, columns = weights(3)
+    settings = (L1(strength=0.2), L1(strength=0.3, method="proximal"), None)
+    penalties = Penalties({L1: PerTrial(settings)}, columns)
+    norm = w[:, columns.weight].abs().sum(1)
+    loss, gradient = torch.tensor([1.0, 2.0, 3.0]), torch.zeros_like(w)
+    objective = penalties.add_gradient(w, gradient, loss)
+    torch.testing.assert_close(objective, loss + torch.tensor([0.2, 0.3, 0.0]) * norm)
+    torch.testing.assert_close(gradient[0], 0.2 * w[0].sign() * columns.weight)
+    assert not gradient[1:].any()
+
+    before, step = w.clone(), torch.tensor([[0.5], [0.7], [0.9]])
+    penalties.shrink(w, step)
+    assert torch.equal(w[[0, 2]], before[[0, 2]])
+    threshold = 0.7 * 0.3 * columns.weight
+    expected = before[1].sign() * (before[1].abs() - threshold).clamp(min=0)
+    torch.testing.assert_close(w[1], expected)
+    assert (w[1] == 0).any()
+
+
 def test_penalties_together_are_one_proximal_step() -> None:
     """The solver's joint step minimizes the sum of l1, l2 and group_lasso."""
     w, columns = weights(1)

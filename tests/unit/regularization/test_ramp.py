@@ -3,10 +3,11 @@ import torch
 
 from tests.fleets import trained
 from tests.weights import served, small_fleet, weights
-from worker.regularization import L2, PerTrial, WeightDecay
+from worker.regularization import L2, PerTrial
 from worker.regularization.families.decay import Decays
 from worker.regularization.families.penalty import Penalties
 from worker.regularization.ramp import Ramp, Ramps
+from worker.regularization.weight_decay import WeightDecay
 
 
 def test_shares_follow_from_the_epoch() -> None:

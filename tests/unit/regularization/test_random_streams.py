@@ -19,15 +19,21 @@ def draw(random: Stream, kind: str, *shape: int) -> torch.Tensor:
 
 
 def epoch_of(
-    seeds: list[int], kind: str, *, epoch: int = 0, start: int = 0, fixed: bool = False
+    seeds: list[int],
+    kind: str,
+    *,
+    epoch: int = 0,
+    start: int = 0,
+    fixed: bool = False,
+    columns: int = 7,
 ) -> torch.Tensor:
-    """``[steps, K, 5, 7]``: what each of 9 steps draws, from one of them on."""
+    """``[steps, K, 5, columns]``: what each of 9 steps draws, from one of them on."""
     streams = RandomStreams(seeds, fixed=fixed)
     streams.start_epoch(epoch, steps=9, rows=5)
     steps = []
     for step in range(start, 9):
         streams.start_step(step)
-        steps.append(draw(streams.at("here"), kind, 5, 7).clone())
+        steps.append(draw(streams.at("here"), kind, 5, columns).clone())
     return torch.stack(steps)
 
 
@@ -37,6 +43,15 @@ def test_a_trial_draws_what_it_draws_alone(kind: str) -> None:
     for trial, seed in enumerate((3, 5, 3, 8)):
         assert torch.equal(company[:, trial], epoch_of([seed], kind)[:, 0])
     assert not torch.equal(company[:, 0], company[:, 1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_a_company_for_which_fewer_steps_are_drawn_ahead_they_are_the_same(kind: str) -> None:
+    """605 numbers a step: of one seed, all nine steps' are drawn at once; of 200, four steps'."""
+    columns = 121
+    alone = epoch_of([3], kind, columns=columns)[:, 0]
+    company = epoch_of([*range(1000, 1199), 3], kind, columns=columns)[:, -1]
+    assert torch.equal(company, alone)
 
 
 @pytest.mark.parametrize("kind", KINDS)

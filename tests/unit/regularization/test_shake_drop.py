@@ -5,8 +5,8 @@ import torch
 
 from tests.streams import stream
 from tests.techniques import network, rows
-from worker.regularization import ShakeDrop
 from worker.regularization.ramp import Ramp
+from worker.regularization.shake_drop import ShakeDrop
 
 RESIDUAL = {"kind": "residual_mlp", "blocks": 2, "width": 4}
 

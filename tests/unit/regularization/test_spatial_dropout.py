@@ -5,8 +5,8 @@ import torch
 
 from tests.streams import stream
 from tests.techniques import network
-from worker.regularization import SpatialDropout
 from worker.regularization.families.dropout import DropoutLayer
+from worker.regularization.spatial_dropout import SpatialDropout
 
 
 @pytest.mark.parametrize("positions", [(6, 5), (7,)])

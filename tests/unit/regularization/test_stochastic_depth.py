@@ -5,9 +5,9 @@ import torch
 
 from tests.streams import stream
 from tests.techniques import network
-from worker.regularization import StochasticDepth
 from worker.regularization.families.dropout import DropoutLayer
 from worker.regularization.random_streams import LEVELS
+from worker.regularization.stochastic_depth import StochasticDepth
 
 
 def test_linear_decay_rule() -> None:

@@ -11,7 +11,7 @@ from worker.results.ranking import (
     Standing,
     competes,
     objective_of,
-    place,
+    place_of,
     rank,
     score_of,
     standing_of,
@@ -108,4 +108,4 @@ def test_a_leaderboard_is_by_standing_then_score_then_as_posted() -> None:
         Row(Standing.SCORED_ASIDE, 0.1),
     ]
     shuffled = random.Random(1).sample(rows, len(rows))
-    assert sorted(shuffled, key=place) == rows
+    assert sorted(shuffled, key=place_of) == rows

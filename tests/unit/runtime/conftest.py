@@ -6,7 +6,7 @@ import pytest
 
 from tests.rows import claimed, new_database
 from tests.unit.runtime.work import Work
-from worker.runtime.channel import Channel
+from worker.runtime.standby import Channel
 from worker.runtime.trainer import _train
 from worker.settings import ServiceSettings
 from worker.storage import queries

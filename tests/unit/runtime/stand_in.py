@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 
 from tests.rows import RESULT, good
-from worker.runtime.channel import Channel
 from worker.runtime.lifeline import die_with_parent
+from worker.runtime.standby import Channel
 from worker.runtime.trainer import serve
 from worker.settings import ServiceSettings
 from worker.storage import fleets

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.runtime.work import Work, accepted
-from worker.runtime.channel import CANCEL, Channel
+from worker.runtime.standby import CANCEL, Channel
 from worker.settings import ServiceSettings
 from worker.storage import jobs
 from worker.storage.database import Database
@@ -45,7 +45,7 @@ def test_trials_that_had_ended_stay_ended(
     )
     assert work() == ["cancelled"]
     with database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         rows = {row.name: row for row in jobs.trials(session, job)}
         (fleet,) = jobs.fleets(session, job_id)
     assert job.state == "cancelled"

@@ -39,7 +39,7 @@ def test_a_job_that_it_fails_shows_no_statement(
     job_id = accepted(settings, database)
     assert work() == ["failed"]
     with database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         rows = jobs.trials(session, job)
     for error in (job.error, rows[0].error):
         assert error is not None
@@ -62,4 +62,4 @@ def test_transactions_that_collided_are_tried_again(
     with pytest.raises(IntegrityError):
         work()
     with database.read() as session:
-        assert jobs.get(session, job_id).state == "running"
+        assert jobs.find_job(session, job_id).state == "running"

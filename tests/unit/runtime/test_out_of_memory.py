@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.unit.runtime.work import Work, accepted
-from worker.jobs import fleet_limits, fleet_memory, is_out_of_memory
+from worker.jobs import is_out_of_memory
+from worker.jobs.memory import fleet_limits, fleet_memory
 from worker.settings import ServiceSettings
 from worker.storage import jobs
 from worker.storage.database import Database
@@ -51,7 +52,7 @@ def test_it_is_split_until_it_fits(
     assert outcomes.count("succeeded") == 3
     assert outcomes.count("split") == 2
     with database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
         assert (job.state, job.error) == ("succeeded", None)
         assert (job.trials_total, job.trials_finished, job.trials_failed) == (5, 5, 0)
         assert len(jobs.fleets(session, job_id)) == 3
@@ -71,7 +72,7 @@ def test_a_trial_that_does_not_fit_alone_fails_and_says_so(
     job_id = accepted(settings, database, repeats=2)
     assert sorted(work()) == ["failed", "failed", "split"]
     with database.read() as session:
-        job = jobs.get(session, job_id)
+        job = jobs.find_job(session, job_id)
     assert job.state == "failed"
     assert job.error is not None
     assert job.error.code == "out_of_memory"
@@ -101,7 +102,7 @@ def test_other_errors_are_not_taken_for_it(
     job_id = accepted(settings, database, repeats=2)
     assert work() == ["failed"]
     with database.read() as session:
-        error = jobs.get(session, job_id).error
+        error = jobs.find_job(session, job_id).error
     assert error is not None
     assert error.code == "internal_error"
 

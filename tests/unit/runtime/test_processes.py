@@ -9,16 +9,22 @@ import redis
 
 from worker.errors import UnavailableError
 from worker.runtime import redis_server
-from worker.runtime.celery_app import broker_url, create_celery
+from worker.runtime.doorbell import broker_url, create_celery
 from worker.runtime.redis_server import RedisServer, find_redis
-from worker.runtime.threads import threads_for
 from worker.settings import ServiceSettings
 
 
 def test_the_worker_does_not_import_torch(settings: ServiceSettings) -> None:
     program = (
-        "import sys, worker.runtime.tasks, worker.runtime.reconciler, worker.runtime.processes\n"
+        "import sys, worker.runtime.doorbell, worker.runtime.reconciler, worker.runtime.processes\n"
         "sys.exit('torch' in sys.modules or 'worker.spec' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_whoever_rings_does_not_import_what_answers() -> None:
+    program = (
+        "import sys, worker.runtime.doorbell; sys.exit('worker.runtime.supervisor' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
@@ -93,8 +99,3 @@ def test_celery_is_told_to_be_a_doorbell(settings: ServiceSettings) -> None:
     assert app.conf.accept_content == ["json"]
     assert app.conf.worker_enable_remote_control is False
     assert broker_url(settings) == f"redis+socket://{settings.redis_socket}"
-
-
-def test_small_fleets_take_one_thread() -> None:
-    assert threads_for(trials=4, batch_size=32, parameters=2_751, limit=8) == 1
-    assert threads_for(trials=64, batch_size=256, parameters=2_751, limit=8) == 8

@@ -164,7 +164,7 @@ def test_a_worker_that_never_answers_ends_in_a_failed_job(
         clock.now += 30
         reconciler.tick()
     with database.read() as session:
-        error = jobs.get(session, job.id).error
+        error = jobs.find_job(session, job.id).error
     assert error is not None
     assert error.code == "poison"
 

@@ -48,7 +48,7 @@ def accepted(database: Database, count: int = 1) -> list[tuple[str, str]]:
 
 def job_of(database: Database, job_id: str) -> Job:
     with database.read() as session:
-        return jobs.get(session, job_id)
+        return jobs.find_job(session, job_id)
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from worker.data import Outline, check
+from worker.data import Outline
 from worker.data.builtin import load_builtin
 from worker.errors import SpecError
 from worker.regularization import Regularization
@@ -26,7 +26,7 @@ def job(**fields: Any) -> JobSpec:
 def outline(spec: JobSpec) -> Outline:
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    return check(table, spec, target)
+    return Outline.of(table, spec, target)
 
 
 def named(spec: JobSpec, **changes: Any) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from worker.data import Outline, Prepared, check, load_builtin, prepare
+from worker.data import Outline, Prepared, load_builtin, prepare
 from worker.errors import SpecError
 from worker.search import (
     Comparison,
@@ -45,7 +45,7 @@ def job(**fields: Any) -> tuple[JobSpec, Outline, Prepared]:
     )
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    return spec, check(table, spec, target), prepare(table, spec, target)
+    return spec, Outline.of(table, spec, target), prepare(table, spec, target)
 
 
 def waves(comparison: Comparison) -> Iterator[Wave]:

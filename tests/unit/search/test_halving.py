@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.fleets import ADAM, fleet, trained
+from worker.regularization import EarlyStopping
 from worker.search.halving import Halving, effort, rungs
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 
 def halving(configurations: Sequence[int], **more: Any) -> Halving:
@@ -177,7 +178,37 @@ def test_a_resumed_run_ends_with_the_same_bits(steps: int) -> None:
         pass
     assert first.interrupted
     second = halved()
-    second.restore(load(dump(first.state())))
+    second.restore(load_state(dump_state(first.state())))
     trained(second)
     assert torch.equal(whole.finals.tensors["weights"], second.finals.tensors["weights"])
     assert whole.outcomes == second.outcomes
+
+
+def test_a_resumed_run_remembers_the_members_that_have_ended() -> None:
+    """A configuration is judged by all its repeats, those too that ended before the kill."""
+    plain = halved(repeats=2)
+    stopping = {"early_stopping": EarlyStopping(min_delta=10.0, patience=1)}
+    trials = [
+        trial
+        if trial.repeat
+        else trial.model_copy(
+            update={"regularization": trial.regularization.model_copy(update=stopping)}
+        )
+        for trial in plain.trials
+    ]
+
+    def new() -> FleetRun:
+        rule = halving([trial.configuration for trial in trials])
+        return FleetRun(trials, plain.prepared, halving=rule)
+
+    killed, resumed = new(), new()
+    for _ in killed.epochs(interrupted=lambda: killed.epoch == 2):
+        pass
+    assert [outcome.epochs for outcome in killed.outcomes[::2] if outcome.halved_at is None] == (
+        [2] * 3
+    ), "three first repeats have stopped, between the rungs of epochs 1 and 3"
+    resumed.restore(load_state(dump_state(killed.state())))
+    assert resumed.halving is not None
+    assert killed.halving is not None
+    assert resumed.halving.state() == killed.halving.state()
+    assert trained(resumed).outcomes == trained(new()).outcomes

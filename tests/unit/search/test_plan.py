@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fleets import ADAM
-from worker.data import Outline, check, load_builtin, prepare
+from worker.data import Outline, load_builtin, prepare
 from worker.errors import SpecError
 from worker.search.plan import (
     DOCUMENTS,
@@ -35,7 +35,7 @@ def planned(**job: Any) -> list[FleetPlan]:
     """The fleets of a job on the circle problem."""
     spec = job_spec(**job)
     table, target = load_builtin(Builtin.model_validate({"builtin": "circle"}))
-    return plan(spec, check(table, spec, target))
+    return plan(spec, Outline.of(table, spec, target))
 
 
 def test_plain_job_is_a_fleet_of_one() -> None:
@@ -64,6 +64,43 @@ def test_structure_divides_fleets() -> None:
     ]
     sizes = [len(fleet.trials) for fleet in planned(compare=variants)]
     assert sizes == [2, 1, 1, 1]
+
+
+def fleets_of_two(*regularizations: dict[str, Any]) -> int:
+    """How many fleets two trials make that differ in their techniques alone."""
+    pairs = zip("ab", regularizations, strict=True)
+    variants = [{"name": name, "regularization": settings} for name, settings in pairs]
+    return len(planned(compare=variants, network={"kind": "mlp", "hidden": [4]}))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"dropout": {"p": 0.3}}, {"drop_connect": {"p": 0.3}}),
+        ({}, {"batch_norm": {}}),
+        ({"batch_norm": {"epsilon": 1e-3}}, {"batch_norm": {"epsilon": 1e-2}}),
+        ({"batch_norm": {}}, {"batch_norm": {"epsilon": 1e-2}}),
+        ({"layer_norm": {"epsilon": 1e-3}}, {"layer_norm": {"epsilon": 1e-2}}),
+    ],
+)
+def test_who_is_differentiated_otherwise_or_normalized_by_another_epsilon_is_apart(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    assert fleets_of_two(first, second) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"dropout": {"p": 0.3}}, {"l1": {"strength": 0.1}}),
+        ({"drop_connect": {"p": 0.3}}, {"batch_norm": {}}),
+        ({"batch_norm": {"epsilon": 1e-3}}, {"batch_norm": {"epsilon": 1e-3}, **BOTH}),
+    ],
+)
+def test_techniques_that_the_others_can_do_without_are_together(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    assert fleets_of_two(first, second) == 1
 
 
 def test_uneven_folds_divide_fleets() -> None:
@@ -149,7 +186,7 @@ def with_outline(memory: int = 2**30, **job: Any) -> tuple[list[FleetPlan], Outl
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     return plan(spec, outline, memory), outline
 
 
@@ -175,11 +212,11 @@ def test_the_formula_covers_what_a_probe_weighs_and_little_more(job: dict[str, A
     spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job, "repeats": 8})
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     (fleet,) = plan(spec, outline)
     prepared = prepare(table, spec, target)
     held = probe(fleet.trials, prepared, 0.01).state_bytes / len(fleet.trials)
-    parameters = FleetRun(fleet.trials, prepared).engine.parameters.values.shape[1]
+    parameters = FleetRun(fleet.trials, prepared).engine.parameters.count
     # A batch and a step as the formula has them; a second program at the end is at most as much.
     found = bytes_per_trial(fleet.trials, outline) - DOCUMENTS
     assert held < found

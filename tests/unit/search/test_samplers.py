@@ -72,7 +72,7 @@ def test_a_grid_has_every_combination_once() -> None:
     found = listed(job(space, search={"method": "grid", "points": 4}))
     assert len(found) == 4 * (1 + 3)
     assert sorted({each[STRENGTH] for each in found}) == pytest.approx(
-        [1e-6, 10 ** (-14 / 3), 10 ** (-10 / 3), 1e-2]
+        [1e-6, 10 ** (-14 / 3), 10 ** (-10 / 3), 1e-2], rel=1e-5
     )
 
 

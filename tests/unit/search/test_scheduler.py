@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.fleets import trained
-from worker.data import check, load_builtin, prepare
+from worker.data import Outline, load_builtin, prepare
 from worker.errors import SpecError
 from worker.search.plan import USUAL, FleetLimits, plan
 from worker.search.samplers import Trained
@@ -35,7 +35,7 @@ def search(
     spec = JobSpec.model_validate_json(json.dumps(body))
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     return Search(resolve_search(spec, outline), outline, limits)
 
 
@@ -230,7 +230,7 @@ def test_the_metrics_are_those_that_a_trial_ends_with(
     )
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
-    outline = check(table, spec, target)
+    outline = Outline.of(table, spec, target)
     (fleet,) = plan(spec, outline)
     (result,) = trained(FleetRun(fleet.trials, prepare(table, spec, target))).results()
     assert set(metric_names(outline)) == set(result.metrics)
@@ -260,7 +260,7 @@ def test_validation_rows_train_in_a_refit() -> None:
     assert len(new.validation) == 0
     assert new.test.tolist() == old.test.tolist()
     assert np.allclose(after.x[0][new.train].mean(0), 0, atol=1e-5)
-    known = refit_outline(check(table, spec, target))
+    known = refit_outline(Outline.of(table, spec, target))
     assert known.train_rows == (len(new.train),)
     assert (known.validation_rows, known.test_rows) == ((0,), (len(new.test),))
 
@@ -271,7 +271,7 @@ def test_after_folds_all_rows_train() -> None:
     prepared = prepare(table, spec, target, refit=True)
     assert len(prepared.splits) == 1
     assert len(prepared.splits[0].train) == 150
-    assert refit_outline(check(table, spec, target)).train_rows == (150,)
+    assert refit_outline(Outline.of(table, spec, target)).train_rows == (150,)
 
 
 def test_a_long_name_leaves_room_for_what_it_is() -> None:
@@ -281,7 +281,7 @@ def test_a_long_name_leaves_room_for_what_it_is() -> None:
         update={"name": "7: " + "p=0.5 " * 17}
     )
     for chosen in ([configuration], [configuration, configuration]):
-        (planned,) = refit(spec, check(table, spec, target), chosen, first=30)
+        (planned,) = refit(spec, Outline.of(table, spec, target), chosen, first=30)
         assert len(planned.trials[-1].name) <= 110
         assert planned.trials[-1].name.endswith("refitted)")
 
@@ -293,7 +293,7 @@ def test_a_refit_trains_each_repeat_and_does_not_validate() -> None:
         configure(searched_sections(spec), 7, {"regularization.l1": {"strength": 0.1}}),
         configure(searched_sections(spec), 0, {}),
     ]
-    (planned,) = refit(spec, check(table, spec, target), chosen, first=30)
+    (planned,) = refit(spec, Outline.of(table, spec, target), chosen, first=30)
     assert [(t.configuration, t.refit, t.training.seed) for t in planned.trials] == [
         (30, 7, 0),
         (30, 7, 1),

@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from worker.errors import SpecError
@@ -33,6 +34,8 @@ def test_whole_numbers_are_alike_likely_and_stay_inside() -> None:
 
 def test_steps_reach_both_ends() -> None:
     assert even_values(Range(low=0.0, high=1.0), 3) == (0.0, 0.5, 1.0)
+    assert even_values(Range(low=0.0, high=0.9), 4) == (0.0, 0.3, 0.6, 0.9)
+    assert even_values(Range(low=1e-4, high=1e-2, log=True), 3) == (1e-4, 1e-3, 1e-2)
     assert even_values(Range(low=1, high=3, integer=True), 10) == (1, 2, 3)
 
 
@@ -59,3 +62,27 @@ def test_a_default_space_of_nothing_is_refused() -> None:
     with pytest.raises(SpecError) as caught:
         dimensions(job())
     assert caught.value.param == "search.space"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "digits"),
+    [
+        (1e-6, 1e-2, False, 6),
+        (1e-6, 1e-2, True, 6),
+        (0.1234567890123, 0.8, True, 6),
+        (1.0, 1.00011, True, 9),
+        (1.0, 1.00011, False, 9),
+        (-8e307, 8e307, False, 6),
+    ],
+)
+def test_what_is_drawn_has_the_digits_that_matter(
+    low: float, high: float, log: bool, digits: int
+) -> None:
+    """Six, and those that the ends of a narrow range have in common; ends are kept as named."""
+    range_ = Range(low=low, high=high, log=log)
+    for share in np.random.default_rng(0).random(200):
+        value = value_at(range_, float(share))
+        assert low <= value <= high
+        assert value in (low, high) or float(f"{value:.{digits}g}") == value
+    even = even_values(range_, 1000)
+    assert (even[0], even[-1], len(even)) == (low, high, 1000)

@@ -7,7 +7,7 @@ import pytest
 from worker.errors import SpecError
 from worker.regularization import techniques
 from worker.regularization.families.augmentation import ImageAugmentation
-from worker.regularization.fit import DataFacts
+from worker.regularization.technique import DataFacts
 from worker.spec import JobSpec, Trial
 from worker.spec.checks import check_trial
 

@@ -16,7 +16,7 @@ def wave(first: int, count: int = 1) -> list[NewFleet]:
 
 def seen(database: Database, job: Job, fleet_id: str) -> additions.Snapshot:
     with database.read() as session:
-        return additions.snapshot(session, jobs.get(session, job.id), fleet_id)
+        return additions.snapshot(session, jobs.find_job(session, job.id), fleet_id)
 
 
 def test_a_job_goes_on_with_what_follows_its_last_fleet(database: Database) -> None:
@@ -27,7 +27,7 @@ def test_a_job_goes_on_with_what_follows_its_last_fleet(database: Database) -> N
     with database.write() as session:
         assert not fleets.finish(session, lease, [good(0.5)], RESULT, following)
     with database.read() as session:
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
         assert [row.number for row in jobs.fleets(session, job.id)] == [0, 1, 2]
     assert (job.state, job.trials_planned, job.trials_finished) == ("running", 3, 1)
     assert job.best is not None
@@ -70,7 +70,7 @@ def test_a_complete_search_has_the_trials_that_were_planned(database: Database) 
     following = Following(seen(database, job, fleet.id), complete=True)
     with database.write() as session:
         assert fleets.finish(session, lease, [good()], RESULT, following)
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
     assert (job.state, job.trials_total) == ("succeeded", 1)
 
 
@@ -83,7 +83,7 @@ def test_nothing_follows_a_cancelled_job(database: Database) -> None:
         jobs.request_cancel(session, job.id)
     with database.write() as session:
         assert fleets.finish(session, lease, [good()], RESULT, following)
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
         assert len(jobs.fleets(session, job.id)) == 1
     assert job.best is not None
 
@@ -97,7 +97,7 @@ def test_what_cannot_be_trained_is_kept_as_failed(database: Database) -> None:
     following = Following(seen(database, job, fleet.id), [refused], complete=True)
     with database.write() as session:
         assert fleets.finish(session, lease, [good()], RESULT, following)
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
         rows = jobs.trials(session, job)
     assert (job.state, job.trials_finished, job.trials_failed) == ("succeeded", 2, 1)
     assert rows[1].error == error
@@ -145,7 +145,7 @@ def test_fleets_that_end_together_plan_each_configuration_once(database: Databas
     for thread in threads:
         thread.join()
     with database.read() as session:
-        found = jobs.get(session, job.id)
+        found = jobs.find_job(session, job.id)
         numbers = sorted(row.configuration for row in jobs.trials(session, found))
     assert numbers == list(range(total))
     assert (found.state, found.trials_finished) == ("succeeded", total)
@@ -161,7 +161,7 @@ def test_pages_of_the_leaderboard_are_the_whole_leaderboard(
             session, [trial(f"{n}", n // 3, n % 3) for n in range(30)], maximize=maximize
         )
         fleets.finish(session, claimed(session, fleet.id), outcomes, RESULT)
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
         whole = jobs.trials(session, job)
         paged: list[str] = []
         after = None

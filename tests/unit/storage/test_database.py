@@ -29,7 +29,7 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         job, _ = accept(session)
     database.migrate()
     with database.read() as session:
-        assert jobs.get(session, job.id).id == job.id
+        assert jobs.find_job(session, job.id).id == job.id
 
 
 def test_a_newer_schema_is_refused_and_kept(database: Database) -> None:
@@ -59,7 +59,7 @@ def test_an_exception_rolls_back(database: Database) -> None:
     with pytest.raises(RuntimeError, match="stop"):
         fail_after_writing()
     with database.read() as session:
-        assert jobs.page(session).items == []
+        assert jobs.job_page(session).items == []
 
 
 def test_writers_wait_for_each_other(database: Database) -> None:
@@ -74,7 +74,7 @@ def test_writers_wait_for_each_other(database: Database) -> None:
     for thread in threads:
         thread.join()
     with database.read() as session:
-        assert len(jobs.page(session, limit=100).items) == 20
+        assert len(jobs.job_page(session, limit=100).items) == 20
 
 
 @ON_SQLITE
@@ -102,10 +102,10 @@ def test_a_lost_connection_is_unavailable_and_the_next_one_works(database: Datab
     with pytest.raises(UnavailableError, match="try again"):
         lose()
     with database.write() as session:
-        assert jobs.page(session).items == []
+        assert jobs.job_page(session).items == []
         accept(session)
     with database.read() as session:
-        assert len(jobs.page(session).items) == 1
+        assert len(jobs.job_page(session).items) == 1
 
 
 @ON_POSTGRESQL

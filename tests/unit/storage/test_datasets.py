@@ -14,7 +14,7 @@ ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 @pytest.fixture
 def dataset_id(database: Database) -> str:
     with database.write() as session:
-        return datasets.create(
+        return datasets.add_dataset(
             session,
             name="credit",
             target=None,
@@ -37,7 +37,7 @@ def test_a_job_that_is_being_accepted_keeps_its_data_set(
     database: Database, dataset_id: str
 ) -> None:
     with database.write() as session:
-        datasets.get(session, dataset_id, lock="keep")
+        datasets.find_dataset(session, dataset_id, lock="keep")
         deleting = Aside(lambda: delete(database, dataset_id))
         until_blocked(database)
         accept(session, dataset_id=dataset_id)
@@ -49,7 +49,7 @@ def test_a_job_that_is_being_accepted_keeps_its_data_set(
 def test_a_data_set_that_is_being_deleted_takes_no_job(database: Database, dataset_id: str) -> None:
     def submit() -> None:
         with database.write() as session:
-            datasets.get(session, dataset_id, lock="keep")
+            datasets.find_dataset(session, dataset_id, lock="keep")
 
     with database.write() as session:
         datasets.delete(session, dataset_id)
@@ -64,7 +64,7 @@ def test_two_jobs_that_are_being_accepted_do_not_wait_for_each_other(
 ) -> None:
     with database.read() as session, database.read() as other:
         for each in (session, other):
-            assert datasets.get(each, dataset_id, lock="keep").id == dataset_id
+            assert datasets.find_dataset(each, dataset_id, lock="keep").id == dataset_id
 
 
 @pytest.mark.parametrize("state", ["queued", "cancelled"])

@@ -26,7 +26,7 @@ def test_only_one_claim_wins(database: Database) -> None:
     assert first is not None
     assert second is None
     with database.read() as session:
-        assert jobs.get(session, job.id).state == "running"
+        assert jobs.find_job(session, job.id).state == "running"
 
 
 def test_nothing_is_claimed_that_does_not_exist(database: Database) -> None:
@@ -77,14 +77,14 @@ def test_a_stale_token_changes_nothing(database: Database, name: str) -> None:
 
 def everything(database: Database, job_id: str, fleet_id: str) -> object:
     with database.read() as session:
-        job, fleet = jobs.get(session, job_id), session.get_one(Fleet, fleet_id)
+        job, fleet = jobs.find_job(session, job_id), session.get_one(Fleet, fleet_id)
         return (
             {c.key: getattr(job, c.key) for c in job.__table__.columns},
             {c.key: getattr(fleet, c.key) for c in fleet.__table__.columns},
             [(row.state, row.metrics) for row in jobs.trials(session, job)],
             queries.fleet_epochs(session, fleet_id),
             [row.id for row in jobs.checkpoints(session, job_id)],
-            [row.id for row in events.page(session, job_id).items],
+            [row.id for row in events.event_page(session, job_id).items],
         )
 
 
@@ -110,7 +110,7 @@ def test_a_released_attempt_does_not_count(database: Database) -> None:
             fleets.release(session, claimed(session, fleet.id))
     assert fleet_of(database, fleet.id).stalled_attempts == 0
     with database.read() as session:
-        assert jobs.get(session, job.id).state == "queued"
+        assert jobs.find_job(session, job.id).state == "queued"
 
 
 def test_a_fleet_that_kills_every_trainer_fails(database: Database) -> None:
@@ -119,7 +119,7 @@ def test_a_fleet_that_kills_every_trainer_fails(database: Database) -> None:
         for _ in range(5):
             fleets.crashed(session, claimed(session, fleet.id), "signal 9", max_attempts=5)
     with database.read() as session:
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
     assert job.state == "failed"
     assert job.error is not None
     assert job.error.code == "poison"
@@ -132,7 +132,7 @@ def test_attempts_are_counted_by_lost_leases_too(database: Database) -> None:
         for _ in range(5):
             lease = claimed(session, fleet.id)
             assert fleets.take_back(session, fleet.id, (lease.token, 0), max_attempts=5)
-        assert jobs.get(session, job.id).state == "failed"
+        assert jobs.find_job(session, job.id).state == "failed"
 
 
 def test_a_further_checkpoint_is_progress_and_a_repeated_one_is_not(database: Database) -> None:
@@ -144,12 +144,12 @@ def test_a_further_checkpoint_is_progress_and_a_repeated_one_is_not(database: Da
                 session, lease, epoch=epoch, path=f"{epoch}", sha256="s", bytes=1
             )
             fleets.crashed(session, lease, "x", max_attempts=2)
-        assert jobs.get(session, job.id).state == "queued"
+        assert jobs.find_job(session, job.id).state == "queued"
         for _ in range(2):
             lease = claimed(session, fleet.id)
             progress.save_checkpoint(session, lease, epoch=3, path="again", sha256="s", bytes=1)
             fleets.crashed(session, lease, "x", max_attempts=2)
-        assert jobs.get(session, job.id).state == "failed"
+        assert jobs.find_job(session, job.id).state == "failed"
 
 
 def test_a_crashed_fleet_is_retried_at_once_and_then_waits_longer(database: Database) -> None:
@@ -189,7 +189,7 @@ def test_the_heartbeat_carries_the_cancellation(database: Database) -> None:
         jobs.request_cancel(session, job.id)
         assert fleets.heartbeat(session, lease) is True
         fleets.cancel(session, lease)
-        assert jobs.get(session, job.id).state == "cancelled"
+        assert jobs.find_job(session, job.id).state == "cancelled"
 
 
 @pytest.mark.parametrize("way", ["crashed", "release", "take_back"])
@@ -204,7 +204,7 @@ def test_a_cancelled_job_is_not_queued_again(database: Database, way: str) -> No
             fleets.release(session, lease)
         else:
             fleets.take_back(session, fleet.id, (lease.token, 0), max_attempts=5)
-        assert jobs.get(session, job.id).state == "cancelled"
+        assert jobs.find_job(session, job.id).state == "cancelled"
         assert [row.state for row in jobs.trials(session, job)] == ["cancelled"]
 
 
@@ -213,9 +213,9 @@ def test_the_job_is_queued_again_only_when_none_of_its_fleets_runs(database: Dat
         job, (one, two) = accept(session, [trial("a")], [trial("b", 1)])
         first, second = claimed(session, one.id), claimed(session, two.id)
         fleets.release(session, first)
-        assert jobs.get(session, job.id).state == "running"
+        assert jobs.find_job(session, job.id).state == "running"
         fleets.release(session, second)
-        assert jobs.get(session, job.id).state == "queued"
+        assert jobs.find_job(session, job.id).state == "queued"
 
 
 def test_the_oldest_fleets_come_first(database: Database) -> None:
@@ -272,7 +272,7 @@ def test_trials_are_parted_between_configurations(
         for half, expected in zip(halves, (first, second), strict=True):
             rows = [(position, n, "queued") for position, n in enumerate(expected)]
             assert members(session, half) == rows
-        job = jobs.get(session, fleet.job_id)
+        job = jobs.find_job(session, fleet.job_id)
         assert (job.state, job.epochs, job.epoch, job.trials_total) == (
             *("queued", 20, 0),
             len(configurations),
@@ -289,7 +289,7 @@ def test_both_halves_finish_and_the_job_with_them(database: Database) -> None:
         assert again.token > lease.token
         assert not fleets.finish(session, again, [good(), good()], None)
         assert fleets.finish(session, claimed(session, second.id), [good(), good()], None)
-        assert jobs.get(session, fleet.job_id).state == "succeeded"
+        assert jobs.find_job(session, fleet.job_id).state == "succeeded"
 
 
 def test_what_the_whole_left_behind_is_gone(database: Database) -> None:
@@ -304,7 +304,7 @@ def test_what_the_whole_left_behind_is_gone(database: Database) -> None:
         assert session.scalars(select(EpochMetrics)).all() == []
         first = session.get_one(Fleet, fleet.id)
         assert (first.epoch, first.checkpoint_id, first.stalled_attempts) == (0, None, 0)
-        found = events.page(session, first.job_id, after=0, limit=100).items
+        found = events.event_page(session, first.job_id, after=0, limit=100).items
         (message,) = [event.message for event in found if event.type == "split"]
         assert "fleet 1 takes half of its trials" in message
 
@@ -335,7 +335,7 @@ def test_a_cancelled_job_is_not_split_but_ends(database: Database) -> None:
         lease = claimed(session, fleet.id)
         jobs.request_cancel(session, fleet.job_id)
         assert fleets.split(session, lease)
-        assert jobs.get(session, fleet.job_id).state == "cancelled"
+        assert jobs.find_job(session, fleet.job_id).state == "cancelled"
         assert len(jobs.fleets(session, fleet.job_id)) == 1
 
 

@@ -15,12 +15,12 @@ def test_pages_are_newest_first_and_continue(database: Database) -> None:
     with database.write() as session:
         made = [accept(session)[0].id for _ in range(5)]
     with database.read() as session:
-        first = jobs.page(session, limit=2)
-        second = jobs.page(session, limit=2, after=first.items[-1].id)
-        third = jobs.page(session, limit=2, after=second.items[-1].id)
-        assert jobs.page(session, state="running").items == []
+        first = jobs.job_page(session, limit=2)
+        second = jobs.job_page(session, limit=2, after=first.items[-1].id)
+        third = jobs.job_page(session, limit=2, after=second.items[-1].id)
+        assert jobs.job_page(session, state="running").items == []
         with pytest.raises(NotFoundError):
-            jobs.page(session, after="job_none")
+            jobs.job_page(session, after="job_none")
     pages = [first, second, third]
     assert [job.id for page in pages for job in page.items] == made[::-1]
     assert [page.has_more for page in pages] == [True, True, False]
@@ -30,13 +30,13 @@ def test_tenants_do_not_see_each_other(database: Database) -> None:
     with database.write() as session:
         job, _ = accept(session, tenant="a")
         with pytest.raises(NotFoundError):
-            jobs.get(session, job.id)
+            jobs.find_job(session, job.id)
         with pytest.raises(NotFoundError):
             jobs.request_cancel(session, job.id, tenant="b")
         with pytest.raises(NotFoundError):
-            jobs.page(session, after=job.id, tenant="b")
-        assert jobs.get(session, job.id, tenant="a").id == job.id
-        assert events.page(session, job.id).items == []
+            jobs.job_page(session, after=job.id, tenant="b")
+        assert jobs.find_job(session, job.id, tenant="a").id == job.id
+        assert events.event_page(session, job.id).items == []
 
 
 def test_a_queued_job_is_cancelled_at_once(database: Database) -> None:
@@ -55,7 +55,7 @@ def test_a_running_job_is_cancelled_when_its_fleets_have_ended(database: Databas
         assert jobs.request_cancel(session, job.id).state == "running"
         assert fleets.claim(session, two.id, owner="a") is None
         fleets.cancel(session, lease)
-        assert jobs.get(session, job.id).state == "cancelled"
+        assert jobs.find_job(session, job.id).state == "cancelled"
 
 
 def test_a_job_that_has_ended_is_not_cancelled(database: Database) -> None:
@@ -71,8 +71,8 @@ def test_events_are_in_order_and_paged(database: Database) -> None:
         job, (fleet,) = accept(session)
         fleets.finish(session, claimed(session, fleet.id), [good()], RESULT)
     with database.read() as session:
-        first = events.page(session, job.id, limit=2)
-        rest = events.page(session, job.id, after=first.items[-1].id)
+        first = events.event_page(session, job.id, limit=2)
+        rest = events.event_page(session, job.id, after=first.items[-1].id)
     assert [event.type for event in first.items] == ["accepted", "started"]
     assert [event.type for event in rest.items] == ["succeeded"]
     assert (first.has_more, rest.has_more) == (True, False)
@@ -97,7 +97,7 @@ def test_a_key_makes_one_job(database: Database) -> None:
 
 def new_dataset(database: Database) -> str:
     with database.write() as session:
-        return datasets.create(
+        return datasets.add_dataset(
             session,
             name="d",
             target="y",
@@ -119,13 +119,13 @@ def test_a_data_set_in_use_is_not_deleted(database: Database) -> None:
         jobs.request_cancel(session, job.id)
         assert datasets.delete(session, dataset_id).path == "p"
         with pytest.raises(NotFoundError):
-            datasets.get(session, dataset_id)
+            datasets.find_dataset(session, dataset_id)
 
 
 def test_data_sets_are_listed(database: Database) -> None:
     made = [new_dataset(database) for _ in range(2)]
     with database.read() as session:
-        assert [row.id for row in datasets.page(session).items] == made[::-1]
+        assert [row.id for row in datasets.dataset_page(session).items] == made[::-1]
 
 
 def test_versions_are_found_by_number_and_alias(database: Database) -> None:
@@ -147,7 +147,7 @@ def test_versions_are_found_by_number_and_alias(database: Database) -> None:
         page = models.describe(session, "credit")
         assert [row.version for row in page.versions] == [3, 2, 1]
         assert page.aliases == {"production": 2}
-        assert [row.name for row in models.page(session).items] == ["credit"]
+        assert [row.name for row in models.model_page(session).items] == ["credit"]
 
 
 # The winner, and the end of a job.
@@ -160,7 +160,7 @@ def finished(database: Database, outcomes: list[TrialResult], **more: object) ->
         job, (fleet,) = accept(session, trials, **more)
         fleets.finish(session, claimed(session, fleet.id), outcomes, RESULT)
     with database.read() as session:
-        return jobs.get(session, job.id)
+        return jobs.find_job(session, job.id)
 
 
 def test_the_best_mean_wins_and_then_its_best_member(database: Database) -> None:
@@ -245,8 +245,8 @@ def test_fleets_that_finish_together_conclude_the_job_once(database: Database) -
         thread.join()
     assert sorted(concluded) == [False, False, False, True]
     with database.read() as session:
-        job = jobs.get(session, job.id)
-        ends = [e for e in events.page(session, job.id).items if e.type == "succeeded"]
+        job = jobs.find_job(session, job.id)
+        ends = [e for e in events.event_page(session, job.id).items if e.type == "succeeded"]
         assert len(models.describe(session, "m").versions) == 1
     assert len(ends) == 1
     assert job.best is not None
@@ -257,9 +257,9 @@ def test_one_failed_fleet_does_not_fail_the_job(database: Database) -> None:
     with database.write() as session:
         job, (one, two) = accept(session, [trial("a")], [trial("b", 1)])
         fleets.fail(session, claimed(session, one.id), error("x"))
-        assert jobs.get(session, job.id).state == "running"
+        assert jobs.find_job(session, job.id).state == "running"
         fleets.finish(session, claimed(session, two.id), [good()], RESULT)
-        job = jobs.get(session, job.id)
+        job = jobs.find_job(session, job.id)
     assert (job.state, job.trials_finished, job.trials_failed) == ("succeeded", 2, 1)
 
 

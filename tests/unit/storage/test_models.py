@@ -33,7 +33,7 @@ def test_two_jobs_that_end_together_are_two_versions_of_a_new_model(database: Da
         until_blocked(database)
     second.end()
     with database.read() as session:
-        ended = [jobs.get(session, job_id) for job_id in ids]
+        ended = [jobs.find_job(session, job_id) for job_id in ids]
         versions = models.describe(session, "credit").versions
     assert [(job.state, job.model_version) for job in ended] == [("succeeded", 1), ("succeeded", 2)]
     assert [(row.version, row.job_id) for row in versions] == [(2, ids[1]), (1, ids[0])]

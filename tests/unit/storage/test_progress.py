@@ -18,7 +18,7 @@ def test_metrics_come_back_by_trial_without_the_epochs_after_its_end(database: D
         assert series[one.id] == {"loss": [0.1, 0.3, 1], "gap": [None, None, None]}
         assert series[two.id] == {"loss": [0.2], "gap": [0.0]}
         assert queries.trial_series(session, two) == series[two.id]
-        assert jobs.get(session, job.id).epoch == 3
+        assert jobs.find_job(session, job.id).epoch == 3
 
 
 def test_the_first_step_is_noted_once(database: Database) -> None:
@@ -61,8 +61,8 @@ def test_rewinding_forgets_what_lies_beyond_the_checkpoint(database: Database) -
         progress.rewind(session, lease, older, damaged=[newest])
         assert [epoch for epoch, _ in queries.fleet_epochs(session, fleet.id)] == [1, 2]
         assert session.get_one(Fleet, fleet.id).checkpoint_id == older.id
-        assert jobs.get(session, job.id).epoch == 2
-        assert "checkpoint_damaged" in [e.type for e in events.page(session, job.id).items]
+        assert jobs.find_job(session, job.id).epoch == 2
+        assert "checkpoint_damaged" in [e.type for e in events.event_page(session, job.id).items]
         assert [row.id for row in progress.candidates(session, fleet.id)] == [older.id]
         progress.rewind(session, lease, None, damaged=[older])
         assert queries.fleet_epochs(session, fleet.id) == []

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.rows import RESULT, accept, claimed, error, good
-from worker.results.trial import Advice, JobError
+from worker.results.sparsity import NetworkReport
+from worker.results.trial import Advice, JobError, Winner
 from worker.storage import fleets, jobs
 from worker.storage.database import Database
 from worker.storage.tables import Job
@@ -30,10 +31,53 @@ def test_a_record_is_stored_as_json_and_read_as_itself(database: Database) -> No
         "epoch": 3,
     }
     with database.read() as session:
-        stored = jobs.get(session, job.id)
+        stored = jobs.find_job(session, job.id)
     assert stored.error == reason
     assert stored.error is not None
     assert stored.error.detail("epoch") == 3
+
+
+def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> None:
+    """No member is lost: of a report, of findings and of the winner, filled to the last one."""
+    finding = Advice(
+        severity="info", code="x", field="training", message="m", evidence={"a": 1.5}, fix="f"
+    )
+    units = {"units": 4, "dead": 1, "no_way_in": 1, "no_way_out": 2}
+    layer = {"name": "layers.0", "layer": 0, "weights": 8, "zeros": 2, "norm": 1.5, "largest": 0.9}
+    columns = {"columns": 2, "columns_unused": 1, "used": ["p"], "unused": ["q"]}
+    inputs = {"inputs": 3, "inputs_unused": 1, "unused_inputs": ["p=1"]}
+    counted = {"part": "train", "rows": 200, "thresholds": [0.0, 0.1], "sparsity": [0.25, 0.5]}
+    measures = ("loss", "accuracy", "balanced_accuracy", "recall", "rmse", "r2")
+    measured = {name: [0.1 * place, 0.9] for place, name in enumerate(measures)}
+    document = {
+        "weights": 8,
+        "zeros": 2,
+        "sparsity": 0.25,
+        "units": 4,
+        "dead_units": 1,
+        "layers": [{**layer, **units}],
+        "features": {**columns, **inputs},
+        "pruning": {**counted, **measured},
+    }
+    report = NetworkReport.model_validate(document)
+    result = good(0.25).model_copy(update={"advice": [finding], "report": report})
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        fleets.finish(session, claimed(session, fleet.id), [result], RESULT)
+    with database.read() as session:
+        stored = jobs.get(session, job.id)
+        (row,) = jobs.trials(session, stored)
+    assert row.report == report
+    assert report.model_dump(mode="json") == document
+    assert (row.advice, stored.advice) == ([finding], [finding])
+    assert stored.best == Winner(
+        trial=row.id,
+        name="a",
+        configuration=0,
+        objective="validation_loss",
+        value=0.25,
+        metrics={"validation_loss": 0.25},
+    )
 
 
 def test_nothing_is_stored_as_null(database: Database) -> None:
@@ -50,9 +94,9 @@ def test_a_changed_record_is_written(database: Database) -> None:
     with database.write() as session:
         job, _ = accept(session)
     with database.write() as session:
-        jobs.get(session, job.id).error = error("first")
+        jobs.find_job(session, job.id).error = error("first")
     with database.write() as session:
-        jobs.get(session, job.id).error = error("second")
+        jobs.find_job(session, job.id).error = error("second")
     assert raw(database, "error")["code"] == "second"
 
 
@@ -65,4 +109,4 @@ def test_members_of_an_earlier_release_are_skipped(database: Database) -> None:
         job, _ = accept(session)
         session.execute(text("UPDATE job SET advice = :old"), {"old": old})
     with database.read() as session:
-        assert jobs.get(session, job.id).advice == [Advice(**finding)]
+        assert jobs.find_job(session, job.id).advice == [Advice(**finding)]

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.fleets import trained
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import numeric
 from worker.search import plan
 from worker.spec import JobSpec
@@ -67,7 +67,7 @@ def fitted() -> tuple[dict[tuple[str, float], Array], Array, Array]:
         }
     )
     table = regression()
-    (planned,) = plan(spec, check(table, spec))
+    (planned,) = plan(spec, Outline.of(table, spec))
     run = trained(FleetRun(planned.trials, prepare(table, spec)))
     weights = run.result().tensors["weights.layers.0.weight"][..., 0].double().numpy()
     by_setting = weights.reshape(len(SETTINGS), RUNS, -1)

@@ -8,12 +8,12 @@ import torch
 from sklearn.datasets import load_digits
 
 from tests.fleets import trained
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, images
 from worker.search import plan
 from worker.spec import JobSpec
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 EVERY: dict[str, Any] = {
     "random_crop": {"padding": 1},
@@ -52,7 +52,7 @@ def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
             ],
         }
     )
-    (fleet,) = plan(spec, check(table, spec))
+    (fleet,) = plan(spec, Outline.of(table, spec))
     return FleetRun(fleet.trials, prepare(table, spec))
 
 
@@ -66,7 +66,7 @@ def test_resume_is_bit_identical() -> None:
     assert run.interrupted
     assert run.batch > 0
     resumed = digits(EVERY, {})
-    resumed.restore(load(dump(run.state())))
+    resumed.restore(load_state(dump_state(run.state())))
     assert trained(resumed).result().dump() == undisturbed
 
 

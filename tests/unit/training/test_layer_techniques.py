@@ -10,7 +10,7 @@ import torch
 from tests.fleets import fleet, fleets, trained
 from worker.models import TrainedModel, certify
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 TRAINING: dict[str, Any] = {"epochs": 3, "batch_size": 32}
 CIRCLE: dict[str, Any] = {"dataset": {"builtin": "circle", "rows": 160}, "training": TRAINING}
@@ -73,7 +73,7 @@ def resumed(job: dict[str, Any], after: int) -> FleetRun:
         pass
     assert run.interrupted
     other = fleet(**job)
-    other.restore(load(dump(run.state())))
+    other.restore(load_state(dump_state(run.state())))
     return trained(other)
 
 

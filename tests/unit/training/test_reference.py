@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.engine import batch_order, weights
-from worker.data import Prepared, check, load_builtin, prepare
+from worker.data import Outline, Prepared, load_builtin, prepare
 from worker.search import plan
 from worker.spec import Builtin, JobSpec, Trial
 from worker.training import FleetRun
@@ -107,7 +107,7 @@ def trained(task: str, optimizer: str, schedule: str = "constant") -> dict[str, 
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
     prepared = prepare(table, spec, target)
-    (planned,) = plan(spec, check(table, spec, target))
+    (planned,) = plan(spec, Outline.of(table, spec, target))
     run = FleetRun(planned.trials, prepared)
     initial = weights(run)
     order = [batch_order(run, epoch) for epoch in range(epochs)]

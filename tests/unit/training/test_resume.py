@@ -7,7 +7,7 @@ import pytest
 
 from tests.fleets import fleet, trained
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 JOB: dict[str, Any] = {
     "dataset": {"builtin": "circle", "rows": 200},
@@ -35,16 +35,19 @@ def interrupted(run: FleetRun, after: int) -> FleetRun:
         pass
     assert run.interrupted
     resumed = fleet(**JOB)
-    resumed.restore(load(dump(run.state())))
+    resumed.restore(load_state(dump_state(run.state())))
     return trained(resumed)
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> bytes:
-    return trained(fleet(**JOB)).result().dump()
+def undisturbed() -> FleetRun:
+    return trained(fleet(**JOB))
 
 
 @pytest.mark.parametrize("after", [0, 1, 4, 5, 6, 13, 21, 29])
-def test_resume_is_bit_identical(undisturbed: bytes, after: int) -> None:
+def test_resume_is_bit_identical(undisturbed: FleetRun, after: int) -> None:
     """Whatever the step, mid-epoch or between epochs, before or after a trial has stopped."""
-    assert interrupted(fleet(**JOB), after).result().dump() == undisturbed
+    resumed = interrupted(fleet(**JOB), after)
+    assert resumed.result().dump() == undisturbed.result().dump()
+    assert resumed.outcomes == undisturbed.outcomes
+    assert resumed.results() == undisturbed.results()

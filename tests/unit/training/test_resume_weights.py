@@ -7,7 +7,7 @@ import pytest
 
 from tests.fleets import fleet, trained
 from worker.training import FleetRun
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 TECHNIQUES: list[dict[str, Any]] = [
     {"ema": {"decay": 0.9}, "batch_norm": {}},
@@ -43,7 +43,7 @@ def interrupted(job: dict[str, Any], after: int) -> FleetRun:
         pass
     assert run.interrupted
     resumed = fleet(**job)
-    resumed.restore(load(dump(run.state())))
+    resumed.restore(load_state(dump_state(run.state())))
     return trained(resumed)
 
 

@@ -13,7 +13,7 @@ import torch
 from tests.engine import read_state
 from tests.fleets import trained
 from tests.stored_state import ARCHIVES, INSTANCES, MODEL, differences, unpack
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.models import TrainedModel, certify
 from worker.search import plan
 from worker.spec import JobSpec
@@ -43,7 +43,7 @@ class State:
         spec = JobSpec.model_validate_json(spec_text)
         path, target = self.row("SELECT path, target FROM dataset")
         table = Table.from_parquet(self.file(path))
-        (planned,) = plan(spec, check(table, spec, target))
+        (planned,) = plan(spec, Outline.of(table, spec, target))
         return FleetRun(planned.trials, prepare(table, spec, target))
 
 

@@ -12,7 +12,7 @@ import torch
 
 from tests.engine import batch_order, objective_sum
 from tests.fleets import fleet
-from worker.data import Table, check, prepare
+from worker.data import Outline, Table, prepare
 from worker.data.table import numeric
 from worker.search import plan
 from worker.spec import JobSpec
@@ -72,7 +72,7 @@ def still_run(regularization: dict[str, Any], seed: int) -> FleetRun:
             },
         }
     )
-    (planned,) = plan(spec, check(table, spec))
+    (planned,) = plan(spec, Outline.of(table, spec))
     return FleetRun(planned.trials, prepare(table, spec))
 
 

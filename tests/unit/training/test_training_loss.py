@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tests.fleets import fleet, trained
 from worker.training.losses import LOSSES
-from worker.training.state import dump, load
+from worker.training.state import dump_state, load_state
 
 RANDOM: dict[str, Any] = {
     "dataset": {"builtin": "iris"},
@@ -79,7 +79,7 @@ def test_resume_with_random_augmentation_is_bit_identical(after: int) -> None:
     for _ in run.epochs(interrupted=lambda: next(steps) >= after):
         pass
     resumed = fleet(**RANDOM)
-    resumed.restore(load(dump(run.state())))
+    resumed.restore(load_state(dump_state(run.state())))
     assert trained(resumed).result().dump() == undisturbed
 
 

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from worker.regularization import L2, Dropout, ParameterIndex, PerTrial, WeightDecay
+from worker.regularization import L2, Dropout, ParameterIndex, PerTrial
 from worker.regularization.families.decay import Decays
 from worker.regularization.families.penalty import Penalties
+from worker.regularization.weight_decay import WeightDecay
 from worker.spec import AdamSpec, SgdSpec
 from worker.training.optimizers import Adam, Sgd
 

@@ -1,1 +1,59 @@
-"""The families of techniques: one abstract class for each moment of training."""
+"""The families of techniques: one abstract class for each moment of training.
+
+Beside it, what sets the techniques of a whole fleet to work at that moment.
+"""
+
+from worker.regularization.families.augmentation import Attack
+from worker.regularization.families.averaging import Averages, WeightAverage
+from worker.regularization.families.batch import BatchTechnique
+from worker.regularization.families.branch import BranchDropout, BranchMerge
+from worker.regularization.families.constraint import Constraint, Constraints
+from worker.regularization.families.decay import Decay, Decays
+from worker.regularization.families.dropout import ActivationDropout, DropoutLayer, WeightDropout
+from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
+from worker.regularization.families.normalization import Normalization
+from worker.regularization.families.output import OutputPenalties, OutputPenalty
+from worker.regularization.families.penalty import (
+    EntryTechnique,
+    Penalties,
+    Penalty,
+    ProximalPenalty,
+    WeightTechnique,
+    is_proximal,
+)
+from worker.regularization.families.random_layer import RandomLayer
+from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization.families.strength import StrengthTechnique
+
+__all__ = [
+    "ActivationDropout",
+    "Attack",
+    "Averages",
+    "BatchTechnique",
+    "BranchDropout",
+    "BranchMerge",
+    "Constraint",
+    "Constraints",
+    "Decay",
+    "Decays",
+    "Distribution",
+    "DropoutLayer",
+    "EntryTechnique",
+    "NoiseLayer",
+    "NoiseTechnique",
+    "Normalization",
+    "OutputPenalties",
+    "OutputPenalty",
+    "Patience",
+    "Penalties",
+    "Penalty",
+    "Place",
+    "ProximalPenalty",
+    "RandomLayer",
+    "Stopping",
+    "StrengthTechnique",
+    "WeightAverage",
+    "WeightDropout",
+    "WeightTechnique",
+    "is_proximal",
+]

@@ -7,8 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.batch import BatchTechnique
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
-from worker.regularization.technique import Technique, search_range
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts, Technique, search_range
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0, json_schema_extra=search_range(0.0, 1.0))]
 """How often it happens."""

@@ -9,11 +9,16 @@ from torch import Tensor, nn
 
 from worker.regularization.families.dropout import WEAK_P
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
-from worker.regularization.technique import DropProbability, Technique
+from worker.regularization.technique import (
+    DataFacts,
+    DropProbability,
+    Misfit,
+    NetworkFacts,
+    Technique,
+)
 
 
 class BranchDropout(Technique):

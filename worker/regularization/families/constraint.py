@@ -5,9 +5,16 @@ from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts, layers_beyond
 from worker.regularization.per_trial import ParameterIndex, PerTrial
-from worker.regularization.technique import Layers, Memory, Technique
+from worker.regularization.technique import (
+    DataFacts,
+    Layers,
+    Memory,
+    Misfit,
+    NetworkFacts,
+    Technique,
+    layers_beyond,
+)
 from worker.shapes import shaped
 
 

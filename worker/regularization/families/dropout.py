@@ -8,16 +8,24 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.profile import Profile, shares
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream, keep_threshold, resolved
-from worker.regularization.technique import DropProbability, Technique
+from worker.regularization.technique import (
+    DataFacts,
+    DropProbability,
+    Misfit,
+    NetworkFacts,
+    Technique,
+)
 from worker.shapes import shaped
 
 Probabilities = (
     DropProbability
-    | Annotated[tuple[DropProbability, ...], Field(strict=False, min_length=1, max_length=64)]
+    | Annotated[
+        tuple[DropProbability, ...],
+        Field(fail_fast=True, strict=False, min_length=1, max_length=64),
+    ]
 )
 """One p for all hidden layers, or one for each."""
 WEAK_P = 0.1

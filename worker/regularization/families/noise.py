@@ -7,10 +7,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.fit import NetworkFacts
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
-from worker.regularization.technique import Technique
+from worker.regularization.technique import NetworkFacts, Technique
 from worker.shapes import shaped
 
 Distribution = Literal["gaussian", "uniform"]

@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
 from worker.regularization.per_trial import PerTrial
-from worker.regularization.technique import Technique
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts, Technique
 from worker.shapes import shaped
 
 EPSILON = 1e-5
@@ -24,6 +23,11 @@ class Normalization(Technique):
     family: ClassVar[str] = "normalization"
     needs_batch: ClassVar[bool] = False
     """Whether a batch of one row cannot be normalized."""
+
+    @classmethod
+    def main_field(cls) -> str | None:
+        """None: by a number alone nobody means ε or a momentum."""
+        return None
 
     def needs_autograd(self, network: NetworkFacts) -> bool:
         """Always."""

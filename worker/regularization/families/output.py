@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from worker.regularization.families.strength import ScheduledStrength, StrengthTechnique
-from worker.regularization.fit import NetworkFacts
 from worker.regularization.per_trial import PerTrial
+from worker.regularization.technique import NetworkFacts
 from worker.shapes import shaped
 
 

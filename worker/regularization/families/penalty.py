@@ -9,9 +9,15 @@ import torch
 from torch import Tensor
 
 from worker.regularization.families.strength import ScheduledStrength, StrengthTechnique
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts, layers_beyond
 from worker.regularization.per_trial import Numbers, ParameterIndex, PerTrial
-from worker.regularization.technique import Layers, Memory
+from worker.regularization.technique import (
+    DataFacts,
+    Layers,
+    Memory,
+    Misfit,
+    NetworkFacts,
+    layers_beyond,
+)
 from worker.shapes import shaped
 
 

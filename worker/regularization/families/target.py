@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from worker.regularization.families.batch import BatchTechnique
-from worker.regularization.fit import DataFacts, Misfit, NetworkFacts
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
 
 
 class TargetTechnique(BatchTechnique):

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from worker.regularization.card import FieldCard
-from worker.regularization.catalogue import catalogue
+from worker.regularization import FieldCard, catalogue
 from worker.schema import Json
 from worker.spec import Dimension, Range, Switch
 from worker.statistics import mean, standard_error

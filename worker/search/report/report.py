@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
-from worker.results.search import (
+from worker.results import (
     Baseline,
     Candidate,
     FieldReport,

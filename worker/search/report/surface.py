@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from worker.results.search import Bin, ProfileBin, Surface
+from worker.results import Bin, ProfileBin, Surface
 from worker.search.report.axes import Axis, ConfigurationResult
 from worker.statistics import mean
 

@@ -1,0 +1,361 @@
+"""HTTP connections within bounds: how long a head is, how slow a client, how many they are.
+
+uvicorn's protocol on httptools takes headers of any length and at any pace, from any number of
+connections. This one bounds all three. A request that asks too much is answered by a problem
+document where its client can still read one (431, 408, 400, 503), and its connection is closed.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import httptools
+import uvicorn
+from starlette.responses import Response
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from service.errors import (
+    BusyError,
+    HeadError,
+    MalformedError,
+    SlowError,
+    domain_problem,
+)
+from worker.errors import ParsimonyError
+from worker.settings import ServiceSettings
+
+HEAD_BYTES = 64 * 1024
+"""Longest head of a request: its first line and its headers. A browser's is below 8 kB."""
+HEADERS = 100
+"""Most headers of a request; a browser sends about 20, a chain of proxies adds a few."""
+PIPELINED = 64
+"""Most requests of a connection that wait for the answer before theirs."""
+BYTES_A_SECOND = 500
+"""Slowest body, and slowest reader of an answer."""
+RESERVED = 8
+"""Connections kept for questions after the service's health, and for saying that it is busy."""
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 4 * 1024 * 1024
+"""What a refused client may still send before it is cut off. Cut off at once, it would see a reset
+connection and not the answer that says why."""
+HEALTH = frozenset({"/livez", "/readyz", "/ping"})
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with what the connections of one server share."""
+
+    def __init__(self, application: ASGIApp, settings: ServiceSettings, **options: Any) -> None:
+        super().__init__(application, http=BoundedProtocol, ws="none", **options)
+        self.settings = settings
+        self.waiting: dict[BoundedProtocol, None] = {}
+        """Connections without a request, the one that has waited longest first."""
+
+
+class Part(enum.Enum):
+    """How much of a request has been received."""
+
+    NOTHING = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    ALL = enum.auto()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. At most one deadline is set at a time for what its client sends."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        assert isinstance(config, Config)
+        self._settings = config.settings
+        self._waiting = config.waiting
+        self.timeout_keep_alive = config.settings.idle_seconds  # type: ignore[assignment]
+        self._application = self.app
+        self._part = Part.NOTHING
+        self._begun = 0
+        """Requests that began on this connection."""
+        self._head_bytes = 0
+        self._headers = 0
+        self._hosts = 0
+        self._body_bytes = 0
+        """Bytes of the body since the last check of its pace."""
+        self._framing_bytes = 0
+        """Bytes since the last of the body: chunk headers and trailers."""
+        self._was_paused = False
+        """Whether the body had to wait for the application since the last check of its pace."""
+        self._refused = False
+        self._discarded = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the client time to send a request; close the longest idle one if it is one more."""
+        super().connection_made(transport)
+        self._waiting[self] = None
+        self._set_deadline(self._settings.header_seconds, self._head_is_late)
+        if len(self.connections) > self._settings.max_connections:
+            next(iter(self._waiting))._give_way()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._waiting.pop(self, None)
+        self._clear_deadline()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, in pieces no larger than a head may be."""
+        for start in range(0, len(data), HEAD_BYTES):
+            if self._refused:
+                self._discard(len(data) - start)
+                return
+            if self.transport.is_closing():
+                return
+            part, begun = self._part, self._begun
+            self._feed(data if len(data) <= HEAD_BYTES else data[start : start + HEAD_BYTES])
+            if not self._refused and (self._part is not part or self._begun != begun):
+                self._watch()
+
+    def pause_writing(self) -> None:
+        """Give the client time to read."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        super().resume_writing()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
+
+    # What the parser says
+
+    def on_message_begin(self) -> None:
+        """Count anew."""
+        super().on_message_begin()
+        self._begun += 1
+        self._part = Part.HEAD
+        self._head_bytes = self._headers = self._hosts = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, unless there are too many. Trailers are not kept."""
+        if self._part is not Part.HEAD:
+            return
+        self._headers += 1
+        if self._headers <= HEADERS:
+            super().on_header(name, value)
+            self._hosts += self.headers[-1][0] == b"host"
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer: by the application, or by what is wrong with the head."""
+        self._part = Part.BODY
+        self._waiting.pop(self, None)
+        self._body_bytes = self._framing_bytes = 0
+        self._was_paused = False
+        error = self._head_error()
+        self.app = self._application if error is None else _closing(error)
+        super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self._leave_out_newest()
+
+    def on_body(self, body: bytes) -> None:
+        """Count it for the body's pace."""
+        self._body_bytes += len(body)
+        self._framing_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Nothing more is expected until it has been answered."""
+        super().on_message_complete()
+        self._part = Part.ALL
+        if self.cycle.response_complete:
+            self._wait_for_request()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the rest of one that was answered early."""
+        super().on_response_complete()
+        if self.transport.is_closing() or not self.cycle.response_complete:
+            return
+        if self._part is Part.ALL:
+            self._wait_for_request()
+        else:
+            # The rest of a head or a body is on its way, and has a deadline of its own.
+            self._unset_keepalive_if_required()
+            if self._part is Part.HEAD:
+                self._waiting[self] = None
+
+    # What is too much
+
+    def _feed(self, piece: bytes) -> None:
+        part, begun = self._part, self._begun
+        self._framing_bytes += len(piece)
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else: the request is answered as the HTTP request that it is.
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            if not self._refused:
+                self._refuse(MalformedError("The request is not HTTP: its head cannot be read."))
+            return
+        if self.flow.read_paused:
+            self._was_paused = True
+        if self._part is Part.HEAD and self._begun - begun <= (part is Part.NOTHING):
+            self._head_bytes += len(piece)
+            if self._head_bytes >= HEAD_BYTES:
+                self._refuse(_head_too_long())
+        elif self._part is Part.BODY and self._framing_bytes > 2 * HEAD_BYTES:
+            self._refuse(MalformedError("The body has more framing than content."))
+
+    def _head_error(self) -> ParsimonyError | None:
+        if self._headers > HEADERS:
+            return _head_too_long()
+        if self._hosts > 1 or (not self._hosts and self.parser.get_http_version() == "1.1"):
+            return MalformedError(
+                "The request must name its host once, by the header Host.", param="Host"
+            )
+        busy = len(self.connections) - len(self._waiting)
+        if busy > self._settings.max_connections - RESERVED:
+            path = self.url.partition(b"?")[0].decode("latin-1")
+            if path not in HEALTH:
+                return BusyError("All connections of this service are in use; try again.")
+        return None
+
+    def _watch(self) -> None:
+        """Set the deadline of the part that is expected now."""
+        self._clear_deadline()
+        if self._part is not Part.NOTHING:
+            self._unset_keepalive_if_required()
+        if self._part is Part.HEAD:
+            self._set_deadline(self._settings.header_seconds, self._head_is_late)
+        elif self._part is Part.BODY:
+            self._set_deadline(self._settings.body_seconds, self._check_body)
+
+    def _wait_for_request(self) -> None:
+        self._part = Part.NOTHING
+        self._waiting[self] = None
+        self._clear_deadline()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _head_is_late(self) -> None:
+        if self._part is Part.NOTHING:
+            self.transport.close()
+        else:
+            self._refuse(
+                SlowError(f"The head took longer than {self._settings.header_seconds:g} s.")
+            )
+
+    def _check_body(self) -> None:
+        least = BYTES_A_SECOND * self._settings.body_seconds
+        excused = self._was_paused or self.cycle.waiting_for_100_continue
+        if self.cycle.response_complete:
+            self.transport.close()
+        elif self._body_bytes < least and not excused:
+            self._refuse(
+                SlowError(
+                    f"The body came slower than {BYTES_A_SECOND} bytes a second, over "
+                    f"{self._settings.body_seconds:g} s."
+                )
+            )
+        else:
+            self._body_bytes = 0
+            self._was_paused = self.flow.read_paused
+            self._set_deadline(self._settings.body_seconds, self._check_body)
+
+    def _watch_reader(self) -> None:
+        """Close the connection unless some of the answer is read in time."""
+        unread = self.transport.get_write_buffer_size()
+        least = BYTES_A_SECOND * self._settings.body_seconds
+
+        def check() -> None:
+            if unread - self.transport.get_write_buffer_size() < least:
+                self.transport.abort()
+            else:
+                self._watch_reader()
+
+        self._write_deadline = self.loop.call_later(self._settings.body_seconds, check)
+
+    # How it ends
+
+    def _give_way(self) -> None:
+        self._waiting.pop(self, None)
+        self.transport.close()
+
+    def _refuse(self, error: ParsimonyError) -> None:
+        """Say what is wrong, if nothing else is being said, and close."""
+        self._refused = True
+        self._clear_deadline()
+        self._unset_keepalive_if_required()
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if self._part is not Part.BODY:
+                # An earlier request is being answered; the connection is closed after that.
+                cycle.keep_alive = False
+                return
+            # The request whose body this is will not be complete.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started or self.pipeline:
+                self.transport.close()
+                return
+        self.transport.write(self._raw(domain_problem(error)))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._set_deadline(LINGER_SECONDS, self.transport.abort)
+
+    def _leave_out_newest(self) -> None:
+        """Answer those before it, then close: a client sends again what was not answered."""
+        self.pipeline.popleft()
+        self.cycle, _ = self.pipeline[0]
+        self.cycle.keep_alive = False
+        self._refused = True
+
+    def _discard(self, count: int) -> None:
+        self._discarded += count
+        if self._discarded > LINGER_BYTES:
+            self.transport.abort()
+
+    def _raw(self, answer: Response) -> bytes:
+        headers = [
+            *self.server_state.default_headers,
+            *answer.raw_headers,
+            (b"connection", b"close"),
+        ]
+        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)])
+
+    def _set_deadline(self, seconds: float, late: Callable[[], None]) -> None:
+        self._clear_deadline()
+        self._deadline = self.loop.call_later(seconds, late)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _head_too_long() -> HeadError:
+    return HeadError(
+        f"The request's head must be shorter than {HEAD_BYTES:,} bytes and have at most {HEADERS} "
+        "headers."
+    )
+
+
+def _closing(error: ParsimonyError) -> ASGIApp:
+    answer = domain_problem(error)
+    answer.headers["Connection"] = "close"
+    return answer

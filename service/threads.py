@@ -1,0 +1,50 @@
+"""Threads for what takes time, in pools: what takes long never keeps what is short waiting.
+
+Threads share one lock, Python's. Forty at work at once, which is what a thread for each request
+comes to, made the event loop wait for its turn for half a second; and behind forty uploads the
+question after the service's health waited for a thread. A pool has as many threads as are of use,
+and the requests beyond wait in their own pool's queue.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
+
+Pool = Literal["health", "uploads", "planning", "reports", "answers"]
+
+SIZES: dict[Pool, int] = {"health": 2, "uploads": 2, "planning": 2, "reports": 2, "answers": 16}
+"""Most threads of each pool at once. Those of `answers` mostly wait, for a database or torch."""
+
+POOLS: dict[str, Pool] = {
+    "readyz": "health",
+    "ping": "health",
+    "upload_dataset": "uploads",
+    "create_job": "planning",
+    "validate_job": "planning",
+    "get_chart": "reports",
+    "get_chart_picture": "reports",
+    "get_report": "reports",
+}
+"""The pool of an operation; `answers` unless it is listed."""
+
+_limiters: RunVar[dict[Pool, CapacityLimiter]] = RunVar("limiters")
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+async def in_pool(
+    pool: Pool,
+    function: Callable[Parameters, Result],
+    *args: Parameters.args,
+    **kwargs: Parameters.kwargs,
+) -> Result:
+    """Call a function in a thread of a pool, as soon as one is free."""
+    limiters = _limiters.get({})
+    if not limiters:
+        limiters = {name: CapacityLimiter(size) for name, size in SIZES.items()}
+        _limiters.set(limiters)
+    return await to_thread.run_sync(partial(function, *args, **kwargs), limiter=limiters[pool])

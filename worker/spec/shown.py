@@ -1,0 +1,62 @@
+"""A specification as answers show it: in the long form, without what is off and what is long."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from worker.schema import Json
+
+MOST_SHOWN = 100
+"""Entries of a list of rows, or of values to search, that an answer shows."""
+
+
+def without_off(document: Json) -> Json:
+    """A job or a trial as JSON, without the techniques that are off, in each configuration."""
+    view = dict(document)
+    if isinstance(techniques := view.get("regularization"), dict):
+        view["regularization"] = {
+            name: settings for name, settings in techniques.items() if settings is not None
+        }
+    if isinstance(variants := view.get("compare"), list):
+        view["compare"] = [without_off(variant) for variant in variants]
+    return view
+
+
+def shown(document: Json) -> Json:
+    """A job as JSON, without the techniques that are off; lists of rows and values are cut.
+
+    Of a list that is cut the first ``MOST_SHOWN`` entries are left, and `<name>_count` beside it
+    says how many there are. No field of a specification has such a name, so what was cut is
+    refused when it is posted again.
+    """
+    view = without_off(document)
+    split, search = view.get("split"), view.get("search")
+    if isinstance(split, dict) and isinstance(split.get("rows"), dict):
+        view["split"] = {**split, "rows": _cut(split["rows"])}
+    if isinstance(search, dict) and isinstance(search.get("space"), dict):
+        space = {path: _cut(dimension) for path, dimension in search["space"].items()}
+        view["search"] = {**search, "space": space}
+    return view
+
+
+def counted(*names: str) -> Callable[[Json], None]:
+    """For ``json_schema_extra``: documents the counts of lists that answers cut."""
+
+    def add(schema: Json) -> None:
+        for name in names:
+            schema["properties"][f"{name}_count"] = {
+                "type": "integer",
+                "readOnly": True,
+                "description": f"In answers, where `{name}` is cut: how many there are.",
+            }
+
+    return add
+
+
+def _cut(lists: Mapping[str, Any]) -> Json:
+    cut: Json = {}
+    for name, value in lists.items():
+        cut[name] = value
+        if isinstance(value, list) and len(value) > MOST_SHOWN:
+            cut[name] = value[:MOST_SHOWN]
+            cut[f"{name}_count"] = len(value)
+    return cut
