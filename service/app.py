@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from service import docs, errors, openapi
 from service.body_limit import BodyLimit
@@ -44,8 +45,15 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     )
     app.add_middleware(Conventions)
     errors.add_error_handlers(app)
+    exact_paths: list[tuple[str, set[str]]] = []
     for resource in (datasets, jobs, results, techniques, models, predict, health):
         app.include_router(resource.router)
+        exact_paths += [
+            (route.path, route.methods)
+            for route in resource.router.routes
+            if isinstance(route, APIRoute) and "{" not in route.path
+        ]
+    app.state.exact_paths = exact_paths
     docs.add_documentation(app)
     openapi.add_openapi(app)
     return app

@@ -346,15 +346,19 @@ def http_problem(request: Request, error: HTTPException) -> Response:
 def _allowed(request: Request) -> list[str]:
     # Starlette names the methods of the first route with this path only; there may be several.
     allowed: set[str] = set()
-    for route in request.app.router.routes:
-        # A mount of files says that it takes any method.
-        methods = {"GET"} if isinstance(route, Mount) else METHODS
+    for path, methods in request.app.state.exact_paths:
+        if path == request.url.path:
+            allowed |= methods
+    # A path that stands as it is goes before one with parameters: there is no job named validate.
+    if not allowed:
         scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
-        allowed |= {
-            method
-            for method in methods
-            if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
-        }
+        for route in request.app.router.routes:
+            # A mount of files says that it takes any method.
+            allowed |= {
+                method
+                for method in ({"GET"} if isinstance(route, Mount) else METHODS)
+                if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
+            }
     if "GET" in allowed:
         allowed.add("HEAD")  # service/conventions.py
     return [method for method in METHODS if method in allowed]

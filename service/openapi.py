@@ -109,7 +109,7 @@ def _named_by_title(document: Json) -> Json:
 
 
 def _complete(operation: Json, schemas: Json) -> None:
-    """Every status it can give, with an example; its links; parameters without null."""
+    """Every status it can give, with an example; its links; what its parameters and forms take."""
     answers = operation["responses"]
     # FastAPI documents its own form of 422, which is never sent.
     said = {int(status) for status in answers if status >= "400" and int(status) in STATUSES}
@@ -135,6 +135,7 @@ def _complete(operation: Json, schemas: Json) -> None:
     form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
     if form:
         body = schemas[form["schema"]["$ref"].removeprefix(REFERENCE)]
+        body["additionalProperties"] = False  # service/bodies.py
         for field in body["properties"].values():
             _without_null(field)
 

@@ -65,6 +65,7 @@ def test_allowed_methods_are_those_that_there_are(client: Client) -> None:
         "/docs": "GET, HEAD",
         "/livez": "GET, HEAD",
         "/v1/jobs": "GET, HEAD, POST",
+        "/v1/jobs/validate": "POST",
         "/v1/datasets/ds_1": "GET, HEAD, DELETE",
     }
     for path, methods in allowed.items():
