@@ -49,7 +49,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     for resource in (datasets, jobs, results, techniques, models, predict, health):
         app.include_router(resource.router)
         exact_paths += [
-            (route.path, route.methods)
+            (route.path, set(route.methods or ()))
             for route in resource.router.routes
             if isinstance(route, APIRoute) and "{" not in route.path
         ]

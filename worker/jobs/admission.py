@@ -23,6 +23,12 @@ from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Range, SearchSpec, Trial, Values
 
 GIB = 2**30
+DECIDING_STEPS = (
+    "training.epochs",
+    "training.batch_size",
+    "training.optimizer.kind",
+    "training.optimizer.iterations",
+)
 
 
 class LimitExceededError(SpecError):
@@ -61,7 +67,7 @@ class Admission:
                 "split.folds" if folds > 1 else "dataset",
             )
         halved = spec.search is not None and spec.search.method == "halving"  # few train to the end
-        if trials is None or halved or not _keeps_its_training(spec.search):
+        if trials is None or halved or not _keeps_its_steps(spec.search):
             return
         posted = posted_configurations(spec)
         # Rows of an uploaded table may have no target, and then they do not train.
@@ -214,12 +220,14 @@ def _asked_configurations(search: SearchSpec) -> int | None:
     return min(count, search.trials)
 
 
-def _keeps_its_training(search: SearchSpec | None) -> bool:
-    """Whether all configurations have the epochs and batches of the job."""
-    if search is None:
+def _keeps_its_steps(search: SearchSpec | None) -> bool:
+    """Whether all configurations take as many steps as the job says."""
+    if search is None or isinstance(search.space, str):
         return True
-    return isinstance(search.space, str) or not any(
-        path.partition(".")[0] == "training" for path in search.space
+    return not any(
+        f"{path}.".startswith(f"{field}.") or field.startswith(f"{path}.")
+        for path in search.space
+        for field in DECIDING_STEPS
     )
 
 

@@ -18,6 +18,7 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
 L1: dict[str, Any] = {"regularization.l1.strength": {"low": 1e-4, "high": 1e-2, "log": True}}
+RATE = {"training.optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 GRID = {
     f"regularization.{name}.strength": {"values": [n * 1e-5 for n in range(1, 317)]}
     for name in ("l1", "l2")
@@ -72,6 +73,12 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], str, float, str]] = {
         },
         "steps",
         80_000_000_000,
+        "training.epochs",
+    ),
+    "steps of a search": (
+        {"search": {"space": RATE, "trials": 100_000}, "training": {"epochs": 100_000}},
+        "steps",
+        250_000_000_000,
         "training.epochs",
     ),
     "iterations of a solver": (
