@@ -133,7 +133,7 @@ def test_a_data_set_that_is_not_there_is_named(intake: JobIntake) -> None:
 
 def test_u_0000_is_refused(intake: JobIntake) -> None:
     with pytest.raises(SpecError, match=r"U\+0000"):
-        intake.accept(spec_of(name="a\0b"))
+        intake.accept(spec_of().model_copy(update={"name": "a\0b"}))
 
 
 def stored_as_planned(intake: JobIntake, database: Database, **job: Any) -> None:
