@@ -5,6 +5,7 @@ every URL. Each is filled with entries of several kinds, right and wrong ones, u
 that costs is CPU time of this process, so that a busy machine does not matter.
 """
 
+import asyncio
 import gc
 import json
 import time
@@ -29,6 +30,8 @@ GROWTH = 8.0
 """Most for four times the entries: 4 where it is linear, 16 where it is quadratic."""
 COSTLY = 0.5
 """CPU seconds that no 100 kB may cost; ten times what is wanted of a quiet machine."""
+SILENCE = 0.1
+"""CPU seconds that `/livez` may be silent beside 100 kB."""
 TRIES = 4
 
 Schema = dict[str, Any]
@@ -200,14 +203,13 @@ def test_every_field_costs_no_more_than_its_size(client: Client, document: Schem
 @pytest.mark.parametrize(
     ("url", "body"),
     [
-        ("/v1/models/none/predict", {"instances": [{}] * 100_000}),
-        ("/v1/models/none/predict", {"instances": [[0, 0.5]] * 99_999 + [1]}),
-        ("/v1/jobs", {"dataset": "ds_none", "split": {"rows": {"train": list(range(200_000))}}}),
-        ("/v1/jobs", {f"name{n}": 0 for n in range(19_999)}),
+        ("/v1/models/none/predict", {"instances": [{}] * 25_000}),
+        ("/v1/models/none/predict", {"instances": [[0, 0.5]] * 9_999 + [1]}),
+        ("/v1/jobs", {"dataset": "ds_none", "split": {"rows": {"train": list(range(18_000))}}}),
+        ("/v1/jobs", {f"name{n}": 0 for n in range(8_000)}),
     ],
 )
 def test_the_service_answers_beside_a_large_body(client: Client, url: str, body: Schema) -> None:
-    """A quarter of what the body costs is the longest that `/livez` may be silent."""
     content = json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
 
@@ -225,7 +227,7 @@ def test_the_service_answers_beside_a_large_body(client: Client, url: str, body:
 
     for _ in range(TRIES):
         longest, whole = client.portal.call(silences)
-        if longest < max(whole / 4, 4 * CHEAP):
+        if longest < SILENCE:
             return
     pytest.fail(f"/livez was silent for {longest:.3f} of {whole:.3f} CPU seconds")
 
