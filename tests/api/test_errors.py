@@ -233,7 +233,7 @@ def test_a_method_that_a_route_lacks_names_all_it_has(client: Client) -> None:
     answer = client.put("/v1/datasets/ds_1")
     assert answer.headers["content-type"] == "application/problem+json"
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, DELETE"
+    assert answer.headers["allow"] == "GET, HEAD, DELETE"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ every URL. Each is filled with entries of several kinds, right and wrong ones, u
 that costs is CPU time of this process, so that a busy machine does not matter.
 """
 
+import asyncio
 import gc
 import json
 import time
