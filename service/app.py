@@ -12,6 +12,7 @@ from service import docs, errors, openapi
 from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
+from service.estimate import Estimator
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
@@ -78,6 +79,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 inference=InferenceEngine(artefacts),
+                estimator=Estimator(settings),
             )
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")

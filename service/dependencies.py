@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from service.estimate import Estimator
 from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from worker.errors import NotFoundError
@@ -28,6 +29,7 @@ class Services:
     tables: TableCache
     intake: JobIntake
     inference: InferenceEngine
+    estimator: Estimator
 
 
 async def services_of(request: Request) -> Services:

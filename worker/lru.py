@@ -34,6 +34,11 @@ class Lru(Generic[Key, Value]):
         """The value of this key, made if it is not at hand."""
         return self._get(key, make)
 
+    def peek(self, key: Key) -> Value | None:
+        """The value of this key, if it is at hand."""
+        with self._changed:
+            return self._values.get(key)
+
     def forget(self, key: Key) -> None:
         """Drop a key."""
         with self._changed:

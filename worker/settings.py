@@ -114,6 +114,27 @@ class ServiceSettings(BaseSettings):
     the 60 s after which most load balancers close theirs, so that they never use a closed one."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
+    max_job_trials: Annotated[int, Field(ge=1)] = 100_000
+    """Most trials of a job: configurations × repeats × folds. Each takes about 5 kB of the
+    database, and a report reads them all. A search that only a budget of time ends may have any
+    number."""
+    max_job_rows: Annotated[int, Field(ge=1)] = 20_000_000
+    """Most rows × folds of a job: each fold is a copy of the data, encoded anew."""
+    max_job_parameters: Annotated[int, Field(ge=1)] = 500_000_000
+    """Most trainable parameters of a network: its model is a file of four bytes each, which the
+    service has to read as a whole to predict with it."""
+    max_job_steps: Annotated[int, Field(ge=1)] = 1_000_000_000
+    """Most training steps of a job: epochs × batches × trials, or with a solver epochs × iterations
+    × trials. The smallest networks take about 25 µs a step and trial, so this is 7 hours at the
+    least on one core."""
+    max_job_bytes: Annotated[int, Field(ge=1)] | None = None
+    """Most bytes that `estimate.bytes` of a job may be: what one fleet holds in memory. Unless
+    given: three quarters of the memory of the GPU, or of the machine, divided by `workers`. To be
+    given where workers run on another machine than the HTTP service."""
+    max_job_seconds: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 7 * 86_400.0
+    """Most seconds that a job may take by estimate, or by its search's budget: a job of more than a
+    week is rather a mistake in a factor, and others wait behind it. Not read where workers have a
+    GPU, whose pace is not known beforehand."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 from service.bodies import CheckedRoute
 from service.dependencies import JobId, PlainJobId, ServicesDep
 from service.errors import problems
-from service.estimate import estimate, largest
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobView, Validation
@@ -72,7 +71,9 @@ async def create_job(
 def validate_job(services: ServicesDep, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says what it would train, what it would
     cost, and what is worth knowing before. Its largest fleet is trained for a few steps on some of
-    the rows, which takes up to half a second. Nothing is stored.
+    the rows, which takes up to half a second. Nothing is stored. What costs more than this service
+    takes is refused, by both, as `limit_exceeded`: with the `measure`, its `value`, the `limit` and
+    the `setting` that it is.
     """
     proposal = services.intake.propose(spec)
     outline = proposal.outline
@@ -81,17 +82,14 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
         table, _ = services.tables.get(spec.dataset)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
-    share = proposal.share * proposal.effort
-    cost = estimate(proposal.plans, outline, some, share=share)
-    budget = spec.search.budget_seconds if spec.search is not None else None
-    if budget is not None:
-        cost.seconds = min(cost.seconds, budget)
+    cost = proposal.cost
     return Validation(
         advice=list(proposal.advice),
-        trials=proposal.trials,
-        fleets=round(len(proposal.plans) * proposal.share),
-        parameters=largest(proposal.plans, outline),
-        estimate=cost,
+        trials=cost.trials,
+        fleets=cost.fleets,
+        parameters=cost.parameters,
+        steps=cost.steps,
+        estimate=services.estimator.estimate(proposal, some),
     )
 
 

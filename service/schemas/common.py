@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Body(BaseModel):
-    """A body, in the words of its own docstrings. An answer has all its members."""
+    """A body, in the words of its own docstrings. Answers have all members but the excluded."""
 
     model_config = ConfigDict(
         use_attribute_docstrings=True,

@@ -93,15 +93,22 @@ class JobView(Body):
 class Estimate(Body):
     """What a job will cost, roughly."""
 
-    seconds: Annotated[float, Field(examples=[0.4])]
-    """Training time on this machine's CPU, fleet after fleet, if no trial stops early; no more than
-    a budget of time."""
+    seconds: Annotated[float | None, Field(examples=[0.9])]
+    """Time from its first claim to its end on this machine's CPU, if it has the machine for itself,
+    fleet after fleet; where trials may stop early, between the earliest and the latest end; no more
+    than a budget of time. Null where `reason` says why it is not known."""
+    low: Annotated[float | None, Field(examples=[0.4])]
+    """It will hardly take less; null as `seconds`."""
+    high: Annotated[float | None, Field(examples=[1.7])]
+    """It will hardly take more; null as `seconds`."""
+    reason: Annotated[str | None, Field(examples=[None])]
+    """Why the time is not known, if it is not."""
     bytes: Annotated[int, Field(examples=[176064])]
     """Memory of the largest fleet's tensors: its data, the weights, gradients, optimizer moments
     and kept weights of all its trials, a batch's activations and their gradients."""
     method: Annotated[Literal["probe", "formula"], Field(examples=["probe"])]
     """`probe`: extrapolated from a few steps of the fleet that takes longest. `formula`: from the
-    number of multiplications, where a probe would take too long."""
+    number of multiplications, where a probe would take too long or another job is being probed."""
 
 
 class Validation(Body):
@@ -117,6 +124,9 @@ class Validation(Body):
     """Number of tensor programs that they form."""
     parameters: Annotated[int, Field(examples=[2751])]
     """Trainable parameters of the largest network."""
+    steps: Annotated[int, Field(examples=[5000])]
+    """Training steps of all trials together, if none stops early: epochs × batches, or epochs × a
+    solver's iterations."""
     estimate: Estimate
     """What it will cost, roughly."""
 

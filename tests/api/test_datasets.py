@@ -100,7 +100,7 @@ def test_a_target_that_is_not_there_is_refused_with_what_is_near(client: Client)
 
 
 def test_a_form_without_a_file_is_refused(client: Client) -> None:
-    answer = client.post("/v1/datasets", data={"name": "x"})
+    answer = client.post("/v1/datasets", files={"name": (None, "x")})
     assert (answer.status_code, answer.json()["param"]) == (422, "file")
 
 

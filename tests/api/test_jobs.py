@@ -13,6 +13,7 @@ from service.examples import COMPARISON, JOBS
 from tests.api.client import Client
 from tests.api.work import post, train
 from tests.databases import KINDS, until_blocked
+from worker.schema import Json
 from worker.storage import datasets
 
 
@@ -170,17 +171,32 @@ def test_every_documented_example_is_probed(client: Client, name: str) -> None:
     assert estimate["seconds"] > 0
 
 
-def test_validation_of_what_no_machine_could_train_is_quick(client: Client) -> None:
-    """Nothing is allocated: 100 trials of 4 billion parameters would take terabytes."""
+def test_what_no_machine_could_train_is_refused_and_nothing_is_allocated(client: Client) -> None:
+    """100 trials of 4 billion parameters would take terabytes."""
     spec = {
         "dataset": {"builtin": "iris"},
         "network": {"kind": "mlp", "hidden": [16_384] * 17},
         "repeats": 100,
     }
+    checked = client.post("/v1/jobs/validate", json=spec)
+    posted = client.post("/v1/jobs", json=spec)
+    assert checked.status_code == posted.status_code == 422
+    problem = checked.json()
+    assert problem == posted.json()
+    assert (problem["code"], problem["param"]) == ("limit_exceeded", "network")
+    assert problem["value"] == 4_295_360_515
+    assert (problem["measure"], problem["limit"]) == ("parameters", 500_000_000)
+    assert problem["setting"] == "PARSIMONY_MAX_JOB_PARAMETERS"
+
+
+def test_a_refusal_has_the_numbers_that_validation_shows(client: Client) -> None:
+    spec: Json = {"dataset": {"builtin": "circle"}, "repeats": 10}
     found = client.post("/v1/jobs/validate", json=spec).json()
-    assert found["parameters"] > 4_000_000_000
-    assert found["estimate"]["bytes"] > 50_000_000_000  # one trial a fleet: no more at a time
-    assert found["estimate"]["method"] == "formula"
+    assert (found["trials"], found["steps"]) == (10, 10 * 50 * 25)
+    spec["repeats"] = 100
+    spec["training"] = {"epochs": 100_000, "batch_size": 1}
+    problem = client.post("/v1/jobs/validate", json=spec).json()
+    assert (problem["measure"], problem["value"]) == ("steps", 100 * 100_000 * 800)
 
 
 def test_validation_on_uploaded_data(client: Client) -> None:

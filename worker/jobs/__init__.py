@@ -3,16 +3,18 @@
 Imports torch: for trainer processes and the HTTP service.
 """
 
-from worker.jobs.accept import JobIntake, load_trials
-from worker.jobs.finish import OngoingSearch, finish_fleet
-from worker.jobs.memory import is_out_of_memory
+from worker.jobs.accept import JobIntake, Proposal, load_trials
+from worker.jobs.finish import OngoingJob, finish_fleet
+from worker.jobs.memory import has_gpu, is_out_of_memory
 from worker.jobs.table_cache import TableCache
 
 __all__ = [
     "JobIntake",
-    "OngoingSearch",
+    "OngoingJob",
+    "Proposal",
     "TableCache",
     "finish_fleet",
+    "has_gpu",
     "is_out_of_memory",
     "load_trials",
 ]

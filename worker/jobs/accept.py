@@ -11,20 +11,27 @@ from sqlalchemy.orm import Session
 from worker.advice import advise
 from worker.data import Outline, prepare
 from worker.errors import NotFoundError, SpecError
-from worker.jobs.memory import fleet_limits, fleet_memory
+from worker.jobs.admission import Admission
+from worker.jobs.memory import fleet_limits
 from worker.jobs.table_cache import TableCache, unknown_dataset
 from worker.results import Advice, JobError
 from worker.schema import Json
 from worker.search import (
+    Comparison,
+    Cost,
     FleetPlan,
     Overrides,
     Refused,
     Search,
     Wave,
     begins_at_lambda_max,
+    comparison_costs,
     effort,
+    goes_in_waves,
     job_objective,
     plan,
+    planned_costs,
+    posted_configurations,
     resolve_search,
     with_path_from_lambda_max,
 )
@@ -44,24 +51,15 @@ class Proposal:
     """Complete: what a search leaves to defaults is written out."""
     outline: Outline
     plans: Sequence[FleetPlan]
-    """All fleets; of a search, the first ones."""
-    trials: int
-    """All of them."""
+    """All fleets; of a search or a long comparison, the first ones."""
+    cost: Cost
+    """Of all of it."""
     advice: Sequence[Advice]
 
     @property
-    def effort(self) -> float:
-        """The share of their epochs that is trained: halving lets most trials go."""
-        search = self.spec.search
-        if search is None or search.method != "halving":
-            return 1.0
-        epochs = max(trial.training.epochs for fleet in self.plans for trial in fleet.trials)
-        return effort(epochs=epochs, min_epochs=search.min_epochs, eta=search.eta)
-
-    @property
-    def share(self) -> float:
-        """How many times the trials of `plans` there will be: 1 unless it is a search."""
-        return self.trials / sum(len(fleet.trials) for fleet in self.plans)
+    def trials(self) -> int:
+        """All of them."""
+        return self.cost.trials
 
 
 @dataclass(frozen=True)
@@ -78,34 +76,58 @@ class JobIntake:
 
     def __init__(self, settings: ServiceSettings, database: Database, tables: TableCache) -> None:
         self._settings, self._database, self._tables = settings, database, tables
+        self._admission = Admission(settings)
 
     def propose(self, spec: JobSpec) -> Proposal:
         """Check a specification against its data, and plan its fleets. Nothing is written.
 
         Raises:
             SpecError: no such data set, or fields that do not go together.
+            LimitExceededError: it costs more than the settings allow.
             DataError: the data do not allow the job.
         """
+        self._admission.admit_size(spec, self._tables.rows(spec.dataset))
         outline = self._tables.outline(spec)
         if spec.search is None:
-            plans = plan(spec, outline, fleet_memory(self._settings))
-            total = sum(len(fleet.trials) for fleet in plans)
-            return Proposal(spec, outline, plans, total, advise(spec, outline))
+            return self._propose_comparison(spec, outline)
         if begins_at_lambda_max(spec):
             table, default_target = self._tables.get(spec.dataset)
             spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
-        spec = resolve_search(spec, outline)
+        return self._propose_search(resolve_search(spec, outline), outline)
+
+    def _propose_comparison(self, spec: JobSpec, outline: Outline) -> Proposal:
+        limits = fleet_limits(self._settings)
+        for configuration in posted_configurations(spec):
+            self._admission.admit_network(configuration, outline)
+        if not goes_in_waves(spec):
+            plans = plan(spec, outline, limits.memory)
+            total = sum(len(fleet.trials) for fleet in plans)
+            cost = Cost.of(planned_costs(plans, outline), total)
+            self._admission.admit_cost(spec, cost)
+            return Proposal(spec, outline, plans, cost, advise(spec, outline))
+        comparison = Comparison(spec, outline, limits)
+        comparison.check()
+        cost = Cost.of(comparison_costs(spec, outline, limits), comparison.total)
+        self._admission.admit_cost(spec, cost)
+        wave = comparison.wave(0, workers=self._settings.workers)
+        return Proposal(
+            spec, outline, _sound(wave, "The job", "compare"), cost, advise(spec, outline)
+        )
+
+    def _propose_search(self, spec: JobSpec, outline: Outline) -> Proposal:
         search = Search(spec, outline, fleet_limits(self._settings))
-        search.check()
-        wave = search.wave(0, workers=self._settings.workers)
-        if wave is None or not wave.plans or wave.refused:
-            refused = wave.refused[0].error.message if wave is not None and wave.refused else ""
-            raise SpecError(
-                f"The space holds configurations that cannot be trained: {refused}",
-                param="search.space",
-            )
+        search.check(lambda configuration: self._admission.admit_network(configuration, outline))
         total = search.total * search.replica_count
-        return Proposal(spec, outline, wave.plans, total, advise(spec, outline))
+        if spec.search is not None and spec.search.budget_seconds is None:
+            self._admission.admit_trials(spec, total)
+        wave = search.wave(0, workers=self._settings.workers)
+        plans = _sound(wave, "The space", "search.space")
+        first = sum(len(fleet.trials) for fleet in plans)
+        cost = Cost.of(
+            planned_costs(plans, outline), total, share=total / first, effort=_effort(spec, plans)
+        )
+        self._admission.admit_cost(spec, cost)
+        return Proposal(spec, outline, plans, cost, advise(spec, outline))
 
     def accept(self, spec: JobSpec) -> Job:
         """Accept a job: it is committed when this returns.
@@ -147,6 +169,25 @@ class JobIntake:
     def _known(self, key: str, digest: str) -> Job | None:
         with self._database.read() as session:
             return idempotency.find(session, key, digest)
+
+
+def _sound(wave: Wave | None, what: str, param: str) -> Sequence[FleetPlan]:
+    """The fleets of a job's first wave; ``SpecError`` where one of them cannot be trained."""
+    if wave is None or not wave.plans or wave.refused:
+        refused = wave.refused[0].error.message if wave is not None and wave.refused else ""
+        raise SpecError(
+            f"{what} holds configurations that cannot be trained: {refused}", param=param
+        )
+    return wave.plans
+
+
+def _effort(spec: JobSpec, plans: Sequence[FleetPlan]) -> float:
+    """The share of their epochs that is trained: halving lets most trials go."""
+    search = spec.search
+    if search is None or search.method != "halving":
+        return 1.0
+    epochs = max(trial.training.epochs for fleet in plans for trial in fleet.trials)
+    return effort(epochs=epochs, min_epochs=search.min_epochs, eta=search.eta)
 
 
 def _create(session: Session, proposal: Proposal, posted: Json) -> Job:

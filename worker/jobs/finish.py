@@ -1,5 +1,5 @@
-"""A fleet ends: what its trials came to is stored and ranked, what follows in its search is
-planned, and its job is concluded if that was all. One transaction.
+"""A fleet ends: what its trials came to is stored and ranked, what follows in its search or
+comparison is planned, and its job is concluded if that was all. One transaction.
 
 What follows is proposed from a snapshot, outside of the transaction, since a proposal may take
 seconds; if another fleet of the job was planned or ended meanwhile, it is made anew.
@@ -15,11 +15,18 @@ from worker.data import Outline
 from worker.jobs.accept import new_fleet, new_fleets
 from worker.jobs.memory import fleet_limits
 from worker.results import Baseline, JobError, Standing, TrialResult, rank, score_of
-from worker.search import Search, Trained
+from worker.search import Comparison, Search, Trained
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import events, fleets
-from worker.storage.additions import Following, OutdatedError, Snapshot, is_refit, snapshot
+from worker.storage.additions import (
+    Following,
+    NewFleet,
+    OutdatedError,
+    Snapshot,
+    is_refit,
+    snapshot,
+)
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.queries import BASELINE
@@ -29,8 +36,8 @@ from worker.storage.types import utc_now
 
 
 @dataclass(frozen=True)
-class OngoingSearch:
-    """The search that a fleet belongs to."""
+class OngoingJob:
+    """The search or the long comparison that a fleet belongs to: planned as its fleets end."""
 
     settings: ServiceSettings
     spec: JobSpec
@@ -45,7 +52,7 @@ def finish_fleet(
     file: ResultFile | None = None,
     error: JobError | None = None,
     baseline: Baseline | None = None,
-    search: OngoingSearch | None = None,
+    ongoing: OngoingJob | None = None,
 ) -> None:
     """End a fleet.
 
@@ -56,13 +63,13 @@ def finish_fleet(
         file: where its models are.
         error: why all its trials failed, where another attempt would only fail again.
         baseline: what gradient boosting came to on its rows, for the job's log.
-        search: the search that goes on after it.
+        ongoing: the job, if it goes on after it.
 
     Raises:
         StaleToken: the fleet is somebody else's.
     """
     while True:
-        following = None if search is None else _following(database, lease, search, results)
+        following = None if ongoing is None else _following(database, lease, ongoing, results)
         try:
             with database.write() as session:
                 if baseline is not None:
@@ -92,14 +99,18 @@ class _Known:
 
 
 def _following(
-    database: Database, lease: Lease, ongoing: OngoingSearch, results: Sequence[TrialResult]
+    database: Database, lease: Lease, ongoing: OngoingJob, results: Sequence[TrialResult]
 ) -> Following:
     """What to plan in the transaction that ends this fleet; ``results`` are none of a failed one.
 
     Raises:
         StaleToken: the fleet is somebody else's.
     """
-    search = Search(ongoing.spec, ongoing.outline, fleet_limits(ongoing.settings))
+    limits = fleet_limits(ongoing.settings)
+    if ongoing.spec.search is None:
+        comparison = Comparison(ongoing.spec, ongoing.outline, limits)
+        return _rest(database, lease, comparison, ongoing.settings.workers)
+    search = Search(ongoing.spec, ongoing.outline, limits)
     known = _look(database, lease, search, results)
     if known.last:
         return Following(known.seen, complete=True)
@@ -120,6 +131,21 @@ def _following(
         else:
             planned += map(new_fleet, search.refits(known.trained, end))
     return Following(known.seen, fleets=planned, complete=complete)
+
+
+def _rest(database: Database, lease: Lease, comparison: Comparison, workers: int) -> Following:
+    """The next wave of a comparison."""
+    with database.read() as session:
+        job, fleet = hold(session, lease)
+        seen = snapshot(session, job, fleet.id)
+    planned: list[NewFleet] = []
+    first = seen.planned
+    while wave := comparison.wave(first, open_fleets=seen.open_fleets, workers=workers):
+        planned += new_fleets(wave)
+        first = wave.end
+        if wave.plans:  # of what is refused nothing would be left to end
+            break
+    return Following(seen, fleets=planned, complete=first >= comparison.total)
 
 
 def _look(

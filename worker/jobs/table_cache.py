@@ -3,10 +3,11 @@
 from worker.data import Outline, Table, load_builtin
 from worker.errors import NotFoundError, SpecError
 from worker.lru import Lru
-from worker.spec import Builtin, DatasetRef, JobSpec
+from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec
 from worker.storage import datasets
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
+from worker.storage.tables import Dataset
 
 TABLE_BYTES = 400_000_000
 """What the tables that are kept may take in memory."""
@@ -37,6 +38,16 @@ class TableCache:
             return self._tables.get(ref.model_dump_json(), lambda: load_builtin(ref))
         return self._tables.get(ref, lambda: self._uploaded(ref))
 
+    def rows(self, ref: DatasetRef) -> int | None:
+        """The rows of a data set, without reading it; none where that is not known.
+
+        Raises:
+            SpecError: there is no such data set.
+        """
+        if isinstance(ref, Builtin):
+            return ref.rows if ref.builtin is BuiltinName.CIRCLE else None
+        return self._row(ref).rows
+
     def outline(self, spec: JobSpec) -> Outline:
         """What is known of a job's data once they are checked.
 
@@ -55,12 +66,15 @@ class TableCache:
         """Drop a data set that was deleted."""
         self._tables.forget(dataset_id)
 
-    def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
+    def _row(self, dataset_id: str) -> Dataset:
         try:
             with self._database.read() as session:
-                row = datasets.find_dataset(session, dataset_id)
+                return datasets.find_dataset(session, dataset_id)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
+
+    def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
+        row = self._row(dataset_id)
         content = self._artefacts.read(row.path, row.sha256)
         return Table.from_parquet(content), row.target
 

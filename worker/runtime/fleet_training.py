@@ -13,11 +13,11 @@ import torch
 
 from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs import OngoingSearch, finish_fleet, load_trials
+from worker.jobs import OngoingJob, finish_fleet, load_trials
 from worker.results import Baseline, JobError, TrialResult
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
-from worker.search import Halving, RungValues, boosting
+from worker.search import Halving, RungValues, boosting, goes_in_waves
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import datasets, fleets, progress, queries
@@ -55,7 +55,7 @@ class FleetTraining:
         self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
         self._first_step_at: datetime | None = None
         self._epoch = 0
-        self._search: OngoingSearch | None = None
+        self._ongoing: OngoingJob | None = None
         self._boosted: Prepared | None = None
         """What gradient boosting is to be measured on, beside a winner that is refitted."""
         self.loaded = False
@@ -87,7 +87,7 @@ class FleetTraining:
         return self._interrupt(run) if run.interrupted else self._finish(run)
 
     def _load(self) -> FleetRun | None:
-        """What is to be trained; nothing where the fleet only carries its search on."""
+        """What is to be trained; nothing where the fleet only carries its job on."""
         with self._database.read() as session:
             job, fleet = hold(session, self._lease)
             objective, maximize = job.objective, job.maximize
@@ -100,8 +100,8 @@ class FleetTraining:
             )
             checkpoints = progress.candidates(session, fleet.id)
         table, target = self._table(spec, dataset)
-        if spec.search is not None:
-            self._search = OngoingSearch(self._settings, spec, Outline.of(table, spec, target))
+        if goes_in_waves(spec):
+            self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
         if not trials:
             return None
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
@@ -212,7 +212,7 @@ class FleetTraining:
 
     def _carry_on(self) -> str:
         """Plan what follows, having trained nothing."""
-        finish_fleet(self._database, self._lease, search=self._search)
+        finish_fleet(self._database, self._lease, ongoing=self._ongoing)
         return State.SUCCEEDED
 
     def _cancel(self, run: FleetRun) -> str:
@@ -240,7 +240,7 @@ class FleetTraining:
             results=results,
             file=self._write_result(run) if succeeded else None,
             baseline=baseline,
-            search=self._search,
+            ongoing=self._ongoing,
         )
         return State.SUCCEEDED if succeeded else State.FAILED
 
@@ -252,7 +252,7 @@ class FleetTraining:
 
     def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
-        finish_fleet(self._database, self._lease, error=error, search=self._search)
+        finish_fleet(self._database, self._lease, error=error, ongoing=self._ongoing)
         return State.FAILED
 
 

@@ -1,6 +1,15 @@
 """From a specification to trials and fleets, and from the results of a search to what is next."""
 
 from worker.search.baseline import boosting
+from worker.search.comparison import Comparison, comparison_trials, goes_in_waves
+from worker.search.cost import (
+    Cost,
+    FleetCost,
+    comparison_costs,
+    fewest_parameters,
+    planned_costs,
+    steps_of,
+)
 from worker.search.halving import Halving, RungValues, effort
 from worker.search.plan import (
     FLEET_MEMORY,
@@ -9,6 +18,9 @@ from worker.search.plan import (
     FleetLimits,
     FleetPlan,
     plan,
+    posted_configurations,
+    replica_count,
+    structure,
 )
 from worker.search.samplers import Trained
 from worker.search.scheduler import Refused, Search, Wave, job_objective, resolve_search
@@ -18,6 +30,9 @@ __all__ = [
     "FLEET_MEMORY",
     "FLEET_TRIALS",
     "GPU_FLEET_TRIALS",
+    "Comparison",
+    "Cost",
+    "FleetCost",
     "FleetLimits",
     "FleetPlan",
     "Halving",
@@ -29,10 +44,19 @@ __all__ = [
     "Wave",
     "begins_at_lambda_max",
     "boosting",
+    "comparison_costs",
+    "comparison_trials",
     "effort",
+    "fewest_parameters",
+    "goes_in_waves",
     "job_objective",
     "plan",
+    "planned_costs",
+    "posted_configurations",
+    "replica_count",
     "report",
     "resolve_search",
+    "steps_of",
+    "structure",
     "with_path_from_lambda_max",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from worker.data import Outline
 from worker.errors import SpecError
@@ -9,7 +10,16 @@ from worker.networks import Layout, by_hand, lay_out
 from worker.regularization import DataFacts, EarlyStopping, Memory, Technique
 from worker.regularization.families import Normalization
 from worker.search.space import Overrides
-from worker.spec import JobSpec, SgdSpec, SolverSpec, Trial, Variant, Without, check_trial
+from worker.spec import (
+    JobSpec,
+    SgdSpec,
+    SolverSpec,
+    Training,
+    Trial,
+    Variant,
+    Without,
+    check_trial,
+)
 
 FLEET_MEMORY = 2**30
 """Bytes that one fleet's tensors may take unless said otherwise."""
@@ -60,25 +70,16 @@ def plan(spec: JobSpec, outline: Outline, memory: int = FLEET_MEMORY) -> list[Fl
     Raises:
         SpecError: a configuration contradicts itself.
     """
-    trials = [
-        trial
-        for configuration in configurations(spec)
-        for trial in replicas(spec, outline, configuration)
-    ]
-    for trial in trials:
-        check_against(outline, trial)
+    named = Configurations(spec)
+    for configuration in named:
+        check_against(outline, configuration)
+    trials = [trial for whole in named for trial in replicas(spec, outline, whole)]
     return group(trials, outline, memory=memory)
 
 
-def configurations(spec: JobSpec) -> list[Trial]:
-    """The configurations that a job names, each as the trial of its first repeat.
-
-    In the order of their numbers: as posted, then, if asked, those that leave a technique out.
-
-    Raises:
-        SpecError: techniques are to be left out, but no configuration has one.
-    """
-    posted = [
+def posted_configurations(spec: JobSpec) -> list[Trial]:
+    """The configurations that a job names as they were posted, each as a trial."""
+    return [
         Trial(
             name=variant.name,
             configuration=number,
@@ -90,19 +91,50 @@ def configurations(spec: JobSpec) -> list[Trial]:
         )
         for number, variant in enumerate(spec.compare or (Variant(name=spec.name or "job"),))
     ]
-    if not spec.attribute:
-        return posted
-    leaving_out = [
-        (whole, technique) for whole in posted for technique, _ in whole.regularization.techniques()
-    ]
-    if not leaving_out:
-        raise SpecError(
-            "No configuration has a technique that could be left out; name some under "
-            "regularization, or set attribute to false.",
-            param="attribute",
-        )
-    return posted + [
-        whole.model_copy(
+
+
+class Configurations(Sequence[Trial]):
+    """The configurations of a job that names them, each as the trial of its first repeat.
+
+    In the order of their numbers: as posted, then, if asked, those that leave a technique out,
+    which are made when they are asked for: there may be thousands.
+
+    Raises:
+        SpecError: techniques are to be left out, but no configuration has one.
+    """
+
+    def __init__(self, spec: JobSpec) -> None:
+        self.posted = posted_configurations(spec)
+        self._left_out: list[tuple[Trial, str]] = []
+        if not spec.attribute:
+            return
+        self._left_out = [
+            (whole, technique)
+            for whole in self.posted
+            for technique, _ in whole.regularization.techniques()
+        ]
+        if not self._left_out:
+            raise SpecError(
+                "No configuration has a technique that could be left out; name some under "
+                "regularization, or set attribute to false.",
+                param="attribute",
+            )
+
+    def __len__(self) -> int:
+        return len(self.posted) + len(self._left_out)
+
+    @overload
+    def __getitem__(self, number: int) -> Trial: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Trial]: ...
+    def __getitem__(self, number: int | slice) -> Trial | list[Trial]:
+        if isinstance(number, slice):
+            return [self[n] for n in range(len(self))[number]]
+        number = range(len(self))[number]
+        if number < len(self.posted):
+            return self.posted[number]
+        whole, technique = self._left_out[number - len(self.posted)]
+        return whole.model_copy(
             update={
                 "name": f"{whole.name} without {technique}",
                 "configuration": number,
@@ -110,26 +142,31 @@ def configurations(spec: JobSpec) -> list[Trial]:
                 "without": Without(technique=technique, configuration=whole.configuration),
             }
         )
-        for number, (whole, technique) in enumerate(leaving_out, len(posted))
-    ]
 
 
-def replicas(spec: JobSpec, outline: Outline, configuration: Trial) -> Iterator[Trial]:
-    """The trials of one configuration: repeat by repeat, each with its own seed, fold by fold."""
-    folds = range(len(outline.train_rows)) if spec.split.folds else [None]
+def replicas(
+    spec: JobSpec, outline: Outline, configuration: Trial, first: int = 0, end: int | None = None
+) -> Iterator[Trial]:
+    """The trials of one configuration: repeat by repeat, each with its own seed, fold by fold.
+
+    All of them, or those from ``first`` up to ``end``.
+    """
+    folds = len(outline.train_rows) if spec.split.folds else 0
     training = configuration.training
-    for repeat in range(spec.repeats):
-        seed = (training.seed + repeat) % 2**32
-        seeded = training.model_copy(update={"seed": seed})
-        for fold in folds:
-            yield configuration.model_copy(
-                update={"repeat": repeat, "fold": fold, "training": seeded}
-            )
+    seeded: dict[int, Training] = {}
+    for number in range(first, replica_count(spec) if end is None else end):
+        repeat, fold = divmod(number, folds) if folds else (number, None)
+        if repeat not in seeded:
+            seed = (training.seed + repeat) % 2**32
+            seeded = {repeat: training.model_copy(update={"seed": seed})}
+        yield configuration.model_copy(
+            update={"repeat": repeat, "fold": fold, "training": seeded[repeat]}
+        )
 
 
-def replica_count(spec: JobSpec, outline: Outline) -> int:
+def replica_count(spec: JobSpec) -> int:
     """How many trials a configuration has: repeats × folds."""
-    return spec.repeats * (len(outline.train_rows) if spec.split.folds else 1)
+    return spec.repeats * (spec.split.folds or 1)
 
 
 def check_against(outline: Outline, trial: Trial) -> None:

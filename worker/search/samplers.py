@@ -2,11 +2,11 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import isfinite, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -40,7 +40,37 @@ Groups = Sequence[Sequence[str]]
 """Paths of switches, some that exclude each other in each group."""
 
 
-def grid(search: SearchSpec, space: Dimensions, document: SectionsJson) -> list[Overrides]:
+class Grid(Sequence[Overrides]):
+    """Every combination of the values of some fields, the last changing fastest.
+
+    A combination is made when it is asked for: there may be a hundred thousand.
+    """
+
+    def __init__(self, axes: Mapping[str, Sequence[Any]]) -> None:
+        self._axes = axes
+        self._size = prod(map(len, axes.values()))
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, number: int) -> Overrides: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Overrides]: ...
+    def __getitem__(self, number: int | slice) -> Overrides | list[Overrides]:
+        if isinstance(number, slice):
+            return [self[n] for n in range(self._size)[number]]
+        rest, places = range(self._size)[number], []
+        for values in reversed(list(self._axes.values())):
+            rest, place = divmod(rest, len(values))
+            places.append(place)
+        return {
+            path: values[place]
+            for (path, values), place in zip(self._axes.items(), reversed(places), strict=True)
+        }
+
+
+def grid(search: SearchSpec, space: Dimensions, document: SectionsJson) -> Sequence[Overrides]:
     """Every combination once, the last field changing fastest.
 
     Where a technique is off, its fields do not vary.
@@ -61,11 +91,18 @@ def grid(search: SearchSpec, space: Dimensions, document: SectionsJson) -> list[
             "values, lower search.points, or draw by random.",
             param="search.space",
         )
+    nested = any(path.startswith(f"{above}.") for path in space for above in space)
+    if not nested and all(_differ(values) for values in axes):
+        return Grid(dict(zip(space, axes, strict=True)))
     combinations: dict[str, Overrides] = {}
     for values in product(*axes):
         overrides = active(space, dict(zip(space, values, strict=True)))
         combinations.setdefault(json.dumps(overrides, sort_keys=True), overrides)
     return list(combinations.values())
+
+
+def _differ(values: Sequence[Any]) -> bool:
+    return len({json.dumps(value, sort_keys=True) for value in values}) == len(values)
 
 
 def path_points(search: SearchSpec, space: Dimensions) -> list[Overrides]:

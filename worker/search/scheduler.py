@@ -3,7 +3,7 @@
 A search is planned wave by wave: never more fleets at once than workers need ahead of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
@@ -61,21 +61,29 @@ REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
 
 @dataclass(frozen=True)
 class Refused:
-    """A configuration inside the space that cannot be trained, and why."""
+    """Trials of a configuration that cannot be trained, and why."""
 
     trials: tuple[Trial, ...]
-    overrides: Overrides
     error: SpecError
+    overrides: Overrides | None = None
+    """In a search, what the configuration changes in the job."""
 
 
 @dataclass(frozen=True)
 class Wave:
-    """Some configurations, from ``first`` up to ``end``, as fleets."""
+    """Some configurations of a search, or trials of a comparison, as fleets."""
 
     first: int
+    """The number of the first."""
     end: int
+    """One more than the number of the last."""
     plans: tuple[FleetPlan, ...]
     refused: tuple[Refused, ...] = ()
+
+
+def fleets_ahead(limits: FleetLimits, workers: int) -> int:
+    """Fleets that should be open, so that no worker waits for a plan."""
+    return workers + 1 if limits.trials > LARGE else max(AHEAD, 2 * workers)
 
 
 class Search:
@@ -92,15 +100,24 @@ class Search:
         self.sections = searched_sections(spec)
         self.objective = job_objective(spec, outline)
         self.maximize = is_maximized(self.objective)
-        self.replica_count = replica_count(spec, outline)
+        self.replica_count = replica_count(spec)
         """Trials of each configuration."""
         self.reference = all_off(self.space) if self.search.references else None
         """Configuration 0, all switches off, where the search asks for it and has any."""
-        self._listed: list[Overrides] | None = None
+        self._listed: Sequence[Overrides] | None = None
 
-    def check(self) -> None:
-        """Refuse a space that cannot be searched; ``SpecError`` names the path."""
-        check_space(self.space, self.sections, self._check)
+    def check(self, admit: Callable[[Trial], None] | None = None) -> None:
+        """Refuse a space that cannot be searched; ``SpecError`` names the path.
+
+        ``admit`` is asked of its corners, too.
+        """
+
+        def check(configuration: Trial) -> None:
+            if admit is not None:
+                admit(configuration)
+            self._check(configuration)
+
+        check_space(self.space, self.sections, check)
 
     @property
     def total(self) -> int:
@@ -139,7 +156,9 @@ class Search:
         """
         if self.search.adaptive or self.search.budget_seconds is not None:
             return max(1, workers)
-        return workers + 1 if self.limits.trials > LARGE else max(AHEAD, 2 * workers)
+        # A configuration of thousands of folds and repeats is larger than a fleet should be.
+        ahead = fleets_ahead(self.limits, workers)
+        return max(workers, min(ahead, ahead * self.limits.trials // self.replica_count))
 
     def wave(
         self,
@@ -204,7 +223,7 @@ class Search:
     def _overrides(self, first: int, end: int, history: Sequence[Trained]) -> list[Overrides]:
         seed, space = self.search.seed, self.space
         if self.search.method in ("grid", "path"):
-            return self._list()[first:end]
+            return list(self._list()[first:end])
         if self.search.adaptive:
             drawn = tpe_draws(seed, first, end - first, space, self.sections, history)
         else:
@@ -219,15 +238,18 @@ class Search:
             drawn[REFERENCE - first] = self.reference
         return drawn
 
-    def _list(self) -> list[Overrides]:
+    def _list(self) -> Sequence[Overrides]:
         if self._listed is None:
             points = (
                 path_points(self.search, self.space)
                 if self.search.method == "path"
                 else grid(self.search, self.space, self.sections)
             )
-            self._listed = [] if self.reference is None else [self.reference]
-            self._listed += [
+            if self.reference is None and not self.search.exclusive:
+                self._listed = points
+                return points
+            first = [] if self.reference is None else [self.reference]
+            self._listed = first + [
                 overrides
                 for overrides in points
                 if overrides != self.reference and has_at_most_one(self.search.exclusive, overrides)

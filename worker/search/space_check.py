@@ -63,7 +63,10 @@ def _check_one(overrides: Overrides, document: SectionsJson, check: Check) -> No
         param = f"search.space.{_blamed(error.param or '', overrides)}"
         values = ", ".join(f"{p} = {json.dumps(v)}" for p, v in overrides.items())
         raise SpecError(
-            f"The space holds {values}: {error.message}", param=param, code=error.code
+            f"The space holds {values}: {error.message}",
+            param=param,
+            code=error.code,
+            **error.extra,
         ) from error
 
 

@@ -1,4 +1,5 @@
-"""Fleets and trials are added to a job: all at its POST, or in a search wave by wave.
+"""Fleets and trials are added to a job: all at its POST, or wave by wave in a search or a long
+comparison.
 
 A wave is proposed from a :class:`Snapshot` and added in the transaction that ends the fleet before
 it. If the job has changed in between, :class:`OutdatedError` is raised, and the proposal is made
@@ -147,16 +148,18 @@ def follow(session: Session, job: Job, fleet: Fleet, following: Following) -> No
         job.trials_total = job.trials_planned
 
 
-def continue_search(session: Session, job: Job, fleet: Fleet) -> None:
+def continue_job(session: Session, job: Job, fleet: Fleet) -> None:
     """Queue a fleet that plans what follows one which fails outside of a trainer.
 
     What follows a fleet is planned by its trainer; one that kills its trainers has none. None is
-    queued where other fleets are open, whose ends will plan; after a search's last fleets, which
-    refit its winner; and after a fleet without trials, or the search would go round for ever.
+    queued where other fleets are open, whose ends will plan; after the last fleets of a comparison,
+    or of a search, which refit its winner; and after a fleet without trials, or it would go round
+    for ever.
     """
     first = _first_settings(session, fleet)
     ends = first is None or first.get("refit") is not None
-    if job.spec.get("search") and not ends and not snapshot(session, job, fleet.id).open_fleets:
+    unfinished = bool(job.spec.get("search")) or job.trials_planned < job.trials_total
+    if unfinished and not ends and not snapshot(session, job, fleet.id).open_fleets:
         add_fleets(session, job, [NewFleet(trials=(), epochs=0)])
 
 

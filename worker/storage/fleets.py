@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from worker.errors import ConflictError
 from worker.results import UNSCORED, JobError, TrialResult, competes, score_of, standing_of
 from worker.storage import events
-from worker.storage.additions import Following, continue_search, follow, split_in_two
+from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import conclude, count, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
@@ -242,7 +242,7 @@ def _retry_or_fail(
         f"the last one: {reason}",
         attempts=fleet.attempt,
     )
-    continue_search(session, job, fleet)
+    continue_job(session, job, fleet)
     _fail(session, job, fleet, error)
 
 

@@ -10,8 +10,10 @@ from sqlalchemy import event, select
 
 from tests.databases import Databases
 from worker.errors import SpecError
-from worker.jobs.accept import JobIntake, load_trials
+from worker.jobs.accept import JobIntake, load_trials, new_fleets
 from worker.jobs.table_cache import TableCache
+from worker.results.trial import JobError
+from worker.search import Refused, Wave
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
 from worker.storage import idempotency, jobs
@@ -73,9 +75,20 @@ def test_a_search_is_accepted_with_its_first_wave_and_its_space_written_out(
     assert stored.spec["search"]["space"]["regularization.l1.strength"]["log"] is True
 
 
+def test_a_configuration_that_cannot_be_trained_is_kept_as_failed(intake: JobIntake) -> None:
+    (planned,) = intake.propose(spec_of()).plans
+    reason = SpecError("no such width", param="network.hidden")
+    refused = Refused(trials=planned.trials, overrides={"network.hidden": [1]}, error=reason)
+    sound, kept = new_fleets(Wave(first=0, end=2, plans=(planned,), refused=(refused,)))
+    assert sound.error is None
+    assert kept.error == JobError.of(reason)
+    assert kept.epochs == 0
+    assert [trial.overrides for trial in kept.trials] == [{"network.hidden": [1]}]
+
+
 def test_a_proposal_writes_nothing(intake: JobIntake, database: Database) -> None:
     proposal = intake.propose(spec_of(repeats=3))
-    assert (proposal.trials, proposal.share, proposal.effort) == (3, 1.0, 1.0)
+    assert (proposal.trials, len(proposal.plans)) == (3, 1)
     with database.read() as session:
         assert jobs.job_page(session).items == []
 
@@ -105,8 +118,9 @@ def test_of_two_that_have_both_looked_for_a_key_the_later_one_gives_the_job(
         tables = TableCache(database, Artefacts(settings.artefacts_url))
         intake = JobIntake(settings, database, tables)
         with ThreadPoolExecutor(2) as threads:
-            first, second = threads.map(lambda _: intake.accept(spec_of(), "key"), range(2))
-        assert first.id == second.id
+            first, second = threads.map(lambda _: intake.accept_once(spec_of(), "key"), range(2))
+        assert first.job.id == second.job.id
+        assert {first.replayed, second.replayed} == {False, True}
         with database.read() as session:
             assert len(jobs.job_page(session).items) == 1
 

@@ -9,7 +9,7 @@ from tests.rows import RESULT, bad, claimed, error, good
 from worker.data import Outline
 from worker.jobs import finish as module
 from worker.jobs.accept import JobIntake
-from worker.jobs.finish import OngoingSearch, finish_fleet
+from worker.jobs.finish import OngoingJob, finish_fleet
 from worker.jobs.table_cache import TableCache
 from worker.results.search import Baseline
 from worker.results.trial import TrialResult
@@ -26,18 +26,16 @@ SPACE: dict[str, Any] = {"regularization.l1.strength": {"low": 1e-4, "high": 1e-
 
 
 class Searching:
-    """A search that was accepted, and what ends its fleets."""
+    """A job in waves that was accepted, and what ends its fleets."""
 
     def __init__(
-        self, settings: ServiceSettings, database: Database, intake: JobIntake, **search: Any
+        self, settings: ServiceSettings, database: Database, intake: JobIntake, **job: Any
     ) -> None:
-        spec = JobSpec.model_validate(
-            {"dataset": {"builtin": "circle"}, "search": {"space": SPACE, **search}}
-        )
+        spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, **job})
         proposal = intake.propose(spec)
         self.database = database
         self.outline: Outline = proposal.outline
-        self.ongoing = OngoingSearch(settings, proposal.spec, proposal.outline)
+        self.ongoing = OngoingJob(settings, proposal.spec, proposal.outline)
         self.job_id = intake.accept(spec).id
 
     @property
@@ -60,14 +58,27 @@ class Searching:
         return sum(row.fleet_id == lease.fleet_id for row in rows)
 
     def end(self, lease: Lease, results: Sequence[TrialResult]) -> None:
-        finish_fleet(self.database, lease, results=results, file=RESULT, search=self.ongoing)
+        finish_fleet(self.database, lease, results=results, file=RESULT, ongoing=self.ongoing)
 
 
 @pytest.fixture
 def searching(settings: ServiceSettings, database: Database) -> Searching:
     small = settings.model_copy(update={"fleet_trials": 4})
     tables = TableCache(database, Artefacts(settings.artefacts_url))
-    return Searching(small, database, JobIntake(small, database, tables), trials=20, refit=True)
+    search = {"space": SPACE, "trials": 20, "refit": True}
+    return Searching(small, database, JobIntake(small, database, tables), search=search)
+
+
+@pytest.fixture
+def comparing(settings: ServiceSettings, database: Database) -> Searching:
+    """1,100 trials of two structures, 150 a fleet."""
+    small = settings.model_copy(update={"fleet_trials": 150})
+    tables = TableCache(database, Artefacts(settings.artefacts_url))
+    wide = {"kind": "mlp", "hidden": [7]}
+    compare = [{"name": str(n), "network": wide if n % 2 else None} for n in range(11)]
+    return Searching(
+        small, database, JobIntake(small, database, tables), compare=compare, repeats=100
+    )
 
 
 def test_a_search_goes_on_to_its_end_and_refits_its_winner(searching: Searching) -> None:
@@ -128,7 +139,7 @@ def test_what_is_stale_changes_nothing(searching: Searching) -> None:
 def test_a_failed_fleet_is_followed_too(searching: Searching) -> None:
     planned = searching.job.trials_planned
     lease = searching.claim(searching.queued()[0])
-    finish_fleet(searching.database, lease, error=error("broken"), search=searching.ongoing)
+    finish_fleet(searching.database, lease, error=error("broken"), ongoing=searching.ongoing)
     job = searching.job
     assert (job.trials_failed, job.trials_planned) == (4, planned + 4)
 
@@ -179,3 +190,36 @@ def test_the_baseline_is_noted_in_the_transaction_that_ends_the_fleet(
         noted = {event.type: event.data for event in events.event_page(session, job_id).items}
         assert jobs.find_job(session, job_id).state == "succeeded"
     assert noted["baseline"] == measured.model_dump()
+
+
+def test_a_long_comparison_goes_on_to_its_end(comparing: Searching) -> None:
+    assert (comparing.job.trials_total, comparing.job.trials_planned) == (1100, 600)
+    planned = []
+    while queued := comparing.queued():
+        lease = comparing.claim(queued[0])
+        comparing.end(lease, [good()] * comparing.size(lease))
+        planned.append(comparing.job.trials_planned)
+    assert planned == sorted(planned)
+    assert len(set(planned)) > 2
+    job = comparing.job
+    assert (job.state, job.trials_planned, job.trials_finished) == ("succeeded", 1100, 1100)
+    with comparing.database.read() as session:
+        rows = jobs.trials(session, job)
+    places = sorted((row.configuration, row.repeat) for row in rows)
+    assert places == [(number, repeat) for number in range(11) for repeat in range(100)]
+    assert all(row.overrides is None for row in rows)
+
+
+def test_a_comparison_whose_fleet_kills_its_trainers_goes_on(comparing: Searching) -> None:
+    """Its supervisor queues a fleet that only plans."""
+    for fleet in comparing.queued():
+        lease = comparing.claim(fleet)
+        with comparing.database.write() as session:
+            fleets.crashed(session, lease, "signal 9", max_attempts=1)
+    (plans,) = comparing.queued()
+    lease = comparing.claim(plans)
+    assert comparing.size(lease) == 0
+    comparing.end(lease, [])
+    job = comparing.job
+    assert (job.trials_failed, job.trials_planned) == (600, 1100)
+    assert comparing.queued()

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from tests.weights import weights
-from worker.regularization import L1, L2, ElasticNet, GroupLasso, PerTrial
+from worker.regularization import L2, PerTrial
+from worker.regularization.elastic_net import ElasticNet
 from worker.regularization.families.penalty import Penalties, Penalty, PenaltyTerms
+from worker.regularization.group_lasso import GroupLasso
+from worker.regularization.l1 import L1
 
 SETTINGS: list[Penalty] = [
     L1(strength=0.3),

@@ -10,9 +10,9 @@ from worker.errors import SpecError
 from worker.search.plan import (
     DOCUMENTS,
     FLOAT,
+    Configurations,
     FleetPlan,
     bytes_per_trial,
-    configurations,
     cut,
     largest_fleet,
     plan,
@@ -136,7 +136,7 @@ def test_contradictions_name_the_field(job: dict[str, Any], param: str) -> None:
 
 def test_each_technique_is_left_out_once() -> None:
     job = job_spec(name="base", regularization=BOTH, attribute=True)
-    whole, *others = configurations(job)
+    whole, *others = Configurations(job)
     assert (whole.name, whole.without) == ("base", None)
     assert [other.name for other in others] == ["base without l2", "base without dropout"]
     for other in others:
@@ -153,7 +153,7 @@ def test_every_member_of_a_comparison_is_taken_apart() -> None:
         {"name": "a"},
         {"name": "b", "regularization": {"l1": {"strength": 1e-4}}},
     ]
-    found = configurations(job_spec(regularization=BOTH, compare=variants, attribute=True))
+    found = Configurations(job_spec(regularization=BOTH, compare=variants, attribute=True))
     assert [each.name for each in found] == [
         "none", "a", "b", "a without l2", "a without dropout", "b without l1",
     ]  # fmt: skip
@@ -173,12 +173,12 @@ def test_pairs_share_seeds_and_folds() -> None:
 
 
 def test_nothing_is_left_out_unless_asked() -> None:
-    assert len(configurations(job_spec(regularization=BOTH))) == 1
+    assert len(Configurations(job_spec(regularization=BOTH))) == 1
 
 
 def test_there_must_be_something_to_leave_out() -> None:
     with pytest.raises(SpecError) as caught:
-        configurations(job_spec(attribute=True))
+        Configurations(job_spec(attribute=True))
     assert caught.value.param == "attribute"
 
 

@@ -181,6 +181,17 @@ def test_a_lease_that_moved_is_not_taken_back(database: Database) -> None:
         assert fleets.take_back(session, fleet.id, (1, 1), max_attempts=5) is True
 
 
+def test_nothing_of_a_job_that_is_to_be_cancelled_is_claimed(database: Database) -> None:
+    """Whatever left the fleet in the queue."""
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        job.cancel_requested = True
+    with database.write() as session:
+        assert fleets.claim(session, fleet.id, owner="test") is None
+        (unclaimed,) = jobs.fleets(session, job.id)
+        assert (unclaimed.state, unclaimed.attempt) == ("queued", 0)
+
+
 def test_the_heartbeat_carries_the_cancellation(database: Database) -> None:
     with database.write() as session:
         job, (fleet,) = accept(session)

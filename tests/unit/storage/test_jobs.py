@@ -1,5 +1,6 @@
 import random
 import threading
+from typing import Any
 
 import pytest
 
@@ -7,6 +8,7 @@ from tests.rows import RESULT, accept, bad, claimed, error, good, trial
 from worker.errors import ConflictError, NotFoundError
 from worker.results.trial import Advice, TrialResult
 from worker.storage import datasets, events, fleets, idempotency, jobs, models, queries
+from worker.storage.additions import NewTrial
 from worker.storage.database import Database
 from worker.storage.tables import Job
 
@@ -193,6 +195,22 @@ def test_a_job_without_a_successful_trial_fails_with_the_first_error(database: D
     assert job.error is not None
     assert job.error.code == "diverged"
     assert job.best is None
+
+
+@pytest.mark.parametrize("aside", [{"without": "l1"}, {"refit": 0}])
+def test_a_trial_that_does_not_compete_wins_nothing_even_where_nothing_else_succeeded(
+    database: Database, aside: dict[str, Any]
+) -> None:
+    """It only shows what leaving a technique out, or more rows, would bring."""
+    trials = [NewTrial("a", 0, 0, None, {}), NewTrial("b", 1, 0, None, aside)]
+    with database.write() as session:
+        job, (fleet,) = accept(session, trials)
+        fleets.finish(session, claimed(session, fleet.id), [bad("diverged"), good()], RESULT)
+    with database.read() as session:
+        stored = jobs.find_job(session, job.id)
+        assert [group.number for group in queries.groups(session, stored)] == [0]
+        assert queries.best_first(session, stored) == []
+    assert (stored.state, stored.best) == ("failed", None)
 
 
 def test_findings_of_the_trials_become_advice_once_a_configuration(database: Database) -> None:

@@ -65,7 +65,7 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
         job, (fleet,) = accept(session)
         fleets.finish(session, claimed(session, fleet.id), [result], RESULT)
     with database.read() as session:
-        stored = jobs.get(session, job.id)
+        stored = jobs.find_job(session, job.id)
         (row,) = jobs.trials(session, stored)
     assert row.report == report
     assert report.model_dump(mode="json") == document
