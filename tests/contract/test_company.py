@@ -8,7 +8,7 @@ The weights hash to the same.
 import hashlib
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -19,7 +19,7 @@ from worker.data import Outline, load_builtin, prepare
 from worker.regularization import EarlyStopping, techniques
 from worker.search import plan
 from worker.search.scheduler import Search
-from worker.spec import Builtin, JobSpec, Trial
+from worker.spec import Activation, Builtin, JobSpec, Trial
 from worker.training import FleetRun
 from worker.training.state import dump_state, load_state
 
@@ -113,6 +113,22 @@ def test_another_seed_of_a_neighbour_changes_nothing() -> None:
         run = fleet(compare=[{"name": "a"}, {"name": "b"}], **job)
         weights.append(hashed(trained(cut(run, [seeded(run.trials[0], seed), run.trials[1]])), 1))
     assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("builtin", ["circle", "wine", "diabetes"])
+def test_odd_sizes(builtin: str, activation: str) -> None:
+    """Widths, batches and columns that are multiples of nothing: kernels take their edges apart."""
+    run = fleet(
+        dataset={"builtin": builtin, **({"rows": 97} if builtin == "circle" else {})},
+        network={"kind": "mlp", "hidden": [7, 5], "activation": activation},
+        regularization={"dropout": {"p": 0.2}, "l2": {"strength": 1e-3}},
+        training={"epochs": 1, "batch_size": 13},
+        repeats=6,
+    )
+    trained(run)
+    for row in (1, 3, 5):
+        assert hashed(trained(cut(run, run.trials[row : row + 1])), 0) == hashed(run, row)
 
 
 @pytest.mark.parametrize("method", ["random", "grid", "tpe"])

@@ -1,5 +1,6 @@
 """Networks whose parameters carry a leading trial dimension."""
 
+from worker.networks.activations import alike
 from worker.networks.build import build_network, count_parameters
 from worker.networks.chain import DenseChain, by_hand
 from worker.networks.layout import Layout, lay_out
@@ -11,6 +12,7 @@ __all__ = [
     "Layout",
     "Network",
     "Parameters",
+    "alike",
     "build_network",
     "by_hand",
     "count_parameters",

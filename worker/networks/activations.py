@@ -14,6 +14,30 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 _LEAKY_SLOPE = 0.01
 
 
+VECTORS = 32
+"""Entries that kernels take at a time at most; the rest of a tensor goes through other code."""
+
+Entrywise = Callable[..., Tensor]
+"""A function applied entry by entry to tensors ``[K, …]`` of one shape."""
+
+
+def alike(function: Entrywise) -> Entrywise:
+    """The function, with the same bits for a trial in any fleet.
+
+    Kernels of exponentials and the like round the last entries of a tensor otherwise than those
+    before. Where a trial's entries are no multiple of ``VECTORS``, each trial is taken by itself.
+    """
+
+    def by_trial(*tensors: Tensor) -> Tensor:
+        first = tensors[0]
+        if len(first) == 1 or first.is_cuda or first[0].numel() % VECTORS == 0:
+            return function(*tensors)
+        parts = zip(*(torch.split(tensor, 1) for tensor in tensors), strict=True)
+        return torch.cat([function(*part) for part in parts])
+
+    return by_trial
+
+
 @dataclass(frozen=True)
 class Activation:
     """A function applied entry by entry, and its derivative. Shapes are kept."""
@@ -35,12 +59,12 @@ _ACTIVATIONS: dict[Name, Activation] = {
     "relu": Activation(
         torch.relu, lambda g, z, y: _aten.threshold_backward(g, y, 0), apply_=torch.relu_
     ),
-    "tanh": Activation(torch.tanh, lambda g, z, y: _aten.tanh_backward(g, y)),
-    "gelu": Activation(functional.gelu, lambda g, z, y: _aten.gelu_backward(g, z)),
-    "silu": Activation(functional.silu, lambda g, z, y: _aten.silu_backward(g, z)),
+    "tanh": Activation(alike(torch.tanh), alike(lambda g, z, y: _aten.tanh_backward(g, y))),
+    "gelu": Activation(alike(functional.gelu), alike(lambda g, z, y: _aten.gelu_backward(g, z))),
+    "silu": Activation(alike(functional.silu), alike(lambda g, z, y: _aten.silu_backward(g, z))),
     "selu": Activation(
-        functional.selu,
-        lambda g, z, y: _aten.elu_backward(g, _SELU_ALPHA, _SELU_SCALE, 1, True, y),
+        alike(functional.selu),
+        alike(lambda g, z, y: _aten.elu_backward(g, _SELU_ALPHA, _SELU_SCALE, 1, True, y)),
     ),
     "leaky_relu": Activation(
         functional.leaky_relu,

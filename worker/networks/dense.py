@@ -52,10 +52,9 @@ def affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """
     if weight.shape[2] == 1:
         return (h * weight.transpose(1, 2)).sum(2, keepdim=True) + bias.unsqueeze(1)
-    if torch.is_grad_enabled() or _ends_aligned(h, weight):
+    if torch.is_grad_enabled():
         return torch.baddbmm(bias.unsqueeze(1), h, weight)
-    out = empty_aligned(h, h.shape[1], weight.shape[2])
-    return torch.baddbmm(bias.unsqueeze(1), h, weight, out=out)
+    return _multiply(h, weight, bias.unsqueeze(1))
 
 
 @shaped(h="K B I", g="K B O", returns="K I O")
@@ -63,8 +62,7 @@ def outer(h: Tensor, g: Tensor) -> Tensor:
     """∂/∂W of ``hW``: ``hᵀg``, ``[K, in, out]``; a sum where ``affine`` is one."""
     if g.shape[2] == 1:
         return (h * g).sum(1).unsqueeze(2)
-    out = empty_aligned(g, h.shape[2], g.shape[2])
-    return torch.bmm(h.transpose(1, 2), align(g), out=out)
+    return _multiply(h.transpose(1, 2), g)
 
 
 @shaped(g="K B O", weight="K I O", returns="K B I")
@@ -72,8 +70,29 @@ def back(g: Tensor, weight: Tensor) -> Tensor:
     """∂/∂h of ``hW``: ``gWᵀ``, ``[K, B, in]``."""
     if g.shape[2] == 1:
         return g * weight.transpose(1, 2)
-    out = empty_aligned(g, g.shape[1], weight.shape[1])
-    return torch.bmm(align(g), weight.transpose(1, 2), out=out)
+    return _multiply(g, weight.transpose(1, 2))
+
+
+def _multiply(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+    """``A B``, or ``A B + C``: ``[K, n, p]`` of ``[K, n, m]`` and ``[K, m, p]``, no gradients.
+
+    Where every trial's block of the result begins at a multiple of 16 bytes, one kernel does it, of
+    factors that are aligned alike. Elsewhere the kernel is asked trial by trial, as for each alone:
+    for results with gaps it would take another path.
+    """
+    size = a.shape[1] * b.shape[2]
+    if len(a) == 1 or size % ALIGNED == 0:
+        a, b = align(a), align(b)
+        return torch.bmm(a, b) if c is None else torch.baddbmm(c, a, b)
+    out = empty_aligned(a, a.shape[1], b.shape[2])
+    parts = (torch.split(align(a), 1), torch.split(align(b), 1), torch.split(out, 1))
+    if c is None:
+        for left, right, result in zip(*parts, strict=True):
+            torch.bmm(left, right, out=result)
+    else:
+        for left, right, result, added in zip(*parts, torch.split(c, 1), strict=True):
+            torch.baddbmm(added, left, right, out=result)
+    return out
 
 
 def empty_aligned(like: Tensor, *shape: int) -> Tensor:
@@ -94,6 +113,8 @@ def align(tensor: Tensor) -> Tensor:
     """The tensor, or a copy of it in which every trial begins at a multiple of 16 bytes."""
     if is_aligned(tensor):
         return tensor
+    if tensor.stride(1) < tensor.stride(2):  # a transposed matrix stays one
+        return align(tensor.transpose(1, 2)).transpose(1, 2)
     return empty_aligned(tensor, *tensor.shape[1:]).copy_(tensor)
 
 
@@ -142,7 +163,7 @@ class _AlignedProduct(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         """``A B``."""
         ctx.save_for_backward(a, b)
-        return torch.bmm(align(a), align(b), out=empty_aligned(a, a.shape[1], b.shape[2]))
+        return _multiply(a, b)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ from worker.spec import Dimension, Range, Trial
 
 MOST_CORNERS = 256
 """Corners of a space that are tried; of more, as many drawn at random."""
-MOST_VALUES = 1000
+MOST_VALUES = 500
 """Values that are tried, of all fields together; of more, an even choice from each."""
 FEWEST_VALUES = 10
 """Values of a field that are tried, however many fields there are."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from worker.networks import alike
 from worker.spec import TaskKind
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -15,7 +16,12 @@ numbers, probabilities of class 1, or values; class probabilities are ``[K, B, C
 
 def binary_cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
     """−y·log σ(s) − (1 − y)·log(1 − σ(s)), in nats, from the logit."""
-    return functional.binary_cross_entropy_with_logits(scores[..., 0], y, reduction="none")
+    return _binary_cross_entropy(scores[..., 0], y)
+
+
+@alike
+def _binary_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, y, reduction="none")
 
 
 def cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
@@ -34,7 +40,7 @@ def squared_error(scores: Tensor, y: Tensor) -> Tensor:
 
 def binary_cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:
     """σ(s) − y, ``[K, B, 1]``."""
-    return scores.sigmoid().sub_(y.unsqueeze(2))
+    return alike(torch.sigmoid)(scores).sub_(y.unsqueeze(2))
 
 
 def cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:

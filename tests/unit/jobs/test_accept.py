@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import event, select
 
 from tests.databases import Databases
@@ -131,9 +132,9 @@ def test_a_data_set_that_is_not_there_is_named(intake: JobIntake) -> None:
     assert (caught.value.code, caught.value.param) == ("dataset_not_found", "dataset")
 
 
-def test_u_0000_is_refused(intake: JobIntake) -> None:
-    with pytest.raises(SpecError, match=r"U\+0000"):
-        intake.accept(spec_of(name="a\0b"))
+def test_u_0000_is_refused_before_a_job_is_proposed() -> None:
+    with pytest.raises(ValidationError, match=r"U\+0000"):
+        spec_of(name="a\0b")
 
 
 def stored_as_planned(intake: JobIntake, database: Database, **job: Any) -> None:

@@ -237,7 +237,7 @@ def test_a_long_comparison_is_accepted_with_its_first_wave(
     job = intake.accept(spec)
     long = process_time() - begin
     with database.read() as session:
-        stored = jobs.get(session, job.id)
+        stored = jobs.find_job(session, job.id)
     assert stored.trials_total == 50_000
     assert 0 < stored.trials_planned <= 1024
     begin = process_time()

@@ -92,7 +92,7 @@ def test_weights_are_those_of_all_at_once(fields: dict[str, Any]) -> None:
         in_waves |= weights(wave.plans, prepared)
     assert in_waves.keys() == at_once.keys()
     for place, numbers in in_waves.items():
-        torch.testing.assert_close(numbers, at_once[place], rtol=0, atol=1e-6)
+        assert torch.equal(numbers, at_once[place])
 
 
 def weights(plans: Iterable[FleetPlan], prepared: Prepared) -> dict[tuple[int, int, int], Tensor]:
