@@ -233,13 +233,20 @@ def test_a_long_comparison_is_accepted_with_its_first_wave(
     """50,000 trials took 8.5 s of the processor, and 120 MB of the database."""
     compare = [{"name": str(n)} for n in range(10)]
     spec = spec_of(compare=compare, repeats=100, split={"folds": 50})
-    begin = process_time()
     job = intake.accept(spec)
-    long = process_time() - begin
     with database.read() as session:
         stored = jobs.find_job(session, job.id)
     assert stored.trials_total == 50_000
     assert 0 < stored.trials_planned <= 1024
-    begin = process_time()
-    intake.accept(spec_of(compare=compare, repeats=100))
-    assert long < 3 * (process_time() - begin)
+    short = spec_of(compare=compare, repeats=100)
+    assert seconds_of(intake, spec) < 5 * seconds_of(intake, short)  # fifty times as many trials
+
+
+def seconds_of(intake: JobIntake, spec: JobSpec) -> float:
+    """The least of three: now and then garbage is collected in between."""
+    tries = []
+    for _ in range(3):
+        begin = process_time()
+        intake.accept(spec)
+        tries.append(process_time() - begin)
+    return min(tries)
