@@ -15,8 +15,15 @@ from worker import shapes
 shapes.ENABLED = True
 
 import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 from tests.databases import KINDS, Databases  # noqa: E402
+
+# On a busy machine an example may take any time, and what it drew is no finding.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

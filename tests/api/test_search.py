@@ -227,7 +227,7 @@ def test_a_search_may_be_checked_without_training(client: Client) -> None:
     assert answer["fleets"] == 20
     halved = {**body, "search": {**body["search"], "method": "halving", "min_epochs": 5}}
     less = client.post("/v1/jobs/validate", json=halved).json()["estimate"]["seconds"]
-    assert less < 0.5 * answer["estimate"]["seconds"]
+    assert less < 0.8 * answer["estimate"]["seconds"]
     body["search"] |= {"trials": None, "budget_seconds": 7.5}
     answer = client.post("/v1/jobs/validate", json=body).json()
     assert (answer["trials"], answer["estimate"]["seconds"]) == (100_000, 7.5)
