@@ -79,7 +79,7 @@ contract: $(DEVELOPS)
 	$(BIN)/python -m tests.contract_node.run $(ARGS)
 
 check: $(DEVELOPS)
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal -m slow $(ARGS)
 
 bench: $(DEVELOPS)
 	failed=; for file in benchmarks/[a-z]*.py; do \

@@ -34,7 +34,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Who asks for a ``database_kind`` runs on SQLite, or on each kind that its mark names."""
     if "database_kind" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("database_kinds")
-        metafunc.parametrize("database_kind", mark.args if mark else KINDS[:1], scope="module")
+        kinds = mark.args if mark else KINDS[:1]
+        # Whole services on PostgreSQL take long: make check runs them.
+        slow = pytest.mark.slow if "integration" in metafunc.definition.path.parts else ()
+        params = [pytest.param(k, marks=slow if k != KINDS[0] else ()) for k in kinds]
+        metafunc.parametrize("database_kind", params, scope="module")
 
 
 @pytest.fixture(scope="session")

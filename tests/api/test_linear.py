@@ -181,6 +181,7 @@ def cost(client: Client, request: tuple[str, str, bytes | None]) -> float:
     return spent
 
 
+@pytest.mark.slow
 def test_every_field_costs_no_more_than_its_size(client: Client, document: Schema) -> None:
     fields = fields_of(document)
     assert len(fields) > 100

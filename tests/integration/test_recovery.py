@@ -218,6 +218,7 @@ def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
     assert here.fleet(broken).attempt == 1
 
 
+@pytest.mark.slow
 def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed: str) -> None:
     settings = settings_of(tmp_path, f"sqlite:///{tmp_path}/test.db")
     with running(settings) as before:

@@ -125,6 +125,7 @@ def test_halving_across_fleets_compares_with_what_other_fleets_had(tmp_path: Pat
     assert rows[0].epochs == 4
 
 
+@pytest.mark.slow
 def test_two_workers_share_searches_and_their_ends_meet(
     databases: Databases, tmp_path: Path
 ) -> None:

@@ -45,7 +45,9 @@ def said(child: subprocess.Popen[str], until: str) -> str:
     pytest.fail(f"it ended early and said: {''.join(lines)}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_it_says_where_it_is_and_stops_cleanly(
     service: subprocess.Popen[str], number: signal.Signals
 ) -> None:

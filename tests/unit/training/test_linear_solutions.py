@@ -142,6 +142,7 @@ def test_l1_logistic_regression(every: int) -> None:
     np.testing.assert_allclose(found.intercepts[empty], np.log(share / (1 - share)), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_l1_logistic_regression_is_optimal_where_others_do_not_converge() -> None:
     """The gradient is −λ·sign(w) on every coefficient that is left, within ±λ on every zero."""
     strengths = np.logspace(-1, -3.5, 50)
