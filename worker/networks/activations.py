@@ -30,7 +30,8 @@ def alike(function: Entrywise) -> Entrywise:
 
     def by_trial(*tensors: Tensor) -> Tensor:
         first = tensors[0]
-        if len(first) == 1 or first.is_cuda or first[0].numel() % VECTORS == 0:
+        trials = first.shape[0]
+        if trials == 1 or first.is_cuda or first.numel() // trials % VECTORS == 0:
             return function(*tensors)
         parts = zip(*(torch.split(tensor, 1) for tensor in tensors), strict=True)
         return torch.cat([function(*part) for part in parts])

@@ -80,9 +80,11 @@ def _multiply(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     factors that are aligned alike. Elsewhere the kernel is asked trial by trial, as for each alone:
     for results with gaps it would take another path.
     """
-    size = a.shape[1] * b.shape[2]
-    if len(a) == 1 or size % ALIGNED == 0:
-        a, b = align(a), align(b)
+    trials, rows, _ = a.shape
+    if trials == 1 or rows * b.shape[2] % ALIGNED == 0:
+        if trials > 1:
+            a = a if a.stride(0) % ALIGNED == 0 else align(a)
+            b = b if b.stride(0) % ALIGNED == 0 else align(b)
         return torch.bmm(a, b) if c is None else torch.baddbmm(c, a, b)
     out = empty_aligned(a, a.shape[1], b.shape[2])
     parts = (torch.split(align(a), 1), torch.split(align(b), 1), torch.split(out, 1))
@@ -98,7 +100,7 @@ def _multiply(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
 def empty_aligned(like: Tensor, *shape: int) -> Tensor:
     """An empty tensor ``[K, *shape]`` in which every trial begins at a multiple of 16 bytes."""
     size = prod(shape)
-    gap = -size % ALIGNED if len(like) > 1 else 0
+    gap = -size % ALIGNED if like.shape[0] > 1 else 0
     if not gap:
         return like.new_empty(len(like), *shape)
     return like.new_empty(len(like), size + gap)[:, :size].view(len(like), *shape)
@@ -106,7 +108,7 @@ def empty_aligned(like: Tensor, *shape: int) -> Tensor:
 
 def is_aligned(tensor: Tensor) -> bool:
     """Whether every trial of ``[K, …]`` begins at a multiple of 16 bytes after the first."""
-    return len(tensor) == 1 or tensor.stride(0) % ALIGNED == 0
+    return tensor.shape[0] == 1 or tensor.stride(0) % ALIGNED == 0
 
 
 def align(tensor: Tensor) -> Tensor:

@@ -179,9 +179,8 @@ class Stream:
             whole = shape if rows is None else (max(rows, self.streams.rows), *shape)
             place = f"{self.place}/{self._call}"
             self._draws.append(_Draw(self.streams, place, kind, whole))
-        draw = self._draws[self._call]
+        numbers = self._draws[self._call].now()
         self._call += 1
-        numbers = draw.now()
         return numbers if rows is None or rows == numbers.shape[1] else numbers[:, :rows]
 
 
@@ -225,7 +224,10 @@ class _Draw:
 
     def _of_seeds(self) -> Tensor:
         """``[S, *shape]``."""
-        streams = self._streams
+        streams, ahead = self._streams, self._ahead
+        behind = streams.step - self._first
+        if ahead is not None and self._epoch == streams.epoch and 0 <= behind < ahead.shape[1]:
+            return ahead[:, behind, : self._size].view(-1, *self._shape)
         if self._epoch != streams.epoch or streams.step < self._first:
             self._epoch, self._first, self._ahead = streams.epoch, 0, None
             self._generators = [

@@ -14,6 +14,9 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 numbers, probabilities of class 1, or values; class probabilities are ``[K, B, C]``."""
 
 
+_sigmoid = alike(torch.sigmoid)
+
+
 def binary_cross_entropy(scores: Tensor, y: Tensor) -> Tensor:
     """−y·log σ(s) − (1 − y)·log(1 − σ(s)), in nats, from the logit."""
     return _binary_cross_entropy(scores[..., 0], y)
@@ -40,7 +43,7 @@ def squared_error(scores: Tensor, y: Tensor) -> Tensor:
 
 def binary_cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:
     """σ(s) − y, ``[K, B, 1]``."""
-    return alike(torch.sigmoid)(scores).sub_(y.unsqueeze(2))
+    return _sigmoid(scores).sub_(y.unsqueeze(2))
 
 
 def cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:

@@ -46,8 +46,9 @@ class LaunchedSteps:
     def __call__(self, batch: int) -> None:
         """One update of every trial, then of its averages."""
         engine = self._engine
-        number = engine.streams.epoch * engine.batches + batch + 1
-        engine.streams.start_step(batch)
+        streams = engine.streams
+        number = streams.epoch * streams.steps + batch + 1
+        streams.start_step(batch)
         self._update(engine, engine.order[batch], engine.rate, number)
         engine.averages.take(engine.parameters.values, "step", number)
 
@@ -87,7 +88,7 @@ class CapturedSteps:
         engine = self._engine
         index = engine.order[batch]
         self._rate.copy_(torch.as_tensor(engine.rate, dtype=self._rate.dtype))
-        self._number.fill_(engine.streams.epoch * engine.batches + batch + 1)
+        self._number.fill_(engine.streams.epoch * engine.streams.steps + batch + 1)
         engine.streams.start_step(batch)
         if self._works and index.shape not in self._graphs:
             self._capture(index)
