@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from sqlalchemy import URL, text
 
+from tests.waiting import until
 from worker.storage.database import Database
 
 KINDS = ["sqlite", "postgresql"]
@@ -29,8 +30,6 @@ UNPRIVILEGED = "nobody"
 SUPERUSER = "postgres"
 TEMPLATE = "migrated"
 OPEN_TO_ALL = 0o005
-LIMIT_SECONDS = 20.0
-LOOK_SECONDS = 0.005
 
 
 class PostgreSQL:
@@ -218,13 +217,4 @@ def until_blocked(database: Database) -> None:
         with database.read() as session:
             return bool(session.scalar(blocked))
 
-    _until(is_blocked)
-
-
-def _until(reached: Callable[[], bool]) -> None:
-    never = threading.Event()
-    for _ in range(int(LIMIT_SECONDS / LOOK_SECONDS)):
-        if reached():
-            return
-        never.wait(LOOK_SECONDS)
-    raise AssertionError(f"not reached within {LIMIT_SECONDS} s")
+    until(is_blocked)

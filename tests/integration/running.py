@@ -2,12 +2,12 @@
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.processes import Processes
@@ -19,9 +19,6 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.states import TERMINAL
 from worker.storage.tables import Checkpoint, Fleet, Job
-
-LIMIT_SECONDS = 60.0
-LOOK_SECONDS = 0.01
 
 
 class Running:
@@ -95,16 +92,6 @@ def running(settings: ServiceSettings) -> Iterator[Running]:
         yield here
     finally:
         here.stop()
-
-
-def until(reached: Callable[[], object]) -> None:
-    """Wait for what other processes bring about."""
-    never = threading.Event()
-    for _ in range(int(LIMIT_SECONDS / LOOK_SECONDS)):
-        if reached():
-            return
-        never.wait(LOOK_SECONDS)
-    raise AssertionError(f"not reached within {LIMIT_SECONDS} s")
 
 
 def descendants(pid: int) -> list[int]:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.databases import KINDS, Databases
-from tests.integration.running import Running, descendants, is_alive, running, until
+from tests.integration.running import Running, descendants, is_alive, running
+from tests.waiting import until
 from worker.errors import UnavailableError
 from worker.runtime.processes import Processes
 from worker.runtime.redis_server import RedisServer

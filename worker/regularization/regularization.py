@@ -107,7 +107,8 @@ class Regularization(Settings):
             return data
         known = techniques()
         return {
-            name: known[name].in_full(value) if name in known else value
+            # Of all fields most are off, and a search tries hundreds of such objects.
+            name: known[name].in_full(value) if value is not None and name in known else value
             for name, value in data.items()
         }
 
