@@ -21,6 +21,7 @@ from worker.data.parquet import read_parquet
 from worker.data.reading import Source, file_error
 from worker.data.table import Column, Table
 from worker.errors import DataError
+from worker.spec import Reading
 from worker.text import INVALID_NAME, control_character
 
 ACCEPTED = "CSV in UTF-8, Parquet, NPZ, or a zip of PNG or JPEG images in one folder a class"
@@ -68,12 +69,15 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def read_table(source: Source, filename: str | None = None) -> Table:
+def read_table(
+    source: Source, filename: str | None = None, reading: Reading | None = None
+) -> Table:
     """Recognize a file, read it and type it.
 
     Args:
         source: the file as it was received; one that is open stays open.
         filename: the name that the sender gave it; only its ending is looked at.
+        reading: what the sender says of it.
 
     Raises:
         DataError: with code `unsupported_format` if it is none of what is accepted; else as its
@@ -81,7 +85,7 @@ def read_table(source: Source, filename: str | None = None) -> Table:
     """
     if isinstance(source, Path):
         with source.open("rb") as file:
-            return read_table(file, filename)
+            return read_table(file, filename, reading)
     table = _read(source, filename)
     for column in table.columns:
         _check_characters(column)

@@ -32,6 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from worker.errors import DataError
+from worker.results import Advice
 from worker.schema import Settings
 
 MISSING_CODE = -1
@@ -58,9 +59,10 @@ class Column(Settings):
 
     name: str
     """The column's name, as in the file's header."""
-    kind: Literal["numeric", "categorical", "image"]
-    """`numeric`: finite numbers. `categorical`: one of a list of strings. `image`: arrays of
-    numbers, all of one shape."""
+    kind: Literal["numeric", "categorical", "date", "image"]
+    """`numeric`: finite numbers. `categorical`: one of a list of strings. `date`: days since
+    1970-01-01, with the time of day as their fraction. `image`: arrays of numbers, all of one
+    shape."""
     categories: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Sorted; all that the table held when it was read. Empty unless categorical."""
     missing: Annotated[int, Field(ge=0)] = 0
@@ -85,6 +87,8 @@ class Table:
     parts: Mapping[str, int] = field(default_factory=dict)
     """The parts that the file came in and their sizes, in the order of the rows: `train`,
     `validation`, `test`. Empty if it came as one."""
+    findings: tuple[Advice, ...] = ()
+    """What is worth knowing about how its cells were read."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
@@ -104,6 +108,7 @@ class Table:
         *,
         target: str | None = None,
         parts: Mapping[str, int] | None = None,
+        findings: Iterable[Advice] = (),
     ) -> Self:
         """A table from pairs of column and values."""
         pairs = list(cells)
@@ -113,6 +118,7 @@ class Table:
             rows=len(pairs[0][1]) if pairs else 0,
             target=target,
             parts=parts or {},
+            findings=tuple(findings),
         )
 
     @property

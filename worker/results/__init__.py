@@ -48,8 +48,10 @@ from worker.results.sparsity import (
     SparsitySummary,
 )
 from worker.results.trial import FINAL, Advice, Best, JobError, Metrics, TrialResult, Winner
+from worker.results.understood import CLASSES_SHOWN, RowCounts, Understood
 
 __all__ = [
+    "CLASSES_SHOWN",
     "FINAL",
     "UNSCORED",
     "Advice",
@@ -77,12 +79,14 @@ __all__ = [
     "PruningCurve",
     "Rank",
     "Refit",
+    "RowCounts",
     "SearchReport",
     "SparsityReport",
     "SparsitySummary",
     "Standing",
     "Surface",
     "TrialResult",
+    "Understood",
     "WeightPath",
     "Winner",
     "caveat",

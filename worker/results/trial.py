@@ -37,7 +37,7 @@ class JobError(Record):
 
 
 class Advice(Stored):
-    """A finding about a job: nothing that forbids it, but something to know."""
+    """A finding about data or a job: nothing that forbids it, but something to know."""
 
     model_config = ConfigDict(title="AdviceView")
 
@@ -47,12 +47,17 @@ class Advice(Stored):
     """The finding, for programs."""
     field: Annotated[str | None, Field(examples=["regularization"])]
     """Dotted path of the field that it is about."""
+    column: Annotated[str | None, Field(examples=[None])] = None
+    """The column of the data that it is about, if it is about one."""
     message: Annotated[str, Field(examples=["L1 predicts one class only."])]
     """The finding, in words."""
     evidence: Annotated[Json, Field(examples=[{"train_balanced_accuracy": 0.5}])]
     """The figures that it rests on."""
     fix: Annotated[str, Field(examples=["Lower the strengths; try a tenth."])]
     """What to do about it."""
+    change: Annotated[Json | None, Field(examples=[None])] = None
+    """The fix as members of a job's body, ready to be merged into it, where it is one: such as
+    `{"columns": {"zip": "categorical"}}`, which an upload takes as well."""
 
 
 class Best(Record):

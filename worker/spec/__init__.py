@@ -13,6 +13,7 @@ from worker.spec.network import (
     Structure,
 )
 from worker.spec.preprocessing import Preprocessing
+from worker.spec.reading import ColumnKind, Reading
 from worker.spec.search import (
     MOST_TRIALS,
     Dimension,
@@ -45,6 +46,7 @@ __all__ = [
     "Builtin",
     "BuiltinName",
     "CnnSpec",
+    "ColumnKind",
     "ConstantSchedule",
     "CosineSchedule",
     "DatasetRef",
@@ -57,6 +59,7 @@ __all__ = [
     "PartRows",
     "Preprocessing",
     "Range",
+    "Reading",
     "ResidualMlpSpec",
     "ScheduleSpec",
     "SearchSpec",

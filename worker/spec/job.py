@@ -10,6 +10,7 @@ from worker.schema import Settings
 from worker.spec.dataset import DatasetRef
 from worker.spec.network import MlpSpec, NetworkSpec
 from worker.spec.preprocessing import Preprocessing
+from worker.spec.reading import Reading
 from worker.spec.search import SearchSpec
 from worker.spec.split import Split
 from worker.spec.training import Training
@@ -39,8 +40,8 @@ class Variant(Settings):
     """Replaces the job's training."""
 
 
-class JobSpec(Settings):
-    """A training job. Only `dataset` is required; `target` too unless the data set named one."""
+class Subject(Settings):
+    """What a job is about: its data, and what is to be predicted from them."""
 
     name: Annotated[Printable, Field(max_length=120)] = ""
     """A label for people."""
@@ -50,6 +51,22 @@ class JobSpec(Settings):
     """The column to predict; the data set's own target unless given."""
     task: Task = "auto"
     """`auto`: regression for a numeric target with many values, classification otherwise."""
+    target_missing: Literal["refuse", "drop"] = "refuse"
+    """What becomes of rows whose target is a text among numbers, such as "see note" in a column of
+    prices: `refuse` the job, naming the first of them, or `drop` these rows. Rows whose target is
+    missing are left out in any case, and counted."""
+    positive: Annotated[str, Field(max_length=65_536, examples=["bad"])] | None = None
+    """Binary classification: the class that recall, precision, the threshold and the like are
+    about; the second of the classes unless given."""
+    threshold: Literal["f1", "balanced"] | Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Binary classification: the probability of the positive class from which it is answered; 0.5
+    unless given. `f1`, `balanced`: that with the best F1, or the best balanced accuracy, on the
+    validation rows. It is served with the model."""
+
+
+class JobSpec(Reading, Subject):
+    """A training job. Only `dataset` is required; `target` too unless the data set named one."""
+
     split: Split = Split()
     """Which rows train, validate and test."""
     preprocessing: Preprocessing = Preprocessing()
@@ -78,6 +95,10 @@ class JobSpec(Settings):
     """Configurations to choose from a space; excludes `compare`."""
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Train each configuration this often, with seeds seed, seed + 1, …"""
+    refit: bool | None = None
+    """After a cross-validation, train the winner once more, on the rows of all folds, and register
+    that: true unless given. Without folds: on training and validation rows together, and false
+    unless given. A search has a `refit` of its own, which means the same."""
     attribute: bool = False
     """Train each configuration also without each one of its techniques, to see what each bought.
     Only complete configurations compete for the model."""

@@ -165,9 +165,14 @@ class SearchSpec(Settings):
     exclusive: Groups = ()
     """Groups of techniques, by the paths of their switches in the space, of which a configuration
     has at most one on; none is as likely as each of them."""
-    refit: bool = False
+    refit: bool | None = None
     """At the end, train the winner once more, on training and validation rows together, and
-    register that. Its test metrics are those of the job's best."""
+    register that; true with `split.folds` unless given, else false. Its test metrics are those of
+    the job's best."""
+    choose: Literal["best", "one_standard_error"] = "best"
+    """Which configuration wins: the `best` mean, or of all whose mean is within
+    `one_standard_error` of the best the simplest, as in the job's report; that needs folds or
+    repeats."""
     references: bool = False
     """Judge the winner beside the same network with all switches of the space off, which is
     configuration 0, and beside gradient boosting with balanced class weights; with `refit`, on the
