@@ -2,11 +2,13 @@
 
 from worker.data.builtin import load_builtin
 from worker.data.dataset import Outline, Prepared, prepare, sample
+from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
+from worker.data.findings import target_findings
 from worker.data.formats import read_table
 from worker.data.records import table_from_records
-from worker.data.table import Column, Table
+from worker.data.table import Column, Table, parse_date, parse_number
 from worker.data.target import Target, resolve_target
 
 __all__ = [
@@ -17,11 +19,15 @@ __all__ = [
     "Prepared",
     "Table",
     "Target",
+    "declare",
     "load_builtin",
+    "parse_date",
+    "parse_number",
     "prepare",
     "read_csv",
     "read_table",
     "resolve_target",
     "sample",
     "table_from_records",
+    "target_findings",
 ]

@@ -10,21 +10,22 @@ Decisions:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from worker.data.archive import open_archive
+from worker.data.declared import declare
 from worker.data.delimited import read_csv
+from worker.data.findings import draft_findings, settle
 from worker.data.images import read_images
 from worker.data.npz import read_npz
 from worker.data.parquet import read_parquet
-from worker.data.reading import Source, file_error
+from worker.data.reading import Source, file_error, unsupported
 from worker.data.table import Column, Table
 from worker.errors import DataError
 from worker.spec import Reading
 from worker.text import INVALID_NAME, control_character
-
-ACCEPTED = "CSV in UTF-8, Parquet, NPZ, or a zip of PNG or JPEG images in one folder a class"
 
 _PICKLED = (
     "it is, or may hold, pickled Python objects, which run code when they are opened; they never "
@@ -66,6 +67,8 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3", "a database is not read. Export the table as CSV"),
     (b"%PDF-", _BOOK),
 )
+_MARKS = ("decimal", "thousands", "separator", "header", "encoding")
+"""What a reading says of text alone."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -80,32 +83,34 @@ def read_table(
         reading: what the sender says of it.
 
     Raises:
-        DataError: with code `unsupported_format` if it is none of what is accepted; else as its
-            reader says.
+        DataError: with code `unsupported_format` if it is none of what is accepted, with code
+            `not_a_csv` if what is said is about text and the file is none; else as its reader
+            says.
     """
     if isinstance(source, Path):
         with source.open("rb") as file:
             return read_table(file, filename, reading)
-    table = _read(source, filename)
+    table = _read(source, filename, reading or Reading())
     for column in table.columns:
         _check_characters(column)
     return table
 
 
-def _read(source: BinaryIO, filename: str | None) -> Table:
+def _read(source: BinaryIO, filename: str | None, reading: Reading) -> Table:
     head = source.read(16)
     source.seek(0)
     if head.startswith(b"PAR1"):
-        return read_parquet(source)
+        _refuse_marks(reading, "Parquet", *_MARKS)
+        return read_parquet(source, reading=reading)
     if head.startswith(_ZIP):
-        return _read_zip(source)
+        return _read_zip(source, reading)
     for beginning, reason in _BEGINNINGS:
         if head.startswith(beginning) and not _is_word(beginning, head):
-            raise _unsupported(reason)
+            raise unsupported(reason)
     reason = _ENDINGS.get(PurePath(filename or "").suffix.lower(), "")
     if reason:
-        raise _unsupported(reason)
-    return read_csv(source)
+        raise unsupported(reason)
+    return read_csv(source, reading=reading)
 
 
 def _check_characters(column: Column) -> None:
@@ -135,15 +140,35 @@ def _is_word(beginning: bytes, head: bytes) -> bool:
     return beginning.isalnum() and text.isascii() and text.decode().isprintable()
 
 
-def _read_zip(file: BinaryIO) -> Table:
+def _read_zip(file: BinaryIO, reading: Reading) -> Table:
     with open_archive(file) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if names and all(name.endswith(".npy") for name in names):
-        return read_npz(file)
+        _refuse_marks(reading, "NPZ", *_MARKS)
+        return _with_findings(read_npz(file, reading=reading), reading)
     reason = _reason(names)
     if reason:
-        raise _unsupported(reason)
-    return read_images(file)
+        raise unsupported(reason)
+    _refuse_marks(reading, "a zip of images", *_MARKS, "missing")
+    return _with_findings(read_images(file), reading)
+
+
+def _refuse_marks(reading: Reading, what: str, *fields: str) -> None:
+    """Refuse what is said of text where there is none."""
+    for field in fields:
+        if getattr(reading, field) is not None:
+            raise DataError(
+                f"The file is {what}, and `{field}` says how text is read. Leave it out.",
+                code="not_a_csv",
+                param=field,
+            )
+
+
+def _with_findings(table: Table, reading: Reading) -> Table:
+    """The table of a file whose types are its own, as declared, and what is worth knowing of it."""
+    declared = declare(table, reading.columns)
+    drafts = draft_findings(declared, reading.columns)
+    return replace(declared, findings=(*declared.findings, *settle(drafts)))
 
 
 def _reason(names: Sequence[str]) -> str:
@@ -155,9 +180,3 @@ def _reason(names: Sequence[str]) -> str:
     if any(name.lower().endswith((".csv", ".parquet", ".npz", ".npy")) for name in names):
         return "it is a zip archive of data files. Unpack it, and upload one of them"
     return ""
-
-
-def _unsupported(reason: str) -> DataError:
-    return file_error(
-        f"The file is not read: {reason}. Accepted are {ACCEPTED}.", "unsupported_format"
-    )

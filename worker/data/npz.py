@@ -39,9 +39,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.archive import DAMAGED
+from worker.data.findings import Draft, settle
 from worker.data.reading import LIMITS, Limits, Source, file_error, too_many_rows
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
+from worker.data.text_findings import Markers, marker_findings
 from worker.errors import DataError
+from worker.spec import Reading
 
 MOST_CHANNELS = 4
 """An axis longer than this is no axis of channels."""
@@ -59,8 +62,8 @@ _DAMAGED = (*DAMAGED, SyntaxError, TokenError)
 """Of an archive, and of an array's header."""
 
 
-def read_npz(source: Source, limits: Limits = LIMITS) -> Table:
-    """Read and type a file.
+def read_npz(source: Source, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+    """Read and type a file; of `reading`, `missing` matters: which labels are none.
 
     Raises:
         DataError: it is damaged, has arrays of other names, holds objects, is larger than `limits`
@@ -82,7 +85,8 @@ def read_npz(source: Source, limits: Limits = LIMITS) -> Table:
     x, y = _joined(arrays, features, endings), _joined(arrays, "y", endings)
     cells = [_series_cells(x)] if features == "series" else _feature_cells(x, limits)
     parts = sizes if len(endings) > 1 else None
-    return Table.of([*cells, _label_cells(y)], target="y", parts=parts)
+    labels, drafts = _label_cells(y, None if reading is None else reading.missing)
+    return Table.of([*cells, labels], target="y", parts=parts, findings=settle(drafts))
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
@@ -228,7 +232,10 @@ def _series_cells(x: NDArray[Any]) -> Cells:
     return _pixel_cells("series", x)
 
 
-def _label_cells(y: NDArray[Any]) -> Cells:
+def _label_cells(
+    y: NDArray[Any], markers: Sequence[str] | None
+) -> tuple[Cells, list[Draft]]:
+    """The column of labels, and what is worth knowing of it; `markers` are texts for none."""
     labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if labels.ndim != 1:
         raise _unfit(
@@ -239,9 +246,9 @@ def _label_cells(y: NDArray[Any]) -> Cells:
         )
     if labels.dtype.kind in "uif":
         _check_finite("y", labels, missing=True)
-        return numeric("y", labels)
+        return numeric("y", labels), []
     if labels.dtype.kind == "b":
-        return categorical("y", ("false", "true"), labels)
+        return categorical("y", ("false", "true"), labels), []
     if labels.dtype.kind != "U":
         raise _unfit(
             "y",
@@ -256,8 +263,18 @@ def _label_cells(y: NDArray[Any]) -> Cells:
         raise _unfit(
             "y", "holds what is no character of Unicode", "Write it anew", "not_utf8"
         ) from error
-    missing = np.array([is_missing(name) for name in names], dtype=bool)
-    return categorical("y", names, np.where(missing[codes], -1, codes))
+    known = None if markers is None else {"", *markers}
+    missing = np.array(
+        [is_missing(name) if known is None else name in known for name in names], dtype=bool
+    )
+    drafts: list[Draft] = []
+    found = missing & (distinct != "")
+    if known is None and found.any():
+        rows = np.bincount(codes.reshape(-1), minlength=len(names))
+        counts = {names[place]: int(rows[place]) for place in np.flatnonzero(found).tolist()}
+        first = int(np.argmax(found[codes.reshape(-1)]))
+        drafts += marker_findings([Markers("y", counts, first, categorical=True, kept=False)])
+    return categorical("y", names, np.where(missing[codes], -1, codes)), drafts
 
 
 def _pixel_cells(name: str, x: NDArray[Any]) -> Cells:

@@ -6,14 +6,16 @@ Decisions:
   any page is read. Strings are read as dictionaries: repeated ones are held once.
 * Columns are flat. The file's types decide: integers, floats, decimals are numeric; booleans and
   strings are categorical (`true` and `false`, as in a CSV), even where a string looks like a
-  number. Dictionaries take the kind of their values. A column of nulls is numeric, all missing.
-* Dates and times are refused by name: whether a date means its year, its weekday or its distance
-  from today is not ours to guess. So are nested and binary columns.
-* Missing are nulls and NaN, and of strings those that stand for a missing cell in a CSV.
+  number; dates and timestamps are dates. Dictionaries take the kind of their values. A column of
+  nulls is numeric, all missing. What the sender declares goes before the file's type.
+* Times of day, durations, nested and binary columns are refused by name, unless they are ignored.
+* Missing are nulls, NaN and empty strings; other strings only where the sender names them.
+* Whole numbers that a float64 would round are categories.
 * The index that pandas stores (`__index_level_0__`) names a row and is no feature: left out.
 """
 
 import re
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -23,29 +25,37 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from worker.data.cells import TextColumns
+from worker.data.declared import declare
+from worker.data.findings import Draft, draft_findings, settle
 from worker.data.reading import (
     LIMITS,
     Limits,
     Source,
+    check_declared,
     check_names,
     file_error,
-    read_categories,
     too_many_rows,
 )
-from worker.data.table import LARGEST, Cells, Column, Table, categorical, numeric
+from worker.data.table import LARGEST, Cells, Column, Table, categorical, dates, numeric
 from worker.errors import DataError
+from worker.spec import Reading
 
 _INDEX = re.compile(r"__index_level_\d+__")
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
-def read_parquet(source: Source, limits: Limits = LIMITS) -> Table:
-    """Read and type a file.
+def read_parquet(
+    source: Source, limits: Limits = LIMITS, reading: Reading | None = None
+) -> Table:
+    """Read and type a file; of `reading`, `columns` and `missing` matter.
 
     Raises:
         DataError: it is not a whole Parquet file, is larger than `limits` allow, or has a column
-            that is no feature. The message says which, and what to do.
+            that is no feature, or not what it is declared to be. The message says which, and what
+            to do.
     """
+    reading = reading or Reading()
     schema = _schema(source)
     strings = [field.name for field in schema if _is_text(field.type)]
     try:
@@ -53,12 +63,52 @@ def read_parquet(source: Source, limits: Limits = LIMITS) -> Table:
             names = [name for name in schema.names if not _INDEX.fullmatch(name)]
             _check_size(file.metadata.num_rows, len(names), limits)
             check_names(names, limits)
-            for name in names:
+            check_declared(names, reading.columns)
+            wanted = [name for name in names if reading.columns.get(name) != "ignore"]
+            for name in wanted:
                 _check_type(name, schema.field(name).type)
-            frame = file.read(columns=names)
+            frame = file.read(columns=wanted)
     except _UNREADABLE as error:
         raise _unreadable() from error
-    return Table.of(_read_column(name, frame.column(name), limits) for name in names)
+    drafts = [_index_left_out(name) for name in schema.names if _INDEX.fullmatch(name)]
+    table = _typed(frame, limits, reading, drafts)
+    ignored = tuple(name for name in names if name not in table.names)
+    drafts += draft_findings(table, reading.columns)
+    return replace(table, ignored=ignored, findings=settle(drafts))
+
+
+def _typed(frame: pa.Table, limits: Limits, reading: Reading, drafts: list[Draft]) -> Table:
+    """The table; what is found of single columns is added to `drafts`."""
+    texts = TextColumns(reading, limits, _row, typed=True)
+    others: dict[str, Cells] = {}
+    for name in frame.column_names:
+        cells = frame.column(name)
+        kind = cells.type.value_type if pt.is_dictionary(cells.type) else cells.type
+        if _is_text(kind):
+            texts.look(name, *_strings(name, cells))
+        else:
+            others[name], found = _read_column(name, cells, reading)
+            drafts += found
+    typed = {column.name: (column, values) for column, values in texts.cells()} | others
+    drafts += texts.drafts()
+    table = Table.of(typed[name] for name in frame.column_names)
+    # The columns of text are what they are declared to be by now.
+    kinds = {name: kind for name, kind in reading.columns.items() if name in others}
+    return declare(table, kinds)
+
+
+def _row(row: int) -> tuple[str, None]:
+    return f" (row {row:,}, counted from 0)", None
+
+
+def _index_left_out(name: str) -> Draft:
+    return Draft(
+        "identifier",
+        f"Column {name!r}, the index that pandas stores, was left out.",
+        "Write the file with the index as a column of another name, if it measures something.",
+        "info",
+        name,
+    )
 
 
 def _schema(source: Source) -> pa.Schema:
@@ -98,38 +148,102 @@ def _is_number(kind: pa.DataType) -> bool:
     return any(test(kind) for test in (pt.is_integer, pt.is_floating, pt.is_decimal, pt.is_null))
 
 
+def _is_date(kind: pa.DataType) -> bool:
+    return bool(pt.is_date(kind) or pt.is_timestamp(kind))
+
+
 def _check_type(name: str, kind: pa.DataType) -> None:
     """Refuse a column that is neither a number nor one of a list of texts."""
     inner = kind.value_type if pt.is_dictionary(kind) else kind
-    if _is_text(inner) or _is_number(inner) or pt.is_boolean(inner):
+    if _is_text(inner) or _is_number(inner) or pt.is_boolean(inner) or _is_date(inner):
         return
     if pt.is_temporal(inner):
         remedy = (
-            "Dates and times are not features as they stand: store what matters of them as numbers "
-            "(the year, the month, days since an event), or leave the column out"
+            "Times of day and durations are not features as they stand: store them as numbers "
+            "(hours, seconds), or leave the column out"
         )
     elif pt.is_nested(inner):
         remedy = "Give each of its values a column of its own; upload images and series as NPZ"
     else:
-        remedy = "Store it as numbers or strings, or leave the column out"
+        remedy = "Store it as numbers or strings, or ignore the column"
     _refuse(name, f"is of type {kind}, which is not read", remedy, "unsupported_column")
 
 
-def _read_column(name: str, cells: pa.ChunkedArray, limits: Limits) -> Cells:
+def _read_column(
+    name: str, cells: pa.ChunkedArray, reading: Reading
+) -> tuple[Cells, list[Draft]]:
+    """A column of anything but text, and what is worth knowing of it."""
     kind = cells.type
-    inner = kind.value_type if pt.is_dictionary(kind) else kind
-    if _is_text(inner):
-        return _texts(name, cells, limits)
+    declared = reading.columns.get(name)
     if pt.is_dictionary(kind):
-        cells = pc.cast(cells, inner)
-    if pt.is_boolean(inner):
+        kind = kind.value_type
+        cells = pc.cast(cells, kind)
+    if pt.is_boolean(kind):
         codes = pc.fill_null(pc.cast(cells, pa.int8()), -1).to_numpy()
-        return categorical(name, ("false", "true"), codes)
-    return _numbers(name, cells)
+        return categorical(name, ("false", "true"), codes), []
+    if _is_date(kind):
+        found = [] if declared else [_read_as_dates(name)]
+        return dates(name, _days(cells)), found
+    if pt.is_integer(kind) and (declared == "categorical" or not _is_exact(cells)):
+        if declared in (None, "categorical"):
+            found = [] if declared else [_large(name)]
+            return _labels(name, cells), found
+    return _numbers(name, cells), []
+
+
+def _days(cells: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Dates and timestamps as days since 1970-01-01, NaN for null."""
+    if pt.is_timestamp(cells.type):
+        unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[cells.type.unit] * 86_400
+        ticks = pc.cast(cells, pa.int64())
+    else:
+        unit, ticks = 1, pc.cast(pc.cast(cells, pa.date32()), pa.int32())
+    return np.asarray(pc.cast(ticks, pa.float64(), safe=False).to_numpy() / unit)
+
+
+def _is_exact(cells: pa.ChunkedArray) -> bool:
+    """Whether float64 holds all of the whole numbers."""
+    ends = pc.min_max(cells).as_py()
+    if max(abs(ends["min"] or 0), abs(ends["max"] or 0)) <= 2**53:
+        return True
+    whole = pc.fill_null(cells, 0).to_numpy()
+    values = whole.astype(np.float64)
+    largest = float(np.iinfo(whole.dtype).max)
+    return bool((values < largest).all() and (values.astype(whole.dtype) == whole).all())
+
+
+def _labels(name: str, cells: pa.ChunkedArray) -> Cells:
+    """Whole numbers as categories."""
+    encoded = pc.dictionary_encode(pc.cast(cells, pa.string())).combine_chunks()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy()
+    return categorical(name, encoded.dictionary.to_pylist(), codes)
+
+
+def _large(name: str) -> Draft:
+    return Draft(
+        "large_integers",
+        f"Column {name!r} holds whole numbers beyond 2**53, which would be rounded and merged as "
+        "numbers. It is categorical.",
+        'Ignore the column if it names rows; if rounding does no harm, declare it as "numeric".',
+        column=name,
+        change={"columns": {name: "ignore"}},
+    )
+
+
+def _read_as_dates(name: str) -> Draft:
+    return Draft(
+        "dates",
+        f"Column {name!r} holds dates, and is read as such: it becomes numbers (year, month, "
+        "weekday and others).",
+        "Ignore the column, if a date tells nothing of other times.",
+        "info",
+        name,
+        change={"columns": {name: "ignore"}},
+    )
 
 
 def _numbers(name: str, cells: pa.ChunkedArray) -> tuple[Column, NDArray[np.float64]]:
-    # Not safe: an integer above 2**53 is rounded, as it would be from a CSV.
+    # Not safe: decimals are rounded, and large integers where they are declared numeric.
     values = np.array(pc.cast(cells, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     too_large = np.abs(values) > LARGEST
     if too_large.any():
@@ -144,7 +258,8 @@ def _numbers(name: str, cells: pa.ChunkedArray) -> tuple[Column, NDArray[np.floa
     return numeric(name, values)
 
 
-def _texts(name: str, cells: pa.ChunkedArray, limits: Limits) -> tuple[Column, NDArray[np.int32]]:
+def _strings(name: str, cells: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:
+    """Codes, -1 for null, and the distinct strings that they index."""
     # A view or a large string is cast; one dictionary for all row groups.
     kind = pa.dictionary(pa.int32(), pa.string())
     encoded = (
@@ -153,21 +268,12 @@ def _texts(name: str, cells: pa.ChunkedArray, limits: Limits) -> tuple[Column, N
     array = pc.cast(encoded, kind).unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0)
-    codes = pc.fill_null(array.indices, -1).to_numpy()
     distinct = array.dictionary
     try:
         distinct.validate(full=True)
     except pa.ArrowInvalid:
         _refuse(name, "holds text that is not UTF-8", "Write the file anew", "not_utf8")
-    lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
-    if lengths.size and lengths.max() > limits.cell:
-        _refuse(
-            name,
-            f"holds a text of {int(lengths.max()):,} characters; at most {limits.cell:,} are read",
-            "Free text is not a feature: leave the column out",
-            "cell_too_long",
-        )
-    return read_categories(name, codes, distinct)
+    return pc.fill_null(array.indices, -1).to_numpy(), distinct
 
 
 def _refuse(name: str, fact: str, remedy: str, code: str) -> NoReturn:

@@ -1,17 +1,7 @@
-"""Reading: what the readers of all formats share: limits, errors, names, and the typing of text.
-
-Decisions:
-
-* Spaces around a cell do not count. A missing cell is empty, or NA, NaN, null or ? in any case.
-* A column of text is numeric if every cell that is not missing is a number (a column without any
-  value too); it is categorical otherwise. `true`/`false` are therefore categories, `0`/`1` numbers.
-* A number has a decimal point, not a decimal comma, and no thousands separator.
-* A number that float32 cannot hold (inf included) is refused rather than clipped.
-* Text is typed once per distinct cell, not once per row: the cells come dictionary-encoded.
-"""
+"""Reading: what the readers of all formats share: limits, errors, and names."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -21,14 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from worker.data.table import LARGEST, MISSING, Cells, Column, categorical, numeric
+from worker.data.table import suggest
 from worker.errors import DataError
+from worker.spec import ColumnKind
+from worker.text import shortened
 
 Source = Path | BinaryIO
 """A file by its path, or one that is open for reading at its beginning and can be searched."""
-Locate = Callable[[int], int]
-"""From a row's number, counted from 0, to its line in the file, counted from 1."""
+Place = Callable[[int], tuple[str, int | None]]
+"""From a row's number, counted from 0, to its place in words, ` (line 5)`, and its line, if any."""
 
+ACCEPTED = "CSV in UTF-8, Parquet, NPZ, or a zip of PNG or JPEG images in one folder a class"
 LONGEST_NAME = 200
 """Characters of a column's name."""
 
@@ -156,86 +149,38 @@ def _repeated_name(name: str, names: Sequence[str], line: int | None) -> DataErr
     )
 
 
-def read_text_column(name: str, texts: pa.ChunkedArray, *, limits: Limits, locate: Locate) -> Cells:
-    """Type one column of strings: numeric if all that are not missing are numbers.
-
-    Raises:
-        DataError: a cell is too long, or is a number beyond float32.
-    """
-    codes, distinct = _dictionary(texts)
-    lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
-    if lengths.size and lengths.max() > limits.cell:
-        line = locate(_first_row(codes, lengths > limits.cell))
-        raise file_error(
-            f"Column {name!r} holds a cell of {lengths.max():,} characters (line {line}); at most "
-            f"{limits.cell:,} are read. Is a quotation mark left open? Free text is not a feature.",
-            "cell_too_long",
-            column=name,
-            line=line,
-        )
-    trimmed, present = _trimmed(distinct)
-    numbers = _numbers(trimmed.take(pa.array(present)))
-    if numbers is None:
-        return _categorical(name, codes, trimmed, present)
-    too_large = ~(np.abs(numbers) <= LARGEST)
-    if too_large.any():
-        refused = np.zeros(len(distinct), dtype=bool)
-        refused[present[too_large]] = True
-        row = _first_row(codes, refused)
-        line, text = locate(row), trimmed[int(codes[row])].as_py()
-        raise file_error(
-            f"Column {name!r} holds {text!r} (line {line}), which is not a finite number of "
-            f"magnitude up to {LARGEST:.3g}. Correct the cell, or leave it empty if it is missing.",
-            "not_finite",
-            column=name,
-            line=line,
-        )
-    values = np.full(len(distinct), np.nan)
-    values[present] = numbers
-    return numeric(name, values[codes])
-
-
-def read_categories(
-    name: str, codes: NDArray[np.int32], distinct: pa.Array
-) -> tuple[Column, NDArray[np.int32]]:
-    """A categorical column from codes into distinct strings; below 0 is missing."""
-    # One string more, for the code -1 to index.
-    extended = pa.concat_arrays([distinct, pa.array([""], pa.string())])
-    trimmed, present = _trimmed(extended)
-    return _categorical(name, codes, trimmed, present)
-
-
-def _trimmed(distinct: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """The strings without spaces around them, and the indices of those that are not missing."""
-    trimmed = pc.utf8_trim_whitespace(distinct)
-    missing = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
-    return trimmed, np.flatnonzero(~missing.to_numpy(zero_copy_only=False))
-
-
-def _dictionary(texts: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:
+def dictionary(texts: pa.ChunkedArray) -> tuple[NDArray[np.int32], pa.Array]:
     """Codes [rows] and the distinct strings that they index."""
     encoded = pc.dictionary_encode(texts).combine_chunks()
     return np.asarray(encoded.indices), encoded.dictionary
 
 
-def _first_row(codes: NDArray[np.int32], refused: NDArray[np.bool_]) -> int:
-    return int(np.argmax(refused[codes]))
+def unsupported(reason: str) -> DataError:
+    """The error of a file that is recognized, and not read."""
+    return file_error(
+        f"The file is not read: {reason}. Accepted are {ACCEPTED}.", "unsupported_format"
+    )
 
 
-def _numbers(texts: pa.Array) -> NDArray[np.float64] | None:
-    """The texts as float64, or none if one of them is not a number."""
-    try:
-        parsed = pc.cast(texts, pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    return np.asarray(parsed.to_numpy(zero_copy_only=False))
+def check_declared(names: Iterable[str], columns: Mapping[str, ColumnKind]) -> None:
+    """Refuse to declare columns that are not there, or to leave none.
 
-
-def _categorical(
-    name: str, codes: NDArray[np.int32], trimmed: pa.Array, present: NDArray[np.int64]
-) -> tuple[Column, NDArray[np.int32]]:
-    """Cells that differ in surrounding spaces only are one category: number them anew."""
-    merged = trimmed.take(pa.array(present)).dictionary_encode()
-    renumbered = np.full(len(trimmed), -1, dtype=np.int64)
-    renumbered[present] = merged.indices.to_numpy()
-    return categorical(name, merged.dictionary.to_pylist(), renumbered[codes])
+    Raises:
+        DataError: `param` is `columns`, the message names what is near.
+    """
+    known = dict.fromkeys(names)
+    for name in columns:
+        if name not in known:
+            raise DataError(
+                f"`columns` names {shortened(name)!r}, which is no column. "
+                f"{suggest(name, tuple(known))}",
+                code="unknown_column",
+                param="columns",
+                column=name,
+            )
+    if known and all(columns.get(name) == "ignore" for name in known):
+        raise DataError(
+            "`columns` ignores all columns; leave one at least.",
+            code="no_columns",
+            param="columns",
+        )

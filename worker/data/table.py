@@ -31,14 +31,16 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
+from worker.data.dates import DateOrder, parse_date_text
+from worker.data.notation import Notation, parse_text
 from worker.errors import DataError
 from worker.results import Advice
 from worker.schema import Settings
 
 MISSING_CODE = -1
 """The code of a missing cell of a categorical column."""
-MISSING = frozenset({"", "na", "nan", "null", "?"})
-"""The texts that stand for a missing cell, in lower case."""
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "?"})
+"""The texts that stand for a missing cell of any column, in lower case."""
 LARGEST = float(np.finfo(np.float32).max)
 """The largest number a cell may hold: networks compute in float32."""
 MANY_CATEGORIES = 20
@@ -69,6 +71,11 @@ class Column(Settings):
     """Cells without a value when the table was read."""
     shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
     """Of an image column: (C, H, W), or (C, L) for a series. Empty for the other kinds."""
+    notation: Notation | None = None
+    """How its numbers are written, if not plainly: of a numeric column, and of a categorical one
+    most of whose cells are numbers."""
+    date_order: DateOrder | None = None
+    """Of a date column read from text: the order of its numbers."""
 
 
 Cells = tuple[Column, NDArray[Any]]
@@ -89,6 +96,8 @@ class Table:
     `validation`, `test`. Empty if it came as one."""
     findings: tuple[Advice, ...] = ()
     """What is worth knowing about how its cells were read."""
+    ignored: tuple[str, ...] = ()
+    """The columns that the file has besides, and that were declared to be ignored."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
@@ -109,6 +118,7 @@ class Table:
         target: str | None = None,
         parts: Mapping[str, int] | None = None,
         findings: Iterable[Advice] = (),
+        ignored: Iterable[str] = (),
     ) -> Self:
         """A table from pairs of column and values."""
         pairs = list(cells)
@@ -119,6 +129,7 @@ class Table:
             target=target,
             parts=parts or {},
             findings=tuple(findings),
+            ignored=tuple(ignored),
         )
 
     @property
@@ -139,8 +150,13 @@ class Table:
         """
         if name in self._by_name:
             return self._by_name[name]
+        known = f"There is no column {name!r}. {suggest(name, self.names)}"
+        ignored = (
+            f"Column {name!r} was declared to be ignored. Leave it out of `columns`, or declare it "
+            "as another kind."
+        )
         raise DataError(
-            f"There is no column {name!r}. {suggest(name, self.names)}",
+            ignored if name in self.ignored else known,
             code="unknown_column",
             param=param,
             column=name,
@@ -159,7 +175,14 @@ class Table:
         """The table as one Parquet file, which `from_parquet` reads back without loss."""
         metadata = {
             _COLUMNS_KEY: json.dumps([column.model_dump(mode="json") for column in self.columns]),
-            _ORIGIN_KEY: json.dumps({"target": self.target, "parts": dict(self.parts)}),
+            _ORIGIN_KEY: json.dumps(
+                {
+                    "target": self.target,
+                    "parts": dict(self.parts),
+                    "ignored": self.ignored,
+                    "findings": [finding.model_dump(mode="json") for finding in self.findings],
+                }
+            ),
         }
         arrays = [_to_arrow(column, self.values[column.name]) for column in self.columns]
         frame = pa.table(arrays, names=list(self.names)) if arrays else pa.table({})
@@ -207,6 +230,8 @@ class Table:
             rows=frame.num_rows,
             target=origin.get("target"),
             parts=origin.get("parts", {}),
+            findings=tuple(Advice.model_validate(entry) for entry in origin.get("findings", ())),
+            ignored=tuple(origin.get("ignored", ())),
         )
 
 
@@ -264,6 +289,14 @@ def categorical(
     return column, array
 
 
+def dates(
+    name: str, days: ArrayLike, order: DateOrder | None = None
+) -> tuple[Column, NDArray[np.float64]]:
+    """A date column and its values, days since 1970-01-01; NaN is missing."""
+    column, array = numeric(name, days)
+    return column.model_copy(update={"kind": "date", "date_order": order}), array
+
+
 def images(name: str, values: NDArray[Any]) -> Cells:
     """An image column and its values, uint8 or float32, [N, C, H, W], or [N, C, L] for series."""
     array = np.ascontiguousarray(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
@@ -273,6 +306,23 @@ def images(name: str, values: NDArray[Any]) -> Cells:
 def is_missing(text: str) -> bool:
     """Whether this text stands for a missing cell."""
     return text.strip().lower() in MISSING
+
+
+def parse_number(text: str, column: Column) -> float | None:
+    """The text as a number of this column, read as its cells were; none if it is none.
+
+    Plain numbers are numbers in any column; `12 %` is one where the cells are per cent. Of a mark
+    that could be either, the column's notation decides.
+    """
+    return parse_text(text, column.notation)
+
+
+def parse_date(text: str, column: Column) -> float | None:
+    """The text as days since 1970-01-01, in the order of this column's dates; none if it is none.
+
+    ISO 8601 is understood whatever the order.
+    """
+    return parse_date_text(text, column.date_order)
 
 
 @dataclass(frozen=True)

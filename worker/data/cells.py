@@ -1,0 +1,446 @@
+"""Cells: columns of text on their way to be typed columns.
+
+Decisions:
+
+* Spaces around a cell do not count. A missing cell is empty, or one of the usual markers; weaker
+  markers, such as - and None, stand for missing cells among numbers and dates alone, since they are
+  good names of categories. Markers that the sender names replace all of these.
+* A column is numeric if every cell that is not missing is a number (a column without any value
+  too), plainly or in one notation; it is categorical otherwise. `true`/`false` are therefore
+  categories, `0`/`1` numbers.
+* The decimal mark belongs to the file: a column that settles it settles it for those that do not.
+* Text stays text where numbers would lose it: leading zeros, whole numbers beyond 2**53.
+* A number that float32 cannot hold (inf included) is refused rather than clipped.
+* Text is typed once per distinct cell, not once per row: the cells come dictionary-encoded.
+* Whatever was not plain is told in a finding. What the sender declares is done or refused.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from worker.data import text_findings
+from worker.data.dates import find_dates
+from worker.data.findings import Draft
+from worker.data.notation import (
+    DecimalMark,
+    Notation,
+    Written,
+    has_point,
+    leading_zeros,
+    plain,
+    points_are_ambiguous,
+    rounded,
+    survey,
+)
+from worker.data.reading import Limits, Place, file_error
+from worker.data.table import LARGEST, MISSING, MISSING_CODE, Cells, categorical, dates, numeric
+from worker.data.text_column import TextColumn, weak_markers
+from worker.data.text_findings import Markers
+from worker.errors import DataError
+from worker.spec import Reading
+from worker.text import shortened
+
+MOSTLY = 0.8
+"""Share of rows from which a column of numbers, or dates, and other texts is found."""
+_PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_OPPOSITE: dict[str | None, DecimalMark] = {",": ".", ".": ","}
+
+
+class TextColumns:
+    """The columns of text of one file: look at each, then type them all."""
+
+    def __init__(
+        self, reading: Reading, limits: Limits, place: Place, *, typed: bool = False
+    ) -> None:
+        """Begin.
+
+        Args:
+            reading: what the sender says.
+            limits: the longest cell.
+            place: where a row is, for errors.
+            typed: whether the file says that these columns are texts, so that they stay texts
+                unless they are declared otherwise, and only nulls are missing.
+        """
+        self._reading = reading
+        self._limits = limits
+        self._place = place
+        self._typed = typed
+        self._decimal = reading.decimal or _OPPOSITE.get(reading.thousands)
+        self._columns: list[TextColumn] = []
+        self._marks: set[DecimalMark] = set()
+        self._markers: list[Markers] = []
+        self._drafts: list[Draft] = []
+
+    def look(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
+        """Take up a column: codes [rows] into distinct strings, below 0 where there is none.
+
+        Raises:
+            DataError: a cell is too long.
+        """
+        if codes.size and codes.min() < 0:
+            # One string more, for the code -1 to index.
+            distinct = pa.concat_arrays([distinct, pa.array([""], pa.string())])
+            codes = np.where(codes < 0, len(distinct) - 1, codes).astype(np.int32)
+        self._check_lengths(name, codes, distinct)
+        column = TextColumn(name, codes, distinct, self._reading.columns.get(name))
+        self._columns.append(column)
+        plainly = self._may_be_plain(column)
+        if plainly and self._reading.missing is None and self._as_plain(column):
+            return
+        column.texts = pc.utf8_trim_whitespace(distinct)
+        column.missing = self._missing(column.texts)
+        column.present = np.flatnonzero(~column.missing)
+        if len(column.present) == 0 or column.declared == "categorical":
+            return
+        if column.declared != "date":
+            if plainly and self._as_plain(column):
+                return
+            self._as_written(column)
+        if column.values is None and (column.survey is None or not column.survey.fits):
+            self._as_dates(column)
+
+    def cells(self) -> Iterator[Cells]:
+        """All columns, in the order in which they were looked at; each is let go when it is typed.
+
+        Raises:
+            DataError: a number is beyond float32, or a column is not what it was declared to be.
+        """
+        if self._decimal is None and len(self._marks) == 1:
+            (self._decimal,) = self._marks
+        self._columns.reverse()
+        while self._columns:
+            column = self._columns.pop()
+            typed = self._typed_column(column)
+            self._count_markers(column, categorical=typed[0].kind == "categorical")
+            yield typed
+
+    def drafts(self) -> list[Draft]:
+        """What was found; asked for when all columns are typed."""
+        used = text_findings.used_markers(self._markers)
+        drafts = [text_findings.with_markers(draft, used) for draft in self._drafts]
+        return drafts + list(text_findings.marker_findings(self._markers))
+
+    # Looking.
+
+    def _may_be_plain(self, column: TextColumn) -> bool:
+        """Whether plain numbers, with their decimal point, are to be looked for."""
+        if self._typed:
+            return column.declared == "numeric" and self._decimal != ","
+        return column.declared in (None, "numeric") and self._decimal != ","
+
+    def _check_lengths(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
+        if (pc.max(pc.binary_length(distinct)).as_py() or 0) <= self._limits.cell:
+            return
+        lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
+        if lengths.max() <= self._limits.cell:
+            return
+        place, line = self._place(int(np.argmax((lengths > self._limits.cell)[codes])))
+        raise file_error(
+            f"Column {name!r} holds a cell of {lengths.max():,} characters{place}; at most "
+            f"{self._limits.cell:,} are read. Is a quotation mark left open? Free text is not a "
+            "feature.",
+            "cell_too_long",
+            column=name,
+            line=line,
+        )
+
+    def _missing(self, trimmed: pa.Array) -> NDArray[np.bool_]:
+        if self._reading.missing is not None:
+            markers = {"", *(marker.strip() for marker in self._reading.missing)}
+            held = pc.is_in(trimmed, value_set=pa.array(sorted(markers)))
+        elif self._typed:
+            held = pc.equal(trimmed, "")
+        else:
+            held = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
+        return np.asarray(held.to_numpy(zero_copy_only=False))
+
+    def _as_plain(self, column: TextColumn) -> bool:
+        """Whether all that is present is a plain number."""
+        texts = column.texts
+        if len(column.present) != len(texts):
+            texts = texts.take(pa.array(column.present))
+        numbers = plain(texts)
+        if numbers is None:
+            return False
+        column.values = np.full(len(column.texts), np.nan)
+        column.values[column.present] = numbers
+        if self._decimal is None and has_point(texts):
+            column.undecided = points_are_ambiguous(texts)
+            if not column.undecided:
+                self._marks.add(".")
+        return True
+
+    def _as_written(self, column: TextColumn) -> None:
+        """Look for numbers in other notations; weak markers are left aside, and missing if all the
+        others are numbers.
+        """
+        texts = column.texts.take(pa.array(column.present))
+        if not pc.any(pc.match_substring_regex(texts, "[0-9]"), min_count=0).as_py():
+            return
+        present, texts, weak = self._without_weak(column.present, texts)
+        column.written = Written(texts)
+        column.survey = survey(
+            column.written,
+            column.rows()[present],
+            self._decimal,
+            self._reading.thousands,
+        )
+        column.present = present
+        if column.survey.fits and weak:
+            column.only_present()
+            if self._may_be_plain(column) and self._as_plain(column):
+                return
+        mark = column.survey.settles
+        if mark is not None and not column.written.leading_zeros().any():
+            self._marks.add(mark)
+
+    def _as_dates(self, column: TextColumn) -> None:
+        """Look for dates, likewise."""
+        present = np.flatnonzero(~column.missing)
+        texts = column.texts.take(pa.array(present))
+        present, texts, _ = self._without_weak(present, texts)
+        declared = column.declared == "date"
+        # Most columns of text are told by their first texts.
+        if not declared and find_dates(texts.slice(0, 64)) is None:
+            return
+        found = find_dates(texts, compact=declared)
+        if found is None:
+            return
+        column.dates = found
+        if found.mask.all():
+            column.survey, column.present = None, present
+            column.only_present()
+
+    def _without_weak(
+        self, present: NDArray[np.int64], texts: pa.Array
+    ) -> tuple[NDArray[np.int64], pa.Array, bool]:
+        """The present texts that are no weak markers, and whether there are such."""
+        if self._reading.missing is not None or self._typed:
+            return present, texts, False
+        weak = weak_markers(texts)
+        if not weak.any() or weak.all():
+            return present, texts, False
+        return present[~weak], texts.filter(pa.array(~weak)), True
+
+    # Typing.
+
+    def _typed_column(self, column: TextColumn) -> Cells:
+        if column.declared == "date":
+            return self._date_column(column)
+        if column.declared == "categorical":
+            return _categorical(column)
+        if column.missing.all():
+            if self._typed and column.declared is None:
+                return _categorical(column)
+            return numeric(column.name, np.full(len(column.codes), np.nan))
+        if column.values is not None:
+            return self._plain_column(column, column.values)
+        found, written = column.survey, column.written
+        if found is not None and written is not None:
+            notation = found.choose(self._decimal)
+            if notation is not None and (not self._typed or column.declared == "numeric"):
+                return self._written_column(column, written, notation)
+            zeros = self._typed and bool(written.leading_zeros().any())
+            mostly = bool(found.fits) or column.share(found.any_mask) >= MOSTLY
+            if column.declared is None and mostly and not zeros:
+                self._drafts.append(
+                    text_findings.nearly_numeric(column, found, self._reading.decimal)
+                )
+                return _categorical(column, found.best)
+        if column.declared == "numeric":
+            self._refuse_numbers(column)
+        self._find_in_texts(column)
+        return _categorical(column)
+
+    def _plain_column(self, column: TextColumn, values: NDArray[np.float64]) -> Cells:
+        doubted = column.declared is None
+        zeros = leading_zeros(column.texts) & ~column.missing if doubted else np.zeros(1, bool)
+        if zeros.any():
+            self._drafts.append(text_findings.leading_zeros(column, zeros))
+            return _categorical(column)
+        self._check_finite(column, values)
+        large = rounded(column.texts, values) if doubted else zeros
+        if large.any():
+            self._drafts.append(text_findings.large_integers(column, large))
+            return _categorical(column)
+        if column.undecided and self._decimal == ",":
+            notation = Notation(decimal=",", thousands=".")
+            texts = column.texts.take(pa.array(column.present))
+            values = np.full(len(column.texts), np.nan)
+            values[column.present] = notation.parse(texts)
+            self._check_finite(column, values)
+            odd = pc.match_substring(texts, ".").to_numpy(zero_copy_only=False)
+            return self._in_notation(column, values, notation, odd)
+        if column.undecided and self._decimal is None:
+            self._drafts.append(text_findings.undecided_point(column))
+        return numeric(column.name, values[column.codes])
+
+    def _written_column(self, column: TextColumn, written: Written, notation: Notation) -> Cells:
+        zeros = written.leading_zeros()
+        if column.declared is None and zeros.any():
+            self._drafts.append(text_findings.leading_zeros(column, column.among_texts(zeros)))
+            return _categorical(column)
+        values = np.full(len(column.texts), np.nan)
+        values[column.present] = written.parse(notation)
+        self._check_finite(column, values)
+        odd = ~pc.match_substring_regex(written.texts, _PLAIN).to_numpy(zero_copy_only=False)
+        if notation.thousands == ".":
+            odd |= pc.match_substring(written.texts, ".").to_numpy(zero_copy_only=False)
+        if odd.any():
+            return self._in_notation(column, values, notation, odd)
+        large = rounded(column.texts, values)
+        if column.declared is None and large.any():
+            self._drafts.append(text_findings.large_integers(column, large))
+            return _categorical(column)
+        return numeric(column.name, values[column.codes])
+
+    def _in_notation(
+        self,
+        column: TextColumn,
+        values: NDArray[np.float64],
+        notation: Notation,
+        odd: NDArray[np.bool_],
+    ) -> Cells:
+        """A numeric column whose present texts are not all plain: `odd` are those."""
+        self._drafts.append(text_findings.number_format(column, notation, column.among_texts(odd)))
+        typed, array = numeric(column.name, values[column.codes])
+        return typed.model_copy(update={"notation": notation}), array
+
+    def _date_column(self, column: TextColumn) -> Cells:
+        found = column.dates
+        if column.missing.all():
+            return dates(column.name, np.full(len(column.codes), np.nan))
+        if found is None or found.times:
+            self._refuse(
+                column,
+                ~column.missing,
+                "not_a_date",
+                "a time without a date" if found is not None else "no date",
+                "Write dates as 2024-05-31 or 2024-05-31T14:30, and times of day as numbers of "
+                "hours; or declare the column as another kind",
+            )
+        present = np.flatnonzero(~column.missing)
+        if not found.mask.all():
+            known = self._without_weak(present, column.texts.take(pa.array(present)))[0]
+            column.present = known
+            self._refuse(
+                column,
+                column.among_texts(~found.mask),
+                "not_a_date",
+                "no date as the others are",
+                "Correct the cell, leave it empty, or name its text in `missing`",
+            )
+        if found.ambiguous:
+            self._refuse(
+                column,
+                ~column.missing,
+                "ambiguous_date",
+                "a date whose day and month cannot be told apart in any row",
+                "Write the year first, as in 2024-05-31",
+            )
+        values = np.full(len(column.texts), np.nan)
+        values[column.present] = found.days
+        return dates(column.name, values[column.codes], found.order)
+
+    def _find_in_texts(self, column: TextColumn) -> None:
+        """What a column that became categorical might be else."""
+        found = column.dates
+        if found is not None:
+            present = np.flatnonzero(~column.missing)
+            column.present = self._without_weak(present, column.texts.take(pa.array(present)))[0]
+            if column.share(found.mask) >= MOSTLY:
+                self._drafts.append(text_findings.dates_as_categories(column, found))
+                return
+        units = text_findings.numbers_with_units(column)
+        if units is not None:
+            self._drafts.append(units)
+
+    def _count_markers(self, column: TextColumn, *, categorical: bool) -> None:
+        """Which texts were read as missing, and how often."""
+        if self._reading.missing is not None:
+            return
+        if self._typed:
+            usual = pa.array(sorted(MISSING - {""}))
+            held = pc.is_in(pc.utf8_lower(column.texts), value_set=usual)
+            mask = np.asarray(held.to_numpy(zero_copy_only=False))
+        elif column.missing.any():
+            filled = pc.not_equal(column.texts, "").to_numpy(zero_copy_only=False)
+            mask = column.missing & np.asarray(filled)
+        else:
+            return
+        if not mask.any():
+            return
+        rows, counts = column.rows(), Counter[str]()
+        for place in np.flatnonzero(mask).tolist():
+            counts[column.texts[place].as_py()] += int(rows[place])
+        self._markers.append(
+            Markers(column.name, counts, column.first_row(mask), categorical, kept=self._typed)
+        )
+
+    # Refusing.
+
+    def _check_finite(self, column: TextColumn, values: NDArray[np.float64]) -> None:
+        too_large = np.abs(values) > LARGEST
+        if too_large.any():
+            row = column.first_row(too_large)
+            place, line = self._place(row)
+            raise file_error(
+                f"Column {column.name!r} holds {shortened(column.cell(row))!r}{place}, which is not "
+                f"a finite number of magnitude up to {LARGEST:.3g}. Correct the cell, or leave it "
+                "empty if it is missing.",
+                "not_finite",
+                column=column.name,
+                line=line,
+            )
+
+    def _refuse_numbers(self, column: TextColumn) -> NoReturn:
+        """The column was declared numeric and is not."""
+        found = column.survey
+        mask, fact = ~column.missing, "no number"
+        remedy = "Correct the cell, leave it empty, or name its text in `missing`"
+        if found is not None and found.fits:
+            fact = "a number whose mark may be a decimal or a thousands mark"
+            remedy = "Set `decimal` or `thousands`"
+        elif found is not None:
+            odd = ~found.best_mask
+            mask = column.among_texts(odd)
+            if found.any_mask[odd].any():
+                fact = "no number as the others are written"
+                remedy = "Write all numbers in one way, and set `decimal` or `thousands`"
+        self._refuse(column, mask, "not_a_number", fact, remedy)
+
+    def _refuse(
+        self, column: TextColumn, mask: NDArray[np.bool_], code: str, fact: str, remedy: str
+    ) -> NoReturn:
+        """Name the first row with one of these texts: it is not what the column was declared."""
+        row = column.first_row(mask)
+        place, line = self._place(row)
+        cell = shortened(column.cell(row))
+        known = {} if line is None else {"line": line}
+        raise DataError(
+            f"Column {column.name!r} was declared {column.declared}, but holds {cell!r}{place}, "
+            f"which is {fact}. {remedy}.",
+            code=code,
+            param="columns",
+            column=column.name,
+            cell=cell,
+            **known,
+        )
+
+
+def _categorical(column: TextColumn, notation: Notation | None = None) -> Cells:
+    """Cells that differ in surrounding spaces only are one category: number them anew."""
+    present = np.flatnonzero(~column.missing)
+    merged = column.texts.take(pa.array(present)).dictionary_encode()
+    renumbered = np.full(len(column.texts), MISSING_CODE, dtype=np.int64)
+    renumbered[present] = merged.indices.to_numpy()
+    typed, array = categorical(column.name, merged.dictionary.to_pylist(), renumbered[column.codes])
+    if notation is None or notation == Notation():
+        return typed, array
+    return typed.model_copy(update={"notation": notation}), array

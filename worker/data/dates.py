@@ -1,0 +1,240 @@
+"""Dates: texts that are dates, and the days that they are.
+
+A date is a float: days since 1970-01-01, the time of day as its fraction, in UTC where the text
+names a zone, as written where it does not.
+
+Decisions:
+
+* The year first (2024-05-31, 2024/5/31, ISO 8601 with time and zone), the day first (31.5.2024,
+  31/05/2024), the month first (05/31/2024), or the month by its English name (31 May 2024).
+* Of 05/06/2024, only another cell of the column can tell the day from the month: one of them above
+  12. Where none does, the order is not guessed. With points the day comes first.
+* Years of two digits lie between 1969 and 2068, as POSIX has it.
+* A time alone is no date: it is recognized, so that it can be named.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+DateOrder = Literal["year_first", "day_first", "month_first"]
+"""What the first number of a date is; for one that names its month, whether the day precedes it."""
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(?P<name>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)?"
+_TIME = (
+    r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}(?:[.,][0-9]{1,9})?))?"
+    r"(?: ?(?P<half>[ap])\.?m\.?)?"
+)
+_ZONE = r" ?(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+_BEHIND = rf"(?:(?:t|,? +){_TIME}{_ZONE})?$"
+_DAY, _YEAR = r"(?P<day>[0-9]{1,2})", r"(?P<year>[0-9]{4}|[0-9]{2})"
+
+_NUMBERS = {
+    mark: rf"(?i)^(?P<first>[0-9]{{1,2}}){mark}(?P<second_>[0-9]{{1,2}}){mark}{_YEAR}{_BEHIND}"
+    for mark in ("/", "-", r"\.")
+}
+"""Day and month in an order that is still to be told, then the year."""
+_CLEAR: tuple[tuple[DateOrder, str], ...] = (
+    *(
+        (
+            "year_first",
+            rf"(?i)^(?P<year>[0-9]{{4}}){mark}(?P<month>[0-9]{{1,2}}){mark}{_DAY}{_BEHIND}",
+        )
+        for mark in ("-", "/", r"\.")
+    ),
+    ("year_first", r"(?i)^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})$"),
+    ("day_first", rf"(?i)^{_WEEKDAY}{_DAY}(?:st|nd|rd|th)?[ -]+{_MONTH},?[ -]+{_YEAR}{_BEHIND}"),
+    (
+        "month_first",
+        rf"(?i)^{_WEEKDAY}{_MONTH}[ -]+{_DAY}(?:st|nd|rd|th)?,?[ -]+{_YEAR}{_BEHIND}",
+    ),
+)
+"""Patterns in which each number is what its name says."""
+_COMPACT = r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})$"
+"""20240531: a number, unless it is declared to be a date."""
+_TIME_ALONE = rf"(?i)^{_TIME}{_ZONE}$"
+
+
+@dataclass(frozen=True)
+class Dates:
+    """What texts are as dates."""
+
+    order: DateOrder | None
+    """The order of their numbers; none where it is not clear, or where they are times alone."""
+    days: NDArray[np.float64]
+    """Days since 1970-01-01, NaN where a text is no date: [texts]. All NaN where the order is not
+    clear."""
+    mask: NDArray[np.bool_]
+    """Which texts are dates, or times: [texts]."""
+    times: bool = False
+    """Whether they are times of day, without a date."""
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether day and month cannot be told apart."""
+        return self.order is None and not self.times
+
+
+def find_dates(
+    texts: pa.Array, *, order: DateOrder | None = None, compact: bool = False
+) -> Dates | None:
+    """What trimmed texts are as dates, in the pattern that most of them have; none if none is one.
+
+    Args:
+        texts: distinct texts, none of them missing.
+        order: the order of day and month, where it is known.
+        compact: whether eight digits are a date.
+    """
+    found = [
+        Dates(kind, days, ~np.isnan(days))
+        for kind, pattern in _CLEAR
+        for days in [_days(texts, pattern)]
+        if days is not None
+    ]
+    if compact and (days := _days(texts, _COMPACT)) is not None:
+        found.append(Dates("year_first", days, ~np.isnan(days)))
+    found += [
+        dates
+        for mark, pattern in _NUMBERS.items()
+        for dates in [_numbers(texts, mark, pattern, order)]
+        if dates is not None
+    ]
+    if not found:
+        times = _days(texts, _TIME_ALONE)
+        return None if times is None else Dates(None, times, ~np.isnan(times), times=True)
+    best = max(found, key=lambda dates: int(dates.mask.sum()))
+    clear = [dates for dates in found if not dates.ambiguous]
+    if best.ambiguous or len(clear) < 2:
+        return best
+    # 2024-05-31 beside 31 May 2024: each is clear by itself.
+    days, mask = best.days.copy(), best.mask.copy()
+    for dates in clear:
+        new = dates.mask & ~mask
+        days[new], mask = dates.days[new], mask | new
+    return Dates(best.order, days, mask)
+
+
+def parse_date_text(text: str, order: DateOrder | None) -> float | None:
+    """One text as days since 1970-01-01; none if it is no date, or one of another order."""
+    dates = find_dates(pa.array([text.strip()], pa.string()), order=order, compact=True)
+    if dates is None or dates.times or np.isnan(dates.days[0]):
+        return None
+    return float(dates.days[0])
+
+
+def _numbers(texts: pa.Array, mark: str, pattern: str, order: DateOrder | None) -> Dates | None:
+    """Texts of two numbers and a year, whose order the largest of them tells."""
+    found = pc.extract_regex(texts, pattern)
+    matched = found.is_valid().to_numpy(zero_copy_only=False)
+    if not matched.any():
+        return None
+    parts = _Parts(found.filter(pa.array(matched)))
+    first, second = parts.numbers("first"), parts.numbers("second_")
+    if order not in ("day_first", "month_first"):
+        if mark == r"\.":
+            order = "day_first"
+        elif (first > 12).any() != (second > 12).any():
+            order = "day_first" if (first > 12).any() else "month_first"
+        elif (first > 12).any():
+            # Neither order fits all: the one that fits more leaves the others over.
+            order = "day_first" if (second <= 12).sum() >= (first <= 12).sum() else "month_first"
+        else:
+            order = None
+    days = np.full(len(texts), np.nan)
+    if order is None:
+        return Dates(None, days, matched)
+    day, month = (first, second) if order == "day_first" else (second, first)
+    days[matched] = _joined(parts, parts.years(), month, day)
+    return Dates(order, days, ~np.isnan(days))
+
+
+def _days(texts: pa.Array, pattern: str) -> NDArray[np.float64] | None:
+    """Days by a pattern that names its parts, NaN where a text is no such date; none if all are."""
+    found = pc.extract_regex(texts, pattern)
+    matched = found.is_valid().to_numpy(zero_copy_only=False)
+    if not matched.any():
+        return None
+    parts = _Parts(found.filter(pa.array(matched)))
+    days = np.full(len(texts), np.nan)
+    if "year" not in parts.names:
+        days[matched] = parts.time()
+    else:
+        if "name" in parts.names:
+            short = pc.utf8_lower(pc.utf8_slice_codeunits(parts.text("name"), 0, 3))
+            month = pc.index_in(short, value_set=pa.array(_MONTHS)).to_numpy() + 1
+        else:
+            month = parts.numbers("month")
+        day = parts.numbers("day") if "day" in parts.names else np.ones(len(month))
+        days[matched] = _joined(parts, parts.years(), month, day)
+    return None if np.isnan(days).all() else days
+
+
+class _Parts:
+    """The named parts of texts that match a pattern."""
+
+    def __init__(self, found: pa.StructArray) -> None:
+        self._found = found
+        self.names = [field.name for field in found.type]
+
+    def text(self, name: str) -> pa.Array:
+        return pc.struct_field(self._found, name)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """The part as a number, 0 where it is not there."""
+        text = pc.replace_substring(self.text(name), ",", ".")
+        text = pc.if_else(pc.equal(text, ""), "0", text)
+        return np.asarray(pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False))
+
+    def years(self) -> NDArray[np.float64]:
+        years = self.numbers("year")
+        short = pc.equal(pc.utf8_length(self.text("year")), 2).to_numpy(zero_copy_only=False)
+        return np.where(short, np.where(years < 69, years + 2000, years + 1900), years)
+
+    def time(self) -> NDArray[np.float64]:
+        """The time of day as a fraction of it, NaN where there is no such time."""
+        if "hour" not in self.names:
+            return np.zeros(len(self._found))
+        hour, minute, second = map(self.numbers, ("hour", "minute", "second"))
+        half = pc.utf8_lower(self.text("half"))
+        in_half, evening = (
+            pc.is_in(half, value_set=pa.array(marks)).to_numpy(zero_copy_only=False)
+            for marks in (["a", "p"], ["p"])
+        )
+        valid = np.where(in_half, (hour >= 1) & (hour <= 12), hour <= 24)
+        valid &= (minute < 60) & (second < 61)
+        hour = np.where(in_half, hour % 12 + 12 * evening, hour)
+        zone = pc.utf8_lower(self.text("zone"))
+        digits = pc.replace_substring_regex(zone, "[^0-9]", "")
+        digits = pc.utf8_slice_codeunits(pc.utf8_rpad(digits, 4, "0"), 0, 4)
+        offset = pc.cast(digits, pa.float64()).to_numpy(zero_copy_only=False)
+        offset = (offset // 100) * 60 + offset % 100
+        west = pc.starts_with(zone, "-").to_numpy(zero_copy_only=False)
+        minutes = hour * 60 + minute + second / 60 - np.where(west, -offset, offset)
+        return np.where(valid, minutes / 1440, np.nan)
+
+
+def _joined(
+    parts: _Parts,
+    years: NDArray[np.float64],
+    months: NDArray[Any],
+    days: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Days since 1970-01-01; NaN where the calendar has no such day."""
+    valid = (months >= 1) & (months <= 12) & (days >= 1) & (years >= 1)
+    count = (np.where(valid, years - 1970, 0) * 12 + np.where(valid, months - 1, 0)).astype(
+        np.int64
+    )
+    starts = count.astype("datetime64[M]")
+    begin, end = starts.astype("datetime64[D]"), (starts + 1).astype("datetime64[D]")
+    valid &= days <= (end - begin).astype(np.int64)
+    whole = begin.astype(np.int64) + days - 1
+    return np.where(valid, whole + parts.time(), np.nan)

@@ -1,0 +1,340 @@
+"""Notation: how the numbers of a column are written, and what they say.
+
+Decisions:
+
+* Plain numbers (`-12`, `.5`, `1e-3`) need no notation. Others are numbers where all cells of a
+  column agree: on a decimal mark, on a mark between groups of three digits, and on one unit: per
+  cent, or a currency. 12 % is 12.
+* Minus is any of its characters, or parentheses, as accountants write it.
+* `1,234` alone does not say whether its mark is a decimal or a thousands mark; what settles it is
+  another cell of the column, then another column of the file, then the sender. `1,234,567`, `0,234`
+  and `1,5` settle it.
+* Groups of two digits, as in 12,34,567, are read with the comma alone (India).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Annotated, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import Field
+
+from worker.schema import Settings
+
+DecimalMark = Literal[".", ","]
+ThousandsMark = Literal[",", ".", " ", "'", "_"]
+
+_ISO = (
+    "AED ARS AUD BDT BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY "
+    "KES KRW LKR MXN MYR NGN NOK NZD PEN PHP PKR PLN QAR RON RSD RUB SAR SEK SGD THB TRY TWD UAH "
+    "USD UYU VND XAF XOF ZAR"
+)
+_UNIT = (
+    r"(?:(?:US|A|AU|C|CA|HK|NZ|S|R|MX)?\p{Sc}|(?i:" + "|".join(_ISO.split()) + r")"
+    r"|(?i:kr|Rs|Fr)\.?|zł|Kč|Ft|руб\.?|lei|лв\.?|%|‰|％)"
+)
+_BODY = r"(?:[0-9](?:[0-9.,'_ ]*[0-9.])?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?"
+_CELL = (
+    r"^(?P<open>\(?)(?P<sign>[+-]?) ?(?P<before>" + _UNIT + r"?) ?(?P<inner>[+-]?) ?"
+    r"(?P<body>" + _BODY + r") ?(?P<after>" + _UNIT + r"?)(?P<close>\)?)$"
+)
+_MINUS = "[\u2212\u2012\u2013\ufe63\uff0d]"
+_SPACE = "[\u00a0\u2007\u2008\u2009\u200a\u202f]"
+_APOSTROPHE = "[\u2019\u02bc\u00b4`]"
+_DIGIT = re.compile(r"[0-9]")
+_POINT = b"."[0]
+
+
+class Notation(Settings):
+    """How the numbers of one column are written, where that is not plainly."""
+
+    decimal: DecimalMark = "."
+    """The decimal mark."""
+    thousands: ThousandsMark | None = None
+    """The mark between groups of three digits, if any."""
+    unit: Annotated[str, Field(max_length=20)] = ""
+    """What stands before or behind each number: `%`, or a currency such as `€` or `USD`; numbers
+    are in this unit, so that 12 % is 12."""
+
+    def __str__(self) -> str:
+        """In words: `a decimal comma, thousands separated by ' ' and the unit €`."""
+        words = {".": "a decimal point", ",": "a decimal comma"}
+        parts = [words[self.decimal]]
+        if self.thousands is not None:
+            parts.append(f"thousands separated by {self.thousands!r}")
+        if self.unit:
+            parts.append(f"the unit {self.unit}")
+        return " and ".join([", ".join(parts[:-1])] * (len(parts) > 1) + parts[-1:])
+
+    def parse(self, texts: pa.Array) -> NDArray[np.float64]:
+        """Numbers from trimmed texts, NaN where one is no number in this notation."""
+        return Written(texts).parse(self)
+
+
+_NOTATIONS: tuple[Notation, ...] = tuple(
+    Notation(decimal=decimal, thousands=thousands)
+    for thousands in (None, *get_args(ThousandsMark))
+    for decimal in (".", ",")
+    if decimal != thousands
+)
+"""All, without units; those without thousands first."""
+
+
+def parse_text(text: str, notation: Notation | None) -> float | None:
+    """One text as a number; none if it is no number in this notation, plainly if there is none."""
+    parsed = (notation or Notation()).parse(pa.array([text.strip()], pa.string()))
+    # Without its unit it is a number just as well.
+    if np.isnan(parsed[0]) and notation is not None:
+        bare = notation.model_copy(update={"unit": ""})
+        parsed = bare.parse(pa.array([text.strip()], pa.string()))
+        if np.isnan(parsed[0]):
+            parsed = Notation().parse(pa.array([text.strip()], pa.string()))
+    return None if np.isnan(parsed[0]) else float(parsed[0])
+
+
+def plain(texts: pa.Array) -> NDArray[np.float64] | None:
+    """The texts as float64, or none if one of them is not a plain number; inf counts as one."""
+    try:
+        parsed = pc.cast(texts, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    values = np.asarray(parsed.to_numpy(zero_copy_only=False))
+    return None if np.isnan(values).any() else values
+
+
+def has_point(texts: pa.Array) -> bool:
+    """Whether any of the texts holds a point."""
+    data = texts.buffers()[2]
+    return data is not None and bool((np.frombuffer(data, dtype=np.uint8) == _POINT).any())
+
+
+def points_are_ambiguous(texts: pa.Array) -> bool:
+    """Of plain numbers, one with a point: whether each point may separate thousands."""
+    pattern = r"^[+-]?(?:[0-9]+|[1-9][0-9]{0,2}\.[0-9]{3})$"
+    for start, size in ((0, 64), (64, len(texts))):
+        piece = texts.slice(start, size)
+        if not pc.all(pc.match_substring_regex(piece, pattern), min_count=0).as_py():
+            return False
+    return True
+
+
+def leading_zeros(texts: pa.Array) -> NDArray[np.bool_]:
+    """Of plain numbers: which begin with a needless zero, as 007 and 00 do, and 0 and 0.5 do not.
+
+    By bytes: a pattern would cost as much as reading the numbers.
+    """
+    if len(texts) == 0:
+        return np.zeros(0, dtype=bool)
+    _, offsets, data = texts.buffers()
+    first = texts.offset
+    ends = np.frombuffer(offsets, dtype=np.int32)[first : first + len(texts) + 1]
+    bytes_ = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, np.uint8)
+    starts, stops = ends[:-1].astype(np.int64), ends[1:]
+    last = max(len(bytes_) - 1, 0)
+    sign = np.isin(bytes_[np.minimum(starts, last)], np.frombuffer(b"+-", dtype=np.uint8))
+    starts = starts + sign
+    after = bytes_[np.minimum(starts + 1, last)]
+    zero = bytes_[np.minimum(starts, last)] == ord("0")
+    digit = (after >= ord("0")) & (after <= ord("9"))
+    return np.asarray(zero & digit & (stops - starts > 1))
+
+
+def rounded(texts: pa.Array, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of plain numbers: which are whole ones that a float64 cannot hold, beyond 2**53."""
+    large = np.abs(values) > 2.0**53
+    if not large.any():
+        return large
+    for place in np.flatnonzero(large).tolist():
+        text = texts[place].as_py().lstrip("+")
+        # At most 39 digits: larger numbers are refused before.
+        large[place] = text.lstrip("-").isdigit() and int(text) != int(values[place])
+    return large
+
+
+@dataclass(frozen=True)
+class Written:
+    """Trimmed texts, looked at as numbers with signs, units and marks."""
+
+    texts: pa.Array
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Which of the texts may be numbers: a body of digits and marks, a sign, a unit."""
+        return self._parts[0]
+
+    @property
+    def bodies(self) -> pa.Array:
+        """Their digits and marks."""
+        return self._parts[1]
+
+    @property
+    def units(self) -> pa.Array:
+        """Their units, empty where there is none."""
+        return self._parts[3]
+
+    @cached_property
+    def _parts(self) -> tuple[NDArray[np.int64], pa.Array, NDArray[np.float64], pa.Array]:
+        """Places, bodies, signs (1 or -1) and units."""
+        texts = self.texts
+        for pattern, plain_mark in ((_MINUS, "-"), (_SPACE, " "), (_APOSTROPHE, "'")):
+            texts = pc.replace_substring_regex(texts, pattern, plain_mark)
+        found = pc.extract_regex(texts, _CELL)
+        part = {field.name: found.field(i) for i, field in enumerate(found.type)}
+
+        def says(name: str, *marks: str) -> NDArray[np.bool_]:
+            held = pc.is_in(part[name], value_set=pa.array(marks, pa.string()))
+            return np.asarray(held.to_numpy(zero_copy_only=False))
+
+        opened, closed = says("open", "("), says("close", ")")
+        signed, inner = says("sign", "+", "-"), says("inner", "+", "-")
+        before, after = ~says("before", ""), ~says("after", "")
+        good = found.is_valid().to_numpy(zero_copy_only=False)
+        good = good & (opened == closed) & ~(opened & (signed | inner)) & ~(signed & inner)
+        good = good & ~(before & after)
+        places = np.flatnonzero(good)
+        kept = pa.array(places)
+        negative = (opened | says("sign", "-") | says("inner", "-"))[places]
+        units = pc.binary_join_element_wise(part["before"].take(kept), part["after"].take(kept), "")
+        units = pc.replace_substring(pc.utf8_upper(units), "％", "%")
+        return places, part["body"].take(kept), np.where(negative, -1.0, 1.0), units
+
+    @cached_property
+    def unit(self) -> str:
+        """The unit of most of those that may be numbers; empty where most have none."""
+        counts = pc.value_counts(self.units)
+        if len(counts) == 0:
+            return ""
+        most = int(np.argmax(counts.field("counts").to_numpy()))
+        return str(counts.field("values")[most].as_py())
+
+    def mask(self, notation: Notation, *, any_unit: bool = False) -> NDArray[np.bool_]:
+        """Which of the texts are numbers in this notation: [texts]."""
+        held = np.zeros(len(self.texts), dtype=bool)
+        fits = pc.match_substring_regex(
+            self.bodies, _body_pattern(notation.decimal, notation.thousands)
+        ).to_numpy(zero_copy_only=False)
+        if not any_unit:
+            fits = fits & pc.equal(self.units, notation.unit).to_numpy(zero_copy_only=False)
+        held[self.places] = fits
+        return held
+
+    def parse(self, notation: Notation) -> NDArray[np.float64]:
+        """The numbers, NaN where a text is none in this notation: [texts]."""
+        mask = self.mask(notation)
+        inside = mask[self.places]
+        bodies = self.bodies.filter(pa.array(inside))
+        if notation.thousands is not None:
+            bodies = pc.replace_substring(bodies, notation.thousands, "")
+        if notation.decimal == ",":
+            bodies = pc.replace_substring(bodies, ",", ".")
+        values = np.full(len(self.texts), np.nan)
+        numbers = pc.cast(bodies, pa.float64()).to_numpy(zero_copy_only=False)
+        values[mask] = self._parts[2][inside] * numbers
+        return values
+
+    def leading_zeros(self) -> NDArray[np.bool_]:
+        """Which of the texts are numbers that begin with a needless zero: [texts]."""
+        held = np.zeros(len(self.texts), dtype=bool)
+        matches = pc.match_substring_regex(self.bodies, "^0[0-9]")
+        held[self.places] = matches.to_numpy(zero_copy_only=False)
+        return held
+
+    def marks(self) -> list[str]:
+        """Which of the marks `.,' _` the bodies hold."""
+        return [
+            mark
+            for mark in (*get_args(ThousandsMark),)
+            if pc.any(pc.match_substring(self.bodies, mark), min_count=0).as_py()
+        ]
+
+    def candidates(
+        self, decimal: DecimalMark | None, thousands: ThousandsMark | None
+    ) -> Iterable[Notation]:
+        """The notations that can make a difference here, under marks that are known."""
+        present = {None, *self.marks()}
+        for notation in _NOTATIONS:
+            if (
+                notation.thousands in present
+                and decimal in (None, notation.decimal)
+                and (thousands is None or notation.thousands in (None, thousands))
+                and notation.decimal != thousands
+            ):
+                yield notation.model_copy(update={"unit": self.unit})
+
+
+@cache
+def _body_pattern(decimal: DecimalMark, thousands: ThousandsMark | None) -> str:
+    mark = re.escape(decimal)
+    whole = "[0-9]+"
+    if thousands is not None:
+        group = re.escape(thousands)
+        whole += f"|[1-9][0-9]{{0,2}}(?:{group}[0-9]{{3}})+"
+    if thousands == ",":
+        whole += "|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}"
+    fraction = f"(?:{mark}[0-9]*)?" if decimal == "." else f"(?:{mark}[0-9]+)?"
+    return f"^(?:(?:{whole}){fraction}|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """In which notations a column's texts are numbers, all of them or most."""
+
+    fits: tuple[Notation, ...]
+    """Those in which all of them are."""
+    best: Notation | None
+    """That in which most rows are; none where no cell is a number."""
+    best_mask: NDArray[np.bool_]
+    """The texts that are numbers in it."""
+    any_mask: NDArray[np.bool_]
+    """The texts that are numbers in any notation."""
+    says_decimal: bool
+    """Whether any text holds a comma or a point at all; 12 is 12 with either."""
+
+    @property
+    def settles(self) -> DecimalMark | None:
+        """The decimal mark that the texts leave no doubt about, if they say anything of it."""
+        marks = {notation.decimal for notation in self.fits}
+        return next(iter(marks)) if self.says_decimal and len(marks) == 1 else None
+
+    def choose(self, decimal: DecimalMark | None) -> Notation | None:
+        """The one notation to read by, given the file's decimal mark; none if it is not clear.
+
+        What the texts themselves settle goes before the file's mark.
+        """
+        if not self.fits or not self.says_decimal or self.settles is not None:
+            return next(iter(self.fits), None)
+        return next((fit for fit in self.fits if fit.decimal == decimal), None)
+
+
+def survey(
+    written: Written,
+    rows: NDArray[np.int64],
+    decimal: DecimalMark | None,
+    thousands: ThousandsMark | None,
+) -> Survey:
+    """Try all notations; `rows` says how many rows hold each text."""
+    everything = np.zeros(len(written.texts), dtype=bool)
+    best, best_mask, most = None, everything, 0
+    fits: list[Notation] = []
+    if len(written.places):
+        known = list(written.candidates(decimal, thousands))
+        for notation in written.candidates(None, None):
+            everything = everything | written.mask(notation, any_unit=True)
+        for notation in known:
+            mask = written.mask(notation)
+            held = int(rows[mask].sum())
+            if held > most:
+                best, best_mask, most = notation, mask, held
+            if mask.all():
+                fits.append(notation)
+    return Survey(tuple(fits), best, best_mask, everything, bool({".", ","} & set(written.marks())))
+
+
+def is_numberish(text: str) -> bool:
+    """Whether a text holds a digit at all."""
+    return _DIGIT.search(text) is not None

@@ -1,0 +1,112 @@
+"""A column of text, as it is looked at before it is typed."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from worker.data.dates import Dates
+from worker.data.notation import Survey, Written
+from worker.spec import ColumnKind
+
+WEAK = frozenset(
+    [
+        "none",
+        "nil",
+        "-",
+        "--",
+        "---",
+        ".",
+        "..",
+        "...",
+        "…",
+        "–",
+        "—",
+        "n.a.",
+        "n.a",
+        "n/d",
+        "n.d.",
+        "<na>",
+        "(null)",
+        "\\n",
+        "nat",
+        "missing",
+        "(missing)",
+        "#null!",
+        "#div/0!",
+        "#value!",
+        "#ref!",
+        "#num!",
+        "#name?",
+        "not-available",
+    ]
+    + ["not available", "no data", "#n/a n/a"]
+)
+"""What stands for a missing cell among numbers and dates, in lower case."""
+
+
+@dataclass
+class TextColumn:
+    """One column: rows of codes into its distinct texts."""
+
+    name: str
+    codes: NDArray[np.int32]
+    texts: pa.Array
+    """Distinct, trimmed; two may be equal now."""
+    declared: ColumnKind | None = None
+    """What the sender says that it is."""
+    missing: NDArray[np.bool_] = field(init=False)
+    """Which of the texts stand for a missing cell: [texts]."""
+    present: NDArray[np.int64] = field(init=False)
+    """The texts that `values`, `survey` and `dates` are about."""
+    values: NDArray[np.float64] | None = None
+    """Plain numbers, NaN where missing: [texts]; none if a text is no plain number."""
+    undecided: bool = False
+    """Whether each point of the plain numbers may separate thousands."""
+    written: Written | None = None
+    """The present texts, looked at as numbers in other notations."""
+    survey: Survey | None = None
+    """In which notations they are numbers."""
+    dates: Dates | None = None
+    """What they are as dates, if some are."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing missing."""
+        self.missing = np.zeros(len(self.texts), dtype=bool)
+        self.present = np.arange(len(self.texts))
+
+    def only_present(self) -> None:
+        """Let all other texts stand for missing cells."""
+        self.missing = np.ones(len(self.texts), dtype=bool)
+        self.missing[self.present] = False
+
+    def rows(self) -> NDArray[np.int64]:
+        """How many rows hold each text."""
+        return np.bincount(self.codes, minlength=len(self.texts))
+
+    def first_row(self, mask: NDArray[np.bool_]) -> int:
+        """The first row with one of these texts."""
+        return int(np.argmax(mask[self.codes]))
+
+    def among_texts(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A mask over the present texts as one over all: [texts]."""
+        held = np.zeros(len(self.texts), dtype=bool)
+        held[self.present[mask]] = True
+        return held
+
+    def share(self, mask: NDArray[np.bool_]) -> float:
+        """The share of the present rows that hold one of these present texts."""
+        rows = self.rows()[self.present]
+        return float(rows[mask].sum() / max(rows.sum(), 1))
+
+    def cell(self, row: int) -> str:
+        """The text of a row."""
+        return str(self.texts[int(self.codes[row])].as_py())
+
+
+def weak_markers(texts: pa.Array) -> NDArray[np.bool_]:
+    """Which texts stand for a missing cell among numbers and dates: [texts]."""
+    held = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(WEAK)))
+    return np.asarray(held.to_numpy(zero_copy_only=False))
