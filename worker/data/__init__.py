@@ -1,11 +1,11 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.builtin import load_builtin
+from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
-from worker.data.findings import target_findings
 from worker.data.formats import read_table
 from worker.data.records import table_from_records
 from worker.data.table import Column, Table, parse_date, parse_number

@@ -15,7 +15,6 @@ Decisions:
 * Whatever was not plain is told in a finding. What the sender declares is done or refused.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -33,16 +32,22 @@ from worker.data.notation import (
     Written,
     has_point,
     leading_zeros,
+    may_hold_numbers,
     plain,
     points_are_ambiguous,
     rounded,
     survey,
 )
+from worker.data.patterns import matches
 from worker.data.reading import Limits, Place, file_error
-from worker.data.table import LARGEST, MISSING, MISSING_CODE, Cells, categorical, dates, numeric
-from worker.data.text_column import TextColumn, weak_markers
+from worker.data.table import LARGEST, MISSING, Cells, dates, numeric
+from worker.data.text_column import (
+    TextColumn,
+    categorical_cells,
+    not_as_declared,
+    weak_markers,
+)
 from worker.data.text_findings import Markers
-from worker.errors import DataError
 from worker.spec import Reading
 from worker.text import shortened
 
@@ -117,7 +122,9 @@ class TextColumns:
         while self._columns:
             column = self._columns.pop()
             typed = self._typed_column(column)
-            self._count_markers(column, categorical=typed[0].kind == "categorical")
+            if self._reading.missing is None:
+                categorical = typed[0].kind == "categorical"
+                self._markers += text_findings.markers(column, categorical, kept=self._typed)
             yield typed
 
     def drafts(self) -> list[Draft]:
@@ -181,7 +188,7 @@ class TextColumns:
         others are numbers.
         """
         texts = column.texts.take(pa.array(column.present))
-        if not pc.any(pc.match_substring_regex(texts, "[0-9]"), min_count=0).as_py():
+        if not may_hold_numbers(texts):
             return
         present, texts, weak = self._without_weak(column.present, texts)
         column.written = Written(texts)
@@ -206,9 +213,6 @@ class TextColumns:
         texts = column.texts.take(pa.array(present))
         present, texts, _ = self._without_weak(present, texts)
         declared = column.declared == "date"
-        # Most columns of text are told by their first texts.
-        if not declared and find_dates(texts.slice(0, 64)) is None:
-            return
         found = find_dates(texts, compact=declared)
         if found is None:
             return
@@ -234,10 +238,10 @@ class TextColumns:
         if column.declared == "date":
             return self._date_column(column)
         if column.declared == "categorical":
-            return _categorical(column)
+            return categorical_cells(column)
         if column.missing.all():
             if self._typed and column.declared is None:
-                return _categorical(column)
+                return categorical_cells(column)
             return numeric(column.name, np.full(len(column.codes), np.nan))
         if column.values is not None:
             return self._plain_column(column, column.values)
@@ -252,23 +256,23 @@ class TextColumns:
                 self._drafts.append(
                     text_findings.nearly_numeric(column, found, self._reading.decimal)
                 )
-                return _categorical(column, found.best)
+                return categorical_cells(column, found.best)
         if column.declared == "numeric":
             self._refuse_numbers(column)
         self._find_in_texts(column)
-        return _categorical(column)
+        return categorical_cells(column)
 
     def _plain_column(self, column: TextColumn, values: NDArray[np.float64]) -> Cells:
         doubted = column.declared is None
         zeros = leading_zeros(column.texts) & ~column.missing if doubted else np.zeros(1, bool)
         if zeros.any():
             self._drafts.append(text_findings.leading_zeros(column, zeros))
-            return _categorical(column)
+            return categorical_cells(column)
         self._check_finite(column, values)
         large = rounded(column.texts, values) if doubted else zeros
         if large.any():
             self._drafts.append(text_findings.large_integers(column, large))
-            return _categorical(column)
+            return categorical_cells(column)
         if column.undecided and self._decimal == ",":
             notation = Notation(decimal=",", thousands=".")
             texts = column.texts.take(pa.array(column.present))
@@ -285,11 +289,11 @@ class TextColumns:
         zeros = written.leading_zeros()
         if column.declared is None and zeros.any():
             self._drafts.append(text_findings.leading_zeros(column, column.among_texts(zeros)))
-            return _categorical(column)
+            return categorical_cells(column)
         values = np.full(len(column.texts), np.nan)
         values[column.present] = written.parse(notation)
         self._check_finite(column, values)
-        odd = ~pc.match_substring_regex(written.texts, _PLAIN).to_numpy(zero_copy_only=False)
+        odd = ~matches(written.texts, _PLAIN)
         if notation.thousands == ".":
             odd |= pc.match_substring(written.texts, ".").to_numpy(zero_copy_only=False)
         if odd.any():
@@ -297,7 +301,7 @@ class TextColumns:
         large = rounded(column.texts, values)
         if column.declared is None and large.any():
             self._drafts.append(text_findings.large_integers(column, large))
-            return _categorical(column)
+            return categorical_cells(column)
         return numeric(column.name, values[column.codes])
 
     def _in_notation(
@@ -317,8 +321,9 @@ class TextColumns:
         if column.missing.all():
             return dates(column.name, np.full(len(column.codes), np.nan))
         if found is None or found.times:
-            self._refuse(
+            raise not_as_declared(
                 column,
+                self._place,
                 ~column.missing,
                 "not_a_date",
                 "a time without a date" if found is not None else "no date",
@@ -329,16 +334,18 @@ class TextColumns:
         if not found.mask.all():
             known = self._without_weak(present, column.texts.take(pa.array(present)))[0]
             column.present = known
-            self._refuse(
+            raise not_as_declared(
                 column,
+                self._place,
                 column.among_texts(~found.mask),
                 "not_a_date",
                 "no date as the others are",
                 "Correct the cell, leave it empty, or name its text in `missing`",
             )
         if found.ambiguous:
-            self._refuse(
+            raise not_as_declared(
                 column,
+                self._place,
                 ~column.missing,
                 "ambiguous_date",
                 "a date whose day and month cannot be told apart in any row",
@@ -361,28 +368,6 @@ class TextColumns:
         if units is not None:
             self._drafts.append(units)
 
-    def _count_markers(self, column: TextColumn, *, categorical: bool) -> None:
-        """Which texts were read as missing, and how often."""
-        if self._reading.missing is not None:
-            return
-        if self._typed:
-            usual = pa.array(sorted(MISSING - {""}))
-            held = pc.is_in(pc.utf8_lower(column.texts), value_set=usual)
-            mask = np.asarray(held.to_numpy(zero_copy_only=False))
-        elif column.missing.any():
-            filled = pc.not_equal(column.texts, "").to_numpy(zero_copy_only=False)
-            mask = column.missing & np.asarray(filled)
-        else:
-            return
-        if not mask.any():
-            return
-        rows, counts = column.rows(), Counter[str]()
-        for place in np.flatnonzero(mask).tolist():
-            counts[column.texts[place].as_py()] += int(rows[place])
-        self._markers.append(
-            Markers(column.name, counts, column.first_row(mask), categorical, kept=self._typed)
-        )
-
     # Refusing.
 
     def _check_finite(self, column: TextColumn, values: NDArray[np.float64]) -> None:
@@ -391,8 +376,8 @@ class TextColumns:
             row = column.first_row(too_large)
             place, line = self._place(row)
             raise file_error(
-                f"Column {column.name!r} holds {shortened(column.cell(row))!r}{place}, which is not "
-                f"a finite number of magnitude up to {LARGEST:.3g}. Correct the cell, or leave it "
+                f"Column {column.name!r} holds {shortened(column.cell(row))!r}{place}, which is "
+                f"not a finite number of magnitude up to {LARGEST:.3g}. Correct the cell, or leave it "
                 "empty if it is missing.",
                 "not_finite",
                 column=column.name,
@@ -413,34 +398,4 @@ class TextColumns:
             if found.any_mask[odd].any():
                 fact = "no number as the others are written"
                 remedy = "Write all numbers in one way, and set `decimal` or `thousands`"
-        self._refuse(column, mask, "not_a_number", fact, remedy)
-
-    def _refuse(
-        self, column: TextColumn, mask: NDArray[np.bool_], code: str, fact: str, remedy: str
-    ) -> NoReturn:
-        """Name the first row with one of these texts: it is not what the column was declared."""
-        row = column.first_row(mask)
-        place, line = self._place(row)
-        cell = shortened(column.cell(row))
-        known = {} if line is None else {"line": line}
-        raise DataError(
-            f"Column {column.name!r} was declared {column.declared}, but holds {cell!r}{place}, "
-            f"which is {fact}. {remedy}.",
-            code=code,
-            param="columns",
-            column=column.name,
-            cell=cell,
-            **known,
-        )
-
-
-def _categorical(column: TextColumn, notation: Notation | None = None) -> Cells:
-    """Cells that differ in surrounding spaces only are one category: number them anew."""
-    present = np.flatnonzero(~column.missing)
-    merged = column.texts.take(pa.array(present)).dictionary_encode()
-    renumbered = np.full(len(column.texts), MISSING_CODE, dtype=np.int64)
-    renumbered[present] = merged.indices.to_numpy()
-    typed, array = categorical(column.name, merged.dictionary.to_pylist(), renumbered[column.codes])
-    if notation is None or notation == Notation():
-        return typed, array
-    return typed.model_copy(update={"notation": notation}), array
+        raise not_as_declared(column, self._place, mask, "not_a_number", fact, remedy)

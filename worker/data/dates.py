@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from worker.data.patterns import FEW, extract, matches
+
 DateOrder = Literal["year_first", "day_first", "month_first"]
 """What the first number of a date is; for one that names its month, whether the day precedes it."""
 
@@ -38,30 +40,50 @@ _ZONE = r" ?(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 _BEHIND = rf"(?:(?:t|,? +){_TIME}{_ZONE})?$"
 _DAY, _YEAR = r"(?P<day>[0-9]{1,2})", r"(?P<year>[0-9]{4}|[0-9]{2})"
 
-_NUMBERS = {
-    mark: rf"(?i)^(?P<first>[0-9]{{1,2}}){mark}(?P<second_>[0-9]{{1,2}}){mark}{_YEAR}{_BEHIND}"
-    for mark in ("/", "-", r"\.")
-}
-"""Day and month in an order that is still to be told, then the year."""
-_CLEAR: tuple[tuple[DateOrder, str], ...] = (
-    *(
-        (
-            "year_first",
-            rf"(?i)^(?P<year>[0-9]{{4}}){mark}(?P<month>[0-9]{{1,2}}){mark}{_DAY}{_BEHIND}",
-        )
-        for mark in ("-", "/", r"\.")
+
+@dataclass(frozen=True)
+class _Pattern:
+    """How dates may be written."""
+
+    order: DateOrder | None
+    """The order of its numbers; none where the texts must tell it."""
+    text: str
+
+
+def _numeric(mark: str) -> _Pattern:
+    """Day and month in an order that is still to be told, then the year."""
+    first, second = r"(?P<first>[0-9]{1,2})", r"(?P<other>[0-9]{1,2})"
+    return _Pattern(None, rf"(?i)^{first}{mark}{second}{mark}{_YEAR}{_BEHIND}")
+
+
+def _year_first(mark: str) -> _Pattern:
+    month = r"(?P<month>[0-9]{1,2})"
+    return _Pattern("year_first", rf"(?i)^(?P<year>[0-9]{{4}}){mark}{month}{mark}{_DAY}{_BEHIND}")
+
+
+_WITH_POINTS = _numeric(r"\.")
+_COMPACT = _Pattern("year_first", r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})$")
+"""20240531: a number, unless it is declared to be a date."""
+_TIME_ALONE = _Pattern(None, rf"(?i)^{_TIME}{_ZONE}$")
+_PATTERNS = (
+    *map(_year_first, ("-", "/", r"\.")),
+    _Pattern("year_first", r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})$"),
+    _Pattern(
+        "day_first", rf"(?i)^{_WEEKDAY}{_DAY}(?:st|nd|rd|th)?[ -]+{_MONTH},?[ -]+{_YEAR}{_BEHIND}"
     ),
-    ("year_first", r"(?i)^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})$"),
-    ("day_first", rf"(?i)^{_WEEKDAY}{_DAY}(?:st|nd|rd|th)?[ -]+{_MONTH},?[ -]+{_YEAR}{_BEHIND}"),
-    (
+    _Pattern(
         "month_first",
         rf"(?i)^{_WEEKDAY}{_MONTH}[ -]+{_DAY}(?:st|nd|rd|th)?,?[ -]+{_YEAR}{_BEHIND}",
     ),
+    _numeric("/"),
+    _numeric("-"),
+    _WITH_POINTS,
+    _COMPACT,
+    _TIME_ALONE,
 )
-"""Patterns in which each number is what its name says."""
-_COMPACT = r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})$"
-"""20240531: a number, unless it is declared to be a date."""
-_TIME_ALONE = rf"(?i)^{_TIME}{_ZONE}$"
+_NAMES = "(?:" + "|".join(_MONTHS) + ")"
+_MAY_BE = rf"(?i)[0-9][-/.:][0-9]|[0-9].*{_NAMES}|{_NAMES}.*[0-9]"
+"""What all dates have; cheap to look for."""
 
 
 @dataclass(frozen=True)
@@ -94,33 +116,38 @@ def find_dates(
         order: the order of day and month, where it is known.
         compact: whether eight digits are a date.
     """
-    found = [
-        Dates(kind, days, ~np.isnan(days))
-        for kind, pattern in _CLEAR
-        for days in [_days(texts, pattern)]
-        if days is not None
-    ]
-    if compact and (days := _days(texts, _COMPACT)) is not None:
-        found.append(Dates("year_first", days, ~np.isnan(days)))
-    found += [
-        dates
-        for mark, pattern in _NUMBERS.items()
-        for dates in [_numbers(texts, mark, pattern, order)]
-        if dates is not None
-    ]
+    head = texts.slice(0, FEW)
+    if not compact and not matches(head, _MAY_BE).any():
+        return None
+    patterns = _PATTERNS if compact else tuple(p for p in _PATTERNS if p is not _COMPACT)
+    # Most columns have one pattern, and show it early.
+    likely = [pattern for pattern in patterns if matches(head, pattern.text).any()]
+    if not likely:
+        return None
+    found = [dates for p in likely if (dates := _by(texts, p, order)) is not None]
     if not found:
-        times = _days(texts, _TIME_ALONE)
-        return None if times is None else Dates(None, times, ~np.isnan(times), times=True)
-    best = max(found, key=lambda dates: int(dates.mask.sum()))
-    clear = [dates for dates in found if not dates.ambiguous]
-    if best.ambiguous or len(clear) < 2:
+        return None
+    best = max(found, key=lambda dates: (not dates.times, int(dates.mask.sum())))
+    if best.ambiguous or best.times:
         return best
     # 2024-05-31 beside 31 May 2024: each is clear by itself.
     days, mask = best.days.copy(), best.mask.copy()
-    for dates in clear:
-        new = dates.mask & ~mask
-        days[new], mask = dates.days[new], mask | new
+    for pattern in patterns if not mask.all() else ():
+        left = np.flatnonzero(~mask)
+        more = _by(texts.take(pa.array(left)), pattern, order) if left.size else None
+        if more is not None and not more.ambiguous and not more.times:
+            days[left], mask[left] = more.days, more.mask
     return Dates(best.order, days, mask)
+
+
+def _by(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> Dates | None:
+    """What texts are by one pattern."""
+    if pattern.order is None and pattern is not _TIME_ALONE:
+        return _numbers(texts, pattern, order)
+    days = _days(texts, pattern.text)
+    if days is None:
+        return None
+    return Dates(pattern.order, days, ~np.isnan(days), times=pattern is _TIME_ALONE)
 
 
 def parse_date_text(text: str, order: DateOrder | None) -> float | None:
@@ -131,16 +158,16 @@ def parse_date_text(text: str, order: DateOrder | None) -> float | None:
     return float(dates.days[0])
 
 
-def _numbers(texts: pa.Array, mark: str, pattern: str, order: DateOrder | None) -> Dates | None:
+def _numbers(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> Dates | None:
     """Texts of two numbers and a year, whose order the largest of them tells."""
-    found = pc.extract_regex(texts, pattern)
+    found = extract(texts, pattern.text)
     matched = found.is_valid().to_numpy(zero_copy_only=False)
     if not matched.any():
         return None
     parts = _Parts(found.filter(pa.array(matched)))
-    first, second = parts.numbers("first"), parts.numbers("second_")
+    first, second = parts.numbers("first"), parts.numbers("other")
     if order not in ("day_first", "month_first"):
-        if mark == r"\.":
+        if pattern is _WITH_POINTS:
             order = "day_first"
         elif (first > 12).any() != (second > 12).any():
             order = "day_first" if (first > 12).any() else "month_first"
@@ -159,7 +186,7 @@ def _numbers(texts: pa.Array, mark: str, pattern: str, order: DateOrder | None) 
 
 def _days(texts: pa.Array, pattern: str) -> NDArray[np.float64] | None:
     """Days by a pattern that names its parts, NaN where a text is no such date; none if all are."""
-    found = pc.extract_regex(texts, pattern)
+    found = extract(texts, pattern)
     matched = found.is_valid().to_numpy(zero_copy_only=False)
     if not matched.any():
         return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from worker.data.cells import TextColumns
 from worker.data.findings import Draft, number_label, settle
 from worker.data.reading import LIMITS, check_declared
-from worker.data.table import MISSING_CODE, Cells, Column, Table, categorical, dates, numeric
+from worker.data.table import MISSING_CODE, Cells, Column, Table, categorical, numeric
 from worker.errors import DataError
 from worker.spec import ColumnKind, Reading
 
@@ -66,8 +66,8 @@ def declare(table: Table, columns: Mapping[str, ColumnKind]) -> Table:
     answered = [
         finding
         for finding in table.findings
-        if finding.column not in columns
-        or (columns[finding.column] != "ignore" and finding.code not in _DOUBTS)
+        for kind in [columns.get(finding.column or "")]
+        if kind is None or (kind != "ignore" and finding.code not in _DOUBTS)
     ]
     return replace(
         table,
@@ -122,12 +122,11 @@ def _labelled(
     column: Column, values: NDArray[np.float64] | NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Codes and labels of numbers, or of dates."""
-    distinct, codes = np.unique(values, return_inverse=True)
+    distinct, inverse = np.unique(values, return_inverse=True)
     known = distinct[~np.isnan(distinct)]
-    codes = np.where(np.isnan(values), MISSING_CODE, codes.reshape(-1)).astype(np.int32)
+    codes = np.where(np.isnan(values), MISSING_CODE, inverse.reshape(-1)).astype(np.int32)
     if column.kind == "numeric":
         return codes, [number_label(number) for number in known.tolist()]
     seconds = np.round(known * 86_400).astype(np.int64).astype("datetime64[s]")
     texts = np.datetime_as_string(seconds).tolist()
     return codes, [text.removesuffix("T00:00:00") for text in texts]
-

@@ -29,9 +29,16 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
-from worker.data.dates import find_dates
 from worker.data.dialect import Dialect, check_is_table, collapsed, decoded, find_dialect
 from worker.data.findings import Draft, draft_findings, settle
+from worker.data.header import (
+    doubtful_header,
+    header_draft,
+    is_measured,
+    looks_like_data,
+    one_column,
+    text_kind,
+)
 from worker.data.reading import (
     LIMITS,
     Limits,
@@ -42,16 +49,14 @@ from worker.data.reading import (
     file_error,
     too_many_rows,
 )
-from worker.data.table import Column, Table, is_missing
+from worker.data.table import Table
 from worker.errors import DataError
 from worker.spec import Reading
-from worker.text import shortened
 
 _BLOCK = 2**22
 """Bytes that Arrow parses at once; it keeps several copies of them while it does."""
 INDEX = "Unnamed: 0"
 """The name of a first column that has none, as pandas reads it."""
-_YEARS = range(1800, 2201)
 
 
 def read_csv(source: Source, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
@@ -69,7 +74,7 @@ def parse_csv(data: bytes, limits: Limits = LIMITS, reading: Reading | None = No
             allow, or cells that are not what `reading` declares. The message says which line or
             column, and what to do.
     """
-    reading = reading or Reading()
+    reading = reading or Reading(columns={})
     text = decoded(data, reading.encoding)
     del data
     check_is_table(text)
@@ -254,9 +259,9 @@ class _Typing:
         del frame
         drafts += draft_findings(table, self._reading.columns)
         if self._file.header and self._reading.header is None:
-            drafts += _doubtful_header(table)
+            drafts += doubtful_header(table)
         if len(self._names) == 1:
-            drafts.append(_one_column(table))
+            drafts.append(one_column(table))
         return replace(table, findings=settle([*self._drafts, *drafts], self._lines))
 
     def _typed(self, frame: pa.Table) -> tuple[Table, list[Draft]]:
@@ -296,7 +301,7 @@ class _Typing:
         if len(names) > 1 and not names[0] and INDEX not in names:
             names[0] = INDEX
         check_names(names, self._limits, line=line)
-        if self._reading.header is None and _looks_like_data(names):
+        if self._reading.header is None and looks_like_data(names):
             raise file_error(
                 f"The first line looks like data, not like a header ({', '.join(names[:5])}). "
                 "Put a line with the columns' names before it; or set `header` to false, and they "
@@ -354,12 +359,12 @@ class _Typing:
         self._kept = np.flatnonzero(~repeated)
         table, drafts = self._typed(frame.filter(pa.array(~repeated)))
         count = int(repeated.sum())
-        numbers = [column for column in table.columns if _is_measured(table, column)]
-        if not any(_text_kind(column.name) != "number" for column in numbers):
+        numbers = [column for column in table.columns if is_measured(table, column)]
+        if not any(text_kind(column.name) != "number" for column in numbers):
             # Words above words: the first line may be data that stands again, as other rows do.
             self._kept = None
             table, drafts = self._typed(frame)
-            return table, [*drafts, _header_draft(table, "stands again among the rows")]
+            return table, [*drafts, header_draft(table, "stands again among the rows")]
         drafts.append(
             Draft(
                 "repeated_header",
@@ -372,83 +377,3 @@ class _Typing:
             )
         )
         return table, drafts
-
-
-def _looks_like_data(names: list[str]) -> bool:
-    numbers = [number for name in names if (number := _number(name)) is not None]
-    if any(not number.is_integer() for number in numbers):
-        return True
-    counting = [list(map(float, range(start, start + len(names)))) for start in (0, 1)]
-    return len(numbers) == len(names) and numbers not in counting
-
-
-def _number(text: str) -> float | None:
-    if is_missing(text):
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _text_kind(text: str) -> str:
-    """What a cell is by itself: `number`, `date` or `text`."""
-    if _number(text) is not None:
-        return "number"
-    found = find_dates(pa.array([text], pa.string()))
-    return "text" if found is None else "date"
-
-
-def _is_measured(table: Table, column: Column) -> bool:
-    """Whether all cells of a column are numbers, or dates, and there are some."""
-    if column.missing == table.rows:
-        return False
-    if column.kind in ("numeric", "date"):
-        return True
-    return all(_text_kind(text) != "text" for text in column.categories[:20])
-
-
-def _doubtful_header(table: Table) -> list[Draft]:
-    """A finding, if the first line is like the others: each name could be a cell of its column."""
-    certain = 0
-    for column in table.columns:
-        kind = _text_kind(column.name)
-        if _is_measured(table, column):
-            if kind == "text":
-                return []
-            certain += kind == "date" or int(_number(column.name) or 0) not in _YEARS
-        elif 2 * len(column.categories) <= table.rows and column.categories:
-            if column.name not in column.categories:
-                return []
-            certain += 1
-    if not certain or _is_counting(table.names):
-        return []
-    return [_header_draft(table, "looks like the others")]
-
-
-def _is_counting(names: Sequence[str]) -> bool:
-    """Whether the names that are numbers count the columns, as 0, 1, 2 do."""
-    numbers = [number for name in names if (number := _number(name)) is not None]
-    steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
-    return len(numbers) > 2 and steps == {1.0}
-
-
-def _header_draft(table: Table, how: str) -> Draft:
-    names = ", ".join(repr(shortened(name, 20)) for name in table.names[:5])
-    return Draft(
-        "header_looks_like_data",
-        f"The first line ({names}{', …' if len(table.names) > 5 else ''}) {how}; it was taken as "
-        "the columns' names.",
-        "If it is data, set `header` to false: the columns are column1, column2, and so on.",
-        evidence={"names": [shortened(name, 20) for name in table.names[:10]]},
-        change={"header": False},
-    )
-
-
-def _one_column(table: Table) -> Draft:
-    return Draft(
-        "one_column",
-        "The file has one column only.",
-        "If another character separates its cells, set `separator` to it.",
-        column=next(iter(table.names), None),
-    )

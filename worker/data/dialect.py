@@ -226,8 +226,8 @@ def find_dialect(data: bytes, reading: Reading) -> Dialect:
         drafts.append(
             Draft(
                 "comment_lines",
-                f"{len(comments):,} line{'s' * (len(comments) > 1)} that begin{'s' * (len(comments) == 1)} "
-                "with # before the header were skipped as comments.",
+                f"Lines that begin with #, {len(comments):,} before the header, were skipped as "
+                "comments.",
                 "Remove the # if one of them holds data.",
                 "info",
                 evidence={"lines": len(comments)},

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.table import MISSING_CODE, Column, Table, parse_number
+from worker.data.table import Column, Table
 from worker.results import Advice
 from worker.schema import Json
 from worker.text import shortened
@@ -341,7 +341,7 @@ def _similar(column: Column) -> list[Draft]:
 
 def _copy(column: Column, values: NDArray[Any], seen: dict[bytes, str]) -> list[Draft]:
     """A column whose cells are those of another; by their hash, so that no pairs are compared."""
-    content = blake2b(np.ascontiguousarray(values).view(np.uint8), digest_size=16)
+    content = blake2b(np.ascontiguousarray(values).data, digest_size=16)
     content.update(repr((column.kind, column.categories)).encode(errors="replace"))
     original = seen.setdefault(content.digest(), column.name)
     if original == column.name or len(values) < 2:
@@ -357,83 +357,6 @@ def _copy(column: Column, values: NDArray[Any], seen: dict[bytes, str]) -> list[
             change={"columns": {column.name: "ignore"}},
         )
     ]
-
-
-def target_findings(table: Table, target: str) -> list[Advice]:
-    """Features that are the target over again: equal to it, or each of its values under another
-    name (1 for yes and 0 for no), so that a model learns nothing but to copy.
-
-    A one-to-one copy of values that stand in one row each shows nothing; such columns count only
-    where the numbers are equal.
-    """
-    if table.column(target, param="target").kind == "image":
-        return []
-    labels, numbers = _numbered(table, target)
-    repeated = table.rows >= FEWEST_ROWS and 2 * len(np.unique(labels)) <= table.rows
-    drafts: list[Draft] = []
-    for column in table.columns:
-        if column.kind == "image" or column.name == target:
-            continue
-        if _is_copy(table, column, labels if repeated else None, numbers):
-            drafts.append(
-                Draft(
-                    "equals_target",
-                    f"Column {column.name!r} is the target {target!r} over again: each value of "
-                    "the one stands with one value of the other, in every row.",
-                    "Ignore the column: it will not be known when predictions are asked for.",
-                    column=column.name,
-                    evidence={"target": target, "rows": table.rows},
-                    change={"columns": {column.name: "ignore"}},
-                )
-            )
-    return list(settle(drafts))
-
-
-def _numbered(table: Table, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The cells as numbers of distinct values, -1 where missing, and as what they are if numbers.
-
-    Categories that are numbers count as these.
-    """
-    column, values = table.column(name), table.values[name]
-    if column.kind == "categorical":
-        parsed = [parse_number(text, column) for text in column.categories[:1_000]]
-        known = len(column.categories) <= 1_000 and None not in parsed
-        table_ = np.array([*parsed, np.nan] if known else [np.nan] * (len(column.categories) + 1))
-        return values.astype(np.int64), table_.astype(np.float64)[values]
-    distinct, inverse = np.unique(values, return_inverse=True)
-    numbers = np.where(np.isnan(values), MISSING_CODE, inverse.reshape(-1))
-    return numbers.astype(np.int64), np.asarray(values, dtype=np.float64)
-
-
-def _is_copy(
-    table: Table, column: Column, labels: NDArray[np.int64] | None, numbers: NDArray[np.float64]
-) -> bool:
-    """Whether a column holds the target's numbers, or, given its labels, tells each of them."""
-    values = table.values[column.name]
-    head = slice(0, 1_000)  # Most columns are told in their first rows.
-    if column.kind == "categorical":
-        if labels is not None and not _one_to_one(values[head], labels[head]):
-            return False
-        codes, own = _numbered(table, column.name)
-        return _equal(own, numbers) or (labels is not None and _one_to_one(codes, labels))
-    if _equal(values[head], numbers[head]) and _equal(values, numbers):
-        return True
-    if labels is None or not _one_to_one(np.nan_to_num(values[head], nan=np.inf), labels[head]):
-        return False
-    return _one_to_one(_numbered(table, column.name)[0], labels)
-
-
-def _equal(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    return np.array_equal(first, second, equal_nan=True) and not bool(np.isnan(first).all())
-
-
-def _one_to_one(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    """Whether each value of the one stands with one value of the other, of two or more."""
-    ones, one = np.unique(first, return_inverse=True)
-    others, other = np.unique(second, return_inverse=True)
-    if not len(ones) == len(others) >= 2:
-        return False
-    return len(np.unique(one.reshape(-1) * len(others) + other.reshape(-1))) == len(ones)
 
 
 def number_label(value: float) -> str:

@@ -90,7 +90,7 @@ def read_table(
     if isinstance(source, Path):
         with source.open("rb") as file:
             return read_table(file, filename, reading)
-    table = _read(source, filename, reading or Reading())
+    table = _read(source, filename, reading or Reading(columns={}))
     for column in table.columns:
         _check_characters(column)
     return table

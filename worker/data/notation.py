@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
+from worker.data.patterns import FEW, extract, matches
 from worker.schema import Settings
 
 DecimalMark = Literal[".", ","]
@@ -35,7 +36,9 @@ _ISO = (
     "USD UYU VND XAF XOF ZAR"
 )
 _UNIT = (
-    r"(?:(?:US|A|AU|C|CA|HK|NZ|S|R|MX)?\p{Sc}|(?i:" + "|".join(_ISO.split()) + r")"
+    r"(?:(?:US|A|AU|C|CA|HK|NZ|S|R|MX)?[$¢£¤¥֏؋৲৳฿៛₠-₿﷼＄￠￡￥￦]|(?i:"
+    + "|".join(_ISO.split())
+    + r")"
     r"|(?i:kr|Rs|Fr)\.?|zł|Kč|Ft|руб\.?|lei|лв\.?|%|‰|％)"
 )
 _BODY = r"(?:[0-9](?:[0-9.,'_ ]*[0-9.])?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?"
@@ -45,8 +48,8 @@ _CELL = (
 )
 _MINUS = "[\u2212\u2012\u2013\ufe63\uff0d]"
 _SPACE = "[\u00a0\u2007\u2008\u2009\u200a\u202f]"
-_APOSTROPHE = "[\u2019\u02bc\u00b4`]"
-_DIGIT = re.compile(r"[0-9]")
+_APOSTROPHE = "[\u2019\u02bc\u00b4]"
+_NUMBERISH = r"^[^0-9]{0,8}[0-9][^A-DF-Za-df-z]*[^0-9]{0,8}$"
 _POINT = b"."[0]
 
 
@@ -118,7 +121,7 @@ def points_are_ambiguous(texts: pa.Array) -> bool:
     pattern = r"^[+-]?(?:[0-9]+|[1-9][0-9]{0,2}\.[0-9]{3})$"
     for start, size in ((0, 64), (64, len(texts))):
         piece = texts.slice(start, size)
-        if not pc.all(pc.match_substring_regex(piece, pattern), min_count=0).as_py():
+        if not matches(piece, pattern).all():
             return False
     return True
 
@@ -181,9 +184,10 @@ class Written:
     def _parts(self) -> tuple[NDArray[np.int64], pa.Array, NDArray[np.float64], pa.Array]:
         """Places, bodies, signs (1 or -1) and units."""
         texts = self.texts
-        for pattern, plain_mark in ((_MINUS, "-"), (_SPACE, " "), (_APOSTROPHE, "'")):
-            texts = pc.replace_substring_regex(texts, pattern, plain_mark)
-        found = pc.extract_regex(texts, _CELL)
+        if not pc.all(pc.string_is_ascii(texts), min_count=0).as_py():
+            for pattern, plain_mark in ((_MINUS, "-"), (_SPACE, " "), (_APOSTROPHE, "'")):
+                texts = pc.replace_substring_regex(texts, pattern, plain_mark)
+        found = extract(texts, _CELL)
         part = {field.name: found.field(i) for i, field in enumerate(found.type)}
 
         def says(name: str, *marks: str) -> NDArray[np.bool_]:
@@ -215,11 +219,9 @@ class Written:
     def mask(self, notation: Notation, *, any_unit: bool = False) -> NDArray[np.bool_]:
         """Which of the texts are numbers in this notation: [texts]."""
         held = np.zeros(len(self.texts), dtype=bool)
-        fits = pc.match_substring_regex(
-            self.bodies, _body_pattern(notation.decimal, notation.thousands)
-        ).to_numpy(zero_copy_only=False)
+        fits = matches(self.bodies, _body_pattern(notation.decimal, notation.thousands))
         if not any_unit:
-            fits = fits & pc.equal(self.units, notation.unit).to_numpy(zero_copy_only=False)
+            fits &= pc.equal(self.units, notation.unit).to_numpy(zero_copy_only=False)
         held[self.places] = fits
         return held
 
@@ -240,15 +242,15 @@ class Written:
     def leading_zeros(self) -> NDArray[np.bool_]:
         """Which of the texts are numbers that begin with a needless zero: [texts]."""
         held = np.zeros(len(self.texts), dtype=bool)
-        matches = pc.match_substring_regex(self.bodies, "^0[0-9]")
-        held[self.places] = matches.to_numpy(zero_copy_only=False)
+        held[self.places] = matches(self.bodies, "^0[0-9]")
         return held
 
+    @cached_property
     def marks(self) -> list[str]:
         """Which of the marks `.,' _` the bodies hold."""
         return [
             mark
-            for mark in (*get_args(ThousandsMark),)
+            for mark in get_args(ThousandsMark)
             if pc.any(pc.match_substring(self.bodies, mark), min_count=0).as_py()
         ]
 
@@ -256,7 +258,7 @@ class Written:
         self, decimal: DecimalMark | None, thousands: ThousandsMark | None
     ) -> Iterable[Notation]:
         """The notations that can make a difference here, under marks that are known."""
-        present = {None, *self.marks()}
+        present = {None, *self.marks}
         for notation in _NOTATIONS:
             if (
                 notation.thousands in present
@@ -318,23 +320,26 @@ def survey(
     thousands: ThousandsMark | None,
 ) -> Survey:
     """Try all notations; `rows` says how many rows hold each text."""
-    everything = np.zeros(len(written.texts), dtype=bool)
-    best, best_mask, most = None, everything, 0
+    best, best_mask, most = None, np.zeros(len(written.texts), dtype=bool), 0
+    any_mask = best_mask.copy()
     fits: list[Notation] = []
-    if len(written.places):
-        known = list(written.candidates(decimal, thousands))
-        for notation in written.candidates(None, None):
-            everything = everything | written.mask(notation, any_unit=True)
-        for notation in known:
-            mask = written.mask(notation)
-            held = int(rows[mask].sum())
-            if held > most:
-                best, best_mask, most = notation, mask, held
-            if mask.all():
-                fits.append(notation)
-    return Survey(tuple(fits), best, best_mask, everything, bool({".", ","} & set(written.marks())))
+    of_unit = best_mask.copy()
+    of_unit[written.places] = pc.equal(written.units, written.unit).to_numpy(zero_copy_only=False)
+    known = list(written.candidates(decimal, thousands))
+    for notation in written.candidates(None, None) if len(written.places) else ():
+        mask = written.mask(notation, any_unit=True)
+        any_mask |= mask
+        if notation not in known:
+            continue
+        mask &= of_unit
+        held = int(rows[mask].sum())
+        if held > most:
+            best, best_mask, most = notation, mask, held
+        if mask.all():
+            fits.append(notation)
+    return Survey(tuple(fits), best, best_mask, any_mask, bool({".", ","} & set(written.marks)))
 
 
-def is_numberish(text: str) -> bool:
-    """Whether a text holds a digit at all."""
-    return _DIGIT.search(text) is not None
+def may_hold_numbers(texts: pa.Array) -> bool:
+    """Whether any of the first texts looks like a number, in whatever notation."""
+    return bool(matches(texts.slice(0, FEW), _NUMBERISH).any())

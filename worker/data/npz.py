@@ -232,9 +232,7 @@ def _series_cells(x: NDArray[Any]) -> Cells:
     return _pixel_cells("series", x)
 
 
-def _label_cells(
-    y: NDArray[Any], markers: Sequence[str] | None
-) -> tuple[Cells, list[Draft]]:
+def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells, list[Draft]]:
     """The column of labels, and what is worth knowing of it; `markers` are texts for none."""
     labels = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if labels.ndim != 1:

@@ -45,9 +45,7 @@ _INDEX = re.compile(r"__index_level_\d+__")
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
-def read_parquet(
-    source: Source, limits: Limits = LIMITS, reading: Reading | None = None
-) -> Table:
+def read_parquet(source: Source, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
     """Read and type a file; of `reading`, `columns` and `missing` matter.
 
     Raises:
@@ -55,7 +53,7 @@ def read_parquet(
             that is no feature, or not what it is declared to be. The message says which, and what
             to do.
     """
-    reading = reading or Reading()
+    reading = reading or Reading(columns={})
     schema = _schema(source)
     strings = [field.name for field in schema if _is_text(field.type)]
     try:
@@ -169,9 +167,7 @@ def _check_type(name: str, kind: pa.DataType) -> None:
     _refuse(name, f"is of type {kind}, which is not read", remedy, "unsupported_column")
 
 
-def _read_column(
-    name: str, cells: pa.ChunkedArray, reading: Reading
-) -> tuple[Cells, list[Draft]]:
+def _read_column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[Cells, list[Draft]]:
     """A column of anything but text, and what is worth knowing of it."""
     kind = cells.type
     declared = reading.columns.get(name)
@@ -184,10 +180,10 @@ def _read_column(
     if _is_date(kind):
         found = [] if declared else [_read_as_dates(name)]
         return dates(name, _days(cells)), found
-    if pt.is_integer(kind) and (declared == "categorical" or not _is_exact(cells)):
-        if declared in (None, "categorical"):
-            found = [] if declared else [_large(name)]
-            return _labels(name, cells), found
+    if pt.is_integer(kind) and declared == "categorical":
+        return _labels(name, cells), []
+    if pt.is_integer(kind) and declared is None and not _is_exact(cells):
+        return _labels(name, cells), [_large(name)]
     return _numbers(name, cells), []
 
 

@@ -8,42 +8,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.data.dates import Dates
-from worker.data.notation import Survey, Written
+from worker.data.notation import Notation, Survey, Written
+from worker.data.reading import Place
+from worker.data.table import MISSING_CODE, Cells, categorical
+from worker.errors import DataError
 from worker.spec import ColumnKind
+from worker.text import shortened
 
-WEAK = frozenset(
-    [
-        "none",
-        "nil",
-        "-",
-        "--",
-        "---",
-        ".",
-        "..",
-        "...",
-        "…",
-        "–",
-        "—",
-        "n.a.",
-        "n.a",
-        "n/d",
-        "n.d.",
-        "<na>",
-        "(null)",
-        "\\n",
-        "nat",
-        "missing",
-        "(missing)",
-        "#null!",
-        "#div/0!",
-        "#value!",
-        "#ref!",
-        "#num!",
-        "#name?",
-        "not-available",
-    ]
-    + ["not available", "no data", "#n/a n/a"]
+_WEAK_WORDS = (
+    "- -- --- – — . .. ... … none nil n.a. n.a n/d n.d. <na> (null) \\n nat missing (missing) "
+    "#null! #div/0! #value! #ref! #num! #name?"
 )
+WEAK = frozenset(_WEAK_WORDS.split()) | {"not available", "no data", "#n/a n/a"}
 """What stands for a missing cell among numbers and dates, in lower case."""
 
 
@@ -110,3 +86,44 @@ def weak_markers(texts: pa.Array) -> NDArray[np.bool_]:
     """Which texts stand for a missing cell among numbers and dates: [texts]."""
     held = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(WEAK)))
     return np.asarray(held.to_numpy(zero_copy_only=False))
+
+
+def categorical_cells(column: TextColumn, notation: Notation | None = None) -> Cells:
+    """The column as a categorical one, which remembers how most of its cells are written.
+
+    Cells that differ in surrounding spaces only are one category: number them anew.
+    """
+    present = np.flatnonzero(~column.missing)
+    merged = column.texts.take(pa.array(present)).dictionary_encode()
+    renumbered = np.full(len(column.texts), MISSING_CODE, dtype=np.int64)
+    renumbered[present] = merged.indices.to_numpy()
+    typed, array = categorical(column.name, merged.dictionary.to_pylist(), renumbered[column.codes])
+    if notation is None or notation == Notation():
+        return typed, array
+    return typed.model_copy(update={"notation": notation}), array
+
+
+def not_as_declared(
+    column: TextColumn,
+    place: Place,
+    mask: NDArray[np.bool_],
+    code: str,
+    fact: str,
+    remedy: str,
+) -> DataError:
+    """The error of a column that is not what it is declared to be: its first row with one of the
+    texts in `mask`.
+    """
+    row = column.first_row(mask)
+    words, line = place(row)
+    cell = shortened(column.cell(row))
+    known = {"row": row} if line is None else {"line": line}
+    return DataError(
+        f"Column {column.name!r} was declared {column.declared}, but holds {cell!r}{words}, "
+        f"which is {fact}. {remedy}.",
+        code=code,
+        param="columns",
+        column=column.name,
+        cell=cell,
+        **known,
+    )

@@ -3,6 +3,7 @@
 Each names the first cell that shows it, and the change that overrules what was done.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from worker.data.dates import Dates
 from worker.data.findings import Draft, bounded
 from worker.data.notation import DecimalMark, Notation, Survey
+from worker.data.patterns import extract, matches
+from worker.data.table import MISSING
 from worker.data.text_column import TextColumn, weak_markers
 from worker.schema import Json
 from worker.text import shortened
@@ -23,7 +26,12 @@ FEW_TEXTS = 20
 MOST_MARKERS = 100
 """Texts that a job can name in `missing`."""
 LONGEST_MARKER = 200
-_WITH_UNIT = r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[\p{L}°µ/²³*]{1,8}\.?)$"
+_LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я"
+_WITH_UNIT = (
+    r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[" + _LETTERS + r"°µ/²³*]{1,8}\.?)$"
+)
+    r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я°µ/²³*]{1,8}\.?)$"
+)
 
 
 def leading_zeros(column: TextColumn, zeros: NDArray[np.bool_]) -> Draft:
@@ -184,7 +192,7 @@ def _texts_of_numbers(column: TextColumn) -> Draft:
 def _with(column: TextColumn, pattern: str) -> NDArray[np.bool_]:
     """Which of the present texts match."""
     texts = column.texts.take(pa.array(column.present))
-    return np.asarray(pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False))
+    return matches(texts, pattern)
 
 
 def _weak_texts(column: TextColumn) -> set[str]:
@@ -229,7 +237,7 @@ def numbers_with_units(column: TextColumn) -> Draft | None:
     """Numbers with one and the same unit behind them that is no currency: 12 kg, 5cm."""
     texts = column.texts.filter(pa.array(~column.missing))
     for piece in (texts.slice(0, 64), texts):
-        found = pc.extract_regex(piece, _WITH_UNIT)
+        found = extract(piece, _WITH_UNIT)
         if found.null_count or len(pc.unique(found.field(0))) != 1:
             return None
     if len(texts) < 3:
@@ -262,6 +270,25 @@ class Markers:
     """Whether the others are texts, among which these might be another."""
     kept: bool
     """Whether they were kept as texts."""
+
+
+def markers(column: TextColumn, categorical: bool, *, kept: bool) -> list[Markers]:
+    """Which texts of a typed column usually stand for a missing cell; with `kept`, as texts."""
+    if kept:
+        usual = pa.array(sorted(MISSING - {""}))
+        held = pc.is_in(pc.utf8_lower(column.texts), value_set=usual)
+        mask = np.asarray(held.to_numpy(zero_copy_only=False))
+    elif column.missing.any():
+        filled = pc.not_equal(column.texts, "").to_numpy(zero_copy_only=False)
+        mask = column.missing & np.asarray(filled)
+    else:
+        return []
+    if not mask.any():
+        return []
+    rows, counts = column.rows(), Counter[str]()
+    for place in np.flatnonzero(mask).tolist():
+        counts[column.texts[place].as_py()] += int(rows[place])
+    return [Markers(column.name, counts, column.first_row(mask), categorical, kept)]
 
 
 def marker_findings(columns: Collection[Markers]) -> Iterator[Draft]:
