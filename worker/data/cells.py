@@ -377,8 +377,8 @@ class TextColumns:
             place, line = self._place(row)
             raise file_error(
                 f"Column {column.name!r} holds {shortened(column.cell(row))!r}{place}, which is "
-                f"not a finite number of magnitude up to {LARGEST:.3g}. Correct the cell, or leave it "
-                "empty if it is missing.",
+                f"not a finite number of magnitude up to {LARGEST:.3g}. Correct the cell, or leave "
+                "it empty if it is missing.",
                 "not_finite",
                 column=column.name,
                 line=line,
@@ -386,8 +386,7 @@ class TextColumns:
 
     def _refuse_numbers(self, column: TextColumn) -> NoReturn:
         """The column was declared numeric and is not."""
-        found = column.survey
-        mask, fact = ~column.missing, "no number"
+        found, mask, fact = column.survey, ~column.missing, "no number"
         remedy = "Correct the cell, leave it empty, or name its text in `missing`"
         if found is not None and found.fits:
             fact = "a number whose mark may be a decimal or a thousands mark"

@@ -30,8 +30,6 @@ _LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я"
 _WITH_UNIT = (
     r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[" + _LETTERS + r"°µ/²³*]{1,8}\.?)$"
 )
-    r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я°µ/²³*]{1,8}\.?)$"
-)
 
 
 def leading_zeros(column: TextColumn, zeros: NDArray[np.bool_]) -> Draft:
