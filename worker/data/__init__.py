@@ -5,9 +5,11 @@ from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.formats import read_table
+from worker.data.job_data import understand
 from worker.data.records import table_from_records
+from worker.data.resolution import resolve_target
 from worker.data.table import Column, Table
-from worker.data.target import Target, resolve_target
+from worker.data.target import Target
 
 __all__ = [
     "Column",
@@ -24,4 +26,5 @@ __all__ = [
     "resolve_target",
     "sample",
     "table_from_records",
+    "understand",
 ]

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -41,11 +41,8 @@ MISSING = frozenset({"", "na", "nan", "null", "?"})
 """The texts that stand for a missing cell, in lower case."""
 LARGEST = float(np.finfo(np.float32).max)
 """The largest number a cell may hold: networks compute in float32."""
-MANY_CATEGORIES = 20
-"""Columns with fewer categories are what they seem to be."""
 LONGEST_GUESSED = 200
 """Characters of a name for which one that is near is looked for; no column's name is longer."""
-_SHOWN = 3
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
 _GROUP_BYTES = 2**27
@@ -69,6 +66,10 @@ class Column(Settings):
     """Cells without a value when the table was read."""
     shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
     """Of an image column: (C, H, W), or (C, L) for a series. Empty for the other kinds."""
+    declared: bool = False
+    """Whether its kind was declared by whoever sent the file, and not worked out from its cells."""
+    time_of_day: bool = False
+    """Of a date column that a network sees: whether some of its cells have a time of day."""
 
 
 Cells = tuple[Column, NDArray[Any]]
@@ -89,6 +90,8 @@ class Table:
     `validation`, `test`. Empty if it came as one."""
     findings: tuple[Advice, ...] = ()
     """What is worth knowing about how its cells were read."""
+    ignored: tuple[str, ...] = ()
+    """Columns of the file that were declared to be ignored; none of `columns`."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
@@ -273,43 +276,6 @@ def images(name: str, values: NDArray[Any]) -> Cells:
 def is_missing(text: str) -> bool:
     """Whether this text stands for a missing cell."""
     return text.strip().lower() in MISSING
-
-
-@dataclass(frozen=True)
-class Categories:
-    """A categorical column of many categories, in figures."""
-
-    column: str
-    count: int
-    """How many categories it has."""
-    numbers: int
-    """How many of them are finite numbers."""
-    others: tuple[str, ...]
-    """The first of those that are not."""
-
-
-def many_categories(columns: Iterable[Column]) -> tuple[Categories, ...]:
-    """The columns with at least `MANY_CATEGORIES` categories."""
-    return tuple(
-        _counted(column) for column in columns if len(column.categories) >= MANY_CATEGORIES
-    )
-
-
-def _counted(column: Column) -> Categories:
-    others = [category for category in column.categories if not _is_number(category)]
-    return Categories(
-        column=column.name,
-        count=len(column.categories),
-        numbers=len(column.categories) - len(others),
-        others=tuple(others[:_SHOWN]),
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
