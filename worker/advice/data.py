@@ -22,7 +22,7 @@ ROWS_A_CLASS = 10
 """Rows for each different whole number from which on the numbers may be classes."""
 MANY_LEFT_OUT = 0.1
 """The share of the rows without a target that is worth a warning."""
-_REASONS = {"no target": "no target", "text in the target": "a text as their target"}
+_REASONS = {"no target": "without a target", "text in the target": "with a text as the target"}
 
 
 def small_data_weak_regularization(context: Context) -> Iterator[Advice]:
@@ -185,13 +185,13 @@ def rows_left_out(context: Context) -> Iterator[Advice]:
     if not left_out:
         return
     rows = counts.used + sum(counts.left_out.values())
-    reasons = " and ".join(f"{n:,} have {_REASONS[reason]}" for reason, n in without.items())
+    reasons = " and ".join(f"{n:,} {_REASONS[reason]}" for reason, n in without.items())
     yield Advice(
         severity="warning" if left_out > MANY_LEFT_OUT * rows else "info",
         code="rows_left_out",
         field="target",
         column=context.outline.target.column,
-        message=f"Of {rows:,} rows, {reasons}: they are left out.",
+        message=f"Of {rows:,} rows, {reasons} are left out.",
         evidence={"rows": rows, "left_out": without},
         fix="Complete the column in the file if these rows should count; if its missing cells are "
         "a class of their own, say with missing which texts stand for a missing cell.",
