@@ -1,4 +1,4 @@
-"""Rules about data: how many rows, how balanced, columns that are not what they seem, labels."""
+"""Rules about data: how many rows, how balanced, labels, targets that may be something else."""
 
 from collections.abc import Iterator
 
