@@ -185,7 +185,8 @@ def _decide(table: Table, column: Column, task: Task, *, declared: bool, drop: b
             labels = [label_of(value) for value in distinct.tolist()]
             return _classification(column.name, labels, task, _because_declared(labels))
         return _of_numbers(column, distinct, task)
-    labels = [column.categories[code] for code in np.unique(present).tolist()]
+    used = np.flatnonzero(np.bincount(present))  # Far faster than np.unique of a million codes.
+    labels = [column.categories[code] for code in used.tolist()]
     if declared and task != "regression":
         return _classification(column.name, labels, task, _because_declared(labels))
     if declared or task in ("binary", "multiclass"):
