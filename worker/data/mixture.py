@@ -2,8 +2,9 @@
 
 Decisions:
 
-* A number is written plainly: digits, a decimal point, an exponent. One in another notation
-  (1.234,50 or 12 % or (3)) counts as a text, but is known to look like a number.
+* A number is written as the reader found the column's numbers to be, or else plainly: digits, a
+  decimal point, an exponent. One in another notation (1.234,50 or 12 % or (3)) counts as a text,
+  but is known to look like a number.
 * Cells that begin with needless zeros (007) are codes, unless other cells of the column show that
   they are not: a fraction, or many lengths.
 * Numbers are the rule where four rows of five hold one; or more than half of the rows, if the
@@ -55,14 +56,14 @@ class Mixture:
     def of(cls, column: Column, codes: NDArray[Any]) -> "Mixture":
         """Look at the cells of a categorical column."""
         counts = np.bincount(codes[codes >= 0], minlength=len(column.categories))
-        values = numbers_of(column.categories)
+        values = column_numbers(column)
+        plain = ~np.isnan(values)
         texts = pa.array(column.categories, pa.string())
-        padded = _matches(texts, _PADDED) & ~np.isnan(values)
-        used = counts > 0
-        if padded.any() and _are_codes(texts.filter(pa.array(used))):
+        padded = _matches(texts, _PADDED) & plain
+        if padded.any() and _are_codes(texts.filter(pa.array(counts > 0))):
             plain = np.zeros_like(padded)
         else:
-            plain = ~np.isnan(values) & ~padded
+            plain = plain & ~padded
         return cls(column.categories, codes, values, plain, counts)
 
     @property
@@ -128,6 +129,17 @@ class Mixture:
 def is_measurement(distinct: NDArray[np.float64]) -> bool:
     """Whether different numbers are rather measured than names: many, or not all whole."""
     return distinct.size > MOST_NUMERIC_CLASSES or bool((distinct != np.floor(distinct)).any())
+
+
+def column_numbers(column: Column) -> NDArray[np.float64]:
+    """Each category of a column as a number, read as its cells are written; NaN for a text."""
+    # What the reader found of how they are written: with a decimal comma 1.234 is not 1.234.
+    notation = getattr(column, "notation", None)
+    if notation is None:
+        return numbers_of(column.categories)
+    values = np.array(notation.parse(pa.array(column.categories, pa.string())), dtype=np.float64)
+    values[~(np.abs(values) <= LARGEST)] = np.nan
+    return values
 
 
 def numbers_of(texts: tuple[str, ...]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from worker.data.mixture import numbers_of
+from worker.data.mixture import column_numbers, numbers_of
 from worker.data.table import MISSING_CODE, Table
 from worker.schema import Settings
 from worker.spec import TaskKind
@@ -64,17 +64,18 @@ class Target(Settings):
         if column.kind == "categorical":
             # The last entry is what code -1, a missing cell, indexes.
             if self.task == "regression":
-                return np.asarray(np.append(numbers_of(column.categories), np.nan)[values])
-            return np.asarray(np.append(self._numbers(column.categories), MISSING_CODE)[values])
+                return np.asarray(np.append(column_numbers(column), np.nan)[values])
+            numbers = self._numbers(column.categories, column_numbers(column))
+            return np.asarray(np.append(numbers, MISSING_CODE)[values])
         if self.task == "regression":
             return np.asarray(values, dtype=np.float64)
         distinct, inverse = np.unique(values, return_inverse=True)
         # No class has an empty name, but one may be called nan.
         labels = tuple("" if isnan(value) else label_of(value) for value in distinct.tolist())
-        return self._numbers(labels)[inverse.reshape(-1)]
+        return self._numbers(labels, distinct)[inverse.reshape(-1)]
 
-    def _numbers(self, labels: tuple[str, ...]) -> NDArray[np.int64]:
-        """The class that each label names, by its text or else by its number; -1 for none."""
+    def _numbers(self, labels: tuple[str, ...], values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The class that each label names, by its text or else by its value; -1 for none."""
         number_of = {name: number for number, name in enumerate(self.classes)}
         numbers = np.array([number_of.get(label, MISSING_CODE) for label in labels], dtype=np.int64)
         unknown = np.flatnonzero(numbers == MISSING_CODE)
@@ -84,8 +85,8 @@ class Target(Settings):
             if isfinite(value)
         }
         if unknown.size and by_value:
-            others = numbers_of(tuple(labels[place] for place in unknown.tolist()))
-            numbers[unknown] = [by_value.get(value, MISSING_CODE) for value in others.tolist()]
+            others = values[unknown].tolist()
+            numbers[unknown] = [by_value.get(value, MISSING_CODE) for value in others]
         return numbers
 
 
