@@ -62,14 +62,14 @@ class Column(Settings):
     shape."""
     categories: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Sorted; all that the table held when it was read. Empty unless categorical."""
-    missing: Annotated[int, Field(ge=0)] = 0
-    """Cells without a value when the table was read."""
-    shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
-    """Of an image column: (C, H, W), or (C, L) for a series. Empty for the other kinds."""
     declared: bool = False
     """Whether its kind was declared by whoever sent the file, and not worked out from its cells."""
     time_of_day: bool = False
     """Of a date column that a network sees: whether some of its cells have a time of day."""
+    missing: Annotated[int, Field(ge=0)] = 0
+    """Cells without a value when the table was read."""
+    shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
+    """Of an image column: (C, H, W), or (C, L) for a series. Empty for the other kinds."""
 
 
 Cells = tuple[Column, NDArray[Any]]
@@ -91,7 +91,7 @@ class Table:
     findings: tuple[Advice, ...] = ()
     """What is worth knowing about how its cells were read."""
     ignored: tuple[str, ...] = ()
-    """Columns of the file that were declared to be ignored; none of `columns`."""
+    """The columns that the file has besides, and that were declared to be ignored."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
