@@ -113,8 +113,11 @@ class Mixture:
 
     @property
     def first_text(self) -> tuple[int, str]:
-        """The first row, counted from 0, whose cell is no plain number, and that cell."""
-        odd = np.append(~self.plain, False)  # The last entry is what code -1 indexes.
+        """The first row, counted from 0, whose cell is no plain number, and that cell; the first
+        cell of all if each is one.
+        """
+        texts = ~self.plain if self.text_rows else np.ones_like(self.plain)
+        odd = np.append(texts, False)  # The last entry is what code -1 indexes.
         row = int(np.argmax(odd[self.codes]))
         return row, self.categories[int(self.codes[row])]
 

@@ -26,7 +26,13 @@ from numpy.typing import NDArray
 from worker.data.mixture import MOST_NUMERIC_CLASSES, SHOWN, Mixture, is_measurement, numbers_of
 from worker.data.table import MISSING_CODE, Column, Table, suggest
 from worker.data.target import Target, is_known, label_of
-from worker.data.target_errors import declaration, mostly_without, not_read, stray_text
+from worker.data.target_errors import (
+    declaration,
+    leading_zeros,
+    mostly_without,
+    not_read,
+    stray_text,
+)
 from worker.errors import DataError
 from worker.results import Advice
 from worker.spec import Task, TaskKind
@@ -192,16 +198,19 @@ def _decide(table: Table, column: Column, task: Task, *, declared: bool, drop: b
     if declared or task in ("binary", "multiclass"):
         return _of_texts(column, labels, task)
     mixture = Mixture.of(column, values)
-    if mixture.is_all_numbers:
+    finding = _finding(table, column.name, "nearly_numeric")
+    nearly = mixture.is_nearly_numeric
+    if mixture.is_all_numbers and finding is None:
         if task == "regression":
             return _of_numbers(column, mixture.numbers, task)
+        if nearly:
+            zeros = _finding(table, column.name, "leading_zeros")
+            raise leading_zeros(column.name, mixture, zeros)
         named = table.target == column.name  # Folders and the like, which are names in any case.
         measured = Numbers.of(mixture.numbers) if mixture.is_measured and not named else None
         return _of_texts(column, labels, task, measured)
-    finding = _finding(table, column.name)
-    nearly = mixture.is_nearly_numeric
     if finding is not None and not nearly:
-        nearly = 2 * mixture.number_rows > mixture.rows
+        nearly = mixture.rows < 2 * mixture.number_rows < 2 * mixture.rows
     if not nearly and (finding is not None or mixture.looks_numeric):
         raise not_read(column.name, mixture, finding)
     if nearly or (task == "regression" and mixture.number_rows):
@@ -341,9 +350,9 @@ def _not_binary(name: str, decision: _Decision) -> DataError:
     )
 
 
-def _finding(table: Table, name: str) -> Advice | None:
-    """What the reader found of a column whose cells are nearly all numbers."""
-    found = (each for each in table.findings if each.code == "nearly_numeric")
+def _finding(table: Table, name: str, code: str) -> Advice | None:
+    """What the reader found of a column."""
+    found = (each for each in table.findings if each.code == code)
     return next((each for each in found if each.column == name), None)
 
 

@@ -31,6 +31,25 @@ def stray_text(name: str, mixture: Mixture, finding: Advice | None) -> DataError
     )
 
 
+def leading_zeros(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
+    """A few numbers that are written as codes are, in a column of others."""
+    row, cell, place, where = _place(mixture, finding)
+    numeric = {"columns": {name: "numeric"}}
+    return DataError(
+        f"The target {name!r} is a number in every row, but {_shown(cell)} ({where}) has leading "
+        "zeros, as codes have. Set `columns` to "
+        f"{json.dumps(numeric['columns'], ensure_ascii=False)} to read all as numbers, or to "
+        f"{declaration(name)} to take them for classes.",
+        code="target_not_read",
+        param="target",
+        column=name,
+        row=row,
+        cell=cell,
+        change=numeric,
+        **place,
+    )
+
+
 def not_read(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
     """Numbers that may mean one thing or another."""
     row, cell, place, where = _place(mixture, finding)

@@ -143,6 +143,25 @@ def test_numbers_in_a_notation_that_is_not_certain_are_refused(
     assert Resolution.of(texts(*cells), "y", declared=True).target.task == "multiclass"
 
 
+def test_one_number_with_leading_zeros_makes_no_classes() -> None:
+    cells = [*RATES[:40], "007.5", *RATES[40:]]
+    found = finding("leading_zeros", "007.5", 42, None)
+    error = refused(texts(*cells, findings=[found]))
+    assert (error.code, error.extra["line"]) == ("target_not_read", 42)
+    assert error.extra["change"] == {"columns": {"y": "numeric"}}
+    assert "'007.5' (line 42)" in error.message
+    assert Resolution.of(texts(*cells), "y", "regression").values[40] == 7.5
+
+
+@pytest.mark.parametrize("cells", [RATES, [f"{n},{n:03}" for n in range(1, 40)]])
+@pytest.mark.parametrize("drop", [False, True])
+def test_what_the_reader_doubts_is_not_taken_for_classes(cells: list[str], drop: bool) -> None:
+    found = finding("nearly_numeric", cells[0], 2, {"decimal": ","})
+    error = refused(texts(*cells, findings=[found]), drop=drop)
+    assert (error.code, error.extra["change"]) == ("target_not_read", {"decimal": ","})
+    assert error.extra["cell"] == cells[0]
+
+
 def test_the_remedy_is_that_of_the_finding() -> None:
     cells = [f"{n},{n:03}" for n in range(1, 40)]
     found = finding("nearly_numeric", cells[0], 2, {"decimal": ","})
