@@ -51,6 +51,7 @@ class JobData:
             positive=spec.positive,
             declared=name is not None and spec.columns.get(name) == "categorical",
             drop=spec.target_missing == "drop",
+            settled=spec.decimal is not None or spec.thousands is not None,
         )
         table = with_times(table)
         columns, left_out = informative(table, resolution.target.column, resolution.rows)

@@ -29,6 +29,8 @@ NEARLY_ALL = 0.8
 SHOWN = 5
 _NUMBER = r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
 _PADDED = r"^[-+]?0[0-9]"
+_UNSETTLED = r"^[^0-9]*[1-9][0-9]{0,2},[0-9]{3}[^0-9]*$"
+"""Its comma is a decimal mark or one of thousands."""
 _CURRENCY = r"(?:[$€£¥₹₽₩₺₫฿]|USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|CAD|AUD|BRL|kr|zł)"
 _NOTATION = (
     r"^\(?\s?[-+−–]?\s?" + _CURRENCY + r"?\s?[-+−–]?"
@@ -116,9 +118,23 @@ class Mixture:
         """The first row, counted from 0, whose cell is no plain number, and that cell; the first
         cell of all if each is one.
         """
-        texts = ~self.plain if self.text_rows else np.ones_like(self.plain)
-        odd = np.append(texts, False)  # The last entry is what code -1 indexes.
-        row = int(np.argmax(odd[self.codes]))
+        return self._first(~self.plain if self.text_rows else np.ones_like(self.plain))
+
+    @property
+    def first_unsettled(self) -> tuple[int, str] | None:
+        """The first row and cell with a comma, where no cell says whether commas are decimal marks
+        or separate thousands; none where that is settled.
+        """
+        texts = pa.array(self.categories, pa.string())
+        commas = _matches(texts, ",") & ~np.isnan(self.values) & (self.counts > 0)
+        if not commas.any() or not _matches(texts.filter(pa.array(commas)), _UNSETTLED).all():
+            return None
+        return self._first(commas)
+
+    def _first(self, chosen: NDArray[np.bool_]) -> tuple[int, str]:
+        """The first row with a cell of the chosen categories, and that cell."""
+        # The last entry is what the code -1 of a missing cell indexes.
+        row = int(np.argmax(np.append(chosen, False)[self.codes]))
         return row, self.categories[int(self.codes[row])]
 
     @property

@@ -32,6 +32,7 @@ from worker.data.target_errors import (
     mostly_without,
     not_read,
     stray_text,
+    unsettled,
 )
 from worker.errors import DataError
 from worker.results import Advice
@@ -92,6 +93,7 @@ class Resolution:
         positive: str | None = None,
         declared: bool = False,
         drop: bool = False,
+        settled: bool = False,
     ) -> Self:
         """Decide what is predicted.
 
@@ -103,6 +105,7 @@ class Resolution:
             positive: the class that the job calls positive.
             declared: whether the job declares the column to be categorical.
             drop: whether rows with a text among numbers are left out, and most rows may be.
+            settled: whether the job says what the marks of numbers are.
 
         Raises:
             DataError: no such column, no value in it, one class or one value only, a task that
@@ -110,7 +113,14 @@ class Resolution:
                 most rows without a target, or a positive class that is none.
         """
         column = _column(table, name or default)
-        decision = _decide(table, column, task, declared=declared or column.declared, drop=drop)
+        decision = _decide(
+            table,
+            column,
+            task,
+            declared=declared or column.declared,
+            drop=drop,
+            settled=settled,
+        )
         target = Target(
             column=column.name,
             task=decision.task,
@@ -180,7 +190,9 @@ class _Decision:
     numbers: Numbers | None = None
 
 
-def _decide(table: Table, column: Column, task: Task, *, declared: bool, drop: bool) -> _Decision:
+def _decide(
+    table: Table, column: Column, task: Task, *, declared: bool, drop: bool, settled: bool
+) -> _Decision:
     values = table.values[column.name]
     present = values[~_missing(column, values)]
     if present.size == 0:
@@ -215,6 +227,8 @@ def _decide(table: Table, column: Column, task: Task, *, declared: bool, drop: b
         raise not_read(column.name, mixture, finding)
     if nearly or (task == "regression" and mixture.number_rows):
         if drop:
+            if not settled and (comma := mixture.first_unsettled) is not None:
+                raise unsettled(column.name, *comma)
             return _of_numbers(column, mixture.numbers, task)
         raise stray_text(column.name, mixture, finding)
     return _of_texts(column, labels, task)

@@ -7,6 +7,11 @@ from worker.data.table import Column
 from worker.errors import DataError
 from worker.results import Advice
 
+_NOTATION = (
+    'Say how they are written with `decimal` and `thousands`, such as `decimal`: ",", or write them '
+    "with a decimal point and no other mark."
+)
+
 
 def stray_text(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
     """A few texts in a column of numbers."""
@@ -54,12 +59,20 @@ def not_read(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
     """Numbers that may mean one thing or another."""
     row, cell, place, where = _place(mixture, finding)
     change = {} if finding is None or finding.change is None else {"change": finding.change}
-    remedy = (
-        finding.fix
-        if finding is not None
-        else 'Say how they are written with `decimal` and `thousands`, such as `decimal`: ",", or '
-        "write them with a decimal point and no other mark."
+    return _not_certain(
+        name, row, cell, where, _NOTATION if finding is None else finding.fix, **place, **change
     )
+
+
+def unsettled(name: str, row: int, cell: str) -> DataError:
+    """Numbers with a comma that may be one of two things, beside texts that are left out."""
+    where = f"row {row:,}, counted from 0"
+    return _not_certain(name, row, cell, where, _NOTATION, change={"decimal": ","})
+
+
+def _not_certain(
+    name: str, row: int, cell: str, where: str, remedy: str, **more: object
+) -> DataError:
     return DataError(
         f"The target {name!r} holds numbers in a notation that is not certain: the first is "
         f"{_shown(cell)} ({where}). {remedy} If every different value is a class, set `columns` to "
@@ -69,8 +82,7 @@ def not_read(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
         column=name,
         row=row,
         cell=cell,
-        **place,
-        **change,
+        **more,
     )
 
 
