@@ -1,9 +1,11 @@
 """Fleets for tests: from a job as a user writes it to a run, without service or storage."""
 
-from dataclasses import replace
 from typing import Any
 
-from worker.data import Outline, Prepared, load_builtin, prepare
+import numpy as np
+
+from worker.data import Outline, Prepared, Table, load_builtin, prepare
+from worker.data.table import images
 from worker.networks.chain import by_hand
 from worker.search import FleetPlan, plan
 from worker.spec import Builtin, JobSpec
@@ -47,12 +49,16 @@ def _planned(
     if not isinstance(spec.dataset, Builtin):
         raise TypeError("tests train on built-in data sets")
     table, target = load_builtin(spec.dataset)
-    outline = Outline.of(table, spec, target)
-    prepared = prepare(table, spec, target)
     if shape is not None:
-        outline = replace(outline, shape=shape)
-        prepared = replace(prepared, x=prepared.x.reshape(*prepared.x.shape[:2], *shape))
-    return plan(spec, outline), prepared
+        table = _pictures(table, target, shape)
+    return plan(spec, Outline.of(table, spec, target)), prepare(table, spec, target)
+
+
+def _pictures(table: Table, target: str, shape: tuple[int, ...]) -> Table:
+    """The table with its columns of numbers as one of images or series."""
+    numbers = [values for name, values in table.values.items() if name != target]
+    pixels = np.stack(numbers, axis=1).reshape(-1, *shape)
+    return Table.of([images("pixels", pixels), (table.column(target), table.values[target])])
 
 
 def trained(run: FleetRun) -> FleetRun:

@@ -204,7 +204,7 @@ def test_validation_on_uploaded_data(client: Client) -> None:
     dataset = client.upload(f"who,x,y\n{rows}\n", name="c", target="y").json()["id"]
     found = client.post("/v1/jobs/validate", json={"dataset": dataset}).json()
     assert found["estimate"]["method"] == "probe"
-    assert "identifier_columns" in {finding["code"] for finding in found["advice"]}
+    assert "identifier" in {finding["code"] for finding in found["advice"]}
 
 
 @ON_BOTH

@@ -1,6 +1,6 @@
-"""Rules about data: how many rows, how balanced, columns that are not what they seem, labels."""
+"""Rules about data: how many rows, how balanced, labels, targets that may be something else."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from worker.advice.context import Context
 from worker.regularization import Dropout
@@ -17,11 +17,12 @@ WORST_BALANCE = 4.0
 CLASSES_SHOWN = 20
 MOST_DEGREES = 20.0
 """A digit that is turned further may be read as another."""
-NEARLY_EACH = 0.9
-"""Categories for each row, in an identifier."""
-NEARLY_ALL = 0.9
-"""Share of the categories that are numbers, in a numeric column with a few slips."""
-COLUMNS_SHOWN = 10
+MOST_CLASSES = 1_000
+ROWS_A_CLASS = 10
+"""Rows for each different whole number from which on the numbers may be classes."""
+MANY_LEFT_OUT = 0.1
+"""The share of the rows without a target that is worth a warning."""
+_REASONS = {"no target": "without a target", "text in the target": "with a text as the target"}
 
 
 def small_data_weak_regularization(context: Context) -> Iterator[Advice]:
@@ -131,59 +132,70 @@ def augmentation_changes_label(context: Context) -> Iterator[Advice]:
         )
 
 
-def identifier_columns(context: Context) -> Iterator[Advice]:
-    """A category of its own for nearly every row is an input that no other row trains.
+def numbers_as_classes(context: Context) -> Iterator[Advice]:
+    """A few whole numbers may be names of classes, or counts and grades that a regression predicts.
 
-    Only categorical columns can be told; an identifier in numbers looks like a measurement.
+    Two of them are classes. So are 0, 1, 2, …, most likely.
     """
-    rows = context.outline.rows
-    identifiers = {
-        column.column: column.count
-        for column in context.outline.categories
-        if column.count >= NEARLY_EACH * rows and column.numbers < NEARLY_ALL * column.count
-    }
-    if identifiers:
-        yield Advice(
-            severity="warning",
-            code="identifier_columns",
-            field="dataset",
-            message=f"Nearly one category a row, as identifiers have, in {_listed(identifiers)}: "
-            "the network can learn rows by heart with it, and nothing of new ones.",
-            evidence={"categories": dict(list(identifiers.items())[:COLUMNS_SHOWN]), "rows": rows},
-            fix="Upload the data without it.",
-        )
+    numbers, target = context.outline.numbers, context.outline.target
+    if numbers is None or target.task != "multiclass":
+        return
+    yield Advice(
+        severity="info" if numbers.counted else "warning",
+        code="numbers_as_classes",
+        field="task",
+        column=target.column,
+        message=f"The target {target.column!r} holds {numbers.distinct:,} different numbers, which "
+        "are taken for classes: an answer that is nearly right counts as one that is wrong.",
+        evidence={"distinct": numbers.distinct, "classes": list(target.classes[:CLASSES_SHOWN])},
+        fix='Set task to "regression" if the numbers measure or count something.',
+        change={"task": "regression"},
+    )
 
 
-def numbers_as_categories(context: Context) -> Iterator[Advice]:
-    """One cell that is not a number makes its column categorical, one input for each value."""
-    mixed = {
-        column.column: column
-        for column in context.outline.categories
-        if NEARLY_ALL * column.count <= column.numbers < column.count
-    }
-    if mixed:
-        yield Advice(
-            severity="warning",
-            code="numbers_as_categories",
-            field="dataset",
-            message=f"Numbers and a few other texts in {_listed(mixed)}: each of the values became "
-            "a category of its own.",
-            evidence={
-                name: {
-                    "categories": column.count,
-                    "numbers": column.numbers,
-                    "others": column.others,
-                }
-                for name, column in list(mixed.items())[:COLUMNS_SHOWN]
-            },
-            fix="Correct the other texts, or leave these cells empty, and upload the data again.",
-        )
+def numbers_as_measurements(context: Context) -> Iterator[Advice]:
+    """Many whole numbers may be names of classes, as letters are numbered from 0 to 25."""
+    outline = context.outline
+    numbers = outline.numbers
+    if numbers is None or outline.target.task != "regression" or not numbers.whole:
+        return
+    images = len(outline.shape) > 1
+    if numbers.distinct > MOST_CLASSES or not (
+        images or outline.rows >= ROWS_A_CLASS * numbers.distinct
+    ):
+        return
+    yield Advice(
+        severity="warning" if images else "info",
+        code="numbers_as_measurements",
+        field="task",
+        column=outline.target.column,
+        message=f"The target {outline.target.column!r} holds {numbers.distinct:,} different whole "
+        "numbers, which are taken to measure something: class 3 would lie between 2 and 4.",
+        evidence={"distinct": numbers.distinct, "rows": outline.rows},
+        fix='Set task to "multiclass" if the numbers are names of classes.',
+        change={"task": "multiclass"},
+    )
 
 
-def _listed(names: Collection[str]) -> str:
-    shown = ", ".join(repr(name) for name in list(names)[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"column{'s' * (len(names) > 1)} {shown}{more}"
+def rows_left_out(context: Context) -> Iterator[Advice]:
+    """Rows without a target teach nothing; where there are many, there is mostly a reason."""
+    counts = context.outline.understood.rows
+    without = {reason: n for reason, n in counts.left_out.items() if reason in _REASONS}
+    left_out = sum(without.values())
+    if not left_out:
+        return
+    rows = counts.used + sum(counts.left_out.values())
+    reasons = " and ".join(f"{n:,} {_REASONS[reason]}" for reason, n in without.items())
+    yield Advice(
+        severity="warning" if left_out > MANY_LEFT_OUT * rows else "info",
+        code="rows_left_out",
+        field="target",
+        column=context.outline.target.column,
+        message=f"Of {rows:,} rows, {reasons} are left out.",
+        evidence={"rows": rows, "left_out": without},
+        fix="Complete the column in the file if these rows should count; if its missing cells are "
+        "a class of their own, say with missing which texts stand for a missing cell.",
+    )
 
 
 def _is_decoupled(technique: WeightTechnique) -> bool:

@@ -33,8 +33,9 @@ RULES: tuple[Rule, ...] = (
     stopping.early_stopping_on_training_rows,
     data.small_data_weak_regularization,
     data.large_data_strong_regularization,
-    data.identifier_columns,
-    data.numbers_as_categories,
+    data.numbers_as_classes,
+    data.numbers_as_measurements,
+    data.rows_left_out,
 )
 MOST_OTHERS = 10
 """Further fields that a finding lists at most."""

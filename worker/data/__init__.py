@@ -7,9 +7,11 @@ from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.formats import read_table
+from worker.data.job_data import understand
 from worker.data.records import table_from_records
+from worker.data.resolution import resolve_target
 from worker.data.table import Column, Table, parse_date, parse_number
-from worker.data.target import Target, resolve_target
+from worker.data.target import Target
 
 __all__ = [
     "Column",
@@ -30,4 +32,5 @@ __all__ = [
     "sample",
     "table_from_records",
     "target_findings",
+    "understand",
 ]

@@ -6,8 +6,11 @@ Decisions:
   rows, which are the rows of `x`. `Prepared.row_numbers` has their numbers in the table.
 * Each split has its own encoder, fitted on its training rows, and so its own matrix: `x` is
   [S, N, *shape], S times the memory of one. What would take more than `MOST_BYTES` is refused.
-* Every column but the target is a feature. A column of images or series is the only one.
+* Every column but the target is a feature, unless it says nothing: one that is constant or empty in
+  the labelled rows is left out of the network, as is one that was declared to be ignored. A column
+  of images or series is the only feature.
 * `Outline.of` checks a job against its data without encoding: what it passes, `prepare` prepares.
+  Its target and columns are decided in `job_data.py`.
 """
 
 from dataclasses import dataclass, replace
@@ -18,10 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.encoder import Encoder, sample_shape, width
+from worker.data.job_data import JobData, informative, with_times
+from worker.data.resolution import Numbers
 from worker.data.splits import RowSplit, given_split, split_rows
-from worker.data.table import Categories, Column, Table, many_categories
-from worker.data.target import Target, labelled_rows, resolve_target
+from worker.data.table import Column, Table
+from worker.data.target import Target, labelled_rows
 from worker.errors import DataError
+from worker.results import Understood
 from worker.spec import JobSpec, Preprocessing
 
 MOST_BYTES = 8 * 2**30
@@ -81,8 +87,10 @@ class Outline:
     """Labelled rows."""
     class_rows: tuple[int, ...]
     """Labelled rows of each class, in the order of the target's; empty for a regression."""
-    categories: tuple[Categories, ...]
-    """The features that are categorical and have `MANY_CATEGORIES` or more."""
+    numbers: Numbers | None
+    """Of the target's numbers, where the task was worked out from them."""
+    understood: Understood
+    """What the job predicts, from which rows and columns, and why it was understood so."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -101,7 +109,8 @@ class Outline:
             test_rows=tuple(len(split.test) for split in frame.splits),
             rows=len(frame.row_numbers),
             class_rows=_class_rows(frame),
-            categories=many_categories(frame.columns),
+            numbers=frame.data.resolution.numbers,
+            understood=frame.data.understood(frame.splits[0]),
         )
 
     @property
@@ -114,12 +123,22 @@ class Outline:
 class _Frame:
     """A job's columns, rows, target and splits: what `Outline.of` and `prepare` share."""
 
-    target: Target
-    columns: tuple[Column, ...]
-    row_numbers: NDArray[np.int64]
+    data: JobData
     values: NDArray[Any]
     """The target of the labelled rows, as `Target.values` gives it."""
     splits: tuple[RowSplit, ...]
+
+    @property
+    def target(self) -> Target:
+        return self.data.resolution.target
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.data.columns
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        return self.data.resolution.rows
 
 
 def _class_rows(frame: _Frame) -> tuple[int, ...]:
@@ -139,9 +158,11 @@ def prepare(
     if refit:
         frame = replace(frame, splits=(frame.splits[0].merged(),))
     features = tuple(column.name for column in frame.columns)
-    labelled = table.select(frame.row_numbers)
+    labelled = frame.data.table.select(frame.row_numbers)
+    left_out = tuple(frame.data.left_out)
     encoders = tuple(
-        Encoder.fit(labelled, features, split.train, spec.preprocessing) for split in frame.splits
+        Encoder.fit(labelled, features, split.train, spec.preprocessing, left_out)
+        for split in frame.splits
     )
     shape = (len(encoders), labelled.rows, *sample_shape(frame.columns))
     x = np.empty(shape, dtype=np.float32)
@@ -169,8 +190,10 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
     """
     labelled = labelled_rows(table, outline.target)
     row_numbers = labelled[np.linspace(0, len(labelled) - 1, train + held_out).astype(np.int64)]
-    rows = table.select(row_numbers)
-    features = tuple(name for name in table.names if name != outline.target.column)
+    timed = with_times(table)
+    rows = timed.select(row_numbers)
+    columns, _ = informative(timed, outline.target.column, labelled)
+    features = tuple(column.name for column in columns)
     places = np.arange(train + held_out, dtype=np.int64)
     splits = (RowSplit(places[:train], places[train:], places[:0]),) * len(outline.train_rows)
     encoder = Encoder.fit(rows, features, splits[0].train, spec.preprocessing)
@@ -191,19 +214,10 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
 
 
 def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
-    target = resolve_target(table, spec.target, spec.task, default=default_target)
-    columns = tuple(column for column in table.columns if column.name != target.column)
-    if width(columns) == 0:
-        raise DataError(
-            f"Beside the target {target.column!r} the table has no column with values to learn "
-            "from; upload one that has.",
-            code="no_features",
-            param="dataset",
-        )
-    _check_alone(columns)
-    row_numbers = labelled_rows(table, target)
-    _check_size(columns, rows=len(row_numbers), splits=spec.split.folds or 1)
-    values = target.values(table)[row_numbers]
+    data = JobData.of(table, spec, default_target)
+    target, row_numbers = data.resolution.target, data.resolution.rows
+    _check_size(data.columns, rows=len(row_numbers), splits=spec.split.folds or 1)
+    values = data.resolution.values[row_numbers]
     labels = None if target.task == "regression" else values
     if spec.split.rows is not None:
         split = given_split(
@@ -214,23 +228,10 @@ def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
             total=table.rows,
             classes=target.classes,
         )
-        return _Frame(target, columns, row_numbers, values, (split,))
+        return _Frame(data, values, (split,))
     places = np.arange(len(row_numbers), dtype=np.int64)
     splits = split_rows(places, labels, spec.split, classes=target.classes)
-    return _Frame(target, columns, row_numbers, values, splits)
-
-
-def _check_alone(columns: tuple[Column, ...]) -> None:
-    image = next((column for column in columns if column.kind == "image"), None)
-    if image is None or len(columns) == 1:
-        return
-    others = ", ".join(repr(column.name) for column in columns if column is not image)
-    raise DataError(
-        f"Column {image.name!r} holds images or series; networks take them alone, without "
-        f"{others[:200]}. Upload a data set of that column and the target.",
-        code="mixed_features",
-        param="dataset",
-    )
+    return _Frame(data, values, splits)
 
 
 def _check_size(columns: tuple[Column, ...], *, rows: int, splits: int) -> None:

@@ -5,10 +5,14 @@ Decisions:
 * The width depends on the columns alone, never on the rows it is fitted on: folds encode alike.
 * Numeric, fitted on the training rows: a missing cell becomes the median of the observed ones (0
   if there are none), then `standardize` or `robust` take centre and scale of the filled column.
-  A constant column has scale 1. `robust` scales by the standard deviation where the interquartile
-  range is 0, as in a column that is mostly zeros, which scale 1 would leave at its raw size.
-* Categorical: one input for each category of the column. A category that the training rows do not
-  hold has an untrained weight, so it encodes to zeros, as do unknown and missing ones.
+  `robust` scales by the standard deviation where the interquartile range is 0, as in a column that
+  is mostly zeros, which scale 1 would leave at its raw size.
+* A date becomes numbers (`calendar.py`), which are scaled like others; a missing one becomes the
+  median date, the earlier of two in the middle. `days` count from the earliest training row.
+* Categorical: one input for each category of the column.
+* What the training rows do not tell apart has an untrained weight, and so never acts: a number
+  that is the same in all of them, or is in none, encodes to 0 whatever it is later; so do a
+  category that they do not hold, the only one that all of them hold, unknown and missing ones.
 * An image column is the only feature of its table; `pixels.py` says how it is scaled.
 * Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
 """
@@ -22,6 +26,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.calendar import DAYS, date_parts, part_names
 from worker.data.pixels import PixelScaling
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
@@ -36,16 +41,20 @@ class EncoderSchema(Record):
     """The columns with kinds and categories, in the order in which they are encoded."""
     preprocessing: Preprocessing
     """The job's settings."""
+    left_out: tuple[str, ...] = ()
+    """The other columns of the training data beside the target, which say nothing: constant, empty
+    or ignored ones. Rows to be predicted may have them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
     """Fitted preprocessing.
 
-    With P numeric features and C categories over all categorical ones: `fill`, `center`, `scale`
-    are float64 [P]; `seen` is float32 [C], 1 for a category of the training rows and 0 otherwise.
-    An input is (x - center) / scale, or `seen` at the place of its category. An image column has
-    constants of its own, `pixels`.
+    With P numbers (of numeric columns and of dates) and C categories over all categorical columns:
+    `fill`, `center`, `scale` are float64 [P], `acts` is float32 [P], 0 for a number that the
+    training rows do not tell apart; `seen` is float32 [C], 1 for a category of the training rows
+    and 0 otherwise. An input is (x - center) / scale where it acts, or `seen` at the place of its
+    category. An image column has constants of its own, `pixels`.
     """
 
     columns: tuple[Column, ...]
@@ -53,8 +62,11 @@ class Encoder:
     fill: NDArray[np.float64]
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
+    acts: NDArray[np.float32]
     seen: NDArray[np.float32]
     pixels: PixelScaling | None = None
+    left_out: tuple[str, ...] = ()
+    """As in the schema."""
 
     @classmethod
     def fit(
@@ -63,6 +75,7 @@ class Encoder:
         features: Sequence[str],
         rows: NDArray[np.int64],
         preprocessing: Preprocessing,
+        left_out: Sequence[str] = (),
     ) -> Self:
         """Fit on `rows` of `table`: the training rows, and no others.
 
@@ -70,13 +83,11 @@ class Encoder:
             DataError: `features` names a column that the table does not have.
         """
         columns = tuple(table.column(name) for name in features)
-        numbers = [table.values[column.name] for column in columns if column.kind == "numeric"]
-        observed = np.stack([values[rows] for values in numbers], axis=1) if numbers else _NOTHING
-        fill = _median(observed)
-        filled = np.where(np.isnan(observed), fill, observed)
-        center, scale = _center_and_scale(filled, preprocessing.numeric)
+        numbers = _Observed.of(table, columns, rows)
+        constant = (numbers.filled == numbers.filled[:1]).all(axis=0)
+        center, scale = _center_and_scale(numbers.filled, constant, preprocessing.numeric)
         seen = [
-            np.isin(np.arange(len(column.categories)), table.values[column.name][rows])
+            _seen(column, table.values[column.name][rows])
             for column in columns
             if column.kind == "categorical"
         ]
@@ -87,7 +98,15 @@ class Encoder:
             if column.kind == "image"
         ]
         return cls(
-            columns, preprocessing, fill, center, scale, seen=mask, pixels=(*pixels, None)[0]
+            columns,
+            preprocessing,
+            fill=numbers.fill + numbers.origin,
+            center=center + numbers.origin,
+            scale=scale,
+            acts=(~constant).astype(np.float32),
+            seen=mask,
+            pixels=(*pixels, None)[0],
+            left_out=tuple(left_out),
         )
 
     @property
@@ -102,8 +121,15 @@ class Encoder:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """One name an input: the column's, "column=category", or "column[channel,row,column]"."""
+        """One name an input: the column's, "column=category", "column.month" of a date, or
+        "column[channel,row,column]".
+        """
         return tuple(name for column in self.columns for name in _input_names(column))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many inputs each column becomes."""
+        return tuple(width([column]) for column in self.columns)
 
     def transform(
         self, table: Table, out: NDArray[np.float32] | None = None
@@ -127,6 +153,11 @@ class Encoder:
                 numbers.append((place, values))
                 place += 1
                 continue
+            if column.kind == "date":
+                parts = date_parts(values, time_of_day=column.time_of_day)
+                numbers.extend(enumerate(parts.T, start=place))
+                place += parts.shape[1]
+                continue
             known = values >= 0
             codes = values[known]
             x[rows[known], place + codes] = self.seen[category + codes]
@@ -139,18 +170,21 @@ class Encoder:
         return x
 
     def _scaled(self, values: NDArray[np.float64], block: slice) -> NDArray[np.float64]:
-        """Impute, centre and scale a block of numeric columns, [N, columns of the block]."""
+        """Impute, centre and scale a block of numbers, [N, columns of the block]."""
         filled = np.where(np.isnan(values), self.fill[block], values)
         with np.errstate(over="ignore"):
             scaled = (filled - self.center[block]) / self.scale[block]
+        scaled[:, self.acts[block] == 0] = 0.0
         return np.clip(scaled, -LARGEST, LARGEST)
 
     def schema(self) -> EncoderSchema:
         """All but the constants."""
-        return EncoderSchema(columns=self.columns, preprocessing=self.preprocessing)
+        return EncoderSchema(
+            columns=self.columns, preprocessing=self.preprocessing, left_out=self.left_out
+        )
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays by name: fill, center, scale (float64), seen (float32).
+        """The fitted arrays by name: fill, center, scale (float64), acts, seen (float32).
 
         Of an image column also pixel_range, pixel_center, pixel_scale (float64).
         """
@@ -158,6 +192,7 @@ class Encoder:
             "fill": self.fill,
             "center": self.center,
             "scale": self.scale,
+            "acts": self.acts,
             "seen": self.seen,
         }
         if self.pixels is None:
@@ -172,12 +207,15 @@ class Encoder:
     def load(cls, schema: EncoderSchema, constants: Mapping[str, NDArray[Any]]) -> Self:
         """The encoder that `schema` and `constants` came from.
 
+        In files of earlier releases, which have no `acts`, all numbers act.
+
         Raises:
             ModelError: an array is missing, or does not fit the columns.
         """
         columns = schema.columns
-        numbers = sum(column.kind == "numeric" for column in columns)
-        shapes = dict.fromkeys(("fill", "center", "scale"), (numbers,))
+        numbers = width([column for column in columns if column.kind in ("numeric", "date")])
+        constants = {"acts": np.ones(numbers), **constants}
+        shapes = dict.fromkeys(("fill", "center", "scale", "acts"), (numbers,))
         shapes["seen"] = (sum(len(column.categories) for column in columns),)
         image = next((column for column in columns if column.kind == "image"), None)
         if image is not None:
@@ -198,10 +236,12 @@ class Encoder:
             fill=arrays["fill"],
             center=arrays["center"],
             scale=arrays["scale"],
+            acts=arrays["acts"].astype(np.float32),
             seen=arrays["seen"].astype(np.float32),
             pixels=None
             if image is None
             else PixelScaling(arrays["pixel_range"], arrays["pixel_center"], arrays["pixel_scale"]),
+            left_out=schema.left_out,
         )
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:
@@ -229,17 +269,23 @@ class Encoder:
         return np.asarray(np.array([*codes, MISSING_CODE], dtype=np.int32)[values])
 
 
-_NOTHING = np.zeros((1, 0))
 _BLOCK = 64
 """Numeric columns scaled at once: enough to be fast, few enough to bound the float64 copies."""
 
 
 def width(columns: Sequence[Column]) -> int:
-    """F: one input for a numeric column, for each category, and for each number of an image."""
-    return sum(
-        len(column.categories) if column.kind == "categorical" else prod(column.shape)
-        for column in columns
-    )
+    """F: one input for a numeric column, for each part of a date, for each category, and for each
+    number of an image.
+    """
+    return sum(map(_width, columns))
+
+
+def _width(column: Column) -> int:
+    if column.kind == "categorical":
+        return len(column.categories)
+    if column.kind == "date":
+        return len(part_names(time_of_day=column.time_of_day))
+    return prod(column.shape)
 
 
 def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:
@@ -252,9 +298,69 @@ def _input_names(column: Column) -> Iterator[str]:
         yield from (f"{column.name}={category}" for category in column.categories)
     elif column.kind == "numeric":
         yield column.name
+    elif column.kind == "date":
+        for part in part_names(time_of_day=column.time_of_day):
+            yield f"{column.name}.{part}"
     else:
         for place in product(*map(range, column.shape)):
             yield f"{column.name}[{','.join(map(str, place))}]"
+
+
+@dataclass(frozen=True, eq=False)
+class _Observed:
+    """The P numbers of the training rows, N of them."""
+
+    filled: NDArray[np.float64]
+    """[N, P], with no cell missing; days of a date from its origin."""
+    fill: NDArray[np.float64]
+    """[P]: what missing cells became."""
+    origin: NDArray[np.float64]
+    """[P]: of the days of a date the earliest one; 0 elsewhere."""
+
+    @classmethod
+    def of(cls, table: Table, columns: Sequence[Column], rows: NDArray[np.int64]) -> Self:
+        numbers: list[NDArray[np.float64]] = []
+        dates: list[tuple[int, NDArray[np.float64], float]] = []
+        for column in columns:
+            values = table.values[column.name]
+            if column.kind == "numeric":
+                numbers.append(values[rows])
+            elif column.kind == "date":
+                parts, fill, origin = _dates(values[rows], time_of_day=column.time_of_day)
+                dates.append((len(numbers), fill, origin))
+                numbers.extend(parts.T)
+        if not numbers:
+            return cls(np.zeros((1, 0)), np.zeros(0), np.zeros(0))
+        observed = np.stack(numbers, axis=1)
+        fills, origins = _median(observed), np.zeros(len(numbers))
+        for place, fill, origin in dates:
+            fills[place : place + len(fill)] = fill
+            origins[place + DAYS] = origin
+        return cls(np.where(np.isnan(observed), fills, observed), fills, origins)
+
+
+def _dates(
+    dates: NDArray[np.float64], *, time_of_day: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """The parts of the training rows' dates, [N, parts], none missing; those of the median date;
+    and the earliest date, from which their `days` count.
+    """
+    present = np.sort(dates[~np.isnan(dates)])
+    # The earlier of two in the middle: a mean of both would invent a time of day.
+    median = present[(len(present) - 1) // 2] if present.size else 0.0
+    origin = float(present[0]) if present.size else 0.0
+    filled = np.append(np.where(np.isnan(dates), median, dates), median)
+    parts = date_parts(filled, time_of_day=time_of_day)
+    parts[:, DAYS] -= origin
+    return parts[:-1], parts[-1], origin
+
+
+def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """The categories that the training rows hold; none if all of them hold the same one."""
+    seen = np.isin(np.arange(len(column.categories)), codes)
+    if seen.sum() == 1 and not (codes == MISSING_CODE).any():
+        return np.zeros_like(seen)
+    return seen
 
 
 def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -267,13 +373,12 @@ def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _center_and_scale(
-    filled: NDArray[np.float64], method: str
+    filled: NDArray[np.float64], constant: NDArray[np.bool_], method: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Centre and scale of each column, [N, P] → [P], [P]; scale 1 for a constant column."""
     features = filled.shape[1]
     if method == "none":
         return np.zeros(features), np.ones(features)
-    constant = (filled == filled[:1]).all(axis=0)
     # The mean of equal numbers may differ from them in the last bit, and their sd from 0.
     deviation = np.where(constant, 0.0, filled.std(axis=0))
     if method == "standardize":

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -43,11 +43,8 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "?"})
 """The texts that stand for a missing cell of any column, in lower case."""
 LARGEST = float(np.finfo(np.float32).max)
 """The largest number a cell may hold: networks compute in float32."""
-MANY_CATEGORIES = 20
-"""Columns with fewer categories are what they seem to be."""
 LONGEST_GUESSED = 200
 """Characters of a name for which one that is near is looked for; no column's name is longer."""
-_SHOWN = 3
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
 _GROUP_BYTES = 2**27
@@ -67,6 +64,10 @@ class Column(Settings):
     shape."""
     categories: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Sorted; all that the table held when it was read. Empty unless categorical."""
+    declared: bool = False
+    """Whether its kind was declared by whoever sent the file, and not worked out from its cells."""
+    time_of_day: bool = False
+    """Of a date column that a network sees: whether some of its cells have a time of day."""
     missing: Annotated[int, Field(ge=0)] = 0
     """Cells without a value when the table was read."""
     shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = ()
@@ -323,43 +324,6 @@ def parse_date(text: str, column: Column) -> float | None:
     ISO 8601 is understood whatever the order.
     """
     return parse_date_text(text, column.date_order)
-
-
-@dataclass(frozen=True)
-class Categories:
-    """A categorical column of many categories, in figures."""
-
-    column: str
-    count: int
-    """How many categories it has."""
-    numbers: int
-    """How many of them are finite numbers."""
-    others: tuple[str, ...]
-    """The first of those that are not."""
-
-
-def many_categories(columns: Iterable[Column]) -> tuple[Categories, ...]:
-    """The columns with at least `MANY_CATEGORIES` categories."""
-    return tuple(
-        _counted(column) for column in columns if len(column.categories) >= MANY_CATEGORIES
-    )
-
-
-def _counted(column: Column) -> Categories:
-    others = [category for category in column.categories if not _is_number(category)]
-    return Categories(
-        column=column.name,
-        count=len(column.categories),
-        numbers=len(column.categories) - len(others),
-        others=tuple(others[:_SHOWN]),
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def suggest(name: str, known: Sequence[str]) -> str:

@@ -1,33 +1,18 @@
-"""The target: which column is predicted, as what.
-
-Decisions (task `auto`):
-
-* A categorical target is classified.
-* A numeric target is a regression if it has more than 20 different values, or one that is not an
-  integer; else its values are classes, named by their shortest decimal form ("1", not "1.0").
-* Two classes make a binary task. Asked for by name, `multiclass` accepts two classes as well.
-* Classes are sorted as numbers if all of them are numbers, else as strings; of a binary task the
-  second one is the positive class.
-* Rows without a target teach nothing and are left out, not refused.
-"""
+"""The target: what is predicted, and its values in a table. How it is decided: `resolution.py`."""
 
 import re
-from math import isfinite
+from math import isfinite, isnan
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from worker.data.table import MISSING_CODE, Column, Table, suggest
-from worker.errors import DataError
+from worker.data.mixture import column_numbers, numbers_of
+from worker.data.table import MISSING_CODE, Table
 from worker.schema import Settings
-from worker.spec import Task, TaskKind
+from worker.spec import TaskKind
 
-MOST_NUMERIC_CLASSES = 20
-"""A numeric target with more different values than this is a regression, unless told otherwise."""
-MOST_CLASSES = 1_000
-"""A target with more classes is an identifier or a measurement, not a class."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,15}")
 
 
@@ -40,11 +25,22 @@ class Target(Settings):
     """`binary`, `multiclass` or `regression`."""
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """The classes' names, in the order of their numbers; empty for a regression."""
+    positive: str | None = None
+    """Of a binary task: the class that the job calls positive; the second one if it names none."""
 
     @property
     def outputs(self) -> int:
         """Width of the network's last layer: C for multiclass, else 1 (a logit or a value)."""
         return len(self.classes) if self.task == "multiclass" else 1
+
+    @property
+    def positive_number(self) -> int | None:
+        """Of a binary task, 0 or 1: the number of the class that recall, precision and the
+        threshold are about. None for the other tasks.
+        """
+        if self.task != "binary":
+            return None
+        return 1 if self.positive is None else self.classes.index(self.positive)
 
     @property
     def whole_numbers(self) -> tuple[int, ...] | None:
@@ -60,138 +56,50 @@ class Target(Settings):
         """The target of every row of `table`.
 
         Classification: class numbers, int64, -1 where missing or of no known class. Regression:
-        float64, NaN where missing; float32 would lose digits before the values are centred.
+        float64, NaN where missing or a text; float32 would lose digits before the values are
+        centred. A cell that is no class as it is written may be one as a number.
         """
         column = table.column(self.column, param="target")
         values = table.values[self.column]
-        if self.task == "regression":
-            return np.asarray(values, dtype=np.float64)
-        number_of = {name: number for number, name in enumerate(self.classes)}
         if column.kind == "categorical":
             # The last entry is what code -1, a missing cell, indexes.
-            numbers = [*(number_of.get(label, MISSING_CODE) for label in column.categories), -1]
-            return np.asarray(np.array(numbers, dtype=np.int64)[values])
+            if self.task == "regression":
+                return np.asarray(np.append(column_numbers(column), np.nan)[values])
+            numbers = self._numbers(column.categories, column_numbers(column))
+            return np.asarray(np.append(numbers, MISSING_CODE)[values])
+        if self.task == "regression":
+            return np.asarray(values, dtype=np.float64)
         distinct, inverse = np.unique(values, return_inverse=True)
-        numbers = [number_of.get(_label(value), MISSING_CODE) for value in distinct.tolist()]
-        return np.array(numbers, dtype=np.int64)[inverse.reshape(-1)]
+        # No class has an empty name, but one may be called nan.
+        labels = tuple("" if isnan(value) else label_of(value) for value in distinct.tolist())
+        return self._numbers(labels, distinct)[inverse.reshape(-1)]
+
+    def _numbers(self, labels: tuple[str, ...], values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The class that each label names, by its text or else by its value; -1 for none."""
+        number_of = {name: number for number, name in enumerate(self.classes)}
+        numbers = np.array([number_of.get(label, MISSING_CODE) for label in labels], dtype=np.int64)
+        unknown = np.flatnonzero(numbers == MISSING_CODE)
+        by_value = {
+            value: number
+            for number, value in reversed(list(enumerate(numbers_of(self.classes).tolist())))
+            if isfinite(value)
+        }
+        if unknown.size and by_value:
+            others = values[unknown].tolist()
+            numbers[unknown] = [by_value.get(value, MISSING_CODE) for value in others]
+        return numbers
 
 
 def labelled_rows(table: Table, target: Target) -> NDArray[np.int64]:
     """Numbers of the rows whose target is known, ascending."""
-    values = target.values(table)
-    known = ~np.isnan(values) if target.task == "regression" else values != MISSING_CODE
-    return np.flatnonzero(known).astype(np.int64)
+    return np.flatnonzero(is_known(target, target.values(table))).astype(np.int64)
 
 
-def resolve_target(
-    table: Table,
-    name: str | None,
-    task: Task = "auto",
-    *,
-    default: str | None = None,
-) -> Target:
-    """Decide what is predicted: column `name`, or else the data set's own target `default`.
-
-    Raises:
-        DataError: no such column, no value in it, one class or one value only, or a task that
-            does not fit it.
-    """
-    chosen = name or default
-    if chosen is None:
-        raise DataError(
-            f"The job names no target and its data set has none of its own; set `target`. "
-            f"{suggest('', table.names)}",
-            code="no_target",
-            param="target",
-        )
-    column = table.column(chosen, param="target")
-    if column.kind == "image":
-        raise _error(chosen, "holds images or series", "name a column of labels", "task_mismatch")
-    values = table.values[chosen]
-    present = values[values != MISSING_CODE if column.kind == "categorical" else ~np.isnan(values)]
-    distinct = np.unique(present)
-    if distinct.size == 0:
-        raise _error(chosen, "has no value in any row", "name another target", "empty_target")
-    if task == "regression" or (task == "auto" and _is_measurement(column, distinct)):
-        return _regression(column, distinct)
-    return _classification(column, distinct, task)
+def is_known(target: Target, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the target's values are none that is missing."""
+    return np.asarray(~np.isnan(values) if target.task == "regression" else values != MISSING_CODE)
 
 
-def _is_measurement(column: Column, distinct: NDArray[Any]) -> bool:
-    if column.kind == "categorical":
-        return False
-    return distinct.size > MOST_NUMERIC_CLASSES or bool((distinct != np.floor(distinct)).any())
-
-
-def _regression(column: Column, distinct: NDArray[Any]) -> Target:
-    if column.kind == "categorical":
-        shown = ", ".join(repr(label) for label in column.categories[:5])
-        raise _error(
-            column.name,
-            f"is categorical (it holds {shown}), which a regression cannot predict",
-            'set `task` to "auto", or make every cell of the column a number',
-            "task_mismatch",
-            param="task",
-        )
-    if distinct.size == 1:
-        raise _error(
-            column.name,
-            f"has the same value, {_label(float(distinct[0]))}, in every row",
-            "name another target",
-            "constant_target",
-        )
-    return Target(column=column.name, task="regression")
-
-
-def _classification(column: Column, distinct: NDArray[Any], task: Task) -> Target:
-    if distinct.size > MOST_CLASSES:
-        raise _error(
-            column.name,
-            f"has {distinct.size:,} different values; at most {MOST_CLASSES:,} classes are told "
-            "apart",
-            'name another target, or set `task` to "regression" if it is a number',
-            "too_many_classes",
-        )
-    if column.kind == "categorical":
-        labels = [column.categories[code] for code in distinct.tolist()]
-    else:
-        labels = [_label(value) for value in distinct.tolist()]
-    if len(labels) == 1:
-        raise _error(
-            column.name,
-            f"has one class only, {labels[0]!r}: there is nothing to tell apart",
-            "add rows of another class, or name another target",
-            "one_class",
-        )
-    if task == "binary" and len(labels) > 2:
-        raise _error(
-            column.name,
-            f"has {len(labels)} classes, not two",
-            'set `task` to "multiclass" or "auto"',
-            "task_mismatch",
-            param="task",
-        )
-    binary = len(labels) == 2 and task != "multiclass"
-    return Target(
-        column=column.name,
-        task="binary" if binary else "multiclass",
-        classes=tuple(_sorted(labels)),
-    )
-
-
-def _label(value: float) -> str:
+def label_of(value: float) -> str:
     """A number as a class name: without a needless fraction, and without loss."""
     return str(int(value)) if isfinite(value) and value.is_integer() else repr(value)
-
-
-def _sorted(labels: list[str]) -> list[str]:
-    try:
-        return sorted(labels, key=lambda label: (float(label), label))
-    except ValueError:
-        return sorted(labels)
-
-
-def _error(column: str, fact: str, remedy: str, code: str, param: str = "target") -> DataError:
-    return DataError(
-        f"The target {column!r} {fact}; {remedy}.", code=code, param=param, column=column
-    )

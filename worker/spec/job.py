@@ -54,7 +54,8 @@ class Subject(Settings):
     target_missing: Literal["refuse", "drop"] = "refuse"
     """What becomes of rows whose target is a text among numbers, such as "see note" in a column of
     prices: `refuse` the job, naming the first of them, or `drop` these rows. Rows whose target is
-    missing are left out in any case, and counted."""
+    missing are left out in any case, and counted; where they are more than half of all, `refuse`
+    refuses the job as well, and `drop` goes on with the others."""
     positive: Annotated[str, Field(max_length=65_536, examples=["bad"])] | None = None
     """Binary classification: the class that recall, precision, the threshold and the like are
     about; the second of the classes unless given."""

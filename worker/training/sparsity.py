@@ -191,17 +191,14 @@ class _Columns:
 
     @classmethod
     def of(cls, prepared: Prepared, device: torch.device) -> "_Columns":
-        columns = prepared.encoders[0].columns
-        sizes = [
-            len(column.categories) if column.kind == "categorical" else int(np.prod(column.shape))
-            for column in columns
-        ]
-        numbers = torch.arange(len(columns)).repeat_interleave(torch.tensor(sizes))
+        encoder = prepared.encoders[0]
+        columns = encoder.columns
+        numbers = torch.arange(len(columns)).repeat_interleave(torch.tensor(encoder.widths))
         named = all(column.kind != "image" for column in columns)
         return cls(
             np.array([column.name for column in columns], dtype=object),
             numbers.to(device),
-            np.array(prepared.encoders[0].feature_names, dtype=object) if named else None,
+            np.array(encoder.feature_names, dtype=object) if named else None,
         )
 
 

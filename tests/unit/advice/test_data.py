@@ -1,13 +1,15 @@
-"""Rows, classes, labels and columns that are not what they seem."""
+"""Rows, classes, labels, and targets that may not be what they seem."""
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.findings import CNN, LINEAR, found, silent
 from worker.advice import advise
-from worker.data import Outline, Target
+from worker.data import Outline, Table, Target
 from worker.data.delimited import parse_csv
+from worker.data.table import categorical, images, numeric
 from worker.results import Advice
 from worker.spec import JobSpec
 
@@ -162,33 +164,81 @@ def test_images_of_other_things_may_be_flipped() -> None:
 SPEC = JobSpec.model_validate({"dataset": "ds_12345678", "target": "y"})
 
 
-def said(*cells: str) -> dict[str, Advice]:
-    """Advice on a file with a column x of these cells."""
-    lines = [f"{cell},{n},{'ab'[n % 2]}" for n, cell in enumerate(cells)]
-    table = parse_csv("\n".join(["x,n,y", *lines]).encode())
-    return {finding.code: finding for finding in advise(SPEC, Outline.of(table, SPEC))}
+def said(table: Table, **job: Any) -> dict[str, Advice]:
+    """Advice on a table with a target y, by its code."""
+    spec = SPEC.model_copy(update=job)
+    return {finding.code: finding for finding in advise(spec, Outline.of(table, spec))}
 
 
-def test_an_identifier() -> None:
-    finding = said(*(f"customer {n}" for n in range(100)))["identifier_columns"]
-    assert (finding.severity, finding.field) == ("warning", "dataset")
-    assert finding.evidence == {"categories": {"x": 100}, "rows": 100}
-    assert "'x'" in finding.message
+def numbers(*cells: float) -> Table:
+    return Table.of([numeric("x", np.arange(len(cells))), numeric("y", cells)])
 
 
-def test_categories_that_rows_share() -> None:
-    assert "identifier_columns" not in said(*(f"town {n % 30}" for n in range(100)))
-    assert "identifier_columns" not in said(*(str(n) for n in range(100)))
+def pictures(classes: int, rows: int) -> Table:
+    pixels = np.zeros((rows, 1, 4, 4), dtype=np.uint8)
+    return Table.of([images("image", pixels), numeric("y", np.arange(rows) % classes)])
 
 
-def test_numbers_with_a_few_slips() -> None:
-    finding = said("n/a", "1;5", *(str(n / 2) for n in range(98)))["numbers_as_categories"]
-    others = {"categories": 100, "numbers": 98, "others": ("1;5", "n/a")}
-    assert finding.evidence == {"x": others}
-    assert "identifier_columns" not in said("n/a", *(str(n / 2) for n in range(98)))
+@pytest.mark.parametrize(
+    ("cells", "severity"),
+    [
+        ([0, 1, 2], "info"),
+        ([1, 2, 3, 4], "info"),
+        ([3, 4, 5, 6, 7, 8], "warning"),
+        ([10, 20, 50], "warning"),
+        ([-1, 0, 1], "warning"),
+    ],
+)
+def test_few_whole_numbers_are_said_to_be_classes(cells: list[float], severity: str) -> None:
+    finding = said(numbers(*cells * 9))["numbers_as_classes"]
+    assert (finding.severity, finding.field, finding.column) == (severity, "task", "y")
+    assert finding.change == {"task": "regression"}
+    assert finding.evidence == {"distinct": len(cells), "classes": [str(n) for n in cells]}
+    changed = said(numbers(*cells * 9), task="regression")
+    assert not {"numbers_as_classes", "numbers_as_measurements"} & changed.keys()
 
 
-def test_numbers_without_slips_and_codes() -> None:
-    assert "numbers_as_categories" not in said("", *(str(n / 2) for n in range(98)))
-    codes = [f"A{n}" for n in range(30)] + [str(n) for n in range(70)]
-    assert "numbers_as_categories" not in said(*codes)
+def test_numbers_as_texts_are_said_to_be_classes() -> None:
+    labels = sorted(str(n / 2) for n in range(30))
+    column, values = categorical("y", labels, np.arange(90) % 30)
+    table = Table.of([numeric("x", np.arange(90)), (column, values)])
+    assert said(table)["numbers_as_classes"].severity == "warning"
+    declared = column.model_copy(update={"declared": True})
+    table = Table.of([numeric("x", np.arange(90)), (declared, values)])
+    assert "numbers_as_classes" not in said(table)
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(26, 260), (26, 40), (100, 300)])
+def test_whole_numbers_beside_images_are_said_to_be_a_measurement(classes: int, rows: int) -> None:
+    finding = said(pictures(classes, rows))["numbers_as_measurements"]
+    assert (finding.severity, finding.field, finding.column) == ("warning", "task", "y")
+    assert finding.change == {"task": "multiclass"}
+    assert finding.evidence == {"distinct": classes, "rows": rows}
+    assert "numbers_as_measurements" not in said(pictures(classes, rows), task="multiclass")
+
+
+def test_whole_numbers_that_many_rows_share_may_be_classes() -> None:
+    assert said(numbers(*list(range(26)) * 10))["numbers_as_measurements"].severity == "info"
+    assert "numbers_as_measurements" not in said(numbers(*range(200)))
+    assert "numbers_as_measurements" not in said(numbers(*[n / 2 for n in range(26)] * 10))
+
+
+@pytest.mark.parametrize("table", [numbers(*[0, 1] * 9), numbers(*[5, 9] * 9)])
+def test_two_numbers_are_two_classes(table: Table) -> None:
+    assert not {"numbers_as_classes", "numbers_as_measurements"} & said(table).keys()
+
+
+@pytest.mark.parametrize(("missing", "severity"), [(5, "info"), (40, "warning")])
+def test_rows_without_a_target_are_told(missing: int, severity: str) -> None:
+    finding = said(numbers(*[0, 1] * 30, *[np.nan] * missing))["rows_left_out"]
+    assert (finding.severity, finding.field, finding.column) == (severity, "target", "y")
+    assert finding.evidence == {"rows": 60 + missing, "left_out": {"no target": missing}}
+    assert f"Of {60 + missing} rows, {missing} without a target" in finding.message
+    assert "rows_left_out" not in said(numbers(*[0, 1] * 30))
+
+
+def test_texts_in_the_target_are_told() -> None:
+    csv = "\n".join(["x,y", *(f"{n},{n}.5" for n in range(50)), "51,lost", "52,"]).encode()
+    finding = said(parse_csv(csv), target_missing="drop")["rows_left_out"]
+    assert finding.evidence["left_out"] == {"no target": 1, "text in the target": 1}
+    assert "1 with a text as the target" in finding.message

@@ -1,0 +1,165 @@
+"""What a job makes of its data: the target, and the columns that say something of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data.encoder import width
+from worker.data.resolution import Resolution
+from worker.data.splits import RowSplit
+from worker.data.table import MISSING_CODE, Column, Table
+from worker.errors import DataError
+from worker.results import CLASSES_SHOWN, RowCounts, Understood
+from worker.spec import JobSpec
+
+UNUSED = "in no part of the split"
+"""Why a row with a target is left out."""
+_FIRST_ROWS = 1_000
+"""Rows within which a column that varies usually does."""
+_LONGEST = 200
+"""Characters of a list of columns in a message."""
+
+
+@dataclass(frozen=True, eq=False)
+class JobData:
+    """A table as a job uses it: its target, and the columns that say something."""
+
+    table: Table
+    """Its date columns know whether they have a time of day."""
+    resolution: Resolution
+    columns: tuple[Column, ...]
+    """The features."""
+    left_out: Mapping[str, str]
+    """The other columns: name → `constant`, `empty` or `ignored`."""
+
+    @classmethod
+    def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
+        """Decide what is predicted from what.
+
+        Raises:
+            DataError: as `Resolution.of`, or there is no column to learn from.
+        """
+        name = spec.target or default_target
+        resolution = Resolution.of(
+            table,
+            name,
+            spec.task,
+            positive=spec.positive,
+            declared=name is not None and spec.columns.get(name) == "categorical",
+            drop=spec.target_missing == "drop",
+            settled=spec.decimal is not None or spec.thousands is not None,
+        )
+        table = with_times(table)
+        columns, left_out = informative(table, resolution.target.column, resolution.rows)
+        if width(columns) == 0:
+            others = ", ".join(f"{name!r} is {reason}" for name, reason in left_out.items())
+            raise DataError(
+                f"Beside the target {resolution.target.column!r} the table has no column with "
+                "values to learn from"
+                f"{f' ({_shortened(others)})' * bool(others)}; upload one that has.",
+                code="no_features",
+                param="dataset",
+            )
+        _check_alone(columns)
+        return cls(table, resolution, columns, left_out)
+
+    def understood(self, split: RowSplit | None = None) -> Understood:
+        """What is predicted and why; with a split, from the rows that are in it."""
+        resolution = self.resolution
+        target, number = resolution.target, resolution.target.positive_number
+        used = labelled = len(resolution.rows)
+        if split is not None:
+            used = len(split.train) + len(split.validation) + len(split.test)
+        unused = {UNUSED: labelled - used} if used < labelled else {}
+        return Understood(
+            target=target.column,
+            task=target.task,
+            classes=list(target.classes[:CLASSES_SHOWN]),
+            classes_count=len(target.classes),
+            positive=None if number is None else target.classes[number],
+            why=resolution.why,
+            rows=RowCounts(used=used, left_out={**resolution.left_out, **unused}),
+            features=len(self.columns),
+            left_out=dict(islice(self.left_out.items(), CLASSES_SHOWN)),
+        )
+
+
+def understand(table: Table, spec: JobSpec, default_target: str | None = None) -> Understood:
+    """What a job predicts, from which rows and columns, and why; its split is not looked at.
+
+    Raises:
+        DataError: the data and the target do not go together.
+    """
+    return JobData.of(table, spec, default_target).understood()
+
+
+def with_times(table: Table) -> Table:
+    """The table, whose date columns know whether some cell has a time of day."""
+    columns = tuple(
+        column
+        if column.kind != "date"
+        else column.model_copy(update={"time_of_day": _has_times(table.values[column.name])})
+        for column in table.columns
+    )
+    return replace(table, columns=columns)
+
+
+def _has_times(dates: NDArray[np.float64]) -> bool:
+    return bool((dates[~np.isnan(dates)] % 1 != 0).any())
+
+
+def informative(
+    table: Table, target: str, rows: NDArray[np.int64]
+) -> tuple[tuple[Column, ...], dict[str, str]]:
+    """The columns beside the target that say something in `rows`, and why the others do not."""
+    columns: list[Column] = []
+    left_out: dict[str, str] = {}
+    whole = len(rows) == table.rows
+    for column in table.columns:
+        if column.name == target:
+            continue
+        values = table.values[column.name]
+        silent = _silent(column, values if whole else values[rows])
+        if silent is None:
+            columns.append(column)
+        else:
+            left_out[column.name] = silent
+    return tuple(columns), left_out | dict.fromkeys(table.ignored, "ignored")
+
+
+def _silent(column: Column, values: NDArray[Any]) -> str | None:
+    """Whether a column is `constant` or `empty`, if it is. A missing category says something; a
+    missing number does not, since it is filled in.
+    """
+    if column.kind == "image":
+        return None
+    # Most columns vary within their first rows, and the others need not be looked at.
+    for part in (values[:_FIRST_ROWS], values):
+        missing = part == MISSING_CODE if column.kind == "categorical" else np.isnan(part)
+        present = part[~missing]
+        if present.size and (present != present[0]).any():
+            return None
+        if column.kind == "categorical" and present.size and missing.any():
+            return None
+    return "constant" if present.size else "empty"
+
+
+def _check_alone(columns: tuple[Column, ...]) -> None:
+    image = next((column for column in columns if column.kind == "image"), None)
+    if image is None or len(columns) == 1:
+        return
+    others = _shortened(", ".join(repr(column.name) for column in columns if column is not image))
+    raise DataError(
+        f"Column {image.name!r} holds images or series; networks take them alone, without "
+        f"{others}. Upload a data set of that column and the target.",
+        code="mixed_features",
+        param="dataset",
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
