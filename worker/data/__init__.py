@@ -4,8 +4,9 @@ from worker.data.builtin import load_builtin
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
+from worker.data.expectations import Expectations
 from worker.data.formats import read_table
-from worker.data.records import table_from_records
+from worker.data.records import Records
 from worker.data.table import Column, Table
 from worker.data.target import Target, resolve_target
 
@@ -13,8 +14,10 @@ __all__ = [
     "Column",
     "Encoder",
     "EncoderSchema",
+    "Expectations",
     "Outline",
     "Prepared",
+    "Records",
     "Table",
     "Target",
     "load_builtin",
@@ -23,5 +26,4 @@ __all__ = [
     "read_table",
     "resolve_target",
     "sample",
-    "table_from_records",
 ]

@@ -13,7 +13,7 @@ Decisions:
 * Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.pixels import PixelScaling
+from worker.data.pixels import PixelScaling, row_parts
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record
@@ -36,6 +36,8 @@ class EncoderSchema(Record):
     """The columns with kinds and categories, in the order in which they are encoded."""
     preprocessing: Preprocessing
     """The job's settings."""
+    left_out: tuple[str, ...] = ()
+    """Columns of the data set that are not encoded, since they say nothing or are to be ignored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,9 @@ class Encoder:
     With P numeric features and C categories over all categorical ones: `fill`, `center`, `scale`
     are float64 [P]; `seen` is float32 [C], 1 for a category of the training rows and 0 otherwise.
     An input is (x - center) / scale, or `seen` at the place of its category. An image column has
-    constants of its own, `pixels`.
+    constants of its own, `pixels`. `low` and `high` are the least and the greatest number of the
+    training rows, float64: one of each numeric or date column, NaN if it has none, or one of all
+    pixels. They change no input; models of earlier releases lack them.
     """
 
     columns: tuple[Column, ...]
@@ -55,6 +59,9 @@ class Encoder:
     scale: NDArray[np.float64]
     seen: NDArray[np.float32]
     pixels: PixelScaling | None = None
+    left_out: tuple[str, ...] = ()
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
 
     @classmethod
     def fit(
@@ -86,8 +93,17 @@ class Encoder:
             for column in columns
             if column.kind == "image"
         ]
+        low, high = _range(table, columns, rows)
         return cls(
-            columns, preprocessing, fill, center, scale, seen=mask, pixels=(*pixels, None)[0]
+            columns,
+            preprocessing,
+            fill,
+            center,
+            scale,
+            seen=mask,
+            pixels=(*pixels, None)[0],
+            low=low,
+            high=high,
         )
 
     @property
@@ -147,10 +163,12 @@ class Encoder:
 
     def schema(self) -> EncoderSchema:
         """All but the constants."""
-        return EncoderSchema(columns=self.columns, preprocessing=self.preprocessing)
+        return EncoderSchema(
+            columns=self.columns, preprocessing=self.preprocessing, left_out=self.left_out
+        )
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays by name: fill, center, scale (float64), seen (float32).
+        """The fitted arrays by name: fill, center, scale, low, high (float64), seen (float32).
 
         Of an image column also pixel_range, pixel_center, pixel_scale (float64).
         """
@@ -160,6 +178,8 @@ class Encoder:
             "scale": self.scale,
             "seen": self.seen,
         }
+        if self.low is not None and self.high is not None:
+            constants |= {"low": self.low, "high": self.high}
         if self.pixels is None:
             return constants
         return constants | {
@@ -183,6 +203,8 @@ class Encoder:
         if image is not None:
             channels = image.shape[0]
             shapes |= {"pixel_range": (2,), "pixel_center": (channels,), "pixel_scale": (channels,)}
+        if "low" in constants:
+            shapes |= dict.fromkeys(("low", "high"), (len(ranged(columns)),))
         for name, shape in shapes.items():
             stored = constants[name].shape if name in constants else None
             if stored != shape:
@@ -202,6 +224,9 @@ class Encoder:
             pixels=None
             if image is None
             else PixelScaling(arrays["pixel_range"], arrays["pixel_center"], arrays["pixel_scale"]),
+            left_out=schema.left_out,
+            low=arrays.get("low"),
+            high=arrays.get("high"),
         )
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:
@@ -240,6 +265,23 @@ def width(columns: Sequence[Column]) -> int:
         len(column.categories) if column.kind == "categorical" else prod(column.shape)
         for column in columns
     )
+
+
+def ranged(columns: Iterable[Column]) -> list[Column]:
+    """The columns that have a least and a greatest number: all but the categorical ones."""
+    return [column for column in columns if column.kind != "categorical"]
+
+
+def _range(
+    table: Table, columns: Sequence[Column], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest number of these rows, of each column that has them; NaN for none."""
+    ends = np.full((2, len(ranged(columns))), np.nan)
+    for place, column in enumerate(ranged(columns)):
+        for part in row_parts(table.values[column.name], rows):
+            ends[0, place] = np.fmin(ends[0, place], np.fmin.reduce(part, axis=None))
+            ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
+    return ends[0], ends[1]
 
 
 def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:
