@@ -7,9 +7,9 @@ Decisions:
   exactly: 10.5 is "10.50", and 9007199254740993 is not "9007199254740992". Where several are, as
   "01" and "001" are 1, none is chosen.
 * A boolean is one of its three usual spellings.
-* The nearest category is looked for in any case of letters, of many categories among those that
-  stand near in the alphabet. `Guesses` bounds what a request may cost, since to compare two texts
-  costs the product of their lengths.
+* The nearest category is the one that differs in case, blanks, hyphens and underscores only, else
+  one that is alike, of many categories one of those that stand near in the alphabet. `Guesses`
+  bounds what a request may cost, since to compare two texts costs the product of their lengths.
 """
 
 import re
@@ -76,6 +76,11 @@ def _spellings(cell: str | float | bool) -> Iterator[str]:
             yield from (repr(cell), repr(cell).removesuffix(".0"))
 
 
+def _folded(text: str) -> str:
+    """The text without what people write differently."""
+    return text.casefold().replace(" ", "").replace("-", "").replace("_", "")
+
+
 class Guesses:
     """What may be looked for in one request: cells whose nearest category would help a reader."""
 
@@ -85,11 +90,14 @@ class Guesses:
     """Categories that one is compared with."""
     LONGEST = 64
     """Characters of a text that is looked for, and of a category that may be meant."""
+    SCANNED = 200_000
+    """Categories that are looked at for one that differs in case and the like, in all."""
     EFFORT = 1_000_000
     """Pairs of characters that are compared, of all texts together."""
 
     def __init__(self) -> None:
         self._left = self.MOST
+        self._scanned = self.SCANNED
         self._effort = self.EFFORT
 
     def nearest(self, column: Column, text: str) -> str | None:
@@ -97,6 +105,13 @@ class Guesses:
         if self._left == 0 or len(text) > self.LONGEST:
             return None
         self._left -= 1
+        self._scanned -= len(column.categories)
+        if self._scanned >= 0:
+            wanted = _folded(text)
+            same = (category for category in column.categories if _folded(category) == wanted)
+            found = next(same, None)
+            if found is not None:
+                return found
         folded = {category.casefold(): category for category in self._around(column, text)}
         self._effort -= len(text) * sum(map(len, folded))
         if self._effort < 0:

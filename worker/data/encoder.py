@@ -48,8 +48,9 @@ class Encoder:
     are float64 [P]; `seen` is float32 [C], 1 for a category of the training rows and 0 otherwise.
     An input is (x - center) / scale, or `seen` at the place of its category. An image column has
     constants of its own, `pixels`. `low` and `high` are the least and the greatest number of the
-    training rows, float64: one of each numeric or date column, NaN if it has none, or one of all
-    pixels. They change no input; models of earlier releases lack them.
+    training rows, float64: one of each numeric or date column, or one of all pixels. A column
+    without a number has the least and the greatest that there are. They change no input, and
+    models of earlier releases lack them.
     """
 
     columns: tuple[Column, ...]
@@ -275,13 +276,14 @@ def ranged(columns: Iterable[Column]) -> list[Column]:
 def _range(
     table: Table, columns: Sequence[Column], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and greatest number of these rows, of each column that has them; NaN for none."""
+    """Least and greatest number of these rows, of each column that has them."""
     ends = np.full((2, len(ranged(columns))), np.nan)
     for place, column in enumerate(ranged(columns)):
         for part in row_parts(table.values[column.name], rows):
             ends[0, place] = np.fmin(ends[0, place], np.fmin.reduce(part, axis=None))
             ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
-    return ends[0], ends[1]
+    empty = np.isnan(ends[0])
+    return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
 
 
 def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ NAMED = 3
 """Categories that a message names."""
 ENOUGH_PIXELS = 16
 """An image of so many pixels that are all 0 or 1 is no dark image of bytes."""
-DARK = {True: 1.0, False: 16.0}
+DARK = {True: 1.0, False: 8.0}
 """Of bytes, of floats: training rows whose greatest pixel was greater had no dark images alone."""
 _LONGEST_EXAMPLE = 200
 _BLOCK = 64
