@@ -32,7 +32,5 @@ def predict(
     answer = services.inference.predict(
         row, name, body.instances, extra=body.extra == "ignore", warnings=body.warnings
     )
-    response = PredictResponse(predictions=answer.predictions, model=name, version=row.version)
-    if answer.warnings is not None:
-        response.warnings = answer.warnings
-    return response
+    told = {} if answer.warnings is None else {"warnings": answer.warnings}
+    return PredictResponse(predictions=answer.predictions, model=name, version=row.version, **told)

@@ -132,7 +132,7 @@ class PredictResponse(Body):
                         "example": 19.0,
                     }
                 ]
-            ]
+            ],
         ),
     ]
     """What the instances hold that training did not, one a kind and column; empty if there is

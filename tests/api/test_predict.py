@@ -16,7 +16,7 @@ ROW = {"income": 25.5, "price": "10.50", "job": "skilled"}
 def loans(client: Client) -> None:
     """A model of a number, a price that is a text, and a job; its target is `bought`."""
     jobs = ("skilled", "unskilled", "self-employed")
-    prices = ("10.10", "10.50", "N.A.")
+    prices = ("10.10", "10.50", "on request")
     rows = [f"{20 + n % 41}.0,{prices[n % 3]},{jobs[n % 3]},{'ny'[n % 2]}" for n in range(120)]
     csv = "\n".join(["income,price,job,bought", *rows])
     data = client.upload(csv, target="bought").json()["id"]
@@ -28,7 +28,7 @@ def pictures(client: Client) -> None:
     """A model of 4 x 4 pixels, which were bytes."""
     noise = np.random.default_rng(0).integers(0, 256, (60, 4, 4), dtype=np.uint8)
     sink = io.BytesIO()
-    np.savez(sink, image=noise, y=np.arange(60) % 2)
+    np.savez(sink, x=noise, y=np.arange(60) % 2)
     files = {"file": ("images.npz", sink.getvalue())}
     data = client.post("/v1/datasets", files=files, data={"target": "y"}).json()["id"]
     train(client, post(client, dataset=data, model="pictures"))

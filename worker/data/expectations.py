@@ -13,13 +13,14 @@ Decisions:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.category_index import Guesses
-from worker.data.encoder import Encoder, ranged
+from worker.data.encoder import Encoder, ranged, width
 from worker.data.records import Records, Unmatched
 from worker.data.table import MISSING_CODE, Column
 from worker.results import PredictionWarning
@@ -62,7 +63,7 @@ class Expectations:
     offsets: NDArray[np.int64]
     """[Q, 1]: where the categories of each categorical column begin in `encoder.seen`."""
     seen: NDArray[np.float32]
-    """`encoder.seen`, and 1 for a missing cell behind it."""
+    """`encoder.seen`, but 1 in columns of which no category acts, and for a missing cell behind."""
 
     @classmethod
     def of(cls, encoder: Encoder) -> Self:
@@ -71,21 +72,25 @@ class Expectations:
         absent = np.full(len(columns), np.nan)
         low = absent if encoder.low is None else encoder.low
         high = absent if encoder.high is None else encoder.high
-        fills = iter(encoder.fill.tolist())
-        ranges = {
-            column.name: _Range(*ends, next(fills) if column.kind == "numeric" else None)
-            for column, ends in zip(
-                columns, zip(low.tolist(), high.tolist(), strict=True), strict=True
-            )
-        }
-        width = high - low
+        ranges = {}
+        place = 0
+        for column, least, greatest in zip(columns, low.tolist(), high.tolist(), strict=True):
+            fill = float(encoder.fill[place]) if column.kind == "numeric" else None
+            ranges[column.name] = _Range(least, greatest, fill)
+            place += width([column])
+        wide = high - low
         sizes = [len(c.categories) for c in encoder.columns if c.kind == "categorical"]
+        ends = np.cumsum([0, *sizes])
+        seen = np.append(encoder.seen, np.float32(1.0))
+        for first, end in pairwise(ends.tolist()):
+            if not seen[first:end].any():
+                seen[first:end] = 1.0
         return cls(
             encoder,
             ranges,
-            None if encoder.low is None else np.stack([low - width, high + width])[:, :, None],
-            np.cumsum([0, *sizes])[:-1, None],
-            np.append(encoder.seen, np.float32(1.0)),
+            None if encoder.low is None else np.stack([low - wide, high + wide])[:, :, None],
+            ends[:-1, None],
+            seen,
         )
 
     def surprises(self, records: Records) -> list[PredictionWarning]:
@@ -257,7 +262,7 @@ def _missing_filled(
     if trained is None:
         filled = "they count as none of its categories"
     elif trained.fill is None:
-        filled = "the middle of the training rows was put in"
+        filled = "the median date of the training rows was put in"
     else:
         filled = f"the median of the training rows was put in, {trained.fill:.6g}"
     return PredictionWarning(

@@ -19,14 +19,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from math import isnan
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex
+from worker.data.cell_texts import parse_dates, parse_numbers
 from worker.data.nested import cell_error, check_bytes, nested_images
-from worker.data.notation import parse_date, parse_number
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table, is_missing, suggest
 from worker.errors import DataError
 
@@ -100,7 +101,7 @@ class Records:
             if column.kind == "numeric":
                 values[name] = numbers[name]
             elif column.kind == "date":
-                values[name] = _by_cell(_date, column, cells[name])
+                values[name] = _dates(column, cells[name])
             else:
                 values[name], strange = _codes(column, cells[name])
                 if strange:
@@ -182,9 +183,7 @@ def _numbers(
     numbers = {}
     for column in columns:
         row = _floats([cells[column.name]])
-        numbers[column.name] = (
-            _by_cell(_number, column, cells[column.name]) if row is None else row[0]
-        )
+        numbers[column.name] = _mixed(column, cells[column.name]) if row is None else row[0]
     return numbers
 
 
@@ -202,18 +201,33 @@ def _floats(rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64] | None:
     return block
 
 
-def _by_cell(
-    read: Callable[[Column, int, object], float], column: Column, cells: Sequence[object]
-) -> NDArray[np.float64]:
-    """Slower than all at once, but knows which cell is wrong."""
-    return np.array([read(column, position, cell) for position, cell in enumerate(cells)])
+def _mixed(column: Column, cells: Sequence[object]) -> NDArray[np.float64]:
+    """A numeric column cell by cell: slower than at once, but knows which one is wrong."""
+    read = _without_texts(column, cells, parse_numbers)
+    return np.array([_number(column, position, cell) for position, cell in enumerate(read)])
+
+
+def _without_texts(
+    column: Column,
+    cells: Sequence[object],
+    parse: Callable[[Sequence[str], Column], NDArray[np.float64]],
+) -> list[object]:
+    """The cells with what their texts say in their places: a number, or null for a missing cell."""
+    read = list(cells)
+    texts = {n: cell for n, cell in enumerate(cells) if isinstance(cell, str)}
+    numbers = parse(list(texts.values()), column).tolist()
+    for (position, text), number in zip(texts.items(), numbers, strict=True):
+        if is_missing(text):
+            read[position] = None
+        elif not isnan(number):
+            read[position] = number
+    return read
 
 
 def _number(column: Column, position: int, cell: object) -> float:
-    if cell is None or (isinstance(cell, str) and is_missing(cell)):
+    if cell is None:
         return np.nan
-    number = parse_number(cell, column) if isinstance(cell, str) else cell
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
         raise cell_error(
             f"Column {column.name!r} is numeric, but instance {position} has {_as_json(cell)}. "
             "Give a number, or null if it is not known.",
@@ -221,7 +235,7 @@ def _number(column: Column, position: int, cell: object) -> float:
             column,
             position,
         )
-    if not abs(number) <= LARGEST:
+    if not abs(cell) <= LARGEST:
         raise cell_error(
             f"Column {column.name!r} of instance {position} must be a finite number of magnitude "
             f"up to {LARGEST:.3g}. Give null if it is not known.",
@@ -229,22 +243,23 @@ def _number(column: Column, position: int, cell: object) -> float:
             column,
             position,
         )
-    return float(number)
+    return float(cell)
 
 
-def _date(column: Column, position: int, cell: object) -> float:
-    if cell is None or (isinstance(cell, str) and is_missing(cell)):
-        return np.nan
-    days = parse_date(cell) if isinstance(cell, str) else None
-    if days is None:
-        raise cell_error(
-            f"Column {column.name!r} holds dates, but instance {position} has {_as_json(cell)}. "
-            'Give a date as a text, such as "2024-05-31", or null if it is not known.',
-            "invalid_value",
-            column,
-            position,
-        )
-    return days
+def _dates(column: Column, cells: Sequence[object]) -> NDArray[np.float64]:
+    """A date column; a number could be anything, and is refused."""
+    read = _without_texts(column, cells, parse_dates)
+    for position, (cell, days) in enumerate(zip(cells, read, strict=True)):
+        if not (cell is None or isinstance(cell, str)) or isinstance(days, str):
+            raise cell_error(
+                f"Column {column.name!r} holds dates, but instance {position} has "
+                f'{_as_json(cell)}. Give a date as a text, such as "2024-05-31", or null if it is '
+                "not known.",
+                "invalid_value",
+                column,
+                position,
+            )
+    return np.array(read, dtype=np.float64)  # None becomes NaN
 
 
 def _codes(column: Column, cells: Sequence[object]) -> tuple[NDArray[np.int32], list[Unmatched]]:
