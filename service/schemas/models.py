@@ -77,7 +77,7 @@ class PredictRequest(Body):
                 {"instances": [{"x1": 0.5, "x2": -0.3}, {"x1": 1.9, "x2": 1.8}]},
                 {"instances": [[0.5, -0.3], [1.9, 1.8]]},
                 {
-                    "instances": [{"x1": "0.5", "x2": None, "row": 17}],
+                    "instances": [{"x1": "0.5", "x2": -0.3, "row": 17}],
                     "extra": "ignore",
                     "warnings": False,
                 },

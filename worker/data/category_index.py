@@ -14,7 +14,7 @@ Decisions:
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
@@ -100,37 +100,38 @@ class Guesses:
         self._scanned = self.SCANNED
         self._effort = self.EFFORT
 
-    def nearest(self, column: Column, text: str) -> str | None:
-        """The category that a text may have meant; none if none is near, or too much was asked."""
+    def nearest(self, categories: Sequence[str], text: str) -> str | None:
+        """Of sorted categories, the one that a text may have meant; none if none is near, or too
+        much was asked.
+        """
         if self._left == 0 or len(text) > self.LONGEST:
             return None
         self._left -= 1
-        self._scanned -= len(column.categories)
+        self._scanned -= len(categories)
         if self._scanned >= 0:
             wanted = _folded(text)
-            same = (category for category in column.categories if _folded(category) == wanted)
+            same = (category for category in categories if _folded(category) == wanted)
             found = next(same, None)
             if found is not None:
                 return found
-        folded = {category.casefold(): category for category in self._around(column, text)}
+        folded = {category.casefold(): category for category in self._around(categories, text)}
         self._effort -= len(text) * sum(map(len, folded))
         if self._effort < 0:
             return None
         near = get_close_matches(text.casefold(), folded, n=1, cutoff=0.6)
         return folded[near[0]] if near else None
 
-    def _around(self, column: Column, text: str) -> list[str]:
-        """Categories among which the nearest is looked for; they are sorted."""
-        categories = column.categories
+    def _around(self, categories: Sequence[str], text: str) -> list[str]:
+        """Categories among which the nearest is looked for."""
         if len(categories) > self.CANDIDATES:
             reach = self.CANDIDATES // 8
             places = [
                 bisect_left(categories, spelling)
                 for spelling in (text, text.lower(), text.upper(), text.capitalize())
             ]
-            categories = tuple(
+            categories = [
                 categories[number]
                 for place in dict.fromkeys(places)
                 for number in range(max(0, place - reach), min(len(categories), place + reach))
-            )
+            ]
         return [category for category in categories if len(category) <= self.LONGEST]

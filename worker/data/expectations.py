@@ -220,7 +220,7 @@ def _distinct(cells: Sequence[Unmatched]) -> list[Unmatched]:
 
 
 def _with_nearest(column: Column, stray: Unmatched, guesses: Guesses) -> str:
-    near = guesses.nearest(column, str(stray.cell))
+    near = guesses.nearest(column.categories, str(stray.cell))
     if near is None or near == stray.cell:
         return _shown(stray.cell)
     return f"{_shown(stray.cell)} (nearest: {near!r})"

@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex
+from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex, Guesses
 from worker.data.cell_texts import parse_dates, parse_numbers
 from worker.data.nested import cell_error, check_bytes, nested_images
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table, is_missing, suggest
@@ -163,10 +163,11 @@ class _Layout:
                 param=f"{param}.{unknown[0]}",
             )
         absent = next(name for name in self.names if name not in instance)
-        given = f" It has others: {suggest(absent, unknown)}" if unknown else ""
+        meant = Guesses().nearest(sorted(unknown), absent)
+        given = "" if meant is None else f"; it has {meant!r}"
         return DataError(
-            f"Instance {position} lacks the column {absent!r}. Add it, with null if its value is "
-            f"not known.{given}",
+            f"Instance {position} lacks the column {absent!r}{given}. Add it, with null if its "
+            "value is not known.",
             code="missing_column",
             param=f"{param}.{absent}",
         )
