@@ -266,11 +266,13 @@ def _dates(column: Column, cells: Sequence[object]) -> NDArray[np.float64]:
 def _codes(column: Column, cells: Sequence[object]) -> tuple[NDArray[np.int32], list[Unmatched]]:
     """The cells' codes, and those cells that have none although they are not missing."""
     index = CategoryIndex(column)
-    unmatched = []
-    codes = np.empty(len(cells), dtype=np.int32)
+    unmatched: list[Unmatched] = []
+    code_of = index.codes.get
+    codes = [code_of(cell) if type(cell) is str else None for cell in cells]
+    if None not in codes:
+        return np.array(codes, dtype=np.int32), unmatched
     for position, cell in enumerate(cells):
-        if type(cell) is str and cell in index.codes:
-            codes[position] = index.codes[cell]
+        if codes[position] is not None:
             continue
         if not (cell is None or isinstance(cell, str | int | float)):
             raise cell_error(
@@ -284,7 +286,7 @@ def _codes(column: Column, cells: Sequence[object]) -> tuple[NDArray[np.int32], 
         if cell is not None and code in (UNKNOWN, AMBIGUOUS):
             unmatched.append(Unmatched(position, cell, ambiguous=code == AMBIGUOUS))
         codes[position] = max(code, MISSING_CODE)
-    return codes, unmatched
+    return np.array(codes, dtype=np.int32), unmatched
 
 
 def _as_json(value: object) -> str:
