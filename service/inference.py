@@ -7,7 +7,7 @@ from typing import Any
 from worker.errors import ModelError
 from worker.lru import Lru
 from worker.models import Certificate, TrainedModel, certify
-from worker.results import Prediction
+from worker.results import Prediction, PredictionWarning
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
 
@@ -21,6 +21,15 @@ class Served:
 
     model: TrainedModel
     certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a request's instances."""
+
+    predictions: list[Prediction]
+    warnings: list[PredictionWarning] | None
+    """What the instances hold that training did not; none if they were not to be looked for."""
 
 
 def load_certified(artefacts: Artefacts, version: ModelVersion) -> Served:
@@ -60,16 +69,33 @@ class InferenceEngine:
         self._loaded: Lru[tuple[str, int], Served] = Lru(capacity)
 
     def predict(
-        self, version: ModelVersion, name: str, instances: Sequence[Any]
-    ) -> list[Prediction]:
+        self,
+        version: ModelVersion,
+        name: str,
+        instances: Sequence[Any],
+        *,
+        extra: bool = False,
+        warnings: bool = True,
+    ) -> Answer:
         """One prediction a row, in order.
+
+        Args:
+            version: the model's version that answers.
+            name: the model's name, for messages.
+            instances: objects by column name, or arrays in column order.
+            extra: whether an object may have columns that the model does not know.
+            warnings: whether to look for what is worth a warning.
 
         Raises:
             DataError: an instance does not fit the model's columns.
             ModelError: the model did not pass its certificate.
         """
         model = admit(self._served(version), name)
-        return model.predict_records(list(instances))
+        records = model.read(instances, extra=extra)
+        return Answer(
+            predictions=model.predict(records.table),
+            warnings=model.surprises(records) if warnings else None,
+        )
 
     def certificate(self, version: ModelVersion) -> Certificate:
         """What certification found, whether it passed or not."""

@@ -25,8 +25,12 @@ def predict(
     """Answers in eval mode: dropout and noise are off, batch normalization uses its running
     averages, so an answer depends on its row alone and is the same every time. The preprocessing
     that was fitted in training is part of the model: give the columns as they were uploaded.
+    Warnings tell what the instances hold that training did not: they are answered all the same.
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-    predictions = services.inference.predict(row, name, body.instances)
-    return PredictResponse(predictions=predictions, model=name, version=row.version)
+    answer = services.inference.predict(
+        row, name, body.instances, extra=body.extra == "ignore", warnings=body.warnings
+    )
+    told = {} if answer.warnings is None else {"warnings": answer.warnings}
+    return PredictResponse(predictions=answer.predictions, model=name, version=row.version, **told)

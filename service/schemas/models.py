@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
-from worker.results import FINAL, Check, Metrics, Prediction, SparsityReport
+from worker.results import FINAL, Check, Metrics, Prediction, PredictionWarning, SparsityReport
 from worker.schema import Json
 
 
@@ -76,6 +76,11 @@ class PredictRequest(Body):
             "examples": [
                 {"instances": [{"x1": 0.5, "x2": -0.3}, {"x1": 1.9, "x2": 1.8}]},
                 {"instances": [[0.5, -0.3], [1.9, 1.8]]},
+                {
+                    "instances": [{"x1": "0.5", "x2": -0.3, "row": 17}],
+                    "extra": "ignore",
+                    "warnings": False,
+                },
             ]
         }
     )
@@ -87,11 +92,20 @@ class PredictRequest(Body):
         ),
     ]
     """Records with a value for each feature, or arrays in the order of the features. `null` is a
-    missing cell. A category that training never saw counts as none of the known ones."""
+    missing cell. A number may be a text, written as in the uploaded file. The target and the
+    columns that the model left out may stand in a record; they are not read."""
+    extra: Annotated[Literal["refuse", "ignore"], Field(examples=["ignore"])] = "refuse"
+    """Columns of a record that the model does not know: `refuse` the request, or `ignore` them."""
+    warnings: Annotated[StrictBool, Field(examples=[False])] = True
+    """Whether the answer tells what the instances hold that training did not. `false` silences
+    that."""
 
 
 class PredictResponse(Body):
     """Predictions, in the order of the instances."""
+
+    # Without warnings, where the request silences them.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     predictions: Annotated[
         list[Prediction],
@@ -102,6 +116,27 @@ class PredictResponse(Body):
     """The model that answered."""
     version: Annotated[int, Field(examples=[3])]
     """The version that answered."""
+    warnings: Annotated[
+        list[PredictionWarning],
+        Field(
+            default_factory=list,
+            examples=[
+                [
+                    {
+                        "code": "far_outside",
+                        "column": "x1",
+                        "message": "Column 'x1' lies far outside the training rows, which had -2 "
+                        "to 2, in 1 instance; instance 0 has 19. No answer was ever tested there.",
+                        "count": 1,
+                        "first": 0,
+                        "example": 19.0,
+                    }
+                ]
+            ],
+        ),
+    ]
+    """What the instances hold that training did not, one a kind and column; empty if there is
+    nothing. Absent if the request says `"warnings": false`."""
 
 
 class CertificateView(Body):

@@ -106,7 +106,7 @@ def test_an_alias_that_cannot_be_set_is_refused(
     [
         ([], "instances"),
         ([[1.0, 2.0]], "instances.0"),
-        ([ROWS[0], [1.0, "2.0", 3.0, 4.0]], "instances.1.sepal width (cm)"),
+        ([ROWS[0], [1.0, "wide", 3.0, 4.0]], "instances.1.sepal width (cm)"),
         ([dict.fromkeys(NAMES[:3], 1.0)], "instances.0.petal width (cm)"),
         ([{**dict.fromkeys(NAMES, 1.0), "colour": 1}], "instances.0.colour"),
         ([5], "instances.0"),

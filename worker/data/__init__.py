@@ -6,9 +6,10 @@ from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
+from worker.data.expectations import Expectations
 from worker.data.formats import read_table
 from worker.data.job_data import understand
-from worker.data.records import table_from_records
+from worker.data.records import Records
 from worker.data.resolution import resolve_target
 from worker.data.table import Column, Table, parse_date, parse_number
 from worker.data.target import Target
@@ -17,8 +18,10 @@ __all__ = [
     "Column",
     "Encoder",
     "EncoderSchema",
+    "Expectations",
     "Outline",
     "Prepared",
+    "Records",
     "Table",
     "Target",
     "declare",
@@ -30,7 +33,6 @@ __all__ = [
     "read_table",
     "resolve_target",
     "sample",
-    "table_from_records",
     "target_findings",
     "understand",
 ]

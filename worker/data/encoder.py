@@ -17,7 +17,7 @@ Decisions:
 * Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.calendar import DAYS, date_parts, part_names
-from worker.data.pixels import PixelScaling
+from worker.data.pixels import PixelScaling, row_parts
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record
@@ -54,7 +54,10 @@ class Encoder:
     `fill`, `center`, `scale` are float64 [P], `acts` is float32 [P], 0 for a number that the
     training rows do not tell apart; `seen` is float32 [C], 1 for a category of the training rows
     and 0 otherwise. An input is (x - center) / scale where it acts, or `seen` at the place of its
-    category. An image column has constants of its own, `pixels`.
+    category. An image column has constants of its own, `pixels`. `low` and `high` are the least and
+    the greatest number of the training rows, float64: one of each numeric or date column, or one of
+    all pixels. A column without a number has the least and the greatest that there are. They change
+    no input, and models of earlier releases lack them.
     """
 
     columns: tuple[Column, ...]
@@ -67,6 +70,8 @@ class Encoder:
     pixels: PixelScaling | None = None
     left_out: tuple[str, ...] = ()
     """As in the schema."""
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
 
     @classmethod
     def fit(
@@ -97,6 +102,7 @@ class Encoder:
             for column in columns
             if column.kind == "image"
         ]
+        low, high = _range(table, columns, rows)
         return cls(
             columns,
             preprocessing,
@@ -107,6 +113,8 @@ class Encoder:
             seen=mask,
             pixels=(*pixels, None)[0],
             left_out=tuple(left_out),
+            low=low,
+            high=high,
         )
 
     @property
@@ -184,7 +192,7 @@ class Encoder:
         )
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays by name: fill, center, scale (float64), acts, seen (float32).
+        """The fitted arrays by name: fill, center, scale, low, high (float64), acts, seen (float32).
 
         Of an image column also pixel_range, pixel_center, pixel_scale (float64).
         """
@@ -195,6 +203,8 @@ class Encoder:
             "acts": self.acts,
             "seen": self.seen,
         }
+        if self.low is not None and self.high is not None:
+            constants |= {"low": self.low, "high": self.high}
         if self.pixels is None:
             return constants
         return constants | {
@@ -221,6 +231,8 @@ class Encoder:
         if image is not None:
             channels = image.shape[0]
             shapes |= {"pixel_range": (2,), "pixel_center": (channels,), "pixel_scale": (channels,)}
+        if "low" in constants:
+            shapes |= dict.fromkeys(("low", "high"), (len(ranged(columns)),))
         for name, shape in shapes.items():
             stored = constants[name].shape if name in constants else None
             if stored != shape:
@@ -242,6 +254,8 @@ class Encoder:
             if image is None
             else PixelScaling(arrays["pixel_range"], arrays["pixel_center"], arrays["pixel_scale"]),
             left_out=schema.left_out,
+            low=arrays.get("low"),
+            high=arrays.get("high"),
         )
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:
@@ -286,6 +300,24 @@ def _width(column: Column) -> int:
     if column.kind == "date":
         return len(part_names(time_of_day=column.time_of_day))
     return prod(column.shape)
+
+
+def ranged(columns: Iterable[Column]) -> list[Column]:
+    """The columns that have a least and a greatest number: all but the categorical ones."""
+    return [column for column in columns if column.kind != "categorical"]
+
+
+def _range(
+    table: Table, columns: Sequence[Column], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest number of these rows, of each column that has them."""
+    ends = np.full((2, len(ranged(columns))), np.nan)
+    for place, column in enumerate(ranged(columns)):
+        for part in row_parts(table.values[column.name], rows):
+            ends[0, place] = np.fmin(ends[0, place], np.fmin.reduce(part, axis=None))
+            ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
+    empty = np.isnan(ends[0])
+    return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
 
 
 def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:

@@ -37,6 +37,11 @@ class PixelScaling:
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
 
+    @property
+    def of_bytes(self) -> bool:
+        """Whether the training rows had pixels from 0 to 255, be they stored as bytes or floats."""
+        return bool((self.range == (0.0, 255.0)).all())
+
     @classmethod
     def fit(cls, values: NDArray[Any], rows: NDArray[np.int64], method: str) -> Self:
         """Fit on `rows` of values [N, C, …]; `method` is `Preprocessing.numeric`."""
@@ -85,7 +90,7 @@ def _limits(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64
     """What becomes 0 and what becomes 1."""
     if values.dtype == np.uint8:
         return np.array([0.0, 255.0])
-    ends = [(part.min(), part.max()) for part in _parts(values, rows)]
+    ends = [(part.min(), part.max()) for part in row_parts(values, rows)]
     low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
     if low >= 0.0 and high <= 1.0:
         return np.array([0.0, 1.0])
@@ -95,7 +100,7 @@ def _limits(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64
 def _of_bytes(values: NDArray[Any], rows: NDArray[np.int64], method: str) -> Summary:
     """Summary of one channel [N, …] of bytes, exact: from its histogram, whatever the method."""
     counts = np.zeros(256, dtype=np.int64)
-    for part in _parts(values, rows):
+    for part in row_parts(values, rows):
         counts += np.bincount(part.reshape(-1), minlength=256)
     total, levels = int(counts.sum()), np.arange(256)
     mean = float((counts * levels).sum() / total)
@@ -116,10 +121,12 @@ def _of_floats(values: NDArray[Any], rows: NDArray[np.int64], method: str) -> Su
     """Summary of one channel [N, …] of floats; quartiles for `robust` alone, they cost a sort."""
     first = float(values[rows[0]].flat[0])
     total = len(rows) * prod(values.shape[1:])
-    mean = sum(float(part.sum(dtype=np.float64)) for part in _parts(values, rows)) / total
-    squares = sum(float(np.square(part - mean).sum()) for part in _parts(values, rows, np.float64))
+    mean = sum(float(part.sum(dtype=np.float64)) for part in row_parts(values, rows)) / total
+    squares = sum(
+        float(np.square(part - mean).sum()) for part in row_parts(values, rows, np.float64)
+    )
     # The mean of equal numbers may differ from them in the last bit, and their sd from 0.
-    constant = all((part == first).all() for part in _parts(values, rows))
+    constant = all((part == first).all() for part in row_parts(values, rows))
     mean, deviation = (first, 0.0) if constant else (mean, float(np.sqrt(squares / total)))
     if method != "robust":
         return mean, deviation, (mean, mean, mean)
@@ -127,10 +134,10 @@ def _of_floats(values: NDArray[Any], rows: NDArray[np.int64], method: str) -> Su
     return mean, deviation, (float(low), float(median), float(high))
 
 
-def _parts(
+def row_parts(
     values: NDArray[Any], rows: NDArray[np.int64], dtype: type | None = None
 ) -> Iterator[NDArray[Any]]:
-    """These rows of the values, a block at a time."""
+    """These rows of values [N, …], a block at a time."""
     for block in _blocks(len(rows), values.shape[1:]):
         part = values[rows[block]]
         yield part if dtype is None else part.astype(dtype)

@@ -3,138 +3,233 @@
 Decisions:
 
 * An instance is an object by column name, or an array in the order of the columns. All columns
-  are given; null means missing, and so does a text that stands for a missing cell in a CSV.
-* A numeric column takes numbers only: a text that looks like one is refused, not guessed at.
-* A categorical column takes text, and numbers and booleans by their text. A category that the
-  model does not know is allowed; it encodes to zeros.
-* A model of images or series takes each as nested arrays of its shape, with or without an object
-  around it. Numbers are in the unit of the uploaded data: pixels from 0 to 255 if they were uint8.
-* The shape is that of the table, channels first. An image may have its channels last where that
-  cannot be mistaken, and leave the axis out if there is one channel. It has no missing pixels: text
-  and null are refused.
+  are given; null means missing, and so does a text that stands for a missing cell in a CSV. The
+  target and the columns that the model left out may stand in an object, and are not read.
+* A numeric column takes numbers, and texts that are one in the column's notation. A date column
+  takes texts.
+* A categorical column takes texts, which must be a category as it is written, and booleans by their
+  text. A number finds the category that is written like it, or else the only one that is the same
+  number: 10.5 finds "10.50", and 1 neither of "01" and "001". What finds no category encodes to
+  zeros, and is kept beside the table for whoever tells of it.
+* A model of images or series takes each as nested arrays, with or without an object around it:
+  `nested.py` says how.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
-from typing import Any
+from math import isnan
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex, Guesses
+from worker.data.cell_texts import parse_dates, parse_numbers
+from worker.data.nested import cell_error, check_bytes, nested_images
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table, is_missing, suggest
 from worker.errors import DataError
 
 _NUMBER_TYPES = {int, float, type(None)}
 
 
-def table_from_records(columns: Sequence[Column], instances: Sequence[object]) -> Table:
-    """A table of these columns and instances, which are values as JSON has them.
+@dataclass(frozen=True)
+class Unmatched:
+    """A cell of a categorical column that is none of its categories."""
 
-    Raises:
-        DataError: there are no instances; one lacks a column, has an unknown one, or holds a
-            value of the wrong type. `param` names it, as in `instances.3.age`.
-    """
-    if not instances:
-        raise DataError(
-            "There are no instances; give at least one.", code="no_instances", param="instances"
-        )
-    names = tuple(column.name for column in columns)
-    if any(column.kind == "image" for column in columns):
-        (column,) = columns
-        nested = [
-            _cells(names, position, instance)[0] if isinstance(instance, Mapping) else instance
-            for position, instance in enumerate(instances)
-        ]
-        pixels = _images(column, nested)
-        return Table(columns=(column,), values={column.name: pixels}, rows=len(pixels))
-    rows = [_cells(names, position, instance) for position, instance in enumerate(instances)]
-    cells = dict(zip(names, zip(*rows, strict=True), strict=True))
-    numbers = _numbers([column for column in columns if column.kind == "numeric"], cells)
-    values: dict[str, NDArray[Any]] = {
-        column.name: numbers[column.name]
-        if column.kind == "numeric"
-        else _codes(column, cells[column.name])
-        for column in columns
-    }
-    return Table(columns=tuple(columns), values=values, rows=len(rows))
+    position: int
+    """Of its instance."""
+    cell: str | float | bool
+    ambiguous: bool
+    """It is a number, and several categories are that number, each written otherwise."""
 
 
-def _cells(names: tuple[str, ...], position: int, instance: object) -> Sequence[object]:
-    """The instance's cells in the order of the columns."""
-    param = f"instances.{position}"
-    if isinstance(instance, Mapping):
-        if len(instance) == len(names):
+@dataclass(frozen=True, eq=False)
+class Records:
+    """The instances of a request as a table, and the cells that it cannot hold."""
+
+    table: Table
+    unmatched: Mapping[str, Sequence[Unmatched]] = field(default_factory=dict)
+    """By column, in the order of the instances; missing to the table."""
+
+    @classmethod
+    def read(
+        cls,
+        columns: Sequence[Column],
+        instances: Sequence[object],
+        *,
+        beside: Collection[str] = (),
+        extra: bool = False,
+        as_bytes: bool = False,
+    ) -> Self:
+        """Read instances, which are values as JSON has them.
+
+        Args:
+            columns: the columns that each instance has.
+            instances: objects by column name, or arrays in the order of the columns.
+            beside: further columns that an object may have; they are not read.
+            extra: whether an object may have any others as well.
+            as_bytes: whether pixels are numbers from 0 to 255.
+
+        Raises:
+            DataError: there are no instances; one lacks a column, has an unknown one, or holds a
+                value of the wrong type. `param` names it, as in `instances.3.age`.
+        """
+        if not instances:
+            raise DataError(
+                "There are no instances; give at least one.", code="no_instances", param="instances"
+            )
+        layout = _Layout(tuple(column.name for column in columns), frozenset(beside), extra)
+        if any(column.kind == "image" for column in columns):
+            (column,) = columns
+            nested = [
+                layout.cells(position, instance)[0] if isinstance(instance, Mapping) else instance
+                for position, instance in enumerate(instances)
+            ]
+            pixels = nested_images(column, nested)
+            if as_bytes:
+                check_bytes(column, pixels)
+            return cls(Table(columns=(column,), values={column.name: pixels}, rows=len(pixels)))
+        rows = [layout.cells(position, instance) for position, instance in enumerate(instances)]
+        cells = dict(zip(layout.names, zip(*rows, strict=True), strict=True))
+        numbers = _numbers([column for column in columns if column.kind == "numeric"], cells)
+        values: dict[str, NDArray[Any]] = {}
+        unmatched: dict[str, list[Unmatched]] = {}
+        for column in columns:
+            name = column.name
+            if column.kind == "numeric":
+                values[name] = numbers[name]
+            elif column.kind == "date":
+                values[name] = _dates(column, cells[name])
+            else:
+                values[name], strange = _codes(column, cells[name])
+                if strange:
+                    unmatched[name] = strange
+        return cls(Table(columns=tuple(columns), values=values, rows=len(rows)), unmatched)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which cells an instance has."""
+
+    names: tuple[str, ...]
+    beside: frozenset[str]
+    extra: bool
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """All that an object may have."""
+        return self.beside.union(self.names)
+
+    def cells(self, position: int, instance: object) -> Sequence[object]:
+        """The instance's cells in the order of the columns."""
+        if isinstance(instance, Mapping):
             try:
-                return [instance[name] for name in names]
+                cells = [instance[name] for name in self.names]
             except KeyError:
-                pass  # Named below.
-        known = set(names)
-        for name in instance:
-            if name not in known:
-                raise DataError(
-                    f"Instance {position} has a column {name!r}, which the model does not know. "
-                    f"{suggest(str(name), names)}",
-                    code="unknown_column",
-                    param=f"{param}.{name}",
-                )
-        absent = next(name for name in names if name not in instance)
-        raise DataError(
-            f"Instance {position} lacks the column {absent!r}. Add it, with null if its value is "
-            "not known.",
+                raise self._misfit(position, instance) from None
+            fits = self.extra or len(instance) == len(cells) or instance.keys() <= self.known
+            if not fits:
+                raise self._misfit(position, instance)
+            return cells
+        names = self.names
+        if not isinstance(instance, list | tuple):
+            raise DataError(
+                f"Instance {position} is {_as_json(instance)}; give an object by column name, or "
+                f"an array of {len(names)} values.",
+                code="invalid_instance",
+                param=f"instances.{position}",
+            )
+        if len(instance) != len(names):
+            raise DataError(
+                f"Instance {position} has {len(instance)} values; the model takes {len(names)}, in "
+                f"this order: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}.",
+                code="invalid_instance",
+                param=f"instances.{position}",
+            )
+        return instance
+
+    def _misfit(self, position: int, instance: Mapping[str, object]) -> DataError:
+        """What is wrong with an object: an unknown column, which may be one misspelt, or none."""
+        param = f"instances.{position}"
+        unknown = [name for name in instance if name not in self.known]
+        if unknown and not self.extra:
+            return DataError(
+                f"Instance {position} has a column {unknown[0]!r}, which the model does not know. "
+                f"{suggest(str(unknown[0]), self.names)} To send columns that are not read, say "
+                '"extra": "ignore".',
+                code="unknown_column",
+                param=f"{param}.{unknown[0]}",
+            )
+        absent = next(name for name in self.names if name not in instance)
+        meant = Guesses().nearest(sorted(unknown), absent)
+        given = "" if meant is None else f"; it has {meant!r}"
+        return DataError(
+            f"Instance {position} lacks the column {absent!r}{given}. Add it, with null if its "
+            "value is not known.",
             code="missing_column",
             param=f"{param}.{absent}",
         )
-    if not isinstance(instance, list | tuple):
-        raise DataError(
-            f"Instance {position} is {_as_json(instance)}; give an object by column name, or an "
-            f"array of {len(names)} values.",
-            code="invalid_instance",
-            param=param,
-        )
-    if len(instance) != len(names):
-        raise DataError(
-            f"Instance {position} has {len(instance)} values; the model takes {len(names)}, in "
-            f"this order: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}.",
-            code="invalid_instance",
-            param=param,
-        )
-    return instance
-
-
-def _cell_error(
-    message: str, code: str, column: Column, position: int, **extra: object
-) -> DataError:
-    """The error of one cell: of `column` in the instance at `position`."""
-    return DataError(message, code=code, param=f"instances.{position}.{column.name}", **extra)
 
 
 def _numbers(
     columns: Sequence[Column], cells: Mapping[str, tuple[Any, ...]]
 ) -> dict[str, NDArray[np.float64]]:
-    """The numeric columns: all in one array if nothing is wrong with them, else cell by cell."""
-    cells_by_column = [cells[column.name] for column in columns]
-    if {type(cell) for row in cells_by_column for cell in row} <= _NUMBER_TYPES:
-        try:
-            block = np.array(cells_by_column, dtype=np.float64)  # None becomes NaN
-        except OverflowError:
-            block = np.full(1, np.inf)
-        absent = sum(row.count(None) for row in cells_by_column)
-        if not (np.abs(block) > LARGEST).any() and np.isnan(block).sum() == absent:
-            return dict(zip((column.name for column in columns), block, strict=True))
-    return {
-        column.name: np.array(
-            [_number(column, position, cell) for position, cell in enumerate(row)], dtype=np.float64
-        )
-        for column, row in zip(columns, cells_by_column, strict=True)
-    }
+    """The numeric columns: all in one array if all their cells are numbers, else each by itself."""
+    names = [column.name for column in columns]
+    block = _floats([cells[name] for name in names])
+    if block is not None:
+        return dict(zip(names, block, strict=True))
+    numbers = {}
+    for column in columns:
+        row = _floats([cells[column.name]])
+        numbers[column.name] = _mixed(column, cells[column.name]) if row is None else row[0]
+    return numbers
+
+
+def _floats(rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64] | None:
+    """Rows of cells as one array, if all of them are finite numbers or null."""
+    if not set(map(type, chain.from_iterable(rows))) <= _NUMBER_TYPES:
+        return None
+    try:
+        block = np.array(rows, dtype=np.float64)  # None becomes NaN
+    except OverflowError:
+        return None
+    absent = sum(row.count(None) for row in rows)
+    if (np.abs(block) > LARGEST).any() or np.isnan(block).sum() != absent:
+        return None
+    return block
+
+
+def _mixed(column: Column, cells: Sequence[object]) -> NDArray[np.float64]:
+    """A numeric column cell by cell: slower than at once, but knows which one is wrong."""
+    read = _without_texts(column, cells, parse_numbers)
+    return np.array([_number(column, position, cell) for position, cell in enumerate(read)])
+
+
+def _without_texts(
+    column: Column,
+    cells: Sequence[object],
+    parse: Callable[[Sequence[str], Column], NDArray[np.float64]],
+) -> list[object]:
+    """The cells with what their texts say in their places: a number, or null for a missing cell."""
+    read = list(cells)
+    texts = {n: cell for n, cell in enumerate(cells) if isinstance(cell, str)}
+    numbers = parse(list(texts.values()), column).tolist()
+    for (position, text), number in zip(texts.items(), numbers, strict=True):
+        if is_missing(text):
+            read[position] = None
+        elif not isnan(number):
+            read[position] = number
+    return read
 
 
 def _number(column: Column, position: int, cell: object) -> float:
-    """One cell of a numeric column; slower than all at once, but knows which cell is wrong."""
-    if cell is None or (isinstance(cell, str) and is_missing(cell)):
+    if cell is None:
         return np.nan
     if isinstance(cell, bool) or not isinstance(cell, int | float):
-        raise _cell_error(
+        raise cell_error(
             f"Column {column.name!r} is numeric, but instance {position} has {_as_json(cell)}. "
             "Give a number, or null if it is not known.",
             "invalid_value",
@@ -142,7 +237,7 @@ def _number(column: Column, position: int, cell: object) -> float:
             position,
         )
     if not abs(cell) <= LARGEST:
-        raise _cell_error(
+        raise cell_error(
             f"Column {column.name!r} of instance {position} must be a finite number of magnitude "
             f"up to {LARGEST:.3g}. Give null if it is not known.",
             "not_finite",
@@ -152,41 +247,46 @@ def _number(column: Column, position: int, cell: object) -> float:
     return float(cell)
 
 
-def _codes(column: Column, cells: Sequence[object]) -> NDArray[np.int32]:
-    codes = {category: code for code, category in enumerate(column.categories)}
-    return np.array(
-        [
-            codes[cell]
-            if type(cell) is str and cell in codes
-            else _code(column, codes, position, cell)
-            for position, cell in enumerate(cells)
-        ],
-        dtype=np.int32,
-    )
+def _dates(column: Column, cells: Sequence[object]) -> NDArray[np.float64]:
+    """A date column; a number could be anything, and is refused."""
+    read = _without_texts(column, cells, parse_dates)
+    for position, (cell, days) in enumerate(zip(cells, read, strict=True)):
+        if not (cell is None or isinstance(cell, str)) or isinstance(days, str):
+            raise cell_error(
+                f"Column {column.name!r} holds dates, but instance {position} has "
+                f'{_as_json(cell)}. Give a date as a text, such as "2024-05-31", or null if it is '
+                "not known.",
+                "invalid_value",
+                column,
+                position,
+            )
+    return np.array(read, dtype=np.float64)  # None becomes NaN
 
 
-def _code(column: Column, codes: Mapping[str, int], position: int, cell: object) -> int:
-    """The code of a cell that is not, as it stands, the name of a category."""
-    match cell:
-        case None:
-            return MISSING_CODE
-        case str():
-            spellings = [cell.strip()]
-        case bool():
-            spellings = [str(cell).lower(), str(cell), str(cell).upper()]
-        case int():
-            spellings = [str(cell), f"{cell}.0"]
-        case float():
-            spellings = [repr(cell), repr(cell).removesuffix(".0")]
-        case _:
-            raise _cell_error(
+def _codes(column: Column, cells: Sequence[object]) -> tuple[NDArray[np.int32], list[Unmatched]]:
+    """The cells' codes, and those cells that have none although they are not missing."""
+    index = CategoryIndex(column)
+    unmatched: list[Unmatched] = []
+    code_of = index.codes.get
+    codes = [code_of(cell) if type(cell) is str else None for cell in cells]
+    if None not in codes:
+        return np.array(codes, dtype=np.int32), unmatched
+    for position, cell in enumerate(cells):
+        if codes[position] is not None:
+            continue
+        if not (cell is None or isinstance(cell, str | int | float)):
+            raise cell_error(
                 f"Column {column.name!r} is categorical, but instance {position} has "
                 f"{_as_json(cell)}. Give a text, or null if it is not known.",
                 "invalid_value",
                 column,
                 position,
             )
-    return next((codes[text] for text in spellings if text in codes), MISSING_CODE)
+        code = index.find(cell)
+        if cell is not None and code in (UNKNOWN, AMBIGUOUS):
+            unmatched.append(Unmatched(position, cell, ambiguous=code == AMBIGUOUS))
+        codes[position] = max(code, MISSING_CODE)
+    return np.array(codes, dtype=np.int32), unmatched
 
 
 def _as_json(value: object) -> str:
@@ -204,83 +304,3 @@ def _as_json(value: object) -> str:
             return "an array"
         case _:
             return "an object"
-
-
-def _images(column: Column, cells: Sequence[object]) -> NDArray[np.float32]:
-    """Nested arrays, one an instance → float32 [N, *shape]."""
-    stacked = _array(cells)
-    if stacked is not None and stacked.shape[1:] == column.shape and _is_finite(stacked):
-        return stacked.astype(np.float32)
-    # Shapes may differ from one instance to the next, and one of them may be wrong.
-    return np.stack([_image(column, position, cell) for position, cell in enumerate(cells)])
-
-
-def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
-    subject = f"Column {column.name!r} of instance {position}"
-    shape = _by(column.shape)
-    if not isinstance(cell, list | tuple):
-        raise _cell_error(
-            f"{subject} is no array; give nested arrays of shape {shape}.",
-            "invalid_value",
-            column,
-            position,
-        )
-    array = _array(cell)
-    if array is None:
-        raise _cell_error(
-            f"{subject} must be numbers in nested arrays of shape {shape}; it holds something "
-            "else, or arrays of unequal length.",
-            "invalid_value",
-            column,
-            position,
-        )
-    pixels = _channels_first(array, column.shape)
-    if pixels is None:
-        raise _cell_error(
-            f"{subject} has shape {_by(array.shape)}; the model takes {shape} "
-            f"({'channels, height, width' if len(column.shape) == 3 else 'channels, length'}).",
-            "shape_mismatch",
-            column,
-            position,
-            shape=list(column.shape),
-        )
-    if not _is_finite(pixels):
-        raise _cell_error(
-            f"{subject} must hold finite numbers of magnitude up to {LARGEST:.3g}.",
-            "not_finite",
-            column,
-            position,
-        )
-    return pixels.astype(np.float32)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))
-
-
-def _array(cells: Sequence[object]) -> NDArray[Any] | None:
-    """The nested arrays as one, if they are numbers and regular; text is not parsed."""
-    try:
-        # Not without a type: one long text would make all cells as long.
-        array = np.array(cells, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    flat: Iterable[Any] = [cells]
-    for _ in range(array.ndim):
-        flat = chain.from_iterable(flat)
-    return array if set(map(type, flat)) <= {int, float} else None
-
-
-def _channels_first(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """The array with its axes in the order of `shape`, if it can be one of that shape."""
-    if array.shape == shape:
-        return array
-    if array.shape == shape[1:] and shape[0] == 1:
-        return array[None]
-    if len(shape) == 3 and array.shape == (*shape[1:], shape[0]):
-        return np.moveaxis(array, 2, 0)
-    return None
-
-
-def _is_finite(array: NDArray[Any]) -> bool:
-    return bool((np.abs(array.astype(np.float64)) <= LARGEST).all())

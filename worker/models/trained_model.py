@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from worker.data import Encoder, Table, Target, table_from_records
+from worker.data import Encoder, Expectations, Records, Table, Target
 from worker.models.file import ModelFile
 from worker.networks import Network
 from worker.regularization import SnapshotEnsemble
-from worker.results import Prediction
+from worker.results import Prediction, PredictionWarning
 from worker.spec import TaskKind, Trial
 
 
@@ -79,17 +80,47 @@ class TrainedModel:
         """Rows of a table → features ``[B, F]``."""
         return torch.from_numpy(self.encoder.transform(table))
 
-    def predict_records(self, instances: Sequence[Any]) -> list[Prediction]:
-        """Answer records (objects by column name, or arrays in column order).
+    def read(self, instances: Sequence[Any], *, extra: bool = False) -> Records:
+        """Read records: objects by column name, or arrays in column order.
 
-        Returns:
-            One a row: classification sets ``label`` and ``probabilities``, and ``value`` where
-            its classes are whole numbers; regression ``value``.
+        The target and the columns that were left out may stand in an object; with `extra` any
+        other columns too.
 
         Raises:
             DataError: naming the instance and the column.
         """
-        features = self.encode(table_from_records(self.encoder.columns, instances))
+        return Records.read(
+            self.encoder.columns,
+            instances,
+            beside=(self.target.column, *self.encoder.left_out),
+            extra=extra,
+            as_bytes=self.encoder.pixels is not None and self.encoder.pixels.of_bytes,
+        )
+
+    def surprises(self, records: Records) -> list[PredictionWarning]:
+        """What the records hold that training did not."""
+        return self._expectations.surprises(records)
+
+    @cached_property
+    def _expectations(self) -> Expectations:
+        return Expectations.of(self.encoder)
+
+    def predict_records(self, instances: Sequence[Any]) -> list[Prediction]:
+        """Read records and answer them.
+
+        Raises:
+            DataError: naming the instance and the column.
+        """
+        return self.predict(self.read(instances).table)
+
+    def predict(self, table: Table) -> list[Prediction]:
+        """Answer the rows of a table.
+
+        Returns:
+            One a row: classification sets ``label`` and ``probabilities``, and ``value`` where
+            its classes are whole numbers; regression ``value``.
+        """
+        features = self.encode(table)
         if self.target.task == "regression":
             return [Prediction(value=value) for value in self.values(features).tolist()]
         classes = self.target.classes

@@ -13,7 +13,7 @@ from worker.results.comparison import (
     mean_curve,
     spreads,
 )
-from worker.results.model import Check, Prediction
+from worker.results.model import Check, Prediction, PredictionWarning
 from worker.results.path import PathReport, WeightPath
 from worker.results.ranking import (
     UNSCORED,
@@ -75,6 +75,7 @@ __all__ = [
     "Pair",
     "PathReport",
     "Prediction",
+    "PredictionWarning",
     "ProfileBin",
     "PruningCurve",
     "Rank",

@@ -1,6 +1,6 @@
 """What a served model answers: predictions, and the checks that it passed."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -22,6 +22,44 @@ class Prediction(Record):
     value: Annotated[int | float | None, Field(examples=[0])] = None
     """Regression: the predicted value, in the target's own unit. Classification whose classes are
     all whole numbers: the label as a number, `3` beside `"3"`; else none."""
+
+
+class PredictionWarning(Record):
+    """What the instances of a prediction hold that training did not prepare the model for."""
+
+    code: Annotated[
+        Literal[
+            "unknown_category",
+            "ambiguous_category",
+            "far_outside",
+            "missing_filled",
+            "pixels_look_scaled",
+        ],
+        Field(examples=["unknown_category"]),
+    ]
+    """`unknown_category`: no training row had it, and it counts as none of those that had been
+    there. `ambiguous_category`: a number that is several categories, written as none of them.
+    `far_outside`: a number further outside the range of the training rows than that range is wide.
+    `missing_filled`: a cell without a value. `pixels_look_scaled`: pixels from 0 to 1 for a model
+    of pixels from 0 to 255."""
+    column: Annotated[str, Field(examples=["job"])]
+    """The column."""
+    message: Annotated[
+        str,
+        Field(
+            examples=[
+                "Column 'job' has categories in 1 instance that no training row had; they count as "
+                "none of the known ones: 'skiled' (nearest: 'skilled')."
+            ]
+        ),
+    ]
+    """What was met, and what was made of it."""
+    count: Annotated[int, Field(examples=[1])]
+    """In how many instances."""
+    first: Annotated[int, Field(examples=[0])]
+    """The number of the first of them, from 0."""
+    example: Annotated[str | int | float | bool | None, Field(examples=["skiled"])]
+    """What that instance has there; of an image, a pixel."""
 
 
 class Check(Record):

@@ -1,0 +1,47 @@
+"""Texts of a prediction's cells as numbers and dates, read as the column's own cells were.
+
+Texts are parsed a column at a time, since a request may have very many.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from worker.data.dates import find_dates
+from worker.data.notation import Notation
+from worker.data.table import Column
+
+
+def parse_numbers(texts: Sequence[str], column: Column) -> NDArray[np.float64]:
+    """The numbers that texts are: in the column's notation, in that without its unit, or plainly.
+
+    NaN where one is no finite number.
+    """
+    array = _trimmed(texts)
+    notations = [Notation()]
+    if column.notation is not None:
+        bare = column.notation.model_copy(update={"unit": ""})
+        notations = list(dict.fromkeys([column.notation, bare, Notation()]))
+    numbers = np.full(len(array), np.nan)
+    for notation in notations:
+        left = np.isnan(numbers)
+        if not left.any():
+            break
+        numbers[left] = notation.parse(array.filter(pa.array(left)))
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def parse_dates(texts: Sequence[str], column: Column) -> NDArray[np.float64]:
+    """Days since 1970-01-01, with the time of day as their fraction; NaN where one is no date."""
+    dates = find_dates(_trimmed(texts), order=column.date_order, compact=True)
+    if dates is None or dates.times:
+        return np.full(len(texts), np.nan)
+    return dates.days
+
+
+def _trimmed(texts: Sequence[str]) -> pa.Array:
+    # Half a character, which JSON can write, is no text to Arrow.
+    whole = [text.strip().encode(errors="replace").decode() for text in texts]
+    return pa.array(whole, pa.string())
