@@ -192,7 +192,7 @@ class Encoder:
         )
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays by name: fill, center, scale, low, high (float64), acts, seen (float32).
+        """The fitted arrays: fill, center, scale, low, high (float64), acts, seen (float32) [P or C].
 
         Of an image column also pixel_range, pixel_center, pixel_scale (float64).
         """
