@@ -40,6 +40,15 @@ class Target(Settings):
     """`binary`, `multiclass` or `regression`."""
     classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """The classes' names, in the order of their numbers; empty for a regression."""
+    positive: str | None = None
+    """Of a binary task: the positive class, if it is not the second."""
+
+    @property
+    def positive_number(self) -> int | None:
+        """The number of the positive class of a binary task; the second unless named."""
+        if self.task != "binary":
+            return None
+        return 1 if self.positive is None else self.classes.index(self.positive)
 
     @property
     def outputs(self) -> int:

@@ -16,6 +16,7 @@ from worker.metrics.curves import part_curves
 from worker.metrics.definitions import (
     MEASURES,
     OF_TRIALS,
+    PARTS,
     definition,
     held_out,
     is_maximized,
@@ -29,6 +30,7 @@ from worker.metrics.regression import final_regression, from_squares
 __all__ = [
     "MEASURES",
     "OF_TRIALS",
+    "PARTS",
     "Measured",
     "Rule",
     "choose_threshold",

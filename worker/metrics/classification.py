@@ -30,7 +30,8 @@ _MAGNITUDE = np.int32(2**31 - 1)
 def ratio(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     """part / whole, NaN where ``whole`` is 0."""
     undefined = np.full(np.broadcast(part, whole).shape, np.nan)
-    return np.divide(part, whole, out=undefined, where=np.asarray(whole) != 0)
+    np.divide(part, whole, out=undefined, where=np.asarray(whole) != 0)
+    return undefined
 
 
 def from_confusion(table: NDArray[Any], positive: int = 1) -> Measured:
@@ -79,9 +80,7 @@ def margins(scores: NDArray[Any], positive: int = 1) -> NDArray[Any]:
     return np.asarray(logits if positive == 1 else -logits)
 
 
-def final_classification(
-    scores: NDArray[Any], y: NDArray[np.int64], positive: int = 1
-) -> Measured:
+def final_classification(scores: NDArray[Any], y: NDArray[np.int64], positive: int = 1) -> Measured:
     """The metrics of probabilities and of their order, measured on final weights alone."""
     if not np.isfinite(scores).all():  # of a trial that came to nothing
         scores = np.nan_to_num(scores, nan=0.0, posinf=1e30, neginf=-1e30)
@@ -118,7 +117,7 @@ def log_softmax(scores: NDArray[Any]) -> Floats:
 
 
 def calibration_error(p: Floats, right: NDArray[np.bool_]) -> Floats:
-    """Σ_b |Σ_{i in b} (p_i − right_i)| / n over bins of probabilities, ``[K, n]`` each → ``[K]``."""
+    """Σ_b |Σ_i (p_i − right_i)| / n, i being the rows of bin b; ``[K, n]`` each → ``[K]``."""
     cells = np.arange(len(p))[:, None] * BINS + bins(p)
     sums = np.bincount(cells.ravel(), weights=(p - right).ravel(), minlength=len(p) * BINS)
     return np.asarray(np.abs(sums.reshape(-1, BINS)).sum(1) / p.shape[1])

@@ -1,4 +1,4 @@
-"""What a classifier's answers look like on some rows: confusion, ROC, precision-recall, calibration.
+"""How a classifier answers some rows: confusion, ROC, precision and recall, calibration.
 
 Bounded whatever the data: at most 100 points a curve, 100 classes a matrix.
 """

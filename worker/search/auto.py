@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from worker.data import Outline
 from worker.errors import SpecError
+from worker.metrics import is_per_epoch
 from worker.regularization import ClassWeights, DataFacts, SnapshotEnsemble, fitting
 from worker.schema import Json
 from worker.spec import (
