@@ -14,22 +14,17 @@ from worker.metrics.classification import (
 )
 from worker.metrics.curves import part_curves
 from worker.metrics.definitions import (
-    MEASURES,
-    OF_TRIALS,
     PARTS,
     definition,
     held_out,
     is_maximized,
     is_per_epoch,
     kind_of,
-    measures,
     trial_metrics,
 )
 from worker.metrics.regression import final_regression, from_squares
 
 __all__ = [
-    "MEASURES",
-    "OF_TRIALS",
     "PARTS",
     "Measured",
     "Rule",
@@ -45,7 +40,6 @@ __all__ = [
     "is_per_epoch",
     "kind_of",
     "margins",
-    "measures",
     "part_curves",
     "trial_metrics",
 ]

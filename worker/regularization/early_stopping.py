@@ -42,9 +42,9 @@ class EarlyStopping(Stopping):
     v is the watched metric, δ `min_delta`. An improvement is a value below best − δ; above
     best + δ for accuracies, precision, recall, F1, specificity and r². The trial ends with the
     weights of its best epoch unless `restore_best` is false; with an average, both the metric and
-    those weights are the average's. Without validation rows the same metric of the training rows is watched, which
-    almost never stops and is advised against. Test rows cannot be watched: they would no longer be
-    a test.
+    those weights are the average's. Without validation rows the same metric of the training rows is
+    watched, which almost never stops and is advised against. Test rows cannot be watched: they
+    would no longer be a test.
 
     When: always, where rows are held back for validation; it saves time besides.
     Start: patience 5 (5 to 10).
