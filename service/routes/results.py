@@ -63,7 +63,9 @@ def list_trials(
 def get_curves(
     services: ServicesDep,
     job_id: JobId,
-    trial: Annotated[str, Path(description="A trial's id; `best` is the best trial.")],
+    trial: Annotated[
+        str, Path(description="A trial's id; `best` is the best trial.", examples=["best"])
+    ],
 ) -> CurvesView:
     """How a trained classifier answers the rows that are held out, at most 100 points a curve.
 
