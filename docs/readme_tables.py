@@ -1,6 +1,6 @@
-"""The README's tables, from the classes that they describe.
+"""The tables of README.md and docs/metrics.md, from the classes that they describe.
 
-``python docs/readme_tables.py`` writes them into README.md, between their markers; a test compares.
+``python docs/readme_tables.py`` writes them between their markers; a test compares.
 """
 
 import sys
@@ -10,11 +10,13 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from worker.metrics.definitions import MEASURES, OF_TRIALS
 from worker.regularization import techniques
 from worker.regularization.card import catalogue
 from worker.settings import ServiceSettings
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+METRICS = Path(__file__).resolve().parent / "metrics.md"
 # What these defaults are made of depends on the machine.
 COMPUTED = {
     "state": "`parsimony` in the user's data folder",
@@ -70,19 +72,47 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def metric_table(kind: str) -> str:
+    """One row a metric of a kind of task, or of the trial as a whole."""
+    lines = [
+        "| metric | what it is | formula | better | measured | not defined where |",
+        f"|{' --- |' * 6}",
+    ]
+    for metric in OF_TRIALS if kind == "trial" else MEASURES:
+        if kind != "trial" and kind not in metric.kinds:
+            continue
+        better = "higher" if metric.maximize else "lower"
+        when = "every epoch" if metric.per_epoch else "final weights"
+        what, formula = cell(metric.what), cell(metric.formula)
+        undefined = metric.undefined or "–"
+        lines.append(f"| `{metric.name}` | {what} | {formula} | {better} | {when} | {undefined} |")
+    return "\n".join(lines)
+
+
 def filled(text: str) -> str:
     """The README with its tables as the classes have them now."""
-    for name, table in (("techniques", technique_table()), ("settings", settings_table())):
+    tables = {"techniques": technique_table(), "settings": settings_table()}
+    return _filled(README, text, tables)
+
+
+def filled_metrics(text: str) -> str:
+    """The page on metrics, likewise."""
+    kinds = ("binary", "multiclass", "regression", "trial")
+    return _filled(METRICS, text, {kind: metric_table(kind) for kind in kinds})
+
+
+def _filled(page: Path, text: str, tables: dict[str, str]) -> str:
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         before, found, rest = text.partition(begin)
         _, also_found, after = rest.partition(end)
         if not (found and also_found):
-            raise ValueError(f"README.md has lost its markers {begin} and {end}")
+            raise ValueError(f"{page.name} has lost its markers {begin} and {end}")
         text = f"{before}{begin}\n{table}\n{end}{after}"
     return text
 
 
 if __name__ == "__main__":
-    was = README.read_text(encoding="utf-8")
-    README.write_text(filled(was), encoding="utf-8")
-    sys.stdout.write("README.md is up to date\n")
+    for page, fill in ((README, filled), (METRICS, filled_metrics)):
+        page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
+        sys.stdout.write(f"{page.name} is up to date\n")

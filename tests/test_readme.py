@@ -1,6 +1,13 @@
 """The README's tables are those of the classes. Its curl walk runs in tests/integration."""
 
-from docs.readme_tables import README, filled, settings_table, technique_table
+from docs.readme_tables import (
+    METRICS,
+    README,
+    filled,
+    filled_metrics,
+    settings_table,
+    technique_table,
+)
 from worker.regularization import techniques
 from worker.settings import ServiceSettings
 
@@ -8,6 +15,8 @@ from worker.settings import ServiceSettings
 def test_the_tables_are_those_of_the_classes() -> None:
     text = README.read_text(encoding="utf-8")
     assert text == filled(text), "run: python docs/readme_tables.py"
+    text = METRICS.read_text(encoding="utf-8")
+    assert text == filled_metrics(text), "run: python docs/readme_tables.py"
 
 
 def test_every_technique_and_setting_has_a_row() -> None:

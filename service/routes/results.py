@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from service import charts, comparison
 from service.dependencies import JobId, Services, ServicesDep
@@ -12,7 +12,7 @@ from service.operations import Operation
 from service.path_report import path_report
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, EventView, TrialView
-from service.schemas.results import Chart, MetricsView, Report
+from service.schemas.results import Chart, CurvesView, MetricsView, Report
 from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
@@ -52,6 +52,37 @@ def list_trials(
         job = jobs.find_job(session, job_id)
         page = jobs.leaderboard(session, job, limit=limit, after=after)
     return Listing(data=[trial_view(row) for row in page.items], has_more=page.has_more)
+
+
+@router.get(
+    "/trials/{trial}/curves",
+    operation_id="get_curves",
+    summary="Confusion matrix, ROC, precision and recall, calibration",
+    responses=problems(404),
+)
+def get_curves(
+    services: ServicesDep,
+    job_id: JobId,
+    trial: Annotated[
+        str, Path(description="A trial's id; `best` is the best trial.", examples=["best"])
+    ],
+) -> CurvesView:
+    """How a trained classifier answers the rows that are held out, at most 100 points a curve.
+
+    They are kept of the 32 trials of each fleet with the smallest loss.
+    """
+    with services.database.read() as session:
+        job = jobs.find_job(session, job_id)
+        row = jobs.trial(session, job, None if trial == "best" else trial, param="trial")
+    curves = None if row.report is None else row.report.curves
+    if curves is None:
+        raise NotFoundError(
+            f"No curves are kept of trial {row.id}: there are none of a regression, of a trial "
+            "that has not succeeded, of models of earlier releases, and of fleets of more than 32 "
+            "trials but for the best; its /trials lists them.",
+            param="trial",
+        )
+    return CurvesView(job=job_id, trial=row.id, name=row.name, **dict(curves))
 
 
 @router.get(

@@ -5,7 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
-from worker.results import Attribution, ConfigurationReport, PathReport, SearchReport
+from worker.results import (
+    Attribution,
+    ConfigurationReport,
+    PartCurves,
+    PathReport,
+    SearchReport,
+)
 from worker.schema import Json
 
 CURVES = {"train_loss": [0.31, 0.18], "validation_loss": [0.33, 0.21]}
@@ -25,7 +31,31 @@ class MetricsView(Body):
     epochs: Annotated[list[int], Field(examples=[[1, 2]])]
     """The epochs, from 1."""
     metrics: Annotated[dict[str, list[float | None]], Field(examples=[CURVES])]
-    """One array a metric, as long as `epochs`; null where a trial no longer trained."""
+    """One array a metric, as long as `epochs`; null where a trial no longer trained, or where the
+    metric is not defined, such as R² of rows whose targets are equal. docs/metrics.md has the
+    definition of each."""
+
+
+class CurvesView(Body):
+    """How a classifier answers the rows that are held out, as curves to draw."""
+
+    object: Annotated[Literal["curves"], Field(examples=["curves"])] = "curves"
+    """Always `curves`."""
+    job: Annotated[str, Field(examples=["job_5f0c9a3e1b7d2468ace0f135"])]
+    """The job."""
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """The trial."""
+    name: Annotated[str, Field(examples=["dropout"])]
+    """Its configuration's name."""
+    classes: Annotated[list[str], Field(examples=[["bad", "good"]])]
+    """The classes in the order of rows and columns of the matrix, cut at 100 letters; empty for
+    more than 100 classes."""
+    positive: Annotated[str | None, Field(examples=["good"])]
+    """Of two classes, that which the curves are about."""
+    threshold: Annotated[float | None, Field(examples=[0.5])]
+    """Of two classes, the probability from which it is answered."""
+    parts: dict[str, PartCurves]
+    """`validation`, `test`, or `train` where nothing is held out → its curves."""
 
 
 class Report(Body):

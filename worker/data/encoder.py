@@ -192,7 +192,8 @@ class Encoder:
         )
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays: fill, center, scale, low, high (float64), acts, seen (float32) [P or C].
+        """The fitted arrays by name: fill, center, scale, low, high (float64); acts and
+        seen (float32).
 
         Of an image column also pixel_range, pixel_center, pixel_scale (float64).
         """

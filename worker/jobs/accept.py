@@ -14,6 +14,7 @@ from worker.errors import NotFoundError, SpecError
 from worker.jobs.admission import Admission
 from worker.jobs.memory import fleet_limits
 from worker.jobs.table_cache import TableCache, unknown_dataset
+from worker.metrics import is_maximized
 from worker.results import Advice, JobError
 from worker.schema import Json
 from worker.search import (
@@ -25,6 +26,7 @@ from worker.search import (
     Search,
     Wave,
     begins_at_lambda_max,
+    check_threshold,
     comparison_costs,
     effort,
     goes_in_waves,
@@ -36,7 +38,7 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial, is_maximized, shown
+from worker.spec import Builtin, JobSpec, Trial, shown
 from worker.storage import datasets, idempotency, jobs, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
@@ -88,6 +90,7 @@ class JobIntake:
         """
         self._admission.admit_size(spec, self._tables.rows(spec.dataset))
         outline = self._tables.outline(spec)
+        check_threshold(spec, outline)
         if spec.search is None:
             return self._propose_comparison(spec, outline)
         if begins_at_lambda_max(spec):

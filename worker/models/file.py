@@ -45,6 +45,9 @@ class Manifest(BaseModel):
     """The complete settings of each."""
     members: list[int]
     """How many networks each trial's ensemble has; 0 for one that is a single network."""
+    thresholds: list[float | None] = []
+    """Of two classes: the probability from which each trial answers the positive one, where the job
+    asks for other than one half; empty where it does not, and in files of earlier releases."""
     target: Json
     encoder: EncoderSchema
     shape: list[int]
@@ -100,6 +103,12 @@ class ModelFile:
         if not 0 <= position < len(self.manifest.trials):
             raise ModelError(f"The model file has no trial {position}.")
         return Trial.model_validate_json(json.dumps(self.manifest.trials[position]))
+
+    def threshold(self, position: int) -> float:
+        """Of two classes, the probability from which a trial answers the positive one."""
+        stored = self.manifest.thresholds
+        threshold = stored[position] if position < len(stored) else None
+        return 0.5 if threshold is None else threshold
 
     def target(self) -> Target:
         """What is predicted."""

@@ -32,6 +32,8 @@ class TrainedModel:
     """``[1, R, …]``: rows whose answers were recorded when training ended."""
     probe_scores: Tensor
     """``[1, R, O]``: those answers."""
+    threshold: float = 0.5
+    """Of a binary task: the probability of the positive class from which it is answered."""
 
     @classmethod
     def load(cls, data: bytes, position: int) -> "TrainedModel":
@@ -53,6 +55,7 @@ class TrainedModel:
             target_scale=float(file.tensors["target.scale"][split]),
             probe_features=file.tensors["probe.features"][split : split + 1],
             probe_scores=file.tensors["probe.scores"][position : position + 1],
+            threshold=file.threshold(position),
         )
 
     @torch.inference_mode()
@@ -67,10 +70,24 @@ class TrainedModel:
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Encoded features ``[B, F]`` → class probabilities ``[B, C]`` (classification only)."""
-        scores = self.scores(features)
+        return self._to_probabilities(self.scores(features))
+
+    def _to_probabilities(self, scores: Tensor) -> Tensor:
         if self.target.task == "binary":
             return torch.cat([torch.sigmoid(-scores), torch.sigmoid(scores)], dim=1)
         return scores.softmax(1)
+
+    def answers(self, scores: Tensor) -> list[int]:
+        """Scores ``[B, O]`` → the class that is answered: the most probable, or of a binary task
+        the positive one from the threshold on.
+        """
+        positive = self.target.positive_number
+        if positive is None:
+            rows = self._to_probabilities(scores).tolist()
+            return [max(range(len(row)), key=row.__getitem__) for row in rows]
+        logits = scores[:, 0].double() if positive == 1 else -scores[:, 0].double()
+        cut = torch.logit(torch.tensor(self.threshold, dtype=torch.float64))
+        return [positive if above else 1 - positive for above in (logits >= cut).tolist()]
 
     def values(self, features: Tensor) -> Tensor:
         """Encoded features ``[B, F]`` → predicted values ``[B]`` in the target's own unit."""
@@ -126,8 +143,9 @@ class TrainedModel:
         classes = self.target.classes
         numbers = self.target.whole_numbers
         predictions = []
-        for row in self.probabilities(features).tolist():
-            best = max(range(len(row)), key=row.__getitem__)
+        scores = self.scores(features)
+        rows = self._to_probabilities(scores).tolist()
+        for row, best in zip(rows, self.answers(scores), strict=True):
             probabilities = dict(zip(classes, row, strict=True))
             number = {} if numbers is None else {"value": numbers[best]}
             predictions.append(

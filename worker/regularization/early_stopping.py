@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from worker.metrics import definition, is_maximized, kind_of
 from worker.regularization.families.stopping import Patience, Stopping
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
@@ -14,19 +15,24 @@ Metric = Literal[
     "validation_loss",
     "validation_accuracy",
     "validation_balanced_accuracy",
+    "validation_precision",
     "validation_recall",
+    "validation_f1",
+    "validation_specificity",
     "validation_rmse",
     "validation_r2",
     "train_loss",
     "train_accuracy",
     "train_balanced_accuracy",
+    "train_precision",
     "train_recall",
+    "train_f1",
+    "train_specificity",
     "train_rmse",
     "train_r2",
     "objective",
     "gap",
 ]
-MORE_IS_BETTER = ("accuracy", "recall", "r2")
 
 
 @final
@@ -34,11 +40,11 @@ class EarlyStopping(Stopping):
     """Stops a trial that improves no more: v_t ≥ min(v_1 … v_{t−s}) − δ for s = `patience` epochs.
 
     v is the watched metric, δ `min_delta`. An improvement is a value below best − δ; above
-    best + δ for accuracies, recall and r². The trial ends with the weights of its best epoch
-    unless `restore_best` is false; with an average, both the metric and those weights are the
-    average's. Without validation rows the same metric of the training rows is watched, which
-    almost never stops and is advised against. Test rows cannot be watched: they would no longer be
-    a test.
+    best + δ for accuracies, precision, recall, F1, specificity and r². The trial ends with the
+    weights of its best epoch unless `restore_best` is false; with an average, both the metric and
+    those weights are the average's. Without validation rows the same metric of the training rows is
+    watched, which almost never stops and is advised against. Test rows cannot be watched: they
+    would no longer be a test.
 
     When: always, where rows are held back for validation; it saves time besides.
     Start: patience 5 (5 to 10).
@@ -77,10 +83,8 @@ class EarlyStopping(Stopping):
 
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Targets that have the metric which it watches."""
-        absent: tuple[str, ...] = ("rmse", "r2") if data.classes else ("accuracy", "recall")
-        if len(data.classes) > 2:
-            absent = (*absent, "recall")
-        if not self.metric.endswith(absent):
+        metric = definition(self.metric)
+        if metric is None or kind_of(data.classes) in metric.kinds:
             return None
         remedy = "validation_balanced_accuracy" if data.classes else "validation_rmse"
         return Misfit(
@@ -90,4 +94,4 @@ class EarlyStopping(Stopping):
 
     def watched(self) -> tuple[str, bool]:
         """The metric, and whether more of it is better."""
-        return self.metric, self.metric.endswith(MORE_IS_BETTER)
+        return self.metric, is_maximized(self.metric)

@@ -13,6 +13,13 @@ from worker.results.comparison import (
     mean_curve,
     spreads,
 )
+from worker.results.curves import (
+    Calibration,
+    Curves,
+    PartCurves,
+    PrecisionRecallCurve,
+    RocCurve,
+)
 from worker.results.model import Check, Prediction, PredictionWarning
 from worker.results.path import PathReport, WeightPath
 from worker.results.ranking import (
@@ -59,10 +66,12 @@ __all__ = [
     "Baseline",
     "Best",
     "Bin",
+    "Calibration",
     "Candidate",
     "Check",
     "ConfigurationReport",
     "Curve",
+    "Curves",
     "FeatureReport",
     "FieldReport",
     "Hint",
@@ -73,13 +82,16 @@ __all__ = [
     "NetworkReport",
     "OneStandardError",
     "Pair",
+    "PartCurves",
     "PathReport",
+    "PrecisionRecallCurve",
     "Prediction",
     "PredictionWarning",
     "ProfileBin",
     "PruningCurve",
     "Rank",
     "Refit",
+    "RocCurve",
     "RowCounts",
     "SearchReport",
     "SparsityReport",

@@ -14,7 +14,8 @@ class Prediction(Record):
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
     label: Annotated[str | None, Field(examples=["0"])] = None
-    """Classification: the most probable class."""
+    """Classification: the most probable class; of two, the positive one from the model's threshold
+    on."""
     probabilities: Annotated[dict[str, float] | None, Field(examples=[{"0": 0.97, "1": 0.03}])] = (
         None
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from worker.results.curves import Curves
 from worker.schema import Record, Stored
 
 STATEMENT = "2,649 of 2,650 weights (99.96 %) are exactly zero."
@@ -85,12 +86,12 @@ class PruningCurve(Stored):
     """Classification: share of right answers."""
     balanced_accuracy: Annotated[list[float] | None, Field(examples=[[0.95, 0.95, 0.87]])] = None
     """Classification: mean recall over the classes."""
-    recall: Annotated[list[float] | None, Field(examples=[[0.92, 0.92, 0.75]])] = None
-    """Binary classification: recall of class 1."""
+    recall: Annotated[list[float | None] | None, Field(examples=[[0.92, 0.92, 0.75]])] = None
+    """Classification: recall of the positive class; of more than two, the mean over classes."""
     rmse: Annotated[list[float] | None, Field(examples=[None])] = None
     """Regression: root of the mean squared error, in the target's own unit."""
-    r2: Annotated[list[float] | None, Field(examples=[None])] = None
-    """Regression: share of the variance explained."""
+    r2: Annotated[list[float | None] | None, Field(examples=[None])] = None
+    """Regression: share of the variance explained; null where all targets are equal."""
 
     @property
     def prunable(self) -> Prunable:
@@ -162,6 +163,9 @@ class NetworkReport(Stored):
     """Column by column; none for feature maps of images."""
     pruning: PruningCurve | None
     """Metrics against pruning threshold; none for trials that were not measured."""
+    curves: Curves | None = None
+    """How a classifier answers the rows that are held out; none for trials that were not
+    measured."""
 
     def summary(self, subgradient: Sequence[str] = ()) -> SparsitySummary:
         """The short form. ``subgradient`` are the penalties trained by their subgradient."""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import orjson
 import torch
+from sqlalchemy.orm import Session
 
 from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.errors import ParsimonyError, UnavailableError
@@ -20,6 +21,7 @@ from worker.runtime.standby import CANCEL, Channel
 from worker.search import Halving, RungValues, boosting, goes_in_waves
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
+from worker.statistics import mean
 from worker.storage import datasets, fleets, progress, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -27,7 +29,7 @@ from worker.storage.fleets import Lease, StaleToken, hold
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun, threads_for
+from worker.training import EpochReport, FleetRun, Threshold, threads_for
 
 RESULT = "fleet.safetensors"
 FLUSH_SECONDS = 0.2
@@ -99,6 +101,7 @@ class FleetTraining:
                 else datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
             )
             checkpoints = progress.candidates(session, fleet.id)
+            threshold = _threshold(session, job.id, spec, trials)
         table, target = self._table(spec, dataset)
         if goes_in_waves(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
@@ -107,7 +110,7 @@ class FleetTraining:
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
         self.loaded = True
         rule = self._halving(spec, trials, objective, maximize=maximize)
-        run = FleetRun(trials, prepared, self._device(), rule)
+        run = FleetRun(trials, prepared, self._device(), rule, threshold)
         torch.set_num_threads(self._threads(run))
         if self._lease.attempt > 1:
             self._epoch = self._checkpoints.resume(run, checkpoints)
@@ -281,6 +284,19 @@ class StepWatcher(threading.Thread):
         """End the thread."""
         self._stopping.set()
         self.join()
+
+
+def _threshold(
+    session: Session, job_id: str, spec: JobSpec, trials: Sequence[Trial]
+) -> Threshold | None:
+    """The threshold that a job asks for. A refit has no rows to choose it on: it takes the mean of
+    those that were chosen for its configuration, on the validation rows of each repeat and fold.
+    """
+    refitted = [trial.refit for trial in trials if trial.refit is not None]
+    if not isinstance(spec.threshold, str) or not refitted:
+        return spec.threshold
+    chosen = queries.final_metric(session, job_id, "threshold", refitted)
+    return [mean(chosen.get(number, [0.5])) for number in refitted]
 
 
 def _succeeded(results: Sequence[TrialResult]) -> bool:

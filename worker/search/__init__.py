@@ -11,6 +11,7 @@ from worker.search.cost import (
     steps_of,
 )
 from worker.search.halving import Halving, RungValues, effort
+from worker.search.objective import check_threshold
 from worker.search.plan import (
     FLEET_MEMORY,
     FLEET_TRIALS,
@@ -44,6 +45,7 @@ __all__ = [
     "Wave",
     "begins_at_lambda_max",
     "boosting",
+    "check_threshold",
     "comparison_costs",
     "comparison_trials",
     "effort",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from worker.data import Outline
 from worker.errors import SpecError
+from worker.metrics import is_per_epoch
 from worker.regularization import ClassWeights, DataFacts, SnapshotEnsemble, fitting
 from worker.schema import Json
 from worker.spec import (
@@ -94,7 +95,8 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
     if search.objective is None:
         metric = "validation_balanced_accuracy" if classes else "validation_loss"
         changes["objective"] = metric
-    if "method" not in search.model_fields_set:
+    # What is measured of final weights alone says nothing at a rung.
+    if "method" not in search.model_fields_set and is_per_epoch(search.objective or ""):
         changes["method"] = "halving"
     if "min_epochs" not in search.model_fields_set:
         changes["min_epochs"] = max(1, spec.training.epochs // RUNGS)

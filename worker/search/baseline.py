@@ -1,13 +1,25 @@
 """Gradient boosting on the rows of a job: what its networks are compared with."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data import Prepared
+from worker.data import Prepared, Target
+from worker.metrics import (
+    PARTS,
+    Measured,
+    confusion,
+    final_classification,
+    final_regression,
+    from_confusion,
+    from_squares,
+)
 from worker.results import Baseline
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 MOST_ROWS = 200_000
 """Training rows that boosting sees: of more, the first of a seeded choice."""
@@ -21,13 +33,14 @@ def boosting(prepared: Prepared, *, seed: int = 0, threads: int = 1) -> Baseline
     """scikit-learn's HistGradientBoosting, untuned, all classes weighing the same.
 
     It is fitted on the training rows, whose features are encoded as for the networks (one-hot,
-    medians for what is missing), and measured on all parts; of several splits, the means.
+    medians for what is missing), and measured by the metrics of the networks on all parts; of
+    several splits, the means of those that have the metric.
 
     Shapes: x ``[S, N, …]``, flattened to ``[N, F]`` for each split; y ``[S, N]``.
     """
     from threadpoolctl import threadpool_limits
 
-    by_split: list[dict[str, float]] = []
+    by_split: list[dict[str, float | None]] = []
     began = time.perf_counter()
     large = prepared.x[0].size > LARGE
     with threadpool_limits(limits=threads if large else 1):
@@ -35,18 +48,16 @@ def boosting(prepared: Prepared, *, seed: int = 0, threads: int = 1) -> Baseline
             by_split.append(_of_split(prepared, number, seed))
     return Baseline(
         name=f"HistGradientBoosting{', balanced class weights' if prepared.target.classes else ''}",
-        metrics={
-            name: float(np.mean([metrics[name] for metrics in by_split])) for name in by_split[0]
-        },
+        metrics={name: _mean([metrics[name] for metrics in by_split]) for name in by_split[0]},
         seconds=time.perf_counter() - began,
     )
 
 
-def _of_split(prepared: Prepared, number: int, seed: int) -> dict[str, float]:
+def _of_split(prepared: Prepared, number: int, seed: int) -> dict[str, float | None]:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    classes, split, y = prepared.target.classes, prepared.splits[number], prepared.y[number]
-    if classes:
+    split, y = prepared.splits[number], prepared.y[number]
+    if prepared.target.classes:
         model = HistGradientBoostingClassifier(class_weight="balanced", random_state=seed)
     else:
         model = HistGradientBoostingRegressor(random_state=seed)
@@ -55,32 +66,50 @@ def _of_split(prepared: Prepared, number: int, seed: int) -> dict[str, float]:
     if len(rows) > MOST_ROWS:
         rows = np.random.default_rng(seed).permutation(rows)[:MOST_ROWS]
     model.fit(x[rows], y[rows])
-    metrics: dict[str, float] = {}
-    parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    for part, chosen in parts.items():
-        if len(chosen):
-            answers, unit = model.predict(x[chosen]), float(prepared.target_scale[number])
-            measured = (
-                _classification(y[chosen], answers)
-                if classes
-                else _regression(y[chosen], answers, unit)
-            )
-            metrics |= {f"{part}_{name}": value for name, value in measured.items()}
+    metrics: dict[str, float | None] = {}
+    for part in PARTS:
+        chosen: NDArray[np.int64] = getattr(split, part)
+        if not len(chosen):
+            continue
+        if prepared.target.classes:
+            measured = _classification(model, x[chosen], y[chosen], prepared.target)
+        else:
+            own = slice(number, number + 1)
+            unit, center = prepared.target_scale[own], prepared.target_center[own]
+            measured = _regression(model.predict(x[chosen]), y[chosen], unit, center)
+        metrics |= {
+            f"{part}_{name}": float(values[0]) if np.isfinite(values[0]) else None
+            for name, values in measured.items()
+        }
     return metrics
 
 
-def _classification(y: NDArray[Any], answers: NDArray[Any]) -> dict[str, float]:
-    from sklearn.metrics import accuracy_score, recall_score
+def _classification(
+    model: "HistGradientBoostingClassifier", x: NDArray[Any], y: NDArray[Any], target: Target
+) -> Measured:
+    positive = 1 if target.positive_number is None else target.positive_number
+    logits = model.decision_function(x)
+    known = logits[:, None] if logits.ndim == 1 else logits
+    answers = np.asarray(model.predict(x), dtype=np.int64)
+    table = confusion(answers[None], y[None], len(target.classes))
+    metrics = from_confusion(table, positive)
+    whole = len(model.classes_) == len(target.classes)
+    # It gives no probability to a class that none of its training rows has.
+    return metrics | (final_classification(known[None], y[None], positive) if whole else {})
 
-    # Of the classes that occur: balanced_accuracy_score warns of answers that are none of them.
-    recall = recall_score(y, answers, labels=np.unique(y), average="macro")
-    return {"accuracy": float(accuracy_score(y, answers)), "balanced_accuracy": float(recall)}
+
+def _regression(
+    values: NDArray[Any], y: NDArray[Any], unit: NDArray[Any], center: NDArray[Any]
+) -> Measured:
+    truth = y.astype(np.float64)
+    errors, deviations = np.square(values - truth).mean(), np.square(truth - truth.mean()).mean()
+    apart = 0.0 if (y == y[0]).all() else deviations
+    return {
+        **from_squares(np.array([errors]), np.array([apart]), unit),
+        **final_regression(values[None], y[None], unit, center),
+    }
 
 
-def _regression(y: NDArray[Any], answers: NDArray[Any], unit: float) -> dict[str, float]:
-    from sklearn.metrics import mean_squared_error
-
-    error = float(mean_squared_error(y, answers))
-    # As of the networks; r2_score has none for a single row, and another for equal ones.
-    variance = float(np.var(y)) or float(np.finfo(np.float32).tiny)
-    return {"rmse": error**0.5 * unit, "r2": 1 - error / variance}
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -5,12 +5,13 @@ A search is planned wave by wave: never more fleets at once than workers need ah
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from worker.data import Outline
 from worker.errors import SpecError
+from worker.metrics import is_maximized
 from worker.results import rank
 from worker.search import auto
+from worker.search.objective import check_objective
 from worker.search.plan import (
     USUAL,
     FleetLimits,
@@ -41,7 +42,7 @@ from worker.search.space import (
     searched_sections,
 )
 from worker.search.space_check import check_space
-from worker.spec import MOST_TRIALS, JobSpec, LinearSpec, SolverSpec, Trial, is_maximized
+from worker.spec import MOST_TRIALS, JobSpec, LinearSpec, SolverSpec, Trial
 
 TRIALS = 64
 """Configurations of a search that does not say."""
@@ -314,33 +315,8 @@ def job_objective(spec: JobSpec, outline: Outline) -> str:
     asked = None if spec.search is None else spec.search.objective
     if asked is None:
         return "validation_loss" if all(outline.validation_rows) else "train_loss"
-    known = metric_names(outline)
-    if asked not in known:
-        near = get_close_matches(asked, known, n=3) or known
-        raise SpecError(
-            f"The trials have no metric {asked}; did you mean {' or '.join(near)}?",
-            param="search.objective",
-        )
+    check_objective(asked, spec, outline)
     return asked
-
-
-def metric_names(outline: Outline) -> list[str]:
-    """The final metrics that a trial on these data has."""
-    classes = outline.target.classes
-    measures = ["loss", "rmse", "r2"]
-    if classes:
-        measures = ["loss", "accuracy", "balanced_accuracy", "classes_predicted"]
-        measures += ["recall"] if len(classes) == 2 else []
-    rows = {
-        "train": outline.train_rows,
-        "validation": outline.validation_rows,
-        "test": outline.test_rows,
-    }
-    names = [
-        f"{part}_{measure}" for part, counts in rows.items() if all(counts) for measure in measures
-    ]
-    names += ["gap"] if all(outline.validation_rows) else []
-    return [*names, "penalty", "sparsity"]
 
 
 def refit(

@@ -21,7 +21,6 @@ from worker.spec.search import (
     SearchSpec,
     Switch,
     Values,
-    is_maximized,
 )
 from worker.spec.shown import shown, without_off
 from worker.spec.split import PartRows, Split
@@ -78,7 +77,6 @@ __all__ = [
     "WarmupSchedule",
     "Without",
     "check_trial",
-    "is_maximized",
     "shown",
     "without_off",
 ]

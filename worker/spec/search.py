@@ -32,8 +32,6 @@ Groups = Annotated[
     Field(fail_fast=True, strict=False, max_length=50),
 ]
 SearchMethod = Literal["grid", "random", "tpe", "halving", "path"]
-MAXIMIZED = ("accuracy", "r2", "recall", "precision", "f1", "auc", "sparsity")
-"""How the names of metrics end that are better when higher; all others are better when lower."""
 
 
 class Range(Settings):
@@ -142,7 +140,9 @@ class SearchSpec(Settings):
         None
     ) = None
     """The metric to be best in: validation_loss, or train_loss without validation rows, unless
-    given. Accuracies, recall, R² and sparsity are maximized, all else is minimized."""
+    given. Any final metric of the trials may be named, such as validation_auc or validation_f1;
+    `halving` needs one that is measured after every epoch. Errors and losses are minimized, scores
+    such as accuracies, AUC, F1 and R² are maximized: docs/metrics.md lists all."""
     space: Annotated[
         Annotated[Space, Tag("paths")] | Annotated[Named, Tag("named")], Discriminator(_space)
     ] = "default"
@@ -209,8 +209,3 @@ class SearchSpec(Settings):
     def adaptive(self) -> bool:
         """Whether what comes next depends on what came out before."""
         return self.method == "tpe"
-
-
-def is_maximized(metric: str) -> bool:
-    """Whether more of a metric is better."""
-    return metric.endswith(MAXIMIZED)

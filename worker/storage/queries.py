@@ -206,6 +206,24 @@ def refitted(session: Session, job: Job) -> dict[int, list[TrialRow]]:
     return by_number
 
 
+def final_metric(
+    session: Session, job_id: str, metric: str, configurations: Sequence[int]
+) -> dict[int, list[float]]:
+    """``{configuration: a final metric of its trials}`` of some configurations that have it."""
+    found = session.execute(
+        select(TrialRow.configuration, TrialRow.metrics[metric]).where(
+            TrialRow.job_id == job_id,
+            TrialRow.configuration.in_(set(configurations)),
+            TrialRow.state == State.SUCCEEDED,
+        )
+    )
+    values: dict[int, list[float]] = defaultdict(list)
+    for configuration, value in found:
+        if value is not None:
+            values[configuration].append(value)
+    return dict(values)
+
+
 def baseline(session: Session, job: Job) -> Baseline | None:
     """What gradient boosting came to on the rows of a job, if it was measured."""
     measured = session.scalar(

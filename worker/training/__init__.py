@@ -1,5 +1,6 @@
 """Training. Begin with ``fleet.py``: a fleet, an epoch, a step, the end of an epoch."""
 
+from worker.training.final import Threshold
 from worker.training.fleet import EpochReport, FleetRun
 from worker.training.probe import Probe, probe
 from worker.training.processor import threads_for, tune_processor
@@ -9,6 +10,7 @@ __all__ = [
     "EpochReport",
     "FleetRun",
     "Probe",
+    "Threshold",
     "dump_state",
     "load_state",
     "probe",

@@ -109,6 +109,8 @@ class Engine:
             regularizations, self.network, self.data, self.streams, self.training.precision
         )
         self.objective = torch.zeros(len(trials), dtype=torch.float64, device=device)
+        self.thresholds = torch.full((len(trials),), 0.5, dtype=torch.float64, device=device)
+        """Of two classes: the probability from which each trial answers the positive one."""
         self.rate: PerTrialNumber = 0.0
         self.order: Sequence[Tensor] = ()
         self.state = FleetState(self._changing())
@@ -204,8 +206,7 @@ class Engine:
         metrics: dict[str, Tensor] = {}
         for part in PARTS:
             if self.data.rows(part):
-                batches = self.data.measured(part, self.rows_measured)
-                values = measure(self.answer, self.data.task, batches, self.data.unit)
+                values = self.measure_part(part)
                 metrics |= {f"{part}_{name}": value for name, value in values.items()}
         self.network.train()
         if "validation_loss" in metrics:
@@ -215,7 +216,35 @@ class Engine:
         metrics["sparsity"] = (w[:, self.parameters.index.weight] == 0).double().mean(1)
         return metrics
 
+    def measure_part(self, part: str, most: int | None = None) -> dict[str, Tensor]:
+        """Metrics ``[K]`` of a part's rows, or of ``most`` of them; the network is in eval mode."""
+        batches = self.data.measured(part, self.rows_measured, most=most)
+        return measure(self.answer, self.data, batches, self.thresholds)
+
+    @torch.no_grad()
+    def scores(self, part: str) -> tuple[Tensor, Tensor]:
+        """Scores ``[K, n, O]`` and targets ``[K, n]`` of a part's rows, in eval mode."""
+        self.network.eval()
+        pairs = [(self.answer(x), y) for x, y in self.data.measured(part, self.rows_measured)]
+        self.network.train()
+        return torch.cat([scores for scores, _ in pairs], 1), torch.cat([y for _, y in pairs], 1)
+
     @property
     def rows_measured(self) -> int:
         """Rows that are measured at a time: their activations fit the cache."""
         return max(1, CELLS // (self.network.widest * len(self.trials)))
+
+
+def part_of(engine: Engine, prepared: Prepared, chosen: Sequence[int]) -> Engine:
+    """An engine of some trials, with their weights."""
+    device = engine.parameters.values.device
+    trials = [engine.trials[trial] for trial in chosen]
+    part = Engine(trials, prepared, str(device), structure=engine.trials)
+    rows = torch.tensor(chosen, device=device)
+    part.parameters.values.copy_(engine.parameters.values[rows])
+    part.thresholds.copy_(engine.thresholds[rows])
+    whole = engine.buffers() | engine.snapshots.tensors
+    for name, tensor in (part.buffers() | part.snapshots.tensors).items():
+        tensor.copy_(whole[name][rows])
+    part.snapshots.load()
+    return part

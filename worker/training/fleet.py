@@ -27,6 +27,7 @@ from worker.results import TrialResult
 from worker.search import Halving
 from worker.spec import Trial
 from worker.training.engine import Engine, FleetState
+from worker.training.final import Threshold
 from worker.training.numbers import PerTrialNumber, narrow
 from worker.training.outcome import Finals, Outcome, Report, record
 from worker.training.result import model_file, trial_results
@@ -81,9 +82,10 @@ class FleetRun:
         prepared: Prepared,
         device: str = "cpu",
         halving: Halving | None = None,
+        threshold: Threshold | None = None,
     ) -> None:
         self.trials, self.prepared, self.device = tuple(trials), prepared, device
-        self.halving = halving
+        self.halving, self.threshold = halving, threshold
         self.outcomes = [Outcome() for _ in trials]
         self.epoch = self.batch = self.steps = 0
         self.interrupted = False
@@ -95,6 +97,8 @@ class FleetRun:
         self.members = members
         trials = [self.trials[member] for member in members]
         self.engine = Engine(trials, self.prepared, self.device, structure=self.trials)
+        if isinstance(self.threshold, float):  # one that is chosen is known at the end alone
+            self.engine.thresholds.fill_(self.threshold)
         self.step = stepping(self.engine, update)
 
     def epochs(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[EpochReport]:
@@ -175,11 +179,11 @@ class FleetRun:
 
     def results(self) -> list[TrialResult]:
         """How each trial ended, measured once more on the weights that it keeps."""
-        return trial_results(self.final_engine(), self.prepared, self.outcomes)
+        return trial_results(self.final_engine(), self.prepared, self.outcomes, self.threshold)
 
     def result(self) -> ModelFile:
         """The models of all trials, stacked: what prediction needs, and nothing else."""
-        return model_file(self.final_engine(), self.prepared)
+        return model_file(self.final_engine(), self.prepared, self.threshold)
 
     def final_engine(self) -> Engine:
         """All trials with the weights that they keep."""

@@ -30,6 +30,9 @@ class FleetData:
         self.y = (y if self.task == "multiclass" else y.float()).to(device)
         self.split = torch.tensor([trial.fold or 0 for trial in trials], device=device)
         self.unit = torch.from_numpy(prepared.target_scale).to(device)[self.split]
+        self.center = torch.from_numpy(prepared.target_center).to(device)[self.split]
+        number = prepared.target.positive_number
+        self.positive = 1 if number is None else number
         folds = torch.unique(self.split).tolist()
         self.parts = {
             part: torch.stack(

@@ -1,12 +1,15 @@
-"""How good a fleet is on some rows, one number a trial: eval mode, nothing dropped or added."""
+"""How good a fleet is on some rows, one number a trial: eval mode, nothing dropped or added.
+
+What the metrics are is defined in ``worker.metrics``; here the rows are counted, a few at a time.
+"""
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from worker.spec import TaskKind
-from worker.training.fleet_data import BLOCK
+from worker.metrics import from_confusion, from_squares
+from worker.training.fleet_data import BLOCK, FleetData
 from worker.training.losses import LOSSES
 
 CELLS = 250_000
@@ -16,41 +19,60 @@ CELLS = 250_000
 @torch.no_grad()
 def measure(
     answer: Callable[[Tensor], Tensor],
-    task: TaskKind,
+    data: FleetData,
     batches: Iterator[tuple[Tensor, Tensor]],
-    unit: Tensor,
+    thresholds: Tensor,
 ) -> dict[str, Tensor]:
-    """Mean loss and the task's metrics, ``[K]`` each.
-
-    Binary and multiclass: ``accuracy``, ``balanced_accuracy`` (mean recall over the classes that
-    occur), ``classes_predicted`` (how many different answers were given), and for binary
-    ``recall`` of class 1. Regression: ``rmse`` in the target's own unit, ``r2``.
+    """Mean loss and the metrics of every epoch, float64 ``[K]`` each; NaN where not defined.
 
     Args:
         answer: features to scores ``[K, B, O]``, a network in eval mode.
-        task: what the scores mean.
+        data: what the scores mean: task, positive class, unit of the target.
         batches: features ``[K, B, F]`` and targets ``[K, B]``.
-        unit: ``[K]``, the length of one preprocessed target unit in the target's own.
+        thresholds: ``[K]``, of two classes the probability from which the positive is answered.
     """
+    if data.task == "regression":
+        return _of_values(answer, batches, data.unit)
     rows = 0
     losses: list[Tensor] = []
-    confusion: Tensor | None = None
-    moments: list[Tensor] = []
+    confusion: Tensor | int = 0
     for x, y in batches:
         scores = answer(x)
-        losses.append(block_sums(LOSSES[task](scores, y)))
+        losses.append(block_sums(LOSSES[data.task](scores, y)))
         rows += y.shape[1]
-        if task == "regression":
-            moments.append(torch.stack([block_sums(y), block_sums(y.square())]))
-        else:
-            table = _confusion(scores, y)
-            confusion = table if confusion is None else confusion + table
+        answers = answered(scores, data.positive, thresholds)
+        confusion = confusion + _confusion(answers, y.long(), len(data.classes))
     loss = torch.cat(losses, dim=1).sum(1) / rows
-    if confusion is None:
-        total, squares = torch.cat(moments, dim=2).sum(2) / rows
-        variance = (squares - total.square()).clamp(min=torch.finfo(torch.float32).tiny)
-        return {"loss": loss, "rmse": loss.sqrt() * unit, "r2": 1 - loss / variance}
-    return {"loss": loss} | _from_confusion(confusion.double())
+    table = torch.as_tensor(confusion).cpu().numpy()
+    return {"loss": loss} | {
+        name: torch.from_numpy(values).to(loss.device)
+        for name, values in from_confusion(table, data.positive).items()
+    }
+
+
+def _of_values(
+    answer: Callable[[Tensor], Tensor], batches: Iterator[tuple[Tensor, Tensor]], unit: Tensor
+) -> dict[str, Tensor]:
+    """Sums in float64 of targets less the first: their mean may be any multiple of what they vary
+    by, and squares would leave nothing but its rounding.
+    """
+    rows = 0
+    sums: list[Tensor] = []
+    first: Tensor | None = None
+    for x, y in batches:
+        values, truth = answer(x)[..., 0].double(), y.double()
+        first = truth[:, :1].clone() if first is None else first
+        apart = truth - first
+        squares = (values - truth).square(), apart.square()
+        sums.append(torch.stack([block_sums(some) for some in (*squares, apart)]))
+        rows += y.shape[1]
+    loss, square, mean = torch.cat(sums, dim=2).sum(2) / rows
+    variance = (square - mean.square()).clamp(min=0)
+    numbers = (tensor.cpu().numpy() for tensor in (loss, variance, unit))
+    return {"loss": loss} | {
+        name: torch.from_numpy(metric).to(loss.device)
+        for name, metric in from_squares(*numbers).items()
+    }
 
 
 def block_sums(values: Tensor) -> Tensor:
@@ -63,27 +85,20 @@ def block_sums(values: Tensor) -> Tensor:
     return values.view(len(values), whole, BLOCK).double().sum(2)
 
 
-def _confusion(scores: Tensor, y: Tensor) -> Tensor:
+def answered(scores: Tensor, positive: int, thresholds: Tensor) -> Tensor:
+    """The classes that are answered, ``[K, B]``: the most probable, or, of a logit, the positive
+    from the threshold on.
+    """
+    if scores.shape[-1] > 1:
+        return scores.argmax(-1)
+    logits = scores[..., 0] if positive == 1 else -scores[..., 0]
+    from_threshold = logits.double() >= torch.logit(thresholds)[:, None]
+    return from_threshold.long() if positive == 1 else 1 - from_threshold.long()
+
+
+def _confusion(answers: Tensor, y: Tensor, classes: int) -> Tensor:
     """How often true class t ``[K, t, a]`` was answered by class a."""
-    if scores.shape[-1] == 1:
-        answers, classes = (scores[..., 0] >= 0).long(), 2
-    else:
-        answers, classes = scores.argmax(-1), scores.shape[-1]
-    trials = torch.arange(len(scores), device=scores.device)[:, None]
-    cells = (trials * classes + y.long()) * classes + answers
-    counts = torch.bincount(cells.flatten(), minlength=len(scores) * classes * classes)
+    trials = torch.arange(len(y), device=y.device)[:, None]
+    cells = (trials * classes + y) * classes + answers
+    counts = torch.bincount(cells.flatten(), minlength=len(y) * classes * classes)
     return counts.view(-1, classes, classes)
-
-
-def _from_confusion(table: Tensor) -> dict[str, Tensor]:
-    right = table.diagonal(dim1=1, dim2=2)  # [K, C]
-    occurring = table.sum(2)
-    recall = right / occurring.clamp(min=1)
-    metrics = {
-        "accuracy": right.sum(1) / occurring.sum(1),
-        "balanced_accuracy": recall.sum(1) / (occurring > 0).sum(1).clamp(min=1),
-        "classes_predicted": (table.sum(1) > 0).sum(1).double(),
-    }
-    if table.shape[-1] == 2:
-        metrics["recall"] = recall[:, 1]
-    return metrics

@@ -1,5 +1,6 @@
 """How each trial of a fleet ended, and the weights it ended with."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,8 @@ def record(
 ) -> Report:
     """Note an epoch in the outcomes of all trials, and give its metrics by trial.
 
-    There are none for trials that had ended, or whose loss is not finite.
+    There are none for trials that had ended, or whose loss is not finite, and where a metric is not
+    defined.
 
     Args:
         outcomes: of all trials.
@@ -83,7 +85,7 @@ def record(
     ]
     for name, values in zip(metrics, table, strict=True):
         for row, trial in taken:
-            report[name][trial] = values[row]
+            report[name][trial] = values[row] if math.isfinite(values[row]) else None
     for row, trial in taken:
         outcomes[trial].progress(epoch, table[list(metrics).index("objective")][row])
     return report

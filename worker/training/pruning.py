@@ -1,5 +1,6 @@
 """How well a trained network answers with its small weights set to 0."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,11 +9,12 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.results import PruningCurve
-from worker.training.engine import Engine
-from worker.training.metrics import measure
+from worker.training.engine import Engine, part_of
 
 THRESHOLDS = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
 """Weights of smaller magnitude become 0. The first prunes nothing."""
+CURVES = ("loss", "accuracy", "balanced_accuracy", "recall", "rmse", "r2")
+"""The metrics of a curve, as far as the task has them."""
 Part = Literal["validation", "train"]
 """The rows that it is measured on."""
 MOST_TRIALS = 64
@@ -36,7 +38,7 @@ def curves(
     if not chosen:
         return pruning_curves
     whole = len(chosen) == len(objective)
-    measured = _measure(engine if whole else _part(engine, prepared, chosen))
+    measured = _measure(engine if whole else part_of(engine, prepared, chosen))
     for row, trial in enumerate(chosen):
         pruning_curves[trial] = measured.curve(row)
     return pruning_curves
@@ -52,10 +54,14 @@ class _Measured:
     def curve(self, row: int) -> PruningCurve:
         """One trial's, with six significant digits."""
         metrics = {
-            name: [float(f"{value:.6g}") for value in table[row]]
-            for name, table in self._table.items()
+            name: [_rounded(value) for value in table[row]] for name, table in self._table.items()
         }
         return PruningCurve(part=self.part, rows=self.rows, thresholds=list(THRESHOLDS), **metrics)
+
+
+def _rounded(value: float) -> float | None:
+    """Six significant digits; none of a metric that is not defined."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _chosen(engine: Engine, objective: Sequence[float | None]) -> list[int]:
@@ -65,25 +71,10 @@ def _chosen(engine: Engine, objective: Sequence[float | None]) -> list[int]:
     return sorted(trial for _, trial in ranked[: min(MOST_TRIALS, fitting)])
 
 
-def _part(engine: Engine, prepared: Prepared, chosen: list[int]) -> Engine:
-    """An engine of some trials, with their weights."""
-    device = engine.parameters.values.device
-    trials = [engine.trials[trial] for trial in chosen]
-    part = Engine(trials, prepared, str(device), structure=engine.trials)
-    rows = torch.tensor(chosen, device=device)
-    part.parameters.values.copy_(engine.parameters.values[rows])
-    whole = engine.buffers() | engine.snapshots.tensors
-    for name, tensor in (part.buffers() | part.snapshots.tensors).items():
-        tensor.copy_(whole[name][rows])
-    part.snapshots.load()
-    return part
-
-
 def _measure(engine: Engine) -> _Measured:
     """All thresholds, one after another; the weights are as before afterwards."""
     data = engine.data
     part: Part = "validation" if data.rows("validation") else "train"
-    size = engine.rows_measured
     weight = engine.parameters.index.weight
     pruned = [engine.parameters.values]  # [K, P], and [K, M, P] of ensembles
     if engine.snapshots:
@@ -96,10 +87,9 @@ def _measure(engine: Engine) -> _Measured:
         for tensor, original, size_of in zip(pruned, originals, magnitudes, strict=True):
             torch.mul(original, size_of >= threshold, out=tensor)
         engine.snapshots.load()
-        batches = data.measured(part, size, most=MOST_ROWS)
-        values = measure(engine.answer, data.task, batches, data.unit)
-        values.pop("classes_predicted", None)
-        steps.append({"sparsity": _sparsity(engine), **values})
+        values = engine.measure_part(part, most=MOST_ROWS)
+        drawn = {name: values[name] for name in CURVES if name in values}
+        steps.append({"sparsity": _sparsity(engine), **drawn})
     for tensor, original in zip(pruned, originals, strict=True):
         tensor.copy_(original)
     engine.snapshots.load()

@@ -13,6 +13,7 @@ from worker.models import FORMAT, Manifest, ModelFile
 from worker.networks import count_parameters
 from worker.results import TrialResult
 from worker.training.engine import Engine
+from worker.training.final import Threshold, measure_finals, set_thresholds, threshold_advice
 from worker.training.outcome import Outcome
 from worker.training.sparsity import reports
 
@@ -21,9 +22,13 @@ PROBE_ROWS = 8
 
 
 def trial_results(
-    engine: Engine, prepared: Prepared, outcomes: Sequence[Outcome]
+    engine: Engine,
+    prepared: Prepared,
+    outcomes: Sequence[Outcome],
+    threshold: Threshold | None = None,
 ) -> list[TrialResult]:
     """Measure every trial on its final weights and say what is to be said."""
+    thresholds = set_thresholds(engine, prepared, threshold)
     columns = {name: values.tolist() for name, values in engine.measure().items()}
     loss = columns.get("validation_loss", columns["train_loss"])
     objective = [
@@ -31,11 +36,20 @@ def trial_results(
         for value, outcome in zip(loss, outcomes, strict=True)
     ]
     network_reports = reports(engine, prepared, objective)
+    finals = measure_finals(engine, prepared, objective)
+    columns |= finals.metrics
+    if any(value is not None for value in thresholds):
+        columns["threshold"] = [math.nan if value is None else value for value in thresholds]
     results = []
     for row, (trial, outcome) in enumerate(zip(engine.trials, outcomes, strict=True)):
         metrics = {name: _finite(column[row]) for name, column in columns.items()}
         failed = outcome.error is not None
         advice = [] if failed else advise_on_result(trial.name, metrics, solved=outcome.solved)
+        if threshold is not None and not failed and thresholds[row] is None:
+            advice.append(threshold_advice(trial.name))
+        report = network_reports[row]
+        if report is not None:
+            report = report.model_copy(update={"curves": finals.curves[row]})
         results.append(
             TrialResult(
                 state="failed" if failed else "succeeded",
@@ -43,7 +57,7 @@ def trial_results(
                 epochs=outcome.epochs,
                 best_epoch=outcome.best_epoch,
                 error=outcome.error,
-                report=network_reports[row],
+                report=report,
                 halved_at=outcome.halved_at,
                 advice=advice,
             )
@@ -52,8 +66,9 @@ def trial_results(
 
 
 @torch.no_grad()
-def model_file(engine: Engine, prepared: Prepared) -> ModelFile:
+def model_file(engine: Engine, prepared: Prepared, threshold: Threshold | None = None) -> ModelFile:
     """Weights, buffers, preprocessing constants and recorded answers of a finished fleet."""
+    thresholds = set_thresholds(engine, prepared, threshold)
     engine.network.eval()
     weights = engine.parameters.named(engine.parameters.values)
     tensors = {f"weights.{name}": t.contiguous().cpu() for name, t in weights.items()}
@@ -68,7 +83,7 @@ def model_file(engine: Engine, prepared: Prepared) -> ModelFile:
     tensors["probe.features"] = probe
     features = probe.to(engine.data.x.device)[engine.data.split]
     tensors["probe.scores"] = engine.answer(features).cpu()
-    return ModelFile(tensors, _manifest(engine, prepared))
+    return ModelFile(tensors, _manifest(engine, prepared, thresholds))
 
 
 def _members(engine: Engine) -> dict[str, Tensor]:
@@ -88,13 +103,14 @@ def _members(engine: Engine) -> dict[str, Tensor]:
     return tensors
 
 
-def _manifest(engine: Engine, prepared: Prepared) -> Manifest:
+def _manifest(engine: Engine, prepared: Prepared, thresholds: Sequence[float | None]) -> Manifest:
     first = engine.trials[0]
     exempt = [name for name, (_, shape) in engine.parameters.slices.items() if len(shape) < 2]
     return Manifest(
         format=FORMAT,
         trials=[trial.model_dump(mode="json") for trial in engine.trials],
         members=engine.snapshots.counts(),
+        thresholds=list(thresholds) if any(t is not None for t in thresholds) else [],
         target=prepared.target.model_dump(mode="json"),
         encoder=prepared.encoders[0].schema(),
         shape=list(engine.data.shape),

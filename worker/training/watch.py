@@ -20,11 +20,20 @@ class _Watched:
         self._member = torch.tensor(numbers, device=device)[None]
 
     def value(self, metrics: dict[str, Tensor], finite: Tensor) -> Tensor:
-        """``[K]``, less is better; +inf where the loss is not finite."""
+        """``[K]``, less is better; +inf where the loss is not finite.
+
+        Where a metric is not defined, nothing is better than the first such epoch; but R² of equal
+        targets is in the order of the loss.
+        """
         values = []
-        for name, more_is_better in self._distinct:
-            metric = metrics[name if name in metrics else counterpart(name)].float()
-            values.append(-metric if more_is_better else metric)
+        for asked, more_is_better in self._distinct:
+            name = asked if asked in metrics else counterpart(asked)
+            metric = metrics[name].float()
+            value = -metric if more_is_better else metric
+            undefined = torch.full_like(value, torch.finfo(value.dtype).max)
+            if name.endswith("_r2"):
+                undefined = metrics[f"{name.removesuffix('_r2')}_loss"].float()
+            values.append(torch.where(value.isnan(), undefined, value))
         chosen = torch.stack(values).gather(0, self._member)[0]
         return torch.where(finite, chosen, torch.inf)
 

@@ -7,11 +7,11 @@ import pytest
 from tests.fleets import trained
 from worker.data import Outline, load_builtin, prepare
 from worker.errors import SpecError
+from worker.search.objective import metric_names
 from worker.search.plan import USUAL, FleetLimits, plan
 from worker.search.samplers import Trained
 from worker.search.scheduler import (
     Search,
-    metric_names,
     refit,
     refit_outline,
     resolve_search,

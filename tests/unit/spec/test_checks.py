@@ -197,7 +197,11 @@ def test_what_techniques_and_training_allow(allowed: Trial) -> None:
     [
         ("validation_accuracy", ("a", "b"), True),
         ("validation_recall", ("a", "b"), True),
-        ("validation_recall", ("a", "b", "c"), False),
+        ("validation_recall", ("a", "b", "c"), True),
+        ("validation_f1", ("a", "b"), True),
+        ("validation_specificity", ("a", "b"), True),
+        ("validation_specificity", ("a", "b", "c"), False),
+        ("train_precision", (), False),
         ("validation_r2", ("a", "b"), False),
         ("validation_rmse", (), True),
         ("validation_balanced_accuracy", (), False),

@@ -49,6 +49,14 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
     counted = {"part": "train", "rows": 200, "thresholds": [0.0, 0.1], "sparsity": [0.25, 0.5]}
     measures = ("loss", "accuracy", "balanced_accuracy", "recall", "rmse", "r2")
     measured = {name: [0.1 * place, 0.9] for place, name in enumerate(measures)}
+    part = {
+        "rows": 3,
+        "confusion": [[1, 0], [1, 1]],
+        "roc": {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0], "threshold": [None, 0.2]},
+        "pr": {"recall": [0.5, 1.0], "precision": [1.0, 0.5], "threshold": [0.9, 0.2]},
+        "calibration": {"probability": [0.4], "frequency": [0.5], "rows": [3]},
+    }
+    curved = {"classes": ["a", "b"], "positive": "b", "threshold": 0.4}
     document = {
         "weights": 8,
         "zeros": 2,
@@ -58,6 +66,7 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
         "layers": [{**layer, **units}],
         "features": {**columns, **inputs},
         "pruning": {**counted, **measured},
+        "curves": {**curved, "parts": {"validation": part}},
     }
     report = NetworkReport.model_validate(document)
     result = good(0.25).model_copy(update={"advice": [finding], "report": report})

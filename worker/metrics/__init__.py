@@ -1,0 +1,45 @@
+"""Metrics: their definitions, in one place, and their arithmetic, over all trials at once.
+
+``definitions.py`` is the table that all else follows from. Nothing here imports torch.
+"""
+
+from worker.metrics.classification import (
+    Measured,
+    Rule,
+    choose_threshold,
+    confusion,
+    final_classification,
+    from_confusion,
+    margins,
+)
+from worker.metrics.curves import part_curves
+from worker.metrics.definitions import (
+    PARTS,
+    definition,
+    held_out,
+    is_maximized,
+    is_per_epoch,
+    kind_of,
+    trial_metrics,
+)
+from worker.metrics.regression import final_regression, from_squares
+
+__all__ = [
+    "PARTS",
+    "Measured",
+    "Rule",
+    "choose_threshold",
+    "confusion",
+    "definition",
+    "final_classification",
+    "final_regression",
+    "from_confusion",
+    "from_squares",
+    "held_out",
+    "is_maximized",
+    "is_per_epoch",
+    "kind_of",
+    "margins",
+    "part_curves",
+    "trial_metrics",
+]
