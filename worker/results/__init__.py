@@ -13,6 +13,7 @@ from worker.results.comparison import (
     mean_curve,
     spreads,
 )
+from worker.results.equivalents import Equivalent, Fitted
 from worker.results.model import Check, Prediction
 from worker.results.path import PathReport, WeightPath
 from worker.results.ranking import (
@@ -63,8 +64,10 @@ __all__ = [
     "Check",
     "ConfigurationReport",
     "Curve",
+    "Equivalent",
     "FeatureReport",
     "FieldReport",
+    "Fitted",
     "Hint",
     "JobError",
     "LayerReport",

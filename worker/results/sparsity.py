@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from worker.results.equivalents import Fitted
 from worker.schema import Record, Stored
 
 STATEMENT = "2,649 of 2,650 weights (99.96 %) are exactly zero."
@@ -162,6 +163,8 @@ class NetworkReport(Stored):
     """Column by column; none for feature maps of images."""
     pruning: PruningCurve | None
     """Metrics against pruning threshold; none for trials that were not measured."""
+    fitted: Fitted | None = None
+    """What it was fitted to; none of trials of earlier releases."""
 
     def summary(self, subgradient: Sequence[str] = ()) -> SparsitySummary:
         """The short form. ``subgradient`` are the penalties trained by their subgradient."""
