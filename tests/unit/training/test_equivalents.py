@@ -134,8 +134,7 @@ def test_without_penalties_it_is_least_squares() -> None:
     ("regularization", "weights"),
     [
         ({"l2": {"strength": 0.02}}, None),
-        ({"l1": {"strength": 0.05}}, None),
-        ({"elastic_net": {"strength": 0.05, "l1_ratio": 0.5}}, None),
+        ({"elastic_net": {"strength": 0.1, "l1_ratio": 0.5}}, None),
         ({"l2": {"strength": 0.02}, "class_weights": {}}, "balanced"),
         (
             {"l2": {"strength": 0.02}, "class_weights": {"weights": {"malignant": 3.0}}},
@@ -292,3 +291,43 @@ def test_what_no_other_library_has(regularization: dict[str, Any], more: dict[st
     )
     fitted = Fitted(task="multiclass", rows=120, classes=3)
     assert equivalents(posted_configurations(spec)[0], Preprocessing(), fitted) == []
+
+
+@pytest.mark.parametrize("s", [0.3, 77.0])
+@pytest.mark.parametrize("r", [0.0, 0.4, 1.0])
+def test_the_conversions_of_the_cards(s: float, r: float) -> None:
+    """The cards give λ for other libraries' parameters; the report gives them back."""
+    alpha, n = 0.7, 50
+    fitted = Fitted(task="regression", rows=n, target_sd=s)
+
+    def back(settings: dict[str, Any], library: str, **preprocessing: Any) -> dict[str, Any]:
+        spec = JobSpec.model_validate(
+            {
+                "dataset": {"builtin": "diabetes"},
+                "network": {"kind": "linear"},
+                "training": SOLVER,
+                "regularization": settings,
+            }
+        )
+        (trial,) = posted_configurations(spec)
+        prepared = Preprocessing.model_validate(preprocessing)
+        (found,) = (e for e in equivalents(trial, prepared, fitted) if e.library == library)
+        return found.parameters
+
+    def elastic(strength: float, ratio: float) -> dict[str, Any]:
+        return {"elastic_net": {"strength": strength, "l1_ratio": ratio}}
+
+    scaled = elastic(alpha * (2 * r / s + 1 - r), 2 * r / (2 * r + s * (1 - r)))
+    plain = elastic(alpha * (1 + r), 2 * r / (1 + r))
+    for settings, target in ((scaled, "standardize"), (plain, "none")):
+        found = back(settings, "scikit-learn", target=target)
+        expected = alpha * n if r == 0 else alpha  # then it is a Ridge, which sums over rows
+        assert found["alpha"] == pytest.approx(expected)
+        assert found.get("l1_ratio", r) == pytest.approx(r)
+    glmnet = back(elastic(alpha * (1 + r) / s, 2 * r / (1 + r)), "glmnet")
+    assert (glmnet["lambda"], glmnet["alpha"]) == pytest.approx((alpha, r))
+    lasso = back({"l1": {"strength": 2 * alpha / s}}, "glmnet")
+    assert (lasso["lambda"], lasso["alpha"]) == pytest.approx((alpha, 1.0))
+    ridge = back({"l2": {"strength": alpha / n}}, "scikit-learn")
+    assert ridge == {"alpha": pytest.approx(alpha)}
+    assert back({"l2": {"strength": alpha / s}}, "glmnet")["lambda"] == pytest.approx(alpha)
