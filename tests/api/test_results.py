@@ -185,3 +185,21 @@ def test_a_constant_predictor_succeeds_with_advice(client: Client) -> None:
     said = {advice["code"]: advice["message"] for advice in job["advice"]}
     assert "penalty_outweighs_loss" in said
     assert "one class only" in said["constant_predictor"]
+
+
+def test_a_constant_predictor_names_its_member_of_a_comparison(client: Client) -> None:
+    heavy = {"l1": {"strength": 1.0}}
+    adam = {"kind": "adam", "learning_rate": 0.01}
+    job = train(
+        client,
+        post(
+            client,
+            dataset={"builtin": "circle", "rows": 100},
+            compare=[{"name": "none"}, {"name": "L1", "regularization": heavy}],
+            training={"epochs": 10, "optimizer": adam},
+        ),
+    )
+    said = [advice for advice in job["advice"] if advice["code"] == "constant_predictor"]
+    about = next(advice for advice in said if advice["message"].startswith("L1 "))
+    assert about["field"] == "compare.1.regularization.l1.strength"
+    assert (about["fix"], about["change"]) == ("Set it to 0.1.", None)

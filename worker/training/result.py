@@ -36,7 +36,7 @@ def trial_results(
     for row, (trial, outcome) in enumerate(zip(engine.trials, outcomes, strict=True)):
         metrics = {name: _finite(column[row]) for name, column in columns.items()}
         failed = outcome.error is not None
-        advice = [] if failed else advise_on_result(trial.name, metrics, solved=outcome.solved)
+        advice = [] if failed else advise_on_result(trial, metrics, solved=outcome.solved)
         results.append(
             TrialResult(
                 state="failed" if failed else "succeeded",
