@@ -44,7 +44,7 @@ def search_report(session: Session, job: Job) -> tuple[SearchReport, list[TrialR
         curves=_curves(session, job, order),
         refits=_refits(queries.refitted(session, job)) if search.refit else (),
         baseline=queries.baseline(session, job),
-        regularization=without_off(job.spec)["regularization"],
+        regularization=without_off(job.spec).get("regularization"),
     )
     shown = [*best, *others[: SHOWN - len(best)]]
     return report, queries.trials_of(session, job, shown)

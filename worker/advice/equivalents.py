@@ -38,6 +38,8 @@ BESIDE = frozenset({"early_stopping", "class_weights"})
 """Techniques beside which the objective is theirs still."""
 ACTIVATIONS = {"relu": "relu", "tanh": "tanh"}
 """Activations that scikit-learn has, by its names."""
+MOST_SHOWN = 100
+"""Class weights that are repeated; a comparison may have many configurations with many."""
 NUMERIC = {
     "standardize": "numeric columns minus their mean, divided by their standard deviation with n "
     "in the denominator (StandardScaler)",
@@ -173,7 +175,10 @@ def _logistic_regressions(
             parameters["solver"] = "saga"
         conditions = [features]
         if weighted is not None:
-            parameters["class_weight"] = weighted.weights
+            if isinstance(weighted.weights, str) or len(weighted.weights) <= MOST_SHOWN:
+                parameters["class_weight"] = weighted.weights
+            else:
+                conditions.append("class_weight: the weights as they were posted.")
             if mean != 1:
                 conditions.append(
                     f"C is divided by the mean class weight of a row, {mean:.6g}: here weights are "
