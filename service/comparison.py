@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from service.schemas.results import Report
 from service.views import network_report
+from worker.advice import equivalents
 from worker.results import (
     UNSCORED,
     Attribution,
     ConfigurationReport,
     Curve,
+    Equivalent,
     Pair,
     Rank,
     SearchReport,
@@ -21,6 +25,7 @@ from worker.results import (
     rank,
     spreads,
 )
+from worker.spec import Preprocessing, Trial
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 
@@ -36,10 +41,12 @@ class Line:
 def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
-    configurations = [
-        entry.model_copy(update={"network": _network(groups[entry.configuration])})
-        for entry in _ranked(job, groups)
-    ]
+    preprocessing = Preprocessing.model_validate(job.spec.get("preprocessing") or {})
+    configurations = []
+    for entry in _ranked(job, groups):
+        of_it = groups[entry.configuration]
+        more = {"network": _network(of_it), "equivalents": _equivalents(of_it, preprocessing)}
+        configurations.append(entry.model_copy(update=more))
     return Report(
         job=job.id,
         objective=job.objective,
@@ -93,6 +100,15 @@ def _network(trials: Sequence[TrialRow]) -> SparsityReport | None:
     return next((report for trial in trials if (report := network_report(trial))), None)
 
 
+def _equivalents(trials: Sequence[TrialRow], preprocessing: Preprocessing) -> list[Equivalent]:
+    """Of the first that was fitted: trials come best first."""
+    for trial in trials:
+        if trial.report is not None and trial.report.fitted is not None:
+            settings = Trial.model_validate_json(orjson.dumps(trial.settings))
+            return equivalents(settings, preprocessing, trial.report.fitted)
+    return []
+
+
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
     groups: dict[int, list[TrialRow]] = {}
     for trial in sorted(trials, key=lambda trial: trial.configuration):
@@ -110,6 +126,7 @@ def _entry(number: int, trials: Sequence[TrialRow]) -> ConfigurationReport:
         succeeded=len(succeeded),
         failed=sum(trial.state == State.FAILED for trial in trials),
         metrics=spreads(succeeded),
+        equivalents=[],
     )
 
 

@@ -15,7 +15,7 @@ from worker.search.report import (
     on_axes,
     summarize,
 )
-from worker.spec import SearchSpec
+from worker.spec import SearchSpec, without_off
 from worker.storage import queries
 from worker.storage.queries import Group
 from worker.storage.tables import Job, TrialRow
@@ -39,9 +39,12 @@ def search_report(session: Session, job: Job) -> tuple[SearchReport, list[TrialR
         axes,
         order,
         maximize=job.maximize,
+        objective=job.objective,
+        method=search.method,
         curves=_curves(session, job, order),
         refits=_refits(queries.refitted(session, job)) if search.refit else (),
         baseline=queries.baseline(session, job),
+        regularization=without_off(job.spec).get("regularization"),
     )
     shown = [*best, *others[: SHOWN - len(best)]]
     return report, queries.trials_of(session, job, shown)

@@ -83,12 +83,23 @@ def _progress(row: Job, budget: float | None) -> Progress:
 
 def network_summary(trial: TrialRow) -> SparsitySummary | None:
     """What is left of a trial's network, in short; none before it succeeded."""
-    return None if trial.report is None else trial.report.summary(_by_subgradient(trial))
+    if trial.report is None:
+        return None
+    return trial.report.summary(_by_subgradient(trial), constant=_is_constant(trial))
 
 
 def network_report(trial: TrialRow) -> SparsityReport | None:
     """All that is known of what is left of a trial's network; none before it succeeded."""
-    return None if trial.report is None else trial.report.full(trial.id, _by_subgradient(trial))
+    if trial.report is None:
+        return None
+    return trial.report.full(trial.id, _by_subgradient(trial), constant=_is_constant(trial))
+
+
+def _is_constant(trial: TrialRow) -> bool:
+    """Whether it answers one class alone, on the rows of any part."""
+    return any(
+        name.endswith("classes_predicted") and value == 1 for name, value in trial.metrics.items()
+    )
 
 
 def _by_subgradient(trial: TrialRow) -> list[str]:

@@ -185,3 +185,55 @@ def test_a_constant_predictor_succeeds_with_advice(client: Client) -> None:
     said = {advice["code"]: advice["message"] for advice in job["advice"]}
     assert "penalty_outweighs_loss" in said
     assert "one class only" in said["constant_predictor"]
+
+
+def test_a_constant_predictor_names_its_member_of_a_comparison(client: Client) -> None:
+    heavy = {"l1": {"strength": 1.0}}
+    adam = {"kind": "adam", "learning_rate": 0.01}
+    job = train(
+        client,
+        post(
+            client,
+            dataset={"builtin": "circle", "rows": 100},
+            compare=[{"name": "none"}, {"name": "L1", "regularization": heavy}],
+            training={"epochs": 10, "optimizer": adam},
+        ),
+    )
+    said = [advice for advice in job["advice"] if advice["code"] == "constant_predictor"]
+    about = next(advice for advice in said if advice["message"].startswith("L1 "))
+    assert about["field"] == "compare.1.regularization.l1.strength"
+    assert (about["fix"], about["change"]) == ("Set it to 0.1.", None)
+
+
+SOLVED = {"network": {"kind": "linear"}, "training": {"optimizer": {"kind": "solver"}}}
+
+
+def test_the_report_says_the_job_in_the_words_of_other_libraries(client: Client) -> None:
+    """B21: with class weights, which a solver minimizes with."""
+    rows = "".join(f"{n * 37 % 100 / 100},{int(n * 37 % 100 > 80)}\n" for n in range(200))
+    made = client.upload("x,y\n" + rows, target="y").json()["id"]
+    members: list[dict[str, Any]] = [
+        {"name": "balanced", "regularization": {"l2": 0.01, "class_weights": {}}},
+        {"name": "given", "regularization": {"l2": 0.01, "class_weights": {"weights": {"1": 3}}}},
+        {"name": "dropped", "regularization": {"dropout": {"input_p": 0.1}}, "training": QUICK},
+    ]
+    job = train(client, post(client, dataset=made, compare=members, **SOLVED))
+    assert job["state"] == "succeeded", job["error"]
+    report = client.get(f"/v1/jobs/{job['id']}/report").json()
+    said = {entry["name"]: entry["equivalents"] for entry in report["configurations"]}
+    assert said["dropped"] == []
+    sklearn, glmnet = said["balanced"]
+    assert (sklearn["library"], sklearn["estimator"]) == ("scikit-learn", "LogisticRegression")
+    assert sklearn["parameters"]["class_weight"] == "balanced"
+    assert sklearn["parameters"]["C"] == pytest.approx(1 / (2 * 160 * 0.01))
+    assert sklearn["exact"]
+    assert glmnet["parameters"]["lambda"] == pytest.approx(0.02)
+    (given,) = (e for e in said["given"] if e["library"] == "scikit-learn")
+    assert given["parameters"]["class_weight"] == {"1": 3}
+    assert given["parameters"]["C"] < sklearn["parameters"]["C"]
+
+
+def test_there_are_no_equivalents_before_the_end(client: Client) -> None:
+    made = post(client, regularization={"l2": 0.01}, **SOLVED)
+    (entry,) = client.get(f"/v1/jobs/{made}/report").json()["configurations"]
+    assert entry["equivalents"] == []

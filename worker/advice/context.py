@@ -44,6 +44,14 @@ class Context:
             return field
         return f"compare.{self.number}.{field}"
 
+    def varies(self, path: str) -> bool:
+        """Whether a search sets this field, or something above it, in each configuration anew."""
+        search = self.job.spec.search
+        space = search.space if search is not None and isinstance(search.space, dict) else {}
+        return path in space or any(
+            path[:end] in space for end, letter in enumerate(path) if letter == "."
+        )
+
     @property
     def outline(self) -> Outline:
         """What is known of the data."""

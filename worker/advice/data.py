@@ -1,11 +1,14 @@
 """Rules about data: how many rows, how balanced, labels, targets that may be something else."""
 
 from collections.abc import Iterator
+from typing import Any
 
+from worker.advice.change import change_of
 from worker.advice.context import Context
 from worker.regularization import Dropout
 from worker.regularization.families import Decay, WeightTechnique
 from worker.results import Advice
+from worker.spec import SolverSpec
 
 SMALL, LARGE = 1_000, 50_000
 """Training rows."""
@@ -23,6 +26,7 @@ ROWS_A_CLASS = 10
 MANY_LEFT_OUT = 0.1
 """The share of the rows without a target that is worth a warning."""
 _REASONS = {"no target": "without a target", "text in the target": "with a text as the target"}
+USUAL_DEGREES = 15.0
 
 
 def small_data_weak_regularization(context: Context) -> Iterator[Advice]:
@@ -44,8 +48,7 @@ def small_data_weak_regularization(context: Context) -> Iterator[Advice]:
             message=f"{parameters:,} parameters learn from {rows:,} training rows with little or "
             "nothing to hold them back.",
             evidence={"train_rows": rows, "parameters": parameters},
-            fix="Add early_stopping on validation rows, weight_decay of 0.01 or dropout of 0.2 to "
-            "0.5, or use a smaller network.",
+            **_restraint(context),
         )
 
 
@@ -66,14 +69,16 @@ def large_data_strong_regularization(context: Context) -> Iterator[Advice]:
         else:
             continue
         if strong:
+            path, mild = f"regularization.{name}.{field}", bound / 5
             yield Advice(
                 severity="info",
                 code="large_data_strong_regularization",
-                field=f"regularization.{name}.{field}",
+                field=path,
                 message=f"{rows:,} training rows need little regularization; {name} with {field} "
                 f"{value:g} may keep the network from fitting them.",
                 evidence={"train_rows": rows, field: value, "strong": bound},
-                fix=f"Try {field} {bound / 5:g} beside it, as another member of compare.",
+                fix=f"Set it to {mild:g}.",
+                change=change_of((path, mild)),
             )
 
 
@@ -100,7 +105,8 @@ def class_imbalance(context: Context) -> Iterator[Advice]:
                 "rows": dict(zip(names[:CLASSES_SHOWN], counts, strict=False)),
                 "share": round(share, 4),
             },
-            fix="Judge by balanced accuracy; set class_weights to {} to count all classes alike.",
+            fix="Set class_weights to {}: all classes count alike then.",
+            change=change_of(("regularization.class_weights", {})),
         )
 
 
@@ -118,7 +124,8 @@ def augmentation_changes_label(context: Context) -> Iterator[Advice]:
             message="The classes are named 0 to 9: if the images are digits, a mirrored one is "
             "another digit or none, and keeps its label.",
             evidence={"horizontal": flip.horizontal, "vertical": flip.vertical},
-            fix="Leave flip out; random_crop shifts a digit without changing it.",
+            fix="Leave flip out.",
+            change=change_of(("regularization.flip", None)),
         )
     if rotation is not None and rotation.degrees > MOST_DEGREES:
         yield Advice(
@@ -128,7 +135,8 @@ def augmentation_changes_label(context: Context) -> Iterator[Advice]:
             message="The classes are named 0 to 9: if the images are digits, one turned by "
             f"{rotation.degrees:g} degrees may be another digit, and keeps its label.",
             evidence={"degrees": rotation.degrees, "most": MOST_DEGREES},
-            fix=f"Set degrees to {MOST_DEGREES:g} or less; 15 is usual.",
+            fix=f"Set degrees to {USUAL_DEGREES:g}.",
+            change=change_of(("regularization.rotation.degrees", USUAL_DEGREES)),
         )
 
 
@@ -196,6 +204,20 @@ def rows_left_out(context: Context) -> Iterator[Advice]:
         fix="Complete the column in the file if these rows should count; if its missing cells are "
         "a class of their own, say with missing which texts stand for a missing cell.",
     )
+
+
+def _restraint(context: Context) -> dict[str, Any]:
+    """What holds a network back with little risk: stopping, where rows tell when."""
+    if isinstance(context.training.optimizer, SolverSpec):
+        path, value, words = "l2.strength", 0.01, "l2 with a strength of 0.01"
+    elif all(context.outline.validation_rows):
+        return {
+            "fix": "Add early_stopping: it ends training when the validation loss does not fall.",
+            "change": change_of(("regularization.early_stopping", {})),
+        }
+    else:
+        path, value, words = "weight_decay.strength", 0.01, "weight_decay with a strength of 0.01"
+    return {"fix": f"Add {words}.", "change": change_of((f"regularization.{path}", value))}
 
 
 def _is_decoupled(technique: WeightTechnique) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from worker.advice import data, layers, penalties, stopping
+from worker.advice import data, layers, penalties, stopping, training
 from worker.advice.context import Context, contexts
 from worker.data import Outline
 from worker.results import Advice
@@ -12,7 +12,9 @@ Rule = Callable[[Context], Iterator[Advice]]
 """Looks at one configuration. A finding's field is a path within it."""
 
 RULES: tuple[Rule, ...] = (
+    training.learning_rate_too_high,
     penalties.penalty_outweighs_loss,
+    penalties.penalties_add_up,
     penalties.rescaled_by_adam,
     penalties.decay_under_normalization,
     penalties.strength_out_of_range,
@@ -31,6 +33,8 @@ RULES: tuple[Rule, ...] = (
     data.class_imbalance,
     stopping.early_stopping_without_validation,
     stopping.early_stopping_on_training_rows,
+    stopping.patience_beyond_epochs,
+    training.no_validation_rows,
     data.small_data_weak_regularization,
     data.large_data_strong_regularization,
     data.numbers_as_classes,
@@ -45,21 +49,48 @@ def advise(spec: JobSpec, outline: Outline) -> list[Advice]:
     """What can be said about a job before it runs; nothing is encoded, nothing allocated.
 
     A finding about the same field of several configurations is told once, of the first; its
-    evidence lists the other fields under `also`. Warnings come first.
+    evidence lists the other fields under `also`. Of two findings that set one field to different
+    values the first of ``RULES`` is told. Warnings come first.
     """
     first: dict[tuple[str, str | None], Advice] = {}
     others: dict[tuple[str, str | None], list[str]] = {}
     for context in contexts(spec, outline):
-        for rule in RULES:
-            for finding in rule(context):
-                key, field = (finding.code, finding.field), context.path(finding.field)
-                if key not in first:
-                    first[key] = finding.model_copy(update={"field": field})
-                    others[key] = []
-                elif field is not None and field not in {first[key].field, *others[key]}:
-                    others[key].append(field)
+        for finding in _of_one(context):
+            key, field = (finding.code, finding.field), context.path(finding.field)
+            if key not in first:
+                first[key] = _placed(context, finding)
+                others[key] = []
+            elif field is not None and field not in {first[key].field, *others[key]}:
+                others[key].append(field)
     findings = [_with_others(finding, others[key]) for key, finding in first.items()]
     return sorted(findings, key=lambda finding: finding.severity != "warning")
+
+
+def _of_one(context: Context) -> list[Advice]:
+    """What is said of one configuration: one fix a field, and nothing of what a search sets."""
+    fixes: dict[str, Advice] = {}
+    told = []
+    for finding in (finding for rule in RULES for finding in rule(context)):
+        field = finding.field
+        if field is not None and finding.change is not None:
+            if context.varies(field) or fixes.get(field, finding).change != finding.change:
+                continue
+            fixes[field] = finding
+        told.append(finding)
+    return told
+
+
+def _placed(context: Context, finding: Advice) -> Advice:
+    """A finding with its field's path in the job, and its change if that can be merged into it.
+
+    A merge replaces lists, so that a member of `compare` cannot be changed by one; and `auto` is a
+    text in the place of `regularization`.
+    """
+    search, change = context.job.spec.search, finding.change
+    fixed = context.replaced | ({"regularization"} if search and search.references else set())
+    if change is not None and fixed & change.keys():
+        change = None
+    return finding.model_copy(update={"field": context.path(finding.field), "change": change})
 
 
 def _with_others(finding: Advice, fields: list[str]) -> Advice:

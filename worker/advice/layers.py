@@ -1,14 +1,21 @@
 """Rules about what techniques put between layers: dropouts and normalizations."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
+from worker.advice.change import change_of
 from worker.advice.context import Context
 from worker.regularization import DropConnect
 from worker.regularization.families import ActivationDropout, Normalization
 from worker.results import Advice
 
-HEAVY = 0.3
+HEAVY, LIGHT = 0.3, 0.2
+"""p beside batch norm: too much, and enough."""
 USUAL_INPUT = (0.1, 0.3)
+USUAL_BATCH = 32
+ALPHA = 0.1
+"""p of alpha dropout."""
 
 
 def dropout_with_batch_norm(context: Context) -> Iterator[Advice]:
@@ -28,11 +35,13 @@ def dropout_with_batch_norm(context: Context) -> Iterator[Advice]:
         shifts = bool(places) or technique.input_p > 0
         largest = max((technique.input_p, *rates))
         evidence = {"p": largest, "input_p": technique.input_p, "before": places}
+        field = "p" if max(rates, default=0.0) >= min(largest, HEAVY) else "input_p"
+        field = f"regularization.{name}.{field}"
         if largest >= HEAVY:
             yield Advice(
                 severity="warning" if shifts else "info",
                 code="heavy_dropout_with_batch_norm",
-                field=f"regularization.{name}.p",
+                field=field,
                 message=f"{name} of {largest:g} together with batch norm, which regularizes too"
                 + (
                     "; and it comes before a batch norm, whose variances in eval mode are not "
@@ -41,17 +50,21 @@ def dropout_with_batch_norm(context: Context) -> Iterator[Advice]:
                     else "."
                 ),
                 evidence=evidence,
-                fix="Lower p to 0.1 or 0.2, drop after the last norm alone, or use layer_norm.",
+                fix=f"Set it to {LIGHT:g}.",
+                change=change_of((field, LIGHT)),
             )
         elif shifts:
             yield Advice(
                 severity="info",
                 code="dropout_before_batch_norm",
-                field=f"regularization.{name}.p",
+                field="regularization.batch_norm",
                 message=f"{name} comes before the batch norm of a later layer, whose variances in "
                 "eval mode are not those of training.",
                 evidence=evidence,
-                fix="Drop after the last norm alone (p 0 for the other layers), or use layer_norm.",
+                fix="Put layer_norm in its place, which keeps no averages.",
+                change=change_of(
+                    ("regularization.batch_norm", None), ("regularization.layer_norm", {})
+                ),
             )
 
 
@@ -67,7 +80,10 @@ def alpha_dropout_without_selu(context: Context) -> Iterator[Advice]:
         message="alpha_dropout keeps the mean and variance of SELU's activations alone; the "
         f"network's activation is {activation}.",
         evidence={"activation": activation},
-        fix="Use dropout, or set network.activation to selu.",
+        fix=f"Put dropout with p of {LIGHT:g} in its place.",
+        change=change_of(
+            ("regularization.alpha_dropout", None), ("regularization.dropout.p", LIGHT)
+        ),
     )
 
 
@@ -85,7 +101,10 @@ def dropout_with_selu(context: Context) -> Iterator[Advice]:
             message="SELU keeps its activations at variance 1, which dropout multiplies by "
             f"{1 / (1 - p):.3g} in training.",
             evidence={"p": p, "variance": round(1 / (1 - p), 4)},
-            fix="Use alpha_dropout, with p of 0.05 to 0.1.",
+            fix=f"Put alpha_dropout with p of {ALPHA:g} in its place.",
+            change=change_of(
+                ("regularization.dropout", None), ("regularization.alpha_dropout.p", ALPHA)
+            ),
         )
 
 
@@ -98,7 +117,9 @@ def dropout_out_of_range(context: Context) -> Iterator[Advice]:
         rates = technique.p if isinstance(technique.p, tuple) else (technique.p,)
         outside = [p for p in rates if p and not low <= p <= high]
         if outside:
-            yield _unusual(f"{name}.p", outside[0], low, high)
+            mended = [min(max(p, low), high) if p else p for p in rates]
+            value = mended if isinstance(technique.p, tuple) else mended[0]
+            yield _unusual(f"{name}.p", outside[0], low, high, value)
 
 
 def input_dropout_out_of_range(context: Context) -> Iterator[Advice]:
@@ -106,7 +127,8 @@ def input_dropout_out_of_range(context: Context) -> Iterator[Advice]:
     low, high = USUAL_INPUT
     for name, technique in _dropouts(context):
         if technique.input_p and not low <= technique.input_p <= high:
-            yield _unusual(f"{name}.input_p", technique.input_p, low, high)
+            value = min(max(technique.input_p, low), high)
+            yield _unusual(f"{name}.input_p", technique.input_p, low, high, value)
 
 
 def dropout_on_output(context: Context) -> Iterator[Advice]:
@@ -114,6 +136,8 @@ def dropout_on_output(context: Context) -> Iterator[Advice]:
     technique, depth = context.regularization.drop_connect, context.network.depth
     if technique is None or not technique.p or not depth or depth not in (technique.layers or ()):
         return
+    others = [layer for layer in technique.layers or () if layer != depth]
+    path = "regularization.drop_connect"
     yield Advice(
         severity="warning",
         code="dropout_on_output",
@@ -121,7 +145,10 @@ def dropout_on_output(context: Context) -> Iterator[Advice]:
         message=f"drop_connect drops weights of the output layer, number {depth}: nothing after "
         "it can make up for what is missing.",
         evidence={"layers": list(technique.layers or ()), "output": depth, "p": technique.p},
-        fix=f"Leave layer {depth} out.",
+        fix=f"Leave layer {depth} out: set layers to {others}."
+        if others
+        else "Leave layers out: without, it drops weights of all layers but the output.",
+        change=change_of((f"{path}.layers", others or None)),
     )
 
 
@@ -132,13 +159,15 @@ def dropout_without_effect(context: Context) -> Iterator[Advice]:
     for name, technique in _dropouts(context):
         misfit = technique.fits(context.network, context.data)
         if misfit is not None and not misfit.refused:
+            path = f"regularization.{name}.input_p"
             yield Advice(
                 severity="warning",
                 code="dropout_without_effect",
-                field=misfit.param(name),
+                field=path,
                 message=misfit.message,
                 evidence={"hidden_layers": 0, "input_p": 0.0},
-                fix=f"Set regularization.{name}.input_p, or choose the network mlp.",
+                fix=f"Set input_p to {LIGHT:g}: inputs can be dropped.",
+                change=change_of((path, LIGHT)),
             )
 
 
@@ -156,7 +185,7 @@ def batch_of_one(context: Context) -> Iterator[Advice]:
                 "batch_size": context.training.batch_size,
                 "train_rows": min(context.outline.train_rows),
             },
-            fix="Set training.batch_size to 8 or more, or use layer_norm.",
+            **_batches(min(context.outline.train_rows)),
         )
 
 
@@ -165,6 +194,7 @@ def last_batch_of_one(context: Context) -> Iterator[Advice]:
     size = context.training.batch_size
     rows = [n for n in context.outline.train_rows if n > size > 1 and n % size == 1]
     if rows and _normalizes_units(context):
+        value = size - 1 if size > 2 and rows[0] % (size - 1) != 1 else size + 1
         yield Advice(
             severity="info",
             code="last_batch_of_one",
@@ -172,9 +202,22 @@ def last_batch_of_one(context: Context) -> Iterator[Advice]:
             message=f"{rows[0]:,} training rows in batches of {size} leave a last batch of one, "
             "which batch norm cannot normalize: each epoch trains without one of the rows.",
             evidence={"train_rows": rows[0], "batch_size": size},
-            fix=f"Set training.batch_size to {size - 1 if rows[0] % (size - 1) != 1 else size + 1} "
-            "if every row should count in every epoch.",
+            fix=f"Set it to {value}, so that every row counts in every epoch.",
+            change=change_of(("training.batch_size", value)),
         )
+
+
+def _batches(rows: int) -> dict[str, Any]:
+    """Batches that can be normalized, where there are rows for them."""
+    if rows < 2:
+        return {
+            "fix": "Put layer_norm in its place, which needs one row alone.",
+            "change": change_of(
+                ("regularization.batch_norm", None), ("regularization.layer_norm", {})
+            ),
+        }
+    value = min(USUAL_BATCH, rows)
+    return {"fix": f"Set it to {value}.", "change": change_of(("training.batch_size", value))}
 
 
 def _dropouts(context: Context) -> Iterator[tuple[str, ActivationDropout]]:
@@ -189,7 +232,7 @@ def _rates(context: Context, technique: ActivationDropout) -> tuple[float, ...]:
     return technique.rates(sites) if sites else ()
 
 
-def _unusual(field: str, p: float, low: float, high: float) -> Advice:
+def _unusual(field: str, p: float, low: float, high: float, value: float | list[float]) -> Advice:
     effect = "it does little" if p < low else "little of a layer is left"
     return Advice(
         severity="info",
@@ -197,7 +240,8 @@ def _unusual(field: str, p: float, low: float, high: float) -> Advice:
         field=f"regularization.{field}",
         message=f"A p of {p:g} is unusual: {effect}.",
         evidence={"p": p, "usual": [low, high]},
-        fix=f"Try {low if p < low else high:g}; usual is {low:g} to {high:g}.",
+        fix=f"Set it to {json.dumps(value)}; usual is {low:g} to {high:g}.",
+        change=change_of((f"regularization.{field}", value)),
     )
 
 

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
 
+from worker.advice.change import change_of, one_digit
 from worker.advice.context import Context
 from worker.regularization import L2
 from worker.regularization.families import (
@@ -18,6 +21,12 @@ from worker.spec import AdamSpec, LinearSpec, SolverSpec
 
 HARMLESS = 0.1
 """The share of the data loss that a penalty may begin at: the strength of the fix."""
+UNNOTICED = 0.01
+"""The share of the data loss below which a penalty may do nothing."""
+METHODS_BESIDE_ADAM = {"weight_decay": "decoupled", "elastic_net": "proximal"}
+"""How a square acts beside Adam's step instead of through it."""
+USUAL_DECAY = 0.01
+"""The strength of a decoupled decay to begin with."""
 
 
 def penalty_outweighs_loss(context: Context) -> Iterator[Advice]:
@@ -41,11 +50,13 @@ def penalty_outweighs_loss(context: Context) -> Iterator[Advice]:
     total = sum(values.values())
     if total > loss:
         name = max(values, key=lambda name: values[name])
-        share = HARMLESS * loss / total
+        strength = getattr(context.regularization, name).strength
+        value = one_digit(strength * HARMLESS * loss / values[name])
+        path = f"regularization.{name}.strength"
         yield Advice(
             severity="warning",
             code="penalty_outweighs_loss",
-            field=f"regularization.{name}.strength",
+            field=path,
             message=f"On the initial weights the penalty is about {total:.2g} and the data loss "
             f"{loss:.2g}: training will shrink weights first and may never fit the data.",
             evidence={
@@ -54,7 +65,9 @@ def penalty_outweighs_loss(context: Context) -> Iterator[Advice]:
                 "parameters": context.layout.parameters,
                 "each": {name: round(value, 4) for name, value in values.items()},
             },
-            fix=f"Multiply the strength by {share:.2g}, to begin at a tenth of the data loss.",
+            fix=f"Set the strength of {name} to {value:g}: it begins at about a tenth of the data "
+            "loss then.",
+            change=change_of((path, value)),
         )
 
 
@@ -77,7 +90,7 @@ def rescaled_by_adam(context: Context) -> Iterator[Advice]:
                 "weights shrink by equal amounts, not by equal shares, and the strength does not "
                 "mean what it means under sgd.",
                 evidence={"optimizer": optimizer.kind, "strength": technique.strength},
-                fix='Use weight_decay with method "decoupled".',
+                **_beside_adam(context, name),
             )
 
 
@@ -104,13 +117,40 @@ def decay_under_normalization(context: Context) -> Iterator[Advice]:
             yield Advice(
                 severity="info",
                 code="decay_under_normalization",
-                field=f"regularization.{name}",
+                field=f"regularization.{name}.layers",
                 message=f"{norm} undoes the scale of the weights before it, so {name} does not "
                 "simplify these layers: it keeps their effective learning rate up.",
                 evidence={"layers": layers, "strength": technique.strength},
-                fix=f"Tune the strength together with the learning rate, or give {name} the output "
-                f"layer alone: layers [{depth}].",
+                fix=f"Give {name} the output layer alone: set its layers to [{depth}].",
+                change=change_of((f"regularization.{name}.layers", [depth])),
             )
+
+
+def penalties_add_up(context: Context) -> Iterator[Advice]:
+    """`l2`, `weight_decay` and the square of `elastic_net` do the same to the same weights; so do
+    `l1` and the kink of `elastic_net`.
+    """
+    techniques = context.regularization
+    elastic, named = techniques.elastic_net, dict(_active(context))
+    squares = [name for name in ("elastic_net", "weight_decay", "l2") if name in named]
+    kinks = [name for name in ("elastic_net", "l1") if name in named]
+    if elastic is not None and elastic.l1_ratio == 1:
+        squares = [name for name in squares if name != "elastic_net"]
+    if elastic is not None and elastic.l1_ratio == 0:
+        kinks = [name for name in kinks if name != "elastic_net"]
+    for alike, how in ((squares, "in proportion to their size"), (kinks, "by equal amounts")):
+        for kept, name in pairwise(alike):
+            if _on_the_same(named[kept], named[name]):
+                yield Advice(
+                    severity="info",
+                    code="penalties_add_up",
+                    field=f"regularization.{name}",
+                    message=f"{name} and {kept} both shrink weights {how}: neither strength alone "
+                    "says how strongly.",
+                    evidence={n: named[n].strength for n in (name, kept)},
+                    fix=f"Leave {name} out, and set the strength of {kept} alone.",
+                    change=change_of((f"regularization.{name}", None)),
+                )
 
 
 def strength_out_of_range(context: Context) -> Iterator[Advice]:
@@ -124,15 +164,18 @@ def strength_out_of_range(context: Context) -> Iterator[Advice]:
         low, high = technique.usual_range()
         if not low <= technique.strength <= high:
             weak = technique.strength < low
+            if weak and _is_noticed(context, technique):
+                continue
+            path, value = f"regularization.{name}.strength", low if weak else high
             yield Advice(
                 severity="info",
                 code="strength_out_of_range",
-                field=f"regularization.{name}.strength",
+                field=path,
                 message=f"A strength of {technique.strength:g} is unusually "
                 + ("low: it may do nothing." if weak else "high: it may leave nothing to learn."),
                 evidence={"strength": technique.strength, "usual": [low, high]},
-                fix=f"Try {low if weak else high:g}, or compare several between {low:g} and "
-                f"{high:g}.",
+                fix=f"Set it to {value:g}; usual is {low:g} to {high:g}.",
+                change=change_of((path, value)),
             )
 
 
@@ -152,6 +195,7 @@ def biases_penalized(context: Context) -> Iterator[Advice]:
                     "biases": sum(block.count for block in blocks if not block.weight),
                 },
                 fix="Leave biases at false.",
+                change=change_of((f"regularization.{name}.biases", False)),
             )
 
 
@@ -171,6 +215,36 @@ def starting_penalty(context: Context, penalty: Penalty) -> float:
     scope = penalty.scope()
     blocks = context.layout.chosen(biases=scope.biases, layers=scope.layers)
     return share * penalty.strength * penalty.starting_value(blocks)
+
+
+def _is_noticed(context: Context, technique: StrengthTechnique) -> bool:
+    """Whether a penalty of many weights is no trifle beside the data loss for all its strength."""
+    loss = starting_loss(context)
+    if loss is None or not isinstance(technique, Penalty):
+        return False
+    return starting_penalty(context, technique) > UNNOTICED * loss
+
+
+def _on_the_same(one: StrengthTechnique, other: StrengthTechnique) -> bool:
+    """Whether two techniques act on a layer in common."""
+    if not isinstance(one, WeightTechnique) or not isinstance(other, WeightTechnique):
+        return False
+    first, second = one.scope().layers, other.scope().layers
+    return first is None or second is None or bool(set(first) & set(second))
+
+
+def _beside_adam(context: Context, name: str) -> dict[str, Any]:
+    """What to put in the place of a square that goes through Adam."""
+    path, decay = f"regularization.{name}", "regularization.weight_decay.strength"
+    if name in METHODS_BESIDE_ADAM:
+        method = METHODS_BESIDE_ADAM[name]
+        fix, change = f'Set its method to "{method}".', change_of((f"{path}.method", method))
+    elif context.regularization.weight_decay is not None:
+        fix, change = f"Leave {name} out; weight_decay is there already.", change_of((path, None))
+    else:
+        fix = f"Put weight_decay with a strength of {USUAL_DECAY:g} in its place."
+        change = change_of((path, None), (decay, USUAL_DECAY))
+    return {"fix": fix, "change": change}
 
 
 def _is_rescaled(technique: WeightTechnique) -> bool:

@@ -1,12 +1,20 @@
 """Rules about early stopping."""
 
 from collections.abc import Iterator
+from typing import Any
 
+from worker.advice.change import change_of
 from worker.advice.context import Context
 from worker.results import Advice
+from worker.spec import SolverSpec
 
 HARD = ("accuracy", "recall")
 """How the names of metrics end that count hard labels."""
+USUAL_VALIDATION = 0.2
+"""A share of rows for validation."""
+WATCHED = "regularization.early_stopping.metric"
+PATIENT = 5
+"""One part in this many of the epochs is patience enough."""
 
 
 def early_stopping_without_validation(context: Context) -> Iterator[Advice]:
@@ -21,7 +29,7 @@ def early_stopping_without_validation(context: Context) -> Iterator[Advice]:
             if stopping.metric.endswith("loss")
             else "Early stopping watches the training rows: there are no validation rows.",
             evidence={"validation_rows": min(rows.validation_rows)},
-            fix="Set split.validation above 0, or use split.folds.",
+            **with_validation_rows(context),
         )
 
 
@@ -42,6 +50,7 @@ def early_stopping_on_training_rows(context: Context) -> Iterator[Advice]:
                 "validation_rows": min(context.outline.validation_rows),
             },
             fix="Watch validation_loss.",
+            change=change_of((WATCHED, "validation_loss")),
         )
 
 
@@ -65,5 +74,37 @@ def mixed_targets_and_hard_labels(context: Context) -> Iterator[Advice]:
             f"{stopping.metric} counts hard labels: it moves in jumps, and stands still while the "
             "probabilities still improve.",
             evidence={"metric": stopping.metric, **mixing},
-            fix="Watch validation_loss, or raise regularization.early_stopping.patience.",
+            fix="Watch validation_loss.",
+            change=change_of((WATCHED, "validation_loss")),
         )
+
+
+def patience_beyond_epochs(context: Context) -> Iterator[Advice]:
+    """The first epoch is an improvement; patience for all that are left never runs out."""
+    stopping, epochs = context.regularization.early_stopping, context.training.epochs
+    if stopping is None or epochs <= PATIENT or stopping.patience < epochs - 1:
+        return
+    if isinstance(context.training.optimizer, SolverSpec) or context.varies("training.epochs"):
+        return
+    patience = max(1, epochs // PATIENT)
+    path = "regularization.early_stopping.patience"
+    yield Advice(
+        severity="warning",
+        code="patience_beyond_epochs",
+        field=path,
+        message=f"Early stopping never stops: it waits for {stopping.patience:,} epochs without an "
+        f"improvement, and there are {epochs:,}.",
+        evidence={"patience": stopping.patience, "epochs": epochs},
+        fix=f"Set patience to {patience:,}.",
+        change=change_of((path, patience)),
+    )
+
+
+def with_validation_rows(context: Context) -> dict[str, Any]:
+    """Fix and change of a job without validation rows."""
+    if context.job.spec.split.rows is not None:
+        return {"fix": "Name some validation rows in split.rows."}
+    return {
+        "fix": f"Set split.validation to {USUAL_VALIDATION:g}.",
+        "change": change_of(("split.validation", USUAL_VALIDATION)),
+    }

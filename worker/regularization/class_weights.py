@@ -33,7 +33,8 @@ class ClassWeights(TargetTechnique):
     Badly with: accuracy as the measure, and probabilities that must be calibrated: both ask for
     the classes as frequent as they are.
     Cost: none that can be measured.
-    Units: relative; scikit-learn's `class_weight`, divided by the mean weight (`balanced` has 1).
+    Units: relative; scikit-learn's `class_weight`, divided by the mean weight of a training row
+    (`balanced` has 1): with given weights, what is C there is C·mean here.
     Shapes: y ``[K, B]``; w ``[K, C]``; row weights ``[K, B]``.
     Source: King & Zeng 2001, Political Analysis 9(2).
     """
@@ -52,6 +53,15 @@ class ClassWeights(TargetTechnique):
             given = [self.weights.get(name, 1.0) for name in names]
             weights = torch.tensor(given, dtype=torch.float64, device=counts.device)
         return (weights * counts.sum() / (weights @ counts)).float()
+
+    def mean(self, names: tuple[str, ...], counts: Tensor) -> float:
+        """The mean weight of a row as posted, given the classes' training rows ``[C]``; 1 of
+        `balanced`, which is divided by it already.
+        """
+        if isinstance(self.weights, str):
+            return 1.0
+        given = torch.tensor([self.weights.get(name, 1.0) for name in names], dtype=torch.float64)
+        return float(given @ counts.double() / counts.sum())
 
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Classes, of which those that are weighed must be some."""

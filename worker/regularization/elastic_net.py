@@ -26,10 +26,15 @@ class ElasticNet(SparsePenalty):
     Start: 1e-4 with ρ = .5.
     Badly with: `l1`, `l2` and `weight_decay`, which it holds already.
     Cost: one pass over the weights a step; nothing at prediction.
-    Units: λ in units of the mean data loss; ρ = 1 is `l1` and ρ = 0 is `l2` of that strength, the
-    square without a half. scikit-learn's `ElasticNet(alpha, l1_ratio=r)` (and glmnet's) halves
-    the squared error and the square: λ = alpha·(1 + r), ρ = 2r / (1 + r).
-    `LogisticRegression(C, l1_ratio=r)` sums over rows: λ = (1 + r) / (2·C·rows), the same ρ.
+    Units: λ in units of the mean data loss, on features as preprocessed; ρ = 1 is `l1` and ρ = 0 is
+    `l2` of that strength, the square without a half. scikit-learn's `ElasticNet(alpha, l1_ratio=r)`
+    halves the squared error, of a target in its own unit, and the square: with
+    `preprocessing.target: none`, λ = alpha·(1 + r), ρ = 2r / (1 + r). With the default,
+    `standardize`, and s = sd(y) of the training rows, n in the denominator:
+    λ = alpha·(2r / s + 1 − r), ρ = 2r / (2r + s·(1 − r)). glmnet divides the target by s as well:
+    with the default λ = lambda·(1 + r) / s, ρ = 2r / (1 + r).
+    `LogisticRegression(C, l1_ratio=r)` sums over rows: λ = (1 + r) / (2·C·rows), ρ = 2r / (1 + r).
+    The report of a job has its `equivalents`, computed from its data.
     Shapes: w, λ ``[K, P]``; ρ ``[K, 1]``; R ``[K]``.
     Source: Zou & Hastie 2005, J. R. Statist. Soc. B 67(2).
     """

@@ -31,8 +31,9 @@ class GroupLasso(SparsePenalty):
     Badly with: `l1` and `elastic_net`, which thin out groups one by one; `batch_norm` with
     `groups: units`, which scales a small unit up again; Adam with `method: subgradient`.
     Cost: two passes over the weights a step; nothing at prediction.
-    Units: λ in units of the mean data loss; a λ that is given with half the squared error counts
-    twice here. Biases, where asked for, are groups of one.
+    Units: λ in units of the mean data loss, on features and target as preprocessed. A λ that is
+    given with half the squared error counts twice here, and is divided by sd(y) with the default,
+    `preprocessing.target: standardize`. Biases, where asked for, are groups of one.
     Shapes: w, λ ``[K, P]``; norms of groups ``[K, in]`` or ``[K, out]``; R ``[K]``.
     Source: Yuan & Lin 2006, J. R. Statist. Soc. B 68(1); for networks: Scardapane et al. 2017,
     arXiv:1607.00485.

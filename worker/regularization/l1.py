@@ -23,8 +23,12 @@ class L1(SparsePenalty):
     Badly with: `elastic_net`, which holds it already; Adam with `method: subgradient`, which
     rescales the penalty's gradient, so that λ means something else than under SGD.
     Cost: one pass over the weights a step; nothing at prediction.
-    Units: λ in units of the mean data loss. scikit-learn's `Lasso(alpha)` halves the squared
-    error, so λ = 2·alpha; `LogisticRegression(C)` sums over rows, so λ = 1 / (C·rows).
+    Units: λ in units of the mean data loss, on features as preprocessed. scikit-learn's
+    `Lasso(alpha)` halves the squared error, of a target in its own unit: λ = 2·alpha / sd(y) with
+    the default, `preprocessing.target: standardize` (sd of the training rows, n in the
+    denominator), and λ = 2·alpha with `none`. glmnet's lambda is the same alpha.
+    `LogisticRegression(C, l1_ratio=1)` sums over rows, so λ = 1 / (C·rows). The report of a job
+    has its `equivalents`, computed from its data.
     Shapes: w ``[K, P]``, λ ``[K, P]``, R ``[K]``.
     Source: Tibshirani 1996, J. R. Statist. Soc. B 58; soft threshold: Donoho 1995.
     """

@@ -21,9 +21,13 @@ class L2(ProximalPenalty):
     Badly with: `weight_decay` and `elastic_net`, which do the same again; `batch_norm` and
     `layer_norm`, under which it no longer bounds the function and acts on the learning rate; Adam.
     Cost: one pass over the weights a step; nothing at prediction.
-    Units: λ in units of the mean data loss, without a half: PyTorch's `weight_decay` adds λw,
-    so λ here is half of it. scikit-learn's `Ridge(alpha)` sums over rows: λ = alpha / rows;
-    `LogisticRegression(C)`: λ = 1 / (2·C·rows).
+    Units: λ in units of the mean data loss, without a half, on features as preprocessed: PyTorch's
+    `weight_decay` adds λw, so λ here is half of it. scikit-learn's `Ridge(alpha)` sums over rows:
+    λ = alpha / rows, whatever the unit of the target; `LogisticRegression(C)`:
+    λ = 1 / (2·C·rows). glmnet's lambda (alpha = 0) is λ·sd(y) of a regression, sd of the training
+    rows with n in the denominator, and 2λ of classes. `MLPRegressor(alpha)` divides by the rows of
+    a batch: λ = alpha / batch_size with a standardized target; `MLPClassifier(alpha)`:
+    λ = alpha / (2·batch_size). The report of a job has its `equivalents`, computed from its data.
     Shapes: w ``[K, P]``, λ ``[K, P]``, R ``[K]``.
     Source: Hoerl & Kennard 1970, Technometrics 12(1).
     """

@@ -21,7 +21,8 @@ class WeightDecay(Decay):
     Badly with: `l2` and `elastic_net`, which do the same again; `coupled` under Adam;
     `batch_norm` and `layer_norm`, under which it acts on the learning rate.
     Cost: one pass over the weights a step; nothing at prediction.
-    Units: PyTorch's, λw. The penalty `l2` adds 2λw: half the strength does the same under SGD.
+    Units: PyTorch's, λw, in units of the mean data loss of the target as preprocessed. The penalty
+    `l2` adds 2λw: half the strength does the same under SGD, and has the same optimum.
     Shapes: w, λ ``[K, P]``; η ``[K, 1]``.
     Source: Hanson & Pratt 1988; decoupled: Loshchilov & Hutter 2019, arXiv:1711.05101.
     """

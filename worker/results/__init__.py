@@ -8,6 +8,7 @@ from worker.results.comparison import (
     ConfigurationReport,
     Curve,
     Pair,
+    Spread,
     caveat,
     effects,
     mean_curve,
@@ -20,6 +21,7 @@ from worker.results.curves import (
     PrecisionRecallCurve,
     RocCurve,
 )
+from worker.results.equivalents import Equivalent, Fitted
 from worker.results.model import Check, Prediction, PredictionWarning
 from worker.results.path import PathReport, WeightPath
 from worker.results.ranking import (
@@ -72,8 +74,10 @@ __all__ = [
     "ConfigurationReport",
     "Curve",
     "Curves",
+    "Equivalent",
     "FeatureReport",
     "FieldReport",
+    "Fitted",
     "Hint",
     "JobError",
     "LayerReport",
@@ -96,6 +100,7 @@ __all__ = [
     "SearchReport",
     "SparsityReport",
     "SparsitySummary",
+    "Spread",
     "Standing",
     "Surface",
     "TrialResult",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from worker.results.equivalents import Equivalent
 from worker.results.sparsity import SparsityReport
 from worker.results.trial import Metrics
 from worker.schema import Record
@@ -52,6 +53,9 @@ class ConfigurationReport(Record):
     """The technique that it leaves out, in an attribution; such a configuration cannot win."""
     network: SparsityReport | None = None
     """What is left of the network of its best trial: zeros, dead units, unused columns."""
+    equivalents: Annotated[list[Equivalent], Field(default_factory=list)]
+    """The objective of its best trial as scikit-learn's and glmnet's parameters, computed from its
+    training rows; empty where these libraries have no such estimator, and before the end."""
 
 
 class Effect(Record):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from worker.results.comparison import Spread
+from worker.results.trial import Advice
 from worker.schema import Json, Record
 
 FieldValue = float | int | bool | str | list[Any] | Json | None
@@ -84,7 +85,8 @@ class FieldReport(Record):
     """A number, one of several values, or a technique that is on or off."""
     importance: Annotated[float | None, Field(examples=[0.62])]
     """Share of the variance of the objective that it explains alone, by a functional analysis of
-    variance of a random forest; none for fewer than 16 configurations."""
+    variance of a random forest; none for fewer than 16 configurations, and where the forest's
+    `fit` is too low to believe it."""
     profile: list[ProfileBin]
     """The objective over its values; the last bin is that of configurations where it is off."""
 
@@ -195,13 +197,16 @@ class SearchReport(Record):
     """Share of the variance that only several fields together explain."""
     fit: Annotated[float | None, Field(examples=[0.87])]
     """R² of the random forest on configurations that it had not seen: how far to believe the
-    importances. Near 0 or below: not at all."""
+    importances. Below 0.25 there are none."""
     surface: Surface | None
     """Of the two searched numbers that matter most; none where fewer than two vary."""
     curves: list[LearningCurve]
     """Of the best and the median."""
     hints: list[Hint]
     """What to search next, where the best lies on an edge."""
+    advice: list[Advice]
+    """What is worth knowing of it: too few configurations for importances, or that all that was
+    searched bought nothing."""
     refits: list[Refit]
     """With `refit`: the winner, and with `references` the network without techniques beside it."""
     baseline: Baseline | None

@@ -1,11 +1,13 @@
 """What is left of a trained network: zeros, dead units, unused columns, and how far it prunes."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from worker.results.curves import Curves
+from worker.results.equivalents import Fitted
 from worker.schema import Record, Stored
 
 STATEMENT = "2,649 of 2,650 weights (99.96 %) are exactly zero."
@@ -106,6 +108,24 @@ class PruningCurve(Stored):
         last = (worse.index(True) if True in worse else len(worse)) - 1
         return Prunable(threshold=self.thresholds[last], sparsity=self.sparsity[last])
 
+    @property
+    def statement(self) -> str:
+        """How far it can be pruned, by which metric and on which rows."""
+        prunable = self.prunable
+        last = self.thresholds.index(prunable.threshold)
+        if self.rmse:
+            before, after = self.rmse[0], self.rmse[last]
+            cost = f"its RMSE on the {self.part} rows grows by no more than {100 * POINT:g} %"
+        else:
+            values = self.balanced_accuracy or [math.nan] * len(self.thresholds)
+            before, after = values[0], values[last]
+            cost = f"its balanced accuracy on the {self.part} rows falls by no more than {POINT:g}"
+        return (
+            f"With weights below {prunable.threshold:g} set to 0, which makes "
+            f"{100 * prunable.sparsity:.4g} % of them zero, {cost}: {before:.4g} before, "
+            f"{after:.4g} after."
+        )
+
 
 class SparsitySummary(Record):
     """What is left of a trained network, in short."""
@@ -166,21 +186,32 @@ class NetworkReport(Stored):
     curves: Curves | None = None
     """How a classifier answers the rows that are held out; none for trials that were not
     measured."""
+    fitted: Fitted | None = None
+    """What it was fitted to; none of trials of earlier releases."""
 
-    def summary(self, subgradient: Sequence[str] = ()) -> SparsitySummary:
-        """The short form. ``subgradient`` are the penalties trained by their subgradient."""
+    def summary(
+        self, subgradient: Sequence[str] = (), *, constant: bool = False
+    ) -> SparsitySummary:
+        """The short form.
+
+        Args:
+            subgradient: the penalties trained by their subgradient.
+            constant: whether it answers one class alone, so that nothing is lost by pruning it.
+        """
         return SparsitySummary(
-            statement=self.statement(subgradient),
+            statement=self.statement(subgradient, constant=constant),
             sparsity=self.sparsity,
             dead_units=self.dead_units,
             columns_unused=None if self.features is None else self.features.columns_unused,
             prunable=None if self.pruning is None else self.pruning.prunable,
         )
 
-    def full(self, trial: str, subgradient: Sequence[str] = ()) -> SparsityReport:
+    def full(
+        self, trial: str, subgradient: Sequence[str] = (), *, constant: bool = False
+    ) -> SparsityReport:
         """All of it, and whose it is."""
         return SparsityReport(
-            **dict(self.summary(subgradient)),
+            **dict(self.summary(subgradient, constant=constant)),
             trial=trial,
             weights=self.weights,
             zeros=self.zeros,
@@ -190,7 +221,7 @@ class NetworkReport(Stored):
             pruning=self.pruning,
         )
 
-    def statement(self, subgradient: Sequence[str] = ()) -> str:
+    def statement(self, subgradient: Sequence[str] = (), *, constant: bool = False) -> str:
         """The findings, in words."""
         sentences = [
             f"{self.zeros:,} of {self.weights:,} weights "
@@ -207,13 +238,11 @@ class NetworkReport(Stored):
             sentences.append(f"{self.dead_units:,} of {self.units:,} units are dead.")
         if self.features is not None:
             sentences += _of_features(self.features)
-        prunable = None if self.pruning is None else self.pruning.prunable
-        if prunable is not None and prunable.threshold > 0 and prunable.sparsity > self.sparsity:
-            sentences.append(
-                f"With weights below {prunable.threshold:g} set to 0, which makes "
-                f"{100 * prunable.sparsity:.4g} % of them zero, it answers as well, within a "
-                "hundredth."
-            )
+        blind = self.features is not None and self.features.columns_unused == self.features.columns
+        if self.pruning is not None and not constant and not blind:
+            prunable = self.pruning.prunable
+            if prunable.threshold > 0 and prunable.sparsity > self.sparsity:
+                sentences.append(self.pruning.statement)
         return " ".join(sentences)
 
 

@@ -59,6 +59,31 @@ class Advice(Stored):
     """The fix as members of a job's body, ready to be merged into it, where it is one: such as
     `{"columns": {"zip": "categorical"}}`, which an upload takes as well."""
 
+    def within(self, spec: Json, configuration: int, overrides: Json | None = None) -> "Advice":
+        """A trial's finding as one of its job: its field where the job says it.
+
+        A trial names a field as its own. The job says it in `compare.<number>` where that brings
+        the section itself, and in `search.space.<path>` where the search varies it; there no change
+        can be merged into the job.
+
+        Args:
+            spec: the job's.
+            configuration: the number of the trial's configuration, the complete one.
+            overrides: what a search changed in it, by path.
+        """
+        if self.field is None:
+            return self
+        members, field = spec.get("compare") or [], self.field
+        steps = field.split(".")
+        paths = [".".join(steps[:end]) for end in range(1, len(steps) + 1)]
+        searched = next((path for path in paths if path in (overrides or {})), None)
+        if searched is not None:
+            return self.model_copy(update={"field": f"search.space.{searched}", "change": None})
+        if configuration < len(members) and members[configuration].get(steps[0]) is not None:
+            field = f"compare.{configuration}.{field}"
+            return self.model_copy(update={"field": field, "change": None})
+        return self
+
 
 class Best(Record):
     """The winner: the best trial of the configuration with the best mean objective."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from worker.data import Prepared
 from worker.errors import SpecError
@@ -41,6 +42,8 @@ MOST_OFF = 4
 L1, ELASTIC_NET = "regularization.l1.strength", "regularization.elastic_net.strength"
 SMALLEST_SHARE = 1e-3
 """The weak end of a path as a share of λ_max; scikit-learn's paths end there as well."""
+_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
+"""Complaints about a number of the right kind."""
 ABOVE = 1.001
 """At λ_max itself, rounding decides whether a weight is 0."""
 
@@ -242,8 +245,15 @@ def even_values(range_: Range, count: int) -> tuple[float | int, ...]:
     return tuple(values)
 
 
-def configure(document: SectionsJson, number: int, overrides: Overrides) -> Trial:
+def configure(
+    document: SectionsJson,
+    number: int,
+    overrides: Overrides,
+    space: Dimensions | None = None,
+) -> Trial:
     """The configuration of these overrides, as the trial of its first repeat.
+
+    ``space`` is where they come from, for the remedy in a message.
 
     Raises:
         SpecError: a path that does not exist, or a value that it does not take, naming the path.
@@ -254,7 +264,7 @@ def configure(document: SectionsJson, number: int, overrides: Overrides) -> Tria
     try:
         sections = Sections.model_validate_json(json.dumps(changed))
     except ValidationError as error:
-        raise _refusal(error, overrides) from error
+        raise _refusal(error, overrides, space or {}) from error
     return Trial(
         name=configuration_name(number, overrides),
         configuration=number,
@@ -315,7 +325,7 @@ def _unknown(path: str) -> SpecError:
     )
 
 
-def _refusal(error: ValidationError, overrides: Overrides) -> SpecError:
+def _refusal(error: ValidationError, overrides: Overrides, space: Dimensions) -> SpecError:
     """The first complaint, about the path that it lies on."""
     # A field that is spelled wrongly may be missed as well.
     complaints = sorted(
@@ -332,11 +342,26 @@ def _refusal(error: ValidationError, overrides: Overrides) -> SpecError:
         return _unknown(path)
     value = overrides.get(path)
     message = complaint["msg"]
-    whole = '; say "integer": true' if complaint["type"].startswith("int_") else ""
     return SpecError(
-        f"{path} cannot be {json.dumps(value)}: {message[:1].lower()}{message[1:]}{whole}.",
+        f"{path} cannot be {json.dumps(value)}: {message[:1].lower()}{message[1:]}"
+        f"{_remedy(complaint, space.get(path))}.",
         param=f"search.space.{path}",
     )
+
+
+def _remedy(complaint: ErrorDetails, dimension: Dimension | None) -> str:
+    """What to write instead, by what the space says: a range has members that values have not."""
+    kind = complaint["type"]
+    if isinstance(dimension, Range):
+        if kind.startswith("int_"):
+            whole = float(dimension.low).is_integer() and float(dimension.high).is_integer()
+            return '; say "integer": true' + ("" if whole else " and name whole ends")
+        if kind in _BOUNDS:
+            return "; move the end of the range"
+        return '; it is no number to draw from a range: name what it may be, as {"values": [...]}'
+    if isinstance(dimension, Values):
+        return "; write whole numbers" if kind.startswith("int_") else "; write another value"
+    return ""
 
 
 def _touching(location: Sequence[str], overrides: Overrides) -> Iterator[str]:

@@ -44,7 +44,7 @@ def check_space(space: Dimensions, document: SectionsJson, check: Check) -> None
         key = json.dumps(overrides, sort_keys=True)
         if key not in tried:
             tried.add(key)
-            _check_one(overrides, document, check)
+            _check_one(space, overrides, document, check)
 
 
 def _refuse_roots(path: str) -> None:
@@ -55,8 +55,10 @@ def _refuse_roots(path: str) -> None:
         )
 
 
-def _check_one(overrides: Overrides, document: SectionsJson, check: Check) -> None:
-    configuration = configure(document, 0, overrides)
+def _check_one(
+    space: Dimensions, overrides: Overrides, document: SectionsJson, check: Check
+) -> None:
+    configuration = configure(document, 0, overrides, space)
     try:
         check(configuration)
     except SpecError as error:

@@ -7,8 +7,8 @@ holds between techniques, and between them and the training.
 from typing import NamedTuple
 
 from worker.errors import SpecError
-from worker.regularization import DataFacts, Regularization
-from worker.regularization.families import OutputPenalty, Penalty, ProximalPenalty, Stopping
+from worker.regularization import ClassWeights, DataFacts, Regularization
+from worker.regularization.families import Decay, OutputPenalty, Penalty, ProximalPenalty, Stopping
 from worker.spec.network import CnnSpec, LinearSpec
 from worker.spec.training import (
     AdamWSpec,
@@ -147,10 +147,17 @@ def _check_solver(trial: Trial) -> None:
                 "another optimizer.",
                 param=f"regularization.{name}",
             )
-        elif not isinstance(technique, Stopping):
+        elif isinstance(technique, Decay):
             raise SpecError(
-                f"A solver finds the optimum of a loss with penalties; {name} changes how it is "
-                "approached. Leave it out, or choose another optimizer.",
+                "A solver makes no updates at which weights could decay. The penalty with the same "
+                f"optimum is l2 with a strength of {technique.strength / 2:g}; write that, or "
+                "choose another optimizer.",
+                param=f"regularization.{name}",
+            )
+        elif not isinstance(technique, ClassWeights | Stopping):
+            raise SpecError(
+                f"A solver minimizes a loss with class weights and penalties, and {name} is "
+                "neither. Leave it out, or choose another optimizer.",
                 param=f"regularization.{name}",
             )
     _check_pairs(trial.regularization, NOT_SOLVED_TOGETHER)

@@ -54,8 +54,9 @@ class SolverSpec(Settings):
 
     Proximal gradient steps over all training rows with momentum and adaptive restart, until the
     gradient mapping is `tolerance` times the gradient at w = 0. `l1`, `l2`, `elastic_net` and
-    `group_lasso` are exact, with exact zeros, and the intercept is not penalized; their
-    docstrings convert strengths from scikit-learn's. There is no learning rate, no batch size.
+    `group_lasso` are exact, with exact zeros, and the intercept is not penalized; `class_weights`
+    weigh the rows. Docstrings convert strengths from scikit-learn's, and the report of a job has
+    its `equivalents`. There is no learning rate, no batch size.
     `training.epochs` bounds how long it tries: a trial ends when it is solved.
 
     Source: Beck & Teboulle 2009, SIAM J. Imaging Sci. 2(1); O'Donoghue & Candès 2015,

@@ -316,15 +316,21 @@ def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advic
     """What the trials' results advise, each finding once for a configuration; of a search, what
     the winner's do.
     """
-    query = select(TrialRow.configuration, TrialRow.advice).where(TrialRow.job_id == job.id)
+    complete = TrialRow.settings[("without", "configuration")].as_integer()
+    query = select(TrialRow.configuration, complete, TrialRow.overrides, TrialRow.advice).where(
+        TrialRow.job_id == job.id
+    )
     if job.spec.get("search") is not None:
         number = None if winner is None else winner.configuration
         query = query.where(TrialRow.configuration == number)
     query = query.join(Fleet, Fleet.id == TrialRow.fleet_id)
     first: dict[tuple[str, int], Advice] = {}
-    for configuration, advice in session.execute(query.order_by(Fleet.number, TrialRow.position)):
+    trials = session.execute(query.order_by(Fleet.number, TrialRow.position))
+    for configuration, whole, overrides, advice in trials:
         for finding in advice:
-            first.setdefault((finding.code, configuration), finding)
+            number = configuration if whole is None else whole
+            placed = finding.within(job.spec, number, overrides)
+            first.setdefault((finding.code, configuration), placed)
     return list(first.values())
 
 

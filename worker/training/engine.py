@@ -95,7 +95,7 @@ class Engine:
         self.decays = Decays(stacks(Decay, regularizations, device), index)
         self.constraints = Constraints(stacks(Constraint, regularizations, device), index)
         optimizers = [trial.training.optimizer for trial in trials]
-        self.solver = build_solver(optimizers, self.data, w, self.penalties)
+        self.solver = build_solver(optimizers, self.data, w, self.penalties, regularizations)
         self.optimizer = build_optimizer(optimizers, w)
         self.averages = Averages(stacks(WeightAverage, regularizations, device), w, self.epochs)
         live = {"weights": w, **self.buffers()}

@@ -4,6 +4,7 @@ import math
 import platform
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from worker.advice import advise_on_result
 from worker.data import Prepared
 from worker.models import FORMAT, Manifest, ModelFile
 from worker.networks import count_parameters
-from worker.results import TrialResult
+from worker.results import Fitted, NetworkReport, TrialResult
 from worker.training.engine import Engine
 from worker.training.final import Threshold, measure_finals, set_thresholds, threshold_advice
 from worker.training.outcome import Outcome
@@ -35,7 +36,7 @@ def trial_results(
         value if outcome.error is None and math.isfinite(value) else None
         for value, outcome in zip(loss, outcomes, strict=True)
     ]
-    network_reports = reports(engine, prepared, objective)
+    network_reports = _fitted(engine, prepared, reports(engine, prepared, objective))
     finals = measure_finals(engine, prepared, objective)
     columns |= finals.metrics
     if any(value is not None for value in thresholds):
@@ -44,7 +45,7 @@ def trial_results(
     for row, (trial, outcome) in enumerate(zip(engine.trials, outcomes, strict=True)):
         metrics = {name: _finite(column[row]) for name, column in columns.items()}
         failed = outcome.error is not None
-        advice = [] if failed else advise_on_result(trial.name, metrics, solved=outcome.solved)
+        advice = [] if failed else advise_on_result(trial, metrics, solved=outcome.solved)
         if threshold is not None and not failed and thresholds[row] is None:
             advice.append(threshold_advice(trial.name))
         report = network_reports[row]
@@ -63,6 +64,37 @@ def trial_results(
             )
         )
     return results
+
+
+def _fitted(
+    engine: Engine, prepared: Prepared, network_reports: Sequence[NetworkReport | None]
+) -> list[NetworkReport | None]:
+    """The reports, and in each what its trial was fitted to."""
+    target, by_fold = prepared.target, dict[int, Fitted]()
+    counts = engine.data.class_rows().cpu()
+    with_it: list[NetworkReport | None] = []
+    for row, (trial, report) in enumerate(zip(engine.trials, network_reports, strict=True)):
+        if report is None:
+            with_it.append(None)
+            continue
+        fold = trial.fold or 0
+        if fold not in by_fold:
+            rows, deviation = prepared.splits[fold].train, None
+            if target.task == "regression":
+                unit = float(prepared.target_scale[fold])
+                deviation = float(np.std(prepared.y[fold][rows], dtype=np.float64)) * unit
+            by_fold[fold] = Fitted(
+                task=target.task,
+                rows=len(rows),
+                classes=len(target.classes),
+                target_sd=deviation,
+            )
+        fitted, weights = by_fold[fold], trial.regularization.class_weights
+        if weights is not None:
+            mean = weights.mean(target.classes, counts[row])
+            fitted = fitted.model_copy(update={"mean_weight": mean})
+        with_it.append(report.model_copy(update={"fitted": fitted}))
+    return with_it
 
 
 @torch.no_grad()

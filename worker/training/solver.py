@@ -1,11 +1,12 @@
 """Linear networks solved to the optimum: proximal gradient with momentum, all trials at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from worker.regularization import Classes, ClassWeights, Regularization, stacks
 from worker.regularization.families import Penalties
 from worker.spec import OptimizerSpec, SolverSpec, TaskKind
 from worker.training.fleet_data import FleetData
@@ -22,19 +23,27 @@ SAFETY = 1.02
 class Solver:
     """FISTA with adaptive restart for K linear, logistic or softmax regressions.
 
-    u⁺ = prox_{ηR}(v − η·∇f(v)), v⁺ = u⁺ + β·(u⁺ − u), η = 1/L, L the curvature of the mean loss
-    times the largest eigenvalue of X'X/n (by power iteration). Where (v − u⁺)·(u⁺ − u) > 0 the
+    u⁺ = prox_{ηR}(v − η·∇f(v)), v⁺ = u⁺ + β·(u⁺ − u), η = 1/L, L the curvature of a row's loss
+    times the largest eigenvalue of X'CX/n (by power iteration), C = diag(c) the weights of the
+    rows, of mean 1: all 1 unless `class_weights` says otherwise. Where (v − u⁺)·(u⁺ − u) > 0 the
     momentum has turned uphill, and that trial's starts again. Every penalty takes its proximal
     step, whatever its `method`; the intercept pays only where `biases` was asked for. float64
     throughout, and all rows at every step. Trials of one fold are one matrix product.
 
-    Shapes: X with a column of ones ``[n, F + 1]``; u, v ``[K, (F + 1)·O]``; η, t ``[K, 1]``.
+    Shapes: X with a column of ones ``[n, F + 1]``; u, v ``[K, (F + 1)·O]``; η, t ``[K, 1]``;
+    c ``[n, K, 1]``.
     Source: Beck & Teboulle 2009; restart: O'Donoghue & Candès 2015, arXiv:1204.3982.
     """
 
     def __init__(
-        self, specs: Sequence[SolverSpec], data: FleetData, w: Tensor, penalties: Penalties
+        self,
+        specs: Sequence[SolverSpec],
+        data: FleetData,
+        w: Tensor,
+        penalties: Penalties,
+        weights: Tensor | None,
     ) -> None:
+        """``weights`` ``[K, C]`` are those of the classes; none where no trial weighs them."""
         self._task, self._proximal_step = data.task, penalties.joint_step()
         self._folds = [_Fold(data, fold, w) for fold in range(len(data.parts["train"]))]
         self._members = [torch.nonzero(data.fold == fold)[:, 0] for fold in range(len(self._folds))]
@@ -46,16 +55,21 @@ class Solver:
         self.optimality = torch.full_like(self.momentum[:, 0], torch.inf)
         self.rate = torch.empty_like(self.momentum)
         self._scale = torch.empty_like(self.optimality)
+        self._rows: list[Tensor | None] = []
         for fold, members in zip(self._folds, self._members, strict=True):
-            self.rate[members] = 1 / (SAFETY * fold.curvature())
-            self._scale[members] = fold.gradient(self.point[:1]).abs().max()
+            of_members = None if weights is None else weights[members]
+            for some, alike in _alike(members, of_members):
+                rows = None if alike is None else fold.row_weights(alike)
+                self.rate[some] = 1 / (SAFETY * fold.curvature(rows))
+                self._scale[some] = fold.gradient(self.point[:1], rows).abs().max()
+            self._rows.append(None if of_members is None else fold.row_weights(of_members))
         self._scale.clamp_(min=torch.finfo(torch.float32).tiny)
 
     def step(self, w: Tensor) -> None:
         """One iteration of every trial; w ``[K, P]`` is set to the newest point."""
         gradient = torch.empty_like(self.ahead)
-        for fold, members in zip(self._folds, self._members, strict=True):
-            gradient[members] = fold.gradient(self.ahead[members])
+        for fold, members, rows in zip(self._folds, self._members, self._rows, strict=True):
+            gradient[members] = fold.gradient(self.ahead[members], rows)
         new = self._proximal_step(self.ahead - self.rate * gradient, self.rate)
         back, forth = self.ahead - new, new - self.point
         torch.amax(back.abs(), dim=1, out=self.optimality)
@@ -68,10 +82,10 @@ class Solver:
         w.copy_(new)
 
     def loss(self) -> Tensor:
-        """The data loss at the newest point, ``[K]``."""
+        """The data loss at the newest point, ``[K]``, rows weighted as in training."""
         losses = torch.empty_like(self.optimality)
-        for fold, members in zip(self._folds, self._members, strict=True):
-            losses[members] = fold.loss(self.point[members])
+        for fold, members, rows in zip(self._folds, self._members, self._rows, strict=True):
+            losses[members] = fold.loss(self.point[members], rows)
         return losses
 
     def converged(self) -> Tensor:
@@ -93,11 +107,36 @@ class Solver:
 
 
 def build_solver(
-    specs: Sequence[OptimizerSpec], data: FleetData, w: Tensor, penalties: Penalties
+    specs: Sequence[OptimizerSpec],
+    data: FleetData,
+    w: Tensor,
+    penalties: Penalties,
+    regularizations: Sequence[Regularization],
 ) -> Solver | None:
     """The solver of a fleet that asks for one; all its trials name the same kind."""
     solvers = [spec for spec in specs if isinstance(spec, SolverSpec)]
-    return Solver(solvers, data, w, penalties) if solvers else None
+    if not solvers:
+        return None
+    stack = stacks(ClassWeights, regularizations, w.device).get(ClassWeights)
+    weights: Tensor | None = None
+    if stack is not None:
+        weights = ClassWeights.numbers(stack, Classes(data.classes, data.class_rows()))["weights"]
+    return Solver(solvers, data, w, penalties, weights)
+
+
+def _alike(members: Tensor, weights: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The members of a fold by their class weights ``[1, C]``; none where all classes count 1.
+
+    A trial's step must not depend on its company: one without weights is one of a fleet without.
+    """
+    if weights is None:
+        yield members, None
+        return
+    numbers: dict[tuple[float, ...], list[int]] = {}
+    for number, row in enumerate(weights.tolist()):
+        numbers.setdefault(tuple(row), []).append(number)
+    for row, some in numbers.items():
+        yield members[some], None if set(row) == {1.0} else weights[some[:1]]
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -125,6 +164,7 @@ class _Fold:
         self._task = data.task
         self._outputs = w.shape[1] // self._x.shape[1]
         y = data.y[rows]
+        self._labels = y.long()  # of a regression, which has no classes to weigh: of no use
         if self._task == "multiclass":
             self._y = functional.one_hot(y, self._outputs).double()[:, None]  # [n, 1, O]
         else:
@@ -134,13 +174,18 @@ class _Fold:
             self._gram = self._x.mT @ self._x / len(self._x)
             self._moment = self._x.mT @ self._y[:, 0] / len(self._x)
 
-    def curvature(self) -> float:
-        """An upper bound of the second derivative of f in any direction."""
+    def row_weights(self, weights: Tensor) -> Tensor:
+        """c ``[n, K, 1]`` from those of the classes ``[K, C]``."""
+        return weights.double().mT[self._labels][..., None]
+
+    def curvature(self, rows: Tensor | None = None) -> float:
+        """An upper bound of the second derivative of f in any direction; c is ``[n, 1, 1]``."""
         direction = torch.ones_like(self._x[0])
         direction += torch.linspace(0, 1, len(direction), device=direction.device)
         largest = torch.ones_like(direction[0])
         for _ in range(POWER_ITERATIONS):
-            image = self._x.mT @ (self._x @ direction) / len(self._x)
+            image = self._x @ direction
+            image = self._x.mT @ (image if rows is None else image * rows[:, 0, 0]) / len(self._x)
             largest = torch.linalg.vector_norm(image)
             direction = image / largest
         return CURVATURE[self._task] * float(largest)
@@ -150,8 +195,8 @@ class _Fold:
         stacked = w.view(len(w), -1, self._outputs).transpose(0, 1).flatten(1)  # [F + 1, K·O]
         return product(self._x, stacked).view(-1, len(w), self._outputs)
 
-    def gradient(self, w: Tensor) -> Tensor:
-        """∇f ``[K, P]`` at w ``[K, P]``."""
+    def gradient(self, w: Tensor, weights: Tensor | None = None) -> Tensor:
+        """∇f ``[K, P]`` at w ``[K, P]``, rows weighted by c ``[n, K, 1]``."""
         if self._gram is not None:
             return 2 * (product(self._gram, w.mT).mT - self._moment[:, 0])
         scores = self._scores(w)
@@ -161,11 +206,13 @@ class _Fold:
             residual = scores.sigmoid() - self._y
         else:
             residual = 2 * (scores - self._y)
+        if weights is not None:
+            residual = residual * weights
         gradient = product(self._x.mT, residual.flatten(1)) / len(self._x)  # [F + 1, K·O]
         return gradient.view(-1, *residual.shape[1:]).transpose(0, 1).flatten(1)
 
-    def loss(self, w: Tensor) -> Tensor:
-        """f ``[K]`` at w ``[K, P]``."""
+    def loss(self, w: Tensor, weights: Tensor | None = None) -> Tensor:
+        """f ``[K]`` at w ``[K, P]``, rows weighted by c ``[n, K, 1]``."""
         scores = self._scores(w)
         if self._task == "multiclass":
             rows = scores.logsumexp(-1) - (scores * self._y).sum(-1)
@@ -173,4 +220,4 @@ class _Fold:
             rows = (functional.softplus(scores) - scores * self._y)[..., 0]
         else:
             rows = (scores - self._y).square()[..., 0]
-        return rows.mean(0)
+        return (rows if weights is None else rows * weights[..., 0]).mean(0)

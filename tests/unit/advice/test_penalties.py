@@ -145,7 +145,7 @@ def test_decay_that_normalization_does_not_undo(techniques: dict[str, Any]) -> N
 @pytest.mark.parametrize(
     ("name", "settings", "usual"),
     [
-        ("l1", {"strength": 0.1}, [1e-4, 1e-2]),
+        ("l1", {"strength": 0.1, "method": "proximal"}, [1e-4, 1e-2]),
         ("l2", {"strength": 1e-5}, [1e-4, 1e-2]),
         ("weight_decay", {"strength": 0.05, "method": "coupled"}, [1e-4, 1e-2]),
         ("weight_decay", {"strength": 0.2}, [1e-5, 0.1]),
@@ -186,3 +186,47 @@ def test_penalized_biases(name: str) -> None:
 def test_biases_that_are_exempt() -> None:
     assert silent("biases_penalized", regularization={"l1": {"strength": 1e-3}})
     assert silent("biases_penalized", regularization={"l1": {"strength": 0.0, "biases": True}})
+
+
+ADD_UP = "penalties_add_up"
+
+
+@pytest.mark.parametrize(
+    ("techniques", "field"),
+    [
+        ({"l2": 1e-3, "weight_decay": 1e-3}, "l2"),
+        ({"l2": 1e-3, "elastic_net": 1e-3}, "l2"),
+        ({"elastic_net": 1e-3, "weight_decay": 1e-3}, "weight_decay"),
+        ({"l1": 1e-3, "elastic_net": {"strength": 1e-3, "l1_ratio": 1.0}}, "l1"),
+        ({"l2": {"strength": 1e-3, "layers": [0, 1]}, "weight_decay": 1e-3}, "l2"),
+    ],
+)
+def test_techniques_that_do_the_same(techniques: dict[str, Any], field: str) -> None:
+    finding = found(ADD_UP, regularization=techniques)
+    assert finding.field == f"regularization.{field}"
+    assert set(finding.evidence) == set(techniques)
+
+
+@pytest.mark.parametrize(
+    "techniques",
+    [
+        {"l2": 1e-3},
+        {"l2": 0.0, "weight_decay": 1e-3},
+        {"l1": 1e-3, "l2": 1e-3},
+        {"l2": 1e-3, "elastic_net": {"strength": 1e-3, "l1_ratio": 1.0}},
+        {"l1": 1e-3, "elastic_net": {"strength": 1e-3, "l1_ratio": 0.0}},
+        {
+            "l2": {"strength": 1e-3, "layers": [0]},
+            "weight_decay": {"strength": 1e-3, "layers": [1, 2]},
+        },
+    ],
+)
+def test_techniques_that_do_different_things(techniques: dict[str, Any]) -> None:
+    assert silent(ADD_UP, regularization=techniques)
+
+
+def test_a_weak_penalty_of_many_weights_is_not_called_weak() -> None:
+    """It begins at a tenth of the data loss: to raise it would be the opposite advice."""
+    wide = {"kind": "mlp", "hidden": [1000, 1000]}
+    assert silent("strength_out_of_range", regularization={"l1": 2e-5}, network=wide)
+    assert not silent("strength_out_of_range", regularization={"l1": 2e-5})

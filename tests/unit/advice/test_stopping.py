@@ -54,3 +54,35 @@ def test_mixed_targets_and_hard_labels(technique: str, metric: str) -> None:
 )
 def test_mixed_targets_that_are_judged_by_the_loss(job: dict[str, Any]) -> None:
     assert silent(MIXED, **job)
+
+
+PATIENCE = "patience_beyond_epochs"
+
+
+def patient(patience: int, epochs: int, **training: Any) -> dict[str, Any]:
+    return {
+        "regularization": {"early_stopping": {"patience": patience}},
+        "training": {"epochs": epochs, **training},
+    }
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(50, 50), (49, 50), (1000, 10), (5, 6)])
+def test_patience_that_never_runs_out(patience: int, epochs: int) -> None:
+    finding = found(PATIENCE, **patient(patience, epochs))
+    assert finding.field == "regularization.early_stopping.patience"
+    assert finding.evidence == {"patience": patience, "epochs": epochs}
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        patient(48, 50),
+        patient(4, 6),
+        patient(5, 3),  # too short to be stopped at all
+        patient(50, 50, optimizer={"kind": "solver"}) | {"network": {"kind": "linear"}},
+        patient(50, 50) | {"search": {"space": {"training.epochs": {"values": [50, 500]}}}},
+        {},
+    ],
+)
+def test_patience_that_may_run_out(job: dict[str, Any]) -> None:
+    assert silent(PATIENCE, **job)

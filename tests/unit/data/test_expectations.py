@@ -185,7 +185,7 @@ def test_far_outside_is_further_than_the_range_is_wide(
 
 def test_a_model_of_an_earlier_release_knows_no_range() -> None:
     encoder = replace(mixed(), low=None, high=None)
-    assert encoder.constants().keys() == {"fill", "center", "scale", "seen"}
+    assert encoder.constants().keys() == {"fill", "center", "scale", "acts", "seen"}
     found = met(encoder, [[1e9, "pink", 1], [None, "red", 5]])
     assert [warning.code for warning in found] == ["missing_filled", "unknown_category"]
 
@@ -234,6 +234,7 @@ def test_dates_far_outside_are_written_as_dates() -> None:
         (column,),
         Preprocessing(),
         *np.zeros((3, 0)),
+        acts=np.zeros(0, dtype=np.float32),
         seen=np.zeros(0, dtype=np.float32),
         low=np.array([0.0]),
         high=np.array([365.5]),

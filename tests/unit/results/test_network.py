@@ -96,6 +96,36 @@ def test_the_statement_recommends_pruning_where_it_removes_more() -> None:
     assert "With weights" not in network(700, pruning=good).statement()
 
 
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        (
+            {"balanced_accuracy": [0.9, 0.9, 0.895, 0.5]},
+            "its balanced accuracy on the validation rows falls by no more than 0.01: 0.9 before, "
+            "0.895 after.",
+        ),
+        (
+            {"rmse": [10.0, 10.0, 10.05, 20.0]},
+            "its RMSE on the validation rows grows by no more than 1 %: 10 before, 10.05 after.",
+        ),
+    ],
+)
+def test_what_pruning_costs_is_said_of_a_metric(
+    metrics: dict[str, list[float]], words: str
+) -> None:
+    assert words in network(100, pruning=curve(**metrics)).statement()
+
+
+def test_nothing_is_said_of_pruning_what_always_answers_the_same() -> None:
+    """Balanced accuracy cannot fall below that of one class, whatever is set to 0."""
+    same = curve(balanced_accuracy=[0.5] * 4)
+    assert "With weights" in network(0, pruning=same).statement()
+    assert "With weights" not in network(0, pruning=same).statement(constant=True)
+    assert "With weights" not in network(0, pruning=same).summary(constant=True).statement
+    blind = curve(rmse=[10.0] * 4)
+    assert "With weights" not in network(0, pruning=blind, unused=20).statement()
+
+
 def test_the_full_report_is_the_summary_and_more() -> None:
     report = network(250, unused=2)
     summary, full = report.summary(["l1"]), report.full("trl_1", ["l1"])

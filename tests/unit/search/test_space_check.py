@@ -44,6 +44,33 @@ def test_a_space_that_cannot_be_trained_names_the_path(
     assert caught.value.param == f"search.space.{path or next(iter(space))}"
 
 
+@pytest.mark.parametrize(
+    ("path", "dimension", "remedy"),
+    [
+        ("training.batch_size", {"values": [8.5, 16]}, "write whole numbers."),
+        ("training.batch_size", {"values": ["16", 8]}, "write whole numbers."),
+        ("network.hidden.0", {"values": [8, 3.5]}, "write whole numbers."),
+        ("regularization.lookahead.steps", {"values": [5.5]}, "write whole numbers."),
+        ("training.batch_size", {"low": 8, "high": 64}, 'say "integer": true.'),
+        ("network.hidden.0", {"low": 4, "high": 8.5}, '"integer": true and name whole ends.'),
+        ("training.optimizer.learning_rate", {"low": -1, "high": 1}, "move the end of the range."),
+        ("training.batch_size", {"low": 0, "high": 8, "integer": True}, "move the end of"),
+        ("network.activation", {"low": 0, "high": 1}, '{"values": [...]}.'),
+        ("network.hidden", {"low": 4, "high": 16}, '{"values": [...]}.'),
+        ("network.hidden", {"values": [8]}, "write another value."),
+        ("training.optimizer.kind", {"values": ["sdg"]}, "write another value."),
+    ],
+)
+def test_a_remedy_is_one_that_the_dimension_has(
+    path: str, dimension: dict[str, Any], remedy: str
+) -> None:
+    """`values` has no member `integer`, and a range no list of values."""
+    with pytest.raises(SpecError) as caught:
+        search({path: dimension}).check()
+    assert caught.value.message.endswith(remedy) or remedy in caught.value.message
+    assert ("integer" in remedy) == ('"integer"' in caught.value.message)
+
+
 def test_a_sound_space_passes() -> None:
     search(
         {

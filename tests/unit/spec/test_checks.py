@@ -158,6 +158,7 @@ REFUSED: list[tuple[str, Trial]] = [
     ("training.schedule", trial({}, {**SOLVER, "schedule": {"kind": "step"}}, LINEAR)),
     ("training.precision", trial({}, {**SOLVER, "precision": "bfloat16"}, LINEAR)),
     ("regularization.dropout", trial({"dropout": {}}, SOLVER, LINEAR)),
+    ("regularization.label_smoothing", trial({"label_smoothing": {}}, SOLVER, LINEAR)),
     ("regularization.jacobian", trial({"jacobian": {"strength": 1}}, SOLVER, LINEAR)),
     ("regularization.orthogonality", trial({"orthogonality": {"strength": 1}}, SOLVER, LINEAR)),
     (
@@ -178,6 +179,12 @@ def test_what_techniques_and_training_refuse(param: str, refused: Trial) -> None
     assert caught.value.param == param
 
 
+def test_decay_with_a_solver_is_told_the_penalty_with_its_optimum() -> None:
+    with pytest.raises(SpecError, match=r"l2 with a strength of 0\.01") as caught:
+        check(trial({"weight_decay": {"strength": 0.02}}, SOLVER, LINEAR))
+    assert caught.value.param == "regularization.weight_decay"
+
+
 @pytest.mark.parametrize(
     "allowed",
     [
@@ -186,6 +193,7 @@ def test_what_techniques_and_training_refuse(param: str, refused: Trial) -> None
         trial(SNAPSHOTS, {"epochs": 31, "schedule": RESTARTS}),
         trial({"l1": {"strength": 0.1}, "l2": {"strength": 0.1}}, SOLVER, LINEAR),
         trial({"early_stopping": {}, "elastic_net": {"strength": 0.1}}, SOLVER, LINEAR),
+        trial({"class_weights": {}, "l1": {"strength": 0.1}}, SOLVER, LINEAR),
     ],
 )
 def test_what_techniques_and_training_allow(allowed: Trial) -> None:

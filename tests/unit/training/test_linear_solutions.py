@@ -175,6 +175,69 @@ def test_l2_softmax_regression() -> None:
         np.testing.assert_allclose(found, expected.predict_proba(x), atol=1e-5)
 
 
+TUMOURS = ("benign", "malignant")
+WEIGHTS: list[Any] = ["balanced", {"benign": 1.0, "malignant": 5.0}, {"malignant": 0.02}, None]
+
+
+def test_class_weights_are_those_of_scikit_learn() -> None:
+    """λ = 1 / (2·C·rows·m), m the mean weight of a row: `balanced` has 1.
+
+    In one fleet, beside one without: each is solved for its own.
+    """
+    n, c = rows("breast_cancer"), 0.03
+    ridge = {"l2": {"strength": 1 / (2 * c * n)}}
+    found = solve(
+        "breast_cancer",
+        [ridge | ({"class_weights": {"weights": w}} if w else {}) for w in WEIGHTS],
+    )
+    models = []
+    for weights in WEIGHTS:
+        given, mean = weights, 1.0
+        if isinstance(weights, dict):
+            given = {number: weights.get(name, 1.0) for number, name in enumerate(TUMOURS)}
+            mean = float(np.mean([given[int(number)] for number in found.y]))
+        models.append(
+            LogisticRegression(
+                C=c / mean, class_weight=given, solver="newton-cholesky", tol=1e-10
+            ).fit(found.x, found.y)
+        )
+    agree(found, models)
+
+
+def test_class_weights_of_three_classes_and_of_exact_zeros() -> None:
+    """Softmax by the probabilities; L1 by the optimality conditions of the weighted loss."""
+    n = rows("iris")
+    weighted = {"class_weights": {"weights": {"setosa": 1.0, "versicolor": 4.0, "virginica": 0.5}}}
+    ridge, lasso = ({name: {"strength": s}} for name, s in (("l2", 0.5 / n), ("l1", 0.02)))
+    run = trained(fleet(**job("iris", [ridge | weighted, lasso | weighted])))
+    assert all(outcome.solved for outcome in run.outcomes)
+    part = run.prepared.splits[0].train
+    x, y = run.prepared.x[0][part].astype(np.float64), run.prepared.y[0][part]
+    each = np.array([1.0, 4.0, 0.5])[y]
+    each /= each.mean()
+    model = TrainedModel.load(run.result().dump(), 0)
+    expected = LogisticRegression(C=1.0, solver="newton-cg", tol=1e-10)
+    expected.fit(x, y, sample_weight=each)
+    probabilities = model.probabilities(torch.from_numpy(x).float()).numpy()
+    np.testing.assert_allclose(probabilities, expected.predict_proba(x), atol=1e-5)
+    sparse = TrainedModel.load(run.result().dump(), 1)
+    w = run.result().tensors["weights.layers.0.weight"][1].double().numpy()
+    p = sparse.probabilities(torch.from_numpy(x).float()).double().numpy()
+    gradient = x.T @ (each[:, None] * (p - np.eye(3)[y])) / n
+    assert 0 < (w == 0).sum() < w.size
+    np.testing.assert_allclose(gradient[w != 0], -0.02 * np.sign(w[w != 0]), atol=1e-5)
+    assert np.abs(gradient).max() <= 0.02 + 1e-5
+
+
+def test_company_with_class_weights_changes_no_bit() -> None:
+    """I9: a trial without them, and one with them, end as they do alone."""
+    plain, weighted = {"l2": {"strength": 0.1}}, {"l1": {"strength": 0.1}, "class_weights": {}}
+    together = solve("breast_cancer", [plain, weighted])
+    for number, settings in enumerate((plain, weighted)):
+        alone = solve("breast_cancer", [settings])
+        assert np.array_equal(alone.coefficients[0], together.coefficients[number])
+
+
 def test_folds_are_solved_on_their_own_rows() -> None:
     """Cross-validation in one fleet: every fold has its own data and its own step size."""
     settings = [{"l1": {"strength": 0.05}}, {"l2": {"strength": 0.05}}]

@@ -19,6 +19,8 @@ from worker.results import (
 from worker.search.report.axes import Axis, ConfigurationResult, is_number
 from worker.search.report.importance import Importance, variance_shares
 from worker.search.report.surface import objective_profile, objective_surface
+from worker.search.report.worth import bought_nothing, is_believable, unbelievable_importances
+from worker.spec import SearchMethod
 from worker.statistics import interval
 
 NEAR = 0.05
@@ -50,9 +52,12 @@ def summarize(
     order: Sequence[ConfigurationResult],
     *,
     maximize: bool,
+    objective: str = "validation_loss",
+    method: SearchMethod = "random",
     curves: Sequence[LearningCurve] = (),
     refits: Sequence[Refit] = (),
     baseline: Baseline | None = None,
+    regularization: Mapping[str, Any] | None = None,
 ) -> SearchReport:
     """What is to be said of a search, finished or not; sections with too little data are empty.
 
@@ -60,12 +65,16 @@ def summarize(
         axes: the searched fields. Those that have the same value everywhere can say nothing.
         order: what its configurations gave, on these axes: those with a value, best first.
         maximize: whether more of the objective is better.
+        objective: the metric that decides.
+        method: how it chooses.
         curves: of the best and the median.
         refits: the winner trained once more, and the reference beside it.
         baseline: gradient boosting on the same rows.
+        regularization: the techniques that all configurations have.
     """
     varied = [axis for axis in axes if len({str(r.overrides.get(axis.path)) for r in order}) > 1]
-    importance = variance_shares(varied, order)
+    computed = variance_shares(varied, order)
+    importance = computed if computed is not None and is_believable(computed) else None
     pair = _most_important_pair(varied, order, importance)
     fields = [
         FieldReport(
@@ -82,10 +91,21 @@ def summarize(
         one_standard_error=simplest(varied, order, maximize=maximize),
         fields=sorted(fields, key=lambda field: -(field.importance or 0.0)),
         interactions=importance and importance.interactions,
-        fit=importance and importance.fit,
+        fit=computed and computed.fit,
         surface=objective_surface(*pair, order, maximize=maximize) if pair else None,
         curves=list(curves),
         hints=boundary_hints(varied, order[0].overrides) if order else [],
+        advice=[
+            *unbelievable_importances(computed, varied, len(order), method),
+            *bought_nothing(
+                axes,
+                order,
+                refits,
+                objective=objective,
+                maximize=maximize,
+                regularization=dict(regularization or {}),
+            ),
+        ],
         refits=list(refits),
         baseline=baseline,
     )
