@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.schemas.results import Report
+from service.search_report import refits_of
 from service.views import network_report
 from worker.results import (
     UNSCORED,
@@ -36,6 +37,11 @@ class Line:
 def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
+    refits: dict[int, list[TrialRow]] = {}
+    for trial in trials:
+        number = trial.settings.get("refit")
+        if number is not None and trial.state == State.SUCCEEDED:
+            refits.setdefault(number, []).append(trial)
     configurations = [
         entry.model_copy(update={"network": _network(groups[entry.configuration])})
         for entry in _ranked(job, groups)
@@ -46,6 +52,7 @@ def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = 
         maximize=job.maximize,
         configurations=configurations,
         attribution=attributions(job, groups),
+        refits=search.refits if search is not None else refits_of(refits),
         search=search,
     )
 
@@ -94,9 +101,11 @@ def _network(trials: Sequence[TrialRow]) -> SparsityReport | None:
 
 
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
+    """By configuration, without those that train a winner once more."""
     groups: dict[int, list[TrialRow]] = {}
     for trial in sorted(trials, key=lambda trial: trial.configuration):
-        groups.setdefault(trial.configuration, []).append(trial)
+        if trial.settings.get("refit") is None:
+            groups.setdefault(trial.configuration, []).append(trial)
     return groups
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
-from worker.results import Attribution, ConfigurationReport, PathReport, SearchReport
+from worker.results import Attribution, ConfigurationReport, PathReport, Refit, SearchReport
 from worker.schema import Json
 
 CURVES = {"train_loss": [0.31, 0.18], "validation_loss": [0.33, 0.21]}
@@ -44,6 +44,8 @@ class Report(Body):
     Of a search, the best 100."""
     attribution: list[Attribution]
     """What each technique bought; empty unless the job asked for it by `attribute`."""
+    refits: list[Refit]
+    """The winner trained once more on more rows, if the job does that: it is what is served."""
     search: SearchReport | None = None
     """What the search found; none for a job that is no search."""
     path: PathReport | None = None

@@ -4,6 +4,7 @@ from worker.data.builtin import load_builtin
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
+from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.records import table_from_records
 from worker.data.table import Column, Table
@@ -13,10 +14,12 @@ __all__ = [
     "Column",
     "Encoder",
     "EncoderSchema",
+    "ExtremeCell",
     "Outline",
     "Prepared",
     "Table",
     "Target",
+    "extreme_cell",
     "load_builtin",
     "prepare",
     "read_csv",

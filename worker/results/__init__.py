@@ -17,6 +17,7 @@ from worker.results.model import Check, Prediction
 from worker.results.path import PathReport, WeightPath
 from worker.results.ranking import (
     UNSCORED,
+    Group,
     Rank,
     Standing,
     competes,
@@ -47,12 +48,25 @@ from worker.results.sparsity import (
     SparsityReport,
     SparsitySummary,
 )
-from worker.results.trial import FINAL, Advice, Best, JobError, Metrics, TrialResult, Winner
+from worker.results.trial import (
+    FINAL,
+    NOT_MEASURABLE,
+    Advice,
+    Best,
+    Estimated,
+    JobError,
+    Metrics,
+    Single,
+    TrialResult,
+    Winner,
+    estimated,
+)
 from worker.results.understood import CLASSES_SHOWN, RowCounts, Understood
 
 __all__ = [
     "CLASSES_SHOWN",
     "FINAL",
+    "NOT_MEASURABLE",
     "UNSCORED",
     "Advice",
     "Attribution",
@@ -63,8 +77,10 @@ __all__ = [
     "Check",
     "ConfigurationReport",
     "Curve",
+    "Estimated",
     "FeatureReport",
     "FieldReport",
+    "Group",
     "Hint",
     "JobError",
     "LayerReport",
@@ -81,6 +97,7 @@ __all__ = [
     "Refit",
     "RowCounts",
     "SearchReport",
+    "Single",
     "SparsityReport",
     "SparsitySummary",
     "Standing",
@@ -92,6 +109,7 @@ __all__ = [
     "caveat",
     "competes",
     "effects",
+    "estimated",
     "mean_curve",
     "objective_of",
     "place_of",

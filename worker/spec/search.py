@@ -141,8 +141,9 @@ class SearchSpec(Settings):
     objective: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,60}$", examples=["validation_loss"])] | (
         None
     ) = None
-    """The metric to be best in: validation_loss, or train_loss without validation rows, unless
-    given. Accuracies, recall, R² and sparsity are maximized, all else is minimized."""
+    """The metric to be best in: validation_loss unless given. Those of test rows are refused, and
+    so is a search without validation rows: only rows that are held back for it may choose.
+    Accuracies, recall, R² and sparsity are maximized, all else is minimized."""
     space: Annotated[
         Annotated[Space, Tag("paths")] | Annotated[Named, Tag("named")], Discriminator(_space)
     ] = "default"
@@ -168,7 +169,7 @@ class SearchSpec(Settings):
     refit: bool | None = None
     """At the end, train the winner once more, on training and validation rows together, and
     register that; true with `split.folds` unless given, else false. Its test metrics are those of
-    the job's best."""
+    the job's best; all others there are the means over the winner's repeats and folds."""
     choose: Literal["best", "one_standard_error"] = "best"
     """Which configuration wins: the `best` mean, or of all whose mean is within
     `one_standard_error` of the best the simplest, as in the job's report; that needs folds or

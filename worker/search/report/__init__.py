@@ -1,14 +1,16 @@
 """What a search found, from what its configurations gave. Pure: no database, no HTTP."""
 
-from worker.search.report.axes import Axis, ConfigurationResult, axes_of, is_number, on_axes
+from worker.search.report.axes import ConfigurationResult, axes_of, in_order, is_number
+from worker.search.report.choice import can_be_simpler, winner_of
 from worker.search.report.report import median, summarize
 
 __all__ = [
-    "Axis",
     "ConfigurationResult",
     "axes_of",
+    "can_be_simpler",
+    "in_order",
     "is_number",
     "median",
-    "on_axes",
     "summarize",
+    "winner_of",
 ]
