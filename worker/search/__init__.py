@@ -11,6 +11,7 @@ from worker.search.cost import (
     steps_of,
 )
 from worker.search.halving import Halving, RungValues, effort
+from worker.search.objective import job_objective
 from worker.search.plan import (
     FLEET_MEMORY,
     FLEET_TRIALS,
@@ -28,7 +29,6 @@ from worker.search.scheduler import (
     Refused,
     Search,
     Wave,
-    job_objective,
     resolve_search,
 )
 from worker.search.space import Overrides, begins_at_lambda_max, with_path_from_lambda_max

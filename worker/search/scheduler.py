@@ -1,16 +1,16 @@
-"""What a search trains next: its waves of fleets; and by which metric a job chooses.
+"""What a search trains next: its waves of fleets, and at its end the refit of its winner.
 
 A search is planned wave by wave: never more fleets at once than workers need ahead of them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.results import Group
 from worker.search import auto
+from worker.search.objective import check_choice, job_objective
 from worker.search.plan import (
     USUAL,
     FleetLimits,
@@ -20,8 +20,9 @@ from worker.search.plan import (
     replica_count,
     replicas,
 )
-from worker.search.refit import Chosen, refit, without_validation_remedy
-from worker.search.report import axes_of, can_be_simpler, winner_of
+from worker.search.refit import Chosen, refit
+from worker.search.report.axes import axes_of
+from worker.search.report.choice import can_be_simpler, winner_of
 from worker.search.samplers import (
     Trained,
     all_off,
@@ -46,7 +47,6 @@ from worker.spec import (
     MOST_TRIALS,
     JobSpec,
     LinearSpec,
-    PartRows,
     SolverSpec,
     Trial,
     is_maximized,
@@ -56,8 +56,6 @@ TRIALS = 64
 """Configurations of a search that does not say."""
 AHEAD = 4
 """Fleets that are open at a time at least, while there is something left to plan."""
-TEST = "test_"
-"""How the metrics of test rows begin."""
 LARGE = 1024
 """Trials of a fleet from which one for each worker and one more are enough: planning takes time."""
 REFERENCE = 0
@@ -329,78 +327,3 @@ def resolve_search(spec: JobSpec, outline: Outline) -> JobSpec:
     ):
         training = training.model_copy(update={"optimizer": SolverSpec(kind="solver")})
     return spec.model_copy(update={"search": search, "training": training})
-
-
-def check_choice(spec: JobSpec, outline: Outline) -> None:
-    """Refuse a search that has no rows to choose by, or not the numbers that its rule needs.
-
-    On the rows that it is trained on, the least regularized configuration is nearly always best,
-    and the longest trained.
-
-    Raises:
-        SpecError: with code `search_without_validation` where there are no validation rows.
-    """
-    search = spec.search
-    if search is None:
-        return
-    if not all(outline.validation_rows):
-        given = isinstance(spec.split.rows, PartRows)
-        raise SpecError(
-            "A search chooses by validation rows, and there are none: by training rows the weakest "
-            f"regularization would win. Remedy: {without_validation_remedy(spec)}.",
-            code="search_without_validation",
-            param="split.rows.validation" if given else "split.validation",
-        )
-    if search.choose == "one_standard_error" and replica_count(spec) < 2:
-        raise SpecError(
-            "A standard error needs several values of each configuration; set repeats to 3 or "
-            'more, or split.folds, or leave search.choose at "best".',
-            param="search.choose",
-        )
-
-
-def job_objective(spec: JobSpec, outline: Outline) -> str:
-    """The metric by which the configurations of a job are compared.
-
-    Raises:
-        SpecError: the job's trials have no such metric, or it is one of test rows.
-    """
-    asked = None if spec.search is None else spec.search.objective
-    validated = all(outline.validation_rows)
-    if asked is None:
-        return "validation_loss" if validated else "train_loss"
-    known = [name for name in metric_names(outline) if not name.startswith(TEST)]
-    if asked.startswith(TEST):
-        same = f"validation_{asked.removeprefix(TEST)}"
-        instead = same if same in known else "validation_loss"
-        raise SpecError(
-            f"Test rows measure what was chosen, so they must not choose: {asked} cannot be the "
-            f"objective. Use {instead}; the test metrics of the winner are in the job's best.",
-            param="search.objective",
-        )
-    if asked not in known:
-        near = get_close_matches(asked, known, n=3) or known
-        raise SpecError(
-            f"The trials have no metric {asked}; did you mean {' or '.join(near)}?",
-            param="search.objective",
-        )
-    return asked
-
-
-def metric_names(outline: Outline) -> list[str]:
-    """The final metrics that a trial on these data has."""
-    classes = outline.target.classes
-    measures = ["loss", "rmse", "r2"]
-    if classes:
-        measures = ["loss", "accuracy", "balanced_accuracy", "classes_predicted"]
-        measures += ["recall"] if len(classes) == 2 else []
-    rows = {
-        "train": outline.train_rows,
-        "validation": outline.validation_rows,
-        "test": outline.test_rows,
-    }
-    names = [
-        f"{part}_{measure}" for part, counts in rows.items() if all(counts) for measure in measures
-    ]
-    names += ["gap"] if all(outline.validation_rows) else []
-    return [*names, "penalty", "sparsity"]

@@ -31,7 +31,8 @@ from worker.errors import ConflictError
 from worker.results import UNSCORED, JobError, TrialResult, competes, standing_of
 from worker.storage import events, queries
 from worker.storage.additions import Following, continue_job, follow, split_in_two
-from worker.storage.jobs import choose, conclude, count, update_best
+from worker.storage.jobs import count
+from worker.storage.outcome import choose, conclude, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now

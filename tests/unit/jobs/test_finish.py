@@ -161,7 +161,12 @@ def test_a_fleet_that_kills_its_trainers_is_followed_unless_it_refits(
     waiting = searching.queued()
     if of_refit:
         assert waiting == []
-        assert searching.job.state == "succeeded"
+        # What won was not trained once more, and nothing else is served in its place.
+        failed = searching.job
+        assert failed.error is not None
+        assert (failed.state, failed.error.code, failed.model_version) == ("failed", "poison", None)
+        assert "won, but could not be trained once more" in failed.error.message
+        assert "Set search.refit to false" in failed.error.message
     else:
         (plans,) = waiting
         lease = searching.claim(plans)

@@ -1,16 +1,13 @@
 """What a search found, from what its configurations gave. Pure: no database, no HTTP."""
 
 from worker.search.report.axes import ConfigurationResult, axes_of, in_order, is_number
-from worker.search.report.choice import can_be_simpler, winner_of
 from worker.search.report.report import median, summarize
 
 __all__ = [
     "ConfigurationResult",
     "axes_of",
-    "can_be_simpler",
     "in_order",
     "is_number",
     "median",
     "summarize",
-    "winner_of",
 ]

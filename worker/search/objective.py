@@ -1,0 +1,91 @@
+"""By which metric a job chooses, and whether its rows may choose.
+
+Validation rows choose. Training rows would choose what is held back least, and rows of the test
+part measure what was chosen, so that they must not have taken part in the choice.
+"""
+
+from difflib import get_close_matches
+
+from worker.data import Outline
+from worker.errors import SpecError
+from worker.search.plan import replica_count
+from worker.search.refit import without_validation_remedy
+from worker.spec import JobSpec, PartRows
+
+TEST = "test_"
+"""How the metrics of test rows begin."""
+
+
+def check_choice(spec: JobSpec, outline: Outline) -> None:
+    """Refuse a search that has no rows to choose by, or not the numbers that its rule needs.
+
+    On the rows that it is trained on, the least regularized configuration is nearly always best,
+    and the longest trained.
+
+    Raises:
+        SpecError: with code `search_without_validation` where there are no validation rows.
+    """
+    search = spec.search
+    if search is None:
+        return
+    if not all(outline.validation_rows):
+        given = isinstance(spec.split.rows, PartRows)
+        raise SpecError(
+            "A search chooses by validation rows, and there are none: by training rows the weakest "
+            f"regularization would win. Remedy: {without_validation_remedy(spec)}.",
+            code="search_without_validation",
+            param="split.rows.validation" if given else "split.validation",
+        )
+    if search.choose == "one_standard_error" and replica_count(spec) < 2:
+        raise SpecError(
+            "A standard error needs several values of each configuration; set repeats to 3 or "
+            'more, or split.folds, or leave search.choose at "best".',
+            param="search.choose",
+        )
+
+
+def job_objective(spec: JobSpec, outline: Outline) -> str:
+    """The metric by which the configurations of a job are compared.
+
+    Raises:
+        SpecError: the job's trials have no such metric, or it is one of test rows.
+    """
+    asked = None if spec.search is None else spec.search.objective
+    validated = all(outline.validation_rows)
+    if asked is None:
+        return "validation_loss" if validated else "train_loss"
+    known = [name for name in metric_names(outline) if not name.startswith(TEST)]
+    if asked.startswith(TEST):
+        same = f"validation_{asked.removeprefix(TEST)}"
+        instead = same if same in known else "validation_loss"
+        raise SpecError(
+            f"Test rows measure what was chosen, so they must not choose: {asked} cannot be the "
+            f"objective. Use {instead}; the test metrics of the winner are in the job's best.",
+            param="search.objective",
+        )
+    if asked not in known:
+        near = get_close_matches(asked, known, n=3) or known
+        raise SpecError(
+            f"The trials have no metric {asked}; did you mean {' or '.join(near)}?",
+            param="search.objective",
+        )
+    return asked
+
+
+def metric_names(outline: Outline) -> list[str]:
+    """The final metrics that a trial on these data has."""
+    classes = outline.target.classes
+    measures = ["loss", "rmse", "r2"]
+    if classes:
+        measures = ["loss", "accuracy", "balanced_accuracy", "classes_predicted"]
+        measures += ["recall"] if len(classes) == 2 else []
+    rows = {
+        "train": outline.train_rows,
+        "validation": outline.validation_rows,
+        "test": outline.test_rows,
+    }
+    names = [
+        f"{part}_{measure}" for part, counts in rows.items() if all(counts) for measure in measures
+    ]
+    names += ["gap"] if all(outline.validation_rows) else []
+    return [*names, "penalty", "sparsity"]
