@@ -32,7 +32,7 @@ from worker.results import UNSCORED, JobError, TrialResult, competes, standing_o
 from worker.storage import events, queries
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
-from worker.storage.outcome import choose, conclude, update_best
+from worker.storage.outcome import POISON, choose, conclude, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
@@ -238,7 +238,7 @@ def _retry_or_fail(
         _requeue(session, job, fleet, kind, reason, level="warning")
         return
     error = JobError(
-        code="poison",
+        code=POISON,
         message=f"given up after {fleet.stalled_attempts} attempts without progress; "
         f"the last one: {reason}",
         attempts=fleet.attempt,

@@ -26,6 +26,9 @@ from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
 
+POISON = "poison"
+"""The code of the error of a fleet that no trainer survived."""
+
 
 def update_best(session: Session, job: Job, fleet: Fleet) -> None:
     """Let the configurations of a fleet that has ended compete with the job's best so far.
@@ -39,8 +42,12 @@ def update_best(session: Session, job: Job, fleet: Fleet) -> None:
     if job.best is not None:
         contenders = or_(contenders, TrialRow.configuration == job.best.configuration)
     ranked = queries.best_first(session, job, contenders)
-    if ranked and ranked[0].rank.wins:
-        job.best = _winner(session, job, ranked[0])
+    if not ranked or not ranked[0].rank.wins:
+        return
+    best = _winner(session, job, ranked[0])
+    if job.best is not None and job.best.configuration == best.configuration:
+        best = best.model_copy(update={"chosen_by": job.best.chosen_by})
+    job.best = best
 
 
 def choose(session: Session, job: Job, number: int) -> None:
@@ -84,7 +91,7 @@ def conclude(session: Session, job: Job) -> bool:
 
     The caller holds the job's row, so that of two last fleets only the later one concludes. True
     when this call ended it. The job succeeds if a configuration that competes has a finite
-    objective, and its refit, where the job has one, has succeeded; it is cancelled if that was
+    objective, and its refit, where the job has one, has not failed; it is cancelled if that was
     asked and a fleet did not finish, or nothing was refitted for it; else it fails, and says why.
     """
     if job.state in TERMINAL:
@@ -95,20 +102,22 @@ def conclude(session: Session, job: Job) -> bool:
     served = None if job.best is None else session.get_one(TrialRow, job.best.trial)
     job.advice = [*job.advice, *_findings(session, job, served)]
     job.finished_at = utc_now()
-    if served is not None and _refits(job):
-        served = _refitted(session, job)
-    lacks_refit = job.best is not None and served is None
-    if State.CANCELLED in states or (lacks_refit and job.cancel_requested):
+    error = None
+    if served is None:
+        error = _without_winner(session, job)
+    elif _refits(job):
+        served, error = _refitted(session, job, served)
+    if State.CANCELLED in states or (error is not None and job.cancel_requested):
         job.state = State.CANCELLED
         events.append(session, job, "cancelled", "cancelled")
-    elif served is not None:
-        _succeed(session, job, served)
-    else:
+    elif error is not None or served is None:
         job.state = State.FAILED
-        job.error = _reason(session, job)
+        job.error = error or JobError(code="failed", message="Nothing came of it.")
         events.append(
             session, job, "failed", job.error.message, level="error", data={"error": job.error}
         )
+    else:
+        _succeed(session, job, served)
     session.flush()
     return True
 
@@ -121,16 +130,40 @@ def _refits(job: Job) -> bool:
     return bool((job.spec.get("search") or job.spec).get("refit"))
 
 
-def _refitted(session: Session, job: Job) -> TrialRow | None:
-    """The winner as it was trained once more, which is served; none where it was not."""
-    if job.best is None or not (rows := queries.refitted(session, job).get(job.best.configuration)):
-        return None
-    job.best = job.best.refit(
-        [Single(trial=row.id, metrics=row.metrics) for row in rows],
-        # The names of a comparison are those of its body, by which the winner is looked for.
-        name=None if job.spec.get("search") is None else rows[0].name,
+def _refitted(
+    session: Session, job: Job, winner: TrialRow
+) -> tuple[TrialRow | None, JobError | None]:
+    """What is served of a winner that was to be trained once more, or why nothing is.
+
+    A refit that failed fails its job. One that no trainer survived is a fault of the place, which
+    does not count against the job: then the winner's first trial is served, and that is told.
+    """
+    best = job.best
+    rows = [] if best is None else queries.refitted(session, job).get(best.configuration, [])
+    if best is not None and rows:
+        job.best = best.refit(
+            [Single(trial=row.id, metrics=row.metrics) for row in rows],
+            # The names of a comparison are those of its body, by which the winner is looked for.
+            name=None if job.spec.get("search") is None else rows[0].name,
+        )
+        return rows[0], None
+    field = "refit" if job.spec.get("search") is None else "search.refit"
+    why = _first_error(session, job, TrialRow.settings["refit"].as_integer().is_not(None))
+    message = f"{winner.name} won, but could not be trained once more on all rows: {why.message}"
+    if why.code != POISON:
+        fix = f" Set {field} to false to be served the winner's first trial as it was measured."
+        return None, why.model_copy(update={"message": message + fix})
+    finding = Advice(
+        severity="warning",
+        code="not_refitted",
+        field=field,
+        message=message,
+        evidence={"trial": winner.id},
+        fix="What is served is the winner's first trial, which saw a part of the rows only. Post "
+        "the winner as a job of its own, with more memory or smaller batches.",
     )
-    return rows[0]
+    job.advice = [*job.advice, finding]
+    return winner, None
 
 
 def _succeed(session: Session, job: Job, served: TrialRow) -> None:
@@ -173,15 +206,12 @@ def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advic
     return list(first.values())
 
 
-def _reason(session: Session, job: Job) -> JobError:
-    """Why a job failed: its winner's refit did, or no objective is a finite number, or no trial
-    succeeded.
-    """
-    if job.best is not None:
-        return _refit_error(session, job, job.best)
-    competing = TrialRow.job_id == job.id, TrialRow.standing <= Standing.BEHIND
+def _without_winner(session: Session, job: Job) -> JobError:
+    """Why nothing has won: no objective is a finite number, or no trial succeeded."""
     counted = session.execute(
-        select(TrialRow.state, func.count()).where(*competing).group_by(TrialRow.state)
+        select(TrialRow.state, func.count())
+        .where(TrialRow.job_id == job.id, TrialRow.standing <= Standing.BEHIND)
+        .group_by(TrialRow.state)
     )
     trials = {State(state): number for state, number in counted}
     if not trials.get(State.SUCCEEDED):
@@ -220,19 +250,6 @@ def _no_finite_objective(session: Session, job: Job, trials: Mapping[State, int]
             f"{why}",
             "param": None if finding is None else finding.field,
             "evidence": evidence | ({} if finding is None else finding.evidence),
-        }
-    )
-
-
-def _refit_error(session: Session, job: Job, best: Winner) -> JobError:
-    """The job has a winner, and it could not be trained once more."""
-    why = _first_error(session, job, TrialRow.settings["refit"].as_integer().is_not(None))
-    field = "refit" if job.spec.get("search") is None else "search.refit"
-    return why.model_copy(
-        update={
-            "message": f"{best.name} won, but could not be trained once more on all rows: "
-            f"{why.message} Set {field} to false to be served the winner's first trial as it was "
-            "measured."
         }
     )
 

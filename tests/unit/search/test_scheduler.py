@@ -170,7 +170,6 @@ def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
         if ratio is None
         else {"elastic_net": {"strength": 1.0, "l1_ratio": ratio}},
         preprocessing={"target": "standardize"},
-        split={"validation": 0.0},
         search={
             "method": "path",
             "over": f"regularization.{technique}.strength",
@@ -191,7 +190,8 @@ def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
         for name, tensor in run.result().tensors.items()
         if name.startswith("weights.") and tensor.shape[1:] == (10, 1)
     )[..., 0]
-    x, y = prepared.x[0].astype(np.float64), prepared.y[0].astype(np.float64)
+    train = prepared.splits[0].train
+    x, y = (values[0][train].astype(np.float64) for values in (prepared.x, prepared.y))
     x, y = x - x.mean(0), y - y.mean()
     assert plan.overrides is not None
     strengths = np.array([next(iter(each.values())) for each in plan.overrides])
