@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import orjson
 
 from service.schemas.results import Report
+from service.search_report import refits_of
 from service.views import network_report
 from worker.advice import equivalents
 from worker.results import (
@@ -42,6 +43,11 @@ def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = 
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     preprocessing = Preprocessing.model_validate(job.spec.get("preprocessing") or {})
+    refits: dict[int, list[TrialRow]] = {}
+    for trial in trials:
+        number = trial.settings.get("refit")
+        if number is not None and trial.state == State.SUCCEEDED:
+            refits.setdefault(number, []).append(trial)
     configurations = []
     for entry in _ranked(job, groups):
         of_it = groups[entry.configuration]
@@ -53,6 +59,7 @@ def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = 
         maximize=job.maximize,
         configurations=configurations,
         attribution=attributions(job, groups),
+        refits=search.refits if search is not None else refits_of(refits),
         search=search,
     )
 
@@ -110,9 +117,11 @@ def _equivalents(trials: Sequence[TrialRow], preprocessing: Preprocessing) -> li
 
 
 def _groups(trials: Sequence[TrialRow]) -> dict[int, list[TrialRow]]:
+    """By configuration, without those that train a winner once more."""
     groups: dict[int, list[TrialRow]] = {}
     for trial in sorted(trials, key=lambda trial: trial.configuration):
-        groups.setdefault(trial.configuration, []).append(trial)
+        if trial.settings.get("refit") is None:
+            groups.setdefault(trial.configuration, []).append(trial)
     return groups
 
 

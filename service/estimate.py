@@ -162,9 +162,8 @@ def _beside_training(spec: JobSpec, cost: Cost) -> float:
     fleet = FLEET_SECONDS
     if isinstance(dataset, Builtin) and dataset.builtin is not BuiltinName.CIRCLE:
         fleet += LIBRARY_SECONDS
-    refits = int(search is not None and bool(search.refit))
     boosting = BOOSTING_SECONDS if search is not None and search.references else 0.0
-    return (cost.fleets + refits) * fleet + cost.trials * TRIAL_SECONDS + boosting
+    return cost.fleets * fleet + cost.trials * TRIAL_SECONDS + boosting
 
 
 def _share_before_stopping(plans: Sequence[FleetPlan], fleets: Sequence[FleetCost]) -> float:

@@ -7,17 +7,9 @@ import orjson
 from sqlalchemy.orm import Session
 
 from worker.results import LearningCurve, Refit, SearchReport, mean_curve, spreads
-from worker.search.report import (
-    Axis,
-    ConfigurationResult,
-    axes_of,
-    median,
-    on_axes,
-    summarize,
-)
+from worker.search.report import ConfigurationResult, axes_of, in_order, median, summarize
 from worker.spec import SearchSpec, without_off
 from worker.storage import queries
-from worker.storage.queries import Group
 from worker.storage.tables import Job, TrialRow
 
 SHOWN = 100
@@ -31,8 +23,7 @@ def search_report(session: Session, job: Job) -> tuple[SearchReport, list[TrialR
     # A space is stored field by field: names such as "default" are written out at the POST.
     axes = axes_of(search.space) if isinstance(search.space, dict) else []
     groups = queries.groups(session, job)
-    ranked = sorted((group for group in groups if group.scores), key=lambda group: group.rank)
-    order = [_result(axes, group) for group in ranked]
+    order = in_order(axes, groups)
     best = [result.configuration for result in order[:SHOWN]]
     others = [group.number for group in groups if not group.scores]
     report = summarize(
@@ -42,7 +33,7 @@ def search_report(session: Session, job: Job) -> tuple[SearchReport, list[TrialR
         objective=job.objective,
         method=search.method,
         curves=_curves(session, job, order),
-        refits=_refits(queries.refitted(session, job)) if search.refit else (),
+        refits=refits_of(queries.refitted(session, job)) if search.refit else (),
         baseline=queries.baseline(session, job),
         regularization=without_off(job.spec).get("regularization"),
     )
@@ -50,16 +41,7 @@ def search_report(session: Session, job: Job) -> tuple[SearchReport, list[TrialR
     return report, queries.trials_of(session, job, shown)
 
 
-def _result(axes: Sequence[Axis], group: Group) -> ConfigurationResult:
-    return ConfigurationResult(
-        configuration=group.number,
-        overrides=on_axes(axes, group.overrides),
-        values=tuple(group.values),
-        halved=group.halved,
-    )
-
-
-def _refits(trials: Mapping[int, Sequence[TrialRow]]) -> list[Refit]:
+def refits_of(trials: Mapping[int, Sequence[TrialRow]]) -> list[Refit]:
     """Each refit configuration's metrics over its repeats, from its trials by its number."""
     return [
         Refit(

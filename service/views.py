@@ -10,10 +10,10 @@ from service.schemas.jobs import (
     TrialView,
 )
 from service.schemas.models import ModelVersionView, ModelView
-from worker.results import SparsityReport, SparsitySummary
+from worker.results import Estimated, SparsityReport, SparsitySummary
 from worker.schema import Json
 from worker.spec import shown, without_off
-from worker.storage.models import ModelDetail
+from worker.storage.models import ESTIMATE, ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -187,12 +187,17 @@ def model_view(detail: ModelDetail) -> ModelView:
 
 def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionView:
     """A version of a model, and the trial whose weights it has."""
+    estimate = row.manifest.get(ESTIMATE) or {}
+    expected = Estimated.model_validate({**estimate, "metrics": row.metrics})
     return ModelVersionView(
         model=name,
         version=row.version,
         job=row.job_id,
         trial=row.trial_id,
-        metrics=row.metrics,
+        metrics=expected.metrics,
+        deviations=expected.deviations,
+        n=expected.n,
+        single=expected.single,
         network=network_report(trial),
         manifest=_manifest(row.manifest),
         bytes=row.bytes,
@@ -202,5 +207,7 @@ def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionV
 
 
 def _manifest(manifest: Json) -> Json:
-    settings = manifest.get("settings")
-    return {**manifest, "settings": without_off(settings)} if settings else manifest
+    """What is shown of it; the estimate stands apart."""
+    shown = {name: part for name, part in manifest.items() if name != ESTIMATE}
+    settings = shown.get("settings")
+    return {**shown, "settings": without_off(settings)} if settings else shown

@@ -7,7 +7,15 @@ from pydantic import ConfigDict, Field, StrictBool
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
-from worker.results import FINAL, Check, Metrics, Prediction, PredictionWarning, SparsityReport
+from worker.results import (
+    FINAL,
+    Check,
+    Metrics,
+    Prediction,
+    PredictionWarning,
+    Single,
+    SparsityReport,
+)
 from worker.schema import Json
 
 
@@ -25,7 +33,15 @@ class ModelVersionView(Body):
     trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
     """The trial whose weights it has."""
     metrics: Annotated[Metrics, Field(examples=[FINAL])]
-    """The trial's final metrics."""
+    """The final metrics of its configuration, each the mean over its repeats and folds, as in the
+    job's best; of a winner that was trained once more, those of the test rows are its own."""
+    deviations: Annotated[Metrics | None, Field(examples=[{"validation_loss": 0.004}])]
+    """The standard deviation of each of them between these trials, n − 1 in the denominator; null
+    for a single trial."""
+    n: Annotated[int, Field(examples=[5])]
+    """How many repeats and folds the means are over."""
+    single: Single | None
+    """The trial by itself; null in versions of earlier releases, whose metrics are that trial's."""
     network: SparsityReport | None
     """What is left of its network: zeros, norms, dead units, unused columns, pruning curve."""
     manifest: Annotated[Json, Field(examples=[{"target": {"column": "class"}}])]

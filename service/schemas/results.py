@@ -10,6 +10,7 @@ from worker.results import (
     ConfigurationReport,
     PartCurves,
     PathReport,
+    Refit,
     SearchReport,
 )
 from worker.schema import Json
@@ -74,6 +75,8 @@ class Report(Body):
     Of a search, the best 100."""
     attribution: list[Attribution]
     """What each technique bought; empty unless the job asked for it by `attribute`."""
+    refits: list[Refit]
+    """The winner trained once more on more rows, if the job does that: it is what is served."""
     search: SearchReport | None = None
     """What the search found; none for a job that is no search."""
     path: PathReport | None = None

@@ -198,12 +198,21 @@ def test_folds_and_repeats_are_judged_by_their_mean(small: Client) -> None:
     )
     step(small, most=99)
     after = read(small, job_id)
-    assert after["trials"]["total"] == 12
+    assert after["trials"]["total"] == 12 + 2
     means: dict[int, list[float]] = {}
-    for trial in pages(small, job_id):
+    trials = pages(small, job_id)
+    competing = [trial for trial in trials if trial["settings"].get("refit") is None]
+    assert trials[: len(competing)] == competing
+    for trial in competing:
         means.setdefault(trial["configuration"], []).append(trial["metrics"]["validation_loss"])
     best = min(sum(values) / 4 for values in means.values())
     assert after["best"]["value"] == pytest.approx(best)
+    assert after["best"]["metrics"]["validation_loss"] == after["best"]["value"]
+    assert (after["best"]["n"], after["best"]["refitted"]) == (4, True)
+    assert after["best"]["single"] == {
+        "trial": after["best"]["trial"],
+        "metrics": next(t["metrics"] for t in trials if t["id"] == after["best"]["trial"]),
+    }
 
 
 def test_the_objective_may_be_any_metric(small: Client) -> None:

@@ -22,15 +22,15 @@ def post(client: Client, **spec: Any) -> str:
 
 
 def train(client: Client, job_id: str, fleet_ids: Sequence[str] | None = None) -> dict[str, Any]:
-    """Train all fleets of a job, or these; the job afterwards."""
+    """Train all fleets of a job and what follows them, or these; the job afterwards."""
     services = client.services
     with services.database.read() as session:
-        waiting = fleet_ids or [fleet.id for fleet in jobs.fleets(session, job_id)]
+        waiting = list(fleet_ids or [fleet.id for fleet in jobs.fleets(session, job_id)])
     silent = os.open(os.devnull, os.O_RDWR)
     try:
-        for fleet_id in waiting:
+        while waiting:
             with services.database.write() as session:
-                lease = fleets.claim(session, fleet_id, owner="test")
+                lease = fleets.claim(session, waiting.pop(0), owner="test")
             assert lease is not None
             FleetTraining(
                 services.settings,
@@ -39,6 +39,10 @@ def train(client: Client, job_id: str, fleet_ids: Sequence[str] | None = None) -
                 lease,
                 Channel(silent, silent),
             ).run()
+            if not waiting and fleet_ids is None:
+                with services.database.read() as session:
+                    found = jobs.fleets(session, job_id)
+                waiting = [fleet.id for fleet in found if fleet.state == "queued"]
     finally:
         os.close(silent)
     answer: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from worker.advice import data, layers, penalties, stopping, training
+from worker.advice import choice, data, layers, penalties, stopping, training
 from worker.advice.context import Context, contexts
 from worker.data import Outline
 from worker.results import Advice
@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     data.augmentation_changes_label,
     stopping.mixed_targets_and_hard_labels,
     data.class_imbalance,
+    choice.chosen_on_training_rows,
     stopping.early_stopping_without_validation,
     stopping.early_stopping_on_training_rows,
     stopping.patience_beyond_epochs,

@@ -7,6 +7,7 @@ from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.expectations import Expectations
+from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
 from worker.data.records import Records
@@ -19,12 +20,14 @@ __all__ = [
     "Encoder",
     "EncoderSchema",
     "Expectations",
+    "ExtremeCell",
     "Outline",
     "Prepared",
     "Records",
     "Table",
     "Target",
     "declare",
+    "extreme_cell",
     "load_builtin",
     "parse_date",
     "parse_number",

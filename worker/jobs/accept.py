@@ -34,6 +34,8 @@ from worker.search import (
     plan,
     planned_costs,
     posted_configurations,
+    refit_costs,
+    resolve_refit,
     resolve_search,
     with_path_from_lambda_max,
 )
@@ -92,25 +94,28 @@ class JobIntake:
         outline = self._tables.outline(spec)
         check_threshold(spec, outline)
         if spec.search is None:
-            return self._propose_comparison(spec, outline)
+            return self._propose_comparison(resolve_refit(spec, outline), outline)
         if begins_at_lambda_max(spec):
             table, default_target = self._tables.get(spec.dataset)
             spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
-        return self._propose_search(resolve_search(spec, outline), outline)
+        resolved = resolve_refit(resolve_search(spec, outline), outline)
+        return self._propose_search(resolved, outline)
 
     def _propose_comparison(self, spec: JobSpec, outline: Outline) -> Proposal:
         limits = fleet_limits(self._settings)
-        for configuration in posted_configurations(spec):
+        posted = posted_configurations(spec)
+        for configuration in posted:
             self._admission.admit_network(configuration, outline)
+        refits = refit_costs(spec, outline, posted)
         if not goes_in_waves(spec):
             plans = plan(spec, outline, limits.memory)
             total = sum(len(fleet.trials) for fleet in plans)
-            cost = Cost.of(planned_costs(plans, outline), total)
+            cost = Cost.of(planned_costs(plans, outline), total, refits=refits)
             self._admission.admit_cost(spec, cost)
             return Proposal(spec, outline, plans, cost, advise(spec, outline))
         comparison = Comparison(spec, outline, limits)
         comparison.check()
-        cost = Cost.of(comparison_costs(spec, outline, limits), comparison.total)
+        cost = Cost.of(comparison_costs(spec, outline, limits), comparison.total, refits=refits)
         self._admission.admit_cost(spec, cost)
         wave = comparison.wave(0, workers=self._settings.workers)
         return Proposal(
@@ -127,7 +132,11 @@ class JobIntake:
         plans = _sound(wave, "The space", "search.space")
         first = sum(len(fleet.trials) for fleet in plans)
         cost = Cost.of(
-            planned_costs(plans, outline), total, share=total / first, effort=_effort(spec, plans)
+            planned_costs(plans, outline),
+            total,
+            share=total / first,
+            effort=_effort(spec, plans),
+            refits=refit_costs(spec, outline, [trial for plan in plans for trial in plan.trials]),
         )
         self._admission.admit_cost(spec, cost)
         return Proposal(spec, outline, plans, cost, advise(spec, outline))

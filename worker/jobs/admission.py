@@ -109,7 +109,7 @@ class Admission:
             )
         budget = None if spec.search is None else spec.search.budget_seconds
         if budget is None or (spec.search is not None and spec.search.trials is not None):
-            self.admit_trials(spec, cost.trials)
+            self.admit_trials(spec, cost.trials - cost.refits)
         seconds = cost.seconds
         if budget is None:
             self._admit_steps(cost.steps)

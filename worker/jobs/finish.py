@@ -1,24 +1,22 @@
 """A fleet ends: what its trials came to is stored and ranked, what follows in its search or
-comparison is planned, and its job is concluded if that was all. One transaction.
+comparison is planned, in the end the refit of its winner, and its job is concluded if that was all.
+One transaction.
 
 What follows is proposed from a snapshot, outside of the transaction, since a proposal may take
 seconds; if another fleet of the job was planned or ended meanwhile, it is made anew.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from worker.data import Outline
 from worker.jobs.accept import new_fleet, new_fleets
 from worker.jobs.memory import fleet_limits
-from worker.results import Baseline, JobError, Standing, TrialResult, rank, score_of
-from worker.search import Comparison, Search, Trained
+from worker.results import Baseline, Group, JobError, TrialResult
+from worker.search import Comparison, FleetPlan, Search, Trained
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
-from worker.storage import events, fleets
+from worker.storage import events, fleets, queries
 from worker.storage.additions import (
     Following,
     NewFleet,
@@ -29,15 +27,15 @@ from worker.storage.additions import (
 )
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, hold
-from worker.storage.queries import BASELINE
-from worker.storage.states import State
-from worker.storage.tables import Job, TrialRow
+from worker.storage.queries import BASELINE, Ending
 from worker.storage.types import utc_now
 
 
 @dataclass(frozen=True)
 class OngoingJob:
-    """The search or the long comparison that a fleet belongs to: planned as its fleets end."""
+    """The job that a fleet belongs to, where something is planned as its fleets end: the waves of a
+    search or a long comparison, or a refit.
+    """
 
     settings: ServiceSettings
     spec: JobSpec
@@ -63,7 +61,7 @@ def finish_fleet(
         file: where its models are.
         error: why all its trials failed, where another attempt would only fail again.
         baseline: what gradient boosting came to on its rows, for the job's log.
-        ongoing: the job, if it goes on after it.
+        ongoing: the job, if something is planned as its fleets end.
 
     Raises:
         StaleToken: the fleet is somebody else's.
@@ -91,11 +89,11 @@ class _Known:
 
     seen: Snapshot
     last: bool
-    """Whether the fleet that ends was a search's last: a refit of its winner."""
+    """Whether the fleet that ends was the job's last: a refit of its winner."""
     spent: float
-    """Seconds since the search began."""
-    trained: Mapping[int, Trained]
-    """Configurations by number, those without failed trials."""
+    """Seconds since the job began."""
+    groups: Sequence[Group]
+    """What its configurations came to, this fleet's too; none where nobody asks."""
 
 
 def _following(
@@ -106,40 +104,67 @@ def _following(
     Raises:
         StaleToken: the fleet is somebody else's.
     """
+    spec, outline, workers = ongoing.spec, ongoing.outline, ongoing.settings.workers
     limits = fleet_limits(ongoing.settings)
-    if ongoing.spec.search is None:
-        comparison = Comparison(ongoing.spec, ongoing.outline, limits)
-        return _rest(database, lease, comparison, ongoing.settings.workers)
-    search = Search(ongoing.spec, ongoing.outline, limits)
-    known = _look(database, lease, search, results)
+    known = _look(database, lease, spec, results)
     if known.last:
         return Following(known.seen, complete=True)
+    if spec.search is None:
+        comparison = Comparison(spec, outline, limits)
+        following = _rest(known, comparison, workers)
+        if not spec.refits:
+            return following
+        return _settle(known, following, lambda: comparison.refits(known.groups))
+    search = Search(spec, outline, limits)
     first = known.seen.planned // search.replica_count
     wave = search.wave(
         first,
         open_fleets=known.seen.open_fleets,
-        workers=ongoing.settings.workers,
-        history=list(known.trained.values()),
+        workers=workers,
+        history=_history(known.groups),
         spent=known.spent,
     )
     end = first if wave is None else wave.end
     complete = end >= search.total or search.affordable(first, known.spent) == 0
     planned = [] if wave is None else new_fleets(wave)
-    if complete and search.search.refit:
-        if known.seen.open_fleets or any(fleet.error is None for fleet in planned):
-            complete = False  # the winner is not known yet
-        else:
-            planned += map(new_fleet, search.refits(known.trained, end))
-    return Following(known.seen, fleets=planned, complete=complete)
+    following = Following(known.seen, fleets=planned, complete=complete)
+    if not spec.refits and search.chooses_best:
+        return following
+    return _settle(
+        known,
+        following,
+        lambda: search.refits(known.groups, end) if spec.refits else [],
+        winner=None if search.chooses_best else lambda: search.winner(known.groups),
+    )
 
 
-def _rest(database: Database, lease: Lease, comparison: Comparison, workers: int) -> Following:
+def _settle(
+    known: _Known,
+    following: Following,
+    refits: Callable[[], Sequence[FleetPlan]],
+    *,
+    winner: Callable[[], int | None] | None = None,
+) -> Following:
+    """Once all configurations have ended: which of them wins, and what trains it once more.
+
+    ``winner`` says it where that is not simply the best.
+    """
+    if not following.complete:
+        return following
+    if known.seen.open_fleets or any(fleet.error is None for fleet in following.fleets):
+        # The winner is not known yet; of two last fleets that end at a time, the second will see.
+        return replace(following, complete=False)
+    return replace(
+        following,
+        fleets=[*following.fleets, *map(new_fleet, refits())],
+        winner=None if winner is None else winner(),
+    )
+
+
+def _rest(known: _Known, comparison: Comparison, workers: int) -> Following:
     """The next wave of a comparison."""
-    with database.read() as session:
-        job, fleet = hold(session, lease)
-        seen = snapshot(session, job, fleet.id)
     planned: list[NewFleet] = []
-    first = seen.planned
+    first, seen = known.seen.planned, known.seen
     while wave := comparison.wave(first, open_fleets=seen.open_fleets, workers=workers):
         planned += new_fleets(wave)
         first = wave.end
@@ -149,65 +174,30 @@ def _rest(database: Database, lease: Lease, comparison: Comparison, workers: int
 
 
 def _look(
-    database: Database, lease: Lease, search: Search, results: Sequence[TrialResult]
+    database: Database, lease: Lease, spec: JobSpec, results: Sequence[TrialResult]
 ) -> _Known:
+    search = spec.search
     with database.read() as session:
         job, fleet = hold(session, lease)
         seen = snapshot(session, job, fleet.id)
         spent = 0.0
         if job.started_at is not None:
             spent = (utc_now() - job.started_at).total_seconds()
-        needed = search.search.adaptive or (search.search.refit and not seen.open_fleets)
-        return _Known(
-            seen=seen,
-            last=is_refit(session, fleet),
-            spent=spent,
-            trained=_trained(session, job, lease, results) if needed else {},
-        )
+        settles = spec.refits or (search is not None and search.choose != "best")
+        adaptive = search is not None and search.adaptive
+        groups: Sequence[Group] = ()
+        if adaptive or (settles and not seen.open_fleets):
+            groups = queries.groups(session, job, ending=Ending(fleet.id, results))
+        return _Known(seen=seen, last=is_refit(session, fleet), spent=spent, groups=groups)
 
 
-def _trained(
-    session: Session, job: Job, lease: Lease, results: Sequence[TrialResult]
-) -> dict[int, Trained]:
+def _history(groups: Sequence[Group]) -> list[Trained]:
     """Each configuration with its mean score; without one while a trial of it is not done.
 
-    Those with a failed trial are left out. Of the fleet that ends, ``results`` are not stored yet.
+    Those with a failed trial, and those that halving let go, are left out.
     """
-    trials = session.execute(
-        select(
-            TrialRow.configuration,
-            TrialRow.overrides,
-            TrialRow.fleet_id,
-            TrialRow.position,
-            TrialRow.state,
-            TrialRow.standing,
-            TrialRow.score,
-        )
-        .where(TrialRow.job_id == job.id)
-        .order_by(TrialRow.configuration, TrialRow.repeat, TrialRow.fold)
-    )
-    overrides: dict[int, Mapping[str, object]] = {}
-    scores: dict[int, list[float | None]] = {}
-    failed: set[int] = set()
-    for trial in trials:
-        overrides[trial.configuration] = trial.overrides or {}
-        score = trial.score if trial.standing == Standing.SCORED else None
-        ended = trial.state in (State.SUCCEEDED, State.FAILED)
-        if trial.fleet_id == lease.fleet_id and results:
-            result = results[trial.position]
-            whole = result.state == "succeeded" and result.halved_at is None
-            objective = result.metrics.get(job.objective) if whole else None
-            score, ended = score_of(objective, maximize=job.maximize), True
-        if ended and score is None:
-            failed.add(trial.configuration)
-        scores.setdefault(trial.configuration, []).append(score)
-    return {
-        number: Trained(dict(overrides[number]), _mean(number, of_trials))
-        for number, of_trials in scores.items()
-        if number not in failed
-    }
-
-
-def _mean(number: int, scores: Sequence[float | None]) -> float | None:
-    known = [score for score in scores if score is not None]
-    return rank(number, known).mean if len(known) == len(scores) else None
+    return [
+        Trained(dict(group.overrides), group.rank.mean if not group.missing else None)
+        for group in groups
+        if not group.halved and group.missing == group.open
+    ]

@@ -26,6 +26,7 @@ from worker.results.model import Check, Prediction, PredictionWarning
 from worker.results.path import PathReport, WeightPath
 from worker.results.ranking import (
     UNSCORED,
+    Group,
     Rank,
     Standing,
     competes,
@@ -56,12 +57,25 @@ from worker.results.sparsity import (
     SparsityReport,
     SparsitySummary,
 )
-from worker.results.trial import FINAL, Advice, Best, JobError, Metrics, TrialResult, Winner
+from worker.results.trial import (
+    FINAL,
+    NOT_MEASURABLE,
+    Advice,
+    Best,
+    Estimated,
+    JobError,
+    Metrics,
+    Single,
+    TrialResult,
+    Winner,
+    estimated,
+)
 from worker.results.understood import CLASSES_SHOWN, RowCounts, Understood
 
 __all__ = [
     "CLASSES_SHOWN",
     "FINAL",
+    "NOT_MEASURABLE",
     "UNSCORED",
     "Advice",
     "Attribution",
@@ -75,9 +89,11 @@ __all__ = [
     "Curve",
     "Curves",
     "Equivalent",
+    "Estimated",
     "FeatureReport",
     "FieldReport",
     "Fitted",
+    "Group",
     "Hint",
     "JobError",
     "LayerReport",
@@ -98,6 +114,7 @@ __all__ = [
     "RocCurve",
     "RowCounts",
     "SearchReport",
+    "Single",
     "SparsityReport",
     "SparsitySummary",
     "Spread",
@@ -110,6 +127,7 @@ __all__ = [
     "caveat",
     "competes",
     "effects",
+    "estimated",
     "mean_curve",
     "objective_of",
     "place_of",

@@ -8,17 +8,27 @@ A *configuration* has a rank, from the scores of its trials (repeats and folds).
 is best. Ranks are compared, in this order, by
 
 1. whether it competes: one that leaves a technique out or trains a winner again does not;
-2. whether halving let it go: others did better at that epoch, whatever its scores;
-3. how many of its trials have no score, because they failed or have not ended;
-4. the mean of its scores, rounded once, so that it does not depend on the order of the trials;
-5. its number: of equals, the one posted or drawn first.
+2. whether it has any score: one whose objective is nowhere a finite number cannot win, whatever
+   the others came to, and where none has one nothing wins;
+3. whether halving let it go: others did better at that epoch, whatever its scores;
+4. how many of its trials have no score, because they failed or have not ended;
+5. the mean of its scores, rounded once, so that it does not depend on the order of the trials;
+6. its number: of equals, the one posted or drawn first.
+
+The winner is the first of these; where a search chooses by one standard error, it is what
+`worker.search.report.choice` makes of this order. It is served as the job's refit, if there is one;
+else as its first trial that has a score, in the order of repeats and folds. Not as its best one: a
+repeat or fold that was picked for its luck would no longer be what the configuration's mean is the
+estimate of.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
+from worker.schema import Json
 from worker.statistics import mean
 
 UNSCORED = 1.7e308
@@ -73,11 +83,17 @@ class Rank(NamedTuple):
     """A configuration's place among others: the smallest is best. See the module."""
 
     aside: bool
+    unscored: bool
     halved: bool
     missing: int
     mean: float
     """Of the scores; ``UNSCORED`` without any."""
     configuration: int
+
+    @property
+    def wins(self) -> bool:
+        """Whether it would win if it were alone."""
+        return not self.aside and not self.unscored
 
 
 def rank(
@@ -98,7 +114,41 @@ def rank(
         competes: whether it may win.
     """
     average = mean(scores) if scores else UNSCORED
-    return Rank(not competes, halved, missing, average, configuration)
+    return Rank(not competes, not scores, halved, missing, average, configuration)
+
+
+@dataclass
+class Group:
+    """One configuration that competes: its trials, and the scores of those that have one."""
+
+    number: int
+    overrides: Json
+    """In a search, what it changes in the job, by path."""
+    maximize: bool = False
+    trials: int = 0
+    succeeded: int = 0
+    open: int = 0
+    """Its trials that have not ended."""
+    halved: bool = False
+    """Whether halving let it go before its end; its scores are those it had then."""
+    scores: list[float] = field(default_factory=list)
+    best_epochs: list[int] = field(default_factory=list)
+    """The epochs whose weights its trials ended with, as far as they have a score."""
+
+    @property
+    def values(self) -> list[float]:
+        """The objective of each trial that has one."""
+        return [objective_of(score, maximize=self.maximize) for score in self.scores]
+
+    @property
+    def missing(self) -> int:
+        """Its trials without a score."""
+        return self.trials - len(self.scores)
+
+    @property
+    def rank(self) -> Rank:
+        """Its place among the others."""
+        return rank(self.number, self.scores, missing=self.missing, halved=self.halved)
 
 
 class Ranked(Protocol):
@@ -112,8 +162,5 @@ class Ranked(Protocol):
 
 
 def place_of(trial: Ranked) -> tuple[int, float, int, int, int]:
-    """A trial's place on the leaderboard, by which the smallest comes first.
-
-    The winner is the first of the best configuration's trials.
-    """
+    """A trial's place on the leaderboard, by which the smallest comes first."""
     return trial.standing, trial.score, trial.configuration, trial.repeat, trial.fold or 0

@@ -1,5 +1,6 @@
 """How a trial or a job ended: its metrics, or its error; what is worth knowing; the winner."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -7,11 +8,16 @@ from pydantic import ConfigDict, Field
 from worker.errors import ParsimonyError
 from worker.results.sparsity import NetworkReport
 from worker.schema import Json, Record, Stored
+from worker.statistics import mean, standard_deviation
 
 Metrics = dict[str, float | None]
 """Final metrics by name; none where one is not finite."""
 
 FINAL = {"train_loss": 0.052, "validation_loss": 0.061, "validation_accuracy": 0.975}
+
+
+NOT_MEASURABLE = "not_measurable"
+"""The code of the finding that a trial's objective is no finite number."""
 
 
 class JobError(Record):
@@ -85,17 +91,46 @@ class Advice(Stored):
         return self
 
 
-class Best(Record):
-    """The winner: the best trial of the configuration with the best mean objective."""
+class Single(Stored):
+    """One trial by itself: what its own rows say of it, beside what its configuration came to."""
 
     trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
     """Its identifier."""
+    metrics: Annotated[Metrics, Field(examples=[FINAL])]
+    """Its own final metrics."""
+
+
+class Estimated(Stored):
+    """What is expected of a configuration: its final metrics, means over its trials."""
+
+    metrics: Annotated[Metrics, Field(examples=[FINAL])]
+    """The configuration's final metrics, each the mean over its repeats and folds; of a winner that
+    was trained once more, those of the test rows are the refit's."""
+    deviations: Annotated[Metrics | None, Field(examples=[{"validation_loss": 0.004}])] = None
+    """The standard deviation of each of them between these trials, n − 1 in the denominator; null
+    for a single trial."""
+    n: Annotated[int, Field(examples=[5])] = 1
+    """How many repeats and folds the means are over."""
+    single: Single | None = None
+    """The trial whose weights are served, by itself; null in what earlier releases stored, whose
+    metrics are that trial's."""
+
+
+class Best(Estimated):
+    """The winner: the configuration with the best mean objective, and the trial that is served."""
+
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """The trial that is served: that which was trained once more on more rows, if there is one;
+    else the configuration's first, in the order of repeats and folds."""
     name: Annotated[str | None, Field(examples=["dropout"])] = None
     """Its configuration's name."""
     value: Annotated[float | None, Field(examples=[0.061])] = None
     """The mean of the objective over the configuration's repeats and folds."""
-    metrics: Annotated[Metrics, Field(examples=[FINAL])]
-    """Its final metrics."""
+    refitted: Annotated[bool, Field(examples=[False])] = False
+    """Whether the trial was trained once more, on the rows that had validated as well."""
+    chosen_by: Annotated[Literal["best", "one_standard_error"], Field(examples=["best"])] = "best"
+    """`best`: its mean is the best of all. `one_standard_error`: of all within one standard error
+    of the best, it is the simplest."""
 
 
 class Winner(Best):
@@ -105,6 +140,55 @@ class Winner(Best):
     """The number of its configuration."""
     objective: str
     """The metric that ``value`` is of."""
+
+    def refit(self, refits: Sequence[Single], *, name: str | None = None) -> "Winner":
+        """The same, served as the first of its refits; their means on the test rows are its own."""
+        tested = estimated([refit.metrics for refit in refits])
+        deviations = dict(self.deviations or {})
+        metrics = dict(self.metrics)
+        for measure in {*metrics, *tested.metrics}:
+            if measure.startswith("test_"):
+                metrics.pop(measure, None)
+                deviations.pop(measure, None)
+        for measure, value in tested.metrics.items():
+            if measure.startswith("test_"):
+                metrics[measure] = value
+                if tested.deviations is not None:
+                    deviations[measure] = tested.deviations[measure]
+        return self.model_copy(
+            update={
+                "trial": refits[0].trial,
+                "name": self.name if name is None else name,
+                "metrics": metrics,
+                "deviations": deviations or None,
+                "single": refits[0],
+                "refitted": True,
+            }
+        )
+
+
+def estimated(trials: Sequence[Metrics]) -> Estimated:
+    """Means and standard deviations of some trials' metrics; of one trial, its metrics as they are.
+
+    A metric that is not finite in some of the trials is averaged over the others, and null where it
+    is finite in none.
+
+    Raises:
+        ValueError: there is no trial.
+    """
+    if not trials:
+        raise ValueError("an estimate needs at least one trial")
+    if len(trials) == 1:
+        return Estimated(metrics=trials[0])
+    known = {
+        name: [value for of_trial in trials if (value := of_trial.get(name)) is not None]
+        for name in dict.fromkeys(name for of_trial in trials for name in of_trial)
+    }
+    return Estimated(
+        metrics={name: mean(values) if values else None for name, values in known.items()},
+        deviations={name: standard_deviation(values) for name, values in known.items()},
+        n=len(trials),
+    )
 
 
 class TrialResult(Record):

@@ -7,18 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Literal
 
 import orjson
 import torch
 from sqlalchemy.orm import Session
 
-from worker.data import Outline, Prepared, Table, load_builtin, prepare
+from worker.advice import advise_on_missing_objective
+from worker.data import Outline, Prepared, Table, extreme_cell, load_builtin, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingJob, finish_fleet, load_trials
 from worker.results import Baseline, JobError, TrialResult
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
-from worker.search import Halving, RungValues, boosting, goes_in_waves
+from worker.search import Halving, RungValues, boosting, goes_on
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.statistics import mean
@@ -32,6 +34,7 @@ from worker.storage.types import utc_now
 from worker.training import EpochReport, FleetRun, Threshold, threads_for
 
 RESULT = "fleet.safetensors"
+PARTS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 FLUSH_SECONDS = 0.2
 """Epochs that end faster than this share a commit."""
 REPORT_SECONDS = 0.1
@@ -58,6 +61,9 @@ class FleetTraining:
         self._first_step_at: datetime | None = None
         self._epoch = 0
         self._ongoing: OngoingJob | None = None
+        self._objective = ""
+        self._reread: Callable[[], Table] | None = None
+        """Reads the data again, which are not kept while they train."""
         self._boosted: Prepared | None = None
         """What gradient boosting is to be measured on, beside a winner that is refitted."""
         self.loaded = False
@@ -103,7 +109,9 @@ class FleetTraining:
             checkpoints = progress.candidates(session, fleet.id)
             threshold = _threshold(session, job.id, spec, trials)
         table, target = self._table(spec, dataset)
-        if goes_in_waves(spec):
+        self._objective = objective
+        self._reread = lambda: self._table(spec, dataset)[0]
+        if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
         if not trials:
             return None
@@ -232,7 +240,7 @@ class FleetTraining:
         return State.CANCELLED
 
     def _finish(self, run: FleetRun) -> str:
-        results = run.results()
+        results = self._explained(run, run.results())
         succeeded = _succeeded(results)
         baseline: Baseline | None = None
         if self._boosted is not None:
@@ -246,6 +254,28 @@ class FleetTraining:
             ongoing=self._ongoing,
         )
         return State.SUCCEEDED if succeeded else State.FAILED
+
+    def _explained(self, run: FleetRun, results: Sequence[TrialResult]) -> list[TrialResult]:
+        """The results, with the reason added where a trial that competes has no objective.
+
+        A refit has no validation rows, and so no such objective either: it does not compete.
+        """
+        part = next((part for part in PARTS if self._objective.startswith(f"{part}_")), None)
+        table: Table | None = None
+        explained: list[TrialResult] = []
+        for trial, result in zip(run.trials, results, strict=True):
+            known = result.metrics.get(self._objective) is not None
+            if known or result.state != "succeeded" or trial.refit is not None:
+                explained.append(result)
+                continue
+            if table is None and self._reread is not None:
+                table = self._reread()
+            cell = None
+            if table is not None and part is not None:
+                cell = extreme_cell(table, run.prepared, part, trial.fold or 0)
+            finding = advise_on_missing_objective(trial.name, self._objective, cell)
+            explained.append(result.model_copy(update={"advice": [*result.advice, finding]}))
+        return explained
 
     def _write_result(self, run: FleetRun) -> fleets.ResultFile:
         folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/result"

@@ -1,7 +1,7 @@
 """From a specification to trials and fleets, and from the results of a search to what is next."""
 
 from worker.search.baseline import boosting
-from worker.search.comparison import Comparison, comparison_trials, goes_in_waves
+from worker.search.comparison import Comparison, comparison_trials, goes_in_waves, goes_on
 from worker.search.cost import (
     Cost,
     FleetCost,
@@ -11,7 +11,7 @@ from worker.search.cost import (
     steps_of,
 )
 from worker.search.halving import Halving, RungValues, effort
-from worker.search.objective import check_threshold
+from worker.search.objective import check_threshold, job_objective
 from worker.search.plan import (
     FLEET_MEMORY,
     FLEET_TRIALS,
@@ -23,8 +23,14 @@ from worker.search.plan import (
     replica_count,
     structure,
 )
+from worker.search.refit import refit_costs, resolve_refit
 from worker.search.samplers import Trained
-from worker.search.scheduler import Refused, Search, Wave, job_objective, resolve_search
+from worker.search.scheduler import (
+    Refused,
+    Search,
+    Wave,
+    resolve_search,
+)
 from worker.search.space import Overrides, begins_at_lambda_max, with_path_from_lambda_max
 
 __all__ = [
@@ -51,12 +57,15 @@ __all__ = [
     "effort",
     "fewest_parameters",
     "goes_in_waves",
+    "goes_on",
     "job_objective",
     "plan",
     "planned_costs",
     "posted_configurations",
+    "refit_costs",
     "replica_count",
     "report",
+    "resolve_refit",
     "resolve_search",
     "steps_of",
     "structure",

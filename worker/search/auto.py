@@ -75,18 +75,17 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
     datasets, NeurIPS, arXiv:2106.11189.
 
     Raises:
-        SpecError: there are no validation rows, or no technique fits.
+        SpecError: no technique fits.
     """
     if spec.search is None or spec.search.space != "auto":
         return spec
-    if not all(outline.validation_rows):
-        raise SpecError(
-            'Regularization "auto" chooses by validation rows, and there are none; set '
-            "split.validation, or folds.",
-            param="split.validation",
-        )
     search, classes = spec.search, outline.target.classes
-    changes: Json = {"space": joint_space(spec, outline), "refit": True, "references": True}
+    asked = spec.refit if search.refit is None else search.refit
+    changes: Json = {
+        "space": joint_space(spec, outline),
+        "refit": True if asked is None else asked,
+        "references": True,
+    }
     changes["exclusive"] = tuple(
         paths
         for group in ALTERNATIVES

@@ -5,17 +5,22 @@ of people; what 100 repeats and 50 folds make of one would otherwise be hundreds
 rows at its POST.
 """
 
+from collections.abc import Sequence
+
 from worker.data import Outline
 from worker.errors import SpecError
+from worker.results import Group
 from worker.search.plan import (
     USUAL,
     Configurations,
     FleetLimits,
+    FleetPlan,
     check_against,
     group,
     replica_count,
     replicas,
 )
+from worker.search.refit import Chosen, refit
 from worker.search.scheduler import Refused, Wave, fleets_ahead
 from worker.spec import JobSpec, Trial
 
@@ -43,9 +48,15 @@ def goes_in_waves(spec: JobSpec) -> bool:
     return spec.search is not None or comparison_trials(spec) > AT_ONCE
 
 
+def goes_on(spec: JobSpec) -> bool:
+    """Whether something is planned when fleets of a job end: a wave, or the refit of its winner."""
+    return spec.refits or goes_in_waves(spec)
+
+
 class Comparison:
-    """The waves of a job that names its configurations; its trials are numbered configuration by
-    configuration, repeat by repeat, fold by fold.
+    """The waves of a job that names its configurations, and its refit.
+
+    Its trials are numbered configuration by configuration, repeat by repeat, fold by fold.
     """
 
     def __init__(self, spec: JobSpec, outline: Outline, limits: FleetLimits = USUAL) -> None:
@@ -100,3 +111,17 @@ class Comparison:
             trials += of_it
         plans = group(trials, self._outline, memory=self._limits.memory, most=self._limits.trials)
         return Wave(first=first, end=end, plans=tuple(plans), refused=tuple(refused))
+
+    def winner(self, groups: Sequence[Group]) -> int | None:
+        """The number of the best configuration; none where none can win."""
+        best = min((group.rank for group in groups if group.rank.wins), default=None)
+        return None if best is None else best.configuration
+
+    def refits(self, groups: Sequence[Group]) -> list[FleetPlan]:
+        """The last fleets, which refit the winner; none without one."""
+        winner = self.winner(groups)
+        if winner is None:
+            return []
+        best_epochs = next(group.best_epochs for group in groups if group.number == winner)
+        chosen = Chosen(self._configurations[winner], best_epochs)
+        return refit(self._spec, self._outline, [chosen], first=len(self._configurations))

@@ -121,6 +121,9 @@ class Cost:
     """What a job costs if no trial stops early."""
 
     trials: int
+    """Those that refit the winner included."""
+    refits: int
+    """Those that refit the winner."""
     fleets: int
     parameters: int
     """Of the largest network."""
@@ -133,18 +136,33 @@ class Cost:
 
     @classmethod
     def of(
-        cls, fleets: Sequence[FleetCost], trials: int, *, share: float = 1.0, effort: float = 1.0
+        cls,
+        fleets: Sequence[FleetCost],
+        trials: int,
+        *,
+        share: float = 1.0,
+        effort: float = 1.0,
+        refits: Sequence[FleetCost] = (),
     ) -> "Cost":
-        """Of these fleets, ``share`` times, of whose epochs ``effort`` is trained."""
+        """Of these fleets, ``share`` times, of whose epochs ``effort`` is trained; and of those
+        that refit the winner in the end.
+        """
         scale = share * effort
+        last = sum(fleet.trials for fleet in refits)
         return cls(
-            trials=trials,
-            fleets=round(share * sum(fleet.count for fleet in fleets)),
+            trials=trials + last,
+            refits=last,
+            fleets=round(share * sum(fleet.count for fleet in fleets)) + len(refits),
             parameters=max(fleet.layout.parameters for fleet in fleets),
-            steps=round(scale * sum(f.count * f.trials * f.epochs * f.steps for f in fleets)),
-            bytes=max(fleet.bytes for fleet in fleets),
-            seconds=scale * sum(fleet.count * fleet.seconds for fleet in fleets),
+            steps=round(scale * sum(map(_steps, fleets))) + sum(map(_steps, refits)),
+            bytes=max(fleet.bytes for fleet in (*fleets, *refits)),
+            seconds=scale * sum(fleet.count * fleet.seconds for fleet in fleets)
+            + sum(fleet.seconds for fleet in refits),
         )
+
+
+def _steps(fleet: FleetCost) -> int:
+    return fleet.count * fleet.trials * fleet.epochs * fleet.steps
 
 
 def planned_costs(plans: Iterable[FleetPlan], outline: Outline) -> list[FleetCost]:

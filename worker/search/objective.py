@@ -1,4 +1,8 @@
-"""What the trials of a job are measured by, and what of it can be asked for."""
+"""By which metric a job chooses, and whether its rows may choose.
+
+Validation rows choose. Training rows would choose what is held back least, and rows of the test
+part measure what was chosen, so that they must not have taken part in the choice.
+"""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -6,26 +10,61 @@ from difflib import get_close_matches
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.metrics import is_per_epoch, kind_of, trial_metrics
-from worker.spec import JobSpec
+from worker.search.plan import replica_count
+from worker.search.refit import without_validation_remedy
+from worker.spec import JobSpec, PartRows
+
+TEST = "test_"
+"""How the metrics of test rows begin."""
 
 
-def metric_names(outline: Outline) -> tuple[str, ...]:
-    """The final metrics that a trial on these data has."""
-    rows = {
-        "train": all(outline.train_rows),
-        "validation": all(outline.validation_rows),
-        "test": all(outline.test_rows),
-    }
-    return trial_metrics(kind_of(outline.target.classes), rows)
+def check_choice(spec: JobSpec, outline: Outline) -> None:
+    """Refuse a search that has no rows to choose by, or not the numbers that its rule needs.
 
-
-def check_objective(asked: str, spec: JobSpec, outline: Outline) -> None:
-    """Refuse a metric that the trials do not have, or not when it is needed.
+    On the rows that it is trained on, the least regularized configuration is nearly always best,
+    and the longest trained.
 
     Raises:
-        SpecError: naming those that there are.
+        SpecError: with code `search_without_validation` where there are no validation rows.
     """
-    known = metric_names(outline)
+    search = spec.search
+    if search is None:
+        return
+    if not all(outline.validation_rows):
+        given = isinstance(spec.split.rows, PartRows)
+        raise SpecError(
+            "A search chooses by validation rows, and there are none: by training rows the weakest "
+            f"regularization would win. Remedy: {without_validation_remedy(spec)}.",
+            code="search_without_validation",
+            param="split.rows.validation" if given else "split.validation",
+        )
+    if search.choose == "one_standard_error" and replica_count(spec) < 2:
+        raise SpecError(
+            "A standard error needs several values of each configuration; set repeats to 3 or "
+            'more, or split.folds, or leave search.choose at "best".',
+            param="search.choose",
+        )
+
+
+def job_objective(spec: JobSpec, outline: Outline) -> str:
+    """The metric by which the configurations of a job are compared.
+
+    Raises:
+        SpecError: the job's trials have no such metric, or it is one of test rows.
+    """
+    asked = None if spec.search is None else spec.search.objective
+    validated = all(outline.validation_rows)
+    if asked is None:
+        return "validation_loss" if validated else "train_loss"
+    known = [name for name in metric_names(outline) if not name.startswith(TEST)]
+    if asked.startswith(TEST):
+        same = f"validation_{asked.removeprefix(TEST)}"
+        instead = same if same in known else "validation_loss"
+        raise SpecError(
+            f"Test rows measure what was chosen, so they must not choose: {asked} cannot be the "
+            f"objective. Use {instead}; the test metrics of the winner are in the job's best.",
+            param="search.objective",
+        )
     if asked not in known:
         near = get_close_matches(asked, known, n=3) or known
         raise SpecError(
@@ -38,6 +77,17 @@ def check_objective(asked: str, spec: JobSpec, outline: Outline) -> None:
             f'alone. Choose another method, such as "random", or one of: {_of_epochs(known)}.',
             param="search.objective",
         )
+    return asked
+
+
+def metric_names(outline: Outline) -> tuple[str, ...]:
+    """The final metrics that a trial on these data has."""
+    rows = {
+        "train": all(outline.train_rows),
+        "validation": all(outline.validation_rows),
+        "test": all(outline.test_rows),
+    }
+    return trial_metrics(kind_of(outline.target.classes), rows)
 
 
 def _of_epochs(names: Sequence[str]) -> str:

@@ -3,15 +3,15 @@
 A search is planned wave by wave: never more fleets at once than workers need ahead of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.metrics import is_maximized
-from worker.results import rank
+from worker.results import Group
 from worker.search import auto
-from worker.search.objective import check_objective
+from worker.search.objective import check_choice, job_objective
 from worker.search.plan import (
     USUAL,
     FleetLimits,
@@ -21,6 +21,9 @@ from worker.search.plan import (
     replica_count,
     replicas,
 )
+from worker.search.refit import Chosen, refit
+from worker.search.report.axes import axes_of
+from worker.search.report.choice import can_be_simpler, winner_of
 from worker.search.samplers import (
     Trained,
     all_off,
@@ -32,7 +35,6 @@ from worker.search.samplers import (
     tpe_draws,
 )
 from worker.search.space import (
-    LONGEST_NAME,
     Dimensions,
     Overrides,
     configuration_name,
@@ -56,8 +58,6 @@ FIRST = 16
 """Configurations of the first fleets of a search with a budget of time: they set its pace."""
 ROUNDS = 10
 """Into how many batches a search that learns is divided."""
-REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
-"""What the names of refits add to those of their configurations."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,14 @@ class Search:
             self._check(configuration)
 
         check_space(self.space, self.sections, check)
+        simplest = self.search.choose == "one_standard_error"
+        if simplest and not can_be_simpler(axes_of(self.space)):
+            raise SpecError(
+                "No searched field makes a network smaller or holds it back more or less, so none "
+                "of several equally good configurations is the simplest; search a technique or "
+                'the network too, or leave search.choose at "best".',
+                param="search.choose",
+            )
 
     @property
     def total(self) -> int:
@@ -257,28 +265,36 @@ class Search:
             ]
         return self._listed
 
-    def refits(self, trained: Mapping[int, Trained], first: int) -> list[FleetPlan]:
-        """The last fleets of a search that refits its winner; none when nothing succeeded.
+    @property
+    def chooses_best(self) -> bool:
+        """Whether the best mean wins; else a rule that must know all of them."""
+        return self.search.choose == "best"
+
+    def winner(self, groups: Sequence[Group]) -> int | None:
+        """The number of the configuration that it chooses; none where none can win."""
+        return winner_of(self.search, groups, maximize=self.maximize)
+
+    def refits(self, groups: Sequence[Group], first: int) -> list[FleetPlan]:
+        """The last fleets, which refit the winner, and beside it the reference; none without one.
 
         Args:
-            trained: its configurations by number, those without failed replicas.
+            groups: what its configurations came to.
             first: the number of the first refit, above all numbers of the search.
         """
-        ranks = [
-            rank(number, [configuration.value])
-            for number, configuration in trained.items()
-            if configuration.value is not None
-        ]
-        if not ranks:
+        winner = self.winner(groups)
+        if winner is None:
             return []
-        winner = min(ranks).configuration
-        chosen = {winner: trained[winner].overrides}
+        known = {group.number: group for group in groups}
+        chosen = {winner: known[winner].overrides}
         if self.reference is not None:
             chosen.setdefault(REFERENCE, self.reference)
         return refit(
             self.spec,
             self.outline,
-            [configure(self.sections, number, overrides) for number, overrides in chosen.items()],
+            [
+                Chosen(configure(self.sections, number, overrides), known[number].best_epochs)
+                for number, overrides in chosen.items()
+            ],
             first=first,
         )
 
@@ -290,10 +306,11 @@ def resolve_search(spec: JobSpec, outline: Outline) -> JobSpec:
     a path of a linear network is solved, unless the job names an optimizer.
 
     Raises:
-        SpecError: a space or a path without a default range.
+        SpecError: a space or a path without a default range, or no rows that may choose.
     """
     if spec.search is None:
         return spec
+    check_choice(spec, outline)
     spec = auto.resolve_auto(spec, outline)
     search = search_of(spec).model_copy(update={"space": dimensions(spec)})
     training = spec.training
@@ -304,66 +321,3 @@ def resolve_search(spec: JobSpec, outline: Outline) -> JobSpec:
     ):
         training = training.model_copy(update={"optimizer": SolverSpec(kind="solver")})
     return spec.model_copy(update={"search": search, "training": training})
-
-
-def job_objective(spec: JobSpec, outline: Outline) -> str:
-    """The metric by which the configurations of a job are compared.
-
-    Raises:
-        SpecError: the job's trials have no such metric.
-    """
-    asked = None if spec.search is None else spec.search.objective
-    if asked is None:
-        return "validation_loss" if all(outline.validation_rows) else "train_loss"
-    check_objective(asked, spec, outline)
-    return asked
-
-
-def refit(
-    spec: JobSpec,
-    outline: Outline,
-    chosen: Sequence[Trial],
-    *,
-    first: int,
-) -> list[FleetPlan]:
-    """The fleets that refit some configurations, each with all repeats.
-
-    Args:
-        spec: the job.
-        outline: of its data, as searched.
-        chosen: the configurations; the winner first.
-        first: the number of the first refit, above all numbers of the search.
-    """
-    trials = [
-        configuration.model_copy(
-            update={
-                "name": _name(configuration.name, REFITTED_REFERENCE if place else REFITTED),
-                "configuration": first + place,
-                "repeat": repeat,
-                "refit": configuration.configuration,
-                "training": configuration.training.model_copy(
-                    update={"seed": (configuration.training.seed + repeat) % 2**32}
-                ),
-            }
-        )
-        for place, configuration in enumerate(chosen)
-        for repeat in range(spec.repeats)
-    ]
-    return group(trials, refit_outline(outline))
-
-
-def refit_outline(outline: Outline) -> Outline:
-    """What is known of the rows of a refit: one split, and none left to validate on."""
-    held_out = outline.test_rows[0] if len(outline.train_rows) == 1 else 0
-    return replace(
-        outline,
-        train_rows=(outline.train_rows[0] + outline.validation_rows[0],),
-        validation_rows=(0,),
-        test_rows=(held_out,),
-    )
-
-
-def _name(name: str, role: str) -> str:
-    """Both within the length that names may have."""
-    room = LONGEST_NAME - len(role) - len(" ()")
-    return f"{name if len(name) <= room else f'{name[: room - 1]}…'} ({role})"

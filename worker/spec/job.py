@@ -143,3 +143,19 @@ class JobSpec(Reading, Subject):
                 "attribute"
             )
         return self
+
+    @model_validator(mode="after")
+    def says_once_whether_to_refit(self) -> Self:
+        """Refuse a job and its search that contradict each other."""
+        asked = None if self.search is None else self.search.refit
+        if asked is not None and self.refit not in (None, asked):
+            raise ValueError(
+                f"refit is {str(self.refit).lower()} and search.refit is {str(asked).lower()}; "
+                "leave one of them out"
+            )
+        return self
+
+    @property
+    def refits(self) -> bool:
+        """Whether its winner is trained once more; only after defaults were written out."""
+        return bool(self.refit if self.search is None else self.search.refit)

@@ -139,10 +139,11 @@ class SearchSpec(Settings):
     objective: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,60}$", examples=["validation_loss"])] | (
         None
     ) = None
-    """The metric to be best in: validation_loss, or train_loss without validation rows, unless
-    given. Any final metric of the trials may be named, such as validation_auc or validation_f1;
-    `halving` needs one that is measured after every epoch. Errors and losses are minimized, scores
-    such as accuracies, AUC, F1 and R² are maximized: docs/metrics.md lists all."""
+    """The metric to be best in: validation_loss unless given. Any final metric of the trials may be
+    named, such as validation_auc or validation_f1, but those of test rows; `halving` needs one that
+    is measured after every epoch. A search without validation rows is refused: only rows that are
+    held back for it may choose. Errors and losses are minimized, scores such as accuracies, AUC, F1
+    and R² are maximized: docs/metrics.md lists all."""
     space: Annotated[
         Annotated[Space, Tag("paths")] | Annotated[Named, Tag("named")], Discriminator(_space)
     ] = "default"
@@ -168,7 +169,7 @@ class SearchSpec(Settings):
     refit: bool | None = None
     """At the end, train the winner once more, on training and validation rows together, and
     register that; true with `split.folds` unless given, else false. Its test metrics are those of
-    the job's best."""
+    the job's best; all others there are the means over the winner's repeats and folds."""
     choose: Literal["best", "one_standard_error"] = "best"
     """Which configuration wins: the `best` mean, or of all whose mean is within
     `one_standard_error` of the best the simplest, as in the job's report; that needs folds or

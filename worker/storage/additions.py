@@ -1,5 +1,5 @@
 """Fleets and trials are added to a job: all at its POST, or wave by wave in a search or a long
-comparison.
+comparison; and in the end those that refit its winner.
 
 A wave is proposed from a :class:`Snapshot` and added in the transaction that ends the fleet before
 it. If the job has changed in between, :class:`OutdatedError` is raised, and the proposal is made
@@ -41,7 +41,7 @@ class NewTrial:
 
 @dataclass(frozen=True)
 class NewFleet:
-    """One fleet that is being added. Without trials, it only plans what follows in its search."""
+    """One fleet that is being added. Without trials, it only plans what follows in its job."""
 
     trials: Sequence[NewTrial]
     epochs: int
@@ -67,6 +67,8 @@ class Following:
     fleets: Sequence[NewFleet] = field(default=())
     complete: bool = False
     """Whether nothing more will follow."""
+    winner: int | None = None
+    """The configuration that wins although another has a better mean; none where the best does."""
 
 
 def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
@@ -152,9 +154,9 @@ def continue_job(session: Session, job: Job, fleet: Fleet) -> None:
     """Queue a fleet that plans what follows one which fails outside of a trainer.
 
     What follows a fleet is planned by its trainer; one that kills its trainers has none. None is
-    queued where other fleets are open, whose ends will plan; after the last fleets of a comparison,
-    or of a search, which refit its winner; and after a fleet without trials, or it would go round
-    for ever.
+    queued where other fleets are open, whose ends will plan; after the last fleets of a comparison;
+    after those that refit a winner; and after a fleet without trials, or it would go round for
+    ever.
     """
     first = _first_settings(session, fleet)
     ends = first is None or first.get("refit") is not None
@@ -164,7 +166,7 @@ def continue_job(session: Session, job: Job, fleet: Fleet) -> None:
 
 
 def is_refit(session: Session, fleet: Fleet) -> bool:
-    """Whether a fleet trains the winner of its search once more: that ends the search."""
+    """Whether a fleet trains the winner of its job once more: that ends the job."""
     first = _first_settings(session, fleet)
     return first is not None and first.get("refit") is not None
 

@@ -28,10 +28,11 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
-from worker.results import UNSCORED, JobError, TrialResult, competes, score_of, standing_of
-from worker.storage import events
+from worker.results import UNSCORED, JobError, TrialResult, competes, standing_of
+from worker.storage import events, queries
 from worker.storage.additions import Following, continue_job, follow, split_in_two
-from worker.storage.jobs import conclude, count, update_best
+from worker.storage.jobs import count
+from worker.storage.outcome import POISON, choose, conclude, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
@@ -237,7 +238,7 @@ def _retry_or_fail(
         _requeue(session, job, fleet, kind, reason, level="warning")
         return
     error = JobError(
-        code="poison",
+        code=POISON,
         message=f"given up after {fleet.stalled_attempts} attempts without progress; "
         f"the last one: {reason}",
         attempts=fleet.attempt,
@@ -287,8 +288,8 @@ def finish(
 ) -> bool:
     """Store what came of each trial; true when this ended the job.
 
-    The fleet has failed when none of its trials succeeded. ``following`` are the fleets that a
-    search goes on with; ``OutdatedError`` when the job is not as it was when they were proposed.
+    The fleet has failed when none of its trials succeeded. ``following`` is what its job goes on
+    with; ``OutdatedError`` when the job is not as it was when they were proposed.
     """
     job, fleet = hold(session, lease)
     trials = _store(session, job, fleet, results, file)
@@ -354,6 +355,8 @@ def _end(
     session.flush()
     count(session, job)
     update_best(session, job, fleet)
+    if following is not None and following.winner is not None:
+        choose(session, job, following.winner)
     return conclude(session, job)
 
 
@@ -378,11 +381,11 @@ def _store(
         trial.advice = result.advice
         trial.report = result.report
         trial.halved_at = result.halved_at
-        objective = result.metrics.get(job.objective) if result.state == "succeeded" else None
-        score = score_of(objective, maximize=job.maximize)
-        trial.score = UNSCORED if score is None else score
+        trial.score = queries.stored_score(job, result)
         trial.standing = standing_of(
-            score, competes=competes(trial.settings), halved=result.halved_at is not None
+            None if trial.score == UNSCORED else trial.score,
+            competes=competes(trial.settings),
+            halved=result.halved_at is not None,
         )
     if file is not None:
         fleet.result_path, fleet.result_sha256 = file.path, file.sha256

@@ -1,20 +1,25 @@
-"""Jobs: created, listed, cancelled; their winner so far; and their end.
+"""Jobs: created, listed, cancelled, counted.
 
 A job has the state of its fleets: queued until one is claimed, running while one runs. Once the
-last has ended, :func:`conclude` says in the same transaction what came of it.
+last has ended, :func:`~worker.storage.outcome.conclude` says in the same transaction what came of
+it.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
+from sqlalchemy import Select, func, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
-from worker.results import Advice, JobError, Winner, objective_of, place_of
+from worker.results import (
+    Advice,
+    place_of,
+)
 from worker.schema import Json
-from worker.storage import events, models, queries
+from worker.storage import events
 from worker.storage.additions import NewFleet, add_fleets
+from worker.storage.outcome import conclude
 from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialRow
@@ -208,151 +213,6 @@ def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
     session.flush()
     conclude(session, job)
     return job
-
-
-def update_best(session: Session, job: Job, fleet: Fleet) -> None:
-    """Let the configurations of a fleet that has ended compete with the job's best so far.
-
-    The winner is the best trial of the best configuration, of those of which a trial succeeded. No
-    other configuration need be looked at: a rank changes only by the end of a fleet that trains the
-    configuration, and only for the better.
-    """
-    contenders: ColumnElement[bool] = TrialRow.configuration.in_(
-        select(TrialRow.configuration).where(TrialRow.fleet_id == fleet.id)
-    )
-    if job.best is not None:
-        contenders = or_(contenders, TrialRow.configuration == job.best.configuration)
-    ended = queries.best_first(session, job, contenders)
-    if not ended:
-        return
-    best = ended[0]
-    winner = min(
-        session.scalars(
-            select(TrialRow).where(
-                TrialRow.job_id == job.id,
-                TrialRow.configuration == best.number,
-                TrialRow.state == State.SUCCEEDED,
-            )
-        ),
-        key=place_of,
-    )
-    mean = objective_of(best.rank.mean, maximize=job.maximize) if best.scores else None
-    job.best = Winner(
-        trial=winner.id,
-        name=winner.name,
-        configuration=winner.configuration,
-        objective=job.objective,
-        value=mean,
-        metrics=winner.metrics,
-    )
-
-
-def conclude(session: Session, job: Job) -> bool:
-    """End the job if all its fleets have ended, in the caller's transaction.
-
-    The caller holds the job's row, so that of two last fleets only the later one concludes. True
-    when this call ended it. The job succeeds if any trial that competes did; it is cancelled if
-    that was asked and a fleet did not finish; else it fails with its first fleet's or trial's
-    error.
-    """
-    if job.state in TERMINAL:
-        return False
-    states = set(session.scalars(select(Fleet.state).where(Fleet.job_id == job.id)))
-    if states & OPEN:
-        return False
-    winner = None if job.best is None else session.get_one(TrialRow, job.best.trial)
-    job.advice = [*job.advice, *_findings(session, job, winner)]
-    job.finished_at = utc_now()
-    if State.CANCELLED in states:
-        job.state = State.CANCELLED
-        events.append(session, job, "cancelled", "cancelled")
-    elif winner is not None:
-        _succeed(session, job, _refitted(session, job, winner))
-    else:
-        job.state = State.FAILED
-        job.error = _first_error(session, job)
-        events.append(
-            session, job, "failed", job.error.message, level="error", data={"error": job.error}
-        )
-    session.flush()
-    return True
-
-
-def _refitted(session: Session, job: Job, winner: TrialRow) -> TrialRow:
-    """The winner as it was trained once more on more rows, if it was: that is what is served."""
-    if not (job.spec.get("search") or {}).get("refit"):
-        return winner
-    refits = queries.refitted(session, job).get(winner.configuration)
-    if not refits:
-        return winner
-    trial = refits[0]
-    if job.best is not None:
-        served = {"trial": trial.id, "name": trial.name, "metrics": trial.metrics}
-        job.best = job.best.model_copy(update=served)
-    return trial
-
-
-def _succeed(session: Session, job: Job, winner: TrialRow) -> None:
-    job.state = State.SUCCEEDED
-    job.epoch = job.epochs
-    if job.model_name is not None:
-        fleet = session.get_one(Fleet, winner.fleet_id)
-        manifest = {"trial": winner.id, "settings": winner.settings}
-        version = models.register(session, job, fleet, winner, manifest)
-        job.model_version = version.version
-        events.append(
-            session,
-            job,
-            "model_registered",
-            f"registered as version {version.version} of model {job.model_name}",
-            data={"name": job.model_name, "version": version.version},
-        )
-    events.append(
-        session, job, "succeeded", f"succeeded; best: {winner.name}", data={"best": job.best}
-    )
-
-
-def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advice]:
-    """What the trials' results advise, each finding once for a configuration; of a search, what
-    the winner's do.
-    """
-    complete = TrialRow.settings[("without", "configuration")].as_integer()
-    query = select(TrialRow.configuration, complete, TrialRow.overrides, TrialRow.advice).where(
-        TrialRow.job_id == job.id
-    )
-    if job.spec.get("search") is not None:
-        number = None if winner is None else winner.configuration
-        query = query.where(TrialRow.configuration == number)
-    query = query.join(Fleet, Fleet.id == TrialRow.fleet_id)
-    first: dict[tuple[str, int], Advice] = {}
-    trials = session.execute(query.order_by(Fleet.number, TrialRow.position))
-    for configuration, whole, overrides, advice in trials:
-        for finding in advice:
-            number = configuration if whole is None else whole
-            placed = finding.within(job.spec, number, overrides)
-            first.setdefault((finding.code, configuration), placed)
-    return list(first.values())
-
-
-def _first_error(session: Session, job: Job) -> JobError:
-    error = session.scalar(
-        select(TrialRow.error)
-        .join(Fleet, Fleet.id == TrialRow.fleet_id)
-        .where(TrialRow.job_id == job.id, TrialRow.error.is_not(None))
-        .order_by(Fleet.number, TrialRow.position)
-        .limit(1)
-    )
-    if error is not None:
-        return error
-    fleet = session.scalar(
-        select(Fleet)
-        .where(Fleet.job_id == job.id, Fleet.state == State.FAILED)
-        .order_by(Fleet.number)
-        .limit(1)
-    )
-    if fleet is not None and fleet.error is not None:
-        return fleet.error
-    return JobError(code="failed", message="no trial succeeded")
 
 
 def count(session: Session, job: Job) -> None:

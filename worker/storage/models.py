@@ -7,6 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from worker.errors import NotFoundError
+from worker.results import Estimated
 from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
@@ -22,6 +23,8 @@ from worker.storage.tables import (
 from worker.storage.types import new_id
 
 PRODUCTION = "production"
+ESTIMATE = "estimate"
+"""The member of a manifest that says how sure a version's metrics are."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,13 @@ class ModelDetail:
 
 
 def register(
-    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: Json
+    session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: Json, expected: Estimated
 ) -> ModelVersion:
-    """Make the trial the next version of the job's model, in the transaction that ends the job."""
+    """Make the trial the next version of the job's model, in the transaction that ends the job.
+
+    Its metrics are those that are ``expected`` of its configuration; how sure they are, and what
+    the trial came to by itself, is kept in its manifest.
+    """
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
         raise ValueError("only a finished fleet of a job that names a model can be registered")
     # Inserted before it is looked for: of two jobs that end together, each may see no such model.
@@ -64,8 +71,9 @@ def register(
         path=fleet.result_path,
         sha256=fleet.result_sha256,
         bytes=fleet.result_bytes or 0,
-        metrics=trial.metrics,
-        manifest=manifest,
+        metrics=expected.metrics,
+        manifest=manifest
+        | {ESTIMATE: expected.model_dump(mode="json", include={"deviations", "n", "single"})},
     )
     session.add(version)
     session.flush()

@@ -4,15 +4,15 @@ configurations of a job came to, and its curves.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, null, or_, select
 from sqlalchemy.orm import Session
 
-from worker.results import UNSCORED, Baseline, Rank, Standing, objective_of, rank
+from worker.results import UNSCORED, Baseline, Group, Standing, TrialResult, score_of
 from worker.schema import Json
-from worker.storage.states import State
+from worker.storage.states import OPEN, State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
 from worker.storage.types import utc_now
 
@@ -106,34 +106,13 @@ def rung(
 # What the configurations of a job came to, in few columns: thousands are compared and reported.
 
 
-@dataclass
-class Group:
-    """One configuration that competes: its trials, and the scores of those that succeeded."""
+@dataclass(frozen=True)
+class Ending:
+    """A fleet whose results are about to be stored."""
 
-    number: int
-    overrides: Json
-    """What it changes in the job, by path."""
-    maximize: bool = False
-    trials: int = 0
-    succeeded: int = 0
-    halved: bool = False
-    """Whether halving let it go before its end; its scores are those it had then."""
-    scores: list[float] = field(default_factory=list)
-
-    @property
-    def values(self) -> list[float]:
-        """The objective of each trial that has one."""
-        return [objective_of(score, maximize=self.maximize) for score in self.scores]
-
-    @property
-    def missing(self) -> int:
-        """Its trials without a score."""
-        return self.trials - len(self.scores)
-
-    @property
-    def rank(self) -> Rank:
-        """Its place among the others."""
-        return rank(self.number, self.scores, missing=self.missing, halved=self.halved)
+    fleet_id: str
+    results: Sequence[TrialResult]
+    """By position; none where its trials come to nothing."""
 
 
 def groups(
@@ -142,10 +121,12 @@ def groups(
     among: ColumnElement[bool] | None = None,
     *,
     overrides: bool = True,
+    ending: Ending | None = None,
 ) -> list[Group]:
     """The configurations that are planned so far, of some trials or all, by their numbers.
 
-    Parsing their overrides takes most of the time: leave them out where they are not needed.
+    Parsing their overrides takes most of the time: leave them out where they are not needed. Of the
+    fleet that is ``ending`` the results count as if they were stored.
     """
     query = select(
         TrialRow.configuration,
@@ -153,25 +134,45 @@ def groups(
         TrialRow.state,
         TrialRow.score,
         TrialRow.halved_at,
+        TrialRow.best_epoch,
+        TrialRow.fleet_id,
+        TrialRow.position,
     ).where(TrialRow.job_id == job.id, TrialRow.standing <= Standing.BEHIND)
     if among is not None:
         query = query.where(among)
     trials = session.execute(query.order_by(TrialRow.configuration, TrialRow.repeat, TrialRow.fold))
     by_number: dict[int, Group] = {}
-    for number, changes, state, score, halved_at in trials:
+    for number, changes, state, score, halved_at, best_epoch, fleet_id, position in trials:
         group = by_number.get(number)
         if group is None:
             group = by_number[number] = Group(number, changes or {}, job.maximize)
+        if ending is not None and ending.results and fleet_id == ending.fleet_id:
+            result = ending.results[position]
+            state, halved_at, best_epoch = result.state, result.halved_at, result.best_epoch
+            score = stored_score(job, result)
         group.trials += 1
         group.succeeded += state == State.SUCCEEDED
+        group.open += state in OPEN
         group.halved |= halved_at is not None
         if score < UNSCORED:
             group.scores.append(score)
+            if best_epoch is not None:
+                group.best_epochs.append(best_epoch)
     return list(by_number.values())
 
 
+def stored_score(job: Job, result: TrialResult) -> float:
+    """The score of a trial as its row holds it: ``UNSCORED`` without a finite objective."""
+    objective = result.metrics.get(job.objective) if result.state == "succeeded" else None
+    score = score_of(objective, maximize=job.maximize)
+    return UNSCORED if score is None else score
+
+
 def best_first(session: Session, job: Job, among: ColumnElement[bool] | None = None) -> list[Group]:
-    """The configurations of which a trial succeeded, of some trials or all, without overrides."""
+    """The configurations of which a trial succeeded, of some trials or all, without overrides.
+
+    Those that cannot win, without a finite objective, come last.
+    """
     ended = groups(session, job, among, overrides=False)
     return sorted((group for group in ended if group.succeeded), key=lambda group: group.rank)
 

@@ -201,7 +201,7 @@ def test_a_search_that_time_ends_may_have_any_number_of_trials(tmp_path: Path) -
     search: dict[str, Any] = {"space": L1, "budget_seconds": 60}
     job: dict[str, Any] = {"search": search, "split": {"folds": 3}}
     intake, database = settled(tmp_path)
-    assert intake.accept(spec_of(**job)).trials_total == 300_000
+    assert intake.accept(spec_of(**job)).trials_total == 300_001
     database.close()
     intake, database = settled(tmp_path, max_job_seconds=59)
     error = refused(intake, spec_of(**job))
@@ -236,7 +236,7 @@ def test_a_long_comparison_is_accepted_with_its_first_wave(
     job = intake.accept(spec)
     with database.read() as session:
         stored = jobs.find_job(session, job.id)
-    assert stored.trials_total == 50_000
+    assert stored.trials_total == 50_100
     assert 0 < stored.trials_planned <= 1024
     short = spec_of(compare=compare, repeats=100)
     assert seconds_of(intake, spec) < 5 * seconds_of(intake, short)  # fifty times as many trials

@@ -64,7 +64,8 @@ def test_an_error_of_the_core_becomes_one_of_a_job() -> None:
 def test_advice_of_an_earlier_release_is_read() -> None:
     fields = {"severity": "info", "code": "a", "field": None, "message": "m", "fix": "f"}
     advice = Advice.model_validate({**fields, "evidence": {"n": 1}, "since_removed": True})
-    assert advice.model_dump(mode="json") == {**fields, "evidence": {"n": 1}}
+    later = {"column": None, "change": None}
+    assert advice.model_dump(mode="json") == {**fields, **later, "evidence": {"n": 1}}
 
 
 def test_the_winner_is_sent_without_what_only_the_row_keeps() -> None:
@@ -76,8 +77,9 @@ def test_the_winner_is_sent_without_what_only_the_row_keeps() -> None:
         "value": 0.5,
         "metrics": {"validation_loss": 0.5},
     }
-    winner = Winner.model_validate(stored)
-    assert winner.model_dump(mode="json") == stored
+    winner = Winner.model_validate({**stored, "since_removed": 1})
+    later = {"deviations": None, "n": 1, "single": None, "refitted": False, "chosen_by": "best"}
+    assert winner.model_dump(mode="json") == {**stored, **later}
     sent = JobView.model_construct(best=winner).model_dump(mode="json", include={"best"})
     assert sent["best"].keys() == Best.model_fields.keys()
 

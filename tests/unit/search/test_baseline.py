@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.search.test_scheduler import iris, rows_of
+from tests.unit.search.test_refit import iris, rows_of
 from worker.data import prepare
 from worker.search.baseline import boosting
 

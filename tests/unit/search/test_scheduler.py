@@ -10,13 +10,7 @@ from worker.errors import SpecError
 from worker.search.objective import metric_names
 from worker.search.plan import USUAL, FleetLimits, plan
 from worker.search.samplers import Trained
-from worker.search.scheduler import (
-    Search,
-    refit,
-    refit_outline,
-    resolve_search,
-)
-from worker.search.space import configure, searched_sections
+from worker.search.scheduler import Search, resolve_search
 from worker.spec import Builtin, JobSpec, SolverSpec
 from worker.training import FleetRun
 
@@ -113,7 +107,6 @@ def test_the_objective_says_its_direction() -> None:
     found = search(search={"objective": "validation_balanced_accuracy"})
     assert (found.objective, found.maximize) == ("validation_balanced_accuracy", True)
     assert (search().objective, search().maximize) == ("validation_loss", False)
-    assert search(split={"validation": 0.0}).objective == "train_loss"
     with pytest.raises(SpecError, match="validation_accuracy") as caught:
         search(search={"objective": "validation_acuracy"})
     assert caught.value.param == "search.objective"
@@ -177,7 +170,6 @@ def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
         if ratio is None
         else {"elastic_net": {"strength": 1.0, "l1_ratio": ratio}},
         preprocessing={"target": "standardize"},
-        split={"validation": 0.0},
         search={
             "method": "path",
             "over": f"regularization.{technique}.strength",
@@ -198,7 +190,8 @@ def test_paths_agree_with_scikit_learns(ratio: float | None) -> None:
         for name, tensor in run.result().tensors.items()
         if name.startswith("weights.") and tensor.shape[1:] == (10, 1)
     )[..., 0]
-    x, y = prepared.x[0].astype(np.float64), prepared.y[0].astype(np.float64)
+    train = prepared.splits[0].train
+    x, y = (values[0][train].astype(np.float64) for values in (prepared.x, prepared.y))
     x, y = x - x.mean(0), y - y.mean()
     assert plan.overrides is not None
     strengths = np.array([next(iter(each.values())) for each in plan.overrides])
@@ -236,75 +229,77 @@ def test_the_metrics_are_those_that_a_trial_ends_with(
     assert set(metric_names(outline)) == set(result.metrics)
 
 
-def iris(**fields: Any) -> JobSpec:
-    body = {
-        "dataset": {"builtin": "iris"},
-        "network": {"kind": "mlp", "hidden": [4]},
-        "split": {"validation": 0.2, "test": 0.2},
-        "training": {"epochs": 2},
-    }
-    return JobSpec.model_validate({**body, **fields})
+TEST_SPLIT = {"validation": 0.2, "test": 0.2}
 
 
-def rows_of(spec: JobSpec) -> tuple[Any, str]:
+@pytest.mark.parametrize(
+    ("dataset", "objective", "instead"),
+    [
+        ("circle", "test_loss", "validation_loss"),
+        ("circle", "test_balanced_accuracy", "validation_balanced_accuracy"),
+        ("iris", "test_accuracy", "validation_accuracy"),
+        ("diabetes", "test_rmse", "validation_rmse"),
+        ("diabetes", "test_r2", "validation_r2"),
+        ("diabetes", "test_nothing", "validation_loss"),
+    ],
+)
+@pytest.mark.parametrize("split", [TEST_SPLIT, {"folds": 3, "test": 0.2}, {"validation": 0.2}])
+def test_test_rows_do_not_choose(
+    dataset: str, objective: str, instead: str, split: dict[str, Any]
+) -> None:
+    with pytest.raises(SpecError, match=f"Use {instead};") as caught:
+        search(dataset=dataset, search={"objective": objective}, split=split)
+    assert caught.value.param == "search.objective"
+
+
+DROPOUT = {"regularization.dropout.p": {"low": 0.0, "high": 0.5}}
+WIDTH = {"network.hidden": {"values": [[4], [8]]}}
+RATE = {"training.optimizer.learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"search": {"space": L1}},
+        {"search": {"space": L1, "method": "grid", "points": 3}},
+        {"search": {"space": DROPOUT, "method": "tpe", "objective": "train_loss"}},
+        {"search": {"space": WIDTH, "method": "halving"}},
+        {"search": {"space": RATE}, "repeats": 3},
+        {"search": {"space": "default"}, "regularization": {"l1": {"strength": 0.01}}},
+        {"search": {"method": "path", "over": "regularization.l1.strength"}},
+        {"regularization": "auto"},
+    ],
+)
+def test_a_search_needs_rows_that_may_choose(more: dict[str, Any]) -> None:
+    body = {"dataset": {"builtin": "iris"}, "split": {"validation": 0}, **more}
+    spec = JobSpec.model_validate_json(json.dumps(body))
     assert isinstance(spec.dataset, Builtin)
-    return load_builtin(spec.dataset)
-
-
-def test_validation_rows_train_in_a_refit() -> None:
-    spec = iris()
-    table, target = rows_of(spec)
-    before, after = prepare(table, spec, target), prepare(table, spec, target, refit=True)
-    (old,), (new,) = before.splits, after.splits
-    assert new.train.tolist() == sorted([*old.train.tolist(), *old.validation.tolist()])
-    assert len(new.validation) == 0
-    assert new.test.tolist() == old.test.tolist()
-    assert np.allclose(after.x[0][new.train].mean(0), 0, atol=1e-5)
-    known = refit_outline(Outline.of(table, spec, target))
-    assert known.train_rows == (len(new.train),)
-    assert (known.validation_rows, known.test_rows) == ((0,), (len(new.test),))
-
-
-def test_after_folds_all_rows_train() -> None:
-    spec = iris(split={"folds": 3})
-    table, target = rows_of(spec)
-    prepared = prepare(table, spec, target, refit=True)
-    assert len(prepared.splits) == 1
-    assert len(prepared.splits[0].train) == 150
-    assert refit_outline(Outline.of(table, spec, target)).train_rows == (150,)
-
-
-def test_a_long_name_leaves_room_for_what_it_is() -> None:
-    spec = iris()
-    table, target = rows_of(spec)
-    configuration = configure(searched_sections(spec), 7, {}).model_copy(
-        update={"name": "7: " + "p=0.5 " * 17}
+    table, target = load_builtin(spec.dataset)
+    with pytest.raises(SpecError, match=r"split\.validation above 0.*split\.folds") as caught:
+        resolve_search(spec, Outline.of(table, spec, target))
+    assert (caught.value.code, caught.value.param) == (
+        "search_without_validation",
+        "split.validation",
     )
-    for chosen in ([configuration], [configuration, configuration]):
-        (planned,) = refit(spec, Outline.of(table, spec, target), chosen, first=30)
-        assert len(planned.trials[-1].name) <= 110
-        assert planned.trials[-1].name.endswith("refitted)")
 
 
-def test_a_refit_trains_each_repeat_and_does_not_validate() -> None:
-    spec = iris(repeats=2)
-    table, target = rows_of(spec)
-    chosen = [
-        configure(searched_sections(spec), 7, {"regularization.l1": {"strength": 0.1}}),
-        configure(searched_sections(spec), 0, {}),
-    ]
-    (planned,) = refit(spec, Outline.of(table, spec, target), chosen, first=30)
-    assert [(t.configuration, t.refit, t.training.seed) for t in planned.trials] == [
-        (30, 7, 0),
-        (30, 7, 1),
-        (31, 0, 0),
-        (31, 0, 1),
-    ]
-    assert planned.trials[0].regularization.l1 is not None
-    run = FleetRun(planned.trials, prepare(table, spec, target, refit=True))
-    for _ in run.epochs():
-        pass
-    for result in run.results():
-        assert result.state == "succeeded"
-        assert "test_balanced_accuracy" in result.metrics
-        assert "validation_loss" not in result.metrics
+def test_a_search_whose_rows_are_named_is_told_where_to_name_more() -> None:
+    split = {"rows": {"train": list(range(0, 150, 2))}}
+    with pytest.raises(SpecError, match=r"name some in split\.rows\.validation") as caught:
+        search(dataset="iris", split=split)
+    assert caught.value.param == "split.rows.validation"
+
+
+@pytest.mark.parametrize("more", [{}, {"split": {"test": 0.2}}])
+def test_one_standard_error_needs_several_values(more: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="set repeats to 3 or more") as caught:
+        search(search={"choose": "one_standard_error"}, **more)
+    assert caught.value.param == "search.choose"
+    for enough in ({"repeats": 2}, {"split": {"folds": 3}}):
+        search(search={"choose": "one_standard_error"}, **enough).check()
+
+
+def test_one_standard_error_needs_a_field_by_which_one_is_simpler() -> None:
+    found = search(RATE, search={"choose": "one_standard_error"}, repeats=3)
+    with pytest.raises(SpecError, match="is the simplest; search a technique or the network"):
+        found.check()

@@ -1,4 +1,6 @@
+import math
 import random
+import re
 import threading
 from typing import Any
 
@@ -6,7 +8,7 @@ import pytest
 
 from tests.rows import RESULT, accept, bad, claimed, error, good, trial
 from worker.errors import ConflictError, NotFoundError
-from worker.results.trial import Advice, TrialResult
+from worker.results.trial import Advice, Single, TrialResult
 from worker.storage import datasets, events, fleets, idempotency, jobs, models, queries
 from worker.storage.additions import NewTrial
 from worker.storage.database import Database
@@ -165,12 +167,16 @@ def finished(database: Database, outcomes: list[TrialResult], **more: object) ->
         return jobs.find_job(session, job.id)
 
 
-def test_the_best_mean_wins_and_then_its_best_member(database: Database) -> None:
-    job = finished(database, [good(0.1), good(0.9), good(0.3), good(0.4)])
+def test_the_best_mean_wins_and_its_first_member_is_served(database: Database) -> None:
+    """Not its luckiest, of which the mean would be no estimate."""
+    job = finished(database, [good(0.1), good(0.9), good(0.4), good(0.3)])
     assert job.state == "succeeded"
     assert job.best is not None
     assert (job.best.name, job.best.value) == ("b", 0.35)
-    assert job.best.metrics == {"validation_loss": 0.3}
+    assert job.best.metrics == {"validation_loss": 0.35}
+    assert job.best.deviations == {"validation_loss": pytest.approx(0.1 / math.sqrt(2))}
+    assert (job.best.n, job.best.chosen_by, job.best.refitted) == (2, "best", False)
+    assert job.best.single == Single(trial=job.best.trial, metrics={"validation_loss": 0.4})
     assert (job.trials_total, job.trials_finished, job.trials_failed) == (4, 4, 0)
     assert job.epoch == job.epochs
 
@@ -179,7 +185,7 @@ def test_more_can_be_better(database: Database) -> None:
     job = finished(database, [good(0.1), good(0.9), good(0.3), good(0.4)], maximize=True)
     assert job.best is not None
     assert (job.best.name, job.best.value) == ("a", 0.5)
-    assert job.best.metrics == {"validation_loss": 0.9}
+    assert job.best.metrics == {"validation_loss": 0.5}
 
 
 def test_a_configuration_with_a_failed_member_comes_after_whole_ones(database: Database) -> None:
@@ -187,6 +193,43 @@ def test_a_configuration_with_a_failed_member_comes_after_whole_ones(database: D
     assert job.best is not None
     assert job.best.name == "b"
     assert job.trials_failed == 1
+
+
+UNMEASURED = TrialResult(state="succeeded", metrics={"validation_loss": None, "train_loss": 0.1})
+
+
+@pytest.mark.parametrize("nothing", [UNMEASURED, TrialResult(state="succeeded")])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_what_has_no_finite_objective_does_not_win(
+    database: Database, nothing: TrialResult, maximize: bool
+) -> None:
+    """Not even where the others failed in part, or halving let them go."""
+    for others in ([good(0.9), bad()], [halved(0.9), halved(0.9)]):
+        job = finished(database, [nothing, nothing, *others], maximize=maximize)
+        assert job.best is not None
+        assert (job.state, job.best.name, job.best.value) == ("succeeded", "b", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "came"),
+    [
+        ([UNMEASURED] * 4, "4 of its 4 trials ended with weights"),
+        (
+            [UNMEASURED, UNMEASURED, bad(), bad()],
+            "2 of its 4 .*, 2 failed \\(diverged\\)",
+        ),
+    ],
+)
+def test_a_job_without_a_finite_objective_fails_and_says_why(
+    database: Database, outcomes: list[TrialResult], came: str
+) -> None:
+    job = finished(database, outcomes, model_name="credit")
+    assert (job.state, job.best, job.model_version) == ("failed", None, None)
+    assert job.error is not None
+    assert job.error.code == "no_finite_objective"
+    assert re.search(f"No configuration has a finite validation_loss.*{came}", job.error.message)
+    with database.read() as session, pytest.raises(NotFoundError):
+        models.find_model(session, "credit")
 
 
 def test_a_job_without_a_successful_trial_fails_with_the_first_error(database: Database) -> None:

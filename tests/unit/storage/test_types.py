@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from tests.rows import RESULT, accept, claimed, error, good
 from worker.results.sparsity import NetworkReport
-from worker.results.trial import Advice, JobError, Winner
+from worker.results.trial import Advice, JobError, Single, Winner
 from worker.storage import fleets, jobs
 from worker.storage.database import Database
 from worker.storage.tables import Job
@@ -86,6 +86,7 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
         objective="validation_loss",
         value=0.25,
         metrics={"validation_loss": 0.25},
+        single=Single(trial=row.id, metrics={"validation_loss": 0.25}),
     )
 
 

@@ -1,11 +1,12 @@
 """What a report of a search is made from: its axes, and what each configuration gave on them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from worker.regularization import FieldCard, catalogue
+from worker.results import Group
 from worker.schema import Json
 from worker.spec import Dimension, Range, Switch
 from worker.statistics import mean, standard_error
@@ -84,6 +85,25 @@ class ConfigurationResult:
     def error(self) -> float | None:
         """The standard error of that mean; none for a single value."""
         return standard_error(self.values)
+
+
+def in_order(axes: Sequence[Axis], groups: Iterable[Group]) -> list[ConfigurationResult]:
+    """The configurations that have a value, on these axes, best first."""
+    ranked = sorted((group for group in groups if group.rank.wins), key=lambda group: group.rank)
+    return [
+        ConfigurationResult(
+            configuration=group.number,
+            overrides=on_axes(axes, group.overrides),
+            values=tuple(group.values),
+            halved=group.halved,
+        )
+        for group in ranked
+    ]
+
+
+def varied_axes(axes: Sequence[Axis], order: Sequence[ConfigurationResult]) -> list[Axis]:
+    """Those of the axes on which the configurations differ."""
+    return [axis for axis in axes if len({str(r.overrides.get(axis.path)) for r in order}) > 1]
 
 
 def axes_of(space: Mapping[str, Dimension]) -> list[Axis]:

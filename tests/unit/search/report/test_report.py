@@ -7,12 +7,8 @@ import pytest
 from worker.results.ranking import Rank, rank
 from worker.results.search import SearchReport
 from worker.search.report.axes import Axis, ConfigurationResult
-from worker.search.report.report import (
-    boundary_hints,
-    median,
-    simplicity,
-    summarize,
-)
+from worker.search.report.choice import simplicity
+from worker.search.report.report import boundary_hints, median, summarize
 from worker.search.report.surface import objective_profile, objective_surface
 
 L1 = Axis("regularization.l1.strength", low=1e-6, high=1e-2, log=True, minimum=0.0, maximum=1e6)

@@ -1,0 +1,163 @@
+"""A job's winner is trained once more, on the rows that chose it as well, and that is served.
+
+A configuration that was chosen has been measured: by folds, or on validation rows. What was
+measured need not be what answers. After a cross-validation every fold's network has seen a part of
+the rows only, and none of them stands for the configuration; without folds the validation rows have
+done their work. So the winner is trained once more on all of them together. Test rows, if there are
+any, stay aside. Such a trial has no validation rows: its estimate is that of its configuration,
+the mean over repeats and folds, and what it is measured on itself are the test rows.
+
+Early stopping has nothing to watch there: on training rows it would hardly ever stop. A winner that
+stops early is trained for as many epochs as its trials kept, the mean of the epochs whose weights
+they ended with, rounded, and does not stop; its schedules span these epochs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from worker.data import Outline
+from worker.errors import SpecError
+from worker.regularization.families import Stopping
+from worker.search.cost import FleetCost
+from worker.search.plan import FleetPlan, check_against, group
+from worker.search.space import LONGEST_NAME
+from worker.spec import JobSpec, PartRows, Trial
+from worker.statistics import mean
+
+REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
+"""What the names of refits add to those of their configurations."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A configuration that is to be trained once more."""
+
+    configuration: Trial
+    best_epochs: Sequence[int] = ()
+    """The epochs whose weights its trials ended with."""
+
+
+def resolve_refit(spec: JobSpec, outline: Outline) -> JobSpec:
+    """The job with `refit` written out: true with folds unless it says otherwise, else false.
+
+    Raises:
+        SpecError: a refit is asked for, and there are no validation rows that it would add.
+    """
+    asked = spec.refit if spec.search is None else spec.search.refit
+    if asked is None:
+        asked = spec.refit
+    if asked and not all(outline.validation_rows):
+        own = spec.search is not None and spec.search.refit is not None
+        raise SpecError(
+            "A refit trains on training and validation rows together, and there are no validation "
+            f"rows; {without_validation_remedy(spec)}, or leave refit out.",
+            param="search.refit" if own else "refit",
+        )
+    wanted = spec.split.folds is not None if asked is None else asked
+    changes: dict[str, object] = {"refit": wanted}
+    if spec.search is not None:
+        changes["search"] = spec.search.model_copy(update={"refit": wanted})
+    return spec.model_copy(update=changes)
+
+
+def without_validation_remedy(spec: JobSpec) -> str:
+    """How a job without validation rows gets some."""
+    if isinstance(spec.split.rows, PartRows):
+        return "name some in split.rows.validation"
+    return "set split.validation above 0 (0.2 is usual), or split.folds"
+
+
+def refit(
+    spec: JobSpec, outline: Outline, chosen: Sequence[Chosen], *, first: int
+) -> list[FleetPlan]:
+    """The fleets that refit some configurations, each with all repeats.
+
+    Args:
+        spec: the job.
+        outline: of its data, as it was split before.
+        chosen: the configurations; the winner first.
+        first: the number of the first refit, above all numbers of the job.
+    """
+    rows = refit_outline(outline)
+    trials = [
+        whole.model_copy(
+            update={
+                "name": _name(whole.name, REFITTED_REFERENCE if place else REFITTED),
+                "configuration": first + place,
+                "repeat": repeat,
+                "refit": choice.configuration.configuration,
+                "training": whole.training.model_copy(
+                    update={"seed": (whole.training.seed + repeat) % 2**32}
+                ),
+            }
+        )
+        for place, choice in enumerate(chosen)
+        for whole in [_without_stopping(choice, rows)]
+        for repeat in range(spec.repeats)
+    ]
+    return group(trials, rows)
+
+
+def _without_stopping(chosen: Chosen, outline: Outline) -> Trial:
+    """The configuration for a fixed number of epochs, where it used to stop early."""
+    whole = chosen.configuration
+    stopping = [
+        name
+        for name, technique in whole.regularization.techniques()
+        if isinstance(technique, Stopping)
+    ]
+    if not stopping:
+        return whole
+    lasting = whole.model_copy(
+        update={"regularization": whole.regularization.model_copy(update=dict.fromkeys(stopping))}
+    )
+    if not chosen.best_epochs:
+        return lasting
+    epochs = min(max(1, round(mean(chosen.best_epochs))), whole.training.epochs)
+    shorter = lasting.model_copy(
+        update={"training": whole.training.model_copy(update={"epochs": epochs})}
+    )
+    try:
+        check_against(outline, shorter)
+    except SpecError:  # such as an ensemble that needs more epochs for its members
+        return lasting
+    return shorter
+
+
+def refit_outline(outline: Outline) -> Outline:
+    """What is known of the rows of a refit: one split, and none left to validate on."""
+    return replace(
+        outline,
+        train_rows=(outline.train_rows[0] + outline.validation_rows[0],),
+        validation_rows=(0,),
+        test_rows=outline.test_rows[:1],
+    )
+
+
+def refit_costs(
+    spec: JobSpec, outline: Outline, configurations: Sequence[Trial]
+) -> list[FleetCost]:
+    """Of the refit of the costliest of these, since the winner is not known yet; none without one.
+
+    With `references` the network without techniques is trained beside it.
+    """
+    if not spec.refits:
+        return []
+    rows = refit_outline(outline)
+    different = {
+        (trial.network, trial.training, type(trial.training.optimizer)): trial
+        for trial in configurations
+    }
+    every = [
+        FleetCost.of([trial.model_copy(update={"fold": None})], rows, size=spec.repeats)
+        for trial in different.values()
+    ]
+    costliest = max(every, key=lambda fleet: fleet.seconds)
+    references = spec.search is not None and spec.search.references
+    return [costliest] * (2 if references else 1)
+
+
+def _name(name: str, role: str) -> str:
+    """Both within the length that names may have."""
+    room = LONGEST_NAME - len(role) - len(" ()")
+    return f"{name if len(name) <= room else f'{name[: room - 1]}…'} ({role})"
