@@ -124,7 +124,7 @@ class TextColumns:
             typed = self._typed_column(column)
             if self._reading.missing is None:
                 categorical = typed[0].kind == "categorical"
-                self._markers += text_findings.markers(column, categorical, kept=self._typed)
+                self._markers += text_findings.markers(column, categorical, typed=self._typed)
             yield typed
 
     def drafts(self) -> list[Draft]:

@@ -222,7 +222,11 @@ class _File:
 
 
 def _no_rows() -> DataError:
-    return file_error("The file has a header but no rows below it.", "no_rows")
+    return file_error(
+        "The file has a header but no rows below it. Add rows; or set `header` to false, if its one "
+        "line is data.",
+        "no_rows",
+    )
 
 
 class _Typing:
@@ -261,7 +265,7 @@ class _Typing:
         if self._file.header and self._reading.header is None:
             drafts += doubtful_header(table)
         if len(self._names) == 1:
-            drafts.append(one_column(table))
+            drafts.append(one_column())
         return replace(table, findings=settle([*self._drafts, *drafts], self._lines))
 
     def _typed(self, frame: pa.Table) -> tuple[Table, list[Draft]]:
@@ -360,7 +364,7 @@ class _Typing:
         table, drafts = self._typed(frame.filter(pa.array(~repeated)))
         count = int(repeated.sum())
         numbers = [column for column in table.columns if is_measured(table, column)]
-        if not any(text_kind(column.name) != "number" for column in numbers):
+        if not any(text_kind(column.name) == "text" for column in numbers):
             # Words above words: the first line may be data that stands again, as other rows do.
             self._kept = None
             table, drafts = self._typed(frame)

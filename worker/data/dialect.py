@@ -131,9 +131,12 @@ def _recoded(data: bytes, encoding: str) -> bytes:
 
 def _codec(encoding: str) -> str:
     """Python's name of an encoding."""
+    name = ""
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(name)  # Refuses codecs that are not of text.
+        b"a".decode(name)  # Refuses codecs that are not of text.
+    except UnicodeError:
+        pass  # Two bytes at least, as in UTF-16.
     except (LookupError, ValueError):
         name = ""
     if not name or name.replace("_", "-") in _NO_TEXT:
@@ -221,6 +224,15 @@ def find_dialect(data: bytes, reading: Reading) -> Dialect:
         last = comments[-1]
         if _is_header(data[last:first].decode(errors="replace"), sample, separator):
             comments, first = comments[:-1], last
+            drafts.append(
+                Draft(
+                    "comment_lines",
+                    "The last line that begins with # was taken as the columns' names: the lines "
+                    "below it look like data.",
+                    "Give a header without #, if these are not the names.",
+                    "info",
+                )
+            )
     if comments:
         line += _lines_in(data[start:first])
         drafts.append(

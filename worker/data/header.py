@@ -7,9 +7,13 @@ import pyarrow as pa
 
 from worker.data.dates import find_dates
 from worker.data.findings import Draft
+from worker.data.notation import is_number
 from worker.data.table import Column, Table, is_missing
+from worker.data.text_column import WEAK
 from worker.text import shortened
 
+_MANY_TIMES = 10
+"""Rows for each category, with which a header that is none of them is no row."""
 _YEARS = range(1800, 2201)
 """Numbers that are good names of columns."""
 
@@ -35,11 +39,12 @@ def _number(text: str) -> float | None:
 
 
 def text_kind(text: str) -> str:
-    """What a cell is by itself: `number`, `date` or `text`."""
-    if _number(text) is not None:
+    """What a cell is by itself: `number`, in any notation, `date`, `missing` or `text`."""
+    if is_missing(text) or text.lower() in WEAK:
+        return "missing"
+    if is_number(text):
         return "number"
-    found = find_dates(pa.array([text], pa.string()))
-    return "text" if found is None else "date"
+    return "text" if find_dates(pa.array([text], pa.string())) is None else "date"
 
 
 def is_measured(table: Table, column: Column) -> bool:
@@ -52,21 +57,32 @@ def is_measured(table: Table, column: Column) -> bool:
 
 
 def doubtful_header(table: Table) -> list[Draft]:
-    """A finding, if the first line is like the others: each name could be a cell of its column."""
-    certain = 0
+    """A finding, if the first line may be one like the others: if each name could be a cell of its
+    column, or if nothing tells names from cells.
+    """
+    likely = measured = 0
     for column in table.columns:
-        kind = text_kind(column.name)
         if is_measured(table, column):
+            kind = text_kind(column.name)
             if kind == "text":
                 return []
-            certain += kind == "date" or int(_number(column.name) or 0) not in _YEARS
-        elif 2 * len(column.categories) <= table.rows and column.categories:
-            if column.name not in column.categories:
-                return []
-            certain += 1
-    if not certain or _is_counting(table.names):
+            measured += 1
+            likely += kind == "date" or (kind == "number" and not _is_year(column.name))
+        elif column.name in column.categories:
+            likely += 1
+        elif column.categories and _MANY_TIMES * len(column.categories) <= table.rows:
+            return []  # One more cell would most likely be one of its categories.
+    if _is_counting(table.names):
         return []
-    return [header_draft(table, "looks like the others")]
+    if likely:
+        return [header_draft(table, "looks like the others")]
+    if measured:
+        return []
+    return [header_draft(table, "may be one like the others", certain=False)]
+
+
+def _is_year(name: str) -> bool:
+    return _number(name) in _YEARS
 
 
 def _is_counting(names: Sequence[str]) -> bool:
@@ -76,7 +92,7 @@ def _is_counting(names: Sequence[str]) -> bool:
     return len(numbers) > 2 and steps == {1.0}
 
 
-def header_draft(table: Table, how: str) -> Draft:
+def header_draft(table: Table, how: str, *, certain: bool = True) -> Draft:
     """The finding that the first line may be data; `how` says why."""
     names = ", ".join(repr(shortened(name, 20)) for name in table.names[:5])
     return Draft(
@@ -84,16 +100,16 @@ def header_draft(table: Table, how: str) -> Draft:
         f"The first line ({names}{', …' if len(table.names) > 5 else ''}) {how}; it was taken as "
         "the columns' names.",
         "If it is data, set `header` to false: the columns are column1, column2, and so on.",
+        "warning" if certain else "info",
         evidence={"names": [shortened(name, 20) for name in table.names[:10]]},
         change={"header": False},
     )
 
 
-def one_column(table: Table) -> Draft:
+def one_column() -> Draft:
     """The finding that there is one column only, which no separator splits alike."""
     return Draft(
         "one_column",
         "The file has one column only.",
         "If another character separates its cells, set `separator` to it.",
-        column=next(iter(table.names), None),
     )

@@ -149,7 +149,7 @@ def leading_zeros(texts: pa.Array) -> NDArray[np.bool_]:
 
 def rounded(texts: pa.Array, values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Of plain numbers: which are whole ones that a float64 cannot hold, beyond 2**53."""
-    large = np.abs(values) > 2.0**53
+    large = np.abs(values) >= 2.0**53
     if not large.any():
         return large
     for place in np.flatnonzero(large).tolist():
@@ -338,6 +338,15 @@ def survey(
         if mask.all():
             fits.append(notation)
     return Survey(tuple(fits), best, best_mask, any_mask, bool({".", ","} & set(written.marks)))
+
+
+def is_number(text: str) -> bool:
+    """Whether a trimmed text is a number in any notation."""
+    if not matches(pa.array([text], pa.string()), _NUMBERISH)[0]:
+        return False
+    written = Written(pa.array([text], pa.string()))
+    known = (written.mask(notation, any_unit=True)[0] for notation in _NOTATIONS)
+    return bool(len(written.places)) and any(known)
 
 
 def may_hold_numbers(texts: pa.Array) -> bool:

@@ -17,7 +17,7 @@ from worker.data.findings import Draft, bounded
 from worker.data.notation import DecimalMark, Notation, Survey
 from worker.data.patterns import extract, matches
 from worker.data.table import MISSING
-from worker.data.text_column import TextColumn, weak_markers
+from worker.data.text_column import WEAK, TextColumn, weak_markers
 from worker.schema import Json
 from worker.text import shortened
 
@@ -270,23 +270,38 @@ class Markers:
     """Whether they were kept as texts."""
 
 
-def markers(column: TextColumn, categorical: bool, *, kept: bool) -> list[Markers]:
-    """Which texts of a typed column usually stand for a missing cell; with `kept`, as texts."""
-    if kept:
-        usual = pa.array(sorted(MISSING - {""}))
-        held = pc.is_in(pc.utf8_lower(column.texts), value_set=usual)
-        mask = np.asarray(held.to_numpy(zero_copy_only=False))
-    elif column.missing.any():
+def markers(column: TextColumn, categorical: bool, *, typed: bool) -> list[Markers]:
+    """Which texts of a column usually stand for a missing cell: those that were read so, and those
+    that were kept as texts among others; of a file with types, the latter alone.
+    """
+    found = []
+    if column.missing.any() and not typed:
         filled = pc.not_equal(column.texts, "").to_numpy(zero_copy_only=False)
-        mask = column.missing & np.asarray(filled)
-    else:
-        return []
-    if not mask.any():
-        return []
+        found.append((column.missing & np.asarray(filled), False))
+    if categorical:
+        usual = WEAK | (MISSING - {""} if typed else frozenset())
+        held = pc.is_in(pc.utf8_lower(column.texts), value_set=pa.array(sorted(usual)))
+        mask = np.asarray(held.to_numpy(zero_copy_only=False)) & ~column.missing
+        found.append((mask, True))
+    return [
+        Markers(
+            column.name,
+            _counted(column, mask),
+            column.first_row(mask),
+            categorical,
+            kept,
+        )
+        for mask, kept in found
+        if mask.any()
+    ]
+
+
+def _counted(column: TextColumn, mask: NDArray[np.bool_]) -> Counter[str]:
+    """The texts of a mask, and in how many rows they are."""
     rows, counts = column.rows(), Counter[str]()
     for place in np.flatnonzero(mask).tolist():
         counts[column.texts[place].as_py()] += int(rows[place])
-    return [Markers(column.name, counts, column.first_row(mask), categorical, kept)]
+    return counts
 
 
 def marker_findings(columns: Collection[Markers]) -> Iterator[Draft]:
@@ -297,10 +312,11 @@ def marker_findings(columns: Collection[Markers]) -> Iterator[Draft]:
         shown = ", ".join(f"{shortened(text)!r} ({rows:,})" for text, rows in counts[:5])
         others = [text for text in used if text not in markers.counts]
         keep = {"missing": others[:MOST_MARKERS]}
+        change: Json | None
         if markers.kept:
-            what, change = "were kept as texts, since the file can say null", None
+            what = "were kept as texts, as the other cells of the column are"
             fix = "If they stand for missing cells, name them in `missing`."
-            change = {"missing": list(markers.counts)[:MOST_MARKERS]}
+            change = {"missing": [*others, *markers.counts][:MOST_MARKERS]}
         elif markers.categorical:
             what, change = "were read as missing cells, not as a category", keep
             fix = (

@@ -11,6 +11,7 @@ from PIL import Image
 
 from worker.data import read_table
 from worker.errors import DataError
+from worker.spec import Reading
 
 
 def png() -> bytes:
@@ -110,3 +111,31 @@ def test_an_empty_file_is_named_empty(tmp_path: Path) -> None:
     (tmp_path / "upload").write_bytes(b"")
     with pytest.raises(DataError, match="empty"):
         read_table(tmp_path / "upload", "data.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        (parquet(), ("decimal", "thousands", "separator", "header", "encoding")),
+        (npz(), ("decimal", "thousands", "separator", "header", "encoding")),
+        (
+            packed(cats__1_png=png(), dogs__1_png=png()),
+            ("decimal", "thousands", "separator", "header", "encoding", "missing"),
+        ),
+    ],
+    ids=["parquet", "npz", "images"],
+)
+def test_what_is_said_of_text_is_refused_elsewhere(content: bytes, fields: tuple[str, ...]) -> None:
+    given = {
+        "decimal": ",",
+        "thousands": ".",
+        "separator": ";",
+        "header": False,
+        "encoding": "utf-8",
+        "missing": ["-"],
+    }
+    for name in fields:
+        reading = Reading.model_validate({"columns": {}, name: given[name]})
+        with pytest.raises(DataError, match=f"`{name}`") as caught:
+            read_table(BytesIO(content), None, reading)
+        assert (caught.value.code, caught.value.param) == ("not_a_csv", name)

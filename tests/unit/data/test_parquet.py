@@ -1,5 +1,5 @@
 import csv as reference
-from datetime import date
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.data import Table, prepare, read_table
@@ -17,7 +17,7 @@ from worker.data.delimited import parse_csv
 from worker.data.parquet import read_parquet
 from worker.data.reading import LIMITS, Limits
 from worker.errors import DataError
-from worker.spec import JobSpec, Preprocessing
+from worker.spec import JobSpec, Preprocessing, Reading
 
 
 def write(path: Path, columns: dict[str, Any], **options: Any) -> Path:
@@ -41,7 +41,8 @@ def test_the_files_types_decide(tmp_path: Path) -> None:
             "decimal": pa.array([Decimal("1.5"), None, Decimal("-2.0")]),
             "nothing": pa.nulls(3),
             "flag": pa.array([True, None, False]),
-            "text": pa.array(["10", " 9 ", "NA"]),
+            "text": pa.array(["10", " 9 ", ""]),
+            "marks": pa.array(["NA", None, "-"]),
             "large": pa.array(["b", None, "a"], pa.large_string()),
             "coded": pa.array(["x", "y", None]).dictionary_encode(),
             "coded_number": pa.array([2.5, None, 2.5]).dictionary_encode(),
@@ -60,6 +61,7 @@ def test_the_files_types_decide(tmp_path: Path) -> None:
     for name, categories, codes in [
         ("flag", ("false", "true"), [1, -1, 0]),
         ("text", ("10", "9"), [0, 1, -1]),
+        ("marks", ("-", "NA"), [1, -1, 0]),
         ("large", ("a", "b"), [1, -1, 0]),
         ("coded", ("x", "y"), [0, 1, -1]),
     ]:
@@ -70,7 +72,7 @@ def test_the_files_types_decide(tmp_path: Path) -> None:
 
 def test_row_groups_with_their_own_dictionaries_agree_with_csv(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    numbers, texts = rng.normal(size=500), rng.choice(["u", "v", "w", "NA"], size=500)
+    numbers, texts = rng.normal(size=500), rng.choice(["u", "v", "w"], size=500)
     path = write(tmp_path, {"a": numbers, "b": np.sort(texts)}, row_group_size=60)
     lines = [f"{a!r},{b}" for a, b in zip(numbers.tolist(), np.sort(texts), strict=True)]
     expected = parse_csv("\n".join(["a,b", *lines]).encode())
@@ -88,9 +90,9 @@ def test_the_index_of_pandas_is_no_feature(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "fragment"),
     [
-        (pa.array([date(2020, 1, 1)]), "Dates and times are not features"),
-        (pa.array([0], pa.timestamp("us")), "Dates and times are not features"),
-        (pa.array([date(2020, 1, 1)]).dictionary_encode(), "Dates and times"),
+        (pa.array([time(12, 30)]), "Times of day and durations"),
+        (pa.array([0], pa.duration("us")), "Times of day and durations"),
+        (pa.array([time(12, 30)]).dictionary_encode(), "Times of day"),
         (pa.array([[1, 2]]), "column of its own"),
         (pa.array([{"a": 1}]), "column of its own"),
         (pa.array([b"\x00"]), "numbers or strings"),
@@ -101,6 +103,67 @@ def test_what_is_no_feature_is_refused_by_name(tmp_path: Path, values: Any, frag
     assert error.code == "unsupported_column"
     assert "'born'" in error.message
     assert fragment in error.message
+
+
+MOMENTS = [datetime(2024, 5, 31, 12, tzinfo=UTC), None, datetime(1969, 12, 31, tzinfo=UTC)]
+DAYS = [moment and moment.date() for moment in MOMENTS]
+
+
+@pytest.mark.parametrize(
+    ("values", "half"),
+    [
+        (pa.array(DAYS), 0),
+        (pa.array(DAYS, pa.date64()), 0),
+        (pa.array(DAYS).dictionary_encode(), 0),
+        *((pa.array(MOMENTS, pa.timestamp(unit, "UTC")), 0.5) for unit in ("s", "ms", "us", "ns")),
+    ],
+)
+def test_dates_are_days(tmp_path: Path, values: Any, half: float) -> None:
+    path = write(tmp_path, {"fine": [1.0, 2.0, 4.0], "born": values})
+    table = read_parquet(path)
+    assert (table.column("born").kind, table.column("born").missing) == ("date", 1)
+    np.testing.assert_array_equal(table.values["born"], [19874 + half, np.nan, -1])
+    (told,) = [found for found in table.findings if found.column == "born"]
+    assert (told.severity, told.code) == ("info", "dates")
+    texts = read_parquet(path, reading=Reading(columns={"born": "categorical"}))
+    assert "1969-12-31" in texts.column("born").categories
+    assert not [found for found in texts.findings if found.code == "dates"]
+
+
+def test_columns_are_what_they_are_declared_to_be(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        {
+            "code": [1, 2, None],
+            "price": ["1,5", "-", None],
+            "day": ["2024-05-31", None, "2024-06-01"],
+            "nested": [[1], [2], [3]],
+            "large": [2**53 + 1, 2**53, None],
+        },
+    )
+    kinds: dict[str, Any] = {"code": "categorical", "day": "date", "nested": "ignore"}
+    table = read_parquet(path, reading=Reading(columns=kinds))
+    assert table.column("code").categories == ("1", "2")
+    np.testing.assert_array_equal(table.values["day"], [19874, np.nan, 19875])
+    assert table.ignored == ("nested",)
+    assert table.column("large").categories == (str(2**53), str(2**53 + 1))
+    assert "large_integers" in {found.code for found in table.findings}
+    with pytest.raises(DataError, match="row 1, counted from 0") as caught:
+        read_parquet(path, reading=Reading(columns={"price": "numeric", "nested": "ignore"}))
+    assert (caught.value.code, caught.value.param) == ("not_a_number", "columns")
+    said = Reading(columns={"price": "numeric", "nested": "ignore"}, missing=("-",))
+    np.testing.assert_array_equal(
+        read_parquet(path, reading=said).values["price"], [1.5, np.nan, np.nan]
+    )
+
+
+def test_strings_that_are_numbers_or_dates_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path, {"n": ["10", "9", "7"], "m": ["1.5", "2", "3"]})
+    told = {found.column: found for found in read_parquet(path).findings}
+    assert (told["m"].code, told["m"].change) == ("nearly_numeric", {"columns": {"m": "numeric"}})
+    assert (told["n"].code, told["n"].evidence["row"]) == ("nearly_numeric", 0)
+    numbers = read_parquet(path, reading=Reading(columns={"m": "numeric", "n": "numeric"}))
+    np.testing.assert_array_equal(numbers.values["m"], [1.5, 2, 3])
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf, 1e39])
@@ -155,9 +218,10 @@ def test_the_services_own_tables_are_told_from_uploads(tmp_path: Path) -> None:
 values = st.one_of(
     st.none(), st.integers(-99, 99).map(float), st.floats(-1e30, 1e30, allow_subnormal=False)
 )
-texts = st.one_of(st.none(), st.sampled_from(["red", "green", " blue ", "NA", "a,b", 'say "hi"']))
+texts = st.one_of(st.none(), st.sampled_from(["red", "green", " blue ", "a,b", 'say "hi"']))
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(values, texts, st.booleans()), min_size=1, max_size=30),
     st.integers(1, 30),
