@@ -8,8 +8,8 @@ from worker.errors import DataError
 from worker.results import Advice
 
 _NOTATION = (
-    'Say how they are written with `decimal` and `thousands`, such as `decimal`: ",", or write them '
-    "with a decimal point and no other mark."
+    'Say how they are written with `decimal` and `thousands`, such as `decimal`: ",", or write '
+    "them with a decimal point and no other mark."
 )
 
 
