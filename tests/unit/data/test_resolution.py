@@ -1,6 +1,7 @@
 """What is predicted, why, and from which rows: nothing of it is guessed in silence."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -282,6 +283,26 @@ def test_numbers_as_texts_can_be_measured_where_the_job_says_so() -> None:
     assert refused(texts("1", "2", "x"), task="regression").code == "stray_text_in_target"
     dropped = Resolution.of(texts("1", "2", "x"), "y", "regression", drop=True)
     np.testing.assert_array_equal(dropped.rows, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("cells", "settled"),
+    [
+        (["1,234", "12,500", "-3,000"], False),
+        (["1,234 €", "$ 12,500"], False),
+        (["1,234", "0,234"], True),
+        (["1,234", "12,5"], True),
+        (["1,234", "1,234,567"], True),
+        (["1,234", "1.234,5"], True),
+        (["1234", "12.5"], True),
+    ],
+)
+def test_what_settles_a_comma(cells: list[str], settled: bool) -> None:
+    table = texts("x", *cells)
+    column, codes = table.column("y"), table.values["y"]
+    values = np.where(np.array(column.categories) == "x", np.nan, 1.0)
+    mixture = replace(Mixture.of(column, codes), values=values, plain=~np.isnan(values))
+    assert mixture.first_unsettled == (None if settled else (1, cells[0]))
 
 
 def test_dates_and_ignored_columns_are_no_targets() -> None:
