@@ -303,7 +303,9 @@ def _pixels(expected: Expectations, records: Records) -> Iterator[PredictionWarn
                 "them itself.",
                 count=len(scaled),
                 first=int(scaled[0]),
-                example=float(greatest[scaled[0]]),
+                example=float(
+                    str(greatest[scaled[0]])
+                ),  # As float32 writes it: 0.1, not 0.10000000149.
             )
     low, high = bounds[:, 0, 0].tolist()
     far = np.flatnonzero((least < low) | (greatest > high))
