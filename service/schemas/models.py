@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
-from worker.results import FINAL, Check, Metrics, Prediction, SparsityReport
+from worker.results import FINAL, Check, Metrics, Prediction, SparsityReport, Understood
 from worker.schema import Json
 
 
@@ -26,6 +26,8 @@ class ModelVersionView(Body):
     """The trial whose weights it has."""
     metrics: Annotated[Metrics, Field(examples=[FINAL])]
     """The trial's final metrics."""
+    understood: Understood | None
+    """What it predicts, and as what its data were understood; null for jobs of earlier releases."""
     network: SparsityReport | None
     """What is left of its network: zeros, norms, dead units, unused columns, pruning curve."""
     manifest: Annotated[Json, Field(examples=[{"target": {"column": "class"}}])]
@@ -40,7 +42,7 @@ class ModelVersionView(Body):
     """When it was registered."""
 
 
-class ModelView(Body):
+class ModelBase(Body):
     """A name under which winners of jobs are registered."""
 
     id: Annotated[str, Field(examples=["mdl_5f0c9a3e1b7d2468ace0f135"])]
@@ -49,14 +51,30 @@ class ModelView(Body):
     """Always `model`."""
     name: Annotated[str, Field(examples=["credit"])]
     """Its name."""
-    versions: Annotated[list[int], Field(examples=[[1, 2, 3]])]
-    """Its versions, oldest first."""
     latest: Annotated[int | None, Field(examples=[3])]
     """The newest version, which answers unless another is asked for."""
-    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
-    """Names for versions."""
     created_at: Annotated[datetime, Field(examples=[WHEN])]
     """When its first version was registered."""
+
+
+class ModelSummary(ModelBase):
+    """A model in a list."""
+
+    versions_count: Annotated[int, Field(examples=[3])]
+    """How many versions it has."""
+    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
+    """Names for versions: at most 10, `production` among them."""
+    aliases_count: Annotated[int, Field(examples=[1])]
+    """How many names there are."""
+
+
+class ModelView(ModelBase):
+    """A name under which winners of jobs are registered, with its versions."""
+
+    versions: Annotated[list[int], Field(examples=[[1, 2, 3]])]
+    """Its versions, oldest first."""
+    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
+    """Names for versions."""
 
 
 class AliasRequest(Body):

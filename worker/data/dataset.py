@@ -22,6 +22,7 @@ from worker.data.splits import RowSplit, given_split, split_rows
 from worker.data.table import Categories, Column, Table, many_categories
 from worker.data.target import Target, labelled_rows, resolve_target
 from worker.errors import DataError
+from worker.results import CLASSES_SHOWN, RowCounts, Understood
 from worker.spec import JobSpec, Preprocessing
 
 MOST_BYTES = 8 * 2**30
@@ -102,6 +103,22 @@ class Outline:
             rows=len(frame.row_numbers),
             class_rows=_class_rows(frame),
             categories=many_categories(frame.columns),
+        )
+
+    @property
+    def understood(self) -> Understood:
+        """A stand-in on this branch alone, for what the branch `prepare` brings."""
+        classes = self.target.classes
+        return Understood(
+            target=self.target.column,
+            task=self.target.task,
+            classes=list(classes[:CLASSES_SHOWN]),
+            classes_count=len(classes),
+            positive=classes[1] if self.target.task == "binary" else None,
+            why="",
+            rows=RowCounts(used=self.rows, left_out={}),
+            features=0,
+            left_out={},
         )
 
     @property

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from sqlalchemy.exc import IntegrityError
@@ -55,6 +55,7 @@ class Proposal:
     cost: Cost
     """Of all of it."""
     advice: Sequence[Advice]
+    """What was found in the data, then what is to be said of the job."""
 
     @property
     def trials(self) -> int:
@@ -87,11 +88,16 @@ class JobIntake:
             DataError: the data do not allow the job.
         """
         self._admission.admit_size(spec, self._tables.rows(spec.dataset))
-        outline = self._tables.outline(spec)
+        checked = self._tables.checked(spec)
+        proposal = self._proposed(spec, checked.outline)
+        # What is wrong with the data comes before what could be better in the job.
+        return replace(proposal, advice=[*checked.findings, *proposal.advice])
+
+    def _proposed(self, spec: JobSpec, outline: Outline) -> Proposal:
         if spec.search is None:
             return self._propose_comparison(spec, outline)
         if begins_at_lambda_max(spec):
-            table, default_target = self._tables.get(spec.dataset)
+            table, default_target = self._tables.get(spec.dataset, spec.reading)
             spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
         return self._propose_search(resolve_search(spec, outline), outline)
 
@@ -208,6 +214,7 @@ def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
         maximize=is_maximized(objective),
         trials_total=proposal.trials,
         advice=proposal.advice,
+        understood=proposal.outline.understood,
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
-from worker.results import Advice, JobError, Winner, objective_of, place_of
+from worker.results import Advice, JobError, Understood, Winner, objective_of, place_of
 from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.additions import NewFleet, add_fleets
@@ -31,6 +31,7 @@ def add_job(
     maximize: bool = False,
     trials_total: int | None = None,
     advice: Sequence[Advice] = (),
+    understood: Understood | None = None,
     name: str = "",
     dataset_id: str | None = None,
     model_name: str | None = None,
@@ -49,6 +50,7 @@ def add_job(
         posted=posted,
         dataset_id=dataset_id,
         advice=list(advice),
+        understood=understood,
         model_name=model_name,
         objective=objective,
         maximize=maximize,
