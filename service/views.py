@@ -14,6 +14,7 @@ from service.schemas.jobs import (
 )
 from service.schemas.models import ModelSummary, ModelVersionView, ModelView
 from worker.data import Listed, Table, listed, stored_report
+from worker.jobs import stored_reading
 from worker.results import SparsityReport, SparsitySummary, Understood
 from worker.schema import Json
 from worker.spec import shown, without_off
@@ -165,7 +166,7 @@ def dataset_view(row: Dataset, whole: Table | None = None) -> DatasetView:
         rows=row.rows,
         columns=columns,
         columns_count=len(columns),
-        reading=row.reading or {},
+        reading=stored_reading(row),
         understood=row.understood,
         findings=row.findings or [],
         source=source,

@@ -13,6 +13,7 @@ from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetSummary, DatasetView
 from service.views import dataset_summary, dataset_view
 from worker.data import Preview, Table, ValueCount, category_page, preview
+from worker.errors import DataError
 from worker.storage import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
@@ -199,7 +200,7 @@ def preview_dataset(
     """The first rows, as they were read: a text that was taken for a number is a number here, a
     date is a date, and what counts as missing is null.
     """
-    return preview(_table(services, dataset_id), rows)
+    return preview(_table(services, dataset_id)[0], rows)
 
 
 @router.get(
@@ -211,24 +212,39 @@ def preview_dataset(
 def list_values(
     services: ServicesDep,
     dataset_id: DatasetId,
-    column: Annotated[str, Query(description="A categorical column's name.", examples=["y"])],
+    column: Annotated[
+        str | None,
+        Query(
+            description="A categorical column's name; the data set's target unless given.",
+            examples=["y"],
+        ),
+    ] = None,
     limit: Limit = 100,
     after: Annotated[
         int,
         Query(ge=0, lt=2**31, description="The last id of the page before.", examples=[0]),
     ] = 0,
 ) -> Listing[ValueCount]:
-    """All categories of a column with their counts, sorted, in pages."""
-    table = _table(services, dataset_id)
-    values, has_more = category_page(table, column, after=after, limit=limit)
+    """All categories of a column with their counts, sorted, in pages. `id` is the cursor."""
+    table, target = _table(services, dataset_id)
+    chosen = column if column is not None else target
+    if chosen is None:
+        raise DataError(
+            "This data set has no target of its own; name a column.",
+            code="no_target",
+            param="column",
+        )
+    values, has_more = category_page(table, chosen, after=after, limit=limit)
     return Listing(data=values, has_more=has_more)
 
 
-def _table(services: Services, dataset_id: str) -> Table:
-    """The table of a data set as it was read at upload; ``NotFoundError`` where it is gone."""
+def _table(services: Services, dataset_id: str) -> tuple[Table, str | None]:
+    """The table of a data set as it was read at upload, and its target; ``NotFoundError`` where it
+    is gone.
+    """
     with services.database.read() as session:
         datasets.find_dataset(session, dataset_id)
-    return services.tables.get(dataset_id)[0]
+    return services.tables.get(dataset_id)
 
 
 @router.delete(

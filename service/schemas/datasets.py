@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.schemas.common import Body, SchemaOf
+from service.schemas.common import Body
 from worker.data import ColumnReport, ListedColumn
 from worker.results import Advice, Understood
-from worker.schema import Json
 from worker.spec import Reading
 
 
@@ -64,9 +63,9 @@ class DatasetView(DatasetBase):
 
     columns: list[ColumnReport]
     """The columns that are not ignored, in the file's order."""
-    reading: Annotated[Json, SchemaOf(Reading)]
-    """What was said at upload of how the file is to be read; a job may say otherwise, in fields of
-    the same names."""
+    reading: Reading
+    """What was said at upload of how the file is to be read, null where it was worked out; a job
+    may say otherwise, in fields of the same names."""
     understood: Understood | None
     """As what a job would predict the target, unless it says otherwise; null without a target, and
     where it cannot be learned, for the reason that is the first of the findings."""
