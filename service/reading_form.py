@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,7 +52,12 @@ def reading_of(form: Mapping[str, str | None]) -> Reading:
         return Reading.model_validate(said)
     except ValidationError as error:
         errors, unread = first_errors(error)
-        raise invalid(findings(errors, said, Reading), unread) from error
+        # What is said of none of the fields alone is said of decimal and thousands.
+        found = [
+            replace(finding, param=finding.param or "thousands")
+            for finding in findings(errors, said, Reading)
+        ]
+        raise invalid(found, unread) from error
 
 
 def _columns(text: str) -> Any:

@@ -47,6 +47,7 @@ def store_upload(services: Services, upload: Upload) -> Dataset:
         _check_target(table, upload)
     target = upload.target or table.target
     understood, refusal = _understood(table, target)
+    findings = [*refusal, *findings_about(table, target, MOST_FINDINGS)]
     columns = report(table)
     manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet(), SOURCE: upload.file})
     stored, source = manifest.files[TABLE], manifest.files[SOURCE]
@@ -57,7 +58,7 @@ def store_upload(services: Services, upload: Upload) -> Dataset:
             target=target,
             rows=table.rows,
             columns=[column.model_dump(mode="json") for column in columns],
-            summary=listed(columns).model_dump(mode="json"),
+            summary=listed(columns, len(findings)).model_dump(mode="json"),
             format="parquet",
             bytes=stored.bytes,
             sha256=stored.sha256,
@@ -69,7 +70,7 @@ def store_upload(services: Services, upload: Upload) -> Dataset:
                 filename=_kept_name(upload.filename),
                 reading=dict(without_unsaid(upload.reading)),
             ),
-            findings=[*refusal, *findings_about(table, target, MOST_FINDINGS)],
+            findings=findings,
             understood=understood,
         )
 

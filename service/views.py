@@ -17,7 +17,7 @@ from worker.data import Listed, Table, listed, stored_report
 from worker.jobs import stored_reading
 from worker.results import SparsityReport, SparsitySummary, Understood
 from worker.schema import Json
-from worker.spec import shown, without_off
+from worker.spec import is_open_ended, shown, summary_of, without_off
 from worker.storage.models import ModelBrief, ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
@@ -42,7 +42,7 @@ def job_view(row: Job, *, resolved: bool = False) -> JobView:
         resolved=without_off(row.spec) if resolved else None,
         understood=row.understood,
         advice=row.advice,
-        trials=_trial_counts(row, search),
+        trials=_trial_counts(row, open_ended=is_open_ended(search)),
         objective=row.objective,
         best=row.best,
         model=_model_reference(row),
@@ -55,21 +55,18 @@ def job_view(row: Job, *, resolved: bool = False) -> JobView:
 
 def job_summary(row: Job) -> JobSummary:
     """A job in a list."""
-    spec = row.spec if row.posted is None else row.posted
-    search = spec.get("search") or {}
-    dataset = spec.get("dataset")
-    if isinstance(dataset, dict):
-        dataset = dataset.get("builtin")
-    target = spec.get("target") if row.understood is None else row.understood.target
+    brief = row.summary
+    if brief is None:  # of an earlier release
+        brief = summary_of(row.spec if row.posted is None else row.posted)
     return JobSummary(
         id=row.id,
         name=row.name,
         state=State(row.state).value,
-        progress=_progress(row, search.get("budget_seconds")),
-        trials=_trial_counts(row, search),
+        progress=_progress(row, brief["budget_seconds"]),
+        trials=_trial_counts(row, open_ended=brief["open_ended"]),
         objective=row.objective,
-        dataset=dataset,
-        target=_listed(target),
+        dataset=brief["dataset"],
+        target=_listed(brief["target"]),
         best=None
         if row.best is None
         else BestSummary(trial=row.best.trial, name=_listed(row.best.name), value=row.best.value),
@@ -90,9 +87,9 @@ def _listed(text: str | None) -> str | None:
     return None if text is None else shortened(text, LONGEST_LISTED)
 
 
-def _trial_counts(row: Job, search: Json) -> TrialCounts:
+def _trial_counts(row: Job, *, open_ended: bool) -> TrialCounts:
     return TrialCounts(
-        total=row.trials_planned if _is_open_ended(search) else row.trials_total,
+        total=row.trials_planned if open_ended else row.trials_total,
         finished=row.trials_finished,
         failed=row.trials_failed,
     )
@@ -102,11 +99,6 @@ def _model_reference(row: Job) -> ModelReference | None:
     if row.model_name is None:
         return None
     return ModelReference(name=row.model_name, version=row.model_version)
-
-
-def _is_open_ended(search: Json) -> bool:
-    """Whether only a budget of time says how many trials a job will have."""
-    return search.get("budget_seconds") is not None and search.get("trials") is None
 
 
 def _progress(row: Job, budget: float | None) -> Progress:
@@ -189,7 +181,7 @@ def dataset_summary(row: Dataset) -> DatasetSummary:
         rows=row.rows,
         columns=brief.columns,
         columns_count=brief.columns_count,
-        findings_count=len(row.findings or []),
+        findings_count=brief.findings_count,
         bytes=row.bytes,
         sha256=row.sha256,
         created_at=row.created_at,

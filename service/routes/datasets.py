@@ -51,6 +51,7 @@ def upload_dataset(
     columns: Annotated[
         str | None,
         Form(
+            min_length=1,
             description="Kinds of columns, as a JSON object: `numeric`, `categorical` (cells stay "
             "texts, as written), `date` or `ignore`. Columns that are not named are read by their "
             "cells.",
@@ -59,11 +60,12 @@ def upload_dataset(
     ] = None,
     decimal: Annotated[
         str | None,
-        Form(description="The decimal mark of numbers, `.` or `,`.", examples=["."]),
+        Form(min_length=1, description="The decimal mark of numbers, `.` or `,`.", examples=["."]),
     ] = None,
     thousands: Annotated[
         str | None,
         Form(
+            min_length=1,
             description="The mark between groups of three digits: `,` `.` `'` `_` or a space.",
             examples=[","],
         ),
@@ -71,6 +73,7 @@ def upload_dataset(
     missing: Annotated[
         str | None,
         Form(
+            min_length=1,
             description="The texts that stand for a missing cell, as a JSON array; or one text.",
             examples=['["NA", "-", "unknown"]'],
         ),
@@ -78,6 +81,7 @@ def upload_dataset(
     separator: Annotated[
         str | None,
         Form(
+            min_length=1,
             description="The character between the cells of a CSV, or its name: tab, comma, "
             "semicolon, space, bar.",
             examples=[","],
@@ -86,6 +90,7 @@ def upload_dataset(
     header: Annotated[
         str | None,
         Form(
+            min_length=1,
             description="`true` or `false`: whether the first line of a CSV holds the columns' "
             "names. If not, they are column1, column2, and so on.",
             examples=["true"],
@@ -94,6 +99,7 @@ def upload_dataset(
     encoding: Annotated[
         str | None,
         Form(
+            min_length=1,
             description="The encoding of a CSV's text, such as utf-8, latin-1 or utf-16.",
             examples=["utf-8"],
         ),

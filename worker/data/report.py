@@ -111,6 +111,8 @@ class Listed(Stored):
     """The first of them."""
     columns_count: int
     """How many there are."""
+    findings_count: int
+    """How many findings about them there are."""
 
 
 class PreviewColumn(Record):
@@ -157,7 +159,7 @@ def report(table: Table) -> tuple[ColumnReport, ...]:
     return tuple(_column(column, table.values[column.name]) for column in table.columns)
 
 
-def listed(columns: Sequence[ColumnReport]) -> Listed:
+def listed(columns: Sequence[ColumnReport], findings: int = 0) -> Listed:
     """The first columns, in short."""
     first = [
         ListedColumn(
@@ -171,7 +173,7 @@ def listed(columns: Sequence[ColumnReport]) -> Listed:
         )
         for column in columns[:COLUMNS_LISTED]
     ]
-    return Listed(columns=first, columns_count=len(columns))
+    return Listed(columns=first, columns_count=len(columns), findings_count=findings)
 
 
 def preview(table: Table, rows: int) -> Preview:
@@ -255,9 +257,9 @@ def _column(column: Column, values: NDArray[Any]) -> ColumnReport:
     known = values[~np.isnan(values)]
     about["distinct"] = int(np.unique(known).size)
     if known.size:
-        figures = np.array([known.min(), known.mean(), known.max()])
-        names = ("minimum", "mean", "maximum")
-        about.update(zip(names, _shown(column, figures), strict=True))
+        # Apart, since the mean of dates without a time has one.
+        (about["mean"],) = _shown(column, np.array([known.mean()]))
+        about["minimum"], about["maximum"] = _shown(column, np.array([known.min(), known.max()]))
     return ColumnReport.model_validate(about)
 
 

@@ -36,7 +36,7 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial, is_maximized, shown
+from worker.spec import Builtin, JobSpec, Trial, is_maximized, shown, summary_of
 from worker.storage import datasets, idempotency, jobs, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
@@ -209,6 +209,7 @@ def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
         session,
         spec=spec.model_dump(mode="json"),
         posted=posted,
+        summary=summary_of(posted, proposal.outline.target.column),
         fleets=[new_fleet(fleet) for fleet in proposal.plans],
         objective=objective,
         maximize=is_maximized(objective),

@@ -103,8 +103,10 @@ def find_dataset(
 def dataset_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Dataset]:
-    """The tenant's data sets, newest first. Of the columns only the summary is read."""
-    query = select(Dataset).options(defer(Dataset.columns))
+    """The tenant's data sets, newest first. What their summaries stand for is not read."""
+    query = select(Dataset).options(
+        *map(defer, (Dataset.columns, Dataset.reading, Dataset.findings, Dataset.understood))
+    )
     return newest_first(session, Dataset, query, tenant=tenant, limit=limit, after=after)
 
 

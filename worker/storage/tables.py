@@ -75,7 +75,7 @@ class Dataset(Base):
     """The report of each column, with its first categories; earlier releases kept name, kind,
     shape, missing and all categories."""
     summary: Mapped[Json | None]
-    """What lists show of the columns: the first ones, and how many there are."""
+    """What lists show of columns and findings: the first ones, and how many there are."""
     format: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
@@ -109,6 +109,8 @@ class Job(Base):
     """Complete: defaults included, and what a search chose for itself."""
     posted: Mapped[Json | None]
     """What was posted, as answers show it; none of jobs of earlier releases."""
+    summary: Mapped[Json | None]
+    """What lists show of ``posted``, which may be long; none of jobs of earlier releases."""
     dataset_id: Mapped[str | None] = mapped_column(index=True)
     advice: Mapped[list[Advice]] = mapped_column(default=list)
     understood: Mapped[Understood | None]

@@ -18,6 +18,7 @@ DATASET = (
     ("findings", sa.JSON(none_as_null=True)),
     ("understood", sa.JSON(none_as_null=True)),
 )
+JOB = ("understood", "summary")
 
 
 def upgrade() -> None:
@@ -26,13 +27,15 @@ def upgrade() -> None:
         for name, kind in DATASET:
             table.add_column(sa.Column(name, kind, nullable=True))
     with op.batch_alter_table("job") as table:
-        table.add_column(sa.Column("understood", sa.JSON(none_as_null=True), nullable=True))
+        for name in JOB:
+            table.add_column(sa.Column(name, sa.JSON(none_as_null=True), nullable=True))
 
 
 def downgrade() -> None:
     """Take them away again."""
     with op.batch_alter_table("job") as table:
-        table.drop_column("understood")
+        for name in reversed(JOB):
+            table.drop_column(name)
     with op.batch_alter_table("dataset") as table:
         for name, _ in reversed(DATASET):
             table.drop_column(name)
