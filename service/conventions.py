@@ -20,7 +20,7 @@ STATIC = "/static/"
 UNKNOWN_FIELD = "unknown_field"
 _EMPTY = (
     "is empty; leave it out, or give it a value (curl -F ends a value at a semicolon: write the "
-    "word semicolon)"
+    "word semicolon, or use --form-string)"
 )
 
 

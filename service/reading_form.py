@@ -92,7 +92,10 @@ def _json(text: str, kind: type, expected: str) -> Any:
     try:
         content = parsed(text.encode("utf-8", "surrogatepass"))
     except MalformedError as error:
-        raise ValueError(f"{expected}; this is not JSON: {error.message}") from error
+        raise ValueError(
+            f"{expected}; this is not JSON: {error.message} With curl, send a text that holds a "
+            "semicolon by --form-string."
+        ) from error
     if not isinstance(content, kind):
         raise ValueError(f"{expected}, not {shortened(text)}")
     return content

@@ -9,9 +9,11 @@ from sqlalchemy import insert
 
 from tests.api.client import Client
 from tests.api.work import post
+from tests.databases import KINDS
 from worker.results import Advice, JobError, Winner
 from worker.storage.tables import Dataset, Job, Model, ModelAlias, ModelVersion, TrialRow
 
+ON_BOTH = pytest.mark.database_kinds(*KINDS)
 MOST_BYTES = 100_000
 WIDE = "\U0001f600"
 """A letter of four bytes."""
@@ -68,13 +70,18 @@ def row_of(client: Client, dataset_id: str) -> Dataset:
 def test_jobs(client: Client) -> None:
     compare = [
         {"name": f"{number}{WIDE * 110}", "regularization": {"l1": number / 2000}}
-        for number in range(1024)
+        for number in range(40)
     ]
     columns = {f"x{number}{WIDE * 100}": "ignore" for number in range(5000)}
     job = post(client, name=WIDE * 120, compare=compare, model="m" * 64)
     with client.services.database.write() as session:
         row = session.get_one(Job, job)
-        row.posted = {**(row.posted or {}), "columns": columns, "target": WIDE * 60_000}
+        row.posted = {
+            **(row.posted or {}),
+            "columns": columns,
+            "compare": compare * 25,
+            "target": WIDE * 60_000,
+        }
         row.summary = {**(row.summary or {}), "target": WIDE * 60_000}
         row.advice = [a_finding()] * 500
         row.error = JobError(code="diverged", message=WIDE * 8000)
@@ -99,6 +106,7 @@ def a_finding() -> Advice:
     )
 
 
+@ON_BOTH
 def test_jobs_of_an_earlier_release(client: Client) -> None:
     """They have no summary, and the oldest nothing but the complete specification."""
     job = post(client, target="species", search={"method": "random", "trials": 3, "space": "auto"})
@@ -109,6 +117,7 @@ def test_jobs_of_an_earlier_release(client: Client) -> None:
         assert client.get("/v1/jobs", params={"limit": 1}).json()["data"][0] == before
 
 
+@ON_BOTH
 def test_models(client: Client) -> None:
     job = post(client, model="long")
     with client.services.database.write() as session:

@@ -164,7 +164,7 @@ def test_the_file_itself_is_kept_and_deleted_with_the_data_set(client: Client) -
 
 
 def test_what_only_a_file_can_tell_is_refused_of_built_in_data(client: Client) -> None:
-    body: dict[str, Any] = {"dataset": {"builtin": "iris"}, "decimal": ","}
+    body: dict[str, Any] = {"dataset": {"builtin": "circle"}, "decimal": ","}
     for path in ("/v1/jobs", "/v1/jobs/validate"):
         problem = client.post(path, json=body).json()
         assert (problem["status"], problem["code"], problem["param"]) == (

@@ -28,7 +28,7 @@ FEW = 20
 """Categories that a report lists."""
 LONGEST = 100
 """Letters of a text in a report."""
-COLUMNS_LISTED, CATEGORIES_LISTED, LETTERS_LISTED = 5, 3, 40
+COLUMNS_LISTED, CATEGORIES_LISTED, LETTERS_LISTED = 5, 3, 30
 """What a list of data sets shows of each."""
 LONGEST_CELL = 200
 """Letters of a cell in a preview."""
@@ -93,13 +93,13 @@ class ListedColumn(Stored):
     """One column, as a list of data sets shows it."""
 
     name: Annotated[str, Field(examples=["age"])]
-    """Its name, cut after 40 letters."""
+    """Its name, cut after 30 letters."""
     kind: Annotated[Kind, Field(examples=["numeric"])]
     """As what its cells were read."""
     missing: Annotated[int, Field(examples=[0])]
     """How many cells are missing."""
     categories: Annotated[list[str], Field(examples=[["skilled", "unskilled"]])]
-    """The first values of a categorical column, at most 3, cut after 40 letters."""
+    """The first values of a categorical column, at most 3, cut after 30 letters."""
     categories_count: Annotated[int, Field(examples=[2])]
     """How many there are."""
 

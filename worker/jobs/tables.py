@@ -29,12 +29,12 @@ def load_table(
         DataError: its file cannot be read so.
     """
     if isinstance(source, Builtin):
-        table, target = load_builtin(source)
         _refuse_beyond_columns(
             said,
             "a built-in data set has no file to be read",
             "declare kinds in `columns` alone",
         )
+        table, target = load_builtin(source)
         return _declared(table, said), target
     if says_as_stored(source, said):
         return _stored(artefacts, source), source.target
