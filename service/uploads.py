@@ -44,7 +44,7 @@ def store_upload(services: Services, upload: Upload) -> Dataset:
     """
     table = _read(upload, services.settings.max_upload_bytes)
     if upload.target is not None:
-        _check_target(table, upload)
+        table.column(upload.target, param="target")
     target = upload.target or table.target
     understood, refusal = _understood(table, target)
     findings = [*refusal, *findings_about(table, target, MOST_FINDINGS)]
@@ -89,20 +89,6 @@ def _read(upload: Upload, limit: int) -> Table:
         raise too_large(limit)
     upload.file.seek(0)
     return read_table(upload.file, upload.filename, upload.reading)
-
-
-def _check_target(table: Table, upload: Upload) -> None:
-    """Refuse a target that is not there."""
-    target = upload.target
-    if target is not None and upload.reading.columns.get(target) == "ignore":
-        raise DataError(
-            f"The target {target!r} is to be ignored, too: leave it out of `columns`, or name "
-            "another target.",
-            code="ignored_target",
-            param="target",
-            column=target,
-        )
-    table.column(target or "", param="target")
 
 
 def _understood(table: Table, target: str | None) -> tuple[Understood | None, list[Advice]]:

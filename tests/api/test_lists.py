@@ -73,7 +73,8 @@ def test_jobs(client: Client) -> None:
         for number in range(40)
     ]
     columns = {f"x{number}{WIDE * 100}": "ignore" for number in range(5000)}
-    job = post(client, name=WIDE * 120, compare=compare, model="m" * 64)
+    circle = {"builtin": "circle", "rows": 100}
+    job = post(client, dataset=circle, name=WIDE * 120, compare=compare, model="m" * 64)
     with client.services.database.write() as session:
         row = session.get_one(Job, job)
         row.posted = {
@@ -90,7 +91,7 @@ def test_jobs(client: Client) -> None:
             configuration=1, objective="validation_loss",
         )  # fmt: skip
     (entry,) = client.get("/v1/jobs", params={"limit": 1}).json()["data"]
-    assert (entry["id"], entry["dataset"], entry["advice_count"]) == (job, "iris", 500)
+    assert (entry["id"], entry["dataset"], entry["advice_count"]) == (job, "circle", 500)
     assert length_of_20(client, "/v1/jobs") < MOST_BYTES
     assert client.get(f"/v1/jobs/{job}").json()["spec"]["columns"] == columns
 

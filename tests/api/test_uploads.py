@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -35,8 +36,7 @@ def reader(source: BinaryIO, filename: str | None = None, reading: Reading | Non
         for name in table.names
         if name.startswith("z")
     ]
-    cells = [(column, table.values[column.name]) for column in table.columns]
-    return Table.of(cells, findings=found)
+    return replace(table, findings=tuple(found))
 
 
 @pytest.fixture
@@ -65,6 +65,13 @@ def test_an_upload_is_answered_with_what_was_read_found_and_understood(client: C
     assert client.get(f"/v1/datasets/{made['id']}").json() == made
     (listed,) = client.get("/v1/datasets", params={"limit": 1}).json()["data"]
     assert (listed["findings_count"], listed["columns_count"]) == (1, 2)
+
+
+@pytest.mark.usefixtures("finding")
+def test_a_target_that_is_ignored_is_refused(client: Client) -> None:
+    answer = client.upload(CSV, target="y", columns='{"y": "ignore"}')
+    assert (answer.status_code, answer.json()["param"]) == (422, "target")
+    assert "ignored" in answer.json()["detail"]
 
 
 @pytest.mark.usefixtures("finding")
@@ -121,7 +128,6 @@ def test_without_a_target_nothing_is_understood(client: Client) -> None:
     ("form", "param", "code"),
     [
         ({"target": "z"}, "target", "unknown_column"),
-        ({"target": "y", "columns": '{"y": "ignore"}'}, "target", "ignored_target"),
         ({"types": "x"}, "types", "unknown_field"),
         ({"taget": "y"}, "taget", "unknown_field"),
         ({"colums": "{}"}, "colums", "unknown_field"),

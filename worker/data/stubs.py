@@ -14,9 +14,10 @@ def declare(table: Table, columns: Mapping[str, str]) -> Table:
         target=table.target,
         parts=table.parts,
         findings=table.findings,
+        ignored=[name for name in table.names if columns.get(name) == "ignore"],
     )
 
 
-def target_findings(table: Table, target: str) -> tuple[Advice, ...]:
+def target_findings(table: Table, target: str) -> list[Advice]:
     """Nothing."""
-    return ()
+    return []

@@ -89,6 +89,8 @@ class Table:
     `validation`, `test`. Empty if it came as one."""
     findings: tuple[Advice, ...] = ()
     """What is worth knowing about how its cells were read."""
+    ignored: tuple[str, ...] = ()
+    """The columns that the file has besides, and that were declared to be ignored."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
@@ -109,6 +111,7 @@ class Table:
         target: str | None = None,
         parts: Mapping[str, int] | None = None,
         findings: Iterable[Advice] = (),
+        ignored: Iterable[str] = (),
     ) -> Self:
         """A table from pairs of column and values."""
         pairs = list(cells)
@@ -119,6 +122,7 @@ class Table:
             target=target,
             parts=parts or {},
             findings=tuple(findings),
+            ignored=tuple(ignored),
         )
 
     @property
@@ -139,8 +143,13 @@ class Table:
         """
         if name in self._by_name:
             return self._by_name[name]
+        known = f"There is no column {name!r}. {suggest(name, self.names)}"
+        ignored = (
+            f"Column {name!r} was declared to be ignored. Leave it out of `columns`, or declare it "
+            "as another kind."
+        )
         raise DataError(
-            f"There is no column {name!r}. {suggest(name, self.names)}",
+            ignored if name in self.ignored else known,
             code="unknown_column",
             param=param,
             column=name,
@@ -159,7 +168,14 @@ class Table:
         """The table as one Parquet file, which `from_parquet` reads back without loss."""
         metadata = {
             _COLUMNS_KEY: json.dumps([column.model_dump(mode="json") for column in self.columns]),
-            _ORIGIN_KEY: json.dumps({"target": self.target, "parts": dict(self.parts)}),
+            _ORIGIN_KEY: json.dumps(
+                {
+                    "target": self.target,
+                    "parts": dict(self.parts),
+                    "ignored": self.ignored,
+                    "findings": [finding.model_dump(mode="json") for finding in self.findings],
+                }
+            ),
         }
         arrays = [_to_arrow(column, self.values[column.name]) for column in self.columns]
         frame = pa.table(arrays, names=list(self.names)) if arrays else pa.table({})
@@ -207,6 +223,8 @@ class Table:
             rows=frame.num_rows,
             target=origin.get("target"),
             parts=origin.get("parts", {}),
+            findings=tuple(Advice.model_validate(entry) for entry in origin.get("findings", ())),
+            ignored=tuple(origin.get("ignored", ())),
         )
 
 

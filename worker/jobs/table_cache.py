@@ -121,7 +121,7 @@ def findings_about(
     """
     there = {None, *table.names}
     found = [finding for finding in table.findings if finding.column in there]
-    of_target = [] if target is None else list(target_findings(table, target))
+    of_target = [] if target is None else target_findings(table, target)
     # The sort is stable: each half keeps its order.
     found = of_target + sorted(found, key=lambda one: target is None or one.column != target)
     if len(found) <= most:

@@ -6,7 +6,6 @@ same bytes under the same reading are the same table, whoever reads them.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from io import BytesIO
 
 from worker.data import Table, declare, load_builtin, read_table
@@ -75,8 +74,7 @@ def without_unsaid(reading: Reading) -> Mapping[str, object]:
 
 
 def _stored(artefacts: Artefacts, dataset: Dataset) -> Table:
-    table = Table.from_parquet(artefacts.read(dataset.path, dataset.sha256))
-    return replace(table, findings=tuple(dataset.findings or ()))
+    return Table.from_parquet(artefacts.read(dataset.path, dataset.sha256))
 
 
 def _declared(table: Table, said: Reading) -> Table:

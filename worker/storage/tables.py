@@ -87,6 +87,7 @@ class Dataset(Base):
     source_sha256: Mapped[str | None]
     source_bytes: Mapped[int | None] = mapped_column(BigInteger)
     findings: Mapped[list[Advice] | None]
+    """What was found in its table, and of its own target."""
     understood: Mapped[Understood | None]
     """What its own target was understood as, where it has one that can be learned."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -1,5 +1,6 @@
 """From a data set and what is said of it to its table."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -58,7 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, str | None, Read
 
 
 def upload(database: Database, artefacts: Artefacts, *, kept: bool = True) -> Dataset:
-    table = read_table(BytesIO(CSV))
+    table = replace(read_table(BytesIO(CSV)), findings=(finding("x"), finding("gone")))
     files = artefacts.write("datasets", {"table.parquet": table.to_parquet(), "source": CSV})
     source = files.files["source"]
     with database.write() as session:
@@ -72,7 +73,6 @@ def upload(database: Database, artefacts: Artefacts, *, kept: bool = True) -> Da
             bytes=1,
             sha256=files.files["table.parquet"].sha256,
             path=files.file("table.parquet"),
-            findings=[finding("x"), finding("gone")],
             source=datasets.SourceFile(
                 files.file("source"), source.sha256, source.bytes, "a.csv", STORED
             )
