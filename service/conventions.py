@@ -2,8 +2,9 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from annotated_types import MinLen
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -16,6 +17,11 @@ from service.validation import LONGEST_GUESSED, Finding
 from worker.text import shortened
 
 STATIC = "/static/"
+UNKNOWN_FIELD = "unknown_field"
+_EMPTY = (
+    "is empty; leave it out, or give it a value (curl -F ends a value at a semicolon: write the "
+    "word semicolon, or use --form-string)"
+)
 
 
 class Conventions:
@@ -53,7 +59,8 @@ async def only_known_parameters(request: Request) -> None:
 
     Raises:
         MalformedError: the URL holds U+0000, which PostgreSQL cannot compare.
-        InvalidError: a query parameter or a field of a form is unknown, or a field is given twice.
+        InvalidError: a query parameter or a field of a form is unknown or given twice, or a field
+            is empty that may not be.
     """
     if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
         raise MalformedError("The URL must not hold the character U+0000.")
@@ -63,16 +70,17 @@ async def only_known_parameters(request: Request) -> None:
     wrong: list[Finding] = []
     unread = 0
     if request.scope["query_string"]:
-        wrong, unread = _unknown(request.query_params.keys(), _parameters(route), "parameter")
+        known = _parameters(route)
+        given = Counter(name for name, _ in request.query_params.multi_items())
+        wrong, unread = _unknown(given, known, "parameter")
+        wrong += _repeated(given, known)
     fields = _form_fields(route)
     if fields:
-        given = Counter(name for name, _ in (await request.form()).multi_items())
-        wrong += [
-            Finding(name, f"is given {given[name]:,} times; once is right")
-            for name in fields
-            if given[name] > 1
-        ]
-        unknown, more = _unknown(given, fields, "field")
+        items = (await request.form()).multi_items()
+        given = Counter(name for name, _ in items)
+        wrong += _repeated(given, fields)
+        wrong += [Finding(name, _EMPTY) for name, text in items if fields.get(name) and text == ""]
+        unknown, more = _unknown(given, fields, "field", code=UNKNOWN_FIELD)
         wrong, unread = wrong + unknown, unread + more
     if wrong:
         raise invalid(wrong, unread)
@@ -89,24 +97,41 @@ def _parameters(route: APIRoute) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names(route.dependant)))
 
 
-def _form_fields(route: APIRoute) -> tuple[str, ...]:
-    """The names of the fields of an operation's form; none where it takes no form."""
+def _form_fields(route: APIRoute) -> dict[str, bool]:
+    """The fields of an operation's form, and whether each must hold something where it is given;
+    none where it takes no form.
+    """
     fields = route.dependant.body_params
-    is_form = any(getattr(field.field_info, "media_type", "") == FORM for field in fields)
-    return tuple(field.alias for field in fields) if is_form else ()
+    if not any(getattr(field.field_info, "media_type", "") == FORM for field in fields):
+        return {}
+    return {
+        field.alias: any(isinstance(rule, MinLen) for rule in field.field_info.metadata)
+        for field in fields
+    }
 
 
-def _unknown(names: Iterable[str], known: Sequence[str], what: str) -> tuple[list[Finding], int]:
+def _repeated(given: Mapping[str, int], known: Iterable[str]) -> list[Finding]:
+    """What is given more than once: one of the values would be lost."""
+    return [
+        Finding(name, f"is given {given[name]:,} times; once is right")
+        for name in known
+        if given.get(name, 0) > 1
+    ]
+
+
+def _unknown(
+    names: Iterable[str], known: Collection[str], what: str, code: str = Finding.code
+) -> tuple[list[Finding], int]:
     """The first unknown names, and how many more there are."""
     unknown = [name for name in names if name not in known]
     listed = [
-        Finding(shortened(name), f"is not a {what} here; {_remedy(name, known, what)}")
+        Finding(shortened(name), f"is not a {what} here; {_remedy(name, known, what)}", code)
         for name in unknown[:MOST_LISTED]
     ]
     return listed, len(unknown) - len(listed)
 
 
-def _remedy(name: str, known: Sequence[str], what: str) -> str:
+def _remedy(name: str, known: Collection[str], what: str) -> str:
     close = difflib.get_close_matches(name[:LONGEST_GUESSED], known, n=1)
     if close:
         return f"did you mean {close[0]}?"

@@ -1,67 +1,121 @@
-"""From an uploaded file to a stored data set."""
+"""From an uploaded file to a stored data set: its table, the file itself, and what was found."""
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from service.body_limit import too_large
 from service.dependencies import Services
-from worker.data import Table, read_table
+from worker.data import Outline, Table, listed, read_table, report
 from worker.errors import DataError
+from worker.jobs import findings_about, without_unsaid
+from worker.results import Advice, Understood
+from worker.spec import JobSpec, Reading, Split
 from worker.storage import datasets
 from worker.storage.tables import Dataset
-from worker.text import INVALID_NAME, control_character
+from worker.text import INVALID_NAME, control_character, shortened
 
 FOLDER = "datasets"
 TABLE = "table.parquet"
+SOURCE = "source"
+ANY_DATASET = "ds_00000000"
+"""In place of an id, where a table is at hand."""
+LONGEST_FILENAME = 255
+MOST_FINDINGS = 500
 
 
-def store_upload(
-    services: Services,
-    file: BinaryIO,
-    *,
-    name: str,
-    target: str | None,
-    filename: str | None = None,
-) -> Dataset:
+@dataclass(frozen=True)
+class Upload:
+    """What was sent: a file, and what the form says of it."""
+
+    file: BinaryIO
+    filename: str | None
+    name: str
+    target: str | None
+    reading: Reading
+
+
+def store_upload(services: Services, upload: Upload) -> Dataset:
     """Read, type and keep a file; it is committed when this returns.
 
     Raises:
         DataError: the file cannot be read as a table, or has no such target.
         TooLargeError: it is larger than the settings allow.
     """
-    table = _read(file, services.settings.max_upload_bytes, filename)
-    if target is not None:
-        table.column(target, param="target")
-    manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet()})
-    entry = manifest.files[TABLE]
+    table = _read(upload, services.settings.max_upload_bytes)
+    if upload.target is not None:
+        table.column(upload.target, param="target")
+    target = upload.target or table.target
+    understood, refusal = _understood(table, target)
+    findings = [*refusal, *findings_about(table, target, MOST_FINDINGS)]
+    columns = report(table)
+    manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet(), SOURCE: upload.file})
+    stored, source = manifest.files[TABLE], manifest.files[SOURCE]
     with services.database.write() as session:
         return datasets.add_dataset(
             session,
-            name=name,
-            target=target or table.target,
+            name=upload.name,
+            target=target,
             rows=table.rows,
-            columns=[column.model_dump(mode="json") for column in table.columns],
+            columns=[column.model_dump(mode="json") for column in columns],
+            summary=listed(columns, len(findings)).model_dump(mode="json"),
             format="parquet",
-            bytes=entry.bytes,
-            sha256=entry.sha256,
+            bytes=stored.bytes,
+            sha256=stored.sha256,
             path=manifest.file(TABLE),
+            source=datasets.SourceFile(
+                path=manifest.file(SOURCE),
+                sha256=source.sha256,
+                bytes=source.bytes,
+                filename=_kept_name(upload.filename),
+                reading=dict(without_unsaid(upload.reading)),
+            ),
+            findings=findings,
+            understood=understood,
         )
 
 
 def remove_upload(services: Services, dataset_id: str) -> None:
-    """Forget a data set, then remove its file."""
+    """Forget a data set, then remove its files."""
     with services.database.write() as session:
         path = datasets.delete(session, dataset_id).path
     services.tables.forget(dataset_id)
     services.artefacts.delete(str(PurePosixPath(path).parent))
 
 
-def _read(file: BinaryIO, limit: int, filename: str | None) -> Table:
-    file.seek(0, 2)
-    if file.tell() > limit:
+def _read(upload: Upload, limit: int) -> Table:
+    upload.file.seek(0, 2)
+    if upload.file.tell() > limit:
         raise too_large(limit)
-    file.seek(0)
-    return read_table(file, filename)
+    upload.file.seek(0)
+    return read_table(upload.file, upload.filename, upload.reading)
+
+
+def _understood(table: Table, target: str | None) -> tuple[Understood | None, list[Advice]]:
+    """What a job would predict; or, where it cannot be learned, why not, as a finding."""
+    if target is None:
+        return None, []
+    spec = JobSpec(dataset=ANY_DATASET, target=target, split=Split(validation=0.0), columns={})
+    try:
+        return Outline.of(table, spec).understood, []
+    except DataError as error:
+        reason = Advice(
+            severity="warning",
+            code=error.code,
+            field=error.param,
+            column=target,
+            message=error.message,
+            evidence=error.extra,
+            fix="A job on this target is refused as it stands. Name another target or task in the "
+            "job, or correct the cells and upload the file again.",
+        )
+        return None, [reason]
+
+
+def _kept_name(filename: str | None) -> str | None:
+    """The file's own name, without folders and what cannot be kept; its ending tells its format."""
+    name = PurePosixPath((filename or "").replace("\\", "/")).name
+    return shortened(name[-LONGEST_FILENAME:], LONGEST_FILENAME) or None
 
 
 def checked_name(name: str | None, filename: str | None) -> str:

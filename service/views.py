@@ -1,27 +1,31 @@
 """From rows to bodies, where they differ by more than the type."""
 
-from service.schemas.datasets import ColumnView, DatasetView
+from service.schemas.datasets import DatasetSummary, DatasetView, SourceView
 from service.schemas.jobs import (
+    BestSummary,
     CheckpointView,
+    ErrorSummary,
+    JobSummary,
     JobView,
     ModelReference,
     Progress,
     TrialCounts,
     TrialView,
 )
-from service.schemas.models import ModelVersionView, ModelView
-from worker.results import Estimated, SparsityReport, SparsitySummary
+from service.schemas.models import ModelSummary, ModelVersionView, ModelView
+from worker.data import Listed, Table, listed, stored_report
+from worker.jobs import stored_reading
+from worker.results import Estimated, SparsityReport, SparsitySummary, Understood
 from worker.schema import Json
-from worker.spec import shown, without_off
-from worker.storage.models import ESTIMATE, ModelDetail
+from worker.spec import is_open_ended, shown, summary_of, without_off
+from worker.storage.models import ESTIMATE, ModelBrief, ModelDetail
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
+from worker.text import shortened
 
-FEW = 20
-"""Most columns of a data set in a list, and most categories of a column."""
-LONGEST = 100
-"""Letters of a category, where not all are asked for."""
+LONGEST_LISTED, LONGEST_MESSAGE = 100, 200
+"""Letters of a name and of an error in a list."""
 
 
 def job_view(row: Job, *, resolved: bool = False) -> JobView:
@@ -36,12 +40,9 @@ def job_view(row: Job, *, resolved: bool = False) -> JobView:
         progress=_progress(row, search.get("budget_seconds")),
         spec=spec,
         resolved=without_off(row.spec) if resolved else None,
+        understood=row.understood,
         advice=row.advice,
-        trials=TrialCounts(
-            total=row.trials_planned if _is_open_ended(search) else row.trials_total,
-            finished=row.trials_finished,
-            failed=row.trials_failed,
-        ),
+        trials=_trial_counts(row, open_ended=is_open_ended(search)),
         objective=row.objective,
         best=row.best,
         model=_model_reference(row),
@@ -52,15 +53,52 @@ def job_view(row: Job, *, resolved: bool = False) -> JobView:
     )
 
 
+def job_summary(row: Job) -> JobSummary:
+    """A job in a list."""
+    brief = row.summary
+    if brief is None:  # of an earlier release
+        brief = summary_of(row.spec if row.posted is None else row.posted)
+    return JobSummary(
+        id=row.id,
+        name=row.name,
+        state=State(row.state).value,
+        progress=_progress(row, brief["budget_seconds"]),
+        trials=_trial_counts(row, open_ended=brief["open_ended"]),
+        objective=row.objective,
+        dataset=brief["dataset"],
+        target=_listed(brief["target"]),
+        best=None
+        if row.best is None
+        else BestSummary(trial=row.best.trial, name=_listed(row.best.name), value=row.best.value),
+        model=_model_reference(row),
+        error=None
+        if row.error is None
+        else ErrorSummary(
+            code=row.error.code, message=shortened(row.error.message, LONGEST_MESSAGE)
+        ),
+        advice_count=len(row.advice),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _listed(text: str | None) -> str | None:
+    return None if text is None else shortened(text, LONGEST_LISTED)
+
+
+def _trial_counts(row: Job, *, open_ended: bool) -> TrialCounts:
+    return TrialCounts(
+        total=row.trials_planned if open_ended else row.trials_total,
+        finished=row.trials_finished,
+        failed=row.trials_failed,
+    )
+
+
 def _model_reference(row: Job) -> ModelReference | None:
     if row.model_name is None:
         return None
     return ModelReference(name=row.model_name, version=row.model_version)
-
-
-def _is_open_ended(search: Json) -> bool:
-    """Whether only a budget of time says how many trials a job will have."""
-    return search.get("budget_seconds") is not None and search.get("trials") is None
 
 
 def _progress(row: Job, budget: float | None) -> Progress:
@@ -111,32 +149,54 @@ def _by_subgradient(trial: TrialRow) -> list[str]:
     ]
 
 
-def dataset_view(
-    row: Dataset, *, columns: int | None = None, categories: int | None = FEW
-) -> DatasetView:
-    """A data set, with so many of its columns, and of their categories; without a number, all."""
+def dataset_view(row: Dataset, whole: Table | None = None) -> DatasetView:
+    """A data set; with its table, all categories of its columns."""
+    columns = list(stored_report(row.columns))
+    if whole is not None:
+        columns = [
+            column.model_copy(update={"categories": list(whole.column(column.name).categories)})
+            for column in columns
+        ]
+    source = None
+    if row.source_sha256 is not None:
+        source = SourceView(
+            filename=row.filename, bytes=row.source_bytes or 0, sha256=row.source_sha256
+        )
     return DatasetView(
         id=row.id,
         name=row.name,
         target=row.target,
         rows=row.rows,
-        columns=[_column_view(column, categories) for column in row.columns[:columns]],
-        columns_count=len(row.columns),
+        columns=columns,
+        columns_count=len(columns),
+        reading=stored_reading(row),
+        understood=row.understood,
+        findings=row.findings or [],
+        source=source,
         bytes=row.bytes,
         sha256=row.sha256,
         created_at=row.created_at,
     )
 
 
-def _column_view(column: Json, most: int | None) -> ColumnView:
-    categories = column["categories"]
-    view = ColumnView.model_validate({**column, "categories_count": len(categories)})
-    if most is not None:
-        view.categories = [
-            text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-            for text in categories[:most]
-        ]
-    return view
+def dataset_summary(row: Dataset) -> DatasetSummary:
+    """A data set in a list."""
+    if row.summary is None:  # of an earlier release
+        brief = listed(stored_report(row.columns))
+    else:
+        brief = Listed.model_validate(row.summary)
+    return DatasetSummary(
+        id=row.id,
+        name=row.name,
+        target=row.target,
+        rows=row.rows,
+        columns=brief.columns,
+        columns_count=brief.columns_count,
+        findings_count=brief.findings_count,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+    )
 
 
 def trial_view(row: TrialRow) -> TrialView:
@@ -185,8 +245,23 @@ def model_view(detail: ModelDetail) -> ModelView:
     )
 
 
-def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionView:
-    """A version of a model, and the trial whose weights it has."""
+def model_summary(brief: ModelBrief) -> ModelSummary:
+    """A model in a list."""
+    return ModelSummary(
+        id=brief.model.id,
+        name=brief.model.name,
+        versions_count=brief.versions,
+        latest=brief.latest,
+        aliases=brief.aliases,
+        aliases_count=brief.aliases_count,
+        created_at=brief.model.created_at,
+    )
+
+
+def version_view(
+    row: ModelVersion, name: str, trial: TrialRow, understood: Understood | None
+) -> ModelVersionView:
+    """A version of a model, the trial whose weights it has, and what its job was understood as."""
     estimate = row.manifest.get(ESTIMATE) or {}
     expected = Estimated.model_validate({**estimate, "metrics": row.metrics})
     return ModelVersionView(
@@ -198,6 +273,7 @@ def version_view(row: ModelVersion, name: str, trial: TrialRow) -> ModelVersionV
         deviations=expected.deviations,
         n=expected.n,
         single=expected.single,
+        understood=understood,
         network=network_report(trial),
         manifest=_manifest(row.manifest),
         bytes=row.bytes,

@@ -44,5 +44,11 @@ class Lru(Generic[Key, Value]):
         with self._changed:
             self._values.pop(key, None)
 
+    def forget_where(self, chosen: Callable[[Key], bool]) -> None:
+        """Drop all keys of a kind."""
+        with self._changed:
+            for key in [key for key in self._values if chosen(key)]:
+                self._values.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._values)

@@ -6,11 +6,14 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from service import uploads
 from service.bodies import CheckedRoute
-from service.dependencies import DatasetId, PlainDatasetId, ServicesDep
+from service.dependencies import DatasetId, PlainDatasetId, Services, ServicesDep
 from service.errors import problems
+from service.reading_form import reading_of
 from service.schemas.common import Limit, Listing
-from service.schemas.datasets import DatasetView
-from service.views import FEW, dataset_view
+from service.schemas.datasets import DatasetSummary, DatasetView
+from service.views import dataset_summary, dataset_view
+from worker.data import Preview, Table, ValueCount, category_page, preview
+from worker.errors import DataError
 from worker.storage import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
@@ -45,8 +48,65 @@ def upload_dataset(
             examples=["y"],
         ),
     ] = None,
+    columns: Annotated[
+        str | None,
+        Form(
+            min_length=1,
+            description="Kinds of columns, as a JSON object: `numeric`, `categorical` (cells stay "
+            "texts, as written), `date` or `ignore`. Columns that are not named are read by their "
+            "cells.",
+            examples=['{"zip": "categorical", "customer_id": "ignore"}'],
+        ),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        Form(min_length=1, description="The decimal mark of numbers, `.` or `,`.", examples=["."]),
+    ] = None,
+    thousands: Annotated[
+        str | None,
+        Form(
+            min_length=1,
+            description="The mark between groups of three digits: `,` `.` `'` `_` or a space.",
+            examples=[","],
+        ),
+    ] = None,
+    missing: Annotated[
+        str | None,
+        Form(
+            min_length=1,
+            description="The texts that stand for a missing cell, as a JSON array; or one text.",
+            examples=['["NA", "-", "unknown"]'],
+        ),
+    ] = None,
+    separator: Annotated[
+        str | None,
+        Form(
+            min_length=1,
+            description="The character between the cells of a CSV, or its name: tab, comma, "
+            "semicolon, space, bar.",
+            examples=[","],
+        ),
+    ] = None,
+    header: Annotated[
+        str | None,
+        Form(
+            min_length=1,
+            description="`true` or `false`: whether the first line of a CSV holds the columns' "
+            "names. If not, they are column1, column2, and so on.",
+            examples=["true"],
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        Form(
+            min_length=1,
+            description="The encoding of a CSV's text, such as utf-8, latin-1 or utf-16.",
+            examples=["utf-8"],
+        ),
+    ] = None,
 ) -> DatasetView:
-    """Reads a file, whose content tells its format, and types its columns.
+    """Reads a file, whose content tells its format, and answers with a report of what was read:
+    the kind and figures of each column, what the target was understood as, and findings.
 
     * CSV, by the cells: numeric when every cell that is not missing is a finite number, categorical
       otherwise. Empty cells, `NA`, `?`, `nan` and `null` are missing.
@@ -57,14 +117,30 @@ def upload_dataset(
     * A zip of PNG or JPEG images of one size: class/file.png, or train/class/file.png beside
       test/class/file.png.
 
-    Files that hold pickled objects are refused.
+    Files that hold pickled objects are refused. What is said in `columns`, `decimal`, `thousands`,
+    `missing`, `separator`, `header` and `encoding` overrules what is worked out from the cells. The
+    file itself is kept, so that a job may say so later, in fields of the same names.
 
     `curl -F file=@credit.csv -F target=class http://127.0.0.1:8000/v1/datasets`
     """
-    label = uploads.checked_name(name, file.filename)
-    row = uploads.store_upload(
-        services, file.file, name=label, target=target or None, filename=file.filename
+    upload = uploads.Upload(
+        file=file.file,
+        filename=file.filename,
+        name=uploads.checked_name(name, file.filename),
+        target=target or None,
+        reading=reading_of(
+            {
+                "columns": columns,
+                "decimal": decimal,
+                "thousands": thousands,
+                "missing": missing,
+                "separator": separator,
+                "header": header,
+                "encoding": encoding,
+            }
+        ),
     )
+    row = uploads.store_upload(services, upload)
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return dataset_view(row)
 
@@ -79,13 +155,11 @@ def list_datasets(
     services: ServicesDep,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
-) -> Listing[DatasetView]:
-    """The data sets, newest first, each with its first columns."""
+) -> Listing[DatasetSummary]:
+    """The data sets, newest first, in short: `GET /v1/datasets/{id}` has all columns."""
     with services.database.read() as session:
         page = datasets.dataset_page(session, limit=limit, after=after)
-    return Listing(
-        data=[dataset_view(row, columns=FEW) for row in page.items], has_more=page.has_more
-    )
+        return Listing(data=[dataset_summary(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get(
@@ -105,14 +179,78 @@ def get_dataset(
         ),
     ] = None,
 ) -> DatasetView:
-    """A data set's columns and size. Its rows are not given back.
+    """A data set: what was read, the figures of each column, and what was found in them.
 
     Of a categorical column it has the first categories and their number; with `include=categories`
-    all of them, which may be long.
+    all of them, which may be long. `/values` has them in pages, `/preview` the first rows.
     """
     with services.database.read() as session:
         row = datasets.find_dataset(session, dataset_id)
-    return dataset_view(row, categories=None if include == "categories" else FEW)
+    whole = services.tables.get(row.id)[0] if include == "categories" else None
+    return dataset_view(row, whole)
+
+
+@router.get(
+    "/{id}/preview",
+    operation_id="preview_dataset",
+    summary="The first rows of a data set",
+    responses=problems(404),
+)
+def preview_dataset(
+    services: ServicesDep,
+    dataset_id: DatasetId,
+    rows: Annotated[
+        int, Query(ge=1, le=100, description="How many rows to show.", examples=[20])
+    ] = 20,
+) -> Preview:
+    """The first rows, as they were read: a text that was taken for a number is a number here, a
+    date is a date, and what counts as missing is null.
+    """
+    return preview(_table(services, dataset_id)[0], rows)
+
+
+@router.get(
+    "/{id}/values",
+    operation_id="list_values",
+    summary="The categories of a column",
+    responses=problems(404),
+)
+def list_values(
+    services: ServicesDep,
+    dataset_id: DatasetId,
+    column: Annotated[
+        str | None,
+        Query(
+            description="A categorical column's name; the data set's target unless given.",
+            examples=["y"],
+        ),
+    ] = None,
+    limit: Limit = 100,
+    after: Annotated[
+        int,
+        Query(ge=0, lt=2**31, description="The last id of the page before.", examples=[0]),
+    ] = 0,
+) -> Listing[ValueCount]:
+    """All categories of a column with their counts, sorted, in pages. `id` is the cursor."""
+    table, target = _table(services, dataset_id)
+    chosen = column if column is not None else target
+    if chosen is None:
+        raise DataError(
+            "This data set has no target of its own; name a column.",
+            code="no_target",
+            param="column",
+        )
+    values, has_more = category_page(table, chosen, after=after, limit=limit)
+    return Listing(data=values, has_more=has_more)
+
+
+def _table(services: Services, dataset_id: str) -> tuple[Table, str | None]:
+    """The table of a data set as it was read at upload, and its target; ``NotFoundError`` where it
+    is gone.
+    """
+    with services.database.read() as session:
+        datasets.find_dataset(session, dataset_id)
+    return services.tables.get(dataset_id)
 
 
 @router.delete(
@@ -124,7 +262,7 @@ def get_dataset(
     responses=problems(404, 409),
 )
 def delete_dataset(services: ServicesDep, dataset_id: PlainDatasetId) -> None:
-    """Deletes a data set and its rows. Refused while a job that has not ended needs it; models
-    that were trained on it keep working.
+    """Deletes a data set, its rows and its file. Refused while a job that has not ended needs it;
+    models that were trained on it keep working.
     """
     uploads.remove_upload(services, dataset_id)

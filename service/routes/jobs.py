@@ -9,9 +9,9 @@ from service.dependencies import JobId, PlainJobId, ServicesDep
 from service.errors import problems
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
-from service.schemas.jobs import JobState, JobView, Validation
+from service.schemas.jobs import JobState, JobSummary, JobView, Validation
 from service.threads import in_pool
-from service.views import job_view
+from service.views import job_summary, job_view
 from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
 from worker.spec import JobSpec
@@ -69,21 +69,22 @@ async def create_job(
     summary="Check a job without training it",
 )
 def validate_job(services: ServicesDep, spec: Spec) -> Validation:
-    """Checks a specification as `POST /v1/jobs` does, and says what it would train, what it would
-    cost, and what is worth knowing before. Its largest fleet is trained for a few steps on some of
-    the rows, which takes up to half a second. Nothing is stored. What costs more than this service
-    takes is refused, by both, as `limit_exceeded`: with the `measure`, its `value`, the `limit` and
-    the `setting` that it is.
+    """Checks a specification as `POST /v1/jobs` does, and says how its data are understood, what it
+    would train, what it would cost, and what is worth knowing before. Its largest fleet is trained
+    for a few steps on some of the rows, which takes up to half a second. Nothing is stored. What
+    costs more than this service takes is refused, by both, as `limit_exceeded`: with the `measure`,
+    its `value`, the `limit` and the `setting` that it is.
     """
     proposal = services.intake.propose(spec)
     outline = proposal.outline
 
     def some(train: int, held_out: int) -> Prepared:
-        table, _ = services.tables.get(spec.dataset)
+        table, _ = services.tables.get(spec.dataset, spec.reading)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
     cost = proposal.cost
     return Validation(
+        understood=outline.understood,
         advice=list(proposal.advice),
         trials=cost.trials,
         fleets=cost.fleets,
@@ -101,11 +102,11 @@ def list_jobs(
     ] = None,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
-) -> Listing[JobView]:
-    """The jobs, newest first."""
+) -> Listing[JobSummary]:
+    """The jobs, newest first, in short: `GET /v1/jobs/{id}` has what was posted, and the advice."""
     with services.database.read() as session:
         page = jobs.job_page(session, state=state, limit=limit, after=after)
-        return Listing(data=[job_view(row) for row in page.items], has_more=page.has_more)
+        return Listing(data=[job_summary(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404, 422))

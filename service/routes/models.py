@@ -11,11 +11,12 @@ from service.schemas.common import Limit, Listing
 from service.schemas.models import (
     AliasRequest,
     CertificateView,
+    ModelSummary,
     ModelVersionView,
     ModelView,
 )
-from service.views import model_view, version_view
-from worker.storage import models
+from service.views import model_summary, model_view, version_view
+from worker.storage import jobs, models
 from worker.storage.tables import TrialRow
 
 router = APIRouter(prefix="/v1/models", tags=["Models"], route_class=CheckedRoute)
@@ -40,11 +41,11 @@ def list_models(
     services: ServicesDep,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
-) -> Listing[ModelView]:
-    """The models, newest first."""
+) -> Listing[ModelSummary]:
+    """The models, newest first, in short: `GET /v1/models/{name}` has all versions and aliases."""
     with services.database.read() as session:
         page = models.model_page(session, limit=limit, after=after)
-        data = [model_view(models.describe(session, row.name)) for row in page.items]
+        data = [model_summary(brief) for brief in models.briefs(session, page.items)]
     return Listing(data=data, has_more=page.has_more)
 
 
@@ -62,12 +63,14 @@ def get_model(services: ServicesDep, name: Name) -> ModelView:
     responses=problems(404),
 )
 def get_model_version(services: ServicesDep, name: Name, version: Version) -> ModelVersionView:
-    """One version of a model: where it comes from, how good it is, what is left of its network,
-    and what rebuilds it.
+    """One version of a model: where it comes from, what it predicts, how good it is, what is left
+    of its network, and what rebuilds it.
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-        return version_view(row, name, session.get_one(TrialRow, row.trial_id))
+        job = jobs.find_job(session, row.job_id, complete=False)
+        trial = session.get_one(TrialRow, row.trial_id)
+        return version_view(row, name, trial, job.understood)
 
 
 @router.put(

@@ -6,29 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
+from worker.data import ColumnReport, ListedColumn
+from worker.results import Advice, Understood
+from worker.spec import Reading
 
 
-class ColumnView(Body):
-    """One column, as its cells were read."""
-
-    name: Annotated[str, Field(examples=["age"])]
-    """Its name in the header."""
-    kind: Annotated[Literal["numeric", "categorical", "image"], Field(examples=["numeric"])]
-    """`numeric` when every cell that is not missing is a finite number, `image` when a cell is an
-    image or a series, `categorical` otherwise."""
-    categories: Annotated[list[str], Field(examples=[["skilled", "unskilled"]])]
-    """The first values of a categorical column, sorted, at most 20, long ones cut; with
-    `include=categories` all of them. Empty for another kind."""
-    categories_count: Annotated[int, Field(examples=[2])]
-    """How many values there are."""
-    missing: Annotated[int, Field(examples=[0])]
-    """How many cells are missing."""
-    shape: Annotated[list[int], Field(default_factory=list, examples=[[]])]
-    """Shape of a cell of an image column: channels, height, width, or channels, length."""
-
-
-class DatasetView(Body):
-    """An uploaded data set."""
+class DatasetBase(Body):
+    """What a data set is called, and how large it is."""
 
     id: Annotated[str, Field(examples=["ds_5f0c9a3e1b7d2468ace0f135"])]
     """Its identifier: the `dataset` of a job."""
@@ -40,8 +24,6 @@ class DatasetView(Body):
     """The column that jobs predict unless they name another."""
     rows: Annotated[int, Field(examples=[1000])]
     """Number of rows."""
-    columns: list[ColumnView]
-    """The columns, in the file's order; in a list of data sets the first 20."""
     columns_count: Annotated[int, Field(examples=[21])]
     """How many columns there are."""
     bytes: Annotated[int, Field(examples=[73918])]
@@ -52,3 +34,42 @@ class DatasetView(Body):
     """SHA-256 of the table as it is stored."""
     created_at: Annotated[datetime, Field(examples=["2026-11-23T07:30:00Z"])]
     """When it was uploaded."""
+
+
+class DatasetSummary(DatasetBase):
+    """A data set in a list, in a few kB whatever it holds."""
+
+    columns: list[ListedColumn]
+    """The first 5 columns, in short; `GET /v1/datasets/{id}` has all of them."""
+    findings_count: Annotated[int, Field(examples=[0])]
+    """How many findings about its data there are."""
+
+
+class SourceView(Body):
+    """The file as it was sent. It is kept, so that a job can have it read in another way."""
+
+    filename: Annotated[str | None, Field(examples=["credit.csv"])]
+    """The name that the sender gave it."""
+    bytes: Annotated[int, Field(examples=[104857])]
+    """Its size."""
+    sha256: Annotated[
+        str, Field(examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"])
+    ]
+    """Its SHA-256."""
+
+
+class DatasetView(DatasetBase):
+    """An uploaded data set: a report of what was read, and how it was understood."""
+
+    columns: list[ColumnReport]
+    """The columns that are not ignored, in the file's order."""
+    reading: Reading
+    """What was said at upload of how the file is to be read, null where it was worked out; a job
+    may say otherwise, in fields of the same names."""
+    understood: Understood | None
+    """As what a job would predict the target, unless it says otherwise; null without a target, and
+    where it cannot be learned, for the reason that is the first of the findings."""
+    findings: list[Advice]
+    """What is worth knowing about the data, about the target first, at most 500."""
+    source: SourceView | None
+    """The file as it was sent; null for uploads to releases that did not keep it."""

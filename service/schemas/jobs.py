@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body, SchemaOf
-from worker.results import FINAL, Advice, Best, JobError, Metrics, SparsitySummary
+from worker.results import (
+    FINAL,
+    Advice,
+    Best,
+    JobError,
+    Metrics,
+    SparsitySummary,
+    Understood,
+)
 from worker.schema import Json
 from worker.spec import JobSpec
 
@@ -48,8 +56,8 @@ class ModelReference(Body):
     """Its version; none before the job succeeded."""
 
 
-class JobView(Body):
-    """A training job: what was asked, how far it is, and what came of it."""
+class JobBase(Body):
+    """A job's name and state, and how far it is."""
 
     id: Annotated[str, Field(examples=["job_5f0c9a3e1b7d2468ace0f135"])]
     """Its identifier."""
@@ -61,6 +69,59 @@ class JobView(Body):
     """`succeeded`, `failed` and `cancelled` never change again."""
     progress: Progress
     """How far it is."""
+    trials: TrialCounts
+    """How many trials there are, finished and failed."""
+    objective: Annotated[str, Field(examples=["validation_loss"])]
+    """The metric that decides which configuration is best."""
+    model: ModelReference | None
+    """Where the winner is registered, if the job named a model."""
+    created_at: Annotated[datetime, Field(examples=[WHEN])]
+    """When it was accepted."""
+    started_at: Annotated[datetime | None, Field(examples=[WHEN])]
+    """When a worker first claimed a part of it."""
+    finished_at: Annotated[datetime | None, Field(examples=[WHEN])]
+    """When it reached its final state."""
+
+
+class BestSummary(Body):
+    """The winner of a job, in a list."""
+
+    trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
+    """The trial whose weights it has."""
+    name: Annotated[str | None, Field(examples=["dropout"])]
+    """Its configuration's name, cut after 100 letters."""
+    value: Annotated[float | None, Field(examples=[0.31])]
+    """The job's objective, the mean over the configuration's repeats and folds."""
+
+
+class ErrorSummary(Body):
+    """Why a job failed, in a list."""
+
+    code: Annotated[str, Field(examples=["diverged"])]
+    """The kind of error, for programs."""
+    message: Annotated[str, Field(examples=["The loss is not finite."])]
+    """The error in words, cut after 200 letters."""
+
+
+class JobSummary(JobBase):
+    """A job in a list, in a few kB whatever was posted."""
+
+    dataset: Annotated[str | None, Field(examples=["ds_5f0c9a3e1b7d2468ace0f135"])]
+    """The data set's id, or the name of a built-in one."""
+    target: Annotated[str | None, Field(examples=["class"])]
+    """The column that it predicts, cut after 100 letters; of jobs of earlier releases, if it was
+    posted."""
+    best: BestSummary | None
+    """The winner, or the best so far while the job runs."""
+    error: ErrorSummary | None
+    """Why it failed, if it did."""
+    advice_count: Annotated[int, Field(examples=[0])]
+    """How much advice there is on it."""
+
+
+class JobView(JobBase):
+    """A training job: what was asked, how it was understood, how far it is, and what came of it."""
+
     spec: Annotated[Json, SchemaOf(JobSpec)]
     """What was posted, in the long form, without techniques that are off. Of a list of rows, or of
     values to search, the first 100 entries; `…_count` beside it says how many there are. What a job
@@ -70,24 +131,15 @@ class JobView(Body):
     ] = None
     """With `include=resolved`: the complete specification, defaults included, and what a search
     chose for itself."""
+    understood: Understood | None
+    """Target, task and classes, rows and columns, and why; null for jobs of earlier releases."""
     advice: list[Advice]
-    """What is worth knowing about the specification and its results."""
-    trials: TrialCounts
-    """How many trials there are, finished and failed."""
-    objective: Annotated[str, Field(examples=["validation_loss"])]
-    """The metric that decides which configuration is best."""
+    """What is worth knowing: findings about the data, then about the specification and its
+    results."""
     best: Best | None
     """The winner, or the best so far while the job runs."""
-    model: ModelReference | None
-    """Where the winner is registered, if the job named a model."""
     error: JobError | None
     """Why it failed, if it did."""
-    created_at: Annotated[datetime, Field(examples=[WHEN])]
-    """When it was accepted."""
-    started_at: Annotated[datetime | None, Field(examples=[WHEN])]
-    """When a worker first claimed a part of it."""
-    finished_at: Annotated[datetime | None, Field(examples=[WHEN])]
-    """When it reached its final state."""
 
 
 class Estimate(Body):
@@ -116,8 +168,10 @@ class Validation(Body):
 
     valid: Annotated[Literal[True], Field(examples=[True])] = True
     """Always true: a specification that is not valid is answered with a problem."""
+    understood: Understood
+    """Target, task and classes, rows and columns, and why."""
     advice: list[Advice]
-    """What is worth knowing before posting it."""
+    """What is worth knowing before posting it: findings about the data, then about the job."""
     trials: Annotated[int, Field(examples=[4])]
     """Number of trials; the most there may be, where a budget of time ends a search."""
     fleets: Annotated[int, Field(examples=[1])]

@@ -15,6 +15,7 @@ from worker.results import (
     PredictionWarning,
     Single,
     SparsityReport,
+    Understood,
 )
 from worker.schema import Json
 
@@ -42,6 +43,8 @@ class ModelVersionView(Body):
     """How many repeats and folds the means are over."""
     single: Single | None
     """The trial by itself; null in versions of earlier releases, whose metrics are that trial's."""
+    understood: Understood | None
+    """What it predicts, and as what its data were understood; null for jobs of earlier releases."""
     network: SparsityReport | None
     """What is left of its network: zeros, norms, dead units, unused columns, pruning curve."""
     manifest: Annotated[Json, Field(examples=[{"target": {"column": "class"}}])]
@@ -56,7 +59,7 @@ class ModelVersionView(Body):
     """When it was registered."""
 
 
-class ModelView(Body):
+class ModelBase(Body):
     """A name under which winners of jobs are registered."""
 
     id: Annotated[str, Field(examples=["mdl_5f0c9a3e1b7d2468ace0f135"])]
@@ -65,14 +68,30 @@ class ModelView(Body):
     """Always `model`."""
     name: Annotated[str, Field(examples=["credit"])]
     """Its name."""
-    versions: Annotated[list[int], Field(examples=[[1, 2, 3]])]
-    """Its versions, oldest first."""
     latest: Annotated[int | None, Field(examples=[3])]
     """The newest version, which answers unless another is asked for."""
-    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
-    """Names for versions."""
     created_at: Annotated[datetime, Field(examples=[WHEN])]
     """When its first version was registered."""
+
+
+class ModelSummary(ModelBase):
+    """A model in a list."""
+
+    versions_count: Annotated[int, Field(examples=[3])]
+    """How many versions it has."""
+    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
+    """Names for versions: at most 10, `production` among them."""
+    aliases_count: Annotated[int, Field(examples=[1])]
+    """How many names there are."""
+
+
+class ModelView(ModelBase):
+    """A name under which winners of jobs are registered, with its versions."""
+
+    versions: Annotated[list[int], Field(examples=[[1, 2, 3]])]
+    """Its versions, oldest first."""
+    aliases: Annotated[dict[str, int], Field(examples=[{"production": 3}])]
+    """Names for versions."""
 
 
 class AliasRequest(Body):

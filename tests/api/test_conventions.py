@@ -137,6 +137,13 @@ def test_the_nearest_parameter_is_named(client: Client, query: str, says: str) -
     assert says in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&state=queued&limit=1"])
+def test_a_parameter_that_is_given_twice_is_refused(client: Client, query: str) -> None:
+    problem = client.get(f"/v1/jobs?{query}").json()
+    assert (problem["status"], problem["param"]) == (422, "limit")
+    assert "given 2 times" in problem["detail"]
+
+
 def test_many_unknown_parameters_are_counted(client: Client) -> None:
     problem = client.get("/v1/jobs?" + "&".join(f"a{n}=1" for n in range(2000))).json()
     assert len(problem["errors"]) == 20

@@ -20,32 +20,39 @@ def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
     assert answer.headers["location"] == f"/v1/datasets/{made['id']}"
     assert made["object"] == "dataset"
     assert (made["name"], made["target"], made["rows"]) == ("credit", "class", 4)
-    assert made["columns"] == [
-        {
-            "name": "age",
-            "kind": "numeric",
-            "categories": [],
-            "categories_count": 0,
-            "missing": 1,
-            "shape": [],
-        },
-        {
-            "name": "job",
-            "kind": "categorical",
-            "categories": ["skilled", "unskilled"],
-            "categories_count": 2,
-            "missing": 1,
-            "shape": [],
-        },
-        {
-            "name": "class",
-            "kind": "categorical",
-            "categories": ["bad", "good"],
-            "categories_count": 2,
-            "missing": 0,
-            "shape": [],
-        },
-    ]
+    age, job, label = made["columns"]
+    assert age == {
+        "name": "age",
+        "kind": "numeric",
+        "sample": [41, 29, 53],
+        "missing": 1,
+        "distinct": 3,
+        "minimum": 29,
+        "mean": 41,
+        "maximum": 53,
+        "commonest": [],
+        "categories": [],
+        "categories_count": 0,
+        "shape": [],
+    }
+    assert job == {
+        "name": "job",
+        "kind": "categorical",
+        "sample": ["skilled", "unskilled", "skilled"],
+        "missing": 1,
+        "distinct": 2,
+        "minimum": None,
+        "mean": None,
+        "maximum": None,
+        "commonest": [
+            {"id": 1, "value": "skilled", "count": 2},
+            {"id": 2, "value": "unskilled", "count": 1},
+        ],
+        "categories": ["skilled", "unskilled"],
+        "categories_count": 2,
+        "shape": [],
+    }
+    assert label["categories"] == ["bad", "good"]
     assert made["columns_count"] == 3
     assert client.get(answer.headers["location"]).json() == made
 
@@ -65,8 +72,16 @@ def test_many_categories_and_columns_are_given_on_request_alone(client: Client) 
     assert whole["columns"][0] == {**street, "categories": [name.strip() for name in names]}
     listed = client.get("/v1/datasets", params={"limit": 1})
     (row,) = listed.json()["data"]
-    assert row == {**made, "columns": made["columns"][:20]}
-    assert len(listed.content) < 10_000
+    assert (row["columns_count"], len(row["columns"])) == (30, 5)
+    assert row["columns"][0] == {
+        "name": "street",
+        "kind": "categorical",
+        "missing": 0,
+        "categories": [f"{name[:29]}…" for name in names[:3]],
+        "categories_count": 3000,
+    }
+    assert row["id"] == made["id"]
+    assert len(listed.content) < 4_000
     assert client.get(path, params={"include": "rows"}).status_code == 422
 
 

@@ -55,6 +55,26 @@ def test_what_was_under_way_is_finished(opened: tuple[Client, dict[str, Any]], n
             assert found[trial][metric] == pytest.approx(metrics[metric], rel=1e-4, abs=1e-5), place
 
 
+def test_a_data_set_of_before_is_looked_at_and_declared(
+    opened: tuple[Client, dict[str, Any]],
+) -> None:
+    """Its file was not kept: columns can be declared, but nothing that a reader would have to know."""
+    client, recorded = opened
+    (listed,) = client.get("/v1/datasets").json()["data"]
+    path = f"/v1/datasets/{listed['id']}"
+    whole, before = client.get(path).json(), recorded[f"GET {path}"]["body"]
+    assert (whole["source"], whole["findings"], whole["understood"]) == (None, [], None)
+    assert listed["columns_count"] == whole["columns_count"] == before["columns_count"]
+    for now, then in zip(whole["columns"], before["columns"], strict=True):
+        assert {name: now[name] for name in then} == then
+    assert client.get(f"{path}/preview").json()["rows_count"] == before["rows"]
+    named = before["columns"][0]["name"]
+    body = {"dataset": listed["id"], "columns": {named: "ignore"}}
+    fewer = client.post("/v1/jobs/validate", json=body)
+    assert fewer.status_code == 200, fewer.text
+    assert "upload it again" in client.post("/v1/jobs", json={**body, "decimal": ","}).text
+
+
 def test_a_key_of_before_makes_no_second_job(opened: tuple[Client, dict[str, Any]]) -> None:
     """A body that has new fields by default may be refused as another one."""
     client, recorded = opened

@@ -11,31 +11,53 @@ from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
 from worker.data.records import Records
+from worker.data.report import (
+    ColumnReport,
+    Listed,
+    ListedColumn,
+    Preview,
+    ValueCount,
+    category_page,
+    listed,
+    preview,
+    report,
+    stored_report,
+)
 from worker.data.resolution import resolve_target
 from worker.data.table import Column, Table, parse_date, parse_number
 from worker.data.target import Target
 
 __all__ = [
     "Column",
+    "ColumnReport",
     "Encoder",
     "EncoderSchema",
     "Expectations",
     "ExtremeCell",
+    "Listed",
+    "ListedColumn",
     "Outline",
     "Prepared",
+    "Preview",
     "Records",
     "Table",
     "Target",
+    "ValueCount",
+    "category_page",
     "declare",
     "extreme_cell",
+    "listed",
     "load_builtin",
     "parse_date",
     "parse_number",
     "prepare",
+    "preview",
     "read_csv",
     "read_table",
+    "report",
     "resolve_target",
     "sample",
+    "stored_report",
     "target_findings",
     "understand",
 ]

@@ -6,15 +6,20 @@ Imports torch: for trainer processes and the HTTP service.
 from worker.jobs.accept import JobIntake, Proposal, load_trials
 from worker.jobs.finish import OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
-from worker.jobs.table_cache import TableCache
+from worker.jobs.table_cache import TableCache, findings_about
+from worker.jobs.tables import load_table, stored_reading, without_unsaid
 
 __all__ = [
     "JobIntake",
     "OngoingJob",
     "Proposal",
     "TableCache",
+    "findings_about",
     "finish_fleet",
     "has_gpu",
     "is_out_of_memory",
+    "load_table",
     "load_trials",
+    "stored_reading",
+    "without_unsaid",
 ]

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 from sqlalchemy.exc import IntegrityError
@@ -40,7 +40,7 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial, shown
+from worker.spec import Builtin, JobSpec, Trial, shown, summary_of
 from worker.storage import datasets, idempotency, jobs, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
@@ -59,6 +59,7 @@ class Proposal:
     cost: Cost
     """Of all of it."""
     advice: Sequence[Advice]
+    """What was found in the data, then what is to be said of the job."""
 
     @property
     def trials(self) -> int:
@@ -91,12 +92,17 @@ class JobIntake:
             DataError: the data do not allow the job.
         """
         self._admission.admit_size(spec, self._tables.rows(spec.dataset))
-        outline = self._tables.outline(spec)
-        check_threshold(spec, outline)
+        checked = self._tables.checked(spec)
+        check_threshold(spec, checked.outline)
+        proposal = self._proposed(spec, checked.outline)
+        # What is wrong with the data comes before what could be better in the job.
+        return replace(proposal, advice=[*checked.findings, *proposal.advice])
+
+    def _proposed(self, spec: JobSpec, outline: Outline) -> Proposal:
         if spec.search is None:
             return self._propose_comparison(resolve_refit(spec, outline), outline)
         if begins_at_lambda_max(spec):
-            table, default_target = self._tables.get(spec.dataset)
+            table, default_target = self._tables.get(spec.dataset, spec.reading)
             spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
         resolved = resolve_refit(resolve_search(spec, outline), outline)
         return self._propose_search(resolved, outline)
@@ -215,11 +221,13 @@ def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
         session,
         spec=spec.model_dump(mode="json"),
         posted=posted,
+        summary=summary_of(posted, proposal.outline.target.column),
         fleets=[new_fleet(fleet) for fleet in proposal.plans],
         objective=objective,
         maximize=is_maximized(objective),
         trials_total=proposal.trials,
         advice=proposal.advice,
+        understood=proposal.outline.understood,
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,

@@ -1,9 +1,13 @@
 """Tables in memory, so that a job is checked against its data without reading a file again."""
 
-from worker.data import Outline, Table, load_builtin
+from dataclasses import dataclass
+
+from worker.data import Outline, Table, target_findings
 from worker.errors import NotFoundError, SpecError
+from worker.jobs.tables import NOTHING, load_table, says_as_stored
 from worker.lru import Lru
-from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec
+from worker.results import Advice
+from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec, Reading
 from worker.storage import datasets
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -12,9 +16,29 @@ from worker.storage.tables import Dataset
 TABLE_BYTES = 400_000_000
 """What the tables that are kept may take in memory."""
 OUTLINES = 1024
-"""Most outlines kept; each is a few hundred bytes."""
-DATA_FIELDS = {"dataset", "target", "task", "split", "preprocessing"}
-"""The fields that decide how the data are read and divided."""
+"""Most outlines kept; each is a few hundred bytes, and the first findings about its data."""
+MOST_FINDINGS = 50
+"""Findings about its data that a job tells."""
+DATA_FIELDS = {
+    "dataset",
+    "target",
+    "task",
+    "target_missing",
+    "positive",
+    "split",
+    "preprocessing",
+    *Reading.model_fields,
+}
+"""The fields that decide how the data are read, understood and divided."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a job's data once they are checked."""
+
+    outline: Outline
+    findings: tuple[Advice, ...]
+    """What is worth knowing about them: about the target, then about the other columns."""
 
 
 class TableCache:
@@ -23,20 +47,28 @@ class TableCache:
     def __init__(self, database: Database, artefacts: Artefacts) -> None:
         self._database = database
         self._artefacts = artefacts
-        self._tables: Lru[str, tuple[Table, str | None]] = Lru(
+        self._tables: Lru[tuple[str, str], tuple[Table, str | None]] = Lru(
             TABLE_BYTES, weight=lambda kept: kept[0].nbytes
         )
-        self._outlines: Lru[str, Outline] = Lru(OUTLINES)
+        self._checked: Lru[str, Checked] = Lru(OUTLINES)
 
-    def get(self, ref: DatasetRef) -> tuple[Table, str | None]:
-        """The table that a job names, and the target that it has of its own.
+    def get(self, ref: DatasetRef, said: Reading = NOTHING) -> tuple[Table, str | None]:
+        """The table of a data set, read as a job says, and the target that it has of its own.
 
         Raises:
-            SpecError: there is no such data set.
+            SpecError: there is no such data set, or no file of it to be read as the job says.
+            DataError: its file cannot be read so.
         """
-        if isinstance(ref, Builtin):
-            return self._tables.get(ref.model_dump_json(), lambda: load_builtin(ref))
-        return self._tables.get(ref, lambda: self._uploaded(ref))
+        name = ref.model_dump_json() if isinstance(ref, Builtin) else ref
+        how = "" if said.says_nothing else said.model_dump_json()
+
+        def load() -> tuple[Table, str | None]:
+            source = ref if isinstance(ref, Builtin) else self._row(ref)
+            if how and isinstance(source, Dataset) and says_as_stored(source, said):
+                return self.get(ref)  # one table in memory, under either name
+            return load_table(self._artefacts, source, said)
+
+        return self._tables.get((name, how), load)
 
     def rows(self, ref: DatasetRef) -> int | None:
         """The rows of a data set, without reading it; none where that is not known.
@@ -49,22 +81,27 @@ class TableCache:
         return self._row(ref).rows
 
     def outline(self, spec: JobSpec) -> Outline:
-        """What is known of a job's data once they are checked.
+        """What is known of a job's data once they are checked; raises as :meth:`checked`."""
+        return self.checked(spec).outline
+
+    def checked(self, spec: JobSpec) -> Checked:
+        """What is known of a job's data once they are checked, and what was found in them.
 
         Raises:
             SpecError: there is no such data set, or the job does not fit it.
             DataError: the data do not allow the job.
         """
 
-        def checked() -> Outline:
-            table, default_target = self.get(spec.dataset)
-            return Outline.of(table, spec, default_target)
+        def check() -> Checked:
+            table, default_target = self.get(spec.dataset, spec.reading)
+            outline = Outline.of(table, spec, default_target)
+            return Checked(outline, findings_about(table, outline.target.column))
 
-        return self._outlines.get(spec.model_dump_json(include=DATA_FIELDS), checked)
+        return self._checked.get(spec.model_dump_json(include=DATA_FIELDS), check)
 
     def forget(self, dataset_id: str) -> None:
-        """Drop a data set that was deleted."""
-        self._tables.forget(dataset_id)
+        """Drop a data set that was deleted, however it was read."""
+        self._tables.forget_where(lambda key: key[0] == dataset_id)
 
     def _row(self, dataset_id: str) -> Dataset:
         try:
@@ -73,10 +110,31 @@ class TableCache:
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
 
-    def _uploaded(self, dataset_id: str) -> tuple[Table, str | None]:
-        row = self._row(dataset_id)
-        content = self._artefacts.read(row.path, row.sha256)
-        return Table.from_parquet(content), row.target
+
+def findings_about(
+    table: Table, target: str | None, most: int = MOST_FINDINGS
+) -> tuple[Advice, ...]:
+    """What was found in a table's columns: about the target first, then in the order of the file.
+
+    Findings about columns that are ignored are none of it; of many the last one says how many more
+    there are.
+    """
+    there = {None, *table.names}
+    found = [finding for finding in table.findings if finding.column in there]
+    of_target = [] if target is None else target_findings(table, target)
+    # The sort is stable: each half keeps its order.
+    found = of_target + sorted(found, key=lambda one: target is None or one.column != target)
+    if len(found) <= most:
+        return tuple(found)
+    more = Advice(
+        severity="info",
+        code="more_findings",
+        field="columns",
+        message=f"{len(found) - most + 1:,} more findings about the data are not listed here.",
+        evidence={"findings": len(found)},
+        fix="Read the data set's own findings; columns that are ignored have none.",
+    )
+    return (*found[: most - 1], more)
 
 
 def unknown_dataset(dataset_id: str) -> SpecError:

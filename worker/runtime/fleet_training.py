@@ -14,9 +14,9 @@ import torch
 from sqlalchemy.orm import Session
 
 from worker.advice import advise_on_missing_objective
-from worker.data import Outline, Prepared, Table, extreme_cell, load_builtin, prepare
+from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs import OngoingJob, finish_fleet, load_trials
+from worker.jobs import OngoingJob, finish_fleet, load_table, load_trials
 from worker.results import Baseline, JobError, TrialResult
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
@@ -126,12 +126,10 @@ class FleetTraining:
 
     def _table(self, spec: JobSpec, dataset: Dataset | None) -> tuple[Table, str | None]:
         """The data, and the target that the job may leave out."""
-        if isinstance(spec.dataset, Builtin):
-            return load_builtin(spec.dataset)
-        if dataset is None:
+        source = spec.dataset if isinstance(spec.dataset, Builtin) else dataset
+        if source is None:
             raise RuntimeError("a job names a data set or a built-in one")
-        data = self._artefacts.read(dataset.path, dataset.sha256)
-        return Table.from_parquet(data), dataset.target
+        return load_table(self._artefacts, source, spec.reading)
 
     def _prepare(self, table: Table, spec: JobSpec, target: str | None, *, refit: bool) -> Prepared:
         prepared = prepare(table, spec, target, refit=refit)

@@ -23,7 +23,7 @@ from worker.spec.search import (
     Switch,
     Values,
 )
-from worker.spec.shown import shown, without_off
+from worker.spec.shown import is_open_ended, shown, summary_of, without_off
 from worker.spec.split import PartRows, Split
 from worker.spec.training import (
     AdamSpec,
@@ -79,6 +79,8 @@ __all__ = [
     "WarmupSchedule",
     "Without",
     "check_trial",
+    "is_open_ended",
     "shown",
+    "summary_of",
     "without_off",
 ]

@@ -38,6 +38,25 @@ def shown(document: Json) -> Json:
     return view
 
 
+def summary_of(document: Json, target: str | None = None) -> Json:
+    """What lists show of a job as JSON: its data set's id or name, the target, and how long it is.
+
+    ``target`` is what the job's target was found to be, where that is known.
+    """
+    dataset, search = document.get("dataset"), document.get("search") or {}
+    return {
+        "dataset": dataset.get("builtin") if isinstance(dataset, dict) else dataset,
+        "target": target or document.get("target"),
+        "budget_seconds": search.get("budget_seconds"),
+        "open_ended": is_open_ended(search),
+    }
+
+
+def is_open_ended(search: Json) -> bool:
+    """Whether only a budget of time says how many trials a job will have."""
+    return search.get("budget_seconds") is not None and search.get("trials") is None
+
+
 def counted(*names: str) -> Callable[[Json], None]:
     """For ``json_schema_extra``: documents the counts of lists that answers cut."""
 

@@ -3,17 +3,18 @@
 Protocol of a write: a folder of its own; each file written and synced; ``manifest.json`` (size and
 SHA-256 of each file) last; the folder renamed into place and its parent synced; then everything
 read back and hashed. Only then may a row refer to it. Object stores have no rename: there the
-manifest, uploaded last under a key that is used once, is what makes the folder whole.
+manifest, uploaded last under a key that is used once, is what makes the folder whole. A file that
+is given open is copied piece by piece.
 """
 
 import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 from fsspec.core import url_to_fs
@@ -22,6 +23,11 @@ from fsspec.implementations.local import LocalFileSystem
 from worker.errors import ParsimonyError
 
 MANIFEST = "manifest.json"
+PIECE = 2**22
+"""Bytes of an open file that are copied at once."""
+
+Content = bytes | BinaryIO
+"""What a file shall hold: its bytes, or a file that is open for reading and can be searched."""
 
 
 class ArtefactError(ParsimonyError):
@@ -66,13 +72,13 @@ class Artefacts:
         self._root = root.rstrip("/")
         self._local = Path(root) if isinstance(filesystem, LocalFileSystem) else None
 
-    def write(self, folder: str, files: Mapping[str, bytes]) -> FileManifest:
+    def write(self, folder: str, files: Mapping[str, Content]) -> FileManifest:
         """Write files into a new folder below ``folder``; whole and verified when it returns.
 
         Raises ``OSError`` when they cannot be written, ``ArtefactError`` when they read back wrong.
         """
         path = _contained(f"{folder}/{uuid.uuid4().hex}")
-        entries = {name: Entry(len(data), _sha256(data)) for name, data in files.items()}
+        entries = {name: _entry(content) for name, content in files.items()}
         manifest = orjson.dumps(
             {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in entries.items()},
             option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
@@ -81,20 +87,41 @@ class Artefacts:
         if self._local is not None:
             _write_folder(self._local, path, ordered)
         else:
-            for name, data in ordered.items():
-                self._filesystem.pipe_file(f"{self._root}/{path}/{name}", data)
+            for name, content in ordered.items():
+                self._put(f"{self._root}/{path}/{name}", content)
         written = FileManifest(path=path, sha256=_sha256(manifest), files=entries)
-        self.load(path, written.sha256)
+        self._verify(written)
         return written
+
+    def _put(self, key: str, content: Content) -> None:
+        if isinstance(content, bytes):
+            self._filesystem.pipe_file(key, content)
+            return
+        with self._filesystem.open(key, "wb") as file:
+            for piece in _pieces(content):
+                file.write(piece)
+
+    def _verify(self, written: FileManifest) -> None:
+        """Read everything back, ``ArtefactError`` where it is not what was written."""
+        self.read(written.file(MANIFEST), written.sha256)
+        for name, entry in written.files.items():
+            path = written.file(name)
+            try:
+                with self._filesystem.open(f"{self._root}/{path}", "rb") as file:
+                    found = _entry(file)
+            except FileNotFoundError as error:
+                raise _missing(path) from error
+            if found != entry:
+                raise _damaged(path)
 
     def read(self, path: str, sha256: str | None = None) -> bytes:
         """One file; ``ArtefactError`` when it is missing or, with a hash given, another one."""
         try:
             data: bytes = self._filesystem.cat_file(f"{self._root}/{_contained(path)}")
         except FileNotFoundError as error:
-            raise ArtefactError(f"{path} is missing", code="artefact_missing") from error
+            raise _missing(path) from error
         if sha256 is not None and _sha256(data) != sha256:
-            raise ArtefactError(f"{path} is damaged: it is not the file that was written")
+            raise _damaged(path)
         return data
 
     def load(self, path: str, sha256: str) -> dict[str, bytes]:
@@ -124,16 +151,42 @@ class Artefacts:
         return None if self._local is None else self._local / _contained(path)
 
 
-def _write_folder(root: Path, path: str, files: Mapping[str, bytes]) -> None:
+def _missing(path: str) -> ArtefactError:
+    return ArtefactError(f"{path} is missing", code="artefact_missing")
+
+
+def _damaged(path: str) -> ArtefactError:
+    return ArtefactError(f"{path} is damaged: it is not the file that was written")
+
+
+def _pieces(content: Content) -> Iterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    content.seek(0)
+    while piece := content.read(PIECE):
+        yield piece
+
+
+def _entry(content: Content) -> Entry:
+    size, digest = 0, hashlib.sha256()
+    for piece in _pieces(content):
+        size += len(piece)
+        digest.update(piece)
+    return Entry(size, digest.hexdigest())
+
+
+def _write_folder(root: Path, path: str, files: Mapping[str, Content]) -> None:
     final = root / path
     temporary = final.with_name(f".{final.name}.part")
     parents = _make_folders(final.parent)
     temporary.mkdir(mode=0o750)
     try:
-        for name, data in files.items():
+        for name, content in files.items():
             handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                for piece in _pieces(content):
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
         _sync_folder(temporary)

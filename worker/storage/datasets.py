@@ -1,17 +1,32 @@
 """Uploaded data sets."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
+from worker.results import Advice, Understood
 from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN
 from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
 from worker.storage.types import new_id
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """The file as it was sent, where its artefact is already written."""
+
+    path: str
+    sha256: str
+    bytes: int
+    filename: str | None
+    """The name that the sender gave it; its ending helps to tell its format."""
+    reading: Json
+    """What was said of it."""
 
 
 def add_dataset(
@@ -25,6 +40,10 @@ def add_dataset(
     bytes: int,  # noqa: A002
     sha256: str,
     path: str,
+    source: SourceFile | None = None,
+    summary: Json | None = None,
+    findings: Sequence[Advice] = (),
+    understood: Understood | None = None,
     tenant: str = DEFAULT_TENANT,
     dataset_id: str | None = None,
 ) -> Dataset:
@@ -40,6 +59,20 @@ def add_dataset(
         bytes=bytes,
         sha256=sha256,
         path=path,
+        summary=summary,
+        findings=list(findings),
+        understood=understood,
+        **(
+            {}
+            if source is None
+            else {
+                "reading": source.reading,
+                "filename": source.filename,
+                "source_path": source.path,
+                "source_sha256": source.sha256,
+                "source_bytes": source.bytes,
+            }
+        ),
     )
     session.add(dataset)
     session.flush()
@@ -70,8 +103,11 @@ def find_dataset(
 def dataset_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Dataset]:
-    """The tenant's data sets, newest first."""
-    return newest_first(session, Dataset, select(Dataset), tenant=tenant, limit=limit, after=after)
+    """The tenant's data sets, newest first. What their summaries stand for is not read."""
+    query = select(Dataset).options(
+        *map(defer, (Dataset.columns, Dataset.reading, Dataset.findings, Dataset.understood))
+    )
+    return newest_first(session, Dataset, query, tenant=tenant, limit=limit, after=after)
 
 
 def delete(session: Session, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -> Dataset:

@@ -12,10 +12,7 @@ from sqlalchemy import Select, func, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
 from worker.errors import ConflictError, NotFoundError
-from worker.results import (
-    Advice,
-    place_of,
-)
+from worker.results import Advice, Understood, place_of
 from worker.schema import Json
 from worker.storage import events
 from worker.storage.additions import NewFleet, add_fleets
@@ -31,11 +28,13 @@ def add_job(
     *,
     spec: Json,
     posted: Json | None = None,
+    summary: Json | None = None,
     fleets: Iterable[NewFleet],
     objective: str,
     maximize: bool = False,
     trials_total: int | None = None,
     advice: Sequence[Advice] = (),
+    understood: Understood | None = None,
     name: str = "",
     dataset_id: str | None = None,
     model_name: str | None = None,
@@ -43,8 +42,8 @@ def add_job(
 ) -> Job:
     """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202.
 
-    ``posted`` is what answers show of ``spec``. ``trials_total`` is how many trials it will have,
-    where these fleets are but the first.
+    ``posted`` is what answers show of ``spec``, and ``summary`` what lists do. ``trials_total`` is
+    how many trials it will have, where these fleets are but the first.
     """
     job = Job(
         id=new_id("job"),
@@ -52,8 +51,10 @@ def add_job(
         name=name,
         spec=spec,
         posted=posted,
+        summary=summary,
         dataset_id=dataset_id,
         advice=list(advice),
+        understood=understood,
         model_name=model_name,
         objective=objective,
         maximize=maximize,
@@ -102,8 +103,10 @@ def job_page(
     after: str | None = None,
     tenant: str = DEFAULT_TENANT,
 ) -> Page[Job]:
-    """The tenant's jobs, newest first; of one state, if given. Their specs are not read."""
-    query = select(Job).options(defer(Job.spec))
+    """The tenant's jobs, newest first; of one state, if given. What their summaries stand for is
+    not read.
+    """
+    query = select(Job).options(*map(defer, (Job.spec, Job.posted, Job.understood)))
     if state is not None:
         query = query.where(Job.state == state)
     return newest_first(session, Job, query, tenant=tenant, limit=limit, after=after)

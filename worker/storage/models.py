@@ -1,10 +1,11 @@
 """Registered models: names, their versions, and aliases that point at versions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from worker.errors import NotFoundError
 from worker.results import Estimated
@@ -34,6 +35,21 @@ class ModelDetail:
     model: Model
     versions: list[ModelVersion]
     aliases: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ModelBrief:
+    """A model in a list: how many versions and aliases it has, and some of the aliases."""
+
+    model: Model
+    versions: int
+    latest: int | None
+    aliases: dict[str, int]
+    aliases_count: int
+
+
+ALIASES_LISTED = 10
+"""Aliases of a model that a list shows."""
 
 
 def register(
@@ -95,6 +111,7 @@ def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Mo
         select(ModelVersion)
         .where(ModelVersion.model_id == model.id)
         .order_by(ModelVersion.version.desc())
+        .options(defer(ModelVersion.manifest))  # the largest part of it, which nobody asks for here
     )
     aliases = session.scalars(select(ModelAlias).where(ModelAlias.model_id == model.id))
     return ModelDetail(
@@ -109,6 +126,50 @@ def model_page(
 ) -> Page[Model]:
     """The tenant's models, newest first."""
     return newest_first(session, Model, select(Model), tenant=tenant, limit=limit, after=after)
+
+
+def briefs(session: Session, listed: Sequence[Model]) -> list[ModelBrief]:
+    """These models with the numbers of their versions and aliases, in a few queries for all."""
+    ids = [model.id for model in listed]
+    versions = {
+        model_id: (count, latest)
+        for model_id, count, latest in session.execute(
+            select(ModelVersion.model_id, func.count(), func.max(ModelVersion.version))
+            .where(ModelVersion.model_id.in_(ids))
+            .group_by(ModelVersion.model_id)
+        )
+    }
+    ordered = (ModelAlias.alias != PRODUCTION, ModelAlias.alias)
+    numbered = (
+        select(
+            ModelAlias.model_id,
+            ModelAlias.alias,
+            ModelAlias.version,
+            func.row_number()
+            .over(partition_by=ModelAlias.model_id, order_by=ordered)
+            .label("place"),
+            func.count().over(partition_by=ModelAlias.model_id).label("total"),
+        )
+        .where(ModelAlias.model_id.in_(ids))
+        .subquery()
+    )
+    aliases: dict[str, dict[str, int]] = {model_id: {} for model_id in ids}
+    counts: dict[str, int] = {}
+    for alias in session.execute(
+        select(numbered).where(numbered.c.place <= ALIASES_LISTED).order_by(numbered.c.place)
+    ):
+        aliases[alias.model_id][alias.alias] = alias.version
+        counts[alias.model_id] = alias.total
+    return [
+        ModelBrief(
+            model=model,
+            versions=versions.get(model.id, (0, None))[0],
+            latest=versions.get(model.id, (0, None))[1],
+            aliases=aliases[model.id],
+            aliases_count=counts.get(model.id, 0),
+        )
+        for model in listed
+    ]
 
 
 def resolve(

@@ -15,7 +15,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from worker.results import UNSCORED, Advice, JobError, Metrics, NetworkReport, Standing, Winner
+from worker.results import (
+    UNSCORED,
+    Advice,
+    JobError,
+    Metrics,
+    NetworkReport,
+    Standing,
+    Understood,
+    Winner,
+)
 from worker.schema import Json
 from worker.storage.states import State
 from worker.storage.types import JsonRecord, UtcDateTime, utc_now
@@ -45,11 +54,14 @@ class Base(DeclarativeBase):
         Winner: JsonRecord(Winner),
         NetworkReport: JsonRecord(NetworkReport),
         list[Advice]: JsonRecord(list[Advice]),
+        Understood: JsonRecord(Understood),
     }
 
 
 class Dataset(Base):
-    """An uploaded data set: its columns here, its rows as one Parquet artefact."""
+    """An uploaded data set: its columns here, its rows as one Parquet artefact, and the file as it
+    was sent as another. Releases before 0004 kept no such file, and nothing that was said of it.
+    """
 
     __tablename__ = "dataset"
     __table_args__ = (Index("ix_dataset_tenant_created_at", "tenant", "created_at"),)
@@ -60,10 +72,24 @@ class Dataset(Base):
     target: Mapped[str | None]
     rows: Mapped[int] = mapped_column(BigInteger)
     columns: Mapped[list[Json]]
+    """The report of each column, with its first categories; earlier releases kept name, kind,
+    shape, missing and all categories."""
+    summary: Mapped[Json | None]
+    """What lists show of columns and findings: the first ones, and how many there are."""
     format: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     sha256: Mapped[str]
     path: Mapped[str]
+    reading: Mapped[Json | None]
+    """What was said at upload of how the file is to be read."""
+    filename: Mapped[str | None]
+    source_path: Mapped[str | None]
+    source_sha256: Mapped[str | None]
+    source_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    findings: Mapped[list[Advice] | None]
+    """What was found in its table, and of its own target."""
+    understood: Mapped[Understood | None]
+    """What its own target was understood as, where it has one that can be learned."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -84,8 +110,12 @@ class Job(Base):
     """Complete: defaults included, and what a search chose for itself."""
     posted: Mapped[Json | None]
     """What was posted, as answers show it; none of jobs of earlier releases."""
+    summary: Mapped[Json | None]
+    """What lists show of ``posted``, which may be long; none of jobs of earlier releases."""
     dataset_id: Mapped[str | None] = mapped_column(index=True)
     advice: Mapped[list[Advice]] = mapped_column(default=list)
+    understood: Mapped[Understood | None]
+    """Target, task, rows and columns; none of jobs of earlier releases."""
     error: Mapped[JobError | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     model_name: Mapped[str | None]

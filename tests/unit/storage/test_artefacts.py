@@ -1,9 +1,11 @@
+import hashlib
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
+from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError, Artefacts
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
 
@@ -54,11 +56,33 @@ def test_any_damage_is_found(tmp_path: Path, name: str, damage: str) -> None:
         artefacts.load(written.path, written.sha256)
 
 
+class Failing(BytesIO):
+    """A file that can be read once."""
+
+    passes = 0
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self.passes += 1
+        if self.passes > 1:
+            raise OSError("the disk is gone")
+        return super().seek(offset, whence)
+
+
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     artefacts = Artefacts(str(tmp_path))
-    with pytest.raises(TypeError):
-        artefacts.write("jobs/a", {"a": b"1", "b": "no bytes"})  # type: ignore[dict-item]
+    with pytest.raises(OSError, match="gone"):
+        artefacts.write("jobs/a", {"a": b"1", "b": Failing(b"2")})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("size", [0, 5, PIECE, 2 * PIECE + 1])
+def test_an_open_file_is_copied_from_its_beginning(artefacts: Artefacts, size: int) -> None:
+    data = bytes(size % 251 for _ in range(size)) if size < 10 else bytes(size)
+    file = BytesIO(data)
+    file.seek(size)
+    written = artefacts.write("datasets", {"source": file, "table": b"t"})
+    assert written.files["source"].sha256 == hashlib.sha256(data).hexdigest()
+    assert artefacts.load(written.path, written.sha256) == {"source": data, "table": b"t"}
 
 
 @pytest.mark.parametrize("path", ["", "/etc", "a/../../b", "..", "a\\b", "a\0b"])
