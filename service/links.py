@@ -16,6 +16,7 @@ OF_A_JOB = (
 )
 OF_A_MODEL = ("get_model", "get_certificate", "predict")
 OF_A_VERSION = ("get_model_version",)
+OF_A_DATASET = ("get_dataset", "preview_dataset", "list_values", "delete_dataset")
 
 
 def _links(operations: tuple[str, ...], description: str, **parameters: str) -> Json:
@@ -31,7 +32,7 @@ def _links(operations: tuple[str, ...], description: str, **parameters: str) -> 
     }
 
 
-DATASET: Json = _links(("get_dataset", "delete_dataset"), "The data set.", id="/id")
+DATASET: Json = _links(OF_A_DATASET, "The data set.", id="/id")
 JOB: Json = {
     **_links(OF_A_JOB, "What the job is, and what comes of it.", id="/id"),
     **_links(
@@ -54,9 +55,7 @@ MODEL: Json = {
 LINKS: dict[tuple[str, str], Json] = {
     ("upload_dataset", "201"): DATASET,
     ("get_dataset", "200"): DATASET,
-    ("list_datasets", "200"): _links(
-        ("get_dataset", "delete_dataset"), "The newest data set.", id="/data/0/id"
-    ),
+    ("list_datasets", "200"): _links(OF_A_DATASET, "The newest data set.", id="/data/0/id"),
     ("create_job", "202"): JOB,
     ("get_job", "200"): JOB,
     ("cancel_job", "200"): JOB,

@@ -58,7 +58,7 @@ def test_what_was_under_way_is_finished(opened: tuple[Client, dict[str, Any]], n
 def test_a_data_set_of_before_is_looked_at_and_declared(
     opened: tuple[Client, dict[str, Any]],
 ) -> None:
-    """Its file was not kept: columns can be declared, but nothing that a reader would have to know."""
+    """Its file was not kept: columns can be declared, but nothing that only a reader can use."""
     client, recorded = opened
     (listed,) = client.get("/v1/datasets").json()["data"]
     path = f"/v1/datasets/{listed['id']}"

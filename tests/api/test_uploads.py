@@ -1,6 +1,7 @@
 """The upload's answer is a report; the file is kept; a job may have it read in another way."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -118,6 +119,15 @@ def test_a_target_that_cannot_be_learned_is_a_finding(
     found = made.json()["findings"][0]
     assert (made.json()["understood"], found["code"], found["column"]) == (None, code, "y")
     assert client.post("/v1/jobs", json={"dataset": made.json()["id"]}).json()["code"] == code
+
+
+def test_a_declaration_of_many_columns_fits_a_form(client: Client) -> None:
+    """All columns that a table may have; what is longer is refused in words."""
+    many = json.dumps({f"column {number}": "ignore" for number in range(10_000)})
+    assert client.upload(CSV, columns=many).status_code in (201, 422)
+    answer = client.upload(CSV, columns=" " * 2**20 + "{}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert "1024KB" in answer.json()["detail"]
 
 
 def test_without_a_target_nothing_is_understood(client: Client) -> None:
