@@ -188,7 +188,8 @@ class SearchReport(Record):
     finished: Annotated[int, Field(examples=[64])]
     """Configurations with a result."""
     winner: Candidate | None
-    """The best of them; none before the first has a result."""
+    """That with the best mean; none before the first has a result. Where the search chooses by one
+    standard error, the job's best is that choice instead."""
     one_standard_error: OneStandardError
     """The simplest that is as good."""
     fields: list[FieldReport]
@@ -208,6 +209,6 @@ class SearchReport(Record):
     """What is worth knowing of it: too few configurations for importances, or that all that was
     searched bought nothing."""
     refits: list[Refit]
-    """With `refit`: the winner, and with `references` the network without techniques beside it."""
+    """With `refit`: what was chosen, and with `references` the network without techniques beside it."""
     baseline: Baseline | None
     """With `references`: gradient boosting on the same rows; none before the end."""

@@ -99,7 +99,8 @@ class JobSpec(Reading, Subject):
     refit: bool | None = None
     """After a cross-validation, train the winner once more, on the rows of all folds, and register
     that: true unless given. Without folds: on training and validation rows together, and false
-    unless given. A search has a `refit` of its own, which means the same."""
+    unless given. What stops early is trained for as many epochs as its trials kept on average. A
+    search has a `refit` of its own, which means the same."""
     attribute: bool = False
     """Train each configuration also without each one of its techniques, to see what each bought.
     Only complete configurations compete for the model."""

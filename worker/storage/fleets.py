@@ -289,7 +289,7 @@ def finish(
     """Store what came of each trial; true when this ended the job.
 
     The fleet has failed when none of its trials succeeded. ``following`` is what its job goes on
-    with; ``OutdatedError`` when the job is not as it was when they were proposed.
+    with; ``OutdatedError`` when the job is not as it was when that was proposed.
     """
     job, fleet = hold(session, lease)
     trials = _store(session, job, fleet, results, file)
@@ -368,8 +368,8 @@ def _store(
     file: ResultFile | None,
 ) -> list[TrialRow]:
     """Write the results into the fleet's trials, which are given back in order."""
-    query = select(TrialRow).where(TrialRow.fleet_id == fleet.id).order_by(TrialRow.position)
-    trials = list(session.scalars(query))
+    of_fleet = select(TrialRow).where(TrialRow.fleet_id == fleet.id)
+    trials = list(session.scalars(of_fleet.order_by(TrialRow.position)))
     if len(trials) != len(results):
         raise ValueError(f"fleet {fleet.id} has {len(trials)} trials, {len(results)} results given")
     for trial, result in zip(trials, results, strict=True):
@@ -382,10 +382,9 @@ def _store(
         trial.report = result.report
         trial.halved_at = result.halved_at
         trial.score = queries.stored_score(job, result)
+        known = None if trial.score == UNSCORED else trial.score
         trial.standing = standing_of(
-            None if trial.score == UNSCORED else trial.score,
-            competes=competes(trial.settings),
-            halved=result.halved_at is not None,
+            known, competes=competes(trial.settings), halved=result.halved_at is not None
         )
     if file is not None:
         fleet.result_path, fleet.result_sha256 = file.path, file.sha256
