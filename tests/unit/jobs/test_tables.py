@@ -191,7 +191,7 @@ def test_each_field_that_decides_has_an_outline_of_its_own(fields: dict[str, Any
 
 def test_findings_about_the_target_come_first_and_those_about_what_is_ignored_not_at_all() -> None:
     found = [finding("x"), finding("gone"), finding(None), finding("y")]
-    table = Table.of([numeric("x", [1.0]), numeric("y", [1.0])], findings=found)
+    table = Table.of([numeric("x", [1, 1, 2]), numeric("y", [1, 2, 1])], findings=found)
     assert [one.column for one in findings_about(table, "y")] == ["y", "x", None]
     assert [one.column for one in findings_about(table, None)] == ["x", None, "y"]
 
