@@ -204,6 +204,6 @@ class SearchReport(Record):
     hints: list[Hint]
     """What to search next, where the best lies on an edge."""
     refits: list[Refit]
-    """With `refit`: what was chosen, and with `references` the network without techniques beside it."""
+    """With `refit`: what was chosen; with `references` the network without techniques beside it."""
     baseline: Baseline | None
     """With `references`: gradient boosting on the same rows; none before the end."""
