@@ -209,6 +209,6 @@ class SearchReport(Record):
     """What is worth knowing of it: too few configurations for importances, or that all that was
     searched bought nothing."""
     refits: list[Refit]
-    """With `refit`: what was chosen, and with `references` the network without techniques beside it."""
+    """With `refit`: what was chosen; with `references` the network without techniques beside it."""
     baseline: Baseline | None
     """With `references`: gradient boosting on the same rows; none before the end."""
