@@ -43,8 +43,7 @@ SHIFTS = {
 }
 
 
-@pytest.mark.parametrize("positive", [0, 1])
-@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "tied"])
+@pytest.mark.parametrize(("positive", "ties"), [(0, True), (1, False)], ids=["tied", "distinct"])
 @pytest.mark.parametrize("name", SHIFTS)
 @pytest.mark.parametrize("count", [2, 3, 200])
 def test_two_classes_as_scikit_learn(count: int, name: str, positive: int, *, ties: bool) -> None:
@@ -165,7 +164,7 @@ def test_calibration_is_that_of_the_bins() -> None:
 
 
 @pytest.mark.parametrize("rule", ["f1", "balanced"])
-@pytest.mark.parametrize("shift", [-15.5, 0.0, 2.0])
+@pytest.mark.parametrize("shift", [-15.5, 1.0])
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct", "tied"])
 def test_no_other_threshold_is_better(rule: Any, shift: float, *, ties: bool) -> None:
     scores, y = rows(2, 15, ties=ties)

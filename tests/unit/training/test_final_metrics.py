@@ -56,7 +56,6 @@ ENSEMBLE = {"snapshot_ensemble": {"members": 2}}
 @pytest.mark.parametrize(
     ("positive", "threshold", "regularization"),
     [
-        (1, None, {}),
         (0, None, {}),
         (0, 0.2, {}),
         (1, "f1", {}),
@@ -158,7 +157,7 @@ def test_the_positive_class_changes_no_weight_and_no_order() -> None:
     assert all(torch.equal(files[0][name], files[1][name]) for name in files[0])
 
 
-@pytest.mark.parametrize("dataset", ["circle", "iris", "diabetes"])
+@pytest.mark.parametrize("dataset", ["iris", "diabetes"])
 def test_a_trial_has_the_same_metrics_in_any_fleet(dataset: str) -> None:
     spec, outline, prepared, _ = job(dataset={"builtin": dataset}, repeats=4)
     (fleet,) = plan(spec, outline)
