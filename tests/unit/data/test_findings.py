@@ -142,7 +142,8 @@ def test_findings_are_few_and_small() -> None:
     assert all(len(json.dumps(found.evidence)) < 1_000 for found in table.findings)
     (zeros,) = [found for found in table.findings if found.code == "leading_zeros"]
     assert (zeros.column, zeros.evidence["count"], zeros.evidence["line"]) == (None, 300, 2)
-    assert zeros.change is not None and len(zeros.change["columns"]) == 300
+    assert zeros.change is not None
+    assert len(zeros.change["columns"]) == 300
     assert zeros.message.startswith("300 columns hold numbers with leading zeros")
     mended = read(",".join(names) + "\n" + rows, columns=zeros.change["columns"])
     assert {c.kind for c in mended.columns} == {"numeric"}
