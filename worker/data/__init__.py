@@ -8,7 +8,7 @@ from worker.data.delimited import read_csv
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.formats import read_table
 from worker.data.records import table_from_records
-from worker.data.table import Column, Table, parse_date, parse_number
+from worker.data.table import Column, Table
 from worker.data.target import Target, resolve_target
 
 __all__ = [
@@ -21,8 +21,6 @@ __all__ = [
     "Target",
     "declare",
     "load_builtin",
-    "parse_date",
-    "parse_number",
     "prepare",
     "read_csv",
     "read_table",

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.data import Table, parse_number
+from worker.data import Table
 from worker.data.delimited import parse_csv
 from worker.data.notation import is_number, leading_zeros, points_are_ambiguous
+from worker.data.table import parse_number
 from worker.errors import DataError
 from worker.results import Advice
 from worker.spec import Reading
