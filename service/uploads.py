@@ -99,13 +99,15 @@ def _understood(table: Table, target: str | None) -> tuple[Understood | None, li
     try:
         return Outline.of(table, spec).understood, []
     except DataError as error:
+        evidence = {name: value for name, value in error.extra.items() if name != "change"}
         reason = Advice(
             severity="warning",
             code=error.code,
             field=error.param,
             column=target,
             message=error.message,
-            evidence=error.extra,
+            evidence=evidence,
+            change=error.extra.get("change"),
             fix="A job on this target is refused as it stands. Name another target or task in the "
             "job, or correct the cells and upload the file again.",
         )

@@ -24,7 +24,7 @@ from worker.data.report import (
     stored_report,
 )
 from worker.data.resolution import resolve_target
-from worker.data.table import Column, Table, parse_date, parse_number
+from worker.data.table import Column, Table
 from worker.data.target import Target
 
 __all__ = [
@@ -48,8 +48,6 @@ __all__ = [
     "extreme_cell",
     "listed",
     "load_builtin",
-    "parse_date",
-    "parse_number",
     "prepare",
     "preview",
     "read_csv",

@@ -3,6 +3,7 @@
 Texts are parsed a column at a time, since a request may have very many.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,18 +14,24 @@ from worker.data.dates import find_dates
 from worker.data.notation import Notation
 from worker.data.table import Column
 
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
 
 def parse_numbers(texts: Sequence[str], column: Column) -> NDArray[np.float64]:
     """The numbers that texts are: in the column's notation, in that without its unit, or plainly.
 
     NaN where one is no finite number.
     """
-    array = _trimmed(texts)
-    notations = [Notation()]
-    if column.notation is not None:
+    if column.notation is None:
+        # Nearly all texts are plain numbers, and told as such at a hundredth of the cost.
+        trimmed = [text.strip() for text in texts]
+        numbers = np.array([float(t) if _PLAIN.fullmatch(t) else np.nan for t in trimmed])
+        notations = [Notation()]
+    else:
+        numbers = np.full(len(texts), np.nan)
         bare = column.notation.model_copy(update={"unit": ""})
         notations = list(dict.fromkeys([column.notation, bare, Notation()]))
-    numbers = np.full(len(array), np.nan)
+    array = _trimmed(texts)
     for notation in notations:
         left = np.isnan(numbers)
         if not left.any():

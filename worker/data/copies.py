@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.cell_texts import parse_numbers
 from worker.data.findings import FEWEST_ROWS, Draft, settle
-from worker.data.table import MISSING_CODE, Column, Table, parse_number
+from worker.data.table import MISSING_CODE, Column, Table
 from worker.results import Advice
 
 _MOST_LABELS = 1_000
@@ -50,10 +51,12 @@ def _numbered(table: Table, name: str) -> tuple[NDArray[np.int64], NDArray[np.fl
     """
     column, values = table.column(name), table.values[name]
     if column.kind == "categorical":
-        parsed = [parse_number(text, column) for text in column.categories[:1_000]]
-        known = len(column.categories) <= 1_000 and None not in parsed
-        table_ = np.array([*parsed, np.nan] if known else [np.nan] * (len(column.categories) + 1))
-        return values.astype(np.int64), table_.astype(np.float64)[values]
+        of_categories = np.full(len(column.categories) + 1, np.nan)  # -1 is the last
+        if len(column.categories) <= _MOST_LABELS:
+            parsed = parse_numbers(column.categories, column)
+            if not np.isnan(parsed).any():
+                of_categories[:-1] = parsed
+        return values.astype(np.int64), of_categories[values]
     _, inverse = np.unique(values, return_inverse=True)
     numbers = np.where(np.isnan(values), MISSING_CODE, inverse.reshape(-1))
     return numbers.astype(np.int64), np.asarray(values, dtype=np.float64)

@@ -150,14 +150,6 @@ def _by(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> Dates 
     return Dates(pattern.order, days, ~np.isnan(days), times=pattern is _TIME_ALONE)
 
 
-def parse_date_text(text: str, order: DateOrder | None) -> float | None:
-    """One text as days since 1970-01-01; none if it is no date, or one of another order."""
-    dates = find_dates(pa.array([text.strip()], pa.string()), order=order, compact=True)
-    if dates is None or dates.times or np.isnan(dates.days[0]):
-        return None
-    return float(dates.days[0])
-
-
 def _numbers(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> Dates | None:
     """Texts of two numbers and a year, whose order the largest of them tells."""
     found = extract(texts, pattern.text)

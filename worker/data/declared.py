@@ -75,7 +75,7 @@ def declare(table: Table, columns: Mapping[str, ColumnKind]) -> Table:
         values={column.name: values for column, values in cells},
         ignored=tuple(ignored),
         findings=(*answered, *settle(drafts)),
-    )
+    ).declared(columns)
 
 
 def _check_ignored(table: Table, column: Column) -> None:

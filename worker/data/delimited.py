@@ -223,8 +223,8 @@ class _File:
 
 def _no_rows() -> DataError:
     return file_error(
-        "The file has a header but no rows below it. Add rows; or set `header` to false, if its one "
-        "line is data.",
+        "The file has a header but no rows below it. Add rows; or set `header` to false, if its "
+        "one line is data.",
         "no_rows",
     )
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.data.findings import Draft
-from worker.data.notation import parse_text
 from worker.data.reading import file_error, unsupported
 from worker.errors import DataError
 from worker.spec import Reading
@@ -281,7 +280,7 @@ def _is_header(comment: str, sample: list[str], separator: str) -> bool:
     (names,) = islice(split([comment.strip("\r\n")], separator), 1)
     if not rows or len(names) != len(rows[0]) or len(names) < 2:
         return False
-    numbers = [[parse_text(cell, None) is not None for cell in row] for row in rows]
+    numbers = [[_NUMBER.fullmatch(cell.strip()) is not None for cell in row] for row in rows]
     if len(rows) > 1 and all(len(row) == len(names) for row in rows):
         below = [all(row[place] for row in numbers[1:]) for place in range(len(names))]
         if any(is_number and not numbers[0][place] for place, is_number in enumerate(below)):

@@ -30,6 +30,9 @@ FEWEST_ROWS = 10
 """In fewer rows anything may be distinct, or alike."""
 FEW_NUMBERS = 20
 """A column of no more distinct whole numbers than this may hold codes."""
+EXTREME = 1e6
+"""How many times as large as others a number is that no measurement explains."""
+_LOOKED_AT, _FEWEST_SIZES = 10_000, 5
 _CHANGED = 1_000
 """Columns that the change of one finding names at most."""
 _NAMES_SHOWN = 3
@@ -47,6 +50,7 @@ _MANY = {
     "identifier": "look like identifiers",
     "integer_codes": "hold few distinct whole numbers, read as amounts",
     "equal_columns": "are copies of other columns",
+    "extreme_value": "hold a number a million times as large as nearly all others",
     "equals_target": "are copies of the target",
     "large_integers": "hold whole numbers beyond 2**53, kept as texts",
     "leading_zeros": "hold numbers with leading zeros, kept as texts",
@@ -195,6 +199,7 @@ def draft_findings(table: Table, declared: Iterable[str] = ()) -> list[Draft]:
             drafts += _similar(column)
         if found is None or found.code not in {"empty", "constant"}:
             drafts += _copy(column, values, seen)
+            drafts += _extreme(column, values)
     # Labels are asked for by name at prediction: theirs count too.
     return drafts + [
         draft
@@ -314,6 +319,45 @@ def _codes(column: Column, values: NDArray[Any]) -> Draft | None:
         evidence={"distinct": len(distinct), "values": shown},
         change={"columns": {column.name: "categorical"}},
     )
+
+
+def _extreme(column: Column, values: NDArray[Any]) -> list[Draft]:
+    """A number a million times as large as nearly all others: a slip, or a mark for a missing cell.
+
+    It decides the scale of its column, and an answer to its row may overflow.
+    """
+    if column.kind != "numeric" or len(values) < FEWEST_ROWS:
+        return []
+    row = int(np.nanargmax(np.abs(values)))
+    largest = abs(float(values[row]))
+    if largest <= EXTREME * _usual_size(values[:_LOOKED_AT]):
+        return []
+    usual = _usual_size(values)
+    if usual == 0.0 or largest <= EXTREME * usual:
+        return []
+    written = number_label(float(values[row])) if largest < 1e15 else f"{values[row]:g}"
+    return [
+        Draft(
+            "extreme_value",
+            lambda place: (
+                f"Column {column.name!r} holds {written}{place}, more than a million "
+                "times the size of nearly all its other numbers."
+            ),
+            "Correct the cell, or leave it empty if it is missing, and upload the data again.",
+            column=column.name,
+            row=row,
+            evidence={"cell": written, "usual_size": usual},
+        )
+    ]
+
+
+def _usual_size(values: NDArray[np.float64]) -> float:
+    """The size that nine in ten of the numbers that are not 0 stay below; 0 for fewer than five."""
+    sizes = np.abs(values[~np.isnan(values) & (values != 0.0)])
+    if len(sizes) < _FEWEST_SIZES:
+        return 0.0
+    place = int(0.9 * (len(sizes) - 1))
+    return float(np.partition(sizes, place)[place])
 
 
 def _similar(column: Column) -> list[Draft]:

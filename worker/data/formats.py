@@ -90,7 +90,8 @@ def read_table(
     if isinstance(source, Path):
         with source.open("rb") as file:
             return read_table(file, filename, reading)
-    table = _read(source, filename, reading or Reading(columns={}))
+    reading = reading or Reading(columns={})
+    table = _read(source, filename, reading).declared(reading.columns)
     for column in table.columns:
         _check_characters(column)
     return table

@@ -67,7 +67,7 @@ def doubtful_header(table: Table) -> list[Draft]:
             if kind == "text":
                 return []
             measured += 1
-            likely += kind == "date" or (kind == "number" and not _is_year(column.name))
+            likely += kind != "number" or not _is_year(column.name)
         elif column.name in column.categories:
             likely += 1
         elif column.categories and _MANY_TIMES * len(column.categories) <= table.rows:

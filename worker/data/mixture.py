@@ -153,10 +153,11 @@ def is_measurement(distinct: NDArray[np.float64]) -> bool:
 def column_numbers(column: Column) -> NDArray[np.float64]:
     """Each category of a column as a number, read as its cells are written; NaN for a text."""
     # What the reader found of how they are written: with a decimal comma 1.234 is not 1.234.
-    notation = getattr(column, "notation", None)
-    if notation is None:
+    if column.notation is None:
         return numbers_of(column.categories)
-    values = np.array(notation.parse(pa.array(column.categories, pa.string())), dtype=np.float64)
+    values = np.array(
+        column.notation.parse(pa.array(column.categories, pa.string())), dtype=np.float64
+    )
     values[~(np.abs(values) <= LARGEST)] = np.nan
     return values
 

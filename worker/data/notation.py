@@ -88,18 +88,6 @@ _NOTATIONS: tuple[Notation, ...] = tuple(
 """All, without units; those without thousands first."""
 
 
-def parse_text(text: str, notation: Notation | None) -> float | None:
-    """One text as a number; none if it is no number in this notation, plainly if there is none."""
-    parsed = (notation or Notation()).parse(pa.array([text.strip()], pa.string()))
-    # Without its unit it is a number just as well.
-    if np.isnan(parsed[0]) and notation is not None:
-        bare = notation.model_copy(update={"unit": ""})
-        parsed = bare.parse(pa.array([text.strip()], pa.string()))
-        if np.isnan(parsed[0]):
-            parsed = Notation().parse(pa.array([text.strip()], pa.string()))
-    return None if np.isnan(parsed[0]) else float(parsed[0])
-
-
 def plain(texts: pa.Array) -> NDArray[np.float64] | None:
     """The texts as float64, or none if one of them is not a plain number; inf counts as one."""
     try:

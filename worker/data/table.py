@@ -17,8 +17,8 @@ Decisions:
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from math import prod
@@ -31,8 +31,8 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from worker.data.dates import DateOrder, parse_date_text
-from worker.data.notation import Notation, parse_text
+from worker.data.dates import DateOrder
+from worker.data.notation import Notation
 from worker.errors import DataError
 from worker.results import Advice
 from worker.schema import Settings
@@ -166,6 +166,14 @@ class Table:
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
+
+    def declared(self, names: Collection[str]) -> "Table":
+        """The same table, in which the kinds of these columns are known to have been declared."""
+        columns = tuple(
+            column.model_copy(update={"declared": True}) if column.name in names else column
+            for column in self.columns
+        )
+        return replace(self, columns=columns)
 
     def select(self, rows: NDArray[np.int64]) -> "Table":
         """These rows, in this order, under the same columns; they are no parts of a file."""
@@ -307,23 +315,6 @@ def images(name: str, values: NDArray[Any]) -> Cells:
 def is_missing(text: str) -> bool:
     """Whether this text stands for a missing cell."""
     return text.strip().lower() in MISSING
-
-
-def parse_number(text: str, column: Column) -> float | None:
-    """The text as a number of this column, read as its cells were; none if it is none.
-
-    Plain numbers are numbers in any column; `12 %` is one where the cells are per cent. Of a mark
-    that could be either, the column's notation decides.
-    """
-    return parse_text(text, column.notation)
-
-
-def parse_date(text: str, column: Column) -> float | None:
-    """The text as days since 1970-01-01, in the order of this column's dates; none if it is none.
-
-    ISO 8601 is understood whatever the order.
-    """
-    return parse_date_text(text, column.date_order)
 
 
 def suggest(name: str, known: Sequence[str]) -> str:

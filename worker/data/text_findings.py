@@ -110,7 +110,8 @@ def undecided_point(column: TextColumn) -> Draft:
 def nearly_numeric(column: TextColumn, found: Survey, decimal: DecimalMark | None) -> Draft:
     """Numbers in most cells, or in all but in more than one way, that became categories.
 
-    Its evidence has the first odd `cell` and the share of `numbers` among the cells that are there.
+    Its evidence has the first odd `cell`, the share of `numbers` among the cells that are there,
+    how many distinct ones, and whether all of them are whole.
     """
     if found.fits and found.settles is None and found.says_decimal:
         return _unclear_mark(column)
@@ -147,6 +148,9 @@ def nearly_numeric(column: TextColumn, found: Survey, decimal: DecimalMark | Non
             "numbers": int(share * 10_000) / 10_000,
             "others": bounded(others.slice(0, 5).to_pylist(), 5),
             "distinct_others": len(others),
+            # Few whole numbers beside a text may all be names of classes.
+            "distinct_numbers": int(found.any_mask.sum()),
+            "whole": bool(not _with(column, "[.,]")[found.any_mask].any()),
         },
         change=change,
     )

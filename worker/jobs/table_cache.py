@@ -19,6 +19,8 @@ OUTLINES = 1024
 """Most outlines kept; each is a few hundred bytes, and the first findings about its data."""
 MOST_FINDINGS = 50
 """Findings about its data that a job tells."""
+OF_FEATURES = {"equal_columns", "identifier", "integer_codes"}
+"""Findings about a column that a network sees, and nothing to know of one that it predicts."""
 DATA_FIELDS = {
     "dataset",
     "target",
@@ -120,7 +122,12 @@ def findings_about(
     there are.
     """
     there = {None, *table.names}
-    found = [finding for finding in table.findings if finding.column in there]
+    found = [
+        finding
+        for finding in table.findings
+        if finding.column in there
+        and not (finding.column == target and finding.code in OF_FEATURES)
+    ]
     of_target = [] if target is None else target_findings(table, target)
     # The sort is stable: each half keeps its order.
     found = of_target + sorted(found, key=lambda one: target is None or one.column != target)

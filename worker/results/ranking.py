@@ -22,7 +22,6 @@ repeat or fold that was picked for its luck would no longer be what the configur
 estimate of.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -31,6 +30,8 @@ from typing import Any, NamedTuple, Protocol
 from worker.schema import Json
 from worker.statistics import mean
 
+LARGEST = 3.4028234663852886e38
+"""The largest float32."""
 UNSCORED = 1.7e308
 """The score of a trial without a finite objective: after all others."""
 
@@ -60,8 +61,10 @@ def competes(settings: Mapping[str, Any]) -> bool:
 
 
 def score_of(objective: float | None, *, maximize: bool) -> float | None:
-    """The score of a trial with this objective; none when that is no finite number."""
-    if objective is None or not math.isfinite(objective):
+    """The score of a trial with this objective; none when that is no finite number of float32, in
+    which networks compute: what is beyond it has overflowed, whatever it was added up in.
+    """
+    if objective is None or not abs(objective) <= LARGEST:
         return None
     return -float(objective) if maximize else float(objective)
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.data import Table, parse_date
+from worker.data import Table
 from worker.data.dates import find_dates
 from worker.data.delimited import parse_csv
+from worker.data.table import parse_date
 from worker.errors import DataError
 from worker.spec import Reading
 

@@ -178,13 +178,20 @@ def as_meant(cell: Any, style: Style | None) -> Any:
     return float(cell) / 10**style.digits
 
 
+def attempt(data: bytes, reading: Reading) -> tuple[Table | None, str]:
+    try:
+        return parse_csv(data, reading=reading), ""
+    except DataError as error:
+        return None, error.message
+
+
 def is_same(meant: Any, read: Any) -> bool:
     if isinstance(meant, float) and isinstance(read, float):
         return bool(np.isclose(meant, read, rtol=1e-12))
     return bool(meant == read)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(tables(), dialects)
 def test_no_table_is_read_to_something_else_in_silence(
     drawn: tuple[dict[str, list[Any]], dict[str, Style], dict[str, str], int], dialect: Dialect
@@ -199,10 +206,9 @@ def test_no_table_is_read_to_something_else_in_silence(
             decimal=dialect.decimal,  # type: ignore[arg-type]
             header=dialect.header,
         )
-    try:
-        table = parse_csv(data, reading=reading)
-    except DataError as error:
-        assert any(remedy in error.message for remedy in REMEDIES), error.message
+    table, refusal = attempt(data, reading)
+    if table is None:
+        assert any(remedy in refusal for remedy in REMEDIES), refusal
         return
     codes = {finding.code for finding in table.findings}
     names = list(columns) if dialect.header else [f"column{n + 1}" for n in range(len(columns))]
@@ -217,10 +223,6 @@ def test_no_table_is_read_to_something_else_in_silence(
         read = cells_of(table, name)
         if table.column(name).kind == "numeric" and style is None:
             # Texts that are numbers, all of them.
-            meant = [None if cell is None else float(cell) for cell in meant]
-        if not all(
-            a == b
-            or (isinstance(a, float) and isinstance(b, float) and np.isclose(a, b, rtol=1e-12))
-            for a, b in zip(meant, read, strict=True)
-        ):
+            read = [None if cell is None else repr(cell).removesuffix(".0") for cell in read]
+        if not all(map(is_same, meant, read)):
             assert found(table, name), (data, name, read, table.findings)

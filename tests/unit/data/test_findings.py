@@ -142,7 +142,8 @@ def test_findings_are_few_and_small() -> None:
     assert all(len(json.dumps(found.evidence)) < 1_000 for found in table.findings)
     (zeros,) = [found for found in table.findings if found.code == "leading_zeros"]
     assert (zeros.column, zeros.evidence["count"], zeros.evidence["line"]) == (None, 300, 2)
-    assert zeros.change is not None and len(zeros.change["columns"]) == 300
+    assert zeros.change is not None
+    assert len(zeros.change["columns"]) == 300
     assert zeros.message.startswith("300 columns hold numbers with leading zeros")
     mended = read(",".join(names) + "\n" + rows, columns=zeros.change["columns"])
     assert {c.kind for c in mended.columns} == {"numeric"}
@@ -175,3 +176,18 @@ def test_typed_tables_are_looked_at_as_well() -> None:
         ("constant", "x"),
         ("identifier", "id"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        ([f"{n}.5" for n in range(20)], "1e30"),
+        ([f"{n % 3}" for n in range(20)], "-99999999999"),
+        (["0.001"] * 6 + ["0.002"] * 6 + ["0"] * 30, "250000"),
+    ],
+)
+def test_a_number_a_million_times_as_large_as_others_is_told(cells: list[str], odd: str) -> None:
+    told = column("a", [*cells, odd])["extreme_value"]
+    assert (told.severity, told.evidence["line"]) == ("warning", len(cells) + 2)
+    assert f"line {len(cells) + 2}" in told.message
+    assert "extreme_value" not in column("a", [*cells, "300"])
