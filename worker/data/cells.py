@@ -137,9 +137,8 @@ class TextColumns:
 
     def _may_be_plain(self, column: TextColumn) -> bool:
         """Whether plain numbers, with their decimal point, are to be looked for."""
-        if self._typed:
-            return column.declared == "numeric" and self._decimal != ","
-        return column.declared in (None, "numeric") and self._decimal != ","
+        wanted = ("numeric",) if self._typed else (None, "numeric")
+        return column.declared in wanted and self._decimal != ","
 
     def _check_lengths(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
         if (pc.max(pc.binary_length(distinct)).as_py() or 0) <= self._limits.cell:
@@ -191,20 +190,19 @@ class TextColumns:
         if not may_hold_numbers(texts):
             return
         present, texts, weak = self._without_weak(column.present, texts)
-        column.written = Written(texts)
-        column.survey = survey(
-            column.written,
-            column.rows()[present],
-            self._decimal,
-            self._reading.thousands,
-        )
+        written = Written(texts)
+        if not len(written.places):
+            return
+        column.written = written
+        rows = column.rows()[present]
+        column.survey = survey(written, rows, self._decimal, self._reading.thousands)
         column.present = present
         if column.survey.fits and weak:
             column.only_present()
             if self._may_be_plain(column) and self._as_plain(column):
                 return
         mark = column.survey.settles
-        if mark is not None and not column.written.leading_zeros().any():
+        if mark is not None and not written.leading_zeros().any():
             self._marks.add(mark)
 
     def _as_dates(self, column: TextColumn) -> None:

@@ -220,7 +220,7 @@ class _Parts:
 
     def time(self) -> NDArray[np.float64]:
         """The time of day as a fraction of it, NaN where there is no such time."""
-        if "hour" not in self.names:
+        if "hour" not in self.names or not pc.any(pc.not_equal(self.text("hour"), "")).as_py():
             return np.zeros(len(self._found))
         hour, minute, second = map(self.numbers, ("hour", "minute", "second"))
         half = pc.utf8_lower(self.text("half"))

@@ -176,6 +176,9 @@ class Written:
             for pattern, plain_mark in ((_MINUS, "-"), (_SPACE, " "), (_APOSTROPHE, "'")):
                 texts = pc.replace_substring_regex(texts, pattern, plain_mark)
         found = extract(texts, _CELL)
+        if found.null_count == len(found):
+            nothing = pa.array([], pa.string())
+            return np.zeros(0, dtype=np.int64), nothing, np.zeros(0), nothing
         part = {field.name: found.field(i) for i, field in enumerate(found.type)}
 
         def says(name: str, *marks: str) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from worker.data.dates import Dates
 from worker.data.findings import Draft, bounded
 from worker.data.notation import DecimalMark, Notation, Survey
-from worker.data.patterns import extract, matches
+from worker.data.patterns import FEW, extract, matches
 from worker.data.table import MISSING
 from worker.data.text_column import WEAK, TextColumn, weak_markers
 from worker.schema import Json
@@ -238,7 +238,7 @@ def dates_as_categories(column: TextColumn, found: Dates) -> Draft:
 def numbers_with_units(column: TextColumn) -> Draft | None:
     """Numbers with one and the same unit behind them that is no currency: 12 kg, 5cm."""
     texts = column.texts.filter(pa.array(~column.missing))
-    for piece in (texts.slice(0, 64), texts):
+    for piece in (texts.slice(0, FEW), texts) if len(texts) > FEW else (texts,):
         found = extract(piece, _WITH_UNIT)
         if found.null_count or len(pc.unique(found.field(0))) != 1:
             return None
