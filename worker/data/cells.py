@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from worker.data import text_findings
 from worker.data.dates import find_dates
-from worker.data.findings import Draft
+from worker.data.drafts import Draft
 from worker.data.notation import (
     DecimalMark,
     Notation,

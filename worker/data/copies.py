@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.cell_texts import parse_numbers
-from worker.data.findings import FEWEST_ROWS, Draft, settle
+from worker.data.drafts import Draft, settle
+from worker.data.findings import FEWEST_ROWS
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.results import Advice
 

@@ -20,7 +20,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.encoder import Encoder, sample_shape, width
+from worker.data.encoder import Encoder
+from worker.data.inputs import sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
 from worker.data.splits import RowSplit, given_split, split_rows

@@ -13,7 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
-from worker.data.findings import Draft, number_label, settle
+from worker.data.drafts import Draft, settle
+from worker.data.findings import number_label
 from worker.data.reading import LIMITS, check_declared
 from worker.data.table import MISSING_CODE, Cells, Column, Table, categorical, numeric
 from worker.errors import DataError

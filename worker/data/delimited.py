@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
 from worker.data.dialect import Dialect, check_is_table, collapsed, decoded, find_dialect
-from worker.data.findings import Draft, draft_findings, settle
+from worker.data.drafts import Draft, settle
+from worker.data.findings import draft_findings
 from worker.data.header import (
     doubtful_header,
     header_draft,

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from worker.data.findings import Draft
+from worker.data.drafts import Draft
 from worker.data.reading import file_error, unsupported
 from worker.errors import DataError
 from worker.spec import Reading

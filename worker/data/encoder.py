@@ -17,17 +17,17 @@ Decisions:
 * Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import prod
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.calendar import DAYS, date_parts, part_names
+from worker.data.calendar import date_parts
+from worker.data.inputs import input_names, sample_shape, width
 from worker.data.pixels import PixelScaling, row_parts
+from worker.data.scaling import Observed, center_and_scale
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record
@@ -88,9 +88,9 @@ class Encoder:
             DataError: `features` names a column that the table does not have.
         """
         columns = tuple(table.column(name) for name in features)
-        numbers = _Observed.of(table, columns, rows)
+        numbers = Observed.of(table, columns, rows)
         constant = (numbers.filled == numbers.filled[:1]).all(axis=0)
-        center, scale = _center_and_scale(numbers.filled, constant, preprocessing.numeric)
+        center, scale = center_and_scale(numbers.filled, constant, preprocessing.numeric)
         seen = [
             _seen(column, table.values[column.name][rows])
             for column in columns
@@ -132,7 +132,7 @@ class Encoder:
         """One name an input: the column's, "column=category", "column.month" of a date, or
         "column[channel,row,column]".
         """
-        return tuple(name for column in self.columns for name in _input_names(column))
+        return tuple(name for column in self.columns for name in input_names(column))
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -288,21 +288,6 @@ _BLOCK = 64
 """Numeric columns scaled at once: enough to be fast, few enough to bound the float64 copies."""
 
 
-def width(columns: Sequence[Column]) -> int:
-    """F: one input for a numeric column, for each part of a date, for each category, and for each
-    number of an image.
-    """
-    return sum(map(_width, columns))
-
-
-def _width(column: Column) -> int:
-    if column.kind == "categorical":
-        return len(column.categories)
-    if column.kind == "date":
-        return len(part_names(time_of_day=column.time_of_day))
-    return prod(column.shape)
-
-
 def ranged(columns: Iterable[Column]) -> list[Column]:
     """The columns that have a least and a greatest number: all but the categorical ones."""
     return [column for column in columns if column.kind != "categorical"]
@@ -321,102 +306,9 @@ def _range(
     return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
 
 
-def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:
-    """The shape of an encoded row: that of an image column, or (F,)."""
-    return next((c.shape for c in columns if c.kind == "image"), (width(columns),))
-
-
-def _input_names(column: Column) -> Iterator[str]:
-    if column.kind == "categorical":
-        yield from (f"{column.name}={category}" for category in column.categories)
-    elif column.kind == "numeric":
-        yield column.name
-    elif column.kind == "date":
-        for part in part_names(time_of_day=column.time_of_day):
-            yield f"{column.name}.{part}"
-    else:
-        for place in product(*map(range, column.shape)):
-            yield f"{column.name}[{','.join(map(str, place))}]"
-
-
-@dataclass(frozen=True, eq=False)
-class _Observed:
-    """The P numbers of the training rows, N of them."""
-
-    filled: NDArray[np.float64]
-    """[N, P], with no cell missing; days of a date from its origin."""
-    fill: NDArray[np.float64]
-    """[P]: what missing cells became."""
-    origin: NDArray[np.float64]
-    """[P]: of the days of a date the earliest one; 0 elsewhere."""
-
-    @classmethod
-    def of(cls, table: Table, columns: Sequence[Column], rows: NDArray[np.int64]) -> Self:
-        numbers: list[NDArray[np.float64]] = []
-        dates: list[tuple[int, NDArray[np.float64], float]] = []
-        for column in columns:
-            values = table.values[column.name]
-            if column.kind == "numeric":
-                numbers.append(values[rows])
-            elif column.kind == "date":
-                parts, fill, origin = _dates(values[rows], time_of_day=column.time_of_day)
-                dates.append((len(numbers), fill, origin))
-                numbers.extend(parts.T)
-        if not numbers:
-            return cls(np.zeros((1, 0)), np.zeros(0), np.zeros(0))
-        observed = np.stack(numbers, axis=1)
-        fills, origins = _median(observed), np.zeros(len(numbers))
-        for place, fill, origin in dates:
-            fills[place : place + len(fill)] = fill
-            origins[place + DAYS] = origin
-        return cls(np.where(np.isnan(observed), fills, observed), fills, origins)
-
-
-def _dates(
-    dates: NDArray[np.float64], *, time_of_day: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """The parts of the training rows' dates, [N, parts], none missing; those of the median date;
-    and the earliest date, from which their `days` count.
-    """
-    present = np.sort(dates[~np.isnan(dates)])
-    # The earlier of two in the middle: a mean of both would invent a time of day.
-    median = present[(len(present) - 1) // 2] if present.size else 0.0
-    origin = float(present[0]) if present.size else 0.0
-    filled = np.append(np.where(np.isnan(dates), median, dates), median)
-    parts = date_parts(filled, time_of_day=time_of_day)
-    parts[:, DAYS] -= origin
-    return parts[:-1], parts[-1], origin
-
-
 def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
     """The categories that the training rows hold; none if all of them hold the same one."""
     seen = np.isin(np.arange(len(column.categories)), codes)
     if seen.sum() == 1 and not (codes == MISSING_CODE).any():
         return np.zeros_like(seen)
     return seen
-
-
-def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of each column without its NaNs; 0 for a column of nothing else: [N, P] → [P]."""
-    ranked = np.sort(observed, axis=0)  # NaN is sorted to the end
-    count = (~np.isnan(ranked)).sum(axis=0)
-    lower = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    upper = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], axis=0)[0]
-    return np.where(count > 0, (lower + upper) / 2, 0.0)
-
-
-def _center_and_scale(
-    filled: NDArray[np.float64], constant: NDArray[np.bool_], method: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre and scale of each column, [N, P] → [P], [P]; scale 1 for a constant column."""
-    features = filled.shape[1]
-    if method == "none":
-        return np.zeros(features), np.ones(features)
-    # The mean of equal numbers may differ from them in the last bit, and their sd from 0.
-    deviation = np.where(constant, 0.0, filled.std(axis=0))
-    if method == "standardize":
-        center, scale = np.where(constant, filled[0], filled.mean(axis=0)), deviation
-    else:
-        low, center, high = np.quantile(filled, (0.25, 0.5, 0.75), axis=0)
-        scale = np.where(high > low, high - low, deviation)
-    return center, np.where(scale > 0, scale, 1.0)

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.category_index import Guesses
-from worker.data.encoder import Encoder, ranged, width
+from worker.data.encoder import Encoder, ranged
+from worker.data.inputs import width
 from worker.data.records import Records, Unmatched
 from worker.data.table import MISSING_CODE, Column
 from worker.results import PredictionWarning

@@ -17,7 +17,8 @@ from typing import BinaryIO
 from worker.data.archive import open_archive
 from worker.data.declared import declare
 from worker.data.delimited import read_csv
-from worker.data.findings import draft_findings, settle
+from worker.data.drafts import settle
+from worker.data.findings import draft_findings
 from worker.data.images import read_images
 from worker.data.npz import read_npz
 from worker.data.parquet import read_parquet

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pyarrow as pa
 
 from worker.data.dates import find_dates
-from worker.data.findings import Draft
+from worker.data.drafts import Draft
 from worker.data.notation import is_number
 from worker.data.table import Column, Table, is_missing
 from worker.data.text_column import WEAK

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.encoder import width
+from worker.data.inputs import width
 from worker.data.resolution import Resolution
 from worker.data.splits import RowSplit
 from worker.data.table import MISSING_CODE, Column, Table

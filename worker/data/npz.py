@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.archive import DAMAGED
-from worker.data.findings import Draft, settle
+from worker.data.drafts import Draft, settle
 from worker.data.reading import LIMITS, Limits, Source, file_error, too_many_rows
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
 from worker.data.text_findings import Markers, marker_findings

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
 from worker.data.declared import declare
-from worker.data.findings import Draft, draft_findings, settle
+from worker.data.drafts import Draft, settle
+from worker.data.findings import draft_findings
 from worker.data.reading import (
     LIMITS,
     Limits,

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.data.dates import Dates
-from worker.data.findings import Draft, bounded
+from worker.data.drafts import Draft, bounded
 from worker.data.notation import DecimalMark, Notation, Survey
 from worker.data.patterns import FEW, extract, matches
 from worker.data.table import MISSING

@@ -7,7 +7,8 @@ import pytest
 
 from worker.data import Table, target_findings
 from worker.data.delimited import parse_csv
-from worker.data.findings import MOST, Draft, draft_findings, settle
+from worker.data.drafts import MOST, Draft, settle
+from worker.data.findings import draft_findings
 from worker.data.table import categorical, dates, numeric
 from worker.results import Advice
 from worker.spec import Reading
