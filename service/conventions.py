@@ -4,7 +4,6 @@ import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from annotated_types import MinLen
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -105,7 +104,7 @@ def _form_fields(route: APIRoute) -> dict[str, bool]:
     if not any(getattr(field.field_info, "media_type", "") == FORM for field in fields):
         return {}
     return {
-        field.alias: any(isinstance(rule, MinLen) for rule in field.field_info.metadata)
+        field.alias: any(getattr(rule, "min_length", 0) for rule in field.field_info.metadata)
         for field in fields
     }
 

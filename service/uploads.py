@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from service.body_limit import too_large
 from service.dependencies import Services
-from worker.data import Outline, Table, listed, read_table, report
+from worker.data import Table, listed, read_table, report, understand
 from worker.errors import DataError
 from worker.jobs import findings_about, without_unsaid
 from worker.results import Advice, Understood
@@ -97,7 +97,7 @@ def _understood(table: Table, target: str | None) -> tuple[Understood | None, li
         return None, []
     spec = JobSpec(dataset=ANY_DATASET, target=target, split=Split(validation=0.0), columns={})
     try:
-        return Outline.of(table, spec).understood, []
+        return understand(table, spec), []
     except DataError as error:
         evidence = {name: value for name, value in error.extra.items() if name != "change"}
         reason = Advice(

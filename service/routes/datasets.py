@@ -13,7 +13,6 @@ from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetSummary, DatasetView
 from service.views import dataset_summary, dataset_view
 from worker.data import Preview, Table, ValueCount, category_page, preview
-from worker.errors import DataError
 from worker.storage import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=CheckedRoute)
@@ -221,7 +220,8 @@ def list_values(
     column: Annotated[
         str | None,
         Query(
-            description="A categorical column's name; the data set's target unless given.",
+            description="A column's name; unless given the target of the data set, or else its "
+            "first column that is categorical.",
             examples=["y"],
         ),
     ] = None,
@@ -231,15 +231,12 @@ def list_values(
         Query(ge=0, lt=2**31, description="The last id of the page before.", examples=[0]),
     ] = 0,
 ) -> Listing[ValueCount]:
-    """All categories of a column with their counts, sorted, in pages. `id` is the cursor."""
+    """All categories of a column with their counts, sorted, in pages. `id` is the cursor. A column
+    of another kind has none; the data set's own answer has its figures.
+    """
     table, target = _table(services, dataset_id)
-    chosen = column if column is not None else target
-    if chosen is None:
-        raise DataError(
-            "This data set has no target of its own; name a column.",
-            code="no_target",
-            param="column",
-        )
+    categorical = (known.name for known in table.columns if known.kind == "categorical")
+    chosen = column or target or next(categorical, table.names[0])
     values, has_more = category_page(table, chosen, after=after, limit=limit)
     return Listing(data=values, has_more=has_more)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from service import charts, comparison
 from service.dependencies import JobId, Services, ServicesDep
@@ -55,7 +55,7 @@ def list_trials(
 
 
 @router.get(
-    "/trials/{trial}/curves",
+    "/curves",
     operation_id="get_curves",
     summary="Confusion matrix, ROC, precision and recall, calibration",
     responses=problems(404),
@@ -64,8 +64,8 @@ def get_curves(
     services: ServicesDep,
     job_id: JobId,
     trial: Annotated[
-        str, Path(description="A trial's id; `best` is the best trial.", examples=["best"])
-    ],
+        str | None, Query(description="A trial's id; the best trial unless given.")
+    ] = None,
 ) -> CurvesView:
     """How a trained classifier answers the rows that are held out, at most 100 points a curve.
 
@@ -73,7 +73,7 @@ def get_curves(
     """
     with services.database.read() as session:
         job = jobs.find_job(session, job_id)
-        row = jobs.trial(session, job, None if trial == "best" else trial, param="trial")
+        row = jobs.trial(session, job, trial, param="trial")
     curves = None if row.report is None else row.report.curves
     if curves is None:
         raise NotFoundError(

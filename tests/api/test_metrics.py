@@ -8,7 +8,6 @@ import pytest
 
 from tests.api.client import Client
 from tests.api.work import QUICK, post, train
-from worker.storage import jobs
 
 CIRCLE = {"dataset": {"builtin": "circle", "rows": 200}, "training": QUICK}
 TESTED = {"validation": 0.2, "test": 0.2}
@@ -29,9 +28,9 @@ def job(client: Client) -> dict[str, Any]:
 
 
 def test_the_curves_of_a_trial(client: Client, job: dict[str, Any]) -> None:
-    path = f"/v1/jobs/{job['id']}/trials"
-    found = client.get(f"{path}/best/curves").json()
-    assert client.get(f"{path}/{job['best']['trial']}/curves").json() == found
+    path = f"/v1/jobs/{job['id']}/curves"
+    found = client.get(path).json()
+    assert client.get(f"{path}?trial={job['best']['trial']}").json() == found
     assert (found["object"], found["job"]) == ("curves", job["id"])
     assert found["threshold"] == job["best"]["metrics"]["threshold"]
     assert (found["classes"], found["positive"]) == (["0", "1"], "1")
@@ -45,8 +44,8 @@ def test_the_curves_of_a_trial(client: Client, job: dict[str, Any]) -> None:
 def test_where_there_are_no_curves(client: Client) -> None:
     """A regression has none, nor has a trial that is none of the job's."""
     job = train(client, post(client, dataset={"builtin": "diabetes"}))
-    for trial in ("best", "trl_unknown"):
-        answer = client.get(f"/v1/jobs/{job['id']}/trials/{trial}/curves")
+    for asked in ("", "?trial=trl_unknown"):
+        answer = client.get(f"/v1/jobs/{job['id']}/curves{asked}")
         assert (answer.status_code, answer.json()["param"]) == (404, "trial")
 
 
@@ -82,24 +81,12 @@ def test_what_cannot_be_is_refused(client: Client, fields: dict[str, Any], param
 
 
 def test_a_refit_answers_from_the_mean_threshold_of_its_configuration(client: Client) -> None:
-    job = train(
-        client,
-        post(
-            client,
-            **CIRCLE,
-            threshold="f1",
-            repeats=2,
-            search={
-                "method": "grid",
-                "space": {"regularization.dropout.p": {"values": [0.1]}},
-                "refit": True,
-            },
-            model="refitted",
-        ),
-    )
-    with client.services.database.read() as session:
-        waiting = [fleet.id for fleet in jobs.fleets(session, job["id"]) if fleet.state == "queued"]
-    job = train(client, job["id"], waiting)
+    search = {
+        "method": "grid",
+        "space": {"regularization.dropout.p": {"values": [0.1]}},
+        "refit": True,
+    }
+    job = train(client, post(client, **CIRCLE, threshold="f1", repeats=2, search=search))
     assert job["state"] == "succeeded"
     trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["data"]
     chosen = [t["metrics"]["threshold"] for t in trials if t["settings"].get("refit") is None]

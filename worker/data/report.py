@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from worker.data.table import Column, Table
-from worker.errors import DataError
 from worker.schema import Json, Record, Stored
 
 SAMPLE = 3
@@ -196,19 +195,14 @@ def category_page(
     table: Table, name: str, *, after: int, limit: int
 ) -> tuple[list[ValueCount], bool]:
     """Categories of a column with their counts, those that follow number ``after``; and whether
-    there are more.
+    there are more. A column of another kind has none.
 
     Raises:
-        DataError: there is no such column, or it has no categories.
+        DataError: there is no such column.
     """
     column = table.column(name, param="column")
     if column.kind != "categorical":
-        raise DataError(
-            f"Column {name!r} is {column.kind}: it has no categories. GET /v1/datasets/{{id}} has "
-            'its figures; declared as {"columns": {"…": "categorical"}}, its cells become texts.',
-            code="no_categories",
-            param="column",
-        )
+        return [], False
     counts = _counts(column, table.values[name])
     page = column.categories[after : after + limit]
     listed = [

@@ -17,7 +17,7 @@ from worker.advice import advise_on_missing_objective
 from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingJob, finish_fleet, load_table, load_trials
-from worker.results import Baseline, JobError, TrialResult
+from worker.results import Baseline, JobError, TrialResult, score_of
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
 from worker.search import Halving, RungValues, boosting, goes_on
@@ -61,7 +61,7 @@ class FleetTraining:
         self._first_step_at: datetime | None = None
         self._epoch = 0
         self._ongoing: OngoingJob | None = None
-        self._objective = ""
+        self._objective, self._maximize = "", False
         self._reread: Callable[[], Table] | None = None
         """Reads the data again, which are not kept while they train."""
         self._boosted: Prepared | None = None
@@ -109,7 +109,7 @@ class FleetTraining:
             checkpoints = progress.candidates(session, fleet.id)
             threshold = _threshold(session, job.id, spec, trials)
         table, target = self._table(spec, dataset)
-        self._objective = objective
+        self._objective, self._maximize = objective, maximize
         self._reread = lambda: self._table(spec, dataset)[0]
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
@@ -262,7 +262,8 @@ class FleetTraining:
         table: Table | None = None
         explained: list[TrialResult] = []
         for trial, result in zip(run.trials, results, strict=True):
-            known = result.metrics.get(self._objective) is not None
+            objective = result.metrics.get(self._objective)
+            known = score_of(objective, maximize=self._maximize) is not None
             if known or result.state != "succeeded" or trial.refit is not None:
                 explained.append(result)
                 continue

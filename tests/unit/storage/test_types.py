@@ -57,6 +57,7 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
         "calibration": {"probability": [0.4], "frequency": [0.5], "rows": [3]},
     }
     curved = {"classes": ["a", "b"], "positive": "b", "threshold": 0.4}
+    fitted = {"task": "binary", "rows": 30, "classes": 2, "target_sd": None, "mean_weight": 1.0}
     document = {
         "weights": 8,
         "zeros": 2,
@@ -67,6 +68,7 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
         "features": {**columns, **inputs},
         "pruning": {**counted, **measured},
         "curves": {**curved, "parts": {"validation": part}},
+        "fitted": fitted,
     }
     report = NetworkReport.model_validate(document)
     result = good(0.25).model_copy(update={"advice": [finding], "report": report})

@@ -22,15 +22,27 @@ def expected() -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     return stored.stored_weights()
 
 
+def determined(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What training determines, whatever the roundings.
+
+    A bias before a batch normalization is subtracted again with the mean, so that its gradient is
+    nothing but roundings, which Adam scales to whole steps; the running mean follows it.
+    """
+    means = "buffers.norms.{}.batch_norm.running_mean"
+    drifting = [n for n in range(len(tensors)) if means.format(n) in tensors]
+    left_aside = {name for n in drifting for name in (means.format(n), f"weights.layers.{n}.bias")}
+    return {name: tensor for name, tensor in tensors.items() if name not in left_aside}
+
+
 @pytest.mark.parametrize("name", stored.JOBS)
 def test_final_weights_are_the_stored_ones(name: str) -> None:
     tensors, facts = expected()
     found = stored.final_weights(name)
     assert found.keys() == tensors[name].keys()
-    for tensor_name, tensor in found.items():
+    for tensor_name, tensor in determined(found).items():
         torch.testing.assert_close(
             tensor,
-            tensors[name][tensor_name],
+            determined(tensors[name])[tensor_name],
             rtol=CLOSE,
             atol=CLOSE,
             msg=lambda text, place=tensor_name: f"{place}: {text}",

@@ -52,7 +52,7 @@ def test_the_order_belongs_to_the_seed() -> None:
 def still_run(regularization: dict[str, Any], seed: int) -> FleetRun:
     """A fleet of one whose rows are all the same and whose weights stay as they are."""
     rows = BATCH * STEPS
-    columns = {f"x{n}": np.full(rows + 1, 1.0 + n) for n in range(6)}
+    columns = {f"x{n}": np.arange(rows + 1.0) for n in range(6)}
     columns["y"] = np.array([2.0] * rows + [3.0])  # a target must vary: the last row validates
     table = Table.of([numeric(name, values) for name, values in columns.items()])
     spec = JobSpec.model_validate(
@@ -73,7 +73,10 @@ def still_run(regularization: dict[str, Any], seed: int) -> FleetRun:
         }
     )
     (planned,) = plan(spec, Outline.of(table, spec))
-    return FleetRun(planned.trials, prepare(table, spec))
+    prepared = prepare(table, spec)
+    # Columns that do not vary would have been left out.
+    prepared.x[...] = np.arange(1.0, 7.0)
+    return FleetRun(planned.trials, prepared)
 
 
 def losses(regularization: dict[str, Any], seed: int = 0) -> list[float]:
