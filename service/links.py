@@ -8,6 +8,7 @@ OF_A_JOB = (
     "cancel_job",
     "list_trials",
     "get_metrics",
+    "get_curves",
     "list_events",
     "list_checkpoints",
     "get_chart",

@@ -19,6 +19,11 @@ from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
 from worker.storage.tables import Job
 
+NO_CURVES = (
+    "No curves are kept of this trial: there are none of a regression, of a trial that has not "
+    "succeeded, of jobs of earlier releases, and of large fleets but for their best trials."
+)
+
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operation)
 
 Metric = Annotated[
@@ -76,12 +81,8 @@ def get_curves(
         row = jobs.trial(session, job, trial, param="trial")
     curves = None if row.report is None else row.report.curves
     if curves is None:
-        raise NotFoundError(
-            f"No curves are kept of trial {row.id}: there are none of a regression, of a trial "
-            "that has not succeeded, of models of earlier releases, and of fleets of more than 32 "
-            "trials but for the best; its /trials lists them.",
-            param="trial",
-        )
+        known = {"classes": [], "positive": None, "threshold": None, "parts": {}, "note": NO_CURVES}
+        return CurvesView(job=job_id, trial=row.id, name=row.name, **known)
     return CurvesView(job=job_id, trial=row.id, name=row.name, **dict(curves))
 
 

@@ -56,7 +56,10 @@ class CurvesView(Body):
     threshold: Annotated[float | None, Field(examples=[0.5])]
     """Of two classes, the probability from which it is answered."""
     parts: dict[str, PartCurves]
-    """`validation`, `test`, or `train` where nothing is held out → its curves."""
+    """`validation`, `test`, or `train` where nothing is held out → its curves; empty where none are
+    kept."""
+    note: Annotated[str | None, Field(examples=[None])] = None
+    """Why none are kept."""
 
 
 class Report(Body):

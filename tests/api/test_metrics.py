@@ -44,9 +44,11 @@ def test_the_curves_of_a_trial(client: Client, job: dict[str, Any]) -> None:
 def test_where_there_are_no_curves(client: Client) -> None:
     """A regression has none, nor has a trial that is none of the job's."""
     job = train(client, post(client, dataset={"builtin": "diabetes"}))
-    for asked in ("", "?trial=trl_unknown"):
-        answer = client.get(f"/v1/jobs/{job['id']}/curves{asked}")
-        assert (answer.status_code, answer.json()["param"]) == (404, "trial")
+    answer = client.get(f"/v1/jobs/{job['id']}/curves").json()
+    assert (answer["parts"], answer["classes"]) == ({}, [])
+    assert "regression" in answer["note"]
+    answer = client.get(f"/v1/jobs/{job['id']}/curves?trial=trl_unknown")
+    assert (answer.status_code, answer.json()["param"]) == (404, "trial")
 
 
 def test_the_threshold_decides_the_label_that_is_served(

@@ -98,6 +98,7 @@ def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
     assert epochs == list(range(1, 61))
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(here: Running, undisturbed: str) -> None:
     job_id = here.post(**LONG)
     here.checkpointed(job_id)
@@ -240,6 +241,7 @@ def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed:
         assert after.fleet(job_id).result_sha256 == undisturbed
 
 
+@pytest.mark.slow
 def test_jobs_are_accepted_while_redis_is_gone(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, f"sqlite:///{tmp_path}/test.db")
     with running(settings) as here:

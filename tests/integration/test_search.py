@@ -70,6 +70,7 @@ def test_halving_lets_most_configurations_go_and_keeps_what_they_had(here: Runni
     assert job.best.trial == rows[0].id
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit and /proc")
 def test_a_fleet_that_outgrows_its_memory_is_halved_until_it_fits(here: Running) -> None:
     # The last test of this installation: its trainers stay limited.
@@ -95,6 +96,7 @@ def test_a_fleet_that_outgrows_its_memory_is_halved_until_it_fits(here: Running)
     assert {fleet.state for fleet in fleets} == {"succeeded"}
 
 
+@pytest.mark.slow
 def test_halving_across_fleets_compares_with_what_other_fleets_had(tmp_path: Path) -> None:
     # Two configurations a fleet: alone, each would let one of them go at every rung.
     with running(settings_of(tmp_path, fleet_memory=700_000)) as here:
