@@ -81,8 +81,16 @@ def get_curves(
         row = jobs.trial(session, job, trial, param="trial")
     curves = None if row.report is None else row.report.curves
     if curves is None:
-        known = {"classes": [], "positive": None, "threshold": None, "parts": {}, "note": NO_CURVES}
-        return CurvesView(job=job_id, trial=row.id, name=row.name, **known)
+        return CurvesView(
+            job=job_id,
+            trial=row.id,
+            name=row.name,
+            classes=[],
+            positive=None,
+            threshold=None,
+            parts={},
+            note=NO_CURVES,
+        )
     return CurvesView(job=job_id, trial=row.id, name=row.name, **dict(curves))
 
 
