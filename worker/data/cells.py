@@ -38,7 +38,7 @@ from worker.data.notation import (
     rounded,
     survey,
 )
-from worker.data.patterns import matches
+from worker.data.patterns import among, matches, taken, trimmed
 from worker.data.reading import Limits, Place, file_error
 from worker.data.table import LARGEST, MISSING, Cells, dates, numeric
 from worker.data.text_column import (
@@ -98,7 +98,7 @@ class TextColumns:
         plainly = self._may_be_plain(column)
         if plainly and self._reading.missing is None and self._as_plain(column):
             return
-        column.texts = pc.utf8_trim_whitespace(distinct)
+        column.texts = trimmed(distinct)
         column.missing = self._missing(column.texts)
         column.present = np.flatnonzero(~column.missing)
         if len(column.present) == 0 or column.declared == "categorical":
@@ -141,6 +141,8 @@ class TextColumns:
         return column.declared in wanted and self._decimal != ","
 
     def _check_lengths(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
+        if distinct.nbytes <= self._limits.cell:
+            return
         if (pc.max(pc.binary_length(distinct)).as_py() or 0) <= self._limits.cell:
             return
         lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
@@ -156,21 +158,14 @@ class TextColumns:
             line=line,
         )
 
-    def _missing(self, trimmed: pa.Array) -> NDArray[np.bool_]:
+    def _missing(self, texts: pa.Array) -> NDArray[np.bool_]:
         if self._reading.missing is not None:
-            markers = {"", *(marker.strip() for marker in self._reading.missing)}
-            held = pc.is_in(trimmed, value_set=pa.array(sorted(markers)))
-        elif self._typed:
-            held = pc.equal(trimmed, "")
-        else:
-            held = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
-        return np.asarray(held.to_numpy(zero_copy_only=False))
+            return among(texts, {"", *(marker.strip() for marker in self._reading.missing)})
+        return among(texts, {""}) if self._typed else among(texts, MISSING, lower=True)
 
     def _as_plain(self, column: TextColumn) -> bool:
         """Whether all that is present is a plain number."""
-        texts = column.texts
-        if len(column.present) != len(texts):
-            texts = texts.take(pa.array(column.present))
+        texts = taken(column.texts, column.present)
         numbers = plain(texts)
         if numbers is None:
             return False
@@ -186,7 +181,7 @@ class TextColumns:
         """Look for numbers in other notations; weak markers are left aside, and missing if all the
         others are numbers.
         """
-        texts = column.texts.take(pa.array(column.present))
+        texts = taken(column.texts, column.present)
         if not may_hold_numbers(texts):
             return
         present, texts, weak = self._without_weak(column.present, texts)
@@ -208,7 +203,7 @@ class TextColumns:
     def _as_dates(self, column: TextColumn) -> None:
         """Look for dates, likewise."""
         present = np.flatnonzero(~column.missing)
-        texts = column.texts.take(pa.array(present))
+        texts = taken(column.texts, present)
         present, texts, _ = self._without_weak(present, texts)
         declared = column.declared == "date"
         found = find_dates(texts, compact=declared)
@@ -273,7 +268,7 @@ class TextColumns:
             return categorical_cells(column)
         if column.undecided and self._decimal == ",":
             notation = Notation(decimal=",", thousands=".")
-            texts = column.texts.take(pa.array(column.present))
+            texts = taken(column.texts, column.present)
             values = np.full(len(column.texts), np.nan)
             values[column.present] = notation.parse(texts)
             self._check_finite(column, values)
@@ -330,7 +325,7 @@ class TextColumns:
             )
         present = np.flatnonzero(~column.missing)
         if not found.mask.all():
-            known = self._without_weak(present, column.texts.take(pa.array(present)))[0]
+            known = self._without_weak(present, taken(column.texts, present))[0]
             column.present = known
             raise not_as_declared(
                 column,
@@ -358,7 +353,7 @@ class TextColumns:
         found = column.dates
         if found is not None:
             present = np.flatnonzero(~column.missing)
-            column.present = self._without_weak(present, column.texts.take(pa.array(present)))[0]
+            column.present = self._without_weak(present, taken(column.texts, present))[0]
             if column.share(found.mask) >= MOSTLY:
                 self._drafts.append(text_findings.dates_as_categories(column, found))
                 return

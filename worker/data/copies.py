@@ -69,6 +69,8 @@ def _is_copy(
     """Whether a column holds the target's numbers, or, given its labels, tells each of them."""
     values = table.values[column.name]
     head = slice(0, 1_000)  # Most columns are told in their first rows.
+    if labels is None and np.isnan(numbers).all():
+        return False
     if column.kind == "categorical":
         if labels is not None and not _one_to_one(values[head], labels[head]):
             return False

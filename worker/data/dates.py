@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from worker.data.patterns import FEW, extract, matches
+from worker.data.few import FewParts
+from worker.data.patterns import FEW, extract, match_few, matches
 
 DateOrder = Literal["year_first", "day_first", "month_first"]
 """What the first number of a date is; for one that names its month, whether the day precedes it."""
@@ -48,26 +49,29 @@ class _Pattern:
     order: DateOrder | None
     """The order of its numbers; none where the texts must tell it."""
     text: str
+    mark: str = ""
+    """What all such dates hold."""
 
 
 def _numeric(mark: str) -> _Pattern:
     """Day and month in an order that is still to be told, then the year."""
     first, second = r"(?P<first>[0-9]{1,2})", r"(?P<other>[0-9]{1,2})"
-    return _Pattern(None, rf"(?i)^{first}{mark}{second}{mark}{_YEAR}{_BEHIND}")
+    return _Pattern(None, rf"(?i)^{first}{mark}{second}{mark}{_YEAR}{_BEHIND}", mark[-1])
 
 
 def _year_first(mark: str) -> _Pattern:
     month = r"(?P<month>[0-9]{1,2})"
-    return _Pattern("year_first", rf"(?i)^(?P<year>[0-9]{{4}}){mark}{month}{mark}{_DAY}{_BEHIND}")
+    text = rf"(?i)^(?P<year>[0-9]{{4}}){mark}{month}{mark}{_DAY}{_BEHIND}"
+    return _Pattern("year_first", text, mark[-1])
 
 
 _WITH_POINTS = _numeric(r"\.")
 _COMPACT = _Pattern("year_first", r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})$")
 """20240531: a number, unless it is declared to be a date."""
-_TIME_ALONE = _Pattern(None, rf"(?i)^{_TIME}{_ZONE}$")
+_TIME_ALONE = _Pattern(None, rf"(?i)^{_TIME}{_ZONE}$", ":")
 _PATTERNS = (
     *map(_year_first, ("-", "/", r"\.")),
-    _Pattern("year_first", r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})$"),
+    _Pattern("year_first", r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})$", "-"),
     _Pattern(
         "day_first", rf"(?i)^{_WEEKDAY}{_DAY}(?:st|nd|rd|th)?[ -]+{_MONTH},?[ -]+{_YEAR}{_BEHIND}"
     ),
@@ -119,9 +123,13 @@ def find_dates(
     head = texts.slice(0, FEW)
     if not compact and not matches(head, _MAY_BE).any():
         return None
-    patterns = _PATTERNS if compact else tuple(p for p in _PATTERNS if p is not _COMPACT)
+    listed = head.to_pylist()
+    known = (p for p in _PATTERNS if compact or p is not _COMPACT)
+    if len(texts) <= FEW:
+        known = (p for p in known if any(p.mark in text for text in listed))
+    patterns = tuple(known)
     # Most columns have one pattern, and show it early.
-    likely = [pattern for pattern in patterns if matches(head, pattern.text).any()]
+    likely = [p for p in patterns if any(match_few(t, p.text) is not None for t in listed)]
     if not likely:
         return None
     found = [dates for p in likely if (dates := _by(texts, p, order)) is not None]
@@ -152,11 +160,9 @@ def _by(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> Dates 
 
 def _numbers(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> Dates | None:
     """Texts of two numbers and a year, whose order the largest of them tells."""
-    found = extract(texts, pattern.text)
-    matched = found.is_valid().to_numpy(zero_copy_only=False)
-    if not matched.any():
+    matched, parts = _parts(texts, pattern.text)
+    if parts is None:
         return None
-    parts = _Parts(found.filter(pa.array(matched)))
     first, second = parts.numbers("first"), parts.numbers("other")
     if order not in ("day_first", "month_first"):
         if pattern is _WITH_POINTS:
@@ -178,23 +184,29 @@ def _numbers(texts: pa.Array, pattern: "_Pattern", order: DateOrder | None) -> D
 
 def _days(texts: pa.Array, pattern: str) -> NDArray[np.float64] | None:
     """Days by a pattern that names its parts, NaN where a text is no such date; none if all are."""
-    found = extract(texts, pattern)
-    matched = found.is_valid().to_numpy(zero_copy_only=False)
-    if not matched.any():
+    matched, parts = _parts(texts, pattern)
+    if parts is None:
         return None
-    parts = _Parts(found.filter(pa.array(matched)))
     days = np.full(len(texts), np.nan)
     if "year" not in parts.names:
         days[matched] = parts.time()
     else:
-        if "name" in parts.names:
-            short = pc.utf8_lower(pc.utf8_slice_codeunits(parts.text("name"), 0, 3))
-            month = pc.index_in(short, value_set=pa.array(_MONTHS)).to_numpy() + 1
-        else:
-            month = parts.numbers("month")
+        month = parts.months(_MONTHS) if "name" in parts.names else parts.numbers("month")
         day = parts.numbers("day") if "day" in parts.names else np.ones(len(month))
         days[matched] = _joined(parts, parts.years(), month, day)
     return None if np.isnan(days).all() else days
+
+
+def _parts(texts: pa.Array, pattern: str) -> "tuple[NDArray[np.bool_], _Parts | FewParts | None]":
+    """Which texts match, and their parts; none where no text does."""
+    if len(texts) <= FEW:
+        each = [match_few(text, pattern) for text in texts.to_pylist()]
+        matching = [part for part in each if part is not None]
+        matched = np.array([part is not None for part in each], dtype=bool)
+        return matched, FewParts(matching) if matching else None
+    found = extract(texts, pattern)
+    matched = found.is_valid().to_numpy(zero_copy_only=False)
+    return matched, _Parts(found.filter(pa.array(matched))) if matched.any() else None
 
 
 class _Parts:
@@ -212,6 +224,10 @@ class _Parts:
         text = pc.replace_substring(self.text(name), ",", ".")
         text = pc.if_else(pc.equal(text, ""), "0", text)
         return np.asarray(pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False))
+
+    def months(self, names: tuple[str, ...]) -> NDArray[np.int64]:
+        short = pc.utf8_lower(pc.utf8_slice_codeunits(self.text("name"), 0, 3))
+        return np.asarray(pc.index_in(short, value_set=pa.array(names)).to_numpy() + 1)
 
     def years(self) -> NDArray[np.float64]:
         years = self.numbers("year")
@@ -242,7 +258,7 @@ class _Parts:
 
 
 def _joined(
-    parts: _Parts,
+    parts: _Parts | FewParts,
     years: NDArray[np.float64],
     months: NDArray[Any],
     days: NDArray[np.float64],

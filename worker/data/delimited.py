@@ -29,7 +29,7 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
-from worker.data.dialect import Dialect, check_is_table, collapsed, decoded, find_dialect
+from worker.data.dialect import Dialect, collapsed, decoded, find_dialect
 from worker.data.drafts import Draft, settle
 from worker.data.findings import draft_findings
 from worker.data.header import (
@@ -40,6 +40,7 @@ from worker.data.header import (
     one_column,
     text_kind,
 )
+from worker.data.lookalikes import check_is_table
 from worker.data.reading import (
     LIMITS,
     Limits,
@@ -212,14 +213,21 @@ class _File:
         for strict in (True, False):
             for line, cells in self.records(strict=strict):
                 if len(cells) != width:
+                    note = cells[0].startswith(("#", "%", "//"))
                     raise file_error(
                         f"Line {line} has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, "
                         f"the {first} has {width}. Complete the line; put a cell that holds "
                         f"{self.separator!r} in quotation marks; remove titles above the header. "
-                        "If another character separates cells, set `separator`.",
+                        "If another character separates cells, set `separator`."
+                        + " If the line is a comment, remove it: comments begin with #, and stand "
+                        "before the header." * note,
                         "ragged_rows",
                         line=line,
                     )
+
+
+def _as_name(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.utf8_lower(pc.utf8_trim_whitespace(cells))
 
 
 def _no_rows() -> DataError:
@@ -262,7 +270,7 @@ class _Typing:
         else:
             table, drafts = self._without(frame, repeated)
         del frame
-        drafts += draft_findings(table, self._reading.columns)
+        drafts += draft_findings(table, self._reading.columns, drafts)
         if self._file.header and self._reading.header is None:
             drafts += doubtful_header(table)
         if len(self._names) == 1:
@@ -351,11 +359,17 @@ class _Typing:
         if not self._file.header or len(self._names) < 2:
             return None
         _, header = next(self._file.records())
-        same = pc.equal(frame.column(0), header[0]).to_numpy()
-        for position in range(1, len(header)):
-            if not same.any():
+        rows = None  # Those that may be.
+        for position, name in enumerate(header):
+            cells = frame.column(position)
+            if rows is not None:
+                cells = cells.take(pa.array(rows))
+            held = pc.equal(_as_name(cells), name.strip().lower()).to_numpy()
+            rows = np.flatnonzero(held) if rows is None else rows[held]
+            if not len(rows):
                 return None
-            same = same & pc.equal(frame.column(position), header[position]).to_numpy()
+        same = np.zeros(frame.num_rows, dtype=bool)
+        same[rows] = True
         return same if same.any() and not same.all() else None
 
     def _without(self, frame: pa.Table, repeated: NDArray[np.bool_]) -> tuple[Table, list[Draft]]:

@@ -10,7 +10,7 @@ Decisions:
   comma, semicolon, tab and bar. Where several do, the one with more numbers as cells; and it is
   said. Where none does, the one that most lines agree on, so that an error can name the others.
 * Where another character splits all lines, such as blanks or a colon, it is proposed, not taken.
-* What is no table at all is recognized by how it begins: a web page, JSON, a pointer to a file.
+* What is no table at all is recognized by how it begins: `lookalikes.py`.
 """
 
 import codecs
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.data.drafts import Draft
-from worker.data.reading import file_error, unsupported
+from worker.data.reading import file_error
 from worker.errors import DataError
 from worker.spec import Reading
 from worker.text import shortened
@@ -55,29 +55,6 @@ _NO_TEXT = {
 """Python's codecs that are no encodings of files."""
 _SEP_LINE = re.compile(rb'\s*"?sep=(\t|[^\s"])"?[,;\t|]*(?:\r\n|\n|\r|$)', re.IGNORECASE)
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|$)")
-
-_JSON = "it is JSON. Save the records as CSV or Parquet"
-_HTML = "it is a web page, not a table: perhaps an error, or a page to log in. Download the file"
-_POINTER = (
-    "it is a pointer to a file that is stored elsewhere (git-lfs, DVC or git-annex). Fetch the "
-    "file itself, as with `git lfs pull`"
-)
-_LOOKALIKES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?i)<(?:!doctype html|html|head|body|title|script|meta|table|div)\b"), _HTML),
-    (
-        re.compile(
-            r"<(?:\?xml|!DOCTYPE|!--|[A-Za-z_][\w.:-]*(?:\s+[\w.:-]+=\"[^\"]*\")*\s*/?>\s*<)"
-        ),
-        "it is XML. Save the records as CSV or Parquet",
-    ),
-    (re.compile(r"version https://git-lfs"), _POINTER),
-    (re.compile(r"(?:outs:\s+-|(?:\.\./)*\.?git/annex/|/annex/objects/)"), _POINTER),
-    (re.compile(r"\{\s*(?:\"|\}|$)"), _JSON),
-    (re.compile(r"\[\s*[{\[]"), _JSON),
-    (re.compile(r"(?i)@relation\s"), "it is ARFF. Save it as CSV, with a header line"),
-    (re.compile(r"\{\\rtf"), "it is a document. Save the table as CSV in UTF-8"),
-)
-_JSON_ARRAY = re.compile(r"\[\s*(?:[-\d\"]|true|false|null)")
 
 
 @dataclass(frozen=True)
@@ -187,20 +164,6 @@ def first_invalid_byte(data: bytes) -> int | None:
             return start + error.start
         start += used
     return None
-
-
-def check_is_table(data: bytes) -> None:
-    """Refuse text that is something else than a table, where its beginning tells.
-
-    Raises:
-        DataError: with code `unsupported_format`.
-    """
-    head = data[:4096].decode(errors="ignore").lstrip()
-    for pattern, reason in _LOOKALIKES:
-        if pattern.match(head):
-            raise unsupported(reason)
-    if _JSON_ARRAY.match(head) and data[-64:].rstrip().endswith(b"]"):
-        raise unsupported(_JSON)
 
 
 def find_dialect(data: bytes, reading: Reading) -> Dialect:

@@ -28,6 +28,9 @@ _NAMES_SHOWN = 3
 _MANY = {
     "constant": "have one value only",
     "dates": "hold dates or times, each of which became a category of its own",
+    "codes_as_numbers": "hold whole numbers that are codes by their names",
+    "dates_as_numbers": "hold whole numbers that look like dates or times",
+    "digits_in_texts": "hold texts of digits and marks that are no numbers as they stand",
     "empty": "have no value in any row",
     "identifier": "look like identifiers",
     "integer_codes": "hold few distinct whole numbers, read as amounts",
@@ -36,6 +39,7 @@ _MANY = {
     "equals_target": "are copies of the target",
     "large_integers": "hold whole numbers beyond 2**53, kept as texts",
     "leading_zeros": "hold numbers with leading zeros, kept as texts",
+    "missing_number": "hold a number that may stand for missing cells",
     "missing_markers": "hold texts that stand for missing cells",
     "nearly_numeric": "hold numbers, but not in every cell, and became categorical",
     "number_format": "hold numbers that are not written plainly, and were read as numbers",

@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
+from unicodedata import category, normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.doubts import doubtful_numbers, doubtful_texts
 from worker.data.drafts import LONGEST_EVIDENCE, Draft, bounded
 from worker.data.table import Column, Table
 from worker.schema import Json
@@ -25,17 +27,21 @@ FEW_NUMBERS = 20
 EXTREME = 1e6
 """How many times as large as others a number is that no measurement explains."""
 _LOOKED_AT, _FEWEST_SIZES = 10_000, 5
+_TOLD = {"dates", "nearly_numeric", "numbers_with_units", "leading_zeros", "large_integers"}
 _INDEX_NAME = re.compile(
     r"(?i)^(?:unnamed: ?\d+|__index_level_\d+__|index|row_?(?:id|number|num|no)?|id|uuid|guid|"
     r".*[_ .-](?:id|uuid|guid))$|^.*[a-z](?:Id|ID)$"
 )
 
 
-def draft_findings(table: Table, declared: Iterable[str] = ()) -> list[Draft]:
+def draft_findings(
+    table: Table, declared: Iterable[str] = (), told: Iterable[Draft] = ()
+) -> list[Draft]:
     """What finished columns show: one value, none, one for each row, codes, copies, labels.
 
-    What was declared is not doubted.
+    What was declared is not doubted, nor texts of which something is told already.
     """
+    already = {draft.column for draft in told if draft.code in _TOLD}
     known = set(declared)
     drafts: list[Draft] = []
     seen: dict[bytes, str] = {}
@@ -45,7 +51,13 @@ def draft_findings(table: Table, declared: Iterable[str] = ()) -> list[Draft]:
         values = table.values[column.name]
         found = _one_value(column, values)
         if found is None and column.name not in known:
-            found = _identifier(column, values) or _codes(column, values)
+            found = _identifier(column, values)
+            told = column.name in already
+            doubt = doubtful_numbers(column, values) or (None if told else doubtful_texts(column))
+            if doubt is not None and (found is None or doubt.code == "dates"):
+                drafts.append(doubt)
+            if found is None and (doubt is None or doubt.code != "dates_as_numbers"):
+                found = _codes(column, values)
         if found is not None:
             drafts.append(found)
         if found is None or found.code == "integer_codes":
@@ -219,7 +231,7 @@ def _similar(column: Column) -> list[Draft]:
     """Labels that are one when case and blanks do not count."""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in column.categories:
-        groups["".join(label.casefold().split())].append(label)
+        groups[_plainly(label)].append(label)
     alike = [labels for labels in groups.values() if len(labels) > 1]
     if not alike:
         return []
@@ -236,6 +248,14 @@ def _similar(column: Column) -> list[Draft]:
             | {"count": len(alike)},
         )
     ]
+
+
+def _plainly(label: str) -> str:
+    """A label without case, blanks, signs that are not seen, and other ways to write a letter."""
+    if not label.isascii():
+        label = "".join(c for c in normalize("NFKC", label) if category(c) != "Cf")
+        label = normalize("NFKC", label.casefold())
+    return "".join(label.casefold().split())
 
 
 def _copy(column: Column, values: NDArray[Any], seen: dict[bytes, str]) -> list[Draft]:

@@ -8,7 +8,9 @@ Decisions:
 * Cells that begin with needless zeros (007) are codes, unless other cells of the column show that
   they are not: a fraction, or many lengths.
 * Numbers are the rule where four rows of five hold one; or more than half of the rows, if the
-  numbers are such as are measured: more than 20 different ones, or one with a fraction.
+  numbers are such as are measured: more than 20 different ones, or one with a fraction; or in any
+  share of the rows, if these have four times as many different numbers as there are texts, three at
+  most.
 """
 
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ MOST_NUMERIC_CLASSES = 20
 """Numbers with more different values than this are a measurement, unless told otherwise."""
 NEARLY_ALL = 0.8
 """The share of the rows with a number from which on the others are slips."""
+FEW_TEXTS, MANY_TIMES = 3, 4
+"""Texts beside measurements that are slips or marks, however many rows they are: no more, and each
+beside four times as many numbers."""
 SHOWN = 5
 _NUMBER = r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
 _PADDED = r"^[-+]?0[0-9]"
@@ -97,7 +102,11 @@ class Mixture:
     def is_nearly_numeric(self) -> bool:
         """Whether its numbers are the rule, and its texts the exception."""
         share = self.number_rows / max(self.rows, 1)
-        return share < 1 and (share >= NEARLY_ALL or (share > 0.5 and self.is_measured))
+        if share >= NEARLY_ALL or (share > 0.5 and self.is_measured):
+            return share < 1
+        # "unknown" in most rows, beside a dozen of different measurements.
+        texts = int(((self.counts > 0) & ~self.plain).sum())
+        return self.is_measured and texts <= FEW_TEXTS and MANY_TIMES * texts <= len(self.numbers)
 
     @cached_property
     def looks_numeric(self) -> bool:

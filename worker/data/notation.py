@@ -13,9 +13,10 @@ Decisions:
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Annotated, Literal, get_args
 
 import numpy as np
@@ -24,7 +25,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from worker.data.patterns import FEW, extract, matches
+from worker.data.few import APOSTROPHE, MINUS, SPACE, few_numbers, few_parts
+from worker.data.patterns import FEW, among, extract, matches, taken
 from worker.schema import Settings
 
 DecimalMark = Literal[".", ","]
@@ -46,11 +48,9 @@ _CELL = (
     r"^(?P<open>\(?)(?P<sign>[+-]?) ?(?P<before>" + _UNIT + r"?) ?(?P<inner>[+-]?) ?"
     r"(?P<body>" + _BODY + r") ?(?P<after>" + _UNIT + r"?)(?P<close>\)?)$"
 )
-_MINUS = "[\u2212\u2012\u2013\ufe63\uff0d]"
-_SPACE = "[\u00a0\u2007\u2008\u2009\u200a\u202f]"
-_APOSTROPHE = "[\u2019\u02bc\u00b4]"
 _NUMBERISH = r"^[^0-9]{0,8}[0-9][^A-DF-Za-df-z]*[^0-9]{0,8}$"
 _POINT = b"."[0]
+_MAY_BE_PLAIN = re.compile(r"\s*[+-]?(?:[0-9.]+(?:[eE][+-]?[0-9]+)?\s*$|[iInN])")
 
 
 class Notation(Settings):
@@ -90,6 +90,8 @@ _NOTATIONS: tuple[Notation, ...] = tuple(
 
 def plain(texts: pa.Array) -> NDArray[np.float64] | None:
     """The texts as float64, or none if one of them is not a plain number; inf counts as one."""
+    if len(texts) and not _MAY_BE_PLAIN.match(texts[0].as_py()):
+        return None  # An error of Arrow's costs more than the test.
     try:
         parsed = pc.cast(texts, pa.float64())
     except pa.ArrowInvalid:
@@ -171,9 +173,11 @@ class Written:
     @cached_property
     def _parts(self) -> tuple[NDArray[np.int64], pa.Array, NDArray[np.float64], pa.Array]:
         """Places, bodies, signs (1 or -1) and units."""
+        if len(self.texts) <= FEW:
+            return few_parts(self.texts.to_pylist(), _CELL)
         texts = self.texts
         if not pc.all(pc.string_is_ascii(texts), min_count=0).as_py():
-            for pattern, plain_mark in ((_MINUS, "-"), (_SPACE, " "), (_APOSTROPHE, "'")):
+            for pattern, plain_mark in ((MINUS, "-"), (SPACE, " "), (APOSTROPHE, "'")):
                 texts = pc.replace_substring_regex(texts, pattern, plain_mark)
         found = extract(texts, _CELL)
         if found.null_count == len(found):
@@ -201,6 +205,9 @@ class Written:
     @cached_property
     def unit(self) -> str:
         """The unit of most of those that may be numbers; empty where most have none."""
+        if len(self.units) <= FEW:
+            found = Counter(self.units.to_pylist())
+            return max(found, key=lambda unit: found[unit], default="")
         counts = pc.value_counts(self.units)
         if len(counts) == 0:
             return ""
@@ -212,7 +219,7 @@ class Written:
         held = np.zeros(len(self.texts), dtype=bool)
         fits = matches(self.bodies, _body_pattern(notation.decimal, notation.thousands))
         if not any_unit:
-            fits &= pc.equal(self.units, notation.unit).to_numpy(zero_copy_only=False)
+            fits &= among(self.units, {notation.unit})
         held[self.places] = fits
         return held
 
@@ -220,7 +227,12 @@ class Written:
         """The numbers, NaN where a text is none in this notation: [texts]."""
         mask = self.mask(notation)
         inside = mask[self.places]
-        bodies = self.bodies.filter(pa.array(inside))
+        bodies = taken(self.bodies, np.flatnonzero(inside))
+        if len(bodies) <= FEW:
+            numbers = few_numbers(bodies.to_pylist(), notation.decimal, notation.thousands)
+            values = np.full(len(self.texts), np.nan)
+            values[mask] = self._parts[2][inside] * numbers
+            return values
         if notation.thousands is not None:
             bodies = pc.replace_substring(bodies, notation.thousands, "")
         if notation.decimal == ",":
@@ -239,6 +251,9 @@ class Written:
     @cached_property
     def marks(self) -> list[str]:
         """Which of the marks `.,' _` the bodies hold."""
+        if len(self.bodies) <= FEW:
+            joined = "".join(self.bodies.to_pylist())
+            return [mark for mark in get_args(ThousandsMark) if mark in joined]
         return [
             mark
             for mark in get_args(ThousandsMark)
@@ -257,7 +272,12 @@ class Written:
                 and (thousands is None or notation.thousands in (None, thousands))
                 and notation.decimal != thousands
             ):
-                yield notation.model_copy(update={"unit": self.unit})
+                yield _with_unit(notation.decimal, notation.thousands, self.unit)
+
+
+@lru_cache(maxsize=256)
+def _with_unit(decimal: DecimalMark, thousands: ThousandsMark | None, unit: str) -> Notation:
+    return Notation(decimal=decimal, thousands=thousands, unit=unit)
 
 
 @cache
@@ -315,7 +335,7 @@ def survey(
     any_mask = best_mask.copy()
     fits: list[Notation] = []
     of_unit = best_mask.copy()
-    of_unit[written.places] = pc.equal(written.units, written.unit).to_numpy(zero_copy_only=False)
+    of_unit[written.places] = among(written.units, {written.unit})
     known = list(written.candidates(decimal, thousands))
     for notation in written.candidates(None, None) if len(written.places) else ():
         mask = written.mask(notation, any_unit=True)

@@ -36,10 +36,13 @@ from tokenize import TokenError
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from worker.data.archive import DAMAGED
+from worker.data.cells import TextColumns
 from worker.data.drafts import Draft, settle
+from worker.data.mixture import is_measurement, numbers_of
 from worker.data.reading import LIMITS, Limits, Source, file_error, too_many_rows
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
 from worker.data.text_findings import Markers, marker_findings
@@ -265,14 +268,32 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
     missing = np.array(
         [is_missing(name) if known is None else name in known for name in names], dtype=bool
     )
-    drafts: list[Draft] = []
+    given = codes.reshape(-1)
+    codes = np.where(missing[codes], -1, codes).reshape(-1).astype(np.int32)
+    drafts = _doubts(names, codes)
     found = missing & (distinct != "")
     if known is None and found.any():
-        rows = np.bincount(codes.reshape(-1), minlength=len(names))
+        rows = np.bincount(given, minlength=len(names))
         counts = {names[place]: int(rows[place]) for place in np.flatnonzero(found).tolist()}
-        first = int(np.argmax(found[codes.reshape(-1)]))
+        first = int(np.argmax(found[given]))
         drafts += marker_findings([Markers("y", counts, first, categorical=True, kept=False)])
-    return categorical("y", names, np.where(missing[codes], -1, codes)), drafts
+    return categorical("y", names, codes), drafts
+
+
+def _doubts(names: list[str], codes: NDArray[np.int32]) -> list[Draft]:
+    """What is worth knowing of labels of text: measurements among them, marks for a missing one."""
+    numbers = numbers_of(tuple(names))
+    texts = TextColumns(Reading(columns={}), LIMITS, _row, typed=True)
+    texts.look("y", codes, pa.array(names, pa.string()))
+    for _ in texts.cells():
+        pass
+    # Whole numbers, few as they are, are names of classes where the file has them as texts.
+    measured = is_measurement(np.unique(numbers[~np.isnan(numbers)]))
+    return [d for d in texts.drafts() if measured or d.code != "nearly_numeric"]
+
+
+def _row(row: int) -> tuple[str, None]:
+    return f" (row {row:,}, counted from 0)", None
 
 
 def _pixel_cells(name: str, x: NDArray[Any]) -> Cells:

@@ -72,7 +72,7 @@ def read_parquet(source: Source, limits: Limits = LIMITS, reading: Reading | Non
     drafts = [_index_left_out(name) for name in schema.names if _INDEX.fullmatch(name)]
     table = _typed(frame, limits, reading, drafts)
     ignored = tuple(name for name in names if name not in table.names)
-    drafts += draft_findings(table, reading.columns)
+    drafts += draft_findings(table, reading.columns, drafts)
     return replace(table, ignored=ignored, findings=settle(drafts))
 
 

@@ -1,10 +1,12 @@
 """Patterns on arrays of texts: by Arrow where there are many, by Python where there are few.
 
 Arrow compiles a pattern each time that it is called, which takes longer than to match it a hundred
-times; tables of thousands of narrow columns would pay for it thousands of times.
+times, and every call of it costs as much as Python takes for dozens of short texts; tables of
+thousands of short columns would pay for it thousands of times.
 """
 
 import re
+from collections.abc import Collection
 from functools import cache
 
 import numpy as np
@@ -42,6 +44,37 @@ def extract(texts: pa.Array, pattern: str) -> pa.StructArray:
     ]
     kind = pa.struct([pa.field(name, pa.string()) for name in compiled.groupindex])
     return pa.array([None if match is None else match.groupdict("") for match in found], kind)
+
+
+def match_few(text: str, pattern: str) -> dict[str, str] | None:
+    """The named parts of one text, as `extract` has them."""
+    match = _compiled(pattern).fullmatch(text) if len(text) <= _LONGEST else None
+    return None if match is None else match.groupdict("")
+
+
+def among(texts: pa.Array, words: Collection[str], *, lower: bool = False) -> NDArray[np.bool_]:
+    """Which of the texts are one of these words; `lower`: as words in lower case."""
+    if len(texts) <= FEW:
+        listed = texts.to_pylist()
+        given = [text.lower() for text in listed] if lower else listed
+        return np.array([text in words for text in given], dtype=bool)
+    given = pc.utf8_lower(texts) if lower else texts
+    held = pc.is_in(given, value_set=pa.array(sorted(words), pa.string()))
+    return np.asarray(held.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def trimmed(texts: pa.Array) -> pa.Array:
+    """The texts without blanks around them."""
+    if len(texts) <= FEW:
+        ends = (text[:1] + text[-1:] for text in texts.to_pylist() if text)
+        if all(end.isalnum() for end in ends):
+            return texts
+    return pc.utf8_trim_whitespace(texts)
+
+
+def taken(texts: pa.Array, places: NDArray[np.int64]) -> pa.Array:
+    """The texts at different places, ascending."""
+    return texts if len(places) == len(texts) else texts.take(pa.array(places))
 
 
 @cache

@@ -309,7 +309,8 @@ def _classification(
         raise _error(
             name,
             f"has one class only, {labels[0]!r}: there is nothing to tell apart",
-            "add rows of another class, or name another target",
+            "add rows of another class, or name another target; a class that is written as missing "
+            "cells are, such as NA, is one if `missing` names other texts or none",
             "one_class",
         )
     if task == "binary" and len(labels) > 2:

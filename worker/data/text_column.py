@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.data.dates import Dates
 from worker.data.notation import Notation, Survey, Written
+from worker.data.patterns import among, taken
 from worker.data.reading import Place
 from worker.data.table import MISSING_CODE, Cells, categorical
 from worker.errors import DataError
@@ -84,8 +84,7 @@ class TextColumn:
 
 def weak_markers(texts: pa.Array) -> NDArray[np.bool_]:
     """Which texts stand for a missing cell among numbers and dates: [texts]."""
-    held = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(WEAK)))
-    return np.asarray(held.to_numpy(zero_copy_only=False))
+    return among(texts, WEAK, lower=True)
 
 
 def categorical_cells(column: TextColumn, notation: Notation | None = None) -> Cells:
@@ -94,10 +93,11 @@ def categorical_cells(column: TextColumn, notation: Notation | None = None) -> C
     Cells that differ in surrounding spaces only are one category: number them anew.
     """
     present = np.flatnonzero(~column.missing)
-    merged = column.texts.take(pa.array(present)).dictionary_encode()
+    places: dict[str, int] = {}
+    texts = taken(column.texts, present).to_pylist()
     renumbered = np.full(len(column.texts), MISSING_CODE, dtype=np.int64)
-    renumbered[present] = merged.indices.to_numpy()
-    typed, array = categorical(column.name, merged.dictionary.to_pylist(), renumbered[column.codes])
+    renumbered[present] = [places.setdefault(text, len(places)) for text in texts]
+    typed, array = categorical(column.name, list(places), renumbered[column.codes])
     if notation is None or notation == Notation():
         return typed, array
     return typed.model_copy(update={"notation": notation}), array

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from worker.data.dates import Dates
 from worker.data.drafts import Draft, bounded
 from worker.data.notation import DecimalMark, Notation, Survey
-from worker.data.patterns import FEW, extract, matches
+from worker.data.patterns import FEW, among, extract, matches, taken
 from worker.data.table import MISSING
 from worker.data.text_column import WEAK, TextColumn, weak_markers
 from worker.schema import Json
@@ -193,7 +193,7 @@ def _texts_of_numbers(column: TextColumn) -> Draft:
 
 def _with(column: TextColumn, pattern: str) -> NDArray[np.bool_]:
     """Which of the present texts match."""
-    texts = column.texts.take(pa.array(column.present))
+    texts = taken(column.texts, column.present)
     return matches(texts, pattern)
 
 
@@ -237,13 +237,13 @@ def dates_as_categories(column: TextColumn, found: Dates) -> Draft:
 
 def numbers_with_units(column: TextColumn) -> Draft | None:
     """Numbers with one and the same unit behind them that is no currency: 12 kg, 5cm."""
-    texts = column.texts.filter(pa.array(~column.missing))
-    for piece in (texts.slice(0, FEW), texts) if len(texts) > FEW else (texts,):
+    texts = taken(column.texts, np.flatnonzero(~column.missing))
+    if len(texts) < 3:
+        return None
+    for piece in (texts.slice(0, 1), texts.slice(0, FEW), texts):
         found = extract(piece, _WITH_UNIT)
         if found.null_count or len(pc.unique(found.field(0))) != 1:
             return None
-    if len(texts) < 3:
-        return None
     unit, row = shortened(found.field(0)[0].as_py()), column.first_row(~column.missing)
     cell = shortened(column.cell(row))
     return Draft(
@@ -280,12 +280,10 @@ def markers(column: TextColumn, categorical: bool, *, typed: bool) -> list[Marke
     """
     found = []
     if column.missing.any() and not typed:
-        filled = pc.not_equal(column.texts, "").to_numpy(zero_copy_only=False)
-        found.append((column.missing & np.asarray(filled), False))
+        found.append((column.missing & ~among(column.texts, {""}), False))
     if categorical:
         usual = WEAK | (MISSING - {""} if typed else frozenset())
-        held = pc.is_in(pc.utf8_lower(column.texts), value_set=pa.array(sorted(usual)))
-        mask = np.asarray(held.to_numpy(zero_copy_only=False)) & ~column.missing
+        mask = among(column.texts, usual, lower=True) & ~column.missing
         found.append((mask, True))
     return [
         Markers(

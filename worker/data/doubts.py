@@ -1,0 +1,186 @@
+"""Doubts: columns that were read as what their cells say, and may well mean something else.
+
+Numbers that are dates (20240531, seconds since 1970), codes (`zip`, `phone`) or stand for a missing
+cell (-999); texts that hold numbers or dates in a form that is not read (1. Mai 2024, 3/7, 12-13).
+None is changed: each is told.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data.drafts import Draft
+from worker.data.patterns import FEW
+from worker.data.table import Column
+from worker.text import shortened
+
+_FEWEST_ROWS, _LOOKED_AT = 10, 1_000
+_MOSTLY = 0.8
+_CODE_NAME = re.compile(
+    r"(?i)^(?:.*[_ .-])?(?:zip|zip_?codes?|plz|post_?(?:al_?)?codes?|cap|phone|tel|telephone|fax|"
+    r"mobile|iban|ssn|isbn|ean|gtin|sku|fips|naics|icd|customer_?no|account(?:_?no)?)$"
+)
+_TIME_NAME = re.compile(
+    r"(?i)time|date|epoch|unix|stamp|created|updated|^ts$|_ts$|_at$|^day$|_day$|since"
+)
+_MARKS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
+_SECONDS = (631_152_000.0, 4_102_444_800.0)
+"""1990 to 2100."""
+_DATE_LIKE = re.compile(
+    r"[0-9]{4}-?[Ww][0-9]{1,2}(?:-?[1-7])?|[0-9]{4}[- /]?[QqTt][1-4]|[QqTt][1-4][- /]?[0-9]{2,4}"
+    r"|[^\W\d_]{3,10}\.?[- /']{1,2}[0-9]{4}|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+    r"[a-z]*\.?[- /']{1,2}[0-9]{2}|[0-9]{1,2}\.? ?(?:de )?[^\W\d_]{3,10}\.?,? ?(?:de )?[0-9]{4}"
+    r"(?: .*)?|[0-9]{4}年[0-9]{1,2}月(?:[0-9]{1,2}日)?|[0-9]{1,2}[/.][0-9]{4}"
+    r"|[0-9]{1,4}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+)
+_LETTERS_BEHIND = re.compile(r"['\"′″°][NSEWO]\Z")
+
+
+def doubtful_numbers(column: Column, values: NDArray[Any]) -> Draft | None:
+    """A numeric column that may hold dates, codes or marks for missing cells."""
+    if column.kind != "numeric" or len(values) < _FEWEST_ROWS:
+        return None
+    head = values[:_LOOKED_AT]
+    head = head[~np.isnan(head)]
+    if head.size == 0:
+        return None
+    if bool((head == np.floor(head)).all()):
+        found = _dates(column, head) or _codes(column, head)
+        if found is not None:
+            return found
+    return _mark(column, values)
+
+
+def _dates(column: Column, head: NDArray[np.float64]) -> Draft | None:
+    low, high = float(head.min()), float(head.max())
+    cell = str(int(head[0]))
+    if low >= 19_000_101 and high <= 21_001_231 and _are_days(head):
+        return Draft(
+            "dates_as_numbers",
+            f"The whole numbers of column {column.name!r}, such as {cell}, are all dates (year, "
+            "month, day), and were read as numbers, in which a month's end is far from the next "
+            "day.",
+            'If they are dates, declare the column as "date".',
+            column=column.name,
+            evidence={"cell": cell},
+            change={"columns": {column.name: "date"}},
+        )
+    for unit, size in (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6)):
+        if not (_SECONDS[0] * size <= low and high <= _SECONDS[1] * size):
+            continue
+        if not _TIME_NAME.search(column.name):
+            return None
+        return Draft(
+            "dates_as_numbers",
+            f"The whole numbers of column {column.name!r}, such as {cell}, look like times, as "
+            f"{unit} since 1970, and were read as numbers.",
+            "If weekday or season matter, write them as 2024-05-31T14:30, and declare the column "
+            'as "date".',
+            "info",
+            column.name,
+            evidence={"cell": cell, "unit": unit},
+        )
+    return None
+
+
+def _are_days(head: NDArray[np.float64]) -> bool:
+    if len(np.unique(head)) < 3:
+        return False
+    numbers = head.astype(np.int64)
+    month, day = numbers // 100 % 100, numbers % 100
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
+
+
+def _codes(column: Column, head: NDArray[np.float64]) -> Draft | None:
+    if not _CODE_NAME.match(column.name) or len(np.unique(head)) < 3:
+        return None
+    cell = str(int(head[0]))
+    return Draft(
+        "codes_as_numbers",
+        f"Column {column.name!r} holds whole numbers, such as {cell}, and by its name they are "
+        "codes; it was read as numbers, whose order and distances count.",
+        'If they are codes, declare the column as "categorical", or ignore it.',
+        column=column.name,
+        evidence={"cell": cell},
+        change={"columns": {column.name: "categorical"}},
+    )
+
+
+def _mark(column: Column, values: NDArray[np.float64]) -> Draft | None:
+    """-999 and the like: several times the extreme, and apart from all others."""
+    for mark in (float(np.nanmin(values)), float(np.nanmax(values))):
+        if mark not in _MARKS:
+            continue
+        held = values == mark
+        others = values[~held & ~np.isnan(values)]
+        count = int(held.sum())
+        if count < 2 or len(others) < _FEWEST_ROWS or len(np.unique(others[:_LOOKED_AT])) < 3:
+            continue
+        low, high = float(others.min()), float(others.max())
+        gap = low - mark if mark < low else mark - high
+        # -1 below counts from 0 is a mark; -1 below others that are negative is none.
+        if gap <= (high - low if abs(mark) > 9 else 0) or (-10 < mark < 0 and low < 0):
+            continue
+        if -10 < mark < 0 and count * 50 < len(values):
+            continue
+        return _marked(column, mark, count, int(np.argmax(held)), f"{low:g} to {high:g}")
+    return None
+
+
+def _marked(column: Column, mark: float, count: int, row: int, others: str) -> Draft:
+    text = str(int(mark))
+    return Draft(
+        "missing_number",
+        lambda place: (
+            f"Column {column.name!r} holds {text} in {count:,} rows{place}, apart from all its "
+            f"other numbers, {others}: a mark for missing cells, perhaps. It was read as a number."
+        ),
+        f'If it stands for a missing cell, name it in `missing`: "missing": ["{text}"].',
+        column=column.name,
+        row=row,
+        evidence={"cell": text, "rows": count},
+    )
+
+
+def doubtful_texts(column: Column) -> Draft | None:
+    """A categorical column whose texts are mostly dates, or digits and marks, in no form that is
+    read.
+    """
+    texts = column.categories[:FEW]
+    if column.kind != "categorical" or len(texts) < 3:
+        return None
+    if sum(_DATE_LIKE.fullmatch(text) is not None for text in texts) >= _MOSTLY * len(texts):
+        cell = shortened(texts[0])
+        return Draft(
+            "dates",
+            f"The texts of column {column.name!r}, such as {cell!r}, look like dates or times, in "
+            "a form that is not read. Each became a category of its own, and a new one is an "
+            "unknown category.",
+            'Write dates as 2024-05-31 and declare the column as "date"; write times and durations '
+            "as numbers.",
+            column=column.name,
+            evidence={"cell": cell},
+        )
+    if sum(map(_is_of_digits, texts)) < _MOSTLY * len(texts):
+        return None
+    if all(text.isascii() and text.isdigit() for text in texts):
+        return None
+    cell = shortened(next(text for text in texts if not (text.isascii() and text.isdigit())))
+    return Draft(
+        "digits_in_texts",
+        f"The texts of column {column.name!r}, such as {cell!r}, consist of digits and marks, but "
+        "are no numbers as they stand: each is a category of its own.",
+        "If they mean amounts, write plain numbers in as many columns as it takes (a range: two); "
+        'if they are names, declare the column as "categorical", or ignore it.',
+        "info",
+        column.name,
+        evidence={"cell": cell},
+        change={"columns": {column.name: "categorical"}},
+    )
+
+
+def _is_of_digits(text: str) -> bool:
+    bare = _LETTERS_BEHIND.sub("", text)
+    return any(letter.isdigit() for letter in bare) and not any(map(str.isalpha, bare))
