@@ -52,8 +52,9 @@ def draft_findings(
         found = _one_value(column, values)
         if found is None and column.name not in known:
             found = _identifier(column, values)
-            told = column.name in already
-            doubt = doubtful_numbers(column, values) or (None if told else doubtful_texts(column))
+            doubt = doubtful_numbers(column, values)
+            if doubt is None and column.name not in already:
+                doubt = doubtful_texts(column)
             if doubt is not None and (found is None or doubt.code == "dates"):
                 drafts.append(doubt)
             if found is None and (doubt is None or doubt.code != "dates_as_numbers"):
