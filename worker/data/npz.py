@@ -282,9 +282,13 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
 
 def _doubts(names: list[str], codes: NDArray[np.int32]) -> list[Draft]:
     """What is worth knowing of labels of text: measurements among them, marks for a missing one."""
+    try:
+        distinct = pa.array(names, pa.string())
+    except UnicodeEncodeError:
+        return []  # Half a character is no text: such labels are refused by name.
     numbers = numbers_of(tuple(names))
     texts = TextColumns(Reading(columns={}), LIMITS, _row, typed=True)
-    texts.look("y", codes, pa.array(names, pa.string()))
+    texts.look("y", codes, distinct)
     for _ in texts.cells():
         pass
     # Whole numbers, few as they are, are names of classes where the file has them as texts.
