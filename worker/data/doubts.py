@@ -46,7 +46,7 @@ def doubtful_numbers(column: Column, values: NDArray[Any]) -> Draft | None:
     head = head[~np.isnan(head)]
     if head.size == 0:
         return None
-    if bool((head == np.floor(head)).all()):
+    if not (head % 1.0).any():
         found = _dates(column, head) or _codes(column, head)
         if found is not None:
             return found

@@ -148,3 +148,29 @@ def test_what_is_no_table_is_named(text: str, says: str) -> None:
 def test_a_comment_between_the_rows_is_named() -> None:
     with pytest.raises(DataError, match="comments begin with #"):
         read_table(BytesIO(b"a,y\n1,2\n# a note\n3,4\n"))
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda row: f"{row / 7:.2f} kg",
+        lambda row: f"CHF {row + 1}'{100 + row}.—",
+        lambda row: f"<{row}.5" if row % 2 else f"{row}.25",
+        lambda row: f"2024-01-{row % 28 + 1:02}",
+        lambda row: f"{row % 24}:{row:02}",
+        lambda row: f"[{row / 7:.2f}]",
+    ],
+)
+def test_a_target_of_rare_texts_with_digits_is_refused(cell: Callable[[int], object]) -> None:
+    table = read("t", cell)
+    with pytest.raises(DataError) as caught:
+        Resolution.of(table, "t")
+    assert caught.value.code == "target_not_read"
+    for asked in ({"declared": True}, {"task": "multiclass"}):
+        assert Resolution.of(table, "t", **asked).target.task == "multiclass"
+
+
+@pytest.mark.parametrize("classes", [2, 19, 60])
+def test_classes_may_hold_digits(classes: int) -> None:
+    table = read("t", lambda row: f"class {row % classes}")
+    assert len(Resolution.of(table, "t").target.classes) == classes
