@@ -31,6 +31,8 @@ def control_character(text: str) -> str | None:
 
 def without_controls(text: str) -> str:
     """The text with each such character spelled out as in JSON: safe to write and to print."""
+    if text.isprintable():  # Far cheaper, and so are nearly all.
+        return text
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -223,7 +223,7 @@ class TextColumns:
         weak = weak_markers(texts)
         if not weak.any() or weak.all():
             return present, texts, False
-        return present[~weak], texts.filter(pa.array(~weak)), True
+        return present[~weak], taken(texts, np.flatnonzero(~weak)), True
 
     # Typing.
 

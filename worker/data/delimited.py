@@ -271,7 +271,8 @@ class _Typing:
             table, drafts = self._without(frame, repeated)
         del frame
         drafts += draft_findings(table, self._reading.columns, drafts)
-        if self._file.header and self._reading.header is None:
+        doubted = any(draft.code == "header_looks_like_data" for draft in drafts)
+        if self._file.header and self._reading.header is None and not doubted:
             drafts += doubtful_header(table)
         if len(self._names) == 1:
             drafts.append(one_column())

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.drafts import Draft
-from worker.data.patterns import FEW
+from worker.data.notation import is_number
 from worker.data.table import Column
 from worker.text import shortened
 
 _FEWEST_ROWS, _LOOKED_AT = 10, 1_000
-_MOSTLY = 0.8
+_MOSTLY, _TEXTS = 0.8, 50
 _CODE_NAME = re.compile(
     r"(?i)^(?:.*[_ .-])?(?:zip|zip_?codes?|plz|post_?(?:al_?)?codes?|cap|phone|tel|telephone|fax|"
     r"mobile|iban|ssn|isbn|ean|gtin|sku|fips|naics|icd|customer_?no|account(?:_?no)?)$"
@@ -46,7 +46,7 @@ def doubtful_numbers(column: Column, values: NDArray[Any]) -> Draft | None:
     head = head[~np.isnan(head)]
     if head.size == 0:
         return None
-    if bool((head == np.floor(head)).all()):
+    if not (head % 1.0).any():
         found = _dates(column, head) or _codes(column, head)
         if found is not None:
             return found
@@ -148,7 +148,7 @@ def doubtful_texts(column: Column) -> Draft | None:
     """A categorical column whose texts are mostly dates, or digits and marks, in no form that is
     read.
     """
-    texts = column.categories[:FEW]
+    texts = column.categories[:_TEXTS]
     if column.kind != "categorical" or len(texts) < 3:
         return None
     if sum(_DATE_LIKE.fullmatch(text) is not None for text in texts) >= _MOSTLY * len(texts):
@@ -163,11 +163,10 @@ def doubtful_texts(column: Column) -> Draft | None:
             column=column.name,
             evidence={"cell": cell},
         )
-    if sum(map(_is_of_digits, texts)) < _MOSTLY * len(texts):
+    odd = [text for text in texts if _is_of_digits(text) and not is_number(text)]
+    if len(odd) < _MOSTLY * len(texts):
         return None
-    if all(text.isascii() and text.isdigit() for text in texts):
-        return None
-    cell = shortened(next(text for text in texts if not (text.isascii() and text.isdigit())))
+    cell = shortened(odd[0])
     return Draft(
         "digits_in_texts",
         f"The texts of column {column.name!r}, such as {cell!r}, consist of digits and marks, but "

@@ -289,16 +289,17 @@ def _pixels(expected: Expectations, records: Records) -> Iterator[PredictionWarn
     least, greatest = flat.min(axis=1), flat.max(axis=1)
     of_bytes = encoder.pixels.of_bytes
     if trained.low >= 0.0 and trained.high > DARK[of_bytes]:
-        scaled = np.flatnonzero((least >= 0.0) & (greatest > 0.0) & (greatest <= 1.0))
+        scaled = np.flatnonzero((least >= -1.0) & (greatest > 0.0) & (greatest <= 1.0))
         if flat.shape[1] < ENOUGH_PIXELS:
             fractions = (flat[scaled] % 1.0 != 0.0).any(axis=1)
             scaled = scaled[fractions]
         if len(scaled):
+            from_ = 0 if least[scaled[0]] >= 0.0 else -1
             was = "0 to 255" if of_bytes else f"{trained.low:.6g} to {trained.high:.6g}"
             yield PredictionWarning(
                 code="pixels_look_scaled",
                 column=column.name,
-                message=f"Column {shortened(column.name)!r} has pixels from 0 to 1 only, in "
+                message=f"Column {shortened(column.name)!r} has pixels from {from_} to 1 only, in "
                 f"{_instances(len(scaled))}; the model was trained on pixels from {was}, and takes "
                 "these for all but black. Send pixels as they were uploaded; the model scales "
                 "them itself.",

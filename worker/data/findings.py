@@ -29,7 +29,7 @@ EXTREME = 1e6
 _LOOKED_AT, _FEWEST_SIZES = 10_000, 5
 _TOLD = {"dates", "nearly_numeric", "numbers_with_units", "leading_zeros", "large_integers"}
 _INDEX_NAME = re.compile(
-    r"(?i)^(?:unnamed: ?\d+|__index_level_\d+__|index|row_?(?:id|number|num|no)?|id|uuid|guid|"
+    r"(?i)^(?:unnamed: ?\d+|__index_level_\d+__|index|idx|row_?(?:id|number|num|no)?|id|uuid|guid|"
     r".*[_ .-](?:id|uuid|guid))$|^.*[a-z](?:Id|ID)$"
 )
 
@@ -55,7 +55,7 @@ def draft_findings(
             doubt = doubtful_numbers(column, values)
             if doubt is None and column.name not in already:
                 doubt = doubtful_texts(column)
-            if doubt is not None and (found is None or doubt.code == "dates"):
+            if doubt is not None and (found is None or column.kind == "categorical"):
                 drafts.append(doubt)
             if found is None and (doubt is None or doubt.code != "dates_as_numbers"):
                 found = _codes(column, values)

@@ -31,12 +31,15 @@ NEARLY_ALL = 0.8
 FEW_TEXTS, MANY_TIMES = 3, 4
 """Texts beside measurements that are slips or marks, however many rows they are: no more, and each
 beside four times as many numbers."""
+_FEW_ROWS = 3
+"""Fewer rows than this for each text are too few to learn it as a class."""
 SHOWN = 5
 _NUMBER = r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
 _PADDED = r"^[-+]?0[0-9]"
 _UNSETTLED = r"^[^0-9]*[1-9][0-9]{0,2},[0-9]{3}[^0-9]*$"
 """Its comma is a decimal mark or one of thousands."""
 _CURRENCY = r"(?:[$€£¥₹₽₩₺₫฿]|USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|CAD|AUD|BRL|kr|zł)"
+_AMOUNT = r"^(?:[^\pL]{0,8}|" + _CURRENCY + r"[^\pL]{0,4})\p{Nd}"
 _NOTATION = (
     r"^\(?\s?[-+−–]?\s?" + _CURRENCY + r"?\s?[-+−–]?"
     r"(?:[0-9]{1,3}(?:[.,'’_ \x{00a0}\x{2009}\x{202f}][0-9]{3})+(?:[.,][0-9]*)?|[0-9]*[.,]?[0-9]+)"
@@ -116,6 +119,19 @@ class Mixture:
         written = short & _matches(texts, _NOTATION) & np.isnan(self.values)
         alike = self.counts[written | self.plain].sum()
         return bool(written.any()) and alike >= NEARLY_ALL * self.rows
+
+    @property
+    def holds_digits_in_rare_texts(self) -> bool:
+        """Whether it has many texts, few rows of each, and nearly all begin with digits, or with a
+        mark or a currency before them: 3 kg, <5, 12:30, CHF 1'200.—.
+
+        They are rather measured, in a form that is not read, than names of classes.
+        """
+        used = np.flatnonzero(self.counts)
+        if len(used) <= MOST_NUMERIC_CLASSES or self.rows >= _FEW_ROWS * len(used):
+            return False
+        texts = pa.array([self.categories[place] for place in used.tolist()], pa.string())
+        return bool(_matches(texts, _AMOUNT).mean() >= NEARLY_ALL)
 
     @property
     def text_rows(self) -> int:

@@ -50,6 +50,7 @@ _CELL = (
 )
 _NUMBERISH = r"^[^0-9]{0,8}[0-9][^A-DF-Za-df-z]*[^0-9]{0,8}$"
 _POINT = b"."[0]
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?")
 _MAY_BE_PLAIN = re.compile(r"\s*[+-]?(?:[0-9.]+(?:[eE][+-]?[0-9]+)?\s*$|[iInN])")
 
 
@@ -353,6 +354,8 @@ def survey(
 
 def is_number(text: str) -> bool:
     """Whether a trimmed text is a number in any notation."""
+    if _PLAIN_NUMBER.fullmatch(text):
+        return True
     if not matches(pa.array([text], pa.string()), _NUMBERISH)[0]:
         return False
     written = Written(pa.array([text], pa.string()))

@@ -280,7 +280,7 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
     return categorical("y", names, codes_of_rows), drafts
 
 
-def _doubts(names: list[str], codes: NDArray[np.int32]) -> list[Draft]:
+def _doubts(names: list[str], codes: NDArray[Any]) -> list[Draft]:
     """What is worth knowing of labels of text: measurements among them, marks for a missing one."""
     try:
         distinct = pa.array(names, pa.string())

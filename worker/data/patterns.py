@@ -74,7 +74,12 @@ def trimmed(texts: pa.Array) -> pa.Array:
 
 def taken(texts: pa.Array, places: NDArray[np.int64]) -> pa.Array:
     """The texts at different places, ascending."""
-    return texts if len(places) == len(texts) else texts.take(pa.array(places))
+    if len(places) == len(texts):
+        return texts
+    if len(texts) <= FEW:
+        listed = texts.to_pylist()
+        return pa.array([listed[place] for place in places.tolist()], pa.string())
+    return texts.take(pa.array(places))
 
 
 @cache

@@ -121,7 +121,7 @@ def _unusable_name(name: str, position: int, line: int | None) -> DataError:
     if not name:
         return file_error(
             f"Column {position} has no name: its cell in the header (line {line}) is empty. "
-            "Name every column.",
+            "Name every column, or remove the separator that ends each line.",
             "no_header",
             line=line,
         )

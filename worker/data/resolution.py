@@ -31,6 +31,7 @@ from worker.data.target_errors import (
     leading_zeros,
     mostly_without,
     not_read,
+    rare_texts,
     stray_text,
     unsettled,
 )
@@ -231,6 +232,9 @@ def _decide(
                 raise unsettled(column.name, *comma)
             return _of_numbers(column, mixture.numbers, task)
         raise stray_text(column.name, mixture, finding)
+    settled_so = table.target == column.name or len(labels) > MOST_CLASSES or task != "auto"
+    if not settled_so and mixture.holds_digits_in_rare_texts:
+        raise rare_texts(column.name, len(labels), mixture)
     return _of_texts(column, labels, task)
 
 

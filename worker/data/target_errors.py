@@ -64,6 +64,21 @@ def not_read(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
     )
 
 
+def rare_texts(name: str, count: int, mixture: Mixture) -> DataError:
+    """Texts with digits, nearly as many as rows: amounts, dates or identifiers, but no classes."""
+    cell = mixture.categories[int(mixture.codes[mixture.codes >= 0][0])]
+    return DataError(
+        f"The target {name!r} holds {count:,} different texts in {mixture.rows:,} rows, nearly all "
+        f"with digits, such as {_shown(cell)}: too many for classes, and no numbers as they stand. "
+        "Write plain numbers; or name another target; or, if each text is a class, set `columns` "
+        f'to {declaration(name)} or `task` to "multiclass".',
+        code="target_not_read",
+        param="target",
+        column=name,
+        cell=cell,
+    )
+
+
 def unsettled(name: str, row: int, cell: str) -> DataError:
     """Numbers with a comma that may be one of two things, beside texts that are left out."""
     where = f"row {row:,}, counted from 0"

@@ -26,6 +26,7 @@ FEW_TEXTS = 20
 MOST_MARKERS = 100
 """Texts that a job can name in `missing`."""
 LONGEST_MARKER = 200
+_MOST_UNITS, _TEXTS_A_UNIT = 4, 8
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я"
 _WITH_UNIT = (
     r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[" + _LETTERS + r"°µ/²³*]{1,8}\.?)$"
@@ -236,15 +237,19 @@ def dates_as_categories(column: TextColumn, found: Dates) -> Draft:
 
 
 def numbers_with_units(column: TextColumn) -> Draft | None:
-    """Numbers with one and the same unit behind them that is no currency: 12 kg, 5cm."""
+    """Numbers with one unit behind them that is no currency, 12 kg, 5cm; or with one of a few."""
     texts = taken(column.texts, np.flatnonzero(~column.missing))
     if len(texts) < 3:
         return None
     for piece in (texts.slice(0, 1), texts.slice(0, FEW), texts):
         found = extract(piece, _WITH_UNIT)
-        if found.null_count or len(pc.unique(found.field(0))) != 1:
+        units = [] if found.null_count else pc.unique(found.field(0)).to_pylist()
+        if not 1 <= len(units) <= _MOST_UNITS:
             return None
-    unit, row = shortened(found.field(0)[0].as_py()), column.first_row(~column.missing)
+    if len(units) > 1 and len(texts) < _TEXTS_A_UNIT * len(units):
+        return None
+    unit = shortened(" or ".join(units))
+    row = column.first_row(~column.missing)
     cell = shortened(column.cell(row))
     return Draft(
         "numbers_with_units",
