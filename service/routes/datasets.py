@@ -107,9 +107,10 @@ def upload_dataset(
     """Reads a file, whose content tells its format, and answers with a report of what was read:
     the kind and figures of each column, what the target was understood as, and findings.
 
-    * CSV, by the cells: numeric when every cell that is not missing is a finite number, categorical
-      otherwise. Empty cells, `NA`, `?`, `nan` and `null` are missing.
-    * Parquet, by its types: numbers; booleans and strings are categorical. Dates are refused.
+    * CSV, by the cells: numeric when every cell that is not missing is a number, plainly or in
+      one notation (decimal comma, thousands, per cent, a currency), categorical otherwise. Empty
+      cells, `NA`, `N/A`, `?`, `NaN` and `null` are missing.
+    * Parquet, by its types: numbers; dates; booleans and strings are categorical.
     * NPZ: the arrays x (features [N, F], images [N, H, W], [N, C, H, W] or [N, H, W, C]) or series
       ([N, C, L]), and y (labels [N]); or the same as x_train, y_train, x_test, y_test, which a job
       keeps apart with `"split": {"rows": "given"}`.

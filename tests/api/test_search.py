@@ -273,7 +273,9 @@ def test_a_path_reports_its_weights(fresh: Client, dataset: str, curves: int) ->
         assert weight["values"][0] == 0
 
 
-@pytest.mark.parametrize("dataset", ["diabetes", "breast_cancer", "iris"])
+@pytest.mark.parametrize(
+    "dataset", ["diabetes", pytest.param("breast_cancer", marks=pytest.mark.slow), "iris"]
+)
 @pytest.mark.parametrize("technique", ["l1", "elastic_net"])
 def test_a_linear_path_begins_where_the_first_weight_appears(
     fresh: Client, dataset: str, technique: str

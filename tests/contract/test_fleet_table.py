@@ -114,7 +114,12 @@ def test_examples_are_tried_where_they_act(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
-        pytest.param(name, stage, id=f"{name}-{stage.__name__}")
+        pytest.param(
+            name,
+            stage,
+            id=f"{name}-{stage.__name__}",
+            marks=() if stage is example.stages[0] else pytest.mark.slow,
+        )
         for name, example in EXAMPLES.items()
         for stage in example.stages
     ],

@@ -1,10 +1,14 @@
-"""The README's curl walk, block after block in one shell, against the whole service."""
+"""The curl walks of the README and of docs/data.md: each one's blocks, in order, in one shell,
+against the whole service.
+"""
 
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,30 +17,43 @@ from tests.source import ROOT
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("bash", "curl", "awk", "python3"))),
-    reason="the walk is written for bash, curl, awk and python3",
+    reason="the walks are written for bash, curl, awk and python3",
 )
+MARK = "=== next block ==="
 
 
-def walk() -> list[str]:
-    """The ``bash`` blocks of the README, in order."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with installation() as served:
+        yield served
+
+
+def walk(page: str) -> list[str]:
+    """The ``bash`` blocks of a page, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(r"^```bash\n(.*?)^```$", text, re.M | re.S)
 
 
-def test_the_walk_from_upload_to_prediction(tmp_path: Path) -> None:
-    mark = "=== next block ==="
-    script = f"\necho; echo '{mark}'\n".join(walk())
-    with installation() as url:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f"PARSIMONY={url}\n{script}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+def walked(page: str, url: str, folder: Path) -> list[str]:
+    """What each block printed."""
+    script = f"\necho; echo '{MARK}'\n".join(walk(page))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"PARSIMONY={url}\n{script}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=100,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    table, dataset, job, prediction, certificate, search, report, auto = done.stdout.split(mark)
+    return done.stdout.split(MARK)
+
+
+def test_the_walk_from_upload_to_prediction(url: str, tmp_path: Path) -> None:
+    table, dataset, job, prediction, certificate, search, report, auto = walked(
+        "README.md", url, tmp_path
+    )
     assert not table.strip()
     assert dataset.strip().startswith("ds_")
     trained = json.loads(job)
@@ -49,3 +66,62 @@ def test_the_walk_from_upload_to_prediction(tmp_path: Path) -> None:
     assert not search.strip()
     assert "regularization.dropout.p" in report
     assert json.loads(auto)["model"] == {"name": "cancer", "version": 1}
+
+
+def test_the_walk_from_a_messy_file_to_its_warnings(url: str, tmp_path: Path) -> None:
+    table, found, preview, validated, job, prediction, refused, dropped = walked(
+        "docs/data.md", url, tmp_path
+    )
+    assert not table.strip()
+    _the_file_is_read_as_the_page_says(found, preview)
+    understood = json.loads(validated)
+    assert understood["left_out"] == {"shop": "constant", "order": "ignored"}
+    assert (understood["task"], understood["positive"]) == ("binary", "yes")
+    assert understood["rows"] == {"used": 200, "left_out": {}}
+    trained = json.loads(job)
+    assert trained["state"] == "succeeded"
+    assert trained["understood"] == understood
+    answer = json.loads(prediction)
+    assert (answer["model"], answer["version"]) == ("churn", 1)
+    warnings = {(one["code"], one["column"]): one for one in answer["warnings"]}
+    assert set(warnings) == {
+        ("missing_filled", "signup"),
+        ("far_outside", "weight"),
+        ("unknown_category", "status"),
+    }
+    assert {(one["count"], one["first"]) for one in warnings.values()} == {(1, 1)}
+    assert "(nearest: 'new')" in warnings["unknown_category", "status"]["message"]
+    problem = json.loads(refused)
+    assert (problem["status"], problem["code"]) == (422, "stray_text_in_target")
+    assert (problem["line"], problem["cell"]) == (31, "on request")
+    regression = json.loads(dropped)["understood"]
+    assert regression["task"] == "regression"
+    assert regression["rows"] == {"used": 59, "left_out": {"text in the target": 1}}
+
+
+def _the_file_is_read_as_the_page_says(found: str, preview: str) -> None:
+    """What the upload of orders.csv printed, and its first rows."""
+    findings: dict[tuple[str, str], Any] = {}
+    for line in found.strip().splitlines():
+        code, column, change, _ = line.split(" | ", 3)
+        findings[code, column] = json.loads(change)
+    assert findings == {
+        ("leading_zeros", "zip"): {"columns": {"zip": "numeric"}},
+        ("dates", "signup"): {"columns": {"signup": "date"}},
+        ("identifier", "order"): {"columns": {"order": "ignore"}},
+        ("number_format", "weight"): {"columns": {"weight": "categorical"}},
+        ("number_format", "price"): {"columns": {"price": "categorical"}},
+        ("missing_markers", "weight"): None,
+        ("constant", "shop"): {"columns": {"shop": "ignore"}},
+    }
+    shown = json.loads(preview)
+    kinds = {column["name"]: column["kind"] for column in shown["columns"]}
+    assert {name for name, kind in kinds.items() if kind == "numeric"} == {
+        "order",
+        "weight",
+        "price",
+    }
+    assert [row[:3] for row in shown["rows"]] == [
+        [5001, "04109", "2021-02-02"],
+        [5002, "09997", "2022-03-03"],
+    ]

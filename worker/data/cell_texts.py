@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.data.dates import find_dates
@@ -36,8 +37,21 @@ def parse_numbers(texts: Sequence[str], column: Column) -> NDArray[np.float64]:
         left = np.isnan(numbers)
         if not left.any():
             break
-        numbers[left] = notation.parse(array.filter(pa.array(left)))
+        parsed = notation.parse(array.filter(pa.array(left)))
+        if notation.decimal == "." and column.notation is not None:
+            parsed[_may_be_thousands(array.filter(pa.array(left)), column.notation)] = np.nan
+        numbers[left] = parsed
     return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _may_be_thousands(texts: pa.Array, notation: Notation) -> NDArray[np.bool_]:
+    """Which of the texts have points that may separate thousands, to who writes a decimal comma:
+    19.900 is refused and not guessed.
+    """
+    if notation.decimal == ".":
+        return np.zeros(len(texts), dtype=bool)
+    held = pc.match_substring_regex(texts, r"^[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+$")
+    return np.asarray(held.to_numpy(zero_copy_only=False))
 
 
 def parse_dates(texts: Sequence[str], column: Column) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ GROUPED_ABOVE = 10
 """More columns than this with one kind of finding share one."""
 LONGEST_EVIDENCE = 600
 """Characters of all columns' names, or labels, in evidence."""
+_TELLS_WHAT = {"dates", "nearly_numeric", "numbers_with_units"}
+_OUTRANKED = {"identifier", "integer_codes"}
 _CHANGED = 1_000
 """Columns that the change of one finding names at most."""
 _NAMES_SHOWN = 3
@@ -70,7 +72,7 @@ Lines = Callable[[Sequence[int]], Mapping[int, int]]
 def settle(drafts: Iterable[Draft], lines: Lines | None = None) -> tuple[Advice, ...]:
     """The findings of a table, warnings first: bounded in number and in size."""
     by_code: dict[tuple[str, str], list[Draft]] = defaultdict(list)
-    for draft in drafts:
+    for draft in _without_rivals(list(drafts)):
         by_code[draft.severity, draft.code].append(draft)
     chosen: list[tuple[Draft, list[Draft]]] = []
     for same in by_code.values():
@@ -93,6 +95,16 @@ def settle(drafts: Iterable[Draft], lines: Lines | None = None) -> tuple[Advice,
             )
         )
     return tuple(findings)
+
+
+def _without_rivals(drafts: Sequence[Draft]) -> list[Draft]:
+    """Of two findings that would set one column to two things, that which knows what it holds."""
+    known = {draft.column for draft in drafts if draft.code in _TELLS_WHAT}
+    return [
+        draft
+        for draft in drafts
+        if not (draft.code in _OUTRANKED and draft.column is not None and draft.column in known)
+    ]
 
 
 def _finding(draft: Draft, same: list[Draft], line_of: Mapping[int, int] | None) -> Advice:

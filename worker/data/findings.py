@@ -88,7 +88,9 @@ def _one_value(column: Column, values: NDArray[Any]) -> Draft | None:
     if len(values) < 2:
         return None
     if column.kind == "categorical":
-        constant, text = len(column.categories) == 1, (*column.categories, "")[0]
+        # Missing cells of a category are told apart from those that have it.
+        constant = len(column.categories) == 1 and column.missing == 0
+        text = (*column.categories, "")[0]
     else:
         first = values[0] if column.missing == 0 else values[np.argmax(~np.isnan(values))]
         constant = bool(values[-1] == first or column.missing) and bool(

@@ -269,15 +269,15 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
         [is_missing(name) if known is None else name in known for name in names], dtype=bool
     )
     given = codes.reshape(-1)
-    codes = np.where(missing[codes], -1, codes).reshape(-1).astype(np.int32)
-    drafts = _doubts(names, codes)
+    codes_of_rows = np.where(missing[given], -1, given).astype(np.int32)
+    drafts = _doubts(names, codes_of_rows)
     found = missing & (distinct != "")
     if known is None and found.any():
         rows = np.bincount(given, minlength=len(names))
         counts = {names[place]: int(rows[place]) for place in np.flatnonzero(found).tolist()}
         first = int(np.argmax(found[given]))
         drafts += marker_findings([Markers("y", counts, first, categorical=True, kept=False)])
-    return categorical("y", names, codes), drafts
+    return categorical("y", names, codes_of_rows), drafts
 
 
 def _doubts(names: list[str], codes: NDArray[Any]) -> list[Draft]:

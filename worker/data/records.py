@@ -29,6 +29,7 @@ from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex, Guesse
 from worker.data.cell_texts import parse_dates, parse_numbers
 from worker.data.nested import cell_error, check_bytes, nested_images
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table, is_missing, suggest
+from worker.data.text_column import WEAK
 from worker.errors import DataError
 
 _NUMBER_TYPES = {int, float, type(None)}
@@ -218,7 +219,7 @@ def _without_texts(
     texts = {n: cell for n, cell in enumerate(cells) if isinstance(cell, str)}
     numbers = parse(list(texts.values()), column).tolist()
     for (position, text), number in zip(texts.items(), numbers, strict=True):
-        if is_missing(text):
+        if is_missing(text) or text.strip().lower() in WEAK:
             read[position] = None
         elif not isnan(number):
             read[position] = number

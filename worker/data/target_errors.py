@@ -108,9 +108,10 @@ def _place(mixture: Mixture, finding: Advice | None) -> tuple[int, str, dict[str
     row, cell = mixture.first_text
     evidence = {} if finding is None else finding.evidence
     line = evidence.get("line")
-    if not isinstance(line, int):
+    # What the reader found may be another cell: then its line is none of this one's.
+    if not isinstance(line, int) or evidence.get("cell", cell) != cell:
         return row, cell, {}, f"row {row:,}, counted from 0"
-    return row, str(evidence.get("cell", cell)), {"line": line}, f"line {line}"
+    return row, cell, {"line": line}, f"line {line}"
 
 
 def mostly_without(column: Column, without: int, rows: int) -> DataError:

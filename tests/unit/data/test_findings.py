@@ -73,7 +73,6 @@ def test_columns_that_do_not(name: str, cells: list[object]) -> None:
         ([7] * 12, "constant"),
         (["7", "", "7"], "constant"),
         (["a"] * 12, "constant"),
-        (["a", "NA", "a"], "constant"),
         ([""] * 12, "empty"),
         (["NA", "", "?"], "empty"),
         ([n % 2 for n in range(12)], "integer_codes"),
@@ -86,6 +85,26 @@ def test_columns_of_few_values(cells: list[object], code: str) -> None:
     assert told.severity == "info"
     assert told.change is not None
     assert "k" in told.message
+
+
+def test_a_text_beside_missing_cells_is_not_constant() -> None:
+    """The network sees whether it is there."""
+    assert "constant" not in column("k", ["a", "NA", "a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept", "left"),
+    [
+        ([f"2024-05-{n:02}" for n in range(1, 20)], "dates", "identifier"),
+        ([*(f"{n}.5" for n in range(20)), "x"], "nearly_numeric", "identifier"),
+    ],
+)
+def test_no_two_findings_set_a_column_to_two_things(
+    cells: list[object], kept: str, left: str
+) -> None:
+    told = column("k", cells)
+    assert kept in told
+    assert left not in told
 
 
 @pytest.mark.parametrize(

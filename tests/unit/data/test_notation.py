@@ -262,3 +262,10 @@ def test_texts_are_numbers_as_their_column_is_written() -> None:
     plain = read(["1", "2"]).column("a")
     odd = ["1.5", "\u22122", "1,5", "nan", "inf", "1e999", "\ud800", ""]
     np.testing.assert_array_equal(parse_numbers(odd, plain), [1.5, -2, *[NONE] * 6])
+
+
+def test_a_point_that_may_separate_thousands_is_not_guessed() -> None:
+    """To who wrote 19,9 in training, 19.900 may be nineteen thousand; 19.9 cannot."""
+    comma = read(["19,9", "2,5"]).column("a")
+    asked = ["19.900", "19.9", "0.900", "19,900", "-1.234.567"]
+    np.testing.assert_array_equal(parse_numbers(asked, comma), [NONE, 19.9, 0.9, 19.9, NONE])
