@@ -87,6 +87,7 @@ def test_a_killed_trainer_leads_to_the_same_result(here: Running, undisturbed: s
     assert fleet.result_sha256 == undisturbed
 
 
+@pytest.mark.slow
 def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
     job_id = here.post(**LONG)
     here.checkpointed(job_id)
@@ -118,6 +119,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(here: Running, undist
     assert "checkpoint_damaged" in kinds
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_loses_its_lease_and_nothing_else(
     here: Running, undisturbed: str
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_killed_supervisor_loses_its_lease_and_nothing_else(
     assert here.fleet(job_id).result_sha256 == undisturbed
 
 
+@pytest.mark.slow
 @ON_BOTH
 def test_a_frozen_trainer_is_replaced_and_cannot_write(here: Running) -> None:
     job_id = here.post(**LONG)
