@@ -27,6 +27,7 @@ from worker.results import (
     spreads,
 )
 from worker.spec import Preprocessing, Trial
+from worker.storage import queries
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
 
@@ -43,11 +44,6 @@ def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = 
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     preprocessing = Preprocessing.model_validate(job.spec.get("preprocessing") or {})
-    refits: dict[int, list[TrialRow]] = {}
-    for trial in trials:
-        number = trial.settings.get("refit")
-        if number is not None and trial.state == State.SUCCEEDED:
-            refits.setdefault(number, []).append(trial)
     configurations = []
     for entry in _ranked(job, groups):
         of_it = groups[entry.configuration]
@@ -59,7 +55,7 @@ def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = 
         maximize=job.maximize,
         configurations=configurations,
         attribution=attributions(job, groups),
-        refits=search.refits if search is not None else refits_of(refits),
+        refits=search.refits if search is not None else refits_of(queries.by_refitted(trials)),
         search=search,
     )
 

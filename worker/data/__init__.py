@@ -5,6 +5,7 @@ from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.declared import declare
 from worker.data.delimited import read_csv
+from worker.data.drafts import more_findings
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
@@ -48,6 +49,7 @@ __all__ = [
     "extreme_cell",
     "listed",
     "load_builtin",
+    "more_findings",
     "prepare",
     "preview",
     "read_csv",

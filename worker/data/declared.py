@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
 from worker.data.drafts import Draft, settle
-from worker.data.findings import number_label
 from worker.data.reading import LIMITS, check_declared
-from worker.data.table import MISSING_CODE, Cells, Column, Table, categorical, numeric
+from worker.data.table import MISSING_CODE, Cells, Column, Table, categorical, label_of, numeric
 from worker.errors import DataError
 from worker.spec import ColumnKind, Reading
 
@@ -127,7 +126,7 @@ def _labelled(
     known = distinct[~np.isnan(distinct)]
     codes = np.where(np.isnan(values), MISSING_CODE, inverse.reshape(-1)).astype(np.int32)
     if column.kind == "numeric":
-        return codes, [number_label(number) for number in known.tolist()]
+        return codes, [label_of(number) for number in known.tolist()]
     seconds = np.round(known * 86_400).astype(np.int64).astype("datetime64[s]")
     texts = np.datetime_as_string(seconds).tolist()
     return codes, [text.removesuffix("T00:00:00") for text in texts]

@@ -84,17 +84,21 @@ def settle(drafts: Iterable[Draft], lines: Lines | None = None) -> tuple[Advice,
     line_of = lines(rows) if lines is not None and rows else None
     findings = [_finding(draft, same, line_of) for draft, same in chosen[:MOST]]
     if left_over:
-        findings.append(
-            Advice(
-                severity="info",
-                code="more_findings",
-                field="dataset",
-                message=f"There are {len(left_over)} more findings, which are not listed.",
-                evidence={"more": len(left_over)},
-                fix="Mend those that are listed, and upload the data again.",
-            )
-        )
+        fix = "Mend those that are listed, and upload the data again."
+        findings.append(more_findings(len(left_over), fix))
     return tuple(findings)
+
+
+def more_findings(count: int, fix: str) -> Advice:
+    """The last finding of a list that holds the first ones alone."""
+    return Advice(
+        severity="info",
+        code="more_findings",
+        field="dataset",
+        message=f"There are {count:,} more findings about the data, which are not listed here.",
+        evidence={"more": count},
+        fix=fix,
+    )
 
 
 def _without_rivals(drafts: Sequence[Draft]) -> list[Draft]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from worker.data.doubts import doubtful_numbers, doubtful_texts
 from worker.data.drafts import LONGEST_EVIDENCE, Draft, bounded
-from worker.data.table import Column, Table
+from worker.data.table import Column, Table, label_of
 from worker.schema import Json
 from worker.text import shortened
 
@@ -96,7 +96,7 @@ def _one_value(column: Column, values: NDArray[Any]) -> Draft | None:
         constant = bool(values[-1] == first or column.missing) and bool(
             ((values == first) | np.isnan(values)).all()
         )
-        text = number_label(float(first))
+        text = label_of(float(first))
     if not constant:
         return None
     return Draft(
@@ -135,7 +135,7 @@ def _identifier(column: Column, values: NDArray[Any]) -> Draft | None:
     fact = "consecutive whole numbers" if consecutive else "whole numbers, all distinct"
     return _names_rows(
         column.name,
-        f"Column {column.name!r} holds {fact}, {number_label(low)} to {number_label(high)}, as an "
+        f"Column {column.name!r} holds {fact}, {label_of(low)} to {label_of(high)}, as an "
         "index of the rows does: it may tell their order, and nothing of new rows.",
         {"minimum": low, "maximum": high, "rows": rows},
     )
@@ -175,7 +175,7 @@ def _codes(column: Column, values: NDArray[Any]) -> Draft | None:
         return None
     if (distinct != np.floor(distinct)).any():
         return None
-    shown = [number_label(number) for number in distinct.tolist()]
+    shown = [label_of(number) for number in distinct.tolist()]
     return Draft(
         "integer_codes",
         f"Column {column.name!r} holds {len(distinct)} distinct whole numbers "
@@ -203,7 +203,7 @@ def _extreme(column: Column, values: NDArray[Any]) -> list[Draft]:
     usual = _usual_size(values)
     if usual == 0.0 or largest <= EXTREME * usual:
         return []
-    written = number_label(float(values[row])) if largest < 1e15 else f"{values[row]:g}"
+    written = label_of(float(values[row])) if largest < 1e15 else f"{values[row]:g}"
     return [
         Draft(
             "extreme_value",
@@ -277,8 +277,3 @@ def _copy(column: Column, values: NDArray[Any], seen: dict[bytes, str]) -> list[
             change={"columns": {column.name: "ignore"}},
         )
     ]
-
-
-def number_label(value: float) -> str:
-    """A number's shortest decimal form: 3 and not 3.0."""
-    return str(int(value)) if value.is_integer() else repr(value)

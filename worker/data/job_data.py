@@ -15,6 +15,7 @@ from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood
 from worker.spec import JobSpec
+from worker.text import shortened
 
 UNUSED = "in no part of the split"
 """Why a row with a target is left out."""
@@ -60,7 +61,7 @@ class JobData:
             raise DataError(
                 f"Beside the target {resolution.target.column!r} the table has no column with "
                 "values to learn from"
-                f"{f' ({_shortened(others)})' * bool(others)}; upload one that has.",
+                f"{f' ({shortened(others, _LONGEST)})' * bool(others)}; upload one that has.",
                 code="no_features",
                 param="dataset",
             )
@@ -152,14 +153,11 @@ def _check_alone(columns: tuple[Column, ...]) -> None:
     image = next((column for column in columns if column.kind == "image"), None)
     if image is None or len(columns) == 1:
         return
-    others = _shortened(", ".join(repr(column.name) for column in columns if column is not image))
+    names = ", ".join(repr(column.name) for column in columns if column is not image)
+    others = shortened(names, _LONGEST)
     raise DataError(
         f"Column {image.name!r} holds images or series; networks take them alone, without "
         f"{others}. Upload a data set of that column and the target.",
         code="mixed_features",
         param="dataset",
     )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

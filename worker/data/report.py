@@ -18,6 +18,7 @@ from pydantic import Field
 
 from worker.data.table import Column, Table
 from worker.schema import Json, Record, Stored
+from worker.text import shortened
 
 SAMPLE = 3
 """Cells that a report shows of a column."""
@@ -146,7 +147,7 @@ def stored_report(columns: Sequence[Json]) -> tuple[ColumnReport, ...]:
             {
                 "categories_count": len(column["categories"]),
                 **column,
-                "categories": [cut(text, LONGEST) for text in column["categories"][:FEW]],
+                "categories": [shortened(text, LONGEST) for text in column["categories"][:FEW]],
             }
         )
         for column in columns
@@ -162,11 +163,11 @@ def listed(columns: Sequence[ColumnReport], findings: int = 0) -> Listed:
     """The first columns, in short."""
     first = [
         ListedColumn(
-            name=cut(column.name, LETTERS_LISTED),
+            name=shortened(column.name, LETTERS_LISTED),
             kind=column.kind,
             missing=column.missing,
             categories=[
-                cut(text, LETTERS_LISTED) for text in column.categories[:CATEGORIES_LISTED]
+                shortened(text, LETTERS_LISTED) for text in column.categories[:CATEGORIES_LISTED]
             ],
             categories_count=column.categories_count,
         )
@@ -221,11 +222,6 @@ def iso_dates(days: NDArray[np.float64]) -> list[str | None]:
     return [str(text) if there else None for text, there in zip(texts, known, strict=True)]
 
 
-def cut(text: str, longest: int) -> str:
-    """The text, cut where it is longer."""
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
 def _column(column: Column, values: NDArray[Any]) -> ColumnReport:
     about = {
         "name": column.name,
@@ -240,10 +236,12 @@ def _column(column: Column, values: NDArray[Any]) -> ColumnReport:
     if column.kind == "categorical":
         counts = _counts(column, values)
         about["distinct"] = about["categories_count"] = len(column.categories)
-        about["categories"] = [cut(text, LONGEST) for text in column.categories[:FEW]]
+        about["categories"] = [shortened(text, LONGEST) for text in column.categories[:FEW]]
         about["commonest"] = [
             ValueCount(
-                id=code + 1, value=cut(column.categories[code], LONGEST), count=int(counts[code])
+                id=code + 1,
+                value=shortened(column.categories[code], LONGEST),
+                count=int(counts[code]),
             )
             for code in _largest(counts, COMMONEST)
         ]
@@ -283,7 +281,8 @@ def _cells(column: Column, values: NDArray[Any], longest: int) -> Sequence[Cell]
         return [None] * len(values)
     if column.kind == "categorical":
         return [
-            None if code < 0 else cut(column.categories[code], longest) for code in values.tolist()
+            None if code < 0 else shortened(column.categories[code], longest)
+            for code in values.tolist()
         ]
     return _shown(column, values)
 

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.mixture import MOST_NUMERIC_CLASSES, SHOWN, Mixture, is_measurement, numbers_of
-from worker.data.table import MISSING_CODE, Column, Table, suggest
-from worker.data.target import Target, is_known, label_of
+from worker.data.table import MISSING_CODE, Column, Table, label_of, suggest
+from worker.data.target import Target, is_known
 from worker.data.target_errors import (
     declaration,
     leading_zeros,

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -310,6 +310,11 @@ def images(name: str, values: NDArray[Any]) -> Cells:
     """An image column and its values, uint8 or float32, [N, C, H, W], or [N, C, L] for series."""
     array = np.ascontiguousarray(values, dtype=np.uint8 if values.dtype == np.uint8 else np.float32)
     return Column(name=name, kind="image", shape=array.shape[1:]), array
+
+
+def label_of(value: float) -> str:
+    """A number as the name of a class or a category: without a needless fraction, without loss."""
+    return str(int(value)) if isfinite(value) and value.is_integer() else repr(value)
 
 
 def is_missing(text: str) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from worker.data.mixture import column_numbers, numbers_of
-from worker.data.table import MISSING_CODE, Table
+from worker.data.table import MISSING_CODE, Table, label_of
 from worker.schema import Settings
 from worker.spec import TaskKind
 
@@ -98,8 +98,3 @@ def labelled_rows(table: Table, target: Target) -> NDArray[np.int64]:
 def is_known(target: Target, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of the target's values are none that is missing."""
     return np.asarray(~np.isnan(values) if target.task == "regression" else values != MISSING_CODE)
-
-
-def label_of(value: float) -> str:
-    """A number as a class name: without a needless fraction, and without loss."""
-    return str(int(value)) if isfinite(value) and value.is_integer() else repr(value)

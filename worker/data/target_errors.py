@@ -6,6 +6,7 @@ from worker.data.mixture import SHOWN, Mixture
 from worker.data.table import Column
 from worker.errors import DataError
 from worker.results import Advice
+from worker.text import shortened
 
 _NOTATION = (
     'Say how they are written with `decimal` and `thousands`, such as `decimal`: ",", or write '
@@ -141,4 +142,4 @@ def declaration(name: str) -> str:
 
 
 def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= 40 else f"{cell[:40]}…")
+    return repr(shortened(cell, 40))

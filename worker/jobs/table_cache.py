@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worker.data import Outline, Table, target_findings
+from worker.data import Outline, Table, more_findings, target_findings
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.tables import NOTHING, load_table, says_as_stored
 from worker.lru import Lru
@@ -133,14 +133,8 @@ def findings_about(
     found = of_target + sorted(found, key=lambda one: target is None or one.column != target)
     if len(found) <= most:
         return tuple(found)
-    more = Advice(
-        severity="info",
-        code="more_findings",
-        field="columns",
-        message=f"{len(found) - most + 1:,} more findings about the data are not listed here.",
-        evidence={"findings": len(found)},
-        fix="Read the data set's own findings; columns that are ignored have none.",
-    )
+    fix = "Read the data set's own findings; columns that are ignored have none."
+    more = more_findings(len(found) - most + 1, fix)
     return (*found[: most - 1], more)
 
 

@@ -3,7 +3,7 @@ configurations of a job came to, and its curves.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -199,10 +199,15 @@ def refitted(session: Session, job: Job) -> dict[int, list[TrialRow]]:
         )
         .order_by(TrialRow.configuration, TrialRow.repeat)
     )
+    return by_refitted(trials)
+
+
+def by_refitted(trials: Iterable[TrialRow]) -> dict[int, list[TrialRow]]:
+    """Those of some trials that succeeded in training a configuration once more, by its number."""
     by_number: dict[int, list[TrialRow]] = {}
     for trial in trials:
         number = trial.settings.get("refit")
-        if number is not None:
+        if number is not None and trial.state == State.SUCCEEDED:
             by_number.setdefault(number, []).append(trial)
     return by_number
 

@@ -8,7 +8,7 @@ import pytest
 from worker.data import Table, declare, load_builtin, read_table
 from worker.data.table import categorical, dates, images, numeric
 from worker.errors import DataError
-from worker.spec import Builtin, BuiltinName, Reading
+from worker.spec import Builtin, BuiltinName, ColumnKind, Reading
 
 
 def table() -> Table:
@@ -24,9 +24,9 @@ def table() -> Table:
     )
 
 
-def refuse(given: Table, columns: dict[str, str]) -> DataError:
+def refuse(given: Table, columns: dict[str, ColumnKind]) -> DataError:
     with pytest.raises(DataError) as caught:
-        declare(given, Reading(columns=columns).columns)  # type: ignore[arg-type]
+        declare(given, columns)
     assert caught.value.param == "columns"
     return caught.value
 
@@ -121,9 +121,9 @@ def test_columns_of_a_file() -> None:
         (dict.fromkeys(("zip", "id", "day", "y"), "ignore"), "no_columns", "leave one"),
     ],
 )
-def test_refusals_name_the_field(columns: dict[str, str], code: str, fragment: str) -> None:
+def test_refusals_name_the_field(columns: dict[str, ColumnKind], code: str, fragment: str) -> None:
     with pytest.raises(DataError) as caught:
-        read_table(BytesIO(CSV), None, Reading(columns=columns))  # type: ignore[arg-type]
+        read_table(BytesIO(CSV), None, Reading(columns=columns))
     assert (caught.value.code, caught.value.param) == (code, "columns")
     assert fragment in caught.value.message
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import given, settings
@@ -52,7 +52,7 @@ class Dialect:
     """How the file is written."""
 
     separator: str
-    decimal: str
+    decimal: Literal[".", ","]
     newline: str
     quoting: Any
     mark: bytes
@@ -203,7 +203,7 @@ def test_no_table_is_read_to_something_else_in_silence(
         reading = Reading(
             columns={},
             separator=dialect.separator,
-            decimal=dialect.decimal,  # type: ignore[arg-type]
+            decimal=dialect.decimal,
             header=dialect.header,
         )
     table, refusal = attempt(data, reading)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from worker.data.dates import find_dates
+from worker.data.dates import DateOrder, find_dates
 from worker.data.notation import Notation, Written
 from worker.data.patterns import FEW, among, trimmed
 from worker.data.table import MISSING
@@ -72,12 +72,12 @@ def test_numbers(unit: str, decimal: str, thousands: str | None) -> None:
 @pytest.mark.parametrize("order", [None, "day_first", "month_first"])
 @pytest.mark.parametrize("compact", [False, True])
 @pytest.mark.parametrize("pieces", [1, 3, 28])
-def test_dates(order: str | None, compact: bool, pieces: int) -> None:
+def test_dates(order: DateOrder | None, compact: bool, pieces: int) -> None:
     size = -(-len(DATES) // pieces)
     for start in range(0, len(DATES), size):
         texts = DATES[start : start + size]
-        few = find_dates(pa.array(texts), order=order, compact=compact)  # type: ignore[arg-type]
-        all_ = find_dates(many(texts), order=order, compact=compact)  # type: ignore[arg-type]
+        few = find_dates(pa.array(texts), order=order, compact=compact)
+        all_ = find_dates(many(texts), order=order, compact=compact)
         assert (few is None) == (all_ is None), texts
         if few is not None and all_ is not None:
             assert (few.order, few.times) == (all_.order, all_.times)

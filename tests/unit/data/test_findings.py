@@ -9,7 +9,7 @@ from worker.data import Table, target_findings
 from worker.data.delimited import parse_csv
 from worker.data.drafts import MOST, Draft, settle
 from worker.data.findings import draft_findings
-from worker.data.table import categorical, dates, numeric
+from worker.data.table import Cells, categorical, dates, numeric
 from worker.results import Advice
 from worker.spec import Reading
 
@@ -137,10 +137,10 @@ CLASSES = [n * 7 % 3 for n in range(40)]
         dates("f", [float(c) * 30 for c in CLASSES]),
     ],
 )
-def test_a_feature_that_is_the_target(cells: object) -> None:
+def test_a_feature_that_is_the_target(cells: Cells) -> None:
     others = [numeric("x", NUMBERS), categorical("w", ("p", "q"), [n % 2 for n in range(40)])]
     for target in (numeric("y", CLASSES), categorical("y", ("no", "yes", "so"), CLASSES)):
-        table = Table.of([*others, cells, target])  # type: ignore[list-item]
+        table = Table.of([*others, cells, target])
         (told,) = target_findings(table, "y")
         assert (told.code, told.severity, told.column) == ("equals_target", "warning", "f")
         assert told.change == {"columns": {"f": "ignore"}}

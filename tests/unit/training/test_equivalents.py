@@ -1,13 +1,11 @@
 """What the report says to scikit-learn and glmnet has the same optimum, found by them."""
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.linear_model
-import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -21,15 +19,7 @@ from worker.training import FleetRun
 
 Array = NDArray[np.float64]
 SOLVER = {"epochs": 300, "optimizer": {"kind": "solver"}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices this small gain nothing from threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run_of(builtin: str, regularization: dict[str, Any], **more: Any) -> FleetRun:

@@ -1,6 +1,5 @@
 """The linear network, solved: scikit-learn's coefficients, 50 strengths as one fleet."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,15 +15,7 @@ from worker.models import TrainedModel, certify
 Array = NDArray[np.float64]
 STRENGTHS = np.logspace(-3, 0, 50)
 TRAINING = {"epochs": 300, "optimizer": {"kind": "solver"}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices this small gain nothing from threads, and lose much where cores are shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @dataclass
