@@ -200,4 +200,4 @@ def test_of_many_findings_the_last_says_how_many_more() -> None:
     found = [finding("x")] * 1000
     told = findings_about(Table.of([numeric("x", [1.0])], findings=found), "x")
     assert len(told) == MOST_FINDINGS
-    assert told[-1].message.startswith(f"{1000 - MOST_FINDINGS + 1} more findings")
+    assert told[-1].message.startswith(f"There are {1000 - MOST_FINDINGS + 1} more findings")
