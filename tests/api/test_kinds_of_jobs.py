@@ -15,7 +15,8 @@ from tests.api.kinds import LINEAR, ask, codes, kinds, npz, run, send, table
 
 pytestmark = pytest.mark.slow  # a minute of processor time: each trains a network
 RNG = np.random.default_rng(3)
-REGION = [[1 + n % 8, [3, -7, 5, 1, -4, 9, -2, 0][n % 8] + (n % 5) / 100] for n in range(160)]
+EFFECTS = [3, -7, 5, 1, -4, 9, -2, 0]
+REGION = [[1 + n % 8, EFFECTS[n % 8] + (n % 5) / 100] for n in range(160)]
 
 
 @pytest.mark.parametrize(
@@ -58,14 +59,24 @@ def test_a_number_finds_the_category_that_is_it(
     assert (warning["code"], warning["column"]) == ("unknown_category", "k")
 
 
-def test_a_column_is_declared_in_one_line(client: Client) -> None:
+@pytest.mark.parametrize(
+    "codes_of",
+    [
+        [1, 2, 3, 4, 5, 6, 7, 8],
+        [10115, 20095, 50667, 60311, 70173, 80331, 90402, 99084],
+        [-1, 0, 1, 2, 3, 5, 8, 13],
+        [100, 200, 300, 400, 500, 600, 700, 800],
+    ],
+)
+def test_a_column_is_declared_in_one_line(client: Client, codes_of: list[int]) -> None:
     """B09: at upload, in a job, and for built-in data; no upload twice."""
-    dataset = send(client, table("region,y", REGION), target="y")
+    rows = [[codes_of[region - 1], y] for region, y in REGION]
+    dataset = send(client, table("region,y", rows), target="y")
     assert "integer_codes" in codes(dataset, "region")
     assert run(client, dataset, **LINEAR)["best"]["metrics"]["validation_r2"] < 0.3
     declared = run(client, dataset, **LINEAR, columns={"region": "categorical"})
     assert declared["best"]["metrics"]["validation_r2"] > 0.99
-    said = send(client, table("region,y", REGION), target="y", columns='{"region": "categorical"}')
+    said = send(client, table("region,y", rows), target="y", columns='{"region": "categorical"}')
     assert run(client, said, **LINEAR)["best"]["metrics"]["validation_r2"] > 0.99
     builtin = client.post(
         "/v1/jobs/validate",
@@ -181,7 +192,15 @@ def test_a_winner_is_told_by_its_mean(client: Client, job: dict[str, Any]) -> No
     assert version["metrics"]["validation_loss"] == best["metrics"]["validation_loss"]
 
 
-@pytest.mark.parametrize("rows", [["1,1.5", "2,2.5", "3,3.7"], ["1,5", "2,6", "3,6", "4,6"]])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["1,1.5", "2,2.5", "3,3.7"],
+        ["1,5", "2,6", "3,6", "4,6"],
+        ["1,1e6", "2,1000001", "3,1000000.5"],
+        ["0,-0.25", "1,0.5", "2,0.1", "3,0.1", "4,0.1"],
+    ],
+)
 def test_r2_of_rows_that_do_not_differ_is_none(client: Client, rows: list[str]) -> None:
     """B19."""
     dataset = send(client, "x,y\n" + "\n".join(rows) + "\n", target="y")
