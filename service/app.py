@@ -14,9 +14,9 @@ from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
-from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
+from service.serving.engine import ServingEngine
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -86,7 +86,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                inference=InferenceEngine(artefacts),
+                serving=ServingEngine(settings, database, artefacts),
                 estimator=Estimator(settings),
             )
             reconciler.start()

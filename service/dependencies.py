@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from service.estimate import Estimator
-from service.inference import InferenceEngine
 from service.notifier import ChangeNotifier
+from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.reconciler import Reconciler
@@ -28,7 +28,7 @@ class Services:
     notifier: ChangeNotifier
     tables: TableCache
     intake: JobIntake
-    inference: InferenceEngine
+    serving: ServingEngine
     estimator: Estimator
 
 

@@ -105,17 +105,17 @@ def put_alias(
     summary="Read a model's certificate",
     responses=problems(404),
 )
-def get_certificate(services: ServicesDep, name: Name, version: Chosen = None) -> CertificateView:
+async def get_certificate(
+    services: ServicesDep, name: Name, version: Chosen = None
+) -> CertificateView:
     """The checks that a version must pass before it is served, and what they found here: every
     module in eval mode, the same bits twice, rows independent of their batch, answers as recorded
     when training ended.
     """
-    with services.database.read() as session:
-        row = models.resolve(session, name, version)
-    certificate = services.inference.certificate(row)
+    number, certificate = await services.serving.certificate(name, version)
     return CertificateView(
         model=name,
-        version=row.version,
+        version=number,
         passed=certificate.passed,
         issued_at=certificate.issued_at,
         checks=list(certificate.checks),

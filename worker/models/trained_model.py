@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.data import Encoder, Expectations, Records, Table, Target
+from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.file import ModelFile
+from worker.models.forward import Forward, TorchForward, mean_scores
 from worker.networks import Network
-from worker.regularization import SnapshotEnsemble
 from worker.results import Prediction, PredictionWarning
-from worker.spec import TaskKind, Trial
+from worker.spec import Trial
 
 
 @dataclass(frozen=True)
@@ -68,34 +71,43 @@ class TrainedModel:
         count = torch.tensor([self.members], device=features.device)
         return mean_scores(self.target.task, members[None], count)[0]
 
-    def probabilities(self, features: Tensor) -> Tensor:
-        """Encoded features ``[B, F]`` → class probabilities ``[B, C]`` (classification only)."""
-        return self._to_probabilities(self.scores(features))
+    @cached_property
+    def forward(self) -> Forward:
+        """The pass that answers."""
+        return TorchForward(self.network, self.members, self.target.task)
 
-    def _to_probabilities(self, scores: Tensor) -> Tensor:
-        if self.target.task == "binary":
-            return torch.cat([torch.sigmoid(-scores), torch.sigmoid(scores)], dim=1)
-        return scores.softmax(1)
+    def read_scores(self, scores: NDArray[np.float32], settings: AnswerSettings = PLAIN) -> Answers:
+        """What scores ``[N, O]`` of the forward pass say.
 
-    def answers(self, scores: Tensor) -> list[int]:
-        """Scores ``[B, O]`` → the class that is answered: the most probable, or of a binary task
-        the positive one from the threshold on.
+        The class that is answered is the most probable, or of a binary task the positive one from
+        the threshold on.
         """
+        del settings
+        if self.target.task == "regression":
+            values = scores[:, 0].astype(np.float64) * self.target_scale + self.target_center
+            return Answers(self.target, values=values)
+        logits = torch.from_numpy(scores)
+        if self.target.task == "binary":
+            probabilities = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
+        else:
+            probabilities = logits.softmax(1)
+        return Answers(self.target, probabilities.numpy(), self._best(scores, probabilities))
+
+    def answer(self, features: NDArray[np.float32]) -> Answers:
+        """What the model says of encoded rows ``[N, …]``."""
+        return self.read_scores(self.forward(features))
+
+    def _best(self, scores: NDArray[np.float32], probabilities: Tensor) -> NDArray[np.int64]:
         positive = self.target.positive_number
         if positive is None:
-            rows = self._to_probabilities(scores).tolist()
-            return [max(range(len(row)), key=row.__getitem__) for row in rows]
-        logits = scores[:, 0].double() if positive == 1 else -scores[:, 0].double()
-        cut = torch.logit(torch.tensor(self.threshold, dtype=torch.float64))
-        return [positive if above else 1 - positive for above in (logits >= cut).tolist()]
+            return np.asarray(probabilities.numpy().argmax(1))
+        logits = scores[:, 0].astype(np.float64) * (1.0 if positive == 1 else -1.0)
+        cut = float(torch.logit(torch.tensor(self.threshold, dtype=torch.float64)))
+        return np.where(logits >= cut, positive, 1 - positive)
 
-    def values(self, features: Tensor) -> Tensor:
-        """Encoded features ``[B, F]`` → predicted values ``[B]`` in the target's own unit."""
-        return self.scores(features)[:, 0].double() * self.target_scale + self.target_center
-
-    def encode(self, table: Table) -> Tensor:
-        """Rows of a table → features ``[B, F]``."""
-        return torch.from_numpy(self.encoder.transform(table))
+    def encode(self, table: Table) -> NDArray[np.float32]:
+        """Rows of a table → features ``[N, …]``."""
+        return self.encoder.transform(table)
 
     def read(self, instances: Sequence[Any], *, extra: bool = False) -> Records:
         """Read records: objects by column name, or arrays in column order.
@@ -131,39 +143,5 @@ class TrainedModel:
         return self.predict(self.read(instances).table)
 
     def predict(self, table: Table) -> list[Prediction]:
-        """Answer the rows of a table.
-
-        Returns:
-            One a row: classification sets ``label`` and ``probabilities``, and ``value`` where
-            its classes are whole numbers; regression ``value``.
-        """
-        features = self.encode(table)
-        if self.target.task == "regression":
-            return [Prediction(value=value) for value in self.values(features).tolist()]
-        classes = self.target.classes
-        numbers = self.target.whole_numbers
-        predictions = []
-        scores = self.scores(features)
-        rows = self._to_probabilities(scores).tolist()
-        for row, best in zip(rows, self.answers(scores), strict=True):
-            probabilities = dict(zip(classes, row, strict=True))
-            number = {} if numbers is None else {"value": numbers[best]}
-            predictions.append(
-                Prediction(label=classes[best], probabilities=probabilities, **number)
-            )
-        return predictions
-
-
-def mean_scores(task: TaskKind, scores: Tensor, count: Tensor) -> Tensor:
-    """Members' scores ``[K, M, B, O]`` → scores ``[K, B, O]`` of the mean prediction.
-
-    The first ``count[k]`` members of trial k take part. For classes the mean is that of the
-    probabilities, given as logits, so that what reads scores need not know of members.
-    """
-    count = count.clamp(min=1)
-    number = torch.arange(scores.shape[1], device=scores.device)
-    weights = (number < count[:, None]).to(scores.dtype) / count[:, None]
-    weights = weights[:, :, None, None]
-    if task == "regression":
-        return SnapshotEnsemble.mean_value(scores, weights)
-    return SnapshotEnsemble.mean_probability(scores, weights)
+        """Answer the rows of a table, one prediction a row."""
+        return self.answer(self.encode(table)).predictions()

@@ -1,0 +1,1 @@
+"""The doors: each reads one protocol and writes its answers. None knows the others."""
