@@ -2,6 +2,7 @@
 
 from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
+from worker.models.columns import answer_columns
 from worker.models.file import FORMAT, Manifest, ModelFile
 from worker.models.forward import Forward, mean_scores
 from worker.models.trained_model import TrainedModel
@@ -16,6 +17,7 @@ __all__ = [
     "Manifest",
     "ModelFile",
     "TrainedModel",
+    "answer_columns",
     "certify",
     "mean_scores",
 ]
