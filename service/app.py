@@ -15,9 +15,9 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.notifier import ChangeNotifier
-from service.routes import datasets, health, jobs, models, predict, results, techniques
+from service.routes import datasets, health, jobs, models, predict, predictions, results, techniques
 from service.serving.engine import ServingEngine
-from worker.jobs import JobIntake, TableCache
+from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -46,7 +46,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.add_middleware(Conventions)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, health):
+    for resource in (datasets, jobs, results, techniques, models, predict, predictions, health):
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))
@@ -86,6 +86,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
+                predictions=PredictionIntake(database, tables),
                 serving=ServingEngine(settings, database, artefacts),
                 estimator=Estimator(settings),
             )
