@@ -23,6 +23,7 @@ POOLS: dict[str, Pool] = {
     "ping": "health",
     "upload_dataset": "uploads",
     "create_job": "planning",
+    "create_prediction": "planning",
     "validate_job": "planning",
     "get_chart": "reports",
     "get_chart_picture": "reports",
