@@ -56,8 +56,9 @@ class TrainedModel:
             members=max(1, file.manifest.members[position]),
             target_center=float(file.tensors["target.center"][split]),
             target_scale=float(file.tensors["target.scale"][split]),
-            probe_features=file.tensors["probe.features"][split : split + 1],
-            probe_scores=file.tensors["probe.scores"][position : position + 1],
+            # Copies: a view would keep what the file holds of all other trials.
+            probe_features=file.tensors["probe.features"][split : split + 1].clone(),
+            probe_scores=file.tensors["probe.scores"][position : position + 1].clone(),
             threshold=file.threshold(position),
         )
 
