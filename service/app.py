@@ -78,6 +78,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
+            serving = ServingEngine(settings, database, artefacts)
             app.state.services = Services(
                 settings=settings,
                 database=database,
@@ -86,9 +87,10 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                serving=ServingEngine(settings, database, artefacts),
+                serving=serving,
                 estimator=Estimator(settings),
             )
+            await serving.start()
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
@@ -99,6 +101,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
+                await serving.stop()
         finally:
             database.close()
 

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from service.serving.joiner import Joiner
 from service.serving.statistics import Statistics
+from service.serving.weight import bytes_held
 from worker.errors import ModelError
 from worker.models import Certificate, TrainedModel, certify
 from worker.storage.artefacts import Artefacts
-from worker.storage.tables import ModelVersion
+from worker.storage.catalogue import StoredVersion
+
+Key = tuple[str, int]
+"""Id of a model, and number of a version."""
+WARM_ROWS = (1, 16, 256)
+"""Rows of the batches that a model answers before it is ready: what the first answers of a kind
+have to prepare is then prepared."""
 
 
 @dataclass(eq=False)
@@ -20,7 +29,11 @@ class Resident:
     model: TrainedModel
     certificate: Certificate
     bytes: int
-    """What it takes in memory, about."""
+    """What it takes in memory."""
+    key: Key = ("", 0)
+    """Under which it is held."""
+    used: int = 0
+    """When it was used last: a number that grows with each use of any model."""
     joiner: Joiner = field(init=False)
     statistics: Statistics = field(default_factory=Statistics)
 
@@ -28,8 +41,10 @@ class Resident:
         self.joiner = Joiner(self.model.forward, self.statistics)
 
 
-def load(artefacts: Artefacts, version: ModelVersion, name: str) -> Resident:
-    """Read a version's weights, rebuild its network, certify it. It may have failed its checks.
+def load(artefacts: Artefacts, version: StoredVersion, name: str) -> Resident:
+    """Read a version's weights, rebuild its network, certify it, and let it answer some rows.
+
+    It may have failed its checks.
 
     Raises:
         ArtefactError: its file is missing or is not what was written.
@@ -37,7 +52,20 @@ def load(artefacts: Artefacts, version: ModelVersion, name: str) -> Resident:
     """
     content = artefacts.read(version.path, version.sha256)
     model = TrainedModel.load(content, version.position)
-    return Resident(name, version.version, model, certify(model), len(content))
+    del content
+    certificate = certify(model)
+    if certificate.passed:
+        _warm_up(model)
+    return Resident(name, version.version, model, certificate, bytes_held(model))
+
+
+def _warm_up(model: TrainedModel) -> None:
+    """Answer batches of the usual sizes."""
+    known = model.probe_features[0].numpy()
+    for rows in WARM_ROWS if len(known) else ():
+        features = np.resize(known, (rows, *known.shape[1:]))
+        for _ in model.read_scores(model.forward(features)).rows():
+            break
 
 
 def admit(resident: Resident) -> Resident:

@@ -240,7 +240,10 @@ def set_alias(
 def set_unloaded(
     session: Session, name: str, unloaded: bool, *, tenant: str = DEFAULT_TENANT
 ) -> None:
-    """Take a model out of service in all processes, or put it back; ``NotFoundError`` without it."""
+    """Take a model out of service in all processes, or put it back.
+
+    Raises ``NotFoundError`` for an unknown model.
+    """
     model = find_model(session, name, tenant=tenant)
     if model.unloaded is not unloaded:
         model.unloaded = unloaded

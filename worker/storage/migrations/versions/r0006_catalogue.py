@@ -16,8 +16,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_catalogue_state"),
     )
     op.bulk_insert(state, [{"id": 1, "revision": 0}])
-    # Without a batch: SQLite would copy the table into a new one, and to drop the old one would be to
-    # delete its versions and aliases with it.
+    # Without a batch, which would copy the table for SQLite: to drop the old one is to delete its
+    # versions and aliases with it.
     op.add_column(
         "model", sa.Column("revision", sa.BigInteger(), nullable=False, server_default="0")
     )
