@@ -94,6 +94,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 serving=serving,
                 estimator=Estimator(settings),
             )
+            await serving.start()
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
@@ -104,7 +105,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
-                serving.close()
+                await serving.stop()
         finally:
             database.close()
 

@@ -57,8 +57,9 @@ class TrainedModel:
             members=max(1, file.manifest.members[position]),
             target_center=float(file.tensors["target.center"][split]),
             target_scale=float(file.tensors["target.scale"][split]),
-            probe_features=file.tensors["probe.features"][split : split + 1],
-            probe_scores=file.tensors["probe.scores"][position : position + 1],
+            # Copies: a view would keep what the file holds of all other trials.
+            probe_features=file.tensors["probe.features"][split : split + 1].clone(),
+            probe_scores=file.tensors["probe.scores"][position : position + 1].clone(),
             threshold=file.threshold(position),
         )
 
@@ -75,9 +76,7 @@ class TrainedModel:
     @cached_property
     def forward(self) -> Forward:
         """The pass that answers."""
-        return compile_forward(
-            self.network, self.members, self.target.task, self.encoder.shape
-        )
+        return compile_forward(self.network, self.members, self.target.task, self.encoder.shape)
 
     def read_scores(self, scores: NDArray[np.float32], settings: AnswerSettings = PLAIN) -> Answers:
         """What scores ``[N, O]`` of the forward pass say.
