@@ -266,6 +266,19 @@ class Checkpoint(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class CatalogueState(Base):
+    """One row: how often models, versions and aliases have changed, all together.
+
+    A transaction that changes one takes the next number, and holds this row until it is committed.
+    So numbers become visible in their order, and who has seen one has seen all before it.
+    """
+
+    __tablename__ = "catalogue_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int] = mapped_column(BigInteger)
+
+
 class Model(Base):
     """A name under which winners of jobs are registered."""
 
@@ -275,6 +288,10 @@ class Model(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
     name: Mapped[str]
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
+    """The catalogue's when it, a version or an alias of it last changed."""
+    unloaded: Mapped[bool] = mapped_column(default=False)
+    """Whether it was taken out of service."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
