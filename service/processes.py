@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.fair_listener import GONE, Loads
 from service.listening import GRACE_SECONDS
 from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
@@ -33,6 +34,8 @@ COMMAND = (sys.executable, "-m", "service.api_process")
 class _Child:
     """One process, and its end of a pipe: a byte says that it answers, the end that it is gone."""
 
+    number: int
+    """Its place among them."""
     process: subprocess.Popen[bytes]
     pipe: int
     started: float = field(default_factory=time.monotonic)
@@ -51,8 +54,8 @@ class ApiProcesses:
     ) -> None:
         self._settings, self._listening, self._command = settings, listening, command
         self._children: list[_Child] = []
-        self._due: list[float] = []
-        """When processes are to be started again."""
+        self._due: dict[int, float] = {}
+        """When processes are to be started again, by number."""
         self._pause = FIRST_PAUSE
 
     @property
@@ -70,9 +73,10 @@ class ApiProcesses:
         database = Database(self._settings.database_url)
         database.migrate()  # once, and not by all of them
         database.close()
+        self._loads = Loads.of(self._settings.processes)
         try:
-            for _ in range(self._settings.processes):
-                self._start()
+            for number in range(self._settings.processes):
+                self._start(number)
             while not all(child.answers for child in self._children):
                 if self._watch():
                     raise UnavailableError(
@@ -84,13 +88,14 @@ class ApiProcesses:
                     self._start_again(ended)
         finally:
             self._stop()
+            self._loads.close()
 
-    def _start(self) -> None:
+    def _start(self, number: int) -> None:
         pipe, reporting = os.pipe()
-        shared = (self._listening.fileno(), reporting)
+        shared = (self._listening.fileno(), reporting, self._loads.descriptor)
         try:
             process = subprocess.Popen(
-                [*self._command, str(os.getpid()), *map(str, shared)],
+                [*self._command, str(os.getpid()), str(number), *map(str, shared)],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **self._settings.environment()},
                 pass_fds=shared,
@@ -98,15 +103,15 @@ class ApiProcesses:
             )
         finally:
             os.close(reporting)
-        self._children.append(_Child(process, pipe))
+        self._children.append(_Child(number, process, pipe))
 
     def _watch(self) -> list[_Child]:
         """Wait for what happens next; the children that have ended."""
         now = time.monotonic()
-        for _ in [due for due in self._due if due <= now]:
-            self._start()
-        self._due = [due for due in self._due if due > now]
-        timeout = min((due - now for due in self._due), default=None)
+        for number in [number for number, due in self._due.items() if due <= now]:
+            del self._due[number]
+            self._start(number)
+        timeout = min((due - now for due in self._due.values()), default=None)
         moved, _, _ = select.select([child.pipe for child in self._children], [], [], timeout)
         ended = []
         for child in [child for child in self._children if child.pipe in moved]:
@@ -116,13 +121,14 @@ class ApiProcesses:
             os.close(child.pipe)
             self._children.remove(child)
             child.process.wait()
+            self._loads.set(child.number, GONE)
             ended.append(child)
         return ended
 
     def _start_again(self, ended: _Child) -> None:
         if time.monotonic() - ended.started >= STEADY_SECONDS:
             self._pause = FIRST_PAUSE
-        self._due.append(time.monotonic() + self._pause)
+        self._due[ended.number] = time.monotonic() + self._pause
         status = ended.process.returncode
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         sys.stderr.write(
