@@ -17,6 +17,7 @@ from service.estimate import Estimator
 from service.notifier import ChangeNotifier
 from service.routes import datasets, health, jobs, models, predict, results, techniques
 from service.serving.engine import ServingEngine
+from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -95,7 +96,8 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
-                yield
+                with one_thread_a_call():
+                    yield
             finally:
                 polling.cancel()
                 with suppress(asyncio.CancelledError):
