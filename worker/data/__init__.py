@@ -11,6 +11,7 @@ from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
+from worker.data.plain import PlainReader
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -38,6 +39,7 @@ __all__ = [
     "Listed",
     "ListedColumn",
     "Outline",
+    "PlainReader",
     "Prepared",
     "Preview",
     "Records",
