@@ -14,6 +14,7 @@ from worker.data.job_data import understand
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
+from worker.data.plain import PlainReader
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -42,6 +43,7 @@ __all__ = [
     "ListedColumn",
     "Matching",
     "Outline",
+    "PlainReader",
     "Prepared",
     "Preview",
     "Records",

@@ -218,14 +218,15 @@ class Encoder:
     def load(cls, schema: EncoderSchema, constants: Mapping[str, NDArray[Any]]) -> Self:
         """The encoder that `schema` and `constants` came from.
 
-        In files of earlier releases, which have no `acts`, all numbers act.
+        Files of earlier releases have no `acts`. There all numbers act but those whose column had
+        one value in the training rows, as far as the file says.
 
         Raises:
             ModelError: an array is missing, or does not fit the columns.
         """
         columns = schema.columns
         numbers = width([column for column in columns if column.kind in ("numeric", "date")])
-        constants = {"acts": np.ones(numbers), **constants}
+        constants = {"acts": _acting(columns, constants), **constants}
         shapes = dict.fromkeys(("fill", "center", "scale", "acts"), (numbers,))
         shapes["seen"] = (sum(len(column.categories) for column in columns),)
         image = next((column for column in columns if column.kind == "image"), None)
@@ -304,6 +305,15 @@ def _range(
             ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
     empty = np.isnan(ends[0])
     return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
+
+
+def _acting(columns: Sequence[Column], constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Which numbers act, [P], by the range that each column had in the training rows."""
+    widths = [width([column]) for column in ranged(columns) if column.kind != "image"]
+    low, high = constants.get("low"), constants.get("high")
+    if low is None or high is None or not low.shape == high.shape == (len(widths),):
+        return np.ones(sum(widths))
+    return np.repeat(np.not_equal(low, high).astype(np.float64), widths)
 
 
 def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.data import Encoder, Expectations, Records, Table, Target
+from worker.data import Encoder, Expectations, PlainReader, Records, Table, Target
 from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.file import ModelFile
 from worker.models.forward import Forward, compile_forward, mean_scores
@@ -125,10 +125,22 @@ class TrainedModel:
         return Records.read(
             self.encoder.columns,
             instances,
-            beside=(self.target.column, *self.encoder.left_out),
+            beside=self._beside,
             extra=extra,
             as_bytes=self.encoder.pixels is not None and self.encoder.pixels.of_bytes,
         )
+
+    @property
+    def _beside(self) -> tuple[str, ...]:
+        """The columns that may stand in an object and are not read."""
+        return (self.target.column, *self.encoder.left_out)
+
+    @cached_property
+    def plain(self) -> PlainReader | None:
+        """Reads and encodes ordinary rows at once, for requests of a few; none where no row is
+        ordinary, as of images.
+        """
+        return PlainReader.of(self.encoder, self._beside)
 
     def surprises(self, records: Records) -> list[PredictionWarning]:
         """What the records hold that training did not."""
