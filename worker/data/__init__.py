@@ -1,5 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
+from worker.data.arrays import check_numbers, read_arrays
 from worker.data.builtin import load_builtin
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
@@ -45,6 +46,7 @@ __all__ = [
     "Target",
     "ValueCount",
     "category_page",
+    "check_numbers",
     "declare",
     "extreme_cell",
     "listed",
@@ -52,6 +54,7 @@ __all__ = [
     "more_findings",
     "prepare",
     "preview",
+    "read_arrays",
     "read_csv",
     "read_table",
     "report",
