@@ -15,8 +15,10 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.notifier import ChangeNotifier
-from service.routes import datasets, health, jobs, models, predict, results, techniques
+from service.routes import datasets, health, jobs, models, oip, predict, results, techniques
+from service.serving.doors.oip import infer
 from service.serving.engine import ServingEngine
+from service.serving.front import Front
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -44,9 +46,11 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
+    # Last, and so before the others.
+    app.add_middleware(Front, routes=infer.routes(lambda: app.state.services))
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, health):
+    for resource in (datasets, jobs, results, techniques, models, predict, oip, health):
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))

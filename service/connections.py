@@ -41,7 +41,7 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """What a refused client may still send before it is cut off. Cut off at once, it would see a reset
 connection and not the answer that says why."""
-HEALTH = frozenset({"/livez", "/readyz", "/ping"})
+HEALTH = frozenset({"/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
 
 
 class Config(uvicorn.Config):

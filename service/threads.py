@@ -21,6 +21,8 @@ SIZES: dict[Pool, int] = {"health": 2, "uploads": 2, "planning": 2, "reports": 2
 POOLS: dict[str, Pool] = {
     "readyz": "health",
     "ping": "health",
+    "v2_server_live": "health",
+    "v2_server_ready": "health",
     "upload_dataset": "uploads",
     "create_job": "planning",
     "validate_job": "planning",

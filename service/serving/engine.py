@@ -33,6 +33,8 @@ class ServingEngine:
     def __init__(self, settings: ServiceSettings, database: Database, artefacts: Artefacts) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
         self._loaded: Lru[tuple[str, int], Resident] = Lru(MODELS)
+        self.unloaded: set[str] = set()
+        """Models that were taken out of service, by name."""
 
     def at_hand(self, name: str, version: str | None = None) -> Resident | None:
         """The certified model that answers, if that is known without waiting."""
@@ -89,6 +91,14 @@ class ServingEngine:
         """A version's number and what its certification found, whether it passed or not."""
         resident = await in_pool("answers", self._load, name, version)
         return resident.version, resident.certificate
+
+    def residents(self) -> list[Resident]:
+        """The models in memory."""
+        return self._loaded.values()
+
+    def forget(self, model_id: str) -> None:
+        """Drop a model's versions from memory."""
+        self._loaded.forget_where(lambda key: key[0] == model_id)
 
     def _load(self, name: str, version: str | None) -> Resident:
         with self._database.read() as session:

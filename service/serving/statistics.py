@@ -1,6 +1,9 @@
 """Statistics of one model in this process: how often, how large, how long, how strange."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from worker.results import PredictionWarning
 
 STAGES = ("read", "queue", "compute", "write")
 """What the time of a request goes into: reading it and encoding its rows, waiting to be computed,
@@ -24,3 +27,9 @@ class Statistics:
     """(column, code) → rows in which it was met."""
     last_ms: int = 0
     """When the last request came, milliseconds since 1970."""
+
+    def note(self, warnings: Iterable[PredictionWarning]) -> None:
+        """Count the rows that answers warned of."""
+        for warning in warnings:
+            key = (warning.column, warning.code)
+            self.warned[key] = self.warned.get(key, 0) + warning.count

@@ -1,6 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
-from worker.data.arrays import check_numbers, read_arrays
+from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.builtin import load_builtin
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
@@ -49,6 +49,7 @@ __all__ = [
     "check_numbers",
     "declare",
     "extreme_cell",
+    "is_numeric",
     "listed",
     "load_builtin",
     "more_findings",

@@ -121,6 +121,17 @@ def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Mo
     )
 
 
+def index(session: Session, *, tenant: str = DEFAULT_TENANT) -> list[tuple[str, int]]:
+    """Name and number of every version, by name, the oldest first."""
+    rows = session.execute(
+        select(Model.name, ModelVersion.version)
+        .join(ModelVersion, ModelVersion.model_id == Model.id)
+        .where(Model.tenant == tenant)
+        .order_by(Model.name, ModelVersion.version)
+    )
+    return [(name, version) for name, version in rows]
+
+
 def model_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Model]:

@@ -137,7 +137,7 @@ def test_a_matrix_of_another_table_is_refused() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_infinite_numbers_are_found_beside_missing_ones(dtype: type) -> None:
-    matrix = np.array([[1.0, np.nan, 2.0], [0.0, -np.inf, np.nan]], dtype=dtype)
+    matrix: NDArray[Any] = np.array([[1.0, np.nan, 2.0], [0.0, -np.inf, np.nan]], dtype=dtype)
     with pytest.raises(DataError, match="'b' of instance 1"):
         check_numbers(NUMBERS, matrix)
     check_numbers(NUMBERS, matrix[:1])
