@@ -47,7 +47,8 @@ def read_arrays(
     if unknown and not extra:
         raise DataError(
             f"There is a column {unknown[0]!r}, which the model does not know. "
-            f"{suggest(unknown[0], names)}",
+            f'{suggest(unknown[0], names)} To send columns that are not read, say "extra": '
+            '"ignore".',
             code="unknown_column",
             param=unknown[0],
         )

@@ -51,7 +51,7 @@ async def infer(services: Services, call: Call) -> Reply:
     try:
         name, version = call.path["name"], call.path.get("version")
         resident = await repository_of(services).find(name, version)
-        return await _answered(resident, call, began)
+        return await _answered(resident, call)
     except ParsimonyError as error:
         if resident is not None:
             resident.statistics.failures += 1
@@ -66,7 +66,8 @@ def refusal(error: ParsimonyError) -> Reply:
     return Reply(bytes(problem.body), problem.status_code, headers)
 
 
-async def _answered(resident: Resident, call: Call, began: int) -> Reply:
+async def _answered(resident: Resident, call: Call) -> Reply:
+    began = time.perf_counter_ns()
     if len(call.body) <= SMALL_BYTES and not call.header(b"content-encoding"):
         request, rows = _read(resident, call)
     else:
