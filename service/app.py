@@ -15,11 +15,11 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.notifier import ChangeNotifier
-from service.routes import datasets, health, jobs, models, oip, predict, results, techniques
-from service.serving.doors.oip import infer
+from service.routes import RESOURCES
+from service.serving.doors import open_doors
 from service.serving.engine import ServingEngine
 from service.serving.front import Front
-from worker.jobs import JobIntake, TableCache
+from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -46,11 +46,10 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    # Last, and so before the others.
-    app.add_middleware(Front, routes=infer.routes(lambda: app.state.services))
+    app.add_middleware(Front, open_doors=open_doors)  # the outermost
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, oip, health):
+    for resource in RESOURCES:
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))
@@ -82,6 +81,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
+            serving = ServingEngine(settings, database, artefacts)
             app.state.services = Services(
                 settings=settings,
                 database=database,
@@ -90,9 +90,11 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                serving=ServingEngine(settings, database, artefacts),
+                predictions=PredictionIntake(database, tables),
+                serving=serving,
                 estimator=Estimator(settings),
             )
+            await serving.start()
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
@@ -103,6 +105,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
+                await serving.stop()
         finally:
             database.close()
 

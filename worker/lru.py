@@ -39,11 +39,6 @@ class Lru(Generic[Key, Value]):
         with self._changed:
             return self._values.get(key)
 
-    def values(self) -> list[Value]:
-        """All values that are at hand."""
-        with self._changed:
-            return list(self._values.values())
-
     def forget(self, key: Key) -> None:
         """Drop a key."""
         with self._changed:

@@ -26,13 +26,14 @@ from service.schemas.oip import (
     ServerReady,
 )
 from service.serving.doors.exchange import Call
-from service.serving.doors.oip import infer as door
+from service.serving.doors.oip.infer import InferDoor
 from service.serving.doors.oip.metadata import EXTENSIONS, SERVER, model_config, model_metadata
-from service.serving.doors.oip.repository import repository_of, unready
 from service.serving.doors.oip.statistics import model_statistics
 from service.serving.encodings import decoded
-from worker.errors import UnavailableError
+from worker.errors import ModelError, UnavailableError
 from worker.schema import Json
+from worker.storage.artefacts import ArtefactError
+from worker.storage.models import no_model
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=Operation)
 
@@ -76,14 +77,14 @@ def ready(services: ServicesDep) -> ServerReady:
 @router.get("/models", operation_id="v2_models", summary="List the names of models")
 async def models(services: ServicesDep) -> ModelList:
     """As KServe has it: names and nothing else, in the order of the alphabet."""
-    index = await repository_of(services).index()
-    return ModelList(models=list(dict.fromkeys(version.name for version in index)))
+    index = await services.serving.index()
+    return ModelList(models=sorted({version.name for version in index}))
 
 
 @router.get("/models/stats", operation_id="v2_all_statistics", summary="Statistics of all models")
 async def all_statistics(services: ServicesDep) -> ModelStatistics:
     """Of the models in memory, in the process that answers."""
-    return ModelStatistics(**model_statistics(repository_of(services).residents()))
+    return ModelStatistics(**model_statistics(services.serving.residents()))
 
 
 @router.get(
@@ -111,10 +112,16 @@ async def version_metadata(services: ServicesDep, name: Name, version: Version) 
 
 
 async def _metadata(services: Services, name: str, version: str | None) -> ModelMetadata:
-    repository = repository_of(services)
-    versions = await repository.versions(name)
-    resident = await repository.find(name, version)
-    return ModelMetadata(**model_metadata(resident, versions))
+    versions = await _versions(services, name)
+    return ModelMetadata(**model_metadata(await services.serving.find(name, version), versions))
+
+
+async def _versions(services: Services, name: str) -> list[int]:
+    """A model's versions, oldest first; ``NotFoundError`` without one."""
+    found = [one.version for one in await services.serving.index() if one.name == name]
+    if not found:
+        raise no_model(name)
+    return sorted(found)
 
 
 @router.get(
@@ -142,9 +149,10 @@ async def version_ready(services: ServicesDep, name: Name, version: Version) -> 
 
 
 async def _ready(services: Services, name: str, version: str | None) -> ModelReady:
-    reason = await unready(repository_of(services), name, version)
-    if reason:
-        raise UnavailableError(reason, code="not_ready", name=name, ready=False)
+    try:
+        await services.serving.find(name, version)
+    except (ModelError, ArtefactError, UnavailableError) as error:
+        raise UnavailableError(error.message, code=error.code, name=name, ready=False) from error
     return ModelReady(name=name)
 
 
@@ -156,7 +164,7 @@ async def _ready(services: Services, name: str, version: str | None) -> ModelRea
 )
 async def config(services: ServicesDep, name: Name) -> ModelConfig:
     """Inputs, outputs and how they are joined: of the version that answers."""
-    return ModelConfig(**model_config(await repository_of(services).find(name, None)))
+    return ModelConfig(**model_config(await services.serving.find(name, None)))
 
 
 @router.get(
@@ -167,7 +175,7 @@ async def config(services: ServicesDep, name: Name) -> ModelConfig:
 )
 async def version_config(services: ServicesDep, name: Name, version: Version) -> ModelConfig:
     """Inputs, outputs and how they are joined."""
-    return ModelConfig(**model_config(await repository_of(services).find(name, version)))
+    return ModelConfig(**model_config(await services.serving.find(name, version)))
 
 
 @router.get(
@@ -178,9 +186,8 @@ async def version_config(services: ServicesDep, name: Name, version: Version) ->
 )
 async def statistics(services: ServicesDep, name: Name) -> ModelStatistics:
     """Of its versions in memory, in the process that answers; none before the first request."""
-    repository = repository_of(services)
-    await repository.versions(name)
-    held = [resident for resident in repository.residents() if resident.name == name]
+    await _versions(services, name)
+    held = [resident for resident in services.serving.residents() if resident.name == name]
     return ModelStatistics(**model_statistics(held))
 
 
@@ -194,7 +201,7 @@ async def version_statistics(
     services: ServicesDep, name: Name, version: Version
 ) -> ModelStatistics:
     """In the process that answers, since it was loaded; it is loaded for that."""
-    return ModelStatistics(**model_statistics([await repository_of(services).find(name, version)]))
+    return ModelStatistics(**model_statistics([await services.serving.find(name, version)]))
 
 
 @router.post(
@@ -229,8 +236,8 @@ async def infer_version(
 
 
 async def _infer(services: Services, request: Request, path: dict[str, str]) -> Response:
-    body = await _whole(request)
-    reply = await door.infer(services, Call(path, b"", request.scope["headers"], body))
+    call = Call(path, b"", request.scope["headers"], await _whole(request))
+    reply = await InferDoor(services.serving).answer(call)
     response = Response(reply.body, reply.status)
     response.raw_headers += reply.headers
     return response
@@ -243,9 +250,9 @@ async def _infer(services: Services, request: Request, path: dict[str, str]) -> 
     openapi_extra=_body("IndexRequest", required=False),
 )
 async def index(services: ServicesDep, request: Request) -> list[IndexedModel]:
-    """Which models there are, and which are in memory, in the process that answers."""
+    """`READY` is what a request would be answered with, though it may have to be loaded first."""
     only_ready = bool((await _content(request)).get("ready"))
-    listed = await repository_of(services).index()
+    listed = await services.serving.index()
     return [
         IndexedModel(name=one.name, version=str(one.version), state=one.state, reason=one.reason)
         for one in listed
@@ -265,7 +272,7 @@ async def unload(services: ServicesDep, request: Request, name: Name) -> Json:
     stored is lost.
     """
     await _content(request)
-    await repository_of(services).unload(name)
+    await services.serving.unload(name)
     return {}
 
 
@@ -287,7 +294,7 @@ async def load(services: ServicesDep, request: Request, name: Name) -> Json:
                     "config and files out.",
                     param=f"parameters.{key}",
                 )
-    await repository_of(services).load(name)
+    await services.serving.load(name)
     return {}
 
 

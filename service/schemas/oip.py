@@ -257,7 +257,7 @@ class IndexedModel(Body):
     version: Annotated[str, Field(examples=["1"])]
     """The version's number."""
     state: Annotated[Literal["READY", "UNAVAILABLE"], Field(examples=["READY"])]
-    """`READY` if it is in memory."""
+    """`READY` if a request would be answered."""
     reason: Annotated[str, Field(examples=[""])]
     """Why it is not ready."""
 

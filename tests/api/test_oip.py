@@ -19,7 +19,7 @@ from tests.api.work import post, train
 
 LENGTH = "Inference-Header-Content-Length"
 PLACES = [[0.5, -0.25], [1.75, 1.5], [-0.125, 2.0]]
-HOUSES = [
+HOUSES: list[dict[str, Any]] = [
     {"area": 70.5, "rooms": 3, "town": "Ulm", "sold": "2024-03-01"},
     {"area": None, "rooms": 2, "town": "Nowhere", "sold": "2023-12-24"},
     {"area": 120.0, "rooms": 5, "town": None, "sold": None},

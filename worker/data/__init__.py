@@ -12,6 +12,9 @@ from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
+from worker.data.matching import Matching, kinds_to_declare
+from worker.data.output import output_columns
+from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -27,7 +30,7 @@ from worker.data.report import (
 )
 from worker.data.resolution import resolve_target
 from worker.data.table import Column, Table
-from worker.data.target import Target
+from worker.data.target import Target, is_known
 
 __all__ = [
     "Column",
@@ -38,21 +41,28 @@ __all__ = [
     "ExtremeCell",
     "Listed",
     "ListedColumn",
+    "Matching",
     "Outline",
     "Prepared",
     "Preview",
     "Records",
+    "StoredTable",
     "Table",
+    "TableInMemory",
+    "TableParts",
     "Target",
     "ValueCount",
     "category_page",
     "check_numbers",
     "declare",
     "extreme_cell",
+    "is_known",
     "is_numeric",
+    "kinds_to_declare",
     "listed",
     "load_builtin",
     "more_findings",
+    "output_columns",
     "prepare",
     "preview",
     "read_arrays",

@@ -5,6 +5,6 @@
 ``rows``         the tensors of a request as the rows of a model
 ``outputs``      a model's answers as tensors, and the reply that holds them
 ``metadata``     what a model takes and gives, in the words of KServe and of Triton
-``repository``   which models there are, which are loaded; load and unload
+``statistics``   how often models were asked, in the words of Triton
 ``infer``        the door
 """

@@ -1,4 +1,4 @@
-"""The door: a request for inference in, a reply out."""
+"""The door: a request for inference in, a reply out. It answers everything, errors included."""
 
 import re
 import time
@@ -6,16 +6,15 @@ from collections.abc import Callable
 
 from service.bodies import SMALL_BYTES
 from service.body_limit import JSON_BYTES
-from service.dependencies import Services
-from service.errors import domain_problem
+from service.errors import BusyError, domain_problem
 from service.protocol_errors import PREFIX, for_protocol
 from service.serving.doors.exchange import Call, Reply
 from service.serving.doors.oip.outputs import check_outputs, reply
-from service.serving.doors.oip.repository import repository_of
 from service.serving.doors.oip.requests import LENGTH_HEADER, InferenceRequest, read_request
 from service.serving.doors.oip.rows import Rows, encode
 from service.serving.encodings import decoded
-from service.serving.front import Routes
+from service.serving.engine import FEW_ROWS, ServingEngine
+from service.serving.joiner import MOST_ROWS
 from service.serving.residents import Resident
 from service.threads import in_pool
 from worker.errors import ParsimonyError
@@ -25,38 +24,33 @@ PATH = re.compile(
     r"/v2/models/(?P<name>[^/\0]+)"
     r"(?:/versions/(?P<version>[0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63}))?/infer"
 )
-FEW_ROWS = 256
-"""Up to so many, a reply is written at once: a thread would take longer."""
 _LENGTH = LENGTH_HEADER.lower().encode()
 
 
-def routes(services_of: Callable[[], Services]) -> Routes:
-    """The protocol's paths at the front.
+class InferDoor:
+    """Answers `POST /v2/models/{name}[/versions/{version}]/infer`."""
 
-    Args:
-        services_of: gives the services of the running application.
-    """
+    def __init__(self, engine: ServingEngine) -> None:
+        self._engine = engine
 
-    async def door(call: Call) -> Reply | None:
-        # The application knows what to say of parameters in the URL.
-        return None if call.query else await infer(services_of(), call)
+    async def __call__(self, call: Call) -> Reply | None:
+        """The reply; none to what has parameters in its URL, of which the application says that
+        there are none.
+        """
+        return None if call.query else await self.answer(call)
 
-    return [(PATH, door)]
-
-
-async def infer(services: Services, call: Call) -> Reply:
-    """Answer a call, be it by an error."""
-    began = time.perf_counter_ns()
-    resident: Resident | None = None
-    try:
+    async def answer(self, call: Call) -> Reply:
+        """The reply, be it an error."""
+        begun = time.perf_counter_ns()
+        resident: Resident | None = None
         name, version = call.path["name"], call.path.get("version")
-        resident = await repository_of(services).find(name, version)
-        return await _answered(resident, call)
-    except ParsimonyError as error:
-        if resident is not None:
-            resident.statistics.failures += 1
-            resident.statistics.failed_ns += time.perf_counter_ns() - began
-        return refusal(error)
+        try:
+            resident = self._engine.at_hand(name, version) or await self._engine.find(name, version)
+            return await _answered(resident, call, begun)
+        except ParsimonyError as error:
+            if resident is not None and not isinstance(error, BusyError):
+                resident.statistics.failed(time.perf_counter_ns() - begun)
+            return refusal(error)
 
 
 def refusal(error: ParsimonyError) -> Reply:
@@ -66,27 +60,31 @@ def refusal(error: ParsimonyError) -> Reply:
     return Reply(bytes(problem.body), problem.status_code, headers)
 
 
-async def _answered(resident: Resident, call: Call) -> Reply:
-    began = time.perf_counter_ns()
+async def _answered(resident: Resident, call: Call, begun: int) -> Reply:
+    joiner, statistics = resident.joiner, resident.statistics
+    joiner.check()
+    found = time.perf_counter_ns()
     if len(call.body) <= SMALL_BYTES and not call.header(b"content-encoding"):
         request, rows = _read(resident, call)
     else:
         request, rows = await in_pool("answers", _read, resident, call)
+    features, count = rows.features, len(rows.features)
     read = time.perf_counter_ns()
-    scores = await resident.joiner.scores(rows.features, seconds=request.seconds, gone=call.gone)
-    scored = time.perf_counter_ns()
-    answers = resident.model.read_scores(scores, request.settings)
-    if len(answers) <= FEW_ROWS:
+    answers: Callable[[], Answers]
+    if request.settings.plain and count <= MOST_ROWS:
+        joined, place = await joiner.join(features, seconds=request.seconds, gone=call.gone)
+        answers = lambda: joined.answers.part(slice(place, place + count))  # noqa: E731
+    else:
+        scores = await joiner.scores(features, seconds=request.seconds, gone=call.gone)
+        answers = lambda: resident.model.read_scores(scores, request.settings)  # noqa: E731
+    computed = time.perf_counter_ns()
+    if count <= FEW_ROWS:
         written = _written(resident, call, request, rows, answers)
     else:
         written = await in_pool("answers", _written, resident, call, request, rows, answers)
-    statistics = resident.statistics
-    statistics.requests += 1
-    statistics.rows += len(answers)
-    statistics.stage_ns["read"] += read - began
-    statistics.stage_ns["write"] += time.perf_counter_ns() - scored
-    statistics.last_ms = time.time_ns() // 1_000_000
-    statistics.note(rows.warnings)
+    now = time.perf_counter_ns()
+    statistics.warn(count, rows.warnings)
+    statistics.answered(count, read - found, now - computed, now - begun)
     return written
 
 
@@ -98,11 +96,15 @@ def _read(resident: Resident, call: Call) -> tuple[InferenceRequest, Rows]:
 
 
 def _written(
-    resident: Resident, call: Call, request: InferenceRequest, rows: Rows, answers: Answers
+    resident: Resident,
+    call: Call,
+    request: InferenceRequest,
+    rows: Rows,
+    answers: Callable[[], Answers],
 ) -> Reply:
     return reply(
         request,
-        answers,
+        answers(),
         model=resident.name,
         version=resident.version,
         warnings=len(rows.warnings),

@@ -18,8 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from service.errors import PRIVATE
-from service.serving.doors.exchange import Headers, Reply
+from service.serving.doors.exchange import PRIVATE_JSON, Headers, Reply
 from service.serving.doors.oip.requests import LENGTH_HEADER, InferenceRequest, WantedOutput
 from service.serving.doors.oip.tensors import BYTES, DTYPES, Tensor, wrong
 from service.serving.encodings import encoded
@@ -28,9 +27,7 @@ from worker.models import Answers
 from worker.schema import Json
 
 LABEL, PROBABILITIES, VALUE = "label", "probabilities", "value"
-_PRIVATE: Headers = [(key.lower().encode(), value.encode()) for key, value in PRIVATE.items()]
-_JSON = (b"content-type", b"application/json")
-_BINARY = (b"content-type", b"application/octet-stream")
+_BINARY: Headers = [(b"content-type", b"application/octet-stream"), *PRIVATE_JSON[1:]]
 _LENGTH = LENGTH_HEADER.lower().encode()
 
 
@@ -101,9 +98,9 @@ def reply(
         listed.append(described)
     head["outputs"] = listed
     text = orjson.dumps(head, option=orjson.OPT_SERIALIZE_NUMPY)
-    headers: Headers = [_JSON, *_PRIVATE]
+    headers = [*PRIVATE_JSON]
     if any(binary for _, binary in tensors):
-        headers = [_BINARY, (_LENGTH, b"%d" % len(text)), *_PRIVATE]
+        headers = [*_BINARY, (_LENGTH, b"%d" % len(text))]
     body, coding = encoded(b"".join([text, *parts]) if parts else text, accept)
     if coding:
         headers.append((b"content-encoding", coding.encode()))

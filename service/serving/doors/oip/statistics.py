@@ -1,13 +1,15 @@
 """Statistics of models in memory, as Triton's extension `statistics` has them.
 
-Durations are sums, in nanoseconds. Reading the request and encoding its rows is `compute_input`,
-writing the answer `compute_output`. Nothing is cached. All are of this process, since the model was
-loaded.
+Durations are sums, in nanoseconds, over requests of all protocols. Reading a request and encoding
+its rows is `compute_input`, writing the answer `compute_output`. A batch is told by its rows up to
+16, and above by the next power of two. Nothing is cached. All are of this process, since the model
+was loaded.
 """
 
 from collections.abc import Iterable
 
 from service.serving.residents import Resident
+from service.serving.statistics import Timing
 from worker.schema import Json
 
 
@@ -19,35 +21,37 @@ def model_statistics(residents: Iterable[Resident]) -> Json:
 
 def _of(resident: Resident) -> Json:
     seen = resident.statistics
-    batches = sorted(seen.batches.items())
-    executions = sum(count for _, (count, _) in batches)
-    stages = seen.stage_ns
+    batches, stages = sorted(seen.batches.items()), seen.stages
     return {
         "name": resident.name,
         "version": str(resident.version),
-        "last_inference": seen.last_ms,
+        "last_inference": int(seen.last * 1000),
         "inference_count": seen.rows,
-        "execution_count": executions,
+        "execution_count": sum(timing.count for _, timing in batches),
         "inference_stats": {
-            "success": _duration(seen.requests, sum(stages.values())),
+            "success": _told(stages["total"]),
             "fail": _duration(seen.failures, seen.failed_ns),
-            "queue": _duration(seen.requests, stages["queue"]),
-            "compute_input": _duration(seen.requests, stages["read"]),
-            "compute_infer": _duration(seen.requests, stages["compute"]),
-            "compute_output": _duration(seen.requests, stages["write"]),
+            "queue": _told(stages["queue"]),
+            "compute_input": _told(stages["read"]),
+            "compute_infer": _told(stages["compute"]),
+            "compute_output": _told(stages["write"]),
             "cache_hit": _duration(0, 0),
             "cache_miss": _duration(0, 0),
         },
         "batch_stats": [
             {
                 "batch_size": rows,
-                "compute_input": _duration(count, 0),
-                "compute_infer": _duration(count, nanoseconds),
-                "compute_output": _duration(count, 0),
+                "compute_input": _duration(timing.count, 0),
+                "compute_infer": _told(timing),
+                "compute_output": _duration(timing.count, 0),
             }
-            for rows, (count, nanoseconds) in batches
+            for rows, timing in batches
         ],
     }
+
+
+def _told(timing: Timing) -> Json:
+    return _duration(timing.count, timing.ns)
 
 
 def _duration(count: int, nanoseconds: int) -> Json:
