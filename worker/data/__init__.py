@@ -1,5 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
+from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.builtin import load_builtin
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
@@ -54,9 +55,11 @@ __all__ = [
     "Target",
     "ValueCount",
     "category_page",
+    "check_numbers",
     "declare",
     "extreme_cell",
     "is_known",
+    "is_numeric",
     "kinds_to_declare",
     "listed",
     "load_builtin",
@@ -64,6 +67,7 @@ __all__ = [
     "output_columns",
     "prepare",
     "preview",
+    "read_arrays",
     "read_csv",
     "read_table",
     "report",

@@ -19,6 +19,7 @@ Decisions:
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -175,6 +176,30 @@ class Encoder:
             block = slice(first, first + _BLOCK)
             places, columns = zip(*numbers[block], strict=True)
             x[:, places] = self._scaled(np.stack(columns, axis=1), block)
+        return x
+
+    @cached_property
+    def takes_numbers(self) -> bool:
+        """Whether every column is numeric, so that a matrix of numbers can be encoded."""
+        return all(column.kind == "numeric" for column in self.columns)
+
+    def transform_numbers(self, matrix: NDArray[Any]) -> NDArray[np.float32]:
+        """Encode rows that are numbers alone: [N, P] of any numeric type, NaN for a missing cell →
+        float32 [N, P], the same bits as `transform` of a table of these columns.
+
+        Raises:
+            DataError: a column is not numeric, or there are more or fewer of them.
+        """
+        if not self.takes_numbers or matrix.shape[1:] != (len(self.columns),):
+            raise DataError(
+                f"A matrix of shape {list(matrix.shape)} is no rows of {len(self.columns)} numeric "
+                "columns.",
+                code="shape_mismatch",
+            )
+        x = np.empty(matrix.shape, dtype=np.float32)
+        for first in range(0, matrix.shape[1], _BLOCK):
+            block = slice(first, first + _BLOCK)
+            x[:, block] = self._scaled(matrix[:, block].astype(np.float64, copy=False), block)
         return x
 
     def _scaled(self, values: NDArray[np.float64], block: slice) -> NDArray[np.float64]:
