@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
 """A file that could not be loaded is tried again after this long: it may have been mended. One that
-did not pass its certificate never is, for the same file gives the same answers."""
+did not pass its certificate is not, unless it is pardoned: the same file gives the same answers."""
 FAILURES = 1_000
 """Most versions that are remembered not to be fit."""
 

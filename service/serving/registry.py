@@ -114,14 +114,13 @@ class Registry:
     async def load(self, name: str, selector: Selector = None) -> Resident:
         """Put a model into service: load and certify a version, then let it answer, everywhere.
 
-        What was found unfit before is tried again. Raises as :meth:`find`.
+        What was found unfit before is tried again, by every process. Raises as :meth:`find`.
         """
         async with _in_time(name):
             target = await self._target(name, selector)
             self.residents.pardon([key_of(version) for version in target.versions])
             await self._first(target)
-        if target.entry.unloaded:
-            await self._write(models.set_unloaded, name, False)
+        await self._write(models.set_unloaded, name, False)
         return await self.find(name, selector)
 
     async def unload(self, name: str) -> None:
@@ -263,9 +262,17 @@ class Registry:
             del self._selectors[name]
 
     def _changed(self, names: Iterable[str]) -> None:
-        """Follow what the catalogue says of these: at once where what is meant is loaded."""
-        for name in self._selectors.keys() & set(names):
-            entry = self.catalogue.entry(name)
+        """Follow what the catalogue says of these: at once where what is meant is loaded.
+
+        What was unfit is tried again when it is next meant: that is how a file which was mended is
+        told of to all processes.
+        """
+        entries = {name: self.catalogue.entry(name) for name in names}
+        for entry in entries.values():
+            if entry is not None:
+                self.residents.pardon([(entry.id, number) for number in entry.versions])
+        for name in self._selectors.keys() & entries.keys():
+            entry = entries[name]
             if entry is None or entry.unloaded:
                 for resident in {self._answering[name, each] for each in self._selectors[name]}:
                     self._forget(resident)

@@ -240,15 +240,14 @@ def set_alias(
 def set_unloaded(
     session: Session, name: str, unloaded: bool, *, tenant: str = DEFAULT_TENANT
 ) -> None:
-    """Take a model out of service in all processes, or put it back.
+    """Take a model out of service in all processes, or put it back; all are told in any case.
 
     Raises ``NotFoundError`` for an unknown model.
     """
     model = find_model(session, name, tenant=tenant)
-    if model.unloaded is not unloaded:
-        model.unloaded = unloaded
-        session.flush()
-        mark_changed(session, model.id)
+    model.unloaded = unloaded
+    session.flush()
+    mark_changed(session, model.id)
 
 
 def _insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:
