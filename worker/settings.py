@@ -68,7 +68,8 @@ class ServiceSettings(BaseSettings):
     """Fleets trained at the same time by one worker process."""
     threads: int = Field(ge=1, le=1024, default_factory=_default_threads)
     """Most CPU threads of a trainer; the processors divided by `workers` unless given. Small fleets
-    take one. Final weights are repeatable to the bit only for the same number."""
+    take one. Final weights are repeatable to the bit only for the same number. Predictions are
+    computed with as many, divided among the `processes`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
     fleet_memory: Annotated[int, Field(ge=1)] | None = None
