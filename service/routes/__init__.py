@@ -5,6 +5,7 @@ from service.routes import (
     health,
     jobs,
     models,
+    oip,
     predict,
     predictions,
     results,
@@ -21,6 +22,7 @@ RESOURCES = (
     predict,
     predictions,
     statistics,
+    oip,
     health,
 )
 """In the order in which the documentation has them, and paths are looked for."""

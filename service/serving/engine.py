@@ -95,6 +95,10 @@ class ServingEngine:
         """All versions of all models: READY, or UNAVAILABLE and why."""
         return await self._registry.index()
 
+    def residents(self) -> list[Resident]:
+        """The models that are loaded."""
+        return self._registry.residents.held()
+
     async def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version, once that is loaded and has passed its certificate.
 

@@ -1,5 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
+from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.builtin import load_builtin
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
@@ -14,6 +15,7 @@ from worker.data.job_data import understand
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
+from worker.data.plain import PlainReader
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -42,6 +44,7 @@ __all__ = [
     "ListedColumn",
     "Matching",
     "Outline",
+    "PlainReader",
     "Prepared",
     "Preview",
     "Records",
@@ -52,9 +55,11 @@ __all__ = [
     "Target",
     "ValueCount",
     "category_page",
+    "check_numbers",
     "declare",
     "extreme_cell",
     "is_known",
+    "is_numeric",
     "kinds_to_declare",
     "listed",
     "load_builtin",
@@ -62,6 +67,7 @@ __all__ = [
     "output_columns",
     "prepare",
     "preview",
+    "read_arrays",
     "read_csv",
     "read_table",
     "report",
