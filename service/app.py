@@ -91,7 +91,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                predictions=PredictionIntake(database, tables),
+                predictions=PredictionIntake(database, artefacts, tables),
                 serving=serving,
                 estimator=Estimator(settings),
             )

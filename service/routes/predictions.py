@@ -62,19 +62,7 @@ async def create_prediction(
     column. Each row is answered as `/v1/models/{name}/predict` answers it. A column with the
     model's target is used to measure the answers, and for nothing else.
     """
-    intake = services.predictions
-    accepted = await in_pool("planning", intake.known, spec, idempotency_key)
-    if accepted is None:
-        version = None if spec.version is None else str(spec.version)
-        resident = await services.serving.find(spec.model, version)
-        accepted = await in_pool(
-            "planning",
-            intake.accept_once,
-            spec,
-            resident.model,
-            resident.version,
-            idempotency_key,
-        )
+    accepted = await in_pool("planning", services.predictions.accept_once, spec, idempotency_key)
     rows = accepted.rows
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.torch import load, save
 
 from tests.api.client import Client
 from tests.api.work import ask, claimed, post, score, train
 from worker.jobs import predictions as intake
-from worker.storage import fleets, predictions
+from worker.storage import fleets, models, predictions
 from worker.storage.artefacts import Artefacts, FileManifest
 
 COLOURS = ("red", "blue", "green", "grey")
@@ -189,6 +190,31 @@ def test_the_answers_of_a_regression_are_measured(client: Client) -> None:
     assert metrics["rmse"] == pytest.approx(np.sqrt(np.square(error).mean()))
     assert metrics["mae"] == pytest.approx(np.abs(error).mean())
     assert metrics["r2"] == pytest.approx(1 - np.square(error).mean() / truth.var())
+
+
+def test_a_model_that_fails_its_certificate_does_not_answer(client: Client) -> None:
+    """Its weights are others than those that were trained; the hash is theirs."""
+    rows = "x,y\n" + "1,a\n2,b\n" * 30
+    made = client.upload(rows, target="y").json()["id"]
+    assert train(client, post(client, dataset=made, model="tampered"))["state"] == "succeeded"
+    prediction = ask(client, model="tampered", dataset=made)
+    services = client.services
+    with services.database.write() as session:
+        version = models.resolve(session, "tampered")
+        tensors = load(services.artefacts.read(version.path))
+        changed = {
+            name: tensor + 1 if name.startswith("weights.") else tensor
+            for name, tensor in tensors.items()
+        }
+        written = services.artefacts.write("tampered", {"model": save(changed)})
+        version.path = written.file("model")
+        version.sha256 = written.files["model"].sha256
+    done = score(client, prediction)
+    assert (done["state"], done["result"]) == ("failed", None)
+    assert done["error"]["code"] == "not_certified"
+    assert "as_trained" in done["error"]["message"]
+    refused = client.get(f"/v1/predictions/{prediction}/result")
+    assert (refused.status_code, refused.json()["code"]) == (409, "no_result")
 
 
 @pytest.mark.slow

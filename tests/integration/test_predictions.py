@@ -11,10 +11,9 @@ from tests.integration.running import Running, running
 from tests.waiting import until
 from worker.jobs import PredictionIntake, TableCache
 from worker.jobs import predictions as intake
-from worker.models import TrainedModel
 from worker.settings import ServiceSettings
 from worker.spec import PredictionSpec
-from worker.storage import models, predictions
+from worker.storage import predictions
 from worker.storage.artefacts import Artefacts
 from worker.storage.predictions import PredictionRows
 from worker.storage.states import TERMINAL
@@ -54,16 +53,13 @@ class Asked:
 
     def __init__(self, here: Running) -> None:
         self._here = here
-        self._artefacts = Artefacts(here.settings.artefacts_url)
-        self._intake = PredictionIntake(here.database, TableCache(here.database, self._artefacts))
+        artefacts = Artefacts(here.settings.artefacts_url)
+        tables = TableCache(here.database, artefacts)
+        self._intake = PredictionIntake(here.database, artefacts, tables)
 
     def post(self) -> str:
         spec = PredictionSpec.model_validate({"model": "circle", "dataset": CIRCLE})
-        with self._here.database.read() as session:
-            row = models.resolve(session, "circle")
-        content = self._artefacts.read(row.path, row.sha256)
-        model = TrainedModel.load(content, row.position)
-        accepted = self._intake.accept_once(spec, model, row.version)
+        accepted = self._intake.accept_once(spec)
         self._here.reconciler.nudge()
         return accepted.rows.job.id
 

@@ -25,14 +25,14 @@ from worker.data import (
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.table_cache import TableCache, unknown_dataset
 from worker.jobs.tables import NOTHING, load_table, stored_reading
-from worker.models import TrainedModel
+from worker.models import Manifest, read_manifest
 from worker.spec import Builtin, PredictionSpec, Reading
 from worker.storage import datasets, idempotency, models, predictions
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.predictions import PredictionRows
 from worker.storage.states import Kind
-from worker.storage.tables import Dataset
+from worker.storage.tables import Dataset, ModelVersion
 
 PART_ROWS = 65_536
 """Most rows of a part: what is lost when a worker dies, and what is in memory at a time."""
@@ -53,43 +53,32 @@ class AcceptedPrediction:
 class PredictionIntake:
     """Accepts predictions. Whoever rings the workers is to be told afterwards."""
 
-    def __init__(self, database: Database, tables: TableCache) -> None:
-        self._database, self._tables = database, tables
+    def __init__(self, database: Database, artefacts: Artefacts, tables: TableCache) -> None:
+        self._database, self._artefacts, self._tables = database, artefacts, tables
 
-    def known(self, spec: PredictionSpec, key: str | None) -> AcceptedPrediction | None:
-        """The prediction that an ``Idempotency-Key`` made before, if any.
-
-        Raises:
-            KeyReused: the key made something else, or from another body.
-        """
-        if key is None:
-            return None
-        with self._database.read() as session:
-            return _replayed(session, spec, key)
-
-    def accept_once(
-        self, spec: PredictionSpec, model: TrainedModel, version: int, key: str | None = None
-    ) -> AcceptedPrediction:
-        """Accept a prediction, or find the one that its key made; committed when this returns.
-
-        Args:
-            spec: what was posted.
-            model: what answers, for its columns.
-            version: its number, which is settled by now.
-            key: the request's ``Idempotency-Key``.
+    def accept_once(self, spec: PredictionSpec, key: str | None = None) -> AcceptedPrediction:
+        """Accept a prediction, or find the one that its ``Idempotency-Key`` made before; committed
+        when this returns. The model need not be in service here, and its weights are not read.
 
         Raises:
             KeyReused: the key made something else, or from another body.
-            SpecError: there is no such data set, or it has no column that is to be kept.
+            NotFoundError: there is no such model, version or data set.
+            SpecError: the data set has no column that is to be kept.
             DataError: it lacks columns that the model needs, or cannot be read as the model's.
         """
+        if key is not None and (known := self._known(spec, key)) is not None:
+            return known
+        with self._database.read() as session:
+            version = models.resolve(session, spec.model, spec.version)
+        with self._artefacts.open(version.path) as file:
+            manifest = read_manifest(file)
         columns, ignored, rows = self._about(spec)
         _check_kept(spec, columns)
-        said = reading_for(model, columns, ignored)
+        said = reading_for(manifest.encoder.columns, columns, ignored)
         if said.columns:
             # Read here as well, so that what cannot be read is said now.
             rows = self._tables.get(spec.dataset, said)[0].rows
-        part_rows = rows_of_a_part(model, columns)
+        part_rows = rows_of_a_part(manifest, columns)
         try:
             with self._database.write() as session:
                 found = None if key is None else _replayed(session, spec, key)
@@ -101,10 +90,14 @@ class PredictionIntake:
                 return AcceptedPrediction(created, replayed=False)
         except IntegrityError:
             # PostgreSQL: another request with this key was committed after ours had looked.
-            found = self.known(spec, key)
+            found = None if key is None else self._known(spec, key)
             if found is None:
                 raise
             return found
+
+    def _known(self, spec: PredictionSpec, key: str) -> AcceptedPrediction | None:
+        with self._database.read() as session:
+            return _replayed(session, spec, key)
 
     def _about(self, spec: PredictionSpec) -> tuple[Sequence[Column], Collection[str], int]:
         """The columns of the data set, those that its upload ignored, and how many rows it has."""
@@ -122,10 +115,10 @@ class PredictionIntake:
 
 @contextmanager
 def opened(
-    artefacts: Artefacts, source: Builtin | Dataset, model: TrainedModel
+    artefacts: Artefacts, source: Builtin | Dataset, needed: Sequence[Column]
 ) -> Iterator[TableParts]:
-    """The rows of a data set, its columns of the model's kinds. One that has them already is read
-    part by part from its file.
+    """The rows of a data set, its columns of the kinds that a model needs. Where they are, they are
+    read part by part from the stored file.
 
     Raises:
         DataError, SpecError: it does not fit the model.
@@ -133,19 +126,19 @@ def opened(
     if isinstance(source, Dataset):
         with artefacts.open(source.path, source.sha256) as file:
             stored = StoredTable.open(file)
-            said = reading_for(model, stored.columns, _ignored(source))
+            said = reading_for(needed, stored.columns, _ignored(source))
             if said.says_nothing:
                 yield stored
                 return
     else:
         table, _ = load_table(artefacts, source, NOTHING)
-        said = reading_for(model, table.columns)
+        said = reading_for(needed, table.columns)
     table, _ = load_table(artefacts, source, said)
     yield TableInMemory(table)
 
 
 def reading_for(
-    model: TrainedModel, present: Sequence[Column], ignored: Collection[str] = ()
+    needed: Sequence[Column], present: Sequence[Column], ignored: Collection[str] = ()
 ) -> Reading:
     """What is to be said of a data set so that its columns are of the model's kinds; nothing where
     they are.
@@ -153,13 +146,13 @@ def reading_for(
     Raises:
         DataError: it lacks columns, or has images of another shape.
     """
-    return Reading(columns=kinds_to_declare(model.encoder.columns, present, ignored))
+    return Reading(columns=kinds_to_declare(needed, present, ignored))
 
 
-def rows_of_a_part(model: TrainedModel, present: Sequence[Column]) -> int:
+def rows_of_a_part(manifest: Manifest, present: Sequence[Column]) -> int:
     """How many rows are scored at a time."""
     cells = sum(8 * prod(column.shape) for column in present)
-    width = cells + 4 * model.encoder.inputs + 16 * max(model.target.outputs, 1)
+    width = cells + 4 * prod(manifest.shape) + 16 * manifest.outputs
     return max(1, min(PART_ROWS, PART_BYTES // width))
 
 
@@ -190,7 +183,7 @@ def _check_kept(spec: PredictionSpec, present: Sequence[Column]) -> None:
 
 
 def _create(
-    session: Session, spec: PredictionSpec, version: int, rows: int, part_rows: int
+    session: Session, spec: PredictionSpec, version: ModelVersion, rows: int, part_rows: int
 ) -> PredictionRows:
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
@@ -198,7 +191,7 @@ def _create(
     return predictions.add_prediction(
         session,
         spec=spec.model_dump(mode="json"),
-        version=models.resolve(session, spec.model, version),
+        version=version,
         model_name=spec.model,
         rows=rows,
         part_rows=part_rows,

@@ -3,7 +3,7 @@
 from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
 from worker.models.columns import answer_columns
-from worker.models.file import FORMAT, Manifest, ModelFile
+from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
 from worker.models.forward import Forward, mean_scores
 from worker.models.scoring import Scoring
 from worker.models.trained_model import TrainedModel
@@ -22,4 +22,5 @@ __all__ = [
     "answer_columns",
     "certify",
     "mean_scores",
+    "read_manifest",
 ]

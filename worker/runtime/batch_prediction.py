@@ -121,7 +121,7 @@ class BatchPrediction:
             )
             stored = predictions.stored_parts(session, rows.job.id)
         model = self._certified(version, rows.prediction.model_name)
-        table = stack.enter_context(opened(self._artefacts, source, model))
+        table = stack.enter_context(opened(self._artefacts, source, model.encoder.columns))
         scored = ScoredTable(
             model,
             table,
