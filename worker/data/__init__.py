@@ -1,6 +1,7 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.builtin import load_builtin
+from worker.data.calendar import DAYS, FIRST_DAY, LAST_DAY
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.declared import declare
@@ -25,10 +26,14 @@ from worker.data.report import (
     stored_report,
 )
 from worker.data.resolution import resolve_target
-from worker.data.table import Column, Table
+from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target
 
 __all__ = [
+    "DAYS",
+    "FIRST_DAY",
+    "LARGEST",
+    "LAST_DAY",
     "Column",
     "ColumnReport",
     "Encoder",

@@ -17,5 +17,6 @@ __all__ = [
     "ModelFile",
     "TrainedModel",
     "certify",
+    "export",
     "mean_scores",
 ]
