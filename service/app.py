@@ -14,8 +14,9 @@ from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
+from service.exporter import Exporter
 from service.notifier import ChangeNotifier
-from service.routes import datasets, health, jobs, models, predict, results, techniques
+from service.routes import datasets, export, health, jobs, models, predict, results, techniques
 from service.serving.engine import ServingEngine
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
@@ -46,7 +47,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.add_middleware(Conventions)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, health):
+    for resource in (datasets, jobs, results, techniques, models, predict, export, health):
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))
@@ -88,6 +89,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 intake=JobIntake(settings, database, tables),
                 serving=ServingEngine(settings, database, artefacts),
                 estimator=Estimator(settings),
+                exporter=Exporter(database, artefacts),
             )
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from service.estimate import Estimator
+from service.exporter import Exporter
 from service.notifier import ChangeNotifier
 from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
@@ -30,6 +31,7 @@ class Services:
     intake: JobIntake
     serving: ServingEngine
     estimator: Estimator
+    exporter: Exporter
 
 
 async def services_of(request: Request) -> Services:

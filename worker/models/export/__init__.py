@@ -4,6 +4,6 @@ Imports of onnx, onnxruntime and torch.export lie inside functions: trainers and
 service do without them.
 """
 
-from worker.models.export.export import MEDIA_TYPES, ExportFormat, Origin, export
+from worker.models.export.export import ExportFormat, Origin, export
 
-__all__ = ["MEDIA_TYPES", "ExportFormat", "Origin", "export"]
+__all__ = ["ExportFormat", "Origin", "export", "program"]

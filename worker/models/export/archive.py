@@ -48,7 +48,7 @@ def save_archive(module: nn.Module, inputs: Mapping[str, Tensor], description: s
         dynamic_shapes={name: {0: rows} for name in inputs},
         strict=False,
     )
-    program.example_inputs = None  # type: ignore[assignment]
+    program.example_inputs = None
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # Of no use elsewhere, with the paths of this place.

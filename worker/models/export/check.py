@@ -2,8 +2,8 @@
 
 An exported probability may differ by `TOLERANCE`, and a value by that share of its size: the
 same numbers are added in another order. Where numbers are larger than usual, so is what rounding
-leaves: beyond `USUAL` the allowance grows as the largest feature or score of the row. The class that is
-answered may differ only where the probabilities decide it by less than that.
+leaves: beyond `USUAL` the allowance grows as the largest feature or score of the row. The class
+that is answered may differ only where the probabilities decide it by less than that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -149,8 +149,8 @@ def refuse_random(found: list[str]) -> None:
     if found:
         listed = ", ".join(dict.fromkeys(found))
         raise ModelError(
-            f"The exported graph keeps what acts in training mode only: {listed}. Its answers would "
-            "differ from one call to the next, or with their batch; it is not published.",
+            f"The exported graph keeps what acts in training mode only: {listed}. Its answers "
+            "would differ from one call to the next, or with their batch; it is not published.",
             code="export_keeps_dropout",
             operators=list(dict.fromkeys(found)),
         )
@@ -212,9 +212,7 @@ def _answers(target: Target, named: Mapping[str, NDArray[Any]]) -> Answers:
     return Answers(target, named["probabilities"], named["best"], further=further)
 
 
-def compare(
-    model: TrainedModel, rows: Rows, run: Runner, tolerance: float = TOLERANCE
-) -> float:
+def compare(model: TrainedModel, rows: Rows, run: Runner, tolerance: float = TOLERANCE) -> float:
     """Compare an exported file with the model: all rows at once, then one alone.
 
     Returns:
@@ -280,10 +278,15 @@ def _largest(
     difference = np.where(np.isnan(difference), np.inf, difference)
     if not difference.size:
         return Difference(0.0, 0.0, what)
-    limits = np.broadcast_to(allowed, live.shape)[finite]
-    share = np.where(difference > 0, difference / np.maximum(limits, np.finfo(float).tiny), 0.0)
+    share = _shares(difference, np.broadcast_to(allowed, live.shape)[finite])
     at = int(share.argmax())
     return Difference(float(share[at]), float(difference[at]), what)
+
+
+def _shares(difference: NDArray[np.float64], allowed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differences as shares of what is allowed, which may be nothing."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(difference > 0, difference / allowed, 0.0)
 
 
 def _of_classes(
@@ -307,6 +310,6 @@ def _of_classes(
         margin = probabilities[rows, best] - probabilities[rows, other]
     wrong = (best != other) & np.isfinite(probabilities).all(axis=1)
     margin = np.where(wrong & (other >= 0), margin, np.where(wrong, 1.0, 0.0)).astype(np.float64)
-    share = np.where(wrong, margin / np.maximum(2 * allowed, np.finfo(float).tiny), 0.0)
+    share = _shares(margin, 2 * allowed)
     at = int(share.argmax())
     return Difference(float(share[at]), float(margin[at]), "the probabilities of other classes")

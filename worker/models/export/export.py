@@ -1,6 +1,5 @@
 """From a fleet's model file to one model in another format, checked before it is given out."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +10,6 @@ from worker.models.trained_model import TrainedModel
 from worker.schema import Json
 
 ExportFormat = Literal["safetensors", "onnx", "pt2"]
-MEDIA_TYPES: dict[ExportFormat, str] = {
-    "safetensors": "application/octet-stream",
-    "onnx": "application/octet-stream",
-    "pt2": "application/octet-stream",
-}
 
 
 @dataclass(frozen=True)
@@ -24,12 +18,17 @@ class Origin:
 
     name: str
     version: int
-    position: int
-    """Of its trial in the fleet's file."""
+    sha256: str
+    """Of the fleet's file."""
 
 
 def export(
-    data: bytes, origin: Origin, to: ExportFormat, live: TrainedModel | None = None
+    data: bytes,
+    origin: Origin,
+    to: ExportFormat,
+    *,
+    position: int = 0,
+    live: TrainedModel | None = None,
 ) -> bytes:
     """A model in another format, preprocessing included.
 
@@ -37,6 +36,7 @@ def export(
         data: the model file of its fleet.
         origin: which model it is.
         to: the format.
+        position: of its trial in the file.
         live: the model that serves, with which the export is compared; the one in the file unless
             given.
 
@@ -44,13 +44,13 @@ def export(
         ModelError: `export_disagrees` with the model that serves, `export_keeps_dropout`,
             `export_holds_pickle`, `export_unsupported` or `export_too_large`.
     """
-    model = live or TrainedModel.load(data, origin.position)
+    model = live or TrainedModel.load(data, position)
     rows = make_rows(model.encoder)
-    about = describe(model, origin, hashlib.sha256(data).hexdigest())
+    about = describe(model, origin)
     if to == "safetensors":
         from worker.models.export.check import check_safetensors
 
-        content = single(data, origin.position, _texts(about))
+        content = single(data, position, _texts(about))
         check_safetensors(content, model, rows)
     elif to == "onnx":
         from worker.models.export.check import check_onnx
@@ -68,14 +68,14 @@ def export(
     return content
 
 
-def describe(model: TrainedModel, origin: Origin, sha256: str) -> Json:
+def describe(model: TrainedModel, origin: Origin) -> Json:
     """What a file says of itself: of its columns, how they are given, and of its answers."""
     target = model.target
     about: Json = {
         "format": "parsimony",
         "name": origin.name,
         "version": str(origin.version),
-        "source_sha256": sha256,
+        "source_sha256": origin.sha256,
         "network": model.trial.network.kind,
         "members": str(model.members),
         "target": target.column,

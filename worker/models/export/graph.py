@@ -31,9 +31,7 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._made = self._bytes = 0
 
-    def input(
-        self, name: str, dtype: type, shape: Sequence[int | str], description: str
-    ) -> str:
+    def input(self, name: str, dtype: type, shape: Sequence[int | str], description: str) -> str:
         """An input of the graph."""
         self._inputs.append(_value(name, dtype, shape, description))
         return name
@@ -47,13 +45,15 @@ class Graph:
 
     def constant(self, values: Any, dtype: type | None = None) -> str:
         """A constant: numbers, or texts if ``dtype`` is ``str``."""
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, numpy_helper
 
         name = self._name()
         if dtype is str:
             texts = [str(text).encode() for text in values]
             self._bytes += sum(map(len, texts))
-            tensor = helper.make_tensor(name, TensorProto.STRING, [len(texts)], texts)
+            tensor = TensorProto(
+                name=name, data_type=TensorProto.STRING, dims=[len(texts)], string_data=texts
+            )
         else:
             array: NDArray[Any] = np.ascontiguousarray(np.asarray(values, dtype=dtype))
             array = array.reshape(np.shape(values))
@@ -78,9 +78,7 @@ class Graph:
     ) -> None:
         from onnx import helper
 
-        self._nodes.append(
-            helper.make_node(operator, values, results, domain=domain, **attributes)
-        )
+        self._nodes.append(helper.make_node(operator, values, results, domain=domain, **attributes))
 
     def _name(self) -> str:
         while True:
@@ -130,7 +128,5 @@ def _value(
 ) -> "onnx.ValueInfoProto":
     from onnx import TensorProto, helper
 
-    kind = (
-        TensorProto.STRING if dtype is str else helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    )
+    kind = TensorProto.STRING if dtype is str else helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return helper.make_tensor_value_info(name, kind, list(shape), doc_string=description)

@@ -138,7 +138,8 @@ class PixelInputs(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``[N, C, …]`` float32."""
         share = (images.double() - self._low) / (self._high - self._low)
-        return ((share - self.center) / self.scale).clamp(-LARGEST, LARGEST).float()
+        scaled: Tensor = (share - self.center) / self.scale
+        return scaled.clamp(-LARGEST, LARGEST).float()
 
 
 def date_parts(dates: Tensor, *, time_of_day: bool) -> Tensor:

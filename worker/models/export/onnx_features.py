@@ -187,15 +187,11 @@ def _date_parts(graph: Graph, dates: str, *, time_of_day: bool) -> str:
     from_march = over(sum_of(times(of_year, 5), whole(2)), 153)
     early = graph.add("GreaterOrEqual", from_march, whole(10))  # January and February
     month = sum_of(from_march, graph.add("Where", early, whole(-9), whole(3)))
-    year = sum_of(
-        year_of_era, times(era, 400), graph.add("Where", early, whole(1), whole(0))
-    )
+    year = sum_of(year_of_era, times(era, 400), graph.add("Where", early, whole(1), whole(0)))
     # The first of January belongs to the year before, counted from March.
     before = less(year, whole(1))
     era = over(before, 400)
-    new_year = sum_of(
-        times(era, 146_097), after_start(less(before, times(era, 400))), whole(306)
-    )
+    new_year = sum_of(times(era, 146_097), after_start(less(before, times(era, 400))), whole(306))
     leap = graph.add(
         "And",
         _divisible(graph, year, 4),

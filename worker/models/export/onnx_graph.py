@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 OUTPUTS = ("label", "probabilities", "value")
 _FLOAT64 = 11
 """`TensorProto.DOUBLE`."""
-_SELU = {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}
+_SELU_ALPHA, _SELU_GAMMA = 1.6732632423543772, 1.0507009873554805
 
 
 def output_names(model: TrainedModel) -> dict[str, str]:
@@ -79,9 +79,7 @@ def _run(graph: Graph, path: Path, h: str, shape: tuple[int, ...]) -> str:
     return h
 
 
-def _step(
-    graph: Graph, step: Step, h: str, shape: tuple[int, ...]
-) -> tuple[str, tuple[int, ...]]:
+def _step(graph: Graph, step: Step, h: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     """The result of a step, and the shape of one row of it."""
     match step:
         case Dense():
@@ -149,7 +147,7 @@ def _activated(graph: Graph, name: str, h: str) -> str:
         case "silu":
             return graph.add("Mul", h, graph.add("Sigmoid", h))
         case "selu":
-            return graph.add("Selu", h, **_SELU)
+            return graph.add("Selu", h, alpha=_SELU_ALPHA, gamma=_SELU_GAMMA)
         case "leaky_relu":
             return graph.add("LeakyRelu", h, alpha=0.01)
         case "gelu":
@@ -166,9 +164,7 @@ def _mean(graph: Graph, values: list[str]) -> str:
     """Of the members' numbers."""
     if len(values) == 1:
         return values[0]
-    return graph.add(
-        "Mul", graph.add("Sum", *values), graph.constant(np.float32(1 / len(values)))
-    )
+    return graph.add("Mul", graph.add("Sum", *values), graph.constant(np.float32(1 / len(values))))
 
 
 def _add_value(
@@ -210,17 +206,13 @@ def _add_classes(
     _add_number(graph, target, best, names["value"])
 
 
-def _from_threshold(
-    graph: Graph, model: TrainedModel, members: list[str], sides: list[str]
-) -> str:
+def _from_threshold(graph: Graph, model: TrainedModel, members: list[str], sides: list[str]) -> str:
     """Of a binary task: the positive class where its log-odds reach those of the threshold."""
     positive = model.target.positive_number or 0
     if len(members) == 1:
         odds = graph.add("Cast", members[0], to=_FLOAT64)
     else:
-        lost, won = (
-            graph.add("Log", graph.add("Cast", side, to=_FLOAT64)) for side in sides
-        )
+        lost, won = (graph.add("Log", graph.add("Cast", side, to=_FLOAT64)) for side in sides)
         odds = graph.add("Sub", won, lost)
     sign = graph.constant(np.float64(1 if positive == 1 else -1))
     reached = graph.add(

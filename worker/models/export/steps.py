@@ -105,8 +105,8 @@ def paths(model: TrainedModel) -> tuple[Path, ...]:
     training = [name or "network" for name, module in network.named_modules() if module.training]
     if training:
         raise ModelError(
-            f"The model is in training mode ({', '.join(training[:5])}), in which dropout and noise "
-            "act; only models in eval mode are exported.",
+            f"The model is in training mode ({', '.join(training[:5])}), in which dropout and "
+            "noise act; only models in eval mode are exported.",
             code="export_keeps_dropout",
         )
     activation = getattr(model.trial.network, "activation", "")
@@ -276,14 +276,10 @@ def _merged(steps: Iterator[Step] | list[Step]) -> Path:
     for step in steps:
         before = merged[-1] if merged else None
         if isinstance(step, Scale) and isinstance(before, Dense):
-            merged[-1] = Dense(
-                before.weight * step.factor, before.bias * step.factor + step.offset
-            )
+            merged[-1] = Dense(before.weight * step.factor, before.bias * step.factor + step.offset)
         elif isinstance(step, Scale) and isinstance(before, Convolve):
             factor = step.factor.reshape(-1, *[1] * (before.weight.ndim - 1))
-            merged[-1] = Convolve(
-                before.weight * factor, before.bias * step.factor + step.offset
-            )
+            merged[-1] = Convolve(before.weight * factor, before.bias * step.factor + step.offset)
         else:
             merged.append(step)
     return tuple(merged)
