@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.api.client import Client
-from tests.api.kinds import Answer, ask, run, send
+from tests.api.kinds import Answer, ask, run
+from tests.api.loans import JOBS, train_loans
 from worker.models import TrainedModel
 
-JOBS = ("skilled", "unskilled", "self-employed")
 ROWS: list[dict[str, Any]] = [
     {"income": 25.5, "job": "skilled", "since": "2021-02-28"},
     {"income": None, "job": None, "since": None},
@@ -24,15 +24,7 @@ ROWS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module", autouse=True)
 def dataset(client: Client) -> Answer:
     """What the model `loans` learnt from."""
-    rows = [
-        f"{20 + n % 41}.5,{JOBS[n % 3]},20{20 + n % 4}-0{1 + n % 9}-1{n % 10},{(n * 7) % 5}"
-        for n in range(120)
-    ]
-    csv = "\n".join(["income,job,since,grade", *rows])
-    dataset = send(client, csv, target="grade")
-    techniques = {"dropout": {"p": 0.3}, "batch_norm": {}}
-    run(client, dataset, "loans", columns={"since": "date"}, regularization=techniques)
-    return dataset
+    return train_loans(client)
 
 
 def fetch(client: Client, **query: str) -> bytes:
