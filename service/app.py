@@ -14,6 +14,7 @@ from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
+from service.exporter import Exporter
 from service.notifier import ChangeNotifier
 from service.routes import RESOURCES
 from service.serving.doors import open_doors
@@ -94,6 +95,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 predictions=PredictionIntake(database, artefacts, tables),
                 serving=serving,
                 estimator=Estimator(settings),
+                exporter=Exporter(database, artefacts),
             )
             await serving.start()
             reconciler.start()

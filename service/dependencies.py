@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from service.estimate import Estimator
+from service.exporter import Exporter
 from service.notifier import ChangeNotifier
 from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
@@ -31,6 +32,7 @@ class Services:
     predictions: PredictionIntake
     serving: ServingEngine
     estimator: Estimator
+    exporter: Exporter
 
 
 async def services_of(request: Request) -> Services:

@@ -2,6 +2,7 @@
 
 from service.routes import (
     datasets,
+    export,
     health,
     jobs,
     models,

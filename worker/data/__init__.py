@@ -2,6 +2,7 @@
 
 from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.builtin import load_builtin
+from worker.data.calendar import DAYS, FIRST_DAY, LAST_DAY
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.declared import declare
@@ -30,10 +31,14 @@ from worker.data.report import (
     stored_report,
 )
 from worker.data.resolution import resolve_target
-from worker.data.table import Column, Table
+from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
 __all__ = [
+    "DAYS",
+    "FIRST_DAY",
+    "LARGEST",
+    "LAST_DAY",
     "Column",
     "ColumnReport",
     "Encoder",

@@ -21,6 +21,7 @@ __all__ = [
     "TrainedModel",
     "answer_columns",
     "certify",
+    "export",
     "mean_scores",
     "read_manifest",
 ]
