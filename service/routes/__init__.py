@@ -22,6 +22,7 @@ RESOURCES = (
     models,
     predict,
     predictions,
+    export,
     statistics,
     oip,
     health,
