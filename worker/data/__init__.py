@@ -11,6 +11,7 @@ from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
+from worker.data.notation import Notation
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -25,31 +26,50 @@ from worker.data.report import (
     stored_report,
 )
 from worker.data.resolution import resolve_target
-from worker.data.table import Column, Table
+from worker.data.rows.block import Form, RowBlock, RowReader
+from worker.data.rows.columnar import ParquetRows
+from worker.data.rows.delimited import DelimitedRows
+from worker.data.rows.lines import JsonRows
+from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter
+from worker.data.table import Column, Table, categorical, is_missing, numeric
 from worker.data.target import Target
 
 __all__ = [
     "Column",
     "ColumnReport",
+    "DelimitedRows",
+    "DelimitedWriter",
     "Encoder",
     "EncoderSchema",
     "Expectations",
     "ExtremeCell",
+    "Form",
+    "JsonRows",
+    "JsonWriter",
     "Listed",
     "ListedColumn",
+    "Notation",
     "Outline",
+    "ParquetRows",
+    "ParquetWriter",
     "Prepared",
     "Preview",
     "Records",
+    "RowBlock",
+    "RowReader",
+    "RowWriter",
     "Table",
     "Target",
     "ValueCount",
+    "categorical",
     "category_page",
     "declare",
     "extreme_cell",
+    "is_missing",
     "listed",
     "load_builtin",
     "more_findings",
+    "numeric",
     "prepare",
     "preview",
     "read_csv",
