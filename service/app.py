@@ -15,8 +15,19 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.notifier import ChangeNotifier
-from service.routes import datasets, health, jobs, models, predict, results, techniques
+from service.routes import (
+    datasets,
+    health,
+    jobs,
+    models,
+    predict,
+    results,
+    statistics,
+    techniques,
+)
+from service.serving.doors import open_doors
 from service.serving.engine import ServingEngine
+from service.serving.front import Front
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -44,9 +55,10 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
+    app.add_middleware(Front, open_doors=open_doors)  # the outermost
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, health):
+    for resource in (datasets, jobs, results, techniques, models, predict, statistics, health):
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))
@@ -78,6 +90,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
+            serving = ServingEngine(settings, database, artefacts)
             app.state.services = Services(
                 settings=settings,
                 database=database,
@@ -86,7 +99,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                serving=ServingEngine(settings, database, artefacts),
+                serving=serving,
                 estimator=Estimator(settings),
             )
             reconciler.start()
@@ -99,6 +112,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
+                serving.close()
         finally:
             database.close()
 

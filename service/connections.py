@@ -8,6 +8,7 @@ document where its client can still read one (431, 408, 400, 503), and its conne
 import asyncio
 import enum
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httptools
@@ -41,6 +42,8 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """What a refused client may still send before it is cut off. Cut off at once, it would see a reset
 connection and not the answer that says why."""
+GONE = "parsimony.gone"
+"""What the state of a request's scope calls the function that says if its client has left."""
 HEALTH = frozenset({"/livez", "/readyz", "/ping"})
 
 
@@ -166,6 +169,8 @@ class BoundedProtocol(HttpToolsProtocol):
         error = self._head_error()
         self.app = self._application if error is None else _closing(error)
         super().on_headers_complete()
+        # Read when the answer is begun, which is not before this returns.
+        self.scope["state"][GONE] = partial(getattr, self.cycle, "disconnected")
         if len(self.pipeline) > PIPELINED:
             self._leave_out_newest()
 

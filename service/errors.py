@@ -295,6 +295,16 @@ def domain_problem(error: ParsimonyError) -> Response:
     )
 
 
+def internal_problem() -> Response:
+    """The problem document of an error that nobody foresaw."""
+    return problem(
+        500,
+        "Internal error",
+        "The service failed on this request; its log has the details.",
+        code="internal_error",
+    )
+
+
 def validation_problem(error: RequestValidationError) -> Response:
     """Every parameter that is wrong, each with its path and its remedy; the first one leads."""
     if isinstance(error.body, bytes):
@@ -382,9 +392,4 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_unforeseen_error(request: Request, error: Exception) -> Response:
         log.exception("unforeseen error", exc_info=error)
-        return problem(
-            500,
-            "Internal error",
-            "The service failed on this request; its log has the details.",
-            code="internal_error",
-        )
+        return internal_problem()

@@ -15,7 +15,7 @@ OF_A_JOB = (
     "get_chart_picture",
     "get_report",
 )
-OF_A_MODEL = ("get_model", "get_certificate", "predict")
+OF_A_MODEL = ("get_model", "get_certificate", "get_model_statistics", "predict")
 OF_A_VERSION = ("get_model_version",)
 OF_A_DATASET = ("get_dataset", "preview_dataset", "list_values", "delete_dataset")
 

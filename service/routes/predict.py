@@ -1,10 +1,13 @@
 """Predictions."""
 
+import time
+
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.bodies import CheckedRoute
+from service.connections import GONE
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.routes.models import Chosen, Name
@@ -12,6 +15,7 @@ from service.schemas.models import PredictRequest, PredictResponse
 from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
+from worker.errors import DataError
 from worker.schema import Json
 
 router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=CheckedRoute)
@@ -25,18 +29,36 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Checke
     responses=problems(404),
 )
 async def predict(
-    services: ServicesDep, name: Name, body: PredictRequest, version: Chosen = None
+    services: ServicesDep,
+    request: Request,
+    name: Name,
+    body: PredictRequest,
+    version: Chosen = None,
 ) -> Response:
     """Answers in eval mode: dropout and noise are off, batch normalization uses its running
     averages, so an answer depends on its row alone and is the same every time. The preprocessing
     that was fitted in training is part of the model: give the columns as they were uploaded.
     Warnings tell what the instances hold that training did not: they are answered all the same.
     """
+    begun = time.perf_counter_ns()
     resident = await services.serving.find(name, version)
-    answered = await services.serving.predict(
-        resident, body.instances, extra=body.extra == "ignore", warnings=body.warnings
-    )
-    return await in_pool("answers", _written, resident, answered)
+    statistics = resident.statistics
+    try:
+        answered = await services.serving.predict(
+            resident,
+            body.instances,
+            extra=body.extra == "ignore",
+            warnings=body.warnings,
+            gone=request.scope.get("state", {}).get(GONE),
+        )
+    except DataError:
+        statistics.failed(time.perf_counter_ns() - begun)
+        raise
+    computed = time.perf_counter_ns()
+    written = await in_pool("answers", _written, resident, answered)
+    now = time.perf_counter_ns()
+    statistics.answered(len(body.instances), answered.read_ns, now - computed, now - begun)
+    return written
 
 
 def _written(resident: Resident, answered: Answered) -> Response:

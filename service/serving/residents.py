@@ -1,6 +1,7 @@
 """Residents: models in memory, certified, ready to answer."""
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from service.serving.joiner import Joiner
 from service.serving.statistics import Statistics
@@ -21,14 +22,13 @@ class Resident:
     certificate: Certificate
     bytes: int
     """What it takes in memory, about."""
-    joiner: Joiner = field(init=False)
-    statistics: Statistics = field(default_factory=Statistics)
-
-    def __post_init__(self) -> None:
-        self.joiner = Joiner(self.model.forward, self.statistics)
+    joiner: Joiner
+    statistics: Statistics
 
 
-def load(artefacts: Artefacts, version: ModelVersion, name: str) -> Resident:
+def load(
+    artefacts: Artefacts, version: ModelVersion, name: str, threads: ThreadPoolExecutor
+) -> Resident:
     """Read a version's weights, rebuild its network, certify it. It may have failed its checks.
 
     Raises:
@@ -37,7 +37,16 @@ def load(artefacts: Artefacts, version: ModelVersion, name: str) -> Resident:
     """
     content = artefacts.read(version.path, version.sha256)
     model = TrainedModel.load(content, version.position)
-    return Resident(name, version.version, model, certify(model), len(content))
+    statistics = Statistics()
+    return Resident(
+        name=name,
+        version=version.version,
+        model=model,
+        certificate=certify(model),
+        bytes=len(content),
+        joiner=Joiner(model, statistics, threads),
+        statistics=statistics,
+    )
 
 
 def admit(resident: Resident) -> Resident:

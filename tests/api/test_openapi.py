@@ -116,6 +116,7 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
         "/v1/models/{name}/versions/{version}": client.get("/v1/models/documented/versions/1"),
         "/v1/models/{name}/certificate": client.get("/v1/models/documented/certificate"),
         "/v1/models/{name}/predict": predicted,
+        "/v1/models/{name}/statistics": client.get("/v1/models/documented/statistics"),
         "/livez": client.get("/livez"),
         "/readyz": client.get("/readyz"),
         "/ping": client.get("/ping"),
