@@ -25,7 +25,7 @@ from service.routes import (
     statistics,
     techniques,
 )
-from service.serving.doors import open_doors
+from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.front import Front
 from worker.jobs import JobIntake, TableCache
@@ -55,7 +55,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    app.add_middleware(Front, open_doors=open_doors)  # the outermost
+    app.add_middleware(Front, open_doors=open_doors, open_streams=open_streams)  # the outermost
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in (datasets, jobs, results, techniques, models, predict, statistics, health):

@@ -126,10 +126,12 @@ def codec_of(encoding: str) -> str:
 
 
 def is_utf8(encoding: str) -> bool:
+    """Whether this is UTF-8 under one of its names."""
     return codec_of(encoding) in ("utf-8", "utf-8-sig", "utf_8_sig")
 
 
 def is_unicode(encoding: str) -> bool:
+    """Whether this is one of Unicode's encodings, which a byte-order mark may tell apart."""
     return codec_of(encoding).startswith(("utf-", "utf_"))
 
 

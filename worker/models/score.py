@@ -111,8 +111,7 @@ def true_values(target: Target, cells: pa.Array, notation: Notation | None) -> N
     name = target.column
     if pt.is_integer(cells.type) or pt.is_floating(cells.type) or pt.is_decimal(cells.type):
         numbers = pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        typed, values = numeric(name, numbers)
-        return target.values(Table.of([(typed, values)]))
+        return target.values(Table.of([numeric(name, numbers)]))
     texts = pc.utf8_trim_whitespace(pc.cast(cells, pa.string()))
     encoded = pc.dictionary_encode(texts)
     distinct = encoded.dictionary.to_pylist()

@@ -1,10 +1,16 @@
 """The doors: each reads one protocol and writes its answers. None knows the others."""
 
 from service.dependencies import Services
-from service.serving.doors import records
-from service.serving.front import Routes
+from service.serving.doors import files, records
+from service.serving.front import Routes, Streams
 
 
 def open_doors(services: Services) -> Routes:
     """The paths of the requests whose pace matters, the likeliest first, and what answers them."""
     return [(records.PATH, records.RecordsDoor(services.serving))]
+
+
+def open_streams(services: Services) -> Streams:
+    """The paths of requests whose bodies are not held, and what answers them."""
+    door = files.FileDoor(services.serving, services.settings)
+    return [(records.PATH, door.takes, door)]

@@ -54,7 +54,9 @@ class ParquetRows:
         self._target = target
         self._most = most_bytes
         self._size = 0
-        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=folder)
+        self._file = tempfile.SpooledTemporaryFile(  # noqa: SIM115  (closed by close)
+            _IN_MEMORY, dir=None if folder is None else str(folder)
+        )
         self._blocks: Iterator[RowBlock] | None = None
         self._names: list[str] = []
 

@@ -4,12 +4,12 @@ Decisions:
 
 * The dialect is that of an upload (`worker/data/dialect.py`), looked for in the first lines; but a
   separator that makes the header hold all of the model's columns is the right one.
-* The first line is the header. Where the sender says that there is none, the cells stand in the order
-  of the model's columns.
-* Blocks end where a record ends: at a line break outside quotation marks. A quotation mark opens at
-  the beginning of a cell only, as Arrow has it.
-* Of each block Arrow reads the columns that are needed, numbers at once as such. A column that turns
-  out to be written otherwise is read as texts from then on (`arrow_records.py`).
+* The first line is the header. Where the sender says that there is none, the cells stand in the
+  order of the model's columns.
+* Blocks end where a record ends: at a line break outside quotation marks. A quotation mark opens
+  at the beginning of a cell only, as Arrow has it.
+* Of each block Arrow reads the columns that are needed, numbers at once as such. A column that
+  turns out to be written otherwise is read as texts from then on (`arrow_records.py`).
 * A row is put out as the line that it was, wherever it is one.
 """
 
@@ -202,11 +202,12 @@ class DelimitedRows:
         if last and len(text) <= 2 * self._size:
             end = len(text)
         else:
-            end = _end_of_records(bytes(text[: self._size]), separator)
-            if end is None:
-                end = self._longer(separator, last=last)
-            if end is None:
+            found = _end_of_records(bytes(text[: self._size]), separator)
+            if found is None:
+                found = self._longer(separator, last=last)
+            if found is None:
                 return None
+            end = found
         piece = bytes(text[:end])
         del text[:end]
         self._searched = 0
@@ -266,8 +267,8 @@ class DelimitedRows:
         block = self.next(last=last)
         if block is None and last:
             raise file_error(
-                "The file has a header but no rows below it. Add rows; or set `header` to false, if "
-                "its one line is data.",
+                "The file has a header but no rows below it. Add rows; or set `header` to false, "
+                "if its one line is data.",
                 "no_rows",
             )
         return block
