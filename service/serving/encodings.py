@@ -135,7 +135,7 @@ class Inflater:
     times what came in, from `FREE` bytes on, so that a small body is small work.
     """
 
-    FREE = 64 * 1024 * 1024
+    FREE = 32 * 1024 * 1024
     MOST_RATIO = 200
     """Tables of numbers become 2 to 20 times smaller; one and the same row over again 500 times."""
     _PIECE = 256 * 1024

@@ -457,10 +457,9 @@ class DelimitedBlock:
             return None
         if b'"' in self._text or self._layout.separator == " ":
             return None
-        if self._layout.newline == b"\r":
-            return None
-        lines = self._text.split(b"\n")
-        if b"\r" in self._text:
+        alone = self._layout.newline == b"\r" and b"\n" not in self._text
+        lines = self._text.split(b"\r" if alone else b"\n")
+        if not alone and b"\r" in self._text:
             if self._text.count(b"\r") != self._text.count(b"\r\n"):
                 return None
             lines = [line.removesuffix(b"\r") for line in lines]
@@ -588,7 +587,8 @@ def _records(
 
 
 def _line_ends(text: bytes) -> int:
-    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+    count = int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")))
+    return count + (text.count(b"\r") - text.count(b"\r\n") if b"\r" in text else 0)
 
 
 def _end_of_records(text: bytes, separator: str) -> int | None:
