@@ -15,20 +15,11 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.notifier import ChangeNotifier
-from service.routes import (
-    datasets,
-    health,
-    jobs,
-    models,
-    predict,
-    results,
-    statistics,
-    techniques,
-)
+from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.front import Front
-from worker.jobs import JobIntake, TableCache
+from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -58,7 +49,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.add_middleware(Front, open_doors=open_doors, open_streams=open_streams)  # the outermost
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, statistics, health):
+    for resource in RESOURCES:
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))
@@ -99,9 +90,11 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
+                predictions=PredictionIntake(database, tables),
                 serving=serving,
                 estimator=Estimator(settings),
             )
+            await serving.start()
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
@@ -112,7 +105,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
-                serving.close()
+                await serving.stop()
         finally:
             database.close()
 

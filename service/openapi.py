@@ -18,7 +18,8 @@ one answer predictions.
 1. `POST /v1/datasets` uploads a file (CSV, Parquet, NPZ, images); or name a built-in data set.
 2. `POST /v1/jobs` trains: one configuration, or several side by side.
 3. `GET /v1/jobs/{id}` follows it; `/trials`, `/chart` and `/report` say what came of it.
-4. `POST /v1/models/{name}/predict` answers with the winner, in eval mode.
+4. `POST /v1/models/{name}/predict` answers with the winner, in eval mode; `POST /v1/predictions`
+   has the workers score a stored data set.
 
 Errors are problem documents (RFC 9457): `code` is for programs, `param` names the field, `detail`
 says what would be right.

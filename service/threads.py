@@ -13,16 +13,26 @@ from typing import Literal, ParamSpec, TypeVar
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 
-Pool = Literal["health", "uploads", "planning", "reports", "answers"]
+Pool = Literal["health", "uploads", "planning", "reports", "answers", "catalogue", "loading"]
 
-SIZES: dict[Pool, int] = {"health": 2, "uploads": 2, "planning": 2, "reports": 2, "answers": 16}
-"""Most threads of each pool at once. Those of `answers` mostly wait, for a database or torch."""
+SIZES: dict[Pool, int] = {
+    "health": 2,
+    "uploads": 2,
+    "planning": 2,
+    "reports": 2,
+    "answers": 16,
+    "catalogue": 1,
+    "loading": 2,
+}
+"""Most threads of each pool at once. Those of `answers` mostly wait, for a database or torch. Two
+load models, so that a large one does not keep a small one waiting."""
 
 POOLS: dict[str, Pool] = {
     "readyz": "health",
     "ping": "health",
     "upload_dataset": "uploads",
     "create_job": "planning",
+    "create_prediction": "planning",
     "validate_job": "planning",
     "get_chart": "reports",
     "get_chart_picture": "reports",

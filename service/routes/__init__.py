@@ -1,1 +1,26 @@
-"""The operations, one resource a file. Thin: parse, call, answer."""
+"""The operations, one resource a file: parse, call, answer."""
+
+from service.routes import (
+    datasets,
+    health,
+    jobs,
+    models,
+    predict,
+    predictions,
+    results,
+    statistics,
+    techniques,
+)
+
+RESOURCES = (
+    datasets,
+    jobs,
+    results,
+    techniques,
+    models,
+    predict,
+    predictions,
+    statistics,
+    health,
+)
+"""In the order in which the documentation has them, and paths are looked for."""

@@ -1,9 +1,10 @@
 """Predictions."""
 
 import time
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from service.bodies import CheckedRoute
@@ -15,8 +16,20 @@ from service.schemas.models import PredictRequest, PredictResponse
 from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
+from service.waiting import LONGEST_SECONDS, wanted_seconds
 from worker.errors import DataError
 from worker.schema import Json
+
+Patience = Annotated[
+    str | None,
+    Header(
+        alias="Prefer",
+        description=f"`wait=N`: an answer is of use within N seconds, at most {LONGEST_SECONDS}. "
+        "Where it would take longer, the request is refused at once, and rows that are not "
+        "computed by then are not computed at all. Without it a request waits its turn for 2 s.",
+        examples=["wait=1"],
+    ),
+]
 
 router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=CheckedRoute)
 
@@ -34,6 +47,7 @@ async def predict(
     name: Name,
     body: PredictRequest,
     version: Chosen = None,
+    prefer: Patience = None,
 ) -> Response:
     """Answers in eval mode: dropout and noise are off, batch normalization uses its running
     averages, so an answer depends on its row alone and is the same every time. The preprocessing
@@ -49,6 +63,7 @@ async def predict(
             body.instances,
             extra=body.extra == "ignore",
             warnings=body.warnings,
+            seconds=wanted_seconds(prefer) or None,
             gone=request.scope.get("state", {}).get(GONE),
         )
     except DataError:

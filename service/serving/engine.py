@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.serving.residents import Resident, admit, load
+from service.serving.registry import IndexEntry, Registry
+from service.serving.residents import Resident, load
 from service.threads import in_pool
-from worker.lru import Lru
 from worker.models import PLAIN, Answers, AnswerSettings, Certificate
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
-from worker.storage import models
 from worker.storage.artefacts import Artefacts
+from worker.storage.catalogue import StoredVersion
 from worker.storage.database import Database
 
-MODELS = 32
-"""Most models kept loaded."""
 FEW_ROWS = 256
 """Up to here rows are read on the event loop: in a thread they would take longer."""
 
@@ -40,25 +38,71 @@ class ServingEngine:
     """Loaded models, by name and version or alias."""
 
     def __init__(self, settings: ServiceSettings, database: Database, artefacts: Artefacts) -> None:
-        self._settings, self._database, self._artefacts = settings, database, artefacts
+        self._artefacts = artefacts
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="compute")
-        self._loaded: Lru[tuple[str, int], Resident] = Lru(MODELS)
+        self._registry = Registry(database, self._load, settings.models_bytes)
+
+    async def start(self) -> None:
+        """Know what models there are, and follow what becomes of them."""
+        await self._registry.start()
+
+    async def stop(self) -> None:
+        """Give up all models."""
+        await self._registry.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def at_hand(self, name: str, version: str | None = None) -> Resident | None:
         """The certified model that answers, if that is known without waiting."""
-        del name, version
-        return None
+        return self._registry.at_hand(name, version)
 
     async def find(self, name: str, version: str | None = None) -> Resident:
         """The certified model that answers: of this version or alias, `production`, or the newest.
+
+        The newest is the newest that passes its certificate.
 
         Raises:
             NotFoundError: there is no such model, version or alias.
             ModelError: it did not pass its certificate.
             ArtefactError: its file is damaged.
+            UnavailableError: it is unloaded, is being loaded still, or cannot be known now.
         """
-        ready = self.at_hand(name, version)
-        return ready or admit(await in_pool("answers", self._load, name, version))
+        return await self._registry.find(name, version)
+
+    async def load(self, name: str, version: str | None = None) -> Resident:
+        """Put a model into service, in all processes; what was unfit is tried again.
+
+        Raises as :meth:`find`; then it stays out of service if it was.
+        """
+        return await self._registry.load(name, version)
+
+    async def unload(self, name: str) -> None:
+        """Take a model out of service, in all processes. Requests under way are answered.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        await self._registry.unload(name)
+
+    async def is_ready(self, name: str, version: str | None = None) -> bool:
+        """Whether a request would be answered now. It loads what is not loaded yet.
+
+        Raises:
+            NotFoundError: there is no such model, version or alias.
+        """
+        return await self._registry.is_ready(name, version)
+
+    async def index(self) -> list[IndexEntry]:
+        """All versions of all models: READY, or UNAVAILABLE and why."""
+        return await self._registry.index()
+
+    async def set_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version, once that is loaded and has passed its certificate.
+
+        Raises:
+            NotFoundError: there is no such model or version.
+            ConflictError: it did not pass; the alias stays as it is.
+        """
+        await self._registry.set_alias(name, alias, version)
 
     async def predict(
         self,
@@ -101,18 +145,10 @@ class ServingEngine:
 
     async def certificate(self, name: str, version: str | None) -> tuple[int, Certificate]:
         """A version's number and what its certification found, whether it passed or not."""
-        resident = await in_pool("answers", self._load, name, version)
-        return resident.version, resident.certificate
+        return await self._registry.certificate(name, version)
 
-    def close(self) -> None:
-        """End the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _load(self, name: str, version: str | None) -> Resident:
-        with self._database.read() as session:
-            row = models.resolve(session, name, version)
-        key = (row.model_id, row.version)
-        return self._loaded.get(key, lambda: load(self._artefacts, row, name, self._threads))
+    def _load(self, version: StoredVersion, name: str) -> Resident:
+        return load(self._artefacts, version, name, self._threads)
 
 
 def _read(

@@ -250,7 +250,7 @@ class Joiner:
         taken = time.perf_counter_ns() - begun
         rows = len(joined.scores)
         self._running_rows = 0
-        self.learn(rows, taken)
+        self._learn(rows, taken)
         self._statistics.batch(rows, taken, [begun - item.begun_ns for item in items])
         place = 0
         for item in items:
@@ -258,18 +258,22 @@ class Joiner:
                 item.future.set_result((joined, place))
             place += len(item.features)
 
-    def learn(self, rows: int, taken: int) -> None:
-        """So many rows took so many nanoseconds. A batch of few rows says little of what a row
-        costs in a large one.
+    def set_pace(self, batch_ns: float, row_ns: float) -> None:
+        """What a batch costs beside its rows, and what a row does, in nanoseconds."""
+        self._batch_ns, self._row_ns = batch_ns, row_ns
+
+    def _learn(self, rows: int, taken: int) -> None:
+        """So many rows took so many nanoseconds. A small batch says what a batch costs beside its
+        rows, a large one what a row does.
         """
         pace = max(taken - self._batch_ns, taken / 8) / rows
         if not self._row_ns:
             self._row_ns = pace
-            return
-        weight = 0.2 * min(1.0, rows / LEAST_ROWS)
-        self._row_ns += weight * (pace - self._row_ns)
-        if rows <= 8:
-            self._batch_ns += 0.05 * (min(taken, INLINE_NS) - self._batch_ns)
+        elif rows >= LEAST_ROWS:
+            self._row_ns += 0.2 * (pace - self._row_ns)
+        elif rows <= 8:
+            alone = min(max(taken - rows * self._row_ns, 0.0), INLINE_NS)
+            self._batch_ns += 0.05 * (alone - self._batch_ns)
 
     def _fail(self, items: list[_Item], error: Exception) -> None:
         self._running_rows = 0

@@ -12,6 +12,9 @@ from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
 from worker.data.notation import Notation
+from worker.data.matching import Matching, kinds_to_declare
+from worker.data.output import output_columns
+from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -31,8 +34,9 @@ from worker.data.rows.columnar import ParquetRows
 from worker.data.rows.delimited import DelimitedRows
 from worker.data.rows.lines import JsonRows
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter
-from worker.data.table import Column, Table, categorical, is_missing, numeric
-from worker.data.target import Target
+from worker.data.table import Column, Table
+from worker.data.rows.truth import true_values
+from worker.data.target import Target, is_known
 
 __all__ = [
     "Column",
@@ -48,6 +52,7 @@ __all__ = [
     "JsonWriter",
     "Listed",
     "ListedColumn",
+    "Matching",
     "Notation",
     "Outline",
     "ParquetRows",
@@ -58,18 +63,21 @@ __all__ = [
     "RowBlock",
     "RowReader",
     "RowWriter",
+    "StoredTable",
     "Table",
+    "TableInMemory",
+    "TableParts",
     "Target",
     "ValueCount",
-    "categorical",
     "category_page",
     "declare",
     "extreme_cell",
-    "is_missing",
+    "is_known",
+    "kinds_to_declare",
     "listed",
     "load_builtin",
     "more_findings",
-    "numeric",
+    "output_columns",
     "prepare",
     "preview",
     "read_csv",
@@ -79,5 +87,6 @@ __all__ = [
     "sample",
     "stored_report",
     "target_findings",
+    "true_values",
     "understand",
 ]

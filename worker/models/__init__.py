@@ -5,7 +5,7 @@ from worker.models.certificate import Certificate, certify
 from worker.models.columns import answer_columns
 from worker.models.file import FORMAT, Manifest, ModelFile
 from worker.models.forward import Forward, mean_scores
-from worker.models.score import Score
+from worker.models.scoring import Scoring
 from worker.models.trained_model import TrainedModel
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Forward",
     "Manifest",
     "ModelFile",
-    "Score",
+    "Scoring",
     "TrainedModel",
     "answer_columns",
     "certify",

@@ -116,7 +116,7 @@ class ModelFile:
 
     def encoder(self, split: int) -> Encoder:
         """The preprocessing that was fitted on a split's training rows."""
-        constants = {name: tensor[split].numpy() for name, tensor in self._under("encoder.")}
+        constants = {name: tensor[split].numpy().copy() for name, tensor in self._under("encoder.")}
         return Encoder.load(self.manifest.encoder, constants)
 
     def linear_weights(self) -> Tensor:

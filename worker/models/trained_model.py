@@ -13,7 +13,8 @@ from torch import Tensor
 from worker.data import Encoder, Expectations, Records, Table, Target
 from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.file import ModelFile
-from worker.models.forward import Forward, TorchForward, mean_scores
+from worker.models.forward import Forward, compile_forward, mean_scores
+from worker.models.probabilities import class_probabilities
 from worker.networks import Network
 from worker.results import Prediction, PredictionWarning
 from worker.spec import Trial
@@ -56,8 +57,9 @@ class TrainedModel:
             members=max(1, file.manifest.members[position]),
             target_center=float(file.tensors["target.center"][split]),
             target_scale=float(file.tensors["target.scale"][split]),
-            probe_features=file.tensors["probe.features"][split : split + 1],
-            probe_scores=file.tensors["probe.scores"][position : position + 1],
+            # Copies: a view would keep what the file holds of all other trials.
+            probe_features=file.tensors["probe.features"][split : split + 1].clone(),
+            probe_scores=file.tensors["probe.scores"][position : position + 1].clone(),
             threshold=file.threshold(position),
         )
 
@@ -74,7 +76,7 @@ class TrainedModel:
     @cached_property
     def forward(self) -> Forward:
         """The pass that answers."""
-        return TorchForward(self.network, self.members, self.target.task)
+        return compile_forward(self.network, self.members, self.target.task, self.encoder.shape)
 
     def read_scores(self, scores: NDArray[np.float32], settings: AnswerSettings = PLAIN) -> Answers:
         """What scores ``[N, O]`` of the forward pass say.
@@ -86,24 +88,26 @@ class TrainedModel:
         if self.target.task == "regression":
             values = scores[:, 0].astype(np.float64) * self.target_scale + self.target_center
             return Answers(self.target, values=values)
-        logits = torch.from_numpy(scores)
-        if self.target.task == "binary":
-            probabilities = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
-        else:
-            probabilities = logits.softmax(1)
-        return Answers(self.target, probabilities.numpy(), self._best(scores, probabilities))
+        probabilities = class_probabilities(self.target.task, scores)
+        return Answers(self.target, probabilities, self._best(scores, probabilities))
 
     def answer(self, features: NDArray[np.float32]) -> Answers:
         """What the model says of encoded rows ``[N, …]``."""
         return self.read_scores(self.forward(features))
 
-    def _best(self, scores: NDArray[np.float32], probabilities: Tensor) -> NDArray[np.int64]:
+    def _best(
+        self, scores: NDArray[np.float32], probabilities: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
         positive = self.target.positive_number
         if positive is None:
-            return np.asarray(probabilities.numpy().argmax(1))
+            return np.asarray(probabilities.argmax(1))
         logits = scores[:, 0].astype(np.float64) * (1.0 if positive == 1 else -1.0)
-        cut = float(torch.logit(torch.tensor(self.threshold, dtype=torch.float64)))
-        return np.where(logits >= cut, positive, 1 - positive)
+        return np.where(logits >= self._cut, positive, 1 - positive)
+
+    @cached_property
+    def _cut(self) -> float:
+        """The logit of the threshold."""
+        return float(torch.logit(torch.tensor(self.threshold, dtype=torch.float64)))
 
     def encode(self, table: Table) -> NDArray[np.float32]:
         """Rows of a table → features ``[N, …]``."""

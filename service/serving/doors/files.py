@@ -67,9 +67,11 @@ from worker.data import (
     RowBlock,
     RowReader,
     RowWriter,
+    is_known,
+    true_values,
 )
 from worker.errors import DataError, ParsimonyError
-from worker.models import Score, answer_columns
+from worker.models import Scoring, answer_columns
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
@@ -80,6 +82,9 @@ FED = 2**18
 """Bytes of a file that are gathered before a thread looks at them."""
 MOST_IN_JSON = 100_000
 """Rows of an answer in JSON, which is held whole; as many as a request in JSON may have."""
+MOST_SORTED = 1_000_000
+"""Scores of a score that are kept, for the metrics that need all of them: what sorts them takes 100
+bytes each. Of more rows there are the metrics that are sums."""
 PATIENCE_SECONDS = 120.0
 """How long a block waits for its turn, behind the first one."""
 
@@ -280,7 +285,7 @@ class _Work:
         wanted = request.wanted(form)
         coding = "" if wanted == "parquet" else request.written_coding
         if said.score:
-            self._output = _Scored(resident, Score(model, _notation(resident, said)))
+            self._output = _Scored(resident, _notation(resident, said))
             wanted = "json"
         elif wanted == "json":
             self._output = _Listed(resident)
@@ -411,9 +416,11 @@ class _Listed(_Output):
 class _Scored(_Output):
     """How right the answers are."""
 
-    def __init__(self, resident: Resident, score: Score) -> None:
+    def __init__(self, resident: Resident, notation: Notation | None) -> None:
         super().__init__(resident)
-        self._score = score
+        self._notation = notation
+        self._scoring = Scoring(resident.model.target, MOST_SORTED)
+        self._rows = self._known = 0
 
     def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
         model = self._resident.model
@@ -424,12 +431,22 @@ class _Scored(_Output):
                 code="missing_column",
                 param="score",
             )
-        self._score.add(scores, model.read_scores(scores), block.target)
+        truth = true_values(model.target, block.target, self._notation)
+        self._rows += len(truth)
+        self._known += int(is_known(model.target, truth).sum())
+        self._scoring.add(scores, model.read_scores(scores), truth)
         return b""
 
     def end(self) -> bytes:
-        score = self._score
-        return self._json({"rows": score.rows, "scored": score.scored, "metrics": score.metrics()})
+        metrics = self._scoring.metrics()
+        if metrics is None:
+            column = self._resident.model.target.column
+            raise DataError(
+                f"No row has a known value of the target {column!r}: there is nothing to score.",
+                code="nothing_to_score",
+                param="score",
+            )
+        return self._json({"rows": self._rows, "scored": self._known, "metrics": metrics})
 
 
 def _read(

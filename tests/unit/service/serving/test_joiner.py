@@ -109,7 +109,7 @@ def test_a_large_request_is_computed_in_parts_between_which_others_have_their_tu
 def test_what_cannot_be_computed_in_time_is_refused_at_once() -> None:
     model = Model()
     one = joiner(model)
-    one.learn(1000, 1_000_000_000)  # a millisecond a row
+    one.set_pace(0, 1e6)  # a millisecond a row
 
     async def work() -> None:
         waiting = [asyncio.create_task(one.scores(rows(*range(500)))) for _ in range(5)]
@@ -127,7 +127,7 @@ def test_what_cannot_be_computed_in_time_is_refused_at_once() -> None:
 
 def test_rows_of_its_own_are_never_too_many_on_an_idle_service() -> None:
     one = joiner(Model())
-    one.learn(1000, 1_000_000_000)
+    one.set_pace(0, 1e6)
     many = np.zeros((10_000, 1), dtype=np.float32)
     assert len(run(one.scores(many))) == 10_000
 
@@ -193,7 +193,7 @@ def test_a_fault_reaches_everybody_of_its_batch_and_nobody_else() -> None:
 def test_batches_are_as_large_as_the_pace_allows() -> None:
     model = Model()
     one = joiner(model)
-    one.learn(1000, 10_000_000_000)  # ten milliseconds a row
+    one.set_pace(0, 1e7)  # ten milliseconds a row
 
     async def work() -> None:
         await asyncio.gather(*(one.scores(rows(n)) for n in range(LEAST_ROWS + 36)))
