@@ -131,8 +131,8 @@ def _damaged(name: str, why: str) -> MalformedError:
 class Inflater:
     """Decompresses a body that is not held: in pieces, as it comes.
 
-    What comes out has no bound by itself, since it is not held either; but no more than `MOST_RATIO`
-    times what came in, from `FREE` bytes on, so that a small body is small work.
+    What comes out has no bound by itself, since it is not held either; but no more than
+    `MOST_RATIO` times what came in, from `FREE` bytes on, so that a small body is small work.
     """
 
     FREE = 32 * 1024 * 1024

@@ -26,8 +26,8 @@ Routes = Sequence[tuple[re.Pattern[str], Door]]
 """Paths of POST requests, and the doors that answer them."""
 
 Stream = Callable[[Mapping[str, str], Scope, Receive, Send], Awaitable[None]]
-"""Answers a request whose body is not held: what the path names, and the request. It answers its own
-errors."""
+"""Answers a request whose body is not held: what the path names, and the request. It answers its
+own errors."""
 Streams = Sequence[tuple[re.Pattern[str], Callable[[bytes], bool], Stream]]
 """Paths of POST requests, whether a body of this content type is streamed, and what answers it."""
 

@@ -4,9 +4,9 @@ Decisions:
 
 * Nothing is sent until `HELD` bytes are there, or all: up to then an error can still be answered by
   its own status.
-* Many clients send the whole of a request before they read any of the answer, and would wait for ever
-  if the answer had to be read for the request to go on. So what the client does not take is kept: in
-  memory first, then in a temporary file, and only when that is full does the request wait.
+* Many clients send the whole of a request before they read any of the answer, and would wait for
+  ever if the answer had to be read for the request to go on. So what the client does not take is
+  kept: in memory first, then in a temporary file, and only when that is full does the request wait.
 """
 
 import asyncio

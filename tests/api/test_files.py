@@ -230,7 +230,9 @@ def test_any_form_becomes_any_other(client: Client, kind: str, accept: str) -> N
 def test_a_form_holds_the_file(client: Client, name: str, kind: str) -> None:
     content = b"x1;x2\n1,5;2\n"
     part = (name, content, kind) if kind else (name, content)
-    answer = client.post(FLATS, files={"file": part}, data={"decimal": ",", "separator": "semicolon"})
+    answer = client.post(
+        FLATS, files={"file": part}, data={"decimal": ",", "separator": "semicolon"}
+    )
     assert answer.status_code == 200, answer.text
     (expected,) = by_json(client, FLATS, [[1.5, 2]])
     assert answer.text == f"x1;x2;prediction\n1,5;2;{expected['value']!r}\n"
@@ -259,7 +261,9 @@ def test_a_form_that_is_none_is_told_why(client: Client) -> None:
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_files_are_compressed_both_ways(client: Client, coding: str) -> None:
     content = "x1,x2\n" + "1.5,2\n" * 3000
-    packed = gzip.compress(content.encode()) if coding == "gzip" else zlib.compress(content.encode())
+    packed = (
+        gzip.compress(content.encode()) if coding == "gzip" else zlib.compress(content.encode())
+    )
     headers = {**CSV, "Content-Encoding": coding, "Accept-Encoding": coding}
     answer = sent(client, FLATS, packed, headers)
     assert answer.headers["content-encoding"] == coding

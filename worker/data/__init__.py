@@ -11,8 +11,8 @@ from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
-from worker.data.notation import Notation
 from worker.data.matching import Matching, kinds_to_declare
+from worker.data.notation import Notation
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.records import Records
@@ -33,9 +33,9 @@ from worker.data.rows.block import Form, RowBlock, RowReader
 from worker.data.rows.columnar import ParquetRows
 from worker.data.rows.delimited import DelimitedRows
 from worker.data.rows.lines import JsonRows
+from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter
 from worker.data.table import Column, Table
-from worker.data.rows.truth import true_values
 from worker.data.target import Target, is_known
 
 __all__ = [

@@ -2,9 +2,10 @@
 
 Decisions:
 
-* The rules are those of a request's instances (`records.py`), so that a row has one meaning at every
-  door: a text is a number in its column's notation, a category as it is written; a number finds the
-  category that is written like it. Where `records.py` looks at cells, this looks at whole columns.
+* The rules are those of a request's instances (`records.py`), so that a row has one meaning at
+  every door: a text is a number in its column's notation, a category as it is written; a number
+  finds the category that is written like it. Where `records.py` looks at cells, this looks at whole
+  columns.
 * Texts of a CSV and typed columns of Parquet are read by the same rules: a text for a number is
   parsed, a number for a date is refused.
 * Markers that the sender names replace those that are usual.
@@ -245,8 +246,8 @@ def _refuse(column: Column, row: int, cell: object, place: Place) -> NoReturn:
 
 def _refuse_type(column: Column, kind: pa.DataType) -> NoReturn:
     raise file_error(
-        f"Column {column.name!r} is of type {kind} here, and of kind {column.kind} in the data that "
-        f"the model was trained on: each cell must be {_WORDS[column.kind]}.",
+        f"Column {column.name!r} is of type {kind} here, and of kind {column.kind} in the data "
+        f"that the model was trained on: each cell must be {_WORDS[column.kind]}.",
         "kind_mismatch",
         column=column.name,
     )

@@ -1,4 +1,6 @@
-"""What the request of a file says beside the file: its kind, how it is read, what is to come back."""
+"""What the request of a file says beside the file: its kind, how it is read, what is to come
+back.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,13 +73,13 @@ class FileRequest:
             InvalidError: a parameter is unknown, or given twice.
             MediaTypeError: the body is compressed in a way that is not read.
         """
-        given = {name: value for name, value in reversed(headers)}
+        given = dict(reversed(headers))
         coding = given.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         coding = coding.removeprefix("x-")
         if coding not in ("", "identity", *CODINGS):
             raise MediaTypeError(
-                f"The body is compressed as {shortened(coding)}; gzip and deflate are read. Send it "
-                "so, or as it is without the header Content-Encoding.",
+                f"The body is compressed as {shortened(coding)}; gzip and deflate are read. Send "
+                "it so, or as it is without the header Content-Encoding.",
                 code="unsupported_content_encoding",
             )
         content_type = given.get(b"content-type", b"")
@@ -166,8 +168,8 @@ def form_of(filename: str, content_type: bytes) -> Form:
     found = KINDS.get(media_type(content_type)) or _ENDINGS.get(PurePath(filename).suffix.lower())
     if found is None:
         raise MediaTypeError(
-            f"The file {shortened(filename)!r} is of no kind that is read here, by its name and its "
-            "type. Send CSV (.csv), lines of JSON (.jsonl, .ndjson) or Parquet (.parquet)."
+            f"The file {shortened(filename)!r} is of no kind that is read here, by its name and "
+            "its type. Send CSV (.csv), lines of JSON (.jsonl, .ndjson) or Parquet (.parquet)."
         )
     return found
 

@@ -2,13 +2,13 @@
 
 Decisions:
 
-* A file is read, answered and written a block of rows at a time, and has no bound on its size: what is
-  held is a block, and what the client has not taken yet (`outbox.py`). Parquet alone, whose
+* A file is read, answered and written a block of rows at a time, and has no bound on its size: what
+  is held is a block, and what the client has not taken yet (`outbox.py`). Parquet alone, whose
   directory stands at its end, is kept whole in a temporary file, and bounded as an upload is.
 * Each block is checked before any of its answers is sent. What is wrong in the first ones, up to
   `outbox.HELD` bytes of answers, is answered by its own status; later on the status has been sent,
-  and the connection is closed before the answer is complete, which every client notices. The log says
-  why.
+  and the connection is closed before the answer is complete, which every client notices. The log
+  says why.
 * A block waits for its turn like the request of another client; while there is too much to do, a
   file waits, since it is work for minutes anyway, and only its first block is refused.
 * Of a client that has left nothing is kept, and no further block is computed.
@@ -26,18 +26,16 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
 from service.errors import (
     BusyError,
-    InvalidError,
-    MalformedError,
     domain_problem,
     internal_problem,
     invalid,
 )
+from service.serving.doors.file_outputs import Appended, Listed, Output, Scored, notation_of
 from service.serving.doors.file_request import (
     FORM,
     KINDS,
@@ -57,21 +55,13 @@ from service.threads import in_pool
 from service.validation import Finding
 from worker.data import (
     DelimitedRows,
-    DelimitedWriter,
     Form,
     JsonRows,
-    JsonWriter,
-    Notation,
     ParquetRows,
-    ParquetWriter,
     RowBlock,
     RowReader,
-    RowWriter,
-    is_known,
-    true_values,
 )
-from worker.errors import DataError, ParsimonyError
-from worker.models import Scoring, answer_columns
+from worker.errors import ParsimonyError
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
@@ -80,11 +70,6 @@ log = logging.getLogger(__name__)
 VERSION = re.compile(r"[0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63}")
 FED = 2**18
 """Bytes of a file that are gathered before a thread looks at them."""
-MOST_IN_JSON = 100_000
-"""Rows of an answer in JSON, which is held whole; as many as a request in JSON may have."""
-MOST_SORTED = 1_000_000
-"""Scores of a score that are kept, for the metrics that need all of them: what sorts them takes 100
-bytes each. Of more rows there are the metrics that are sums."""
 PATIENCE_SECONDS = 120.0
 """How long a block waits for its turn, behind the first one."""
 
@@ -210,7 +195,7 @@ class _Work:
         self._rows = 0
         self._resident: Resident | None = None
         self._reader: RowReader | None = None
-        self._output: _Output | None = None
+        self._output: Output | None = None
         self._gone: asyncio.Task[Any] | None = None
 
     async def do(self, scope: Scope, receive: Receive) -> None:
@@ -285,12 +270,12 @@ class _Work:
         wanted = request.wanted(form)
         coding = "" if wanted == "parquet" else request.written_coding
         if said.score:
-            self._output = _Scored(resident, _notation(resident, said))
+            self._output = Scored(resident, notation_of(resident, said))
             wanted = "json"
         elif wanted == "json":
-            self._output = _Listed(resident)
+            self._output = Listed(resident)
         else:
-            self._output = _Appended(resident, reader, wanted)
+            self._output = Appended(resident, reader, wanted)
         self._deflater = Deflater(coding) if coding else None
         self._answer.headers = _headers(resident, wanted, coding)
 
@@ -334,7 +319,7 @@ class _Work:
                 await asyncio.sleep(pause)
                 pause = min(1.0, 2 * pause)
 
-    def _deflated(self, output: "_Output", block: RowBlock, scores: NDArray[np.float32]) -> bytes:
+    def _deflated(self, output: "Output", block: RowBlock, scores: NDArray[np.float32]) -> bytes:
         written = output.write(block, scores)
         return self._deflater.piece(written) if self._deflater else written
 
@@ -344,109 +329,6 @@ class _Work:
         if self._deflater is None:
             return written
         return self._deflater.piece(written) + self._deflater.end()
-
-
-class _Output:
-    """What the answer is made of."""
-
-    def __init__(self, resident: Resident) -> None:
-        self._resident = resident
-
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        """What follows of the answer, of a block."""
-        raise NotImplementedError
-
-    def end(self) -> bytes:
-        """What ends the answer."""
-        raise NotImplementedError
-
-    def _json(self, content: dict[str, Any]) -> bytes:
-        resident = self._resident
-        return orjson.dumps({**content, "model": resident.name, "version": resident.version})
-
-
-class _Appended(_Output):
-    """The rows, with the answers' columns appended."""
-
-    def __init__(self, resident: Resident, reader: RowReader, wanted: Wanted) -> None:
-        super().__init__(resident)
-        self._reader, self._wanted = reader, wanted
-        self._writer: RowWriter | None = None
-
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        if self._writer is None:
-            self._writer = self._opened()
-        answers = self._resident.model.read_scores(scores)
-        return self._writer.write(block.rows, answer_columns(answers, self._reader.names))
-
-    def end(self) -> bytes:
-        return b"" if self._writer is None else self._writer.end()
-
-    def _opened(self) -> RowWriter:
-        if self._wanted == "ndjson":
-            return JsonWriter()
-        if self._wanted == "parquet":
-            return ParquetWriter()
-        layout = self._reader.layout if isinstance(self._reader, DelimitedRows) else None
-        return DelimitedWriter(self._reader.names, layout)
-
-
-class _Listed(_Output):
-    """The answer that a request of JSON has."""
-
-    def __init__(self, resident: Resident) -> None:
-        super().__init__(resident)
-        self._predictions: list[dict[str, Any]] = []
-
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        self._predictions += self._resident.model.read_scores(scores).rows()
-        if len(self._predictions) > MOST_IN_JSON:
-            raise DataError(
-                f"An answer in JSON has at most {MOST_IN_JSON:,} rows, since it is held whole. Ask for "
-                "the file's own form, by the header Accept or without one.",
-                code="too_many_rows",
-                param="Accept",
-            )
-        return b""
-
-    def end(self) -> bytes:
-        return self._json({"predictions": self._predictions})
-
-
-class _Scored(_Output):
-    """How right the answers are."""
-
-    def __init__(self, resident: Resident, notation: Notation | None) -> None:
-        super().__init__(resident)
-        self._notation = notation
-        self._scoring = Scoring(resident.model.target, MOST_SORTED)
-        self._rows = self._known = 0
-
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        model = self._resident.model
-        if block.target is None:
-            raise DataError(
-                f"The file lacks the target's column {model.target.column!r}, without which there is "
-                "nothing to score. Add it, or leave `score` out.",
-                code="missing_column",
-                param="score",
-            )
-        truth = true_values(model.target, block.target, self._notation)
-        self._rows += len(truth)
-        self._known += int(is_known(model.target, truth).sum())
-        self._scoring.add(scores, model.read_scores(scores), truth)
-        return b""
-
-    def end(self) -> bytes:
-        metrics = self._scoring.metrics()
-        if metrics is None:
-            column = self._resident.model.target.column
-            raise DataError(
-                f"No row has a known value of the target {column!r}: there is nothing to score.",
-                code="nothing_to_score",
-                param="score",
-            )
-        return self._json({"rows": self._rows, "scored": self._known, "metrics": metrics})
 
 
 def _read(
@@ -474,16 +356,6 @@ def _headers(resident: Resident, wanted: Wanted, coding: str) -> list[tuple[byte
     if coding:
         headers.append((b"content-encoding", coding.encode()))
     return headers
-
-
-def _notation(resident: Resident, said: FileFields) -> Notation | None:
-    """How numbers of the target are written: as is said, or as the model's other numbers are."""
-    if said.reading.decimal is not None or said.reading.thousands is not None:
-        decimal = said.reading.decimal or ("," if said.reading.thousands == "." else ".")
-        return Notation(decimal=decimal, thousands=said.reading.thousands)
-    others = (column.notation for column in resident.model.encoder.columns)
-    found = next((notation for notation in others if notation and notation.decimal == ","), None)
-    return None if found is None else found.model_copy(update={"unit": ""})
 
 
 async def _left(receive: Receive) -> None:

@@ -70,9 +70,9 @@ class ParquetRows:
         self._size += len(data)
         if self._size > self._most:
             raise file_error(
-                f"The file has more than {self._most:,} bytes, which is the most of a Parquet file: "
-                "it is kept whole. Send it in parts, or as CSV, which has no bound; or raise the "
-                "setting PARSIMONY_MAX_UPLOAD_BYTES.",
+                f"The file has more than {self._most:,} bytes, which is the most of a Parquet "
+                "file: it is kept whole. Send it in parts, or as CSV, which has no bound; or raise "
+                "the setting PARSIMONY_MAX_UPLOAD_BYTES.",
                 "too_large",
             )
         self._file.write(data)
@@ -120,8 +120,8 @@ class ParquetRows:
             if names.count(name) != 1:
                 fact = "lacks" if name not in names else "has several times"
                 raise file_error(
-                    f"The file {fact} the column {name!r}, which the model needs once. Its cells may "
-                    "be null where the value is not known.",
+                    f"The file {fact} the column {name!r}, which the model needs once. Its cells "
+                    "may be null where the value is not known.",
                     "missing_column" if name not in names else "duplicate_column",
                     column=name,
                 )

@@ -1,7 +1,7 @@
 """Lines of JSON (NDJSON), read a block of rows at a time.
 
-Each line that is not blank is one instance, as a JSON request has them: an object by column name, or
-an array in the order of the columns. Columns that the model does not know are not read.
+Each line that is not blank is one instance, as a JSON request has them: an object by column name,
+or an array in the order of the columns. Columns that the model does not know are not read.
 """
 
 import re
@@ -185,8 +185,8 @@ def _decoded(number: int, line: bytes) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise file_error(
-            f"Line {number:,} is not JSON: {shortened(str(error))}. Give one object, or one array, a "
-            "line.",
+            f"Line {number:,} is not JSON: {shortened(str(error))}. Give one object, or one array, "
+            "a line.",
             "invalid_json",
             line=number,
         ) from error

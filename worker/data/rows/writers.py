@@ -1,8 +1,8 @@
 """Rows written back with columns appended: as CSV, as lines of JSON, as Parquet.
 
-What a row had is put out as it came: the line of a CSV or of NDJSON byte by byte, wherever it is one
-line; the cells of a CSV as they were written. Numbers that are appended have the fewest digits that
-read back as the same bits in their own precision; NaN, which JSON lacks, is null there.
+What a row had is put out as it came: the line of a CSV or of NDJSON byte by byte, wherever it is
+one line; the cells of a CSV as they were written. Numbers that are appended have the fewest digits
+that read back as the same bits in their own precision; NaN, which JSON lacks, is null there.
 """
 
 import io
@@ -18,7 +18,7 @@ import pyarrow.types as pt
 from worker.data.parquet import is_date, is_number, is_text
 from worker.data.reading import file_error
 from worker.data.rows.block import Rows
-from worker.data.rows.delimited import Layout
+from worker.data.rows.header import Layout
 
 Columns = Mapping[str, pa.Array]
 """What is appended to a block, by name: ``[rows]`` each."""
@@ -216,8 +216,8 @@ def as_texts(name: str, array: pa.Array) -> pa.Array:
         is_text(kind) or is_number(kind) or is_date(kind) or pt.is_boolean(kind) or pt.is_time(kind)
     ):
         raise file_error(
-            f"Column {name!r} is of type {kind}, which has no form as text. Ask for Parquet, or leave "
-            "the column out.",
+            f"Column {name!r} is of type {kind}, which has no form as text. Ask for Parquet, or "
+            "leave the column out.",
             "unsupported_column",
             column=name,
         )
@@ -259,8 +259,8 @@ def _whole(cells: pa.ChunkedArray) -> pa.Array:
 
 def _refuse_member(name: str) -> NoReturn:
     raise file_error(
-        f"A later row has a member {name!r}, which is the name of an answer, and which no row of the "
-        "first block has. Rename it.",
+        f"A later row has a member {name!r}, which is the name of an answer, and which no row of "
+        "the first block has. Rename it.",
         "duplicate_column",
         column=name,
     )
