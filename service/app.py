@@ -19,6 +19,7 @@ from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.front import Front
+from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -99,7 +100,8 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
-                yield
+                with one_thread_a_call():
+                    yield
             finally:
                 polling.cancel()
                 with suppress(asyncio.CancelledError):

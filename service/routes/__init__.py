@@ -3,8 +3,10 @@
 from service.routes import (
     datasets,
     health,
+    invocations,
     jobs,
     models,
+    oip,
     predict,
     predictions,
     results,
@@ -21,6 +23,8 @@ RESOURCES = (
     predict,
     predictions,
     statistics,
+    oip,
+    invocations,
     health,
 )
 """In the order in which the documentation has them, and paths are looked for."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, BinaryIO
 
-import orjson
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
@@ -12,17 +11,17 @@ from service.bodies import CheckedRoute
 from service.dependencies import PlainPredictionId, PredictionId, Services, ServicesDep
 from service.errors import problems
 from service.examples import PREDICTIONS
+from service.prediction_views import prediction_summary, prediction_view
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState
-from service.schemas.predictions import PredictionResult, PredictionView
+from service.schemas.predictions import PredictionSummary, PredictionView
 from service.threads import in_pool
 from service.waiting import Prefer, ended, wanted_seconds
 from worker.errors import ConflictError
 from worker.spec import PredictionSpec
 from worker.storage import jobs, predictions
 from worker.storage.artefacts import PIECE
-from worker.storage.predictions import PredictionRows
-from worker.storage.states import TERMINAL, Kind, State
+from worker.storage.states import TERMINAL, Kind
 
 router = APIRouter(prefix="/v1/predictions", tags=["Predictions"], route_class=CheckedRoute)
 
@@ -97,11 +96,11 @@ def list_predictions(
     ] = None,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
-) -> Listing[PredictionView]:
-    """The predictions of stored data sets, newest first."""
+) -> Listing[PredictionSummary]:
+    """The predictions of stored data sets, newest first, in short."""
     with services.database.read() as session:
         page = predictions.prediction_page(session, state=state, limit=limit, after=after)
-    return Listing(data=[prediction_view(rows) for rows in page.items], has_more=page.has_more)
+    return Listing(data=[prediction_summary(rows) for rows in page.items], has_more=page.has_more)
 
 
 @router.get(
@@ -201,35 +200,3 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while piece := file.read(PIECE):
             yield piece
-
-
-def prediction_view(rows: PredictionRows) -> PredictionView:
-    """A prediction as it is now."""
-    job, prediction, fleet = rows.job, rows.prediction, rows.fleet
-    result = None
-    if job.state == State.SUCCEEDED and fleet.result_sha256 is not None:
-        result = PredictionResult(
-            rows=prediction.rows_total,
-            bytes=fleet.result_bytes or 0,
-            sha256=fleet.result_sha256,
-            url=f"/v1/predictions/{job.id}/result",
-            metrics=prediction.metrics,
-        )
-    spec = PredictionSpec.model_validate_json(orjson.dumps(job.spec))
-    return PredictionView(
-        id=job.id,
-        name=job.name,
-        state=State(job.state).value,
-        model=prediction.model_name,
-        version=prediction.version,
-        dataset=spec.dataset,
-        keep=None if spec.keep is None else list(spec.keep),
-        format=spec.format,
-        rows_total=prediction.rows_total,
-        rows_done=prediction.rows_done,
-        result=result,
-        error=job.error,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
-    )

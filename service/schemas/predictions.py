@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
-from service.schemas.jobs import WHEN, JobState
+from service.schemas.jobs import WHEN, ErrorSummary, JobState
 from worker.results import JobError, Metrics
 from worker.spec import DatasetRef
 
@@ -32,8 +32,8 @@ class PredictionResult(Body):
     million scores: rows × outputs."""
 
 
-class PredictionView(Body):
-    """A data set that is scored by the workers."""
+class PredictionBase(Body):
+    """What a prediction scores, and how far it is."""
 
     id: Annotated[str, Field(examples=["pred_5f0c9a3e1b7d2468ace0f135"])]
     """Its identifier."""
@@ -49,8 +49,6 @@ class PredictionView(Body):
     """Its version, settled when the prediction was accepted."""
     dataset: Annotated[DatasetRef, Field(examples=["ds_5f0c9a3e1b7d2468ace0f135"])]
     """The data set that is scored."""
-    keep: Annotated[list[str] | None, Field(examples=[["customer_id"]])]
-    """The columns that stand before the answers; null for all."""
     format: Annotated[Literal["parquet", "csv"], Field(examples=["parquet"])]
     """What the result is."""
     rows_total: Annotated[int, Field(examples=[1000])]
@@ -59,11 +57,25 @@ class PredictionView(Body):
     """Those that are scored and kept: an interrupted prediction goes on after them."""
     result: PredictionResult | None
     """The file; null before it succeeded."""
-    error: JobError | None
-    """Why it failed, if it did."""
     created_at: Annotated[datetime, Field(examples=[WHEN])]
     """When it was accepted."""
     started_at: Annotated[datetime | None, Field(examples=[WHEN])]
     """When a worker began; null before."""
     finished_at: Annotated[datetime | None, Field(examples=[WHEN])]
     """When it ended; null before."""
+
+
+class PredictionSummary(PredictionBase):
+    """A prediction in a list."""
+
+    error: ErrorSummary | None
+    """Why it failed, if it did, in short."""
+
+
+class PredictionView(PredictionBase):
+    """A data set that is scored by the workers."""
+
+    keep: Annotated[list[str] | None, Field(examples=[["customer_id"]])]
+    """The columns that stand before the answers; null for all."""
+    error: JobError | None
+    """Why it failed, if it did."""

@@ -111,7 +111,7 @@ class Catalogue:
                 await asyncio.wait([task])
 
     async def _read_after(self, current: asyncio.Task[None] | None) -> None:
-        if current is not None:
+        if current is not None and not current.done():
             await asyncio.wait([current])
         now = asyncio.get_running_loop().time
         await asyncio.sleep(max(0.0, self._begun + SPACING_SECONDS - now()))

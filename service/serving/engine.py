@@ -91,9 +91,17 @@ class ServingEngine:
         """
         return await self._registry.is_ready(name, version)
 
+    def names(self) -> list[str]:
+        """The models that are known here, sorted."""
+        return [entry.name for entry in self._registry.catalogue.entries()]
+
     async def index(self) -> list[IndexEntry]:
         """All versions of all models: READY, or UNAVAILABLE and why."""
         return await self._registry.index()
+
+    def residents(self) -> list[Resident]:
+        """The models that are loaded."""
+        return self._registry.residents.held()
 
     async def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version, once that is loaded and has passed its certificate.

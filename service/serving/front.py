@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.body_limit import JSON_BYTES
 from service.connections import GONE
 from service.errors import domain_problem, internal_problem
+from service.protocol_errors import for_protocol
 from service.serving.doors.exchange import Call, Door, Reply
 from worker.errors import ParsimonyError
 
@@ -131,11 +132,13 @@ class Front:
         try:
             reply = await door(call)
         except ParsimonyError as error:
-            await domain_problem(error)(scope, receive, _named(request_id, send))
+            answer = for_protocol(scope["path"], domain_problem(error))
+            await answer(scope, receive, _named(request_id, send))
             return
         except Exception:
             log.exception("POST %s failed (%s)", scope["path"], request_id.decode())
-            await internal_problem()(scope, receive, _named(request_id, send))
+            answer = for_protocol(scope["path"], internal_problem())
+            await answer(scope, receive, _named(request_id, send))
             return
         if reply is None:
             whole: Message = {"type": "http.request", "body": body, "more_body": False}

@@ -1,5 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
+from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.builtin import load_builtin
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
@@ -15,6 +16,7 @@ from worker.data.matching import Matching, kinds_to_declare
 from worker.data.notation import Notation
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
+from worker.data.plain import PlainReader
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -34,7 +36,7 @@ from worker.data.rows.columnar import ParquetRows
 from worker.data.rows.delimited import DelimitedRows
 from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
-from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter
+from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.table import Column, Table
 from worker.data.target import Target, is_known
 
@@ -57,6 +59,7 @@ __all__ = [
     "Outline",
     "ParquetRows",
     "ParquetWriter",
+    "PlainReader",
     "Prepared",
     "Preview",
     "Records",
@@ -70,9 +73,11 @@ __all__ = [
     "Target",
     "ValueCount",
     "category_page",
+    "check_numbers",
     "declare",
     "extreme_cell",
     "is_known",
+    "is_numeric",
     "kinds_to_declare",
     "listed",
     "load_builtin",
@@ -80,6 +85,8 @@ __all__ = [
     "output_columns",
     "prepare",
     "preview",
+    "quoted",
+    "read_arrays",
     "read_csv",
     "read_table",
     "report",

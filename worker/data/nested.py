@@ -39,7 +39,7 @@ def nested_images(column: Column, cells: Sequence[object]) -> NDArray[np.float32
     if stacked is not None and stacked.shape[1:] == column.shape and _is_finite(stacked):
         return stacked.astype(np.float32)
     # Shapes may differ from one instance to the next, and one of them may be wrong.
-    return np.stack([_image(column, position, cell) for position, cell in enumerate(cells)])
+    return np.stack([nested_image(column, position, cell) for position, cell in enumerate(cells)])
 
 
 def check_bytes(column: Column, pixels: NDArray[np.float32]) -> None:
@@ -64,7 +64,8 @@ def check_bytes(column: Column, pixels: NDArray[np.float32]) -> None:
     )
 
 
-def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
+def nested_image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
+    """Nested arrays of one instance → float32 [*shape]; as `nested_images`."""
     subject = f"Column {column.name!r} of instance {position}"
     shape = _by(column.shape)
     if not isinstance(cell, list | tuple):
@@ -83,7 +84,7 @@ def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
             column,
             position,
         )
-    pixels = _channels_first(array, column.shape)
+    pixels = channels_first(array[None], column.shape)
     if pixels is None:
         raise cell_error(
             f"{subject} has shape {_by(array.shape)}; the model takes {shape} "
@@ -100,7 +101,7 @@ def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
             column,
             position,
         )
-    return pixels.astype(np.float32)
+    return np.asarray(pixels[0], dtype=np.float32)
 
 
 def _by(shape: tuple[int, ...]) -> str:
@@ -120,14 +121,15 @@ def _array(cells: Sequence[object]) -> NDArray[Any] | None:
     return array if set(map(type, flat)) <= {int, float} else None
 
 
-def _channels_first(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """The array with its axes in the order of `shape`, if it can be one of that shape."""
-    if array.shape == shape:
-        return array
-    if array.shape == shape[1:] and shape[0] == 1:
-        return array[None]
-    if len(shape) == 3 and array.shape == (*shape[1:], shape[0]):
-        return np.moveaxis(array, 2, 0)
+def channels_first(arrays: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Arrays [N, …] with their axes in the order of `shape`, if each can be one of that shape."""
+    given = arrays.shape[1:]
+    if given == shape:
+        return arrays
+    if given == shape[1:] and shape[0] == 1:
+        return arrays[:, None]
+    if len(shape) == 3 and given == (*shape[1:], shape[0]):
+        return np.moveaxis(arrays, 3, 1)
     return None
 
 

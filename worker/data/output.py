@@ -3,7 +3,7 @@
 Decisions:
 
 * Numbers are float64, texts are texts as they were written, a missing cell is null.
-* A date is a timestamp of whole seconds; in a file of texts it is ISO 8601, without the time where
+* A date is a timestamp, to the second; in a file of texts it is ISO 8601, without the time where
   that is midnight. Each cell is written by itself, so that parts of a table are written alike.
 * Images are not written.
 """
@@ -43,7 +43,8 @@ def _written(column: Column, values: NDArray[Any], *, as_text: bool) -> pa.Array
     seconds = np.round(np.where(missing, 0.0, values) * _DAY).astype(np.int64)
     instants = seconds.astype("datetime64[s]")
     if not as_text:
-        return pa.array(instants, pa.timestamp("s"), mask=missing)
+        # Parquet knows no seconds, and would read as another type than was written.
+        return pa.array(instants.astype("datetime64[ms]"), pa.timestamp("ms"), mask=missing)
     texts = np.where(
         seconds % _DAY == 0,
         np.datetime_as_string(instants, unit="D"),

@@ -29,7 +29,7 @@ BLOCK = 8
 """Rows of a block, where none will do."""
 CHUNK_NUMBERS = 2**16
 """What the widest layer makes of the rows that are computed at once, about."""
-CHUNK_ROWS = (32, 1024)
+CHUNK_ROWS = (32, 256)
 """The fewest and the most rows that are computed at once."""
 
 Features = NDArray[np.float32]

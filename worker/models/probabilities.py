@@ -46,10 +46,11 @@ def mean_member(task: TaskKind, members: Sequence[NDArray[np.float32]]) -> NDArr
     count = len(members)
     with np.errstate(invalid="ignore", divide="ignore"):
         if task == "regression":
-            total = members[0].astype(np.float64)
-            for member in members[1:]:
+            total = np.zeros(members[0].shape)
+            for member in members:
                 total += member
-            return (total / count).astype(np.float32)
+            mean_value: NDArray[np.float32] = (total / count).astype(np.float32)
+            return mean_value
         if task == "binary":
             logits = [member.astype(np.float64) for member in members]
             second = _logarithm_of_sum([-np.logaddexp(0.0, -logit) for logit in logits])

@@ -35,7 +35,7 @@ from worker.regularization import (
     ShakeDropLayer,
     ShakeShakeLayer,
 )
-from worker.regularization.families import DropoutLayer, NoiseLayer
+from worker.regularization.families import DropoutLayer, NoiseLayer, NormalizationLayer
 
 NARROW = 16
 """Matrices of fewer columns are widened by columns of zeros."""
@@ -128,6 +128,8 @@ class _Writer:
             steps.append(network.activation.infer)
             if number < convolutions:
                 pool = network.pools[number]
+                if not isinstance(pool, Pool):
+                    raise TypeError(f"maps are pooled, not given to {type(pool).__name__}")
                 steps += [] if max(pool.window) == 1 else [_Shrink(pool.window)]
                 positions = prod(pool.sizes)
         return [*steps, _flatten, *self._layer(output)]
@@ -137,27 +139,25 @@ class _Writer:
         activate = network.activation.infer
         for block, branch in enumerate(network.branches):
             one, two = 2 * block + 1, 2 * block + 2
-            enter = (*self._norms(network.norms[2 * block]), activate)
-            scale = self._scale(branch)
-            shares = [scale]
+            scale, even = self._scale(branch), 1.0
             if network.merges:
-                even = float(network.merges[block].even.flatten()[self._trial])
-                shares = [scale * even, scale * (1 - even)]
-            layers, norms = network.layers, network.norms[one]
-            branches = [
-                (*self._layer(layers[one], norms), activate, *self._layer(layers[two], scale=share))
-                for layers, norms, share in (
-                    (network.layers, norms, shares[0]),
-                    *(
-                        (_numbered(network.twins), network.twin_norms[str(one)], share)
-                        for share in shares[1:]
-                        if share
-                    ),
-                )
-            ]
+                even = self._even(network.merges[block])
+            layers, norm = network.layers, network.norms[one]
+            branches = [self._branch(layers[one], norm, activate, layers[two], scale * even)]
+            if even != 1.0:
+                twins, norm = network.twins, network.twin_norms[str(one)]
+                first, second = twins[str(one)], twins[str(two)]
+                branches.append(self._branch(first, norm, activate, second, scale * (1.0 - even)))
+            enter = (*self._norms(network.norms[2 * block]), activate)
             steps.append(_Block(enter, tuple(branches)))
         steps += [*self._norms(network.norms[-1]), activate]
         return [*steps, *self._layer(network.layers[-1])]
+
+    def _branch(
+        self, first: nn.Module, norm: nn.Module, activate: Step, second: nn.Module, scale: float
+    ) -> tuple[Step, ...]:
+        """F of a residual block, times a number."""
+        return (*self._layer(first, norm), activate, *self._layer(second, scale=scale))
 
     def _layer(
         self,
@@ -186,22 +186,21 @@ class _Writer:
         """A normalization behind which there is no layer to fold it into."""
         return [self._norm(layer, 0) for layer in self._on(norm)]
 
-    def _norm(self, layer: BatchNormLayer | LayerNormLayer, axes: int) -> Step:
+    def _norm(self, layer: NormalizationLayer, axes: int) -> Step:
         if isinstance(layer, BatchNormLayer):
             factor, shift = self._batch_norm(layer)
             return _Scale(_widened(factor, axes), _widened(shift, axes))
         gamma, beta = (p[self._trial].double().numpy() for p in (layer.weight, layer.bias))
         return _Standardize(layer.epsilon, _Scale(_widened(gamma, axes), _widened(beta, axes)))
 
-    def _on(self, norm: nn.Module | None) -> Iterator[BatchNormLayer | LayerNormLayer]:
+    def _on(self, norm: nn.Module | None) -> Iterator[NormalizationLayer]:
         """The layers of a normalization that this trial has, in their order."""
         for layer in () if norm is None else _layers(norm):
-            if isinstance(layer, BatchNormLayer | LayerNormLayer):
-                if layer.on.flatten()[self._trial]:
-                    yield layer
+            if isinstance(layer, NormalizationLayer) and layer.on.flatten()[self._trial]:
+                yield layer
 
     def _batch_norm(
-        self, layer: BatchNormLayer | LayerNormLayer
+        self, layer: NormalizationLayer
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What batch normalization multiplies by, and then adds."""
         gamma, beta, mean, variance = (
@@ -219,14 +218,16 @@ class _Writer:
             if isinstance(layer, ShakeDropLayer)
         )
 
+    def _even(self, merge: nn.Module) -> float:
+        """The share of the first of two branches."""
+        if not isinstance(merge, ShakeShakeLayer):
+            raise TypeError(f"branches are merged by no {type(merge).__name__}")
+        return float(merge.even.double().flatten()[self._trial])
+
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:
     """The layers at one place of a network."""
     yield from module if isinstance(module, nn.Sequential) else (module,)
-
-
-def _numbered(layers: nn.ModuleDict) -> dict[int, nn.Module]:
-    return {int(name): layer for name, layer in layers.items()}
 
 
 def _float32(numbers: NDArray[np.float64]) -> Tensor:

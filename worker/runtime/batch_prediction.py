@@ -8,7 +8,7 @@ Imports torch: for trainer processes only.
 """
 
 import logging
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 
@@ -170,16 +170,15 @@ class BatchPrediction:
         """The parts as one file, and how good the answers are."""
         name = FILES[work.format]
         with TemporaryFile(dir=self._settings.prepare_state()) as file:
-            writer = ResultWriter(file, work.format, work.model)
-            for number in range(work.parts):
-                writer.add(self._part(work, number))
-                self._step()
-            metrics = writer.close()
+            with closing(ResultWriter(file, work.format, work.model)) as writer:
+                for number in range(work.parts):
+                    writer.add(self._part(work, number))
+                    self._step()
             written = self._artefacts.write(
                 predictions.result_folder(self._lease.job_id), {name: file}
             )
         entry = written.files[name]
-        return ResultFile(written.file(name), entry.sha256, entry.bytes), metrics
+        return ResultFile(written.file(name), entry.sha256, entry.bytes), writer.metrics()
 
     def _step(self) -> None:
         """A block of rows is done."""

@@ -54,7 +54,7 @@ class ScoredPart:
         if SCORES not in files:
             return cls(rows)
         kind = np.float64 if model.target.task == "regression" else np.int64
-        scores = np.frombuffer(files[SCORES], dtype=np.float32)
+        scores = np.frombuffer(files[SCORES], dtype=np.float32).copy()
         return cls(
             rows,
             scores.reshape(rows.num_rows, -1),
@@ -126,8 +126,11 @@ class ResultWriter:
         if part.scores is not None and part.truth is not None:
             self._scoring.add(part.scores, self._model.read_scores(part.scores), part.truth)
 
-    def close(self) -> Metrics | None:
-        """End the file; the metrics, if any row's truth was known."""
+    def close(self) -> None:
+        """End the file."""
         if self._writer is not None:
             self._writer.close()
+
+    def metrics(self) -> Metrics | None:
+        """How good the answers are; none if no row's truth is known."""
         return self._scoring.metrics()

@@ -28,6 +28,9 @@ from worker.storage.tables import (
 )
 from worker.storage.types import new_id
 
+LISTED = ("dataset", "format")
+"""What lists show of what was posted."""
+
 
 @dataclass(frozen=True)
 class PredictionRows:
@@ -76,6 +79,7 @@ def add_prediction(
         kind=Kind.PREDICTION,
         name=name,
         spec=spec,
+        summary={name: spec[name] for name in LISTED},
         dataset_id=dataset_id,
         objective="",
         trials_planned=0,

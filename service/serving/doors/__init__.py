@@ -1,13 +1,18 @@
 """The doors: each reads one protocol and writes its answers. None knows the others."""
 
 from service.dependencies import Services
-from service.serving.doors import files, records
+from service.serving.doors import files, invocations, records
+from service.serving.doors.oip import infer
 from service.serving.front import Routes, Streams
 
 
 def open_doors(services: Services) -> Routes:
     """The paths of the requests whose pace matters, the likeliest first, and what answers them."""
-    return [(records.PATH, records.RecordsDoor(services.serving))]
+    return [
+        (records.PATH, records.RecordsDoor(services.serving)),
+        (infer.PATH, infer.InferDoor(services.serving)),
+        (invocations.PATH, invocations.InvocationsDoor(services.serving, services.settings)),
+    ]
 
 
 def open_streams(services: Services) -> Streams:
