@@ -17,7 +17,7 @@ from service.estimate import Estimator
 from service.exporter import Exporter
 from service.notifier import ChangeNotifier
 from service.routes import RESOURCES
-from service.serving.doors import open_doors
+from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.front import Front
 from service.threads import one_thread_a_call
@@ -48,7 +48,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    app.add_middleware(Front, open_doors=open_doors)  # the outermost
+    app.add_middleware(Front, open_doors=open_doors, open_streams=open_streams)  # the outermost
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:

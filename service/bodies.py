@@ -1,9 +1,10 @@
 """The door: where the bodies of requests become Python objects, by one rule for all of them.
 
-JSON in UTF-8, not compressed. Nested at most `MOST_DEPTH` deep, and no object with more than
-`MOST_KEYS` members. Whole numbers fit in 64 bits, numbers have at most `LONGEST_NUMBER`
-characters. No text, be it a key or a value, holds U+0000, which PostgreSQL cannot keep, or half of
-a surrogate pair, which UTF-8 cannot write. What passes can be stored, and sent back.
+JSON in UTF-8, compressed by gzip or deflate or not at all. Nested at most `MOST_DEPTH` deep, and no
+object with more than `MOST_KEYS` members. Whole numbers fit in 64 bits, numbers have at most
+`LONGEST_NUMBER` characters. No text, be it a key or a value, holds U+0000, which PostgreSQL cannot
+keep, or half of a surrogate pair, which UTF-8 cannot write. What passes can be stored, and sent
+back.
 
 Large bodies are read in a thread. Python's lock is not free while one call of the JSON parser or of
 pydantic works, but it is between these calls and at every number, so that `/livez` and the other
@@ -20,8 +21,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from service.body_limit import JSON_BYTES
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
 from service.operations import Operation
+from service.serving.encodings import decoded
 from service.threads import in_pool
 from service.validation import Finding, findings, first_errors
 from worker.text import shortened
@@ -60,9 +63,14 @@ class CheckedRoute(Operation):
         model = _json_model(self.body_field.field_info.annotation)
 
         async def checked(request: Request) -> Response:
-            _check_encoding(request)
-            if model is not None and _is_json(request):
+            coding = request.headers.get("content-encoding", "")
+            if model is None or not _is_json(request):
+                _check_encoding(coding)
+            else:
                 body = await _body(request)
+                if coding.strip().lower() not in ("", "identity"):
+                    body = await in_pool("answers", decoded, body, coding, JSON_BYTES)
+                    request = _Read(request, None)
                 # Of a body that is empty, or not called JSON, FastAPI says what is missing.
                 if len(body) > SMALL_BYTES:
                     request = _Read(request, await in_pool("answers", read_body, body, model))
@@ -253,11 +261,11 @@ def _is_json(request: Request) -> bool:
     return main == "application" and (sub == "json" or sub.endswith("+json"))
 
 
-def _check_encoding(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
+def _check_encoding(coding: str) -> None:
+    """Refuse a form that is compressed."""
+    if coding.strip().lower() not in ("", "identity"):
         raise MediaTypeError(
-            f"The body is compressed ({shortened(encoding)}), and compressed bodies are not read. "
+            f"The body is compressed ({shortened(coding)}), and compressed forms are not read. "
             "Send it as it is, without the header Content-Encoding.",
             code="unsupported_content_encoding",
         )

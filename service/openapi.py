@@ -13,6 +13,8 @@ from service.links import LINKS
 from service.protocol_errors import STATUSES as PROTOCOL_STATUSES
 from service.protocol_errors import is_of_protocol
 from service.schemas.common import AS_ACCEPTED, FieldProblem, InferenceProblem, Problem
+from service.schemas.invocations import DataframeSplit, InvocationParams, InvocationRequest
+from service.schemas.models import RowsOfFile, RowsOfParquet, RowsOfText
 from service.schemas.oip import (
     IndexRequest,
     InferRequest,
@@ -40,7 +42,19 @@ have run: `latest` is the newest data set or job, `circle` the model of the firs
 
 REFERENCE = "#/components/schemas/"
 
-UNPARSED = (IndexRequest, InferRequest, InputTensor, RepositoryRequest, RequestedOutput)
+UNPARSED = (
+    DataframeSplit,
+    IndexRequest,
+    InferRequest,
+    InputTensor,
+    InvocationParams,
+    InvocationRequest,
+    RepositoryRequest,
+    RequestedOutput,
+    RowsOfFile,
+    RowsOfParquet,
+    RowsOfText,
+)
 """Bodies that FastAPI does not read, and so does not know."""
 
 TAGS = [
@@ -57,6 +71,10 @@ TAGS = [
         "name": "Open Inference Protocol",
         "description": "Version 2, as the clients of KServe and Triton speak it: `tritonclient` "
         "works unchanged. Errors have a member `error`, too.",
+    },
+    {
+        "name": "Invocations",
+        "description": "As MLflow's scoring server and SageMaker's endpoints are asked.",
     },
     {"name": "Health", "description": "The service itself."},
 ]

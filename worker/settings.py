@@ -126,6 +126,10 @@ class ServiceSettings(BaseSettings):
     longest ago are given up, and loaded again when they are asked for. The newest stays, whatever
     it weighs. Unless given: 1 GiB, room for some hundred networks of a million weights, but no
     more than a quarter of the machine's memory for all processes together."""
+    invocations_model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """The model that answers `POST /invocations`: its name, or its name, a slash, and a version's
+    number or an alias. Unless given: the one that the request's header names, or the only one that
+    there is."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000

@@ -4,6 +4,7 @@ from service.routes import (
     datasets,
     export,
     health,
+    invocations,
     jobs,
     models,
     oip,
@@ -25,6 +26,7 @@ RESOURCES = (
     export,
     statistics,
     oip,
+    invocations,
     health,
 )
 """In the order in which the documentation has them, and paths are looked for."""

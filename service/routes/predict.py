@@ -10,7 +10,7 @@ from starlette.responses import Response
 from service.bodies import CheckedRoute
 from service.connections import GONE
 from service.dependencies import ServicesDep
-from service.errors import problems
+from service.errors import Responses, problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import PredictRequest, PredictResponse
 from service.serving.engine import Answered
@@ -31,6 +31,63 @@ Patience = Annotated[
     ),
 ]
 
+_TEXT = {"schema": {"$ref": "#/components/schemas/RowsOfText"}}
+
+
+def _parameter(name: str, example: str, description: str, **schema: object) -> Json:
+    """Documents what the door of files reads; of JSON there is nothing that it could say."""
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": f"Of a file: {description}",
+        "schema": {"type": "string", "examples": [example], **schema},
+    }
+
+
+_FILES: Json = {
+    "requestBody": {
+        "content": {
+            "text/csv": {**_TEXT, "example": "x1,x2\n0.5,-0.3\n"},
+            "application/x-ndjson": {**_TEXT, "example": '{"x1": 0.5, "x2": -0.3}\n'},
+            "application/vnd.apache.parquet": {
+                "schema": {"$ref": "#/components/schemas/RowsOfParquet"}
+            },
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/RowsOfFile"}},
+        }
+    },
+    "parameters": [
+        _parameter("separator", ",", "the character between the cells of a CSV, or its name."),
+        _parameter(
+            "header",
+            "true",
+            "whether the first line of a CSV holds the columns' names; if not, the cells stand in "
+            "the order of the model's columns.",
+            enum=["true", "false"],
+        ),
+        _parameter("encoding", "utf-8", "the encoding of a CSV's text."),
+        _parameter("missing", "NA", "the texts that stand for a missing cell, as at upload."),
+        _parameter("decimal", ".", "the decimal mark of numbers.", enum=[".", ","]),
+        _parameter("thousands", ",", "the mark between groups of three digits."),
+        _parameter(
+            "score",
+            "false",
+            "whether to answer how right the predictions are, in place of the rows.",
+            enum=["true", "false"],
+        ),
+    ],
+}
+_ANSWERS: Responses = {
+    **problems(404),
+    200: {
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+            "application/vnd.apache.parquet": {"schema": {"type": "string", "format": "binary"}},
+        }
+    },
+}
+
 router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=CheckedRoute)
 
 
@@ -39,7 +96,8 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Checke
     operation_id="predict",
     summary="Predict",
     response_model=PredictResponse,
-    responses=problems(404),
+    responses=_ANSWERS,
+    openapi_extra=_FILES,
 )
 async def predict(
     services: ServicesDep,
@@ -53,6 +111,12 @@ async def predict(
     averages, so an answer depends on its row alone and is the same every time. The preprocessing
     that was fitted in training is part of the model: give the columns as they were uploaded.
     Warnings tell what the instances hold that training did not: they are answered all the same.
+
+    A file of rows, CSV, lines of JSON or Parquet, comes back with the answers' columns appended:
+    `prediction`, and of classes `probability_…` for each. It is answered as it comes, whatever its
+    size.
+
+    `curl -F file=@rows.csv http://127.0.0.1:8000/v1/models/circle/predict -o answers.csv`
     """
     begun = time.perf_counter_ns()
     resident = await services.serving.find(name, version)
@@ -60,7 +124,7 @@ async def predict(
     try:
         answered = await services.serving.predict(
             resident,
-            body.instances,
+            body.rows,
             extra=body.extra == "ignore",
             warnings=body.warnings,
             seconds=wanted_seconds(prefer) or None,
@@ -72,7 +136,7 @@ async def predict(
     computed = time.perf_counter_ns()
     written = await in_pool("answers", _written, resident, answered)
     now = time.perf_counter_ns()
-    statistics.answered(len(body.instances), answered.read_ns, now - computed, now - begun)
+    statistics.answered(len(body.rows), answered.read_ns, now - computed, now - begun)
     return written
 
 

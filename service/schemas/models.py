@@ -1,9 +1,9 @@
 """Bodies about models and their predictions."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, StrictBool
+from pydantic import ConfigDict, Field, RootModel, StrictBool, model_validator
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
@@ -103,37 +103,119 @@ class AliasRequest(Body):
     """A version of this model."""
 
 
+def _one_of_both(schema: Json) -> None:
+    """Says that a request has either instances or one instance, and neither is null.
+
+    Not by `oneOf`, of which generators of clients make two kinds of requests.
+    """
+    for name in ("instances", "instance"):
+        field = schema["properties"][name]
+        choices = [choice for choice in field.pop("anyOf") if choice != {"type": "null"}]
+        field |= choices[0] if len(choices) == 1 else {"anyOf": choices}
+    schema["if"] = {"not": {"required": ["instance"]}}
+    schema["then"] = {"required": ["instances"]}
+    schema["else"] = {"not": {"required": ["instances"]}}
+    schema["examples"] = [
+        {"instances": [{"x1": 0.5, "x2": -0.3}, {"x1": 1.9, "x2": 1.8}]},
+        {"instances": [[0.5, -0.3], [1.9, 1.8]]},
+        {
+            "instances": [{"x1": "0.5", "x2": -0.3, "row": 17}],
+            "extra": "ignore",
+            "warnings": False,
+        },
+        {"instance": {"x1": 0.5, "x2": -0.3}},
+    ]
+
+
 class PredictRequest(Body):
     """Rows to predict."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"instances": [{"x1": 0.5, "x2": -0.3}, {"x1": 1.9, "x2": 1.8}]},
-                {"instances": [[0.5, -0.3], [1.9, 1.8]]},
-                {
-                    "instances": [{"x1": "0.5", "x2": -0.3, "row": 17}],
-                    "extra": "ignore",
-                    "warnings": False,
-                },
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=_one_of_both)
 
     instances: Annotated[
-        list[Json | list[Any]],
-        Field(
-            fail_fast=True, min_length=1, max_length=100_000, examples=[[{"x1": 0.5, "x2": -0.3}]]
-        ),
-    ]
+        Annotated[
+            list[Json | list[Any] | str], Field(fail_fast=True, min_length=1, max_length=100_000)
+        ]
+        | None,
+        Field(examples=[[{"x1": 0.5, "x2": -0.3}]]),
+    ] = None
     """Records with a value for each feature, or arrays in the order of the features. `null` is a
     missing cell. A number may be a text, written as in the uploaded file. The target and the
-    columns that the model left out may stand in a record; they are not read."""
+    columns that the model left out may stand in a record; they are not read. An image is nested
+    arrays, or a PNG or JPEG file in base64: a text, or `{"b64": "…"}`."""
+    instance: Annotated[
+        Json | list[Any] | str | None, Field(examples=[{"x1": 0.5, "x2": -0.3}])
+    ] = None
+    """In place of `instances`: one alone. The answer has one prediction."""
     extra: Annotated[Literal["refuse", "ignore"], Field(examples=["ignore"])] = "refuse"
     """Columns of a record that the model does not know: `refuse` the request, or `ignore` them."""
     warnings: Annotated[StrictBool, Field(examples=[False])] = True
     """Whether the answer tells what the instances hold that training did not. `false` silences
     that."""
+
+    @model_validator(mode="after")
+    def one_of_both(self) -> Self:
+        """Refuse neither and both."""
+        given = {"instances", "instance"} & self.model_fields_set
+        if len(given) != 1:
+            fact = "both are given" if given else "neither is given"
+            raise ValueError(f"give either instances, a list, or instance, one alone; {fact}")
+        if self.instances is None and self.instance is None:
+            raise ValueError(f"{given.pop()} must not be null")
+        return self
+
+    @property
+    def rows(self) -> list[Json | list[Any] | str]:
+        """The instances, be it one alone."""
+        if self.instances is not None:
+            return self.instances
+        return [] if self.instance is None else [self.instance]
+
+
+class RowsOfText(RootModel[str]):
+    """Rows as text: CSV with a header line, or one object of JSON a line."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": ["x1,x2\n0.5,-0.3\n"]})
+
+
+class RowsOfParquet(RootModel[bytes]):
+    """Rows as a file of Parquet."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": ["PAR1…"], "contentMediaType": "application/octet-stream"}
+    )
+
+
+class RowsOfFile(Body):
+    """A file of rows, and what is said of it. The file stands behind the fields."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["file"]})
+
+    separator: Annotated[str, Field(examples=[","])]
+    """The character between the cells of a CSV, or its name, as at upload."""
+    header: Annotated[Literal["true", "false"], Field(examples=["true"])]
+    """Whether the first line of a CSV holds the columns' names; if not, the cells stand in the
+    order of the model's columns."""
+    encoding: Annotated[str, Field(examples=["utf-8"])]
+    """The encoding of a CSV's text."""
+    missing: Annotated[str, Field(examples=['["NA", "-"]'])]
+    """The texts that stand for a missing cell, as at upload."""
+    decimal: Annotated[Literal[".", ","], Field(examples=["."])]
+    """The decimal mark of numbers; as in the data set unless given."""
+    thousands: Annotated[str, Field(examples=[","])]
+    """The mark between groups of three digits; as in the data set unless given."""
+    score: Annotated[Literal["true", "false"], Field(examples=["false"])]
+    """Whether to answer how right the predictions are, by the target's column, in place of rows."""
+    version: Annotated[str, Field(examples=["1"])]
+    """A version's number, or an alias."""
+    file: Annotated[
+        bytes,
+        Field(
+            examples=["x1,x2\n0.5,-0.3\n"],
+            json_schema_extra={"contentMediaType": "application/octet-stream"},
+        ),
+    ]
+    """CSV, lines of JSON, or Parquet."""
 
 
 class PredictResponse(Body):

@@ -6,9 +6,10 @@ name is read too. A gzip body may have several members, as bgzip and `cat a.gz b
 
 import gzip
 import zlib
+from collections.abc import Iterator
 
 from service.body_limit import too_large
-from service.errors import MalformedError, MediaTypeError
+from service.errors import MalformedError, MediaTypeError, TooLargeError
 from worker.text import shortened
 
 CODINGS = ("gzip", "deflate")
@@ -125,3 +126,82 @@ def _damaged(name: str, why: str) -> MalformedError:
         "it as it is without the header Content-Encoding.",
         code="damaged_body",
     )
+
+
+class Inflater:
+    """Decompresses a body that is not held: in pieces, as it comes.
+
+    What comes out has no bound by itself, since it is not held either; but no more than
+    `MOST_RATIO` times what came in, from `FREE` bytes on, so that a small body is small work.
+    """
+
+    FREE = 32 * 1024 * 1024
+    MOST_RATIO = 200
+    """Tables of numbers become 2 to 20 times smaller; one and the same row over again 500 times."""
+    _PIECE = 256 * 1024
+
+    def __init__(self, coding: str) -> None:
+        """Begin; `coding` is one of `CODINGS`."""
+        self._name = coding
+        self._stream = zlib.decompressobj(_GZIP) if coding == "gzip" else None
+        self._begun = b""
+        self._taken = self._given = 0
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What the data become, a piece at a time; all of them must be taken.
+
+        Raises:
+            MalformedError: the body is damaged.
+            TooLargeError: it grows too much.
+        """
+        self._taken += len(data)
+        if self._stream is None:
+            self._begun += data
+            if len(self._begun) < 2:
+                return
+            data, self._begun = self._begun, b""
+            self._stream = zlib.decompressobj(_ZLIB if _is_zlib(data) else _BARE)
+        try:
+            while data:
+                if self._stream.eof:
+                    if self._name != "gzip":
+                        raise _damaged(self._name, "there is more behind its end")
+                    self._stream = zlib.decompressobj(_GZIP)
+                piece = self._stream.decompress(data, self._PIECE)
+                self._given += len(piece)
+                if self._given > max(self.FREE, self.MOST_RATIO * self._taken):
+                    raise TooLargeError(
+                        f"The body becomes more than {self.MOST_RATIO} times as large when it is "
+                        "decompressed. Send it as it is, without the header Content-Encoding.",
+                        limit=self.MOST_RATIO,
+                    )
+                if piece:
+                    yield piece
+                data = self._stream.unused_data or self._stream.unconsumed_tail
+        except zlib.error as error:
+            raise _damaged(self._name, str(error)) from error
+
+    def end(self) -> None:
+        """Say that nothing follows.
+
+        Raises:
+            MalformedError: something should.
+        """
+        if self._taken and (self._stream is None or not self._stream.eof):
+            raise _damaged(self._name, "it ends early")
+
+
+class Deflater:
+    """Compresses an answer in pieces, as it is made."""
+
+    def __init__(self, coding: str) -> None:
+        """Begin; `coding` is one of `CODINGS`."""
+        self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP if coding == "gzip" else _ZLIB)
+
+    def piece(self, data: bytes) -> bytes:
+        """What the data become, as far as it can be sent."""
+        return self._stream.compress(data)
+
+    def end(self) -> bytes:
+        """The rest."""
+        return self._stream.flush()

@@ -91,6 +91,10 @@ class ServingEngine:
         """
         return await self._registry.is_ready(name, version)
 
+    def names(self) -> list[str]:
+        """The models that are known here, sorted."""
+        return [entry.name for entry in self._registry.catalogue.entries()]
+
     async def index(self) -> list[IndexEntry]:
         """All versions of all models: READY, or UNAVAILABLE and why."""
         return await self._registry.index()

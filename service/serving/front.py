@@ -7,7 +7,7 @@ it sent one.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from os import urandom
 from typing import Any
@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 Routes = Sequence[tuple[re.Pattern[str], Door]]
 """Paths of POST requests, and the doors that answer them."""
 
+Stream = Callable[[Mapping[str, str], Scope, Receive, Send], Awaitable[None]]
+"""Answers a request whose body is not held: what the path names, and the request. It answers its
+own errors."""
+Streams = Sequence[tuple[re.Pattern[str], Callable[[bytes], bool], Stream]]
+"""Paths of POST requests, whether a body of this content type is streamed, and what answers it."""
+
 REQUEST_ID = b"x-request-id"
 _ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 
@@ -36,12 +42,20 @@ class Front:
     Args:
         app: the application behind it.
         open_doors: from the application's services to the doors; called when they are first asked.
+        open_streams: likewise to those of bodies that are not held.
     """
 
-    def __init__(self, app: ASGIApp, *, open_doors: Callable[[Any], Routes]) -> None:
-        self._app, self._open_doors = app, open_doors
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        open_doors: Callable[[Any], Routes],
+        open_streams: Callable[[Any], Streams] = lambda services: (),
+    ) -> None:
+        self._app, self._open_doors, self._open_streams = app, open_doors, open_streams
         self._services: Any = None
         self._routes: Routes = ()
+        self._streams: Streams = ()
         self._process = urandom(6).hex().encode()
         self._numbers = count(1)
 
@@ -55,6 +69,10 @@ class Front:
             for path, door in self._doors(scope):
                 match = path.fullmatch(scope["path"])
                 if match:
+                    stream = self._stream(scope)
+                    if stream is not None:
+                        await stream(match.groupdict(), scope, receive, _named(request_id, send))
+                        return
                     await self._ask(door, match.groupdict(), request_id, scope, receive, send)
                     return
         await self._app(scope, receive, _named(request_id, send))
@@ -63,7 +81,20 @@ class Front:
         services = getattr(scope["app"].state, "services", None)
         if services is not self._services and services is not None:
             self._services, self._routes = services, self._open_doors(services)
+            self._streams = self._open_streams(services)
         return self._routes
+
+    def _stream(self, scope: Scope) -> Stream | None:
+        """What answers a request whose path a door has, if its body is not to be held."""
+        for name, kind in scope["headers"]:
+            if name == b"content-type":
+                if kind == b"application/json":
+                    return None
+                for path, takes, stream in self._streams:
+                    if takes(kind) and path.fullmatch(scope["path"]):
+                        return stream
+                return None
+        return None
 
     def _request_id(self, scope: Scope) -> bytes:
         for name, value in scope["headers"]:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.body_limit import JSON_BYTES
 from tests.api.client import Client
 from tests.api.work import post, train
 
@@ -149,13 +151,33 @@ def test_a_byte_order_mark_is_skipped(client: Client) -> None:
     assert client.post("/v1/jobs", content=content, headers=JSON).status_code == 202
 
 
-def test_a_compressed_body_is_asked_for_as_it_is(client: Client) -> None:
-    headers = {**JSON, "Content-Encoding": "gzip"}
-    content = gzip.compress(json.dumps(IRIS).encode())
-    answer = client.post("/v1/jobs", content=content, headers=headers)
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_is_read(client: Client, model: str, coding: str, pack: Any) -> None:
+    headers = {**JSON, "Content-Encoding": coding}
+
+    def sent(url: str, content: bytes, coded: str = coding) -> tuple[int, Any]:
+        answer = client.post(url, content=content, headers={**headers, "Content-Encoding": coded})
+        return answer.status_code, answer.json()
+
+    rows = {"instances": [[5.1, 3.5, 1.4, 0.2]] * 2000}
+    expected = client.post(model, json=rows).json()
+    assert sent(model, pack(json.dumps(rows).encode())) == (200, expected)
+    assert sent("/v1/jobs", pack(json.dumps(IRIS).encode()))[0] == 202
+    assert sent("/v1/jobs", pack(b""))[1]["param"] is None
+    status, told = sent("/v1/jobs", pack(json.dumps(IRIS).encode())[:-6])
+    assert (status, told["code"]) == (400, "damaged_body")
+    status, told = sent("/v1/jobs", pack(b" " * (JSON_BYTES + 1)))
+    assert (status, told["code"]) == (413, "too_large")
+    status, told = sent("/v1/jobs", b"{}", "br")
+    assert (status, told["code"]) == (415, "unsupported_content_encoding")
+    assert sent("/v1/jobs", json.dumps(IRIS).encode(), "identity")[0] == 202
+
+
+def test_a_compressed_form_is_asked_for_as_it_is(client: Client) -> None:
+    files = {"file": ("data.csv", b"x,y\n1,2\n")}
+    answer = client.post("/v1/datasets", files=files, headers={"Content-Encoding": "gzip"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_encoding")
     assert "without the header Content-Encoding" in answer.json()["detail"]
-    assert client.post("/v1/jobs", json=IRIS, headers={"Content-Encoding": "identity"}).is_success
 
 
 def test_twenty_fields_are_listed_and_the_others_counted(client: Client) -> None:
@@ -168,7 +190,7 @@ def test_twenty_fields_are_listed_and_the_others_counted(client: Client) -> None
 
 
 def test_of_a_list_the_first_wrong_item_is_named(client: Client) -> None:
-    told = problem(client, "/v1/models/none/predict", {"instances": [{}, "x", "y", 1]})
+    told = problem(client, "/v1/models/none/predict", {"instances": [{}, 1, 2, "x"]})
     assert [error["param"] for error in told["errors"]] == ["instances.1"]
 
 

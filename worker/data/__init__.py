@@ -14,6 +14,7 @@ from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
 from worker.data.matching import Matching, kinds_to_declare
+from worker.data.notation import Notation
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.plain import PlainReader
@@ -31,6 +32,12 @@ from worker.data.report import (
     stored_report,
 )
 from worker.data.resolution import resolve_target
+from worker.data.rows.block import Form, RowBlock, RowReader
+from worker.data.rows.columnar import ParquetRows
+from worker.data.rows.delimited import DelimitedRows
+from worker.data.rows.lines import JsonRows
+from worker.data.rows.truth import true_values
+from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -41,18 +48,29 @@ __all__ = [
     "LAST_DAY",
     "Column",
     "ColumnReport",
+    "DelimitedRows",
+    "DelimitedWriter",
     "Encoder",
     "EncoderSchema",
     "Expectations",
     "ExtremeCell",
+    "Form",
+    "JsonRows",
+    "JsonWriter",
     "Listed",
     "ListedColumn",
     "Matching",
+    "Notation",
     "Outline",
+    "ParquetRows",
+    "ParquetWriter",
     "PlainReader",
     "Prepared",
     "Preview",
     "Records",
+    "RowBlock",
+    "RowReader",
+    "RowWriter",
     "StoredTable",
     "Table",
     "TableInMemory",
@@ -72,6 +90,7 @@ __all__ = [
     "output_columns",
     "prepare",
     "preview",
+    "quoted",
     "read_arrays",
     "read_csv",
     "read_table",
@@ -80,5 +99,6 @@ __all__ = [
     "sample",
     "stored_report",
     "target_findings",
+    "true_values",
     "understand",
 ]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from worker.data.dates import find_dates
+from worker.data.dates import DateOrder, find_dates
 from worker.data.notation import Notation
 from worker.data.table import Column
 
@@ -55,8 +55,26 @@ def _may_be_thousands(texts: pa.Array, notation: Notation) -> NDArray[np.bool_]:
 
 
 def parse_dates(texts: Sequence[str], column: Column) -> NDArray[np.float64]:
-    """Days since 1970-01-01, with the time of day as their fraction; NaN where one is no date."""
-    dates = find_dates(_trimmed(texts), order=column.date_order, compact=True)
+    """Days since 1970-01-01, with the time of day as their fraction; NaN where one is no date.
+
+    What a text says depends on no other text: of 05/06/2024 the column's own order tells the day
+    from the month, and where that has none, the text is refused and not guessed.
+    """
+    encoded = pc.dictionary_encode(_trimmed(texts))
+    array = encoded.dictionary
+    if column.date_order in ("day_first", "month_first"):
+        days = _days(array, column.date_order)
+    else:
+        days, other = _days(array, "day_first"), _days(array, "month_first")
+        # With points the day comes first, whatever the order of others.
+        pointed = pc.match_substring_regex(array, r"^[0-9]{1,2}[.]").to_numpy(zero_copy_only=False)
+        either = np.isnan(days) | np.isnan(other) | (days == other) | pointed
+        days = np.where(either, np.where(np.isnan(days), other, days), np.nan)
+    return np.asarray(days[encoded.indices.to_numpy()])
+
+
+def _days(texts: pa.Array, order: DateOrder) -> NDArray[np.float64]:
+    dates = find_dates(texts, order=order, compact=True)
     if dates is None or dates.times:
         return np.full(len(texts), np.nan)
     return dates.days

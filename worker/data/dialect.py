@@ -34,7 +34,7 @@ _PROPOSED = " \t:^~!&/\x1f§¦"
 _SAMPLE_BYTES, _SAMPLE_LINES = 2**20, 200
 _PIECE = 2**22
 """Bytes of text that are decoded at once."""
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -78,18 +78,18 @@ def decoded(data: bytes, encoding: str | None) -> bytes:
     Raises:
         DataError: it is empty, there is no such encoding, or the bytes are not text in it.
     """
-    for mark, name in _MARKS:
-        if data.startswith(mark) and (encoding is None or _is_unicode(encoding)):
+    for mark, name in MARKS:
+        if data.startswith(mark) and (encoding is None or is_unicode(encoding)):
             data, encoding = (data[len(mark) :], None) if name == "utf-8" else (data, name)
             break
-    if encoding is not None and not _is_utf8(encoding):
+    if encoding is not None and not is_utf8(encoding):
         data = _recoded(data, encoding)
     _check_text(data)
     return data
 
 
 def _recoded(data: bytes, encoding: str) -> bytes:
-    name = _codec(encoding)
+    name = codec_of(encoding)
     try:
         return data.decode(name).removeprefix("\ufeff").encode()
     except UnicodeDecodeError as error:
@@ -105,7 +105,7 @@ def _recoded(data: bytes, encoding: str) -> bytes:
         ) from error
 
 
-def _codec(encoding: str) -> str:
+def codec_of(encoding: str) -> str:
     """Python's name of an encoding."""
     name = ""
     try:
@@ -125,12 +125,14 @@ def _codec(encoding: str) -> str:
     return name
 
 
-def _is_utf8(encoding: str) -> bool:
-    return _codec(encoding) in ("utf-8", "utf-8-sig", "utf_8_sig")
+def is_utf8(encoding: str) -> bool:
+    """Whether this is UTF-8 under one of its names."""
+    return codec_of(encoding) in ("utf-8", "utf-8-sig", "utf_8_sig")
 
 
-def _is_unicode(encoding: str) -> bool:
-    return _codec(encoding).startswith(("utf-", "utf_"))
+def is_unicode(encoding: str) -> bool:
+    """Whether this is one of Unicode's encodings, which a byte-order mark may tell apart."""
+    return codec_of(encoding).startswith(("utf-", "utf_"))
 
 
 def _check_text(data: bytes) -> None:

@@ -33,10 +33,10 @@ from worker.data.reading import LIMITS, Limits, Source, file_error
 from worker.data.table import Table, categorical, images
 from worker.errors import DataError
 
-_FORMATS = ("PNG", "JPEG")
-_GRAY, _COLOR = {"1", "L", "LA"}, {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
+FORMATS = ("PNG", "JPEG")
+GRAY, COLOR = {"1", "L", "LA"}, {"P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"}
 _PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-_UNREADABLE = (
+UNREADABLE = (
     *DAMAGED,
     SyntaxError,
     Image.DecompressionBombError,
@@ -121,7 +121,7 @@ def _decoded(
                 "shape_mismatch",
                 file=picture.file.path,
             )
-    mode = "L" if all(mode in _GRAY for _, mode in kinds) else "RGB"
+    mode = "L" if all(mode in GRAY for _, mode in kinds) else "RGB"
     channels = len(mode)
     total = len(pictures) * channels * height * width
     if total > limits.bytes:
@@ -142,9 +142,9 @@ def _header(
 ) -> tuple[tuple[int, int], str]:
     """Width and height, and mode; nothing is decoded."""
     try:
-        with archive.open(file.info) as data, Image.open(data, formats=_FORMATS) as image:
+        with archive.open(file.info) as data, Image.open(data, formats=FORMATS) as image:
             size, mode = image.size, image.mode
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(file) from error
     if size[0] * size[1] > limits.pixels:
         raise file_error(
@@ -153,7 +153,7 @@ def _header(
             "too_large",
             file=file.path,
         )
-    if mode not in _GRAY | _COLOR:
+    if mode not in GRAY | COLOR:
         raise file_error(
             f"The image {str(file.path)!r} has more than 8 bits a channel (mode {mode}). Save the "
             "images with 8 bits, or upload them as NPZ.",
@@ -166,9 +166,9 @@ def _header(
 def _image(archive: zipfile.ZipFile, file: ArchivedFile, mode: str) -> NDArray[np.uint8]:
     try:
         data = BytesIO(archive.read(file.info))
-        with Image.open(data, formats=_FORMATS) as image:
+        with Image.open(data, formats=FORMATS) as image:
             return np.asarray(image.convert(mode))
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise _unreadable(file) from error
 
 

@@ -39,7 +39,7 @@ def nested_images(column: Column, cells: Sequence[object]) -> NDArray[np.float32
     if stacked is not None and stacked.shape[1:] == column.shape and _is_finite(stacked):
         return stacked.astype(np.float32)
     # Shapes may differ from one instance to the next, and one of them may be wrong.
-    return np.stack([_image(column, position, cell) for position, cell in enumerate(cells)])
+    return np.stack([nested_image(column, position, cell) for position, cell in enumerate(cells)])
 
 
 def check_bytes(column: Column, pixels: NDArray[np.float32]) -> None:
@@ -64,7 +64,8 @@ def check_bytes(column: Column, pixels: NDArray[np.float32]) -> None:
     )
 
 
-def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
+def nested_image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
+    """Nested arrays of one instance → float32 [*shape]; as `nested_images`."""
     subject = f"Column {column.name!r} of instance {position}"
     shape = _by(column.shape)
     if not isinstance(cell, list | tuple):

@@ -56,7 +56,7 @@ def read_parquet(source: Source, limits: Limits = LIMITS, reading: Reading | Non
     """
     reading = reading or Reading(columns={})
     schema = _schema(source)
-    strings = [field.name for field in schema if _is_text(field.type)]
+    strings = [field.name for field in schema if is_text(field.type)]
     try:
         with pq.ParquetFile(source, read_dictionary=strings) as file:
             names = [name for name in schema.names if not _INDEX.fullmatch(name)]
@@ -83,7 +83,7 @@ def _typed(frame: pa.Table, limits: Limits, reading: Reading, drafts: list[Draft
     for name in frame.column_names:
         cells = frame.column(name)
         kind = cells.type.value_type if pt.is_dictionary(cells.type) else cells.type
-        if _is_text(kind):
+        if is_text(kind):
             texts.look(name, *_strings(name, cells))
         else:
             others[name], found = _read_column(name, cells, reading)
@@ -139,22 +139,25 @@ def _check_size(rows: int, columns: int, limits: Limits) -> None:
         )
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether cells of this type are texts."""
     return any(test(kind) for test in (pt.is_string, pt.is_large_string, pt.is_string_view))
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
+    """Whether cells of this type are numbers, or all of them missing."""
     return any(test(kind) for test in (pt.is_integer, pt.is_floating, pt.is_decimal, pt.is_null))
 
 
-def _is_date(kind: pa.DataType) -> bool:
+def is_date(kind: pa.DataType) -> bool:
+    """Whether cells of this type are dates, with or without a time of day."""
     return bool(pt.is_date(kind) or pt.is_timestamp(kind))
 
 
 def _check_type(name: str, kind: pa.DataType) -> None:
     """Refuse a column that is neither a number nor one of a list of texts."""
     inner = kind.value_type if pt.is_dictionary(kind) else kind
-    if _is_text(inner) or _is_number(inner) or pt.is_boolean(inner) or _is_date(inner):
+    if is_text(inner) or is_number(inner) or pt.is_boolean(inner) or is_date(inner):
         return
     if pt.is_temporal(inner):
         remedy = (
@@ -178,9 +181,9 @@ def _read_column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[C
     if pt.is_boolean(kind):
         codes = pc.fill_null(pc.cast(cells, pa.int8()), -1).to_numpy()
         return categorical(name, ("false", "true"), codes), []
-    if _is_date(kind):
+    if is_date(kind):
         found = [] if declared else [_read_as_dates(name)]
-        return dates(name, _days(cells)), found
+        return dates(name, days_of(cells)), found
     if pt.is_integer(kind) and declared == "categorical":
         return _labels(name, cells), []
     if pt.is_integer(kind) and declared is None and not _is_exact(cells):
@@ -188,14 +191,17 @@ def _read_column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[C
     return _numbers(name, cells), []
 
 
-def _days(cells: pa.ChunkedArray) -> NDArray[np.float64]:
+def days_of(cells: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
     """Dates and timestamps as days since 1970-01-01, NaN for null."""
+    if pt.is_null(cells.type):
+        return np.full(len(cells), np.nan)
     if pt.is_timestamp(cells.type):
         unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[cells.type.unit] * 86_400
         ticks = pc.cast(cells, pa.int64())
     else:
         unit, ticks = 1, pc.cast(pc.cast(cells, pa.date32()), pa.int32())
-    return np.asarray(pc.cast(ticks, pa.float64(), safe=False).to_numpy() / unit)
+    days = pc.cast(ticks, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.asarray(days / unit)
 
 
 def _is_exact(cells: pa.ChunkedArray) -> bool:

@@ -11,8 +11,8 @@ Decisions:
   text. A number finds the category that is written like it, or else the only one that is the same
   number: 10.5 finds "10.50", and 1 neither of "01" and "001". What finds no category encodes to
   zeros, and is kept beside the table for whoever tells of it.
-* A model of images or series takes each as nested arrays, with or without an object around it:
-  `nested.py` says how.
+* A model of images or series takes each as nested arrays (`nested.py`), an image as a picture too
+  (`pictures.py`), with or without an object around it.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex, Guesses
 from worker.data.cell_texts import parse_dates, parse_numbers
-from worker.data.nested import cell_error, check_bytes, nested_images
+from worker.data.nested import cell_error, check_bytes, nested_image, nested_images
+from worker.data.pictures import MEMBER, is_picture, picture_pixels
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table, is_missing, suggest
 from worker.data.text_column import WEAK
 from worker.errors import DataError
@@ -84,13 +85,7 @@ class Records:
         layout = _Layout(tuple(column.name for column in columns), frozenset(beside), extra)
         if any(column.kind == "image" for column in columns):
             (column,) = columns
-            nested = [
-                layout.cells(position, instance)[0] if isinstance(instance, Mapping) else instance
-                for position, instance in enumerate(instances)
-            ]
-            pixels = nested_images(column, nested)
-            if as_bytes:
-                check_bytes(column, pixels)
+            pixels = _pixels(column, layout, instances, as_bytes=as_bytes)
             return cls(Table(columns=(column,), values={column.name: pixels}, rows=len(pixels)))
         rows = [layout.cells(position, instance) for position, instance in enumerate(instances)]
         cells = dict(zip(layout.names, zip(*rows, strict=True), strict=True))
@@ -130,6 +125,31 @@ class Records:
         return cls(Table(columns=tuple(columns), values=values, rows=rows), unmatched)
 
 
+def _pixels(
+    column: Column, layout: "_Layout", instances: Sequence[object], *, as_bytes: bool
+) -> NDArray[np.float32]:
+    """Images [N, *shape]: arrays, pictures, or an object around one of them."""
+    cells = [
+        layout.cells(position, instance)[0]
+        if isinstance(instance, Mapping) and not (layout.is_lone and is_picture(instance))
+        else instance
+        for position, instance in enumerate(instances)
+    ]
+    pictures = [position for position, cell in enumerate(cells) if is_picture(cell)]
+    if not pictures:
+        pixels = nested_images(column, cells)
+    else:
+        pixels = np.empty((len(cells), *column.shape), dtype=np.float32)
+        for position in pictures:
+            cell = cells[position]
+            pixels[position] = picture_pixels(column, position, cell, as_bytes=as_bytes)
+        for position in set(range(len(cells))) - set(pictures):
+            pixels[position] = nested_image(column, position, cells[position])
+    if as_bytes:
+        check_bytes(column, pixels)
+    return pixels
+
+
 @dataclass(frozen=True)
 class _Layout:
     """Which cells an instance has."""
@@ -137,6 +157,11 @@ class _Layout:
     names: tuple[str, ...]
     beside: frozenset[str]
     extra: bool
+
+    @property
+    def is_lone(self) -> bool:
+        """Whether an object with the one member of a picture is no object around one."""
+        return MEMBER not in self.names
 
     @cached_property
     def known(self) -> frozenset[str]:

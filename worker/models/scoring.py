@@ -29,8 +29,10 @@ MOST_SCORES = 8_000_000
 class Scoring:
     """Takes answers with their truth, and says in the end how good they were."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, most_scores: int = MOST_SCORES) -> None:
+        """Begin; `most_scores` is how many are kept."""
         self._target = target
+        self._most_scores = most_scores
         self._rows = 0
         self._confusion: NDArray[np.int64] | int = 0
         self._sums = np.zeros(3)
@@ -64,7 +66,7 @@ class Scoring:
         if self._kept is not None:
             self._kept.append((kept, truth))
             width = scores.shape[1]
-            if self._rows * width > MOST_SCORES:
+            if self._rows * width > self._most_scores:
                 self._kept = None
 
     def _add_squares(self, values: NDArray[Any], truth: NDArray[Any]) -> None:

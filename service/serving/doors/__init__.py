@@ -1,9 +1,9 @@
 """The doors: each reads one protocol and writes its answers. None knows the others."""
 
 from service.dependencies import Services
-from service.serving.doors import records
+from service.serving.doors import files, invocations, records
 from service.serving.doors.oip import infer
-from service.serving.front import Routes
+from service.serving.front import Routes, Streams
 
 
 def open_doors(services: Services) -> Routes:
@@ -11,4 +11,11 @@ def open_doors(services: Services) -> Routes:
     return [
         (records.PATH, records.RecordsDoor(services.serving)),
         (infer.PATH, infer.InferDoor(services.serving)),
+        (invocations.PATH, invocations.InvocationsDoor(services.serving, services.settings)),
     ]
+
+
+def open_streams(services: Services) -> Streams:
+    """The paths of requests whose bodies are not held, and what answers them."""
+    door = files.FileDoor(services.serving, services.settings)
+    return [(records.PATH, door.takes, door)]

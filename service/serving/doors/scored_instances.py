@@ -1,0 +1,124 @@
+"""What MLflow's scoring protocol says of the rows: one of four forms, as instances."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from service.errors import invalid
+from service.validation import Finding
+from worker.text import shortened
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+PARAMS = "params"
+RETURNED = ("predictions", "probabilities", "all")
+_IGNORED = frozenset({"signature_name"})
+"""What clients of TensorFlow Serving send beside, and says nothing here."""
+
+
+def instances_of(content: Any) -> Sequence[Any]:
+    """The instances of a body: objects by column name, or arrays in column order.
+
+    Raises:
+        InvalidError: it has none of the forms, or several, or one that is not as it should be.
+    """
+    if not isinstance(content, dict):
+        raise invalid([Finding(None, f"must be an object with one of {', '.join(FORMS)}")])
+    given = [form for form in FORMS if form in content]
+    unknown = [name for name in content if name not in (*FORMS, PARAMS, *_IGNORED)]
+    if unknown:
+        raise invalid(
+            [
+                Finding(
+                    shortened(name),
+                    f"is not a field here; give one of {', '.join(FORMS)}, and params if needed",
+                )
+                for name in unknown[:20]
+            ]
+        )
+    if len(given) != 1:
+        fact = f"has {' and '.join(given)}" if given else "has none of them"
+        raise invalid([Finding(None, f"must have exactly one of {', '.join(FORMS)}; it {fact}")])
+    (form,) = given
+    value = content[form]
+    rows = _split(value) if form == "dataframe_split" else _listed(form, value)
+    if not rows:
+        raise invalid([Finding(form, "has no rows; give at least one")])
+    return rows
+
+
+def return_of(content: Any) -> Literal["predictions", "probabilities", "all"]:
+    """What is to come back, by the member `params`.
+
+    Raises:
+        InvalidError: it says something else.
+    """
+    params = content.get(PARAMS) or {}
+    if not isinstance(params, dict):
+        raise invalid([Finding(PARAMS, 'must be an object such as {"return": "probabilities"}')])
+    unknown = [name for name in params if name != "return"]
+    if unknown:
+        raise invalid(
+            [Finding(f"{PARAMS}.{shortened(unknown[0])}", "is not known here; there is `return`")]
+        )
+    returned = params.get("return", "predictions")
+    for known in RETURNED:
+        if returned == known:
+            return known  # type: ignore[return-value]
+    raise invalid([Finding(f"{PARAMS}.return", f"must be one of {', '.join(RETURNED)}")])
+
+
+def _split(value: Any) -> list[Any]:
+    """Columns and data, as a frame of pandas is split."""
+    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
+        raise invalid(
+            [Finding("dataframe_split", 'must be an object {"columns": […], "data": [[…], …]}')]
+        )
+    data: list[Any] = value["data"]
+    columns = value.get("columns")
+    wrong = next((at for at, row in enumerate(data) if not isinstance(row, list)), None)
+    if wrong is not None:
+        raise invalid([Finding(f"dataframe_split.data.{wrong}", "must be an array of cells")])
+    if columns is None:
+        return data
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise invalid([Finding("dataframe_split.columns", "must be a list of names")])
+    if len(set(columns)) != len(columns):
+        raise invalid([Finding("dataframe_split.columns", "names a column twice")])
+    width = len(columns)
+    wrong = next((at for at, row in enumerate(data) if len(row) != width), None)
+    if wrong is not None:
+        raise invalid(
+            [
+                Finding(
+                    f"dataframe_split.data.{wrong}",
+                    f"has {len(data[wrong])} cells for {width} columns",
+                )
+            ]
+        )
+    return [dict(zip(columns, row, strict=True)) for row in data]
+
+
+def _listed(form: str, value: Any) -> list[Any]:
+    if form == "inputs" and isinstance(value, dict):
+        return _by_column(value)
+    if not isinstance(value, list):
+        what = "a list of rows" + (
+            ", or an object with a list for each column" if form == "inputs" else ""
+        )
+        raise invalid([Finding(form, f"must be {what}")])
+    if form == "dataframe_records":
+        wrong = next((at for at, row in enumerate(value) if not isinstance(row, dict)), None)
+        if wrong is not None:
+            raise invalid([Finding(f"{form}.{wrong}", "must be an object by column name")])
+    return value
+
+
+def _by_column(columns: dict[str, Any]) -> list[Any]:
+    """Lists, one a column."""
+    for name, cells in columns.items():
+        if not isinstance(cells, list):
+            raise invalid([Finding(f"inputs.{shortened(name)}", "must be a list, one cell a row")])
+    lengths = {len(cells) for cells in columns.values()}
+    if len(lengths) > 1:
+        raise invalid([Finding("inputs", "has lists of different lengths; give one cell a row")])
+    names = tuple(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
