@@ -33,8 +33,11 @@ load models, so that a large one does not keep a small one waiting."""
 POOLS: dict[str, Pool] = {
     "readyz": "health",
     "ping": "health",
+    "v2_server_live": "health",
+    "v2_server_ready": "health",
     "upload_dataset": "uploads",
     "create_job": "planning",
+    "create_prediction": "planning",
     "validate_job": "planning",
     "get_chart": "reports",
     "get_chart_picture": "reports",

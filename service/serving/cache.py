@@ -85,6 +85,10 @@ class ResidentCache:
         """A model, if it is loaded."""
         return self._held.get(key)
 
+    def held(self) -> list[Resident]:
+        """All that are loaded."""
+        return list(self._held.values())
+
     def failure(self, key: Key) -> Failure | None:
         """Why a version is not fit, if it is known not to be."""
         failure = self._failures.get(key)

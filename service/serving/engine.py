@@ -1,8 +1,13 @@
 """The engine: what every door asks. Finds the model, reads rows, has them computed."""
 
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from service.serving.registry import IndexEntry, Registry
 from service.serving.residents import Resident, load
@@ -14,6 +19,9 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.catalogue import StoredVersion
 from worker.storage.database import Database
 
+FEW_ROWS = 256
+"""Up to here rows are read on the event loop: in a thread they would take longer."""
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -22,6 +30,8 @@ class Answered:
     answers: Answers
     warnings: list[PredictionWarning] | None
     """What the instances hold that training did not; none if they were not to be looked for."""
+    read_ns: int = 0
+    """What it took to read and encode them."""
 
 
 class ServingEngine:
@@ -29,6 +39,7 @@ class ServingEngine:
 
     def __init__(self, settings: ServiceSettings, database: Database, artefacts: Artefacts) -> None:
         self._artefacts = artefacts
+        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="compute")
         self._registry = Registry(database, self._load, settings.models_bytes)
 
     async def start(self) -> None:
@@ -38,6 +49,7 @@ class ServingEngine:
     async def stop(self) -> None:
         """Give up all models."""
         await self._registry.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def at_hand(self, name: str, version: str | None = None) -> Resident | None:
         """The certified model that answers, if that is known without waiting."""
@@ -83,6 +95,10 @@ class ServingEngine:
         """All versions of all models: READY, or UNAVAILABLE and why."""
         return await self._registry.index()
 
+    def residents(self) -> list[Resident]:
+        """The models that are loaded."""
+        return self._registry.residents.held()
+
     async def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version, once that is loaded and has passed its certificate.
 
@@ -118,17 +134,31 @@ class ServingEngine:
             DataError: an instance does not fit the model's columns.
             BusyError: there is too much before this request.
         """
-        model = resident.model
-        records = await in_pool("answers", lambda: model.read(instances, extra=extra))
-        features = await in_pool("answers", model.encode, records.table)
+        resident.joiner.check(seconds)
+        begun = time.perf_counter_ns()
+        if len(instances) <= FEW_ROWS:
+            features, found = _read(resident, instances, extra, warnings)
+        else:
+            features, found = await in_pool("answers", _read, resident, instances, extra, warnings)
+        read_ns = time.perf_counter_ns() - begun
         scores = await resident.joiner.scores(features, seconds=seconds, gone=gone)
-        return Answered(
-            model.read_scores(scores, settings), model.surprises(records) if warnings else None
-        )
+        if warnings:
+            resident.statistics.warn(len(features), found)
+        answers = resident.model.read_scores(scores, settings)
+        return Answered(answers, found if warnings else None, read_ns)
 
     async def certificate(self, name: str, version: str | None) -> tuple[int, Certificate]:
         """A version's number and what its certification found, whether it passed or not."""
         return await self._registry.certificate(name, version)
 
     def _load(self, version: StoredVersion, name: str) -> Resident:
-        return load(self._artefacts, version, name)
+        return load(self._artefacts, version, name, self._threads)
+
+
+def _read(
+    resident: Resident, instances: Sequence[Any], extra: bool, warnings: bool
+) -> tuple[NDArray[np.float32], list[PredictionWarning]]:
+    """Instances as features ``[N, …]``, and what is worth a warning if that is looked for."""
+    model = resident.model
+    records = model.read(instances, extra=extra)
+    return model.encode(records.table), model.surprises(records) if warnings else []

@@ -1,6 +1,8 @@
 """Residents: models in memory, certified, ready to answer."""
 
-from dataclasses import dataclass, field
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,18 +32,17 @@ class Resident:
     certificate: Certificate
     bytes: int
     """What it takes in memory."""
+    joiner: Joiner
+    statistics: Statistics
     key: Key = ("", 0)
     """Under which it is held."""
     used: int = 0
     """When it was used last: a number that grows with each use of any model."""
-    joiner: Joiner = field(init=False)
-    statistics: Statistics = field(default_factory=Statistics)
-
-    def __post_init__(self) -> None:
-        self.joiner = Joiner(self.model.forward, self.statistics)
 
 
-def load(artefacts: Artefacts, version: StoredVersion, name: str) -> Resident:
+def load(
+    artefacts: Artefacts, version: StoredVersion, name: str, threads: ThreadPoolExecutor
+) -> Resident:
     """Read a version's weights, rebuild its network, certify it, and let it answer some rows.
 
     It may have failed its checks.
@@ -54,18 +55,36 @@ def load(artefacts: Artefacts, version: StoredVersion, name: str) -> Resident:
     model = TrainedModel.load(content, version.position)
     del content
     certificate = certify(model)
+    statistics = Statistics()
+    joiner = Joiner(model, statistics, threads)
     if certificate.passed:
-        _warm_up(model)
-    return Resident(name, version.version, model, certificate, bytes_held(model))
+        _warm_up(model, joiner)
+    return Resident(
+        name=name,
+        version=version.version,
+        model=model,
+        certificate=certificate,
+        bytes=bytes_held(model),
+        joiner=joiner,
+        statistics=statistics,
+    )
 
 
-def _warm_up(model: TrainedModel) -> None:
-    """Answer batches of the usual sizes."""
+def _warm_up(model: TrainedModel, joiner: Joiner) -> None:
+    """Answer batches of the usual sizes, and tell the joiner how long they took."""
     known = model.probe_features[0].numpy()
+    taken = {}
     for rows in WARM_ROWS if len(known) else ():
         features = np.resize(known, (rows, *known.shape[1:]))
-        for _ in model.read_scores(model.forward(features)).rows():
-            break
+        for _ in range(2):  # the first one is slower
+            begun = time.perf_counter_ns()
+            answers = model.read_scores(model.forward(features))
+            taken[rows] = time.perf_counter_ns() - begun
+        next(answers.rows())
+    if taken:
+        fewest, most = WARM_ROWS[0], WARM_ROWS[-1]
+        pace = (taken[most] - taken[fewest]) / (most - fewest)
+        joiner.set_pace(taken[fewest], max(pace, 1.0))
 
 
 def admit(resident: Resident) -> Resident:

@@ -2,8 +2,10 @@
 
 from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
-from worker.models.file import FORMAT, Manifest, ModelFile
+from worker.models.columns import answer_columns
+from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
 from worker.models.forward import Forward, mean_scores
+from worker.models.scoring import Scoring
 from worker.models.trained_model import TrainedModel
 
 __all__ = [
@@ -15,7 +17,11 @@ __all__ = [
     "Forward",
     "Manifest",
     "ModelFile",
+    "Scoring",
     "TrainedModel",
+    "answer_columns",
     "certify",
+    "export",
     "mean_scores",
+    "read_manifest",
 ]

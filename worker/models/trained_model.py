@@ -1,6 +1,6 @@
 """A trained model: one trial of a fleet's model file, ready to answer, alone or as an ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,10 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.data import Encoder, Expectations, Records, Table, Target
+from worker.data import (
+    Encoder,
+    Expectations,
+    PlainReader,
+    Records,
+    Table,
+    Target,
+    check_numbers,
+    read_arrays,
+)
 from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.file import ModelFile
-from worker.models.forward import Forward, TorchForward, mean_scores
+from worker.models.forward import Forward, compile_forward, mean_scores
+from worker.models.probabilities import class_probabilities
 from worker.networks import Network
 from worker.results import Prediction, PredictionWarning
 from worker.spec import Trial
@@ -75,7 +85,7 @@ class TrainedModel:
     @cached_property
     def forward(self) -> Forward:
         """The pass that answers."""
-        return TorchForward(self.network, self.members, self.target.task)
+        return compile_forward(self.network, self.members, self.target.task, self.encoder.shape)
 
     def read_scores(self, scores: NDArray[np.float32], settings: AnswerSettings = PLAIN) -> Answers:
         """What scores ``[N, O]`` of the forward pass say.
@@ -87,24 +97,26 @@ class TrainedModel:
         if self.target.task == "regression":
             values = scores[:, 0].astype(np.float64) * self.target_scale + self.target_center
             return Answers(self.target, values=values)
-        logits = torch.from_numpy(scores)
-        if self.target.task == "binary":
-            probabilities = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
-        else:
-            probabilities = logits.softmax(1)
-        return Answers(self.target, probabilities.numpy(), self._best(scores, probabilities))
+        probabilities = class_probabilities(self.target.task, scores)
+        return Answers(self.target, probabilities, self._best(scores, probabilities))
 
     def answer(self, features: NDArray[np.float32]) -> Answers:
         """What the model says of encoded rows ``[N, …]``."""
         return self.read_scores(self.forward(features))
 
-    def _best(self, scores: NDArray[np.float32], probabilities: Tensor) -> NDArray[np.int64]:
+    def _best(
+        self, scores: NDArray[np.float32], probabilities: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
         positive = self.target.positive_number
         if positive is None:
-            return np.asarray(probabilities.numpy().argmax(1))
+            return np.asarray(probabilities.argmax(1))
         logits = scores[:, 0].astype(np.float64) * (1.0 if positive == 1 else -1.0)
-        cut = float(torch.logit(torch.tensor(self.threshold, dtype=torch.float64)))
-        return np.where(logits >= cut, positive, 1 - positive)
+        return np.where(logits >= self._cut, positive, 1 - positive)
+
+    @cached_property
+    def _cut(self) -> float:
+        """The logit of the threshold."""
+        return float(torch.logit(torch.tensor(self.threshold, dtype=torch.float64)))
 
     def encode(self, table: Table) -> NDArray[np.float32]:
         """Rows of a table → features ``[N, …]``."""
@@ -122,14 +134,61 @@ class TrainedModel:
         return Records.read(
             self.encoder.columns,
             instances,
-            beside=(self.target.column, *self.encoder.left_out),
+            beside=self._beside,
             extra=extra,
             as_bytes=self.encoder.pixels is not None and self.encoder.pixels.of_bytes,
         )
 
+    @property
+    def _beside(self) -> tuple[str, ...]:
+        """The columns that may stand in an object and are not read."""
+        return (self.target.column, *self.encoder.left_out)
+
+    @cached_property
+    def plain(self) -> PlainReader | None:
+        """Reads and encodes ordinary rows at once, for requests of a few; none where no row is
+        ordinary, as of images.
+        """
+        return PlainReader.of(self.encoder, self._beside)
+
+    def read_arrays(self, arrays: Mapping[str, NDArray[Any]], *, extra: bool = False) -> Records:
+        """Read columns by name, ``[N]`` each, ``[N, *shape]`` of images.
+
+        The target and the columns that were left out may be among them; with `extra` any other
+        columns too.
+
+        Raises:
+            DataError: naming the column, and the instance where it is about one.
+        """
+        return read_arrays(
+            self.encoder.columns,
+            arrays,
+            beside=self._beside,
+            extra=extra,
+            as_bytes=self.encoder.pixels is not None and self.encoder.pixels.of_bytes,
+        )
+
+    def encode_numbers(self, matrix: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows of numbers → features, ``[N, P]`` each, if every column is numeric: the bits that
+        `encode` gives, without a table. NaN is a missing cell.
+
+        Raises:
+            DataError: a number is infinite, or the matrix is not that of these columns.
+        """
+        check_numbers(self.encoder.columns, matrix)
+        return self.encoder.transform_numbers(matrix)
+
     def surprises(self, records: Records) -> list[PredictionWarning]:
         """What the records hold that training did not."""
         return self._expectations.surprises(records)
+
+    def number_surprises(self, matrix: NDArray[Any]) -> list[PredictionWarning]:
+        """What rows of numbers ``[N, P]`` hold that training did not."""
+        if self._expectations.are_met(matrix):
+            return []
+        columns = self.encoder.columns
+        values = {column.name: matrix[:, place] for place, column in enumerate(columns)}
+        return self.surprises(Records(Table(columns, values, len(matrix))))
 
     @cached_property
     def _expectations(self) -> Expectations:

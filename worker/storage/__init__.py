@@ -7,6 +7,7 @@
 ``progress``            what a running fleet records: epochs, checkpoints
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
+``predictions``         data sets that are scored: jobs of another kind, and their parts
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -29,6 +30,7 @@ __all__ = [
     "idempotency",
     "jobs",
     "models",
+    "predictions",
     "progress",
     "queries",
     "states",

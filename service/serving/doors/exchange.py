@@ -5,8 +5,15 @@ from dataclasses import dataclass, field
 
 Headers = list[tuple[bytes, bytes]]
 
+PRIVATE_JSON: Headers = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+"""What every answer of JSON has that is neither to be kept nor to be taken for something else."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Call:
     """A request: small enough to be held, and all here."""
 
@@ -16,7 +23,7 @@ class Call:
     headers: Iterable[tuple[bytes, bytes]]
     """As they came, names in lower case."""
     body: bytes
-    gone: Callable[[], bool] = field(default=lambda: False)
+    gone: Callable[[], bool] | None = field(default=None)
     """Whether the client has left."""
 
     def header(self, name: bytes) -> bytes:
@@ -24,7 +31,7 @@ class Call:
         return next((value for key, value in self.headers if key == name), b"")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """An answer."""
 
