@@ -27,12 +27,16 @@ def register(database: Database, name: str, count: int = 1) -> None:
             fleets.finish(session, claimed(session, fleet.id), [good()], RESULT)
 
 
+class Weights:
+    """What a model would hold."""
+
+
 class StandIn:
     """A loaded model, as far as names, bytes and certificates go."""
 
     def __init__(self, name: str, version: int, weight: int, passed: bool) -> None:
         self.name, self.version, self.bytes = name, version, weight
-        self.key, self.used = ("", 0), 0
+        self.key, self.used, self.model = ("", 0), 0, Weights()
         check = Check(name="deterministic", passed=passed, detail="3 scores differ")
         self.certificate = Certificate(issued_at="", passed=passed, checks=(check,))
 

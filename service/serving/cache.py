@@ -150,7 +150,8 @@ class ResidentCache:
             del resident  # the error's traceback holds this frame
             self._remember(key, failure)
             raise failure.error
-        weakref.finalize(resident, self._freed, asyncio.get_running_loop()).atexit = False
+        # The model, and not the resident: what is computed in the end holds only that.
+        weakref.finalize(resident.model, self._freed, asyncio.get_running_loop()).atexit = False
         resident.key = key
         self._held[key] = resident
         self.touch(resident)

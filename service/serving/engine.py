@@ -39,7 +39,7 @@ class ServingEngine:
 
     def __init__(self, settings: ServiceSettings, database: Database, artefacts: Artefacts) -> None:
         self._artefacts = artefacts
-        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="compute")
+        self._threads = ThreadPoolExecutor(settings.serving_threads, thread_name_prefix="compute")
         self._registry = Registry(database, self._load, settings.models_bytes)
 
     async def start(self) -> None:

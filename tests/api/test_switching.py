@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.serving import registry
+from service.serving.residents import Resident
 from tests.api.client import Client
 from tests.api.work import post, train
 from worker.models import Certificate, TrainedModel, certify
@@ -141,12 +142,16 @@ def test_a_model_weighs_itself_and_not_its_fleet(client: Client) -> None:
     train(client, post(client, **SPEC, network=network, compare=compare, model="large"))
     load(client, "large")
 
-    async def resident() -> tuple[int, int]:
+    async def resident() -> Resident:
         found = client.services.serving.at_hand("large")
         assert found is not None
-        return found.bytes, sum(p.numel() for p in found.model.network.parameters())
+        return found
 
-    weight, parameters = client.portal.call(resident)
+    found = client.portal.call(resident)
+    weight, model = found.bytes, found.model
+    parameters = sum(tensor.numel() for tensor in model.network.parameters())
+    for tensor in (model.probe_features, model.probe_scores):
+        assert tensor.untyped_storage().nbytes() == 4 * tensor.numel()
     with client.services.database.read() as session:
         file = models.resolve(session, "large").bytes
     assert file > 8 * 4 * parameters

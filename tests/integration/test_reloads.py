@@ -105,7 +105,7 @@ def test_fifty_reloads_under_load(tmp_path: Path) -> None:
         expected = {number: reload(number) for number in (2, 1)}
         assert expected[1] != expected[2]
         with Load(address, expected) as load:
-            for number in (2, 1) * 3:
+            for number in (2, 1) * 5:
                 reload(number)
             before = process.memory_info().rss
             highest = before
