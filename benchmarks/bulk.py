@@ -7,8 +7,8 @@ one connection: ``request``, what the client waits. In it:
 
 * ``compute``: the model's own work on these rows, measured in this process with as many threads:
   encoding, the network, probabilities and classes (``encode``, ``forward``, ``read_scores``);
-* ``copies``: what a bare ASGI server takes that reads the same body and answers as many bytes as the
-  real answer has: the bytes through sockets, and little else;
+* ``copies``: what a bare ASGI server takes that reads the same body and answers as many bytes as
+  the real answer has: the bytes through sockets, and little else;
 * ``the rest``: request less compute less copies.
 
 They are measured in turn, and shares are medians over the turns of the ratio in the same turn. At

@@ -29,7 +29,7 @@ from _shared import machine
 HEADERS = {"Content-Type": "application/json"}
 AT_ONCE = 4
 SHORTEST, LONGEST = 0.0001, 0.1
-"""Seconds after which a client leaves, drawn evenly by their logarithm: answers take some of that."""
+"""Seconds after which a client leaves; their logarithm is drawn evenly."""
 SETTLE_SECONDS = 3.0
 WARMING = 200
 MOMENTS = ("in the head", "in the body", "waiting")
