@@ -17,6 +17,7 @@ from _serving import (
     Server,
     Trained,
     binary_infer,
+    decimals,
     free_port,
     rows,
     start,
@@ -29,7 +30,7 @@ PACKAGES = {"litserve": "LitServe", "mlserver": "MLServer", "bentoml": "BentoML"
 BARE, PLAIN, THREADS = "bare ASGI", "plain FastAPI, async", "plain FastAPI, threads"
 RECORDS, ARRAYS = "/v1/predict, records", "/v1/predict, arrays"
 ROW = rows(1)
-VALUES = [round(float(value), 3) for value in ROW[0]]
+VALUES = decimals(ROW)[0]
 INSTANCES = json.dumps({"instances": [VALUES]}, separators=(",", ":")).encode()
 RECORD = json.dumps(
     {"instances": [dict(zip(COLUMNS, VALUES, strict=True))]}, separators=(",", ":")

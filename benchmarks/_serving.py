@@ -233,6 +233,11 @@ def rows(count: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, 20)).round(3).astype(np.float32)
 
 
+def decimals(values: np.ndarray) -> list[list[float]]:
+    """Rows as JSON has them."""
+    return [[round(value, 3) for value in row] for row in values.tolist()]
+
+
 def _csv(count: int) -> bytes:
     values = rows(count, seed=0)
     classes = (np.abs(values).sum(1) * 7).astype(int) % len(CLASSES)

@@ -1,0 +1,199 @@
+"""Overload: what is answered, and how fast the rest is refused, when too much is asked.
+
+    python benchmarks/overload.py [--seconds 5] [--deadline 2] [--rows 64] [--levels 1 3 10]
+
+Open loop: requests begin by a schedule (exponential gaps, the same each run), whether or not
+earlier ones were answered, as those of many independent users do. A closed loop, in which each
+client waits for its answer, slows down with the server and never overloads it. Latency counts from
+the moment at which a request was due, so a client that falls behind cannot hide it; how far it fell
+behind is in the table.
+
+The capacity is measured by a closed loop of 8 clients first. Then 1, 3 and 10 times as much, on
+
+* a network 20-1024-1024-10 with some rows a request, whose computing is the limit;
+* a network 20-256-256-10 with one row a request, where HTTP itself is. There this client is the
+  limit beyond some thousand requests a second, on as few processors: see the column ``sent/s``.
+
+Goodput is answers 200 within the deadline, a second. Refusals are 503 with Retry-After; every other
+answer, a refusal without Retry-After and a lost connection are faults. Late are 200s past the
+deadline. The server has its default settings; --deadline is only what this client judges by, unless
+--header names the request header by which it is told to the server too.
+"""
+
+import argparse
+import gc
+import json
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import uvloop
+from _client import Asked, Pool, closed_loop, open_loop, raw
+from _serving import Server, decimals, rows, stop_on_sigterm, trained
+from _shared import machine
+
+CLIENTS = 8
+MOST_CONNECTIONS = 900
+"""Below what the server keeps by default: its own limit on connections is not the subject."""
+MOST_SENT = 20_000
+"""Requests a second that this client does not try to exceed."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one level brought."""
+
+    name: str
+    sent: float
+    """Requests a second that were sent."""
+    good: list[float]
+    """Seconds of each answer 200 within the deadline."""
+    late: int
+    refused: list[float]
+    """Seconds of each refusal with Retry-After."""
+    faults: int
+    unsent: int
+    """Requests for which this client had no connection."""
+    behind: float
+    """Milliseconds by which this client was late in sending, 99th percentile."""
+    seconds: float
+
+    @property
+    def goodput(self) -> float:
+        """Answers within the deadline, a second."""
+        return len(self.good) / self.seconds
+
+
+def judged(
+    name: str, asked: list[Asked], deadline: float, scheduled: float, seconds: float
+) -> Load:
+    """Sort what came back: sent over some scheduled seconds, answered over some more."""
+    with_answer = [one for one in asked if one.answer is not None]
+    right = [one for one in with_answer if one.answer.status == 200]
+    refused = [one for one in with_answer if one.answer.status == 503 and one.answer.retry_after]
+    good = [one.seconds for one in right if one.seconds <= deadline]
+    return Load(
+        name=name,
+        sent=len(with_answer) / scheduled,
+        good=good,
+        late=len(right) - len(good),
+        refused=[one.seconds for one in refused],
+        faults=len(with_answer) - len(right) - len(refused),
+        unsent=len(asked) - len(with_answer),
+        behind=percentile([one.late for one in asked], 99),
+        seconds=seconds,
+    )
+
+
+def percentile(seconds: list[float], percent: float) -> float:
+    """In milliseconds; not a number if there are none."""
+    return float(np.percentile(seconds, percent)) * 1000 if seconds else float("nan")
+
+
+def schedule(rate: float, seconds: float) -> list[float]:
+    """Moments of requests: exponential gaps, the same each run."""
+    gaps = np.random.default_rng(0).exponential(1 / rate, round(rate * seconds))
+    return np.cumsum(gaps).tolist()
+
+
+async def levels(
+    server: Server, request: bytes, options: argparse.Namespace, most: int
+) -> list[Load]:
+    """The capacity, then each level."""
+    pool = Pool(server.port, most)
+    await pool.open(CLIENTS)
+    await closed_loop(pool, request, CLIENTS, 2.0)  # warms up
+    asked = await closed_loop(pool, request, CLIENTS, options.seconds)
+    found = [
+        judged(f"{CLIENTS} clients", asked, options.deadline, options.seconds, options.seconds)
+    ]
+    capacity = max(1.0, found[0].goodput)
+    gc.disable()
+    for factor in options.levels:
+        rate = min(MOST_SENT, factor * capacity)
+        moments = schedule(rate, options.seconds)
+        asked = await open_loop(pool, request, moments)
+        took = seconds_until_answered(asked, options.seconds)
+        found.append(
+            judged(f"{factor:g} x capacity", asked, options.deadline, options.seconds, took)
+        )
+        gc.collect()
+        await closed_loop(pool, request, 1, 0.5)  # lets the queue drain
+    gc.enable()
+    pool.close()
+    return found
+
+
+def seconds_until_answered(asked: list[Asked], scheduled: float) -> float:
+    """From the first request to the last answer: a queue that has filled is still being answered
+    after the last request.
+    """
+    first = min(one.due for one in asked)
+    return max(scheduled, max(one.due + one.seconds for one in asked) - first)
+
+
+def table(title: str, found: list[Load]) -> None:
+    """Print it."""
+    print(
+        f"\n{title}\n{'':<14}{'sent/s':>8}{'good/s':>8}{'p50 ms':>8}{'p99 ms':>8}{'late':>6}"
+        f"{'refused/s':>11}{'p50 ms':>8}{'p99 ms':>8}{'faults':>8}{'unsent':>8}{'behind ms':>11}"
+    )
+    for load in found:
+        print(
+            f"{load.name:<14}{load.sent:>8,.0f}{load.goodput:>8,.0f}"
+            f"{percentile(load.good, 50):>8.1f}{percentile(load.good, 99):>8.1f}{load.late:>6}"
+            f"{len(load.refused) / load.seconds:>11,.0f}{percentile(load.refused, 50):>8.1f}"
+            f"{percentile(load.refused, 99):>8.1f}{load.faults:>8}{load.unsent:>8}"
+            f"{load.behind:>11.1f}"
+        )
+
+
+def bars(found: list[Load]) -> None:
+    """Print what was to be reached, and whether it was."""
+    peak = max(load.goodput for load in found)
+    for load in found[1:]:
+        if load.sent < 1.5 * peak:
+            continue  # no overload
+        share = load.goodput / peak
+        p99 = percentile(load.refused, 99)
+        for what, value, reached in (
+            ("goodput / peak, at least .9", f"{share:.2f}", share >= 0.9),
+            ("p99 of refusals, under 50 ms", f"{p99:.1f}", p99 < 50),
+            ("accepted past their deadline, 0", str(load.late), load.late == 0),
+            ("faults, 0", str(load.faults), load.faults == 0),
+        ):
+            print(f"{load.name:<14}{what:<34}{value:>8}  {'reached' if reached else 'MISSED'}")
+
+
+def main() -> None:
+    """Run and print the tables."""
+    parser = argparse.ArgumentParser(description="What happens beyond the capacity.")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each level")
+    parser.add_argument("--deadline", type=float, default=2.0, help="seconds")
+    parser.add_argument("--header", help="request header that tells the server the deadline")
+    parser.add_argument("--rows", type=int, default=64, help="of a request to the large network")
+    parser.add_argument("--levels", type=float, nargs="+", default=[1.0, 3.0, 10.0])
+    parser.add_argument("--connections", type=int, default=MOST_CONNECTIONS)
+    options = parser.parse_args()
+    stop_on_sigterm()
+    print(machine(torch.get_num_threads()))
+    headers = {"Content-Type": "application/json"}
+    if options.header:
+        headers[options.header] = f"{options.deadline:g}"
+    with trained({"small": [256, 256], "large": [1024, 1024]}) as model:
+        server = model.api()
+        try:
+            for name, count in (("large", options.rows), ("small", 1)):
+                body = json.dumps({"instances": decimals(rows(count))}).encode()
+                request = raw(f"/v1/models/{name}/predict", body, headers)
+                found = uvloop.run(levels(server, request, options, options.connections))
+                table(f"{name} network, {count} row(s) a request, {len(body):,} bytes", found)
+                bars(found)
+        finally:
+            server.stop()
+    print(f"\nload at the end {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
