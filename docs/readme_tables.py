@@ -25,6 +25,7 @@ COMPUTED = {
     "artefacts_url": "`artefacts` in the state folder",
     "redis_url": "none: a private one is started",
     "fleet_memory": "by the machine, see right",
+    "models_bytes": "by the machine, see right",
     "max_job_bytes": "by the machine, see right",
     "max_connections": "descriptors ÷ 2, at most 1,000",
 }

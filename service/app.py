@@ -14,10 +14,14 @@ from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
-from service.inference import InferenceEngine
+from service.exporter import Exporter
 from service.notifier import ChangeNotifier
-from service.routes import datasets, health, jobs, models, predict, results, techniques
-from worker.jobs import JobIntake, TableCache
+from service.routes import RESOURCES
+from service.serving.doors import open_doors
+from service.serving.engine import ServingEngine
+from service.serving.front import Front
+from service.threads import one_thread_a_call
+from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -44,9 +48,10 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
+    app.add_middleware(Front, open_doors=open_doors)  # the outermost
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
-    for resource in (datasets, jobs, results, techniques, models, predict, health):
+    for resource in RESOURCES:
         app.include_router(resource.router)
         exact_paths += [
             (route.path, set(route.methods or ()))
@@ -78,6 +83,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
+            serving = ServingEngine(settings, database, artefacts)
             app.state.services = Services(
                 settings=settings,
                 database=database,
@@ -86,19 +92,24 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
-                inference=InferenceEngine(artefacts),
+                predictions=PredictionIntake(database, artefacts, tables),
+                serving=serving,
                 estimator=Estimator(settings),
+                exporter=Exporter(database, artefacts),
             )
+            await serving.start()
             reconciler.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
-                yield
+                with one_thread_a_call():
+                    yield
             finally:
                 polling.cancel()
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
+                await serving.stop()
         finally:
             database.close()
 

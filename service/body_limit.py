@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MediaTypeError, TooLargeError, domain_problem
+from service.protocol_errors import for_protocol
 
 JSON_BYTES = 32 * 1024 * 1024
 FORM_BYTES = 1024 * 1024
@@ -39,7 +40,8 @@ class BodyLimit:
             return
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
-            await domain_problem(too_large(shown))(scope, receive, send)
+            refusal = for_protocol(scope["path"], domain_problem(too_large(shown)))
+            await refusal(scope, receive, send)
             return
         taken = 0
 

@@ -27,26 +27,38 @@ app = typer.Typer(
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="TCP port to listen on; 0 for any free one.")]
 State = Annotated[Path | None, typer.Option(help="Folder of everything that survives a restart.")]
+ProcessCount = Annotated[
+    int | None,
+    typer.Option("--processes", help="Processes that answer HTTP requests, on one port."),
+]
 Workers = Annotated[int | None, typer.Option(help="Fleets trained at the same time.")]
 
 
 @app.command()
-def up(host: Host = None, port: Port = None, state: State = None, workers: Workers = None) -> None:
+def up(
+    host: Host = None,
+    port: Port = None,
+    state: State = None,
+    workers: Workers = None,
+    processes: ProcessCount = None,
+) -> None:
     """Start everything: Redis, a worker and the HTTP service. Ctrl-C stops it."""
     with _errors_in_a_line():
-        settings = _settings(host=host, port=port, state=state, workers=workers)
+        settings = _settings(
+            host=host, port=port, state=state, workers=workers, processes=processes
+        )
         # Imported late: torch takes seconds, and `--help` should not.
-        from service.server import run_everything
+        from service.run import run_everything
 
         run_everything(settings, Console(highlight=False))
 
 
 @app.command()
-def api(host: Host = None, port: Port = None) -> None:
+def api(host: Host = None, port: Port = None, processes: ProcessCount = None) -> None:
     """Start the HTTP service alone, on the database and Redis of the settings."""
     with _errors_in_a_line():
-        settings = _settings(host=host, port=port)
-        from service.server import run_api
+        settings = _settings(host=host, port=port, processes=processes)
+        from service.run import run_api
 
         run_api(settings, Console(highlight=False))
 

@@ -6,13 +6,14 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from service.estimate import Estimator
-from service.inference import InferenceEngine
+from service.exporter import Exporter
 from service.notifier import ChangeNotifier
+from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
-from worker.jobs import JobIntake, TableCache
+from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
-from worker.storage import datasets, jobs
+from worker.storage import datasets, jobs, predictions
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
@@ -28,8 +29,10 @@ class Services:
     notifier: ChangeNotifier
     tables: TableCache
     intake: JobIntake
-    inference: InferenceEngine
+    predictions: PredictionIntake
+    serving: ServingEngine
     estimator: Estimator
+    exporter: Exporter
 
 
 async def services_of(request: Request) -> Services:
@@ -49,6 +52,11 @@ PlainJobId = Annotated[
 ]
 PlainDatasetId = Annotated[
     str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
+]
+
+PlainPredictionId = Annotated[
+    str,
+    Path(alias="id", description="A prediction's id.", examples=["pred_5f0c9a3e1b7d2468ace0f135"]),
 ]
 
 
@@ -92,5 +100,26 @@ def dataset_id(
     raise NotFoundError("there is no data set yet; POST /v1/datasets uploads one", param="id")
 
 
+def prediction_id(
+    services: ServicesDep,
+    given: Annotated[
+        str,
+        Path(
+            alias="id",
+            description="A prediction's id, or `latest` for the newest prediction.",
+            examples=[LATEST],
+        ),
+    ],
+) -> str:
+    """The id that a path names; ``NotFoundError`` for the newest where there is none."""
+    if given != LATEST:
+        return given
+    with services.database.read() as session:
+        for rows in predictions.prediction_page(session, limit=1).items:
+            return rows.job.id
+    raise NotFoundError("there is no prediction yet; POST /v1/predictions accepts one", param="id")
+
+
 JobId = Annotated[str, Depends(job_id)]
 DatasetId = Annotated[str, Depends(dataset_id)]
+PredictionId = Annotated[str, Depends(prediction_id)]

@@ -9,6 +9,7 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
     ├── MediaTypeError           the body is of a kind that this operation does not read
     ├── HeadError                the request's first line and headers are too long
     ├── SlowError                the request came too slowly
+    ├── UnsupportedError         the protocol has it, and this service has not
     └── BusyError                there are more requests at once than the settings allow
 """
 
@@ -25,6 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Mount
 
+from service.protocol_errors import for_protocol
 from service.validation import Finding, findings
 from worker.errors import (
     ConflictError,
@@ -90,6 +92,12 @@ class SlowError(ParsimonyError):
     """The request came too slowly."""
 
     code = "too_slow"
+
+
+class UnsupportedError(ParsimonyError):
+    """The protocol has it, and this service has not."""
+
+    code = "unsupported"
 
 
 class BusyError(UnavailableError):
@@ -190,6 +198,11 @@ STATUSES = {
             "code": "internal_error",
         },
     ),
+    501: Status(
+        "The protocol has it, and this service has not.",
+        {UnsupportedError: "It is not supported"},
+        example={"detail": "Shared memory is not read here; send the tensor in the body."},
+    ),
     503: Status(
         "A part of the service cannot be reached now; try again.",
         {
@@ -214,25 +227,6 @@ Responses = dict[int | str, dict[str, Any]]
 def problems(*statuses: int) -> Responses:
     """Documents these problems, beside those that the table gives to every such operation."""
     return {status: {"description": STATUSES[status].meaning} for status in sorted(statuses)}
-
-
-def example_of(status: int) -> Json:
-    """What the documentation shows of a status: its first error's problem, or what it says."""
-    about = STATUSES[status]
-    phrase = HTTPStatus(status).phrase
-    title, code = next(
-        ((title, error.code) for error, title in about.titles.items()), (phrase, about.code)
-    )
-    code = about.example.get("code", code)
-    return {
-        "type": f"urn:parsimony:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": about.meaning,
-        "code": code,
-        "param": None,
-        **about.example,
-    }
 
 
 def status_of(error: ParsimonyError) -> tuple[int, str]:
@@ -292,6 +286,16 @@ def domain_problem(error: ParsimonyError) -> Response:
         param=error.param,
         extra=error.extra,
         headers=headers,
+    )
+
+
+def internal_problem() -> Response:
+    """The problem document of an error that nobody foresaw."""
+    return problem(
+        500,
+        "Internal error",
+        "The service failed on this request; its log has the details.",
+        code="internal_error",
     )
 
 
@@ -369,22 +373,17 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ParsimonyError)
     async def on_domain_error(request: Request, error: ParsimonyError) -> Response:
-        return domain_problem(error)
+        return for_protocol(request.scope["path"], domain_problem(error))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-        return validation_problem(error)
+        return for_protocol(request.scope["path"], validation_problem(error))
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
-        return http_problem(request, error)
+        return for_protocol(request.scope["path"], http_problem(request, error))
 
     @app.exception_handler(Exception)
     async def on_unforeseen_error(request: Request, error: Exception) -> Response:
         log.exception("unforeseen error", exc_info=error)
-        return problem(
-            500,
-            "Internal error",
-            "The service failed on this request; its log has the details.",
-            code="internal_error",
-        )
+        return for_protocol(request.scope["path"], internal_problem())

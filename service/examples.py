@@ -1,4 +1,4 @@
-"""Jobs that run as they stand: the examples of the documentation."""
+"""Jobs and predictions that run as they stand: the examples of the documentation."""
 
 from fastapi.openapi.models import Example
 
@@ -111,4 +111,18 @@ JOBS: dict[str, Example] = {
     "halving": {"summary": "Successive halving with folds", "value": HALVING},
     "path": {"summary": "A path over λ", "value": PATH},
     "auto": {"summary": "Auto-regularization", "value": AUTO},
+}
+
+SCORED: Json = {
+    "name": "other points of the circle problem",
+    "model": "circle",
+    "dataset": {"builtin": "circle", "rows": 500, "seed": 7},
+}
+
+PREDICTIONS: dict[str, Example] = {
+    "scored": {"summary": "A data set that has the target", "value": SCORED},
+    "columns": {
+        "summary": "A CSV of some columns, by one version",
+        "value": {**SCORED, "version": 1, "keep": ["x1"], "format": "csv"},
+    },
 }

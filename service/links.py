@@ -15,8 +15,9 @@ OF_A_JOB = (
     "get_chart_picture",
     "get_report",
 )
-OF_A_MODEL = ("get_model", "get_certificate", "predict")
+OF_A_MODEL = ("get_model", "get_certificate", "get_model_statistics", "predict")
 OF_A_VERSION = ("get_model_version",)
+OF_A_PREDICTION = ("get_prediction", "get_prediction_result", "cancel_prediction")
 OF_A_DATASET = ("get_dataset", "preview_dataset", "list_values", "delete_dataset")
 
 
@@ -48,6 +49,10 @@ JOB: Json = {
         version="/model/version",
     ),
 }
+PREDICTION: Json = {
+    **_links(OF_A_PREDICTION, "The prediction, and the file that comes of it.", id="/id"),
+    **_links(OF_A_VERSION, "The version that answers.", name="/model", version="/version"),
+}
 MODEL: Json = {
     **_links(OF_A_MODEL, "The model.", name="/name"),
     **_links(OF_A_VERSION, "Its newest version.", name="/name", version="/latest"),
@@ -74,6 +79,10 @@ LINKS: dict[tuple[str, str], Json] = {
         ),
         **_links(("get_job",), "The job that trained it.", id="/job"),
     },
+    ("create_prediction", "202"): PREDICTION,
+    ("get_prediction", "200"): PREDICTION,
+    ("cancel_prediction", "200"): PREDICTION,
+    ("list_predictions", "200"): _links(OF_A_PREDICTION, "The newest prediction.", id="/data/0/id"),
     ("predict", "200"): _links(
         OF_A_VERSION, "The version that answered.", name="/model", version="/version"
     ),

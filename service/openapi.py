@@ -2,14 +2,24 @@
 
 import json
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.errors import MEDIA_TYPE, STATUSES, example_of
+from service.errors import MEDIA_TYPE, STATUSES
 from service.links import LINKS
-from service.schemas.common import AS_ACCEPTED, FieldProblem, Problem
+from service.protocol_errors import STATUSES as PROTOCOL_STATUSES
+from service.protocol_errors import is_of_protocol
+from service.schemas.common import AS_ACCEPTED, FieldProblem, InferenceProblem, Problem
+from service.schemas.oip import (
+    IndexRequest,
+    InferRequest,
+    InputTensor,
+    RepositoryRequest,
+    RequestedOutput,
+)
 from worker.schema import Json
 
 DESCRIPTION = """Train regularized neural networks over HTTP, compare them, and have the best
@@ -18,7 +28,8 @@ one answer predictions.
 1. `POST /v1/datasets` uploads a file (CSV, Parquet, NPZ, images); or name a built-in data set.
 2. `POST /v1/jobs` trains: one configuration, or several side by side.
 3. `GET /v1/jobs/{id}` follows it; `/trials`, `/chart` and `/report` say what came of it.
-4. `POST /v1/models/{name}/predict` answers with the winner, in eval mode.
+4. `POST /v1/models/{name}/predict` answers with the winner, in eval mode; `POST /v1/predictions`
+   has the workers score a stored data set.
 
 Errors are problem documents (RFC 9457): `code` is for programs, `param` names the field, `detail`
 says what would be right.
@@ -28,6 +39,9 @@ have run: `latest` is the newest data set or job, `circle` the model of the firs
 """
 
 REFERENCE = "#/components/schemas/"
+
+UNPARSED = (IndexRequest, InferRequest, InputTensor, RepositoryRequest, RequestedOutput)
+"""Bodies that FastAPI does not read, and so does not know."""
 
 TAGS = [
     {"name": "Data sets", "description": "What is learnt from."},
@@ -39,6 +53,11 @@ TAGS = [
     },
     {"name": "Models", "description": "Registered winners, their versions and aliases."},
     {"name": "Predictions", "description": "Answers in eval mode."},
+    {
+        "name": "Open Inference Protocol",
+        "description": "Version 2, as the clients of KServe and Triton speak it: `tritonclient` "
+        "works unchanged. Errors have a member `error`, too.",
+    },
     {"name": "Health", "description": "The service itself."},
 ]
 
@@ -72,13 +91,13 @@ def _document(app: FastAPI) -> Json:
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for model in (FieldProblem, Problem):
+    for model in (FieldProblem, Problem, InferenceProblem, *UNPARSED):
         schema = model.model_json_schema(ref_template=REFERENCE + "{model}")
         schema.pop("$defs", None)
         schemas[model.__name__] = schema
-    for path in document["paths"].values():
-        for operation in path.values():
-            _complete(operation, schemas)
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            _complete(operation, schemas, of_protocol=is_of_protocol(path))
     _require_kinds(schemas)
     for schema in _schemas(document):
         _make_plain(schema)
@@ -108,20 +127,27 @@ def _named_by_title(document: Json) -> Json:
     return renamed
 
 
-def _complete(operation: Json, schemas: Json) -> None:
+def _complete(operation: Json, schemas: Json, *, of_protocol: bool) -> None:
     """Every status it can give, with an example; its links; what its parameters and forms take."""
     answers = operation["responses"]
     # FastAPI documents its own form of 422, which is never sent.
     said = {int(status) for status in answers if status >= "400" and int(status) in STATUSES}
     givers = ("each", "body") if "requestBody" in operation else ("each",)
     ruled = {status for status, about in STATUSES.items() if about.given_by in givers}
+    problem = InferenceProblem if of_protocol else Problem
     for status in sorted(said | ruled):
+        if of_protocol and status in PROTOCOL_STATUSES:
+            answers.pop(str(status), None)
+            continue
+        example = _example_of(status)
+        if of_protocol:
+            example["error"] = example["detail"]
         answers[str(status)] = {
             "description": STATUSES[status].meaning,
             "content": {
                 MEDIA_TYPE: {
-                    "schema": {"$ref": REFERENCE + "Problem"},
-                    "example": example_of(status),
+                    "schema": {"$ref": REFERENCE + problem.__name__},
+                    "example": example,
                 }
             },
         }
@@ -138,6 +164,25 @@ def _complete(operation: Json, schemas: Json) -> None:
         body["additionalProperties"] = False  # service/bodies.py
         for field in body["properties"].values():
             _without_null(field)
+
+
+def _example_of(status: int) -> Json:
+    """What the documentation shows of a status: its first error's problem, or what it says."""
+    about = STATUSES[status]
+    phrase = HTTPStatus(status).phrase
+    title, code = next(
+        ((title, error.code) for error, title in about.titles.items()), (phrase, about.code)
+    )
+    code = about.example.get("code", code)
+    return {
+        "type": f"urn:parsimony:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": about.meaning,
+        "code": code,
+        "param": None,
+        **about.example,
+    }
 
 
 def _without_null(schema: Json) -> None:

@@ -1,8 +1,9 @@
-"""Waiting for a job, as the header ``Prefer: wait=N`` asks (RFC 7240)."""
+"""Waiting for a job or a prediction, as the header ``Prefer: wait=N`` asks (RFC 7240)."""
 
 import asyncio
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Header, Request, Response
 
@@ -15,11 +16,22 @@ from worker.storage.states import TERMINAL
 
 LONGEST_SECONDS = 60
 
+
+class Ending(Protocol):
+    """What may be waited for."""
+
+    @property
+    def state(self) -> str:
+        """Where it stands."""
+
+
+View = TypeVar("View", bound=Ending)
+
 Prefer = Annotated[
     str | None,
     Header(
-        description=f"`wait=N`: answer when the job has ended, or after N seconds (at most "
-        f"{LONGEST_SECONDS}), whichever is first. The answer is the job as it is then.",
+        description=f"`wait=N`: answer when it has ended, or after N seconds (at most "
+        f"{LONGEST_SECONDS}), whichever is first. The answer is as it is then.",
         examples=["wait=10"],
     ),
 ]
@@ -43,20 +55,35 @@ async def current(
     *,
     resolved: bool = False,
 ) -> JobView:
-    """The job, once it has ended or the preferred time is over; ``resolved`` in full.
+    """The job, once it has ended or the preferred time is over; ``resolved`` in full."""
+
+    def read() -> JobView:
+        return _read(services, job_id, resolved)
+
+    return await ended(services, read, prefer, request, response)
+
+
+async def ended(
+    services: Services,
+    read: Callable[[], View],
+    prefer: str | None,
+    request: Request,
+    response: Response,
+) -> View:
+    """What ``read`` gives, once that has ended or the preferred time is over.
 
     A client that goes away ends only its own wait. No thread is held meanwhile.
     """
     seconds = wanted_seconds(prefer)
     if not seconds:
-        return await in_pool("answers", _read, services, job_id, resolved)
+        return await in_pool("answers", read)
     response.headers["Preference-Applied"] = f"wait={seconds}"
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     with services.notifier.subscribed():
         while True:
             change = services.notifier.next_change()
-            view = await in_pool("answers", _read, services, job_id, resolved)
+            view = await in_pool("answers", read)
             left = deadline - loop.time()
             if view.state in TERMINAL or left <= 0 or await request.is_disconnected():
                 return view

@@ -46,6 +46,11 @@ def _default_artefacts(done: Mapping[str, Any]) -> str:
     return f"{done['state']}/artefacts"
 
 
+def _default_models_bytes(done: Mapping[str, Any]) -> int:
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(min(2**30, machine // 4 // int(done["processes"])))
+
+
 class ServiceSettings(BaseSettings):
     """How one installation runs. The defaults need nothing beside this package."""
 
@@ -63,7 +68,8 @@ class ServiceSettings(BaseSettings):
     """Fleets trained at the same time by one worker process."""
     threads: int = Field(ge=1, le=1024, default_factory=_default_threads)
     """Most CPU threads of a trainer; the processors divided by `workers` unless given. Small fleets
-    take one. Final weights are repeatable to the bit only for the same number."""
+    take one. Final weights are repeatable to the bit only for the same number. Predictions are
+    computed with as many, divided among the `processes`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
     fleet_memory: Annotated[int, Field(ge=1)] | None = None
@@ -112,6 +118,14 @@ class ServiceSettings(BaseSettings):
     idle_seconds: Seconds = 65.0
     """A connection that has been answered is closed after this long without a request; more than
     the 60 s after which most load balancers close theirs, so that they never use a closed one."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that answer HTTP requests, on one port. Each has its own event loop, connections
+    and loaded models; `threads` are divided among them."""
+    models_bytes: int = Field(ge=1, default_factory=_default_models_bytes)
+    """Bytes that the models loaded by one HTTP process may take; of more, those that were used
+    longest ago are given up, and loaded again when they are asked for. The newest stays, whatever
+    it weighs. Unless given: 1 GiB, room for some hundred networks of a million weights, but no
+    more than a quarter of the machine's memory for all processes together."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000
@@ -164,6 +178,11 @@ class ServiceSettings(BaseSettings):
         if self.lease_seconds < 3 * self.heartbeat_seconds:
             raise ValueError("lease_seconds must be at least three times heartbeat_seconds")
         return self
+
+    @property
+    def serving_threads(self) -> int:
+        """Threads that one HTTP process computes with."""
+        return max(1, self.threads // self.processes)
 
     @property
     def embedded_redis(self) -> bool:

@@ -22,16 +22,17 @@ def readyz(services: ServicesDep) -> Ready:
 
     Redis is not asked: jobs are accepted, kept and started later while it is away.
     """
-    return _ready(services)
+    return check_ready(services)
 
 
 @router.get("/ping", operation_id="ping", summary="Health, as SageMaker asks for it")
 def ping(services: ServicesDep) -> Ready:
     """The same as `/readyz`."""
-    return _ready(services)
+    return check_ready(services)
 
 
-def _ready(services: Services) -> Ready:
+def check_ready(services: Services) -> Ready:
+    """That the database answers; ``UnavailableError`` if it does not."""
     with services.database.read() as session:
         session.execute(text("SELECT 1"))
     return Ready(checks={"database": "ok"})

@@ -15,6 +15,7 @@ from service.schemas.models import (
     ModelVersionView,
     ModelView,
 )
+from service.threads import in_pool
 from service.views import model_summary, model_view, version_view
 from worker.storage import jobs, models
 from worker.storage.tables import TrialRow
@@ -77,9 +78,9 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
     "/{name}/aliases/{alias}",
     operation_id="set_alias",
     summary="Point an alias at a version",
-    responses=problems(404),
+    responses=problems(404, 409),
 )
-def put_alias(
+async def put_alias(
     services: ServicesDep,
     name: Name,
     alias: Annotated[
@@ -93,10 +94,12 @@ def put_alias(
     ],
     body: AliasRequest,
 ) -> ModelView:
-    """Sets or moves an alias. Requests that are under way keep the version that they began with."""
-    with services.database.write() as session:
-        models.set_alias(session, name, alias, body.version)
-        return model_view(models.describe(session, name))
+    """Sets or moves an alias. The version is loaded and certified first: one that does not pass is
+    refused, and the alias stays as it is. Requests that are under way keep the version that they
+    began with; other processes of the service follow within a second.
+    """
+    await services.serving.set_alias(name, alias, body.version)
+    return await in_pool("answers", get_model, services, name)
 
 
 @router.get(
@@ -105,17 +108,17 @@ def put_alias(
     summary="Read a model's certificate",
     responses=problems(404),
 )
-def get_certificate(services: ServicesDep, name: Name, version: Chosen = None) -> CertificateView:
+async def get_certificate(
+    services: ServicesDep, name: Name, version: Chosen = None
+) -> CertificateView:
     """The checks that a version must pass before it is served, and what they found here: every
     module in eval mode, the same bits twice, rows independent of their batch, answers as recorded
     when training ended.
     """
-    with services.database.read() as session:
-        row = models.resolve(session, name, version)
-    certificate = services.inference.certificate(row)
+    number, certificate = await services.serving.certificate(name, version)
     return CertificateView(
         model=name,
-        version=row.version,
+        version=number,
         passed=certificate.passed,
         issued_at=certificate.issued_at,
         checks=list(certificate.checks),

@@ -62,6 +62,13 @@ class Problem(BaseModel):
     """All fields that are wrong, where there may be several."""
 
 
+class InferenceProblem(Problem):
+    """What went wrong, as the clients of the Open Inference Protocol read it too."""
+
+    error: Annotated[str, Field(examples=["inputs.0.datatype: must be one of BOOL, …"])]
+    """The same as `detail`."""
+
+
 AS_ACCEPTED = "x-as-accepted"
 
 

@@ -146,7 +146,7 @@ def test_a_model_without_a_passed_certificate_is_not_served(
         return Certificate(issued_at="2026-11-23T07:30:00+00:00", passed=False, checks=(check,))
 
     train(client, post(client, model="refused"))
-    monkeypatch.setattr("service.inference.certify", refuse)
+    monkeypatch.setattr("service.serving.residents.certify", refuse)
     answer = client.post("/v1/models/refused/predict", json={"instances": ROWS})
     assert (answer.status_code, answer.json()["code"]) == (503, "not_certified")
     assert answer.json()["checks"][0]["name"] == "eval_mode"

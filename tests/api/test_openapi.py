@@ -8,8 +8,9 @@ from typing import Any
 import jsonschema
 
 from service.app import create_app
+from service.examples import SCORED
 from tests.api.client import Client
-from tests.api.work import post, train
+from tests.api.work import ask, post, score, train
 from worker.settings import ServiceSettings
 
 Json = dict[str, Any]
@@ -103,7 +104,10 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
     job = train(client, post(client, dataset=made, model="documented"))["id"]
     client.put("/v1/models/documented/aliases/production", json={"version": 1})
     predicted = client.post("/v1/models/documented/predict", json={"instances": [[1.0]]})
+    prediction = score(client, ask(client, model="documented", dataset=made))["id"]
     bodies = {
+        "/v1/predictions": client.get("/v1/predictions"),
+        "/v1/predictions/{id}": client.get(f"/v1/predictions/{prediction}"),
         "/v1/datasets": client.get("/v1/datasets"),
         "/v1/datasets/{id}": client.get(f"/v1/datasets/{made}"),
         "/v1/datasets/{id}/preview": client.get(f"/v1/datasets/{made}/preview"),
@@ -116,6 +120,7 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
         "/v1/models/{name}/versions/{version}": client.get("/v1/models/documented/versions/1"),
         "/v1/models/{name}/certificate": client.get("/v1/models/documented/certificate"),
         "/v1/models/{name}/predict": predicted,
+        "/v1/models/{name}/statistics": client.get("/v1/models/documented/statistics"),
         "/livez": client.get("/livez"),
         "/readyz": client.get("/readyz"),
         "/ping": client.get("/ping"),
@@ -258,6 +263,7 @@ def test_links_lead_from_what_an_answer_has_to_what_an_operation_asks_for(docume
                         schema = member(schema, step, schemas)
                     assert status.startswith("2")
     assert linked >= {"get_job", "get_report", "get_model", "get_model_version", "predict"}
+    assert linked >= {"get_prediction", "get_prediction_result"}
 
 
 def member(schema: Json, step: str, schemas: Json) -> Json:
@@ -282,10 +288,12 @@ def test_examples_of_what_reads_work_after_those_of_what_writes(
     bodies = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
     posted = client.post("/v1/jobs", json=bodies["examples"]["comparison"]["value"])
     train(client, posted.json()["id"])
+    score(client, ask(client, **SCORED))
     tried = 0
     for name, operation in operations(document):
         method, path = name.split(" ")
-        if "{" not in path or operation["operationId"] in ("delete_dataset", "cancel_job"):
+        ends = operation["operationId"] in ("delete_dataset", "cancel_job", "cancel_prediction")
+        if "{" not in path or ends:
             continue
         known = operation["parameters"]
         values = {one["name"]: one["schema"].get("examples", [None])[0] for one in known}

@@ -57,6 +57,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[events.E
     for name in LONG_COVERAGE:
         operation = operations.setdefault(name, {"include-name": name})
         operation["phases"] = {"coverage": {"enabled": False}}
+    # Tracing takes seconds, and is no matter of requests.
+    exported = "GET /v1/models/{name}/export"
+    operations[exported] = {"include-name": exported, "parameters": {"query.format": "onnx"}}
     config["operations"] = list(operations.values())
     schema = schemathesis.openapi.from_asgi(
         "/openapi.json", create_app(settings), config=SchemathesisConfig.from_dict(config)

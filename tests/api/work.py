@@ -1,13 +1,15 @@
-"""What a worker does to a job, done here and at once, by the trainer's own code."""
+"""What a worker does to a job or a prediction, done here and at once, by the trainer's own code."""
 
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from tests.api.client import Client
+from worker.runtime.batch_prediction import BatchPrediction
 from worker.runtime.fleet_training import FleetTraining
 from worker.runtime.standby import Channel
 from worker.storage import fleets, jobs
+from worker.storage.fleets import Lease
 
 QUICK = {"epochs": 3, "batch_size": 64}
 
@@ -46,4 +48,39 @@ def train(client: Client, job_id: str, fleet_ids: Sequence[str] | None = None) -
     finally:
         os.close(silent)
     answer: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+    return answer
+
+
+def ask(client: Client, **spec: Any) -> str:
+    """Post a prediction; its id."""
+    answer = client.post("/v1/predictions", json=spec)
+    assert answer.status_code == 202, answer.text
+    prediction_id: str = answer.json()["id"]
+    return prediction_id
+
+
+def claimed(client: Client, prediction_id: str) -> Lease:
+    """A lease on a prediction that is queued."""
+    with client.services.database.write() as session:
+        (fleet,) = jobs.fleets(session, prediction_id)
+        lease = fleets.claim(session, fleet.id, owner="test")
+    assert lease is not None
+    return lease
+
+
+def score(client: Client, prediction_id: str, lease: Lease | None = None) -> dict[str, Any]:
+    """Score a data set; the prediction afterwards."""
+    services = client.services
+    silent = os.open(os.devnull, os.O_RDWR)
+    try:
+        BatchPrediction(
+            services.settings,
+            services.database,
+            services.artefacts,
+            lease or claimed(client, prediction_id),
+            Channel(silent, silent),
+        ).run()
+    finally:
+        os.close(silent)
+    answer: dict[str, Any] = client.get(f"/v1/predictions/{prediction_id}").json()
     return answer

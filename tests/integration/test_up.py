@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from service.server import listen
+from service.listening import listen
 
 
 @pytest.fixture

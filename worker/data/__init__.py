@@ -1,6 +1,8 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
+from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.builtin import load_builtin
+from worker.data.calendar import DAYS, FIRST_DAY, LAST_DAY
 from worker.data.copies import target_findings
 from worker.data.dataset import Outline, Prepared, prepare, sample
 from worker.data.declared import declare
@@ -11,6 +13,10 @@ from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
 from worker.data.job_data import understand
+from worker.data.matching import Matching, kinds_to_declare
+from worker.data.output import output_columns
+from worker.data.parts import StoredTable, TableInMemory, TableParts
+from worker.data.plain import PlainReader
 from worker.data.records import Records
 from worker.data.report import (
     ColumnReport,
@@ -25,10 +31,14 @@ from worker.data.report import (
     stored_report,
 )
 from worker.data.resolution import resolve_target
-from worker.data.table import Column, Table
-from worker.data.target import Target
+from worker.data.table import LARGEST, Column, Table
+from worker.data.target import Target, is_known
 
 __all__ = [
+    "DAYS",
+    "FIRST_DAY",
+    "LARGEST",
+    "LAST_DAY",
     "Column",
     "ColumnReport",
     "Encoder",
@@ -37,21 +47,32 @@ __all__ = [
     "ExtremeCell",
     "Listed",
     "ListedColumn",
+    "Matching",
     "Outline",
+    "PlainReader",
     "Prepared",
     "Preview",
     "Records",
+    "StoredTable",
     "Table",
+    "TableInMemory",
+    "TableParts",
     "Target",
     "ValueCount",
     "category_page",
+    "check_numbers",
     "declare",
     "extreme_cell",
+    "is_known",
+    "is_numeric",
+    "kinds_to_declare",
     "listed",
     "load_builtin",
     "more_findings",
+    "output_columns",
     "prepare",
     "preview",
+    "read_arrays",
     "read_csv",
     "read_table",
     "report",

@@ -12,7 +12,7 @@ and days since the first training row."""
 TIME_PARTS = ("time_of_day_sin", "time_of_day_cos")
 """Those of a time of day besides: its place on a circle of 24 hours."""
 DAYS = PARTS.index("days")
-_FIRST, _LAST = -719_162.0, 2_932_896.0
+FIRST_DAY, LAST_DAY = -719_162.0, 2_932_896.0
 """The days of the years 1 to 9999: what is beyond is no date that a file may hold."""
 
 
@@ -28,7 +28,7 @@ def date_parts(dates: NDArray[np.float64], *, time_of_day: bool) -> NDArray[np.f
     1970-01-01.
     """
     missing = np.isnan(dates)
-    days = np.clip(np.where(missing, 0.0, dates), _FIRST, _LAST)
+    days = np.clip(np.where(missing, 0.0, dates), FIRST_DAY, LAST_DAY)
     whole = np.floor(days)
     day = whole.astype(np.int64).astype("datetime64[D]")
     year, month = day.astype("datetime64[Y]"), day.astype("datetime64[M]")

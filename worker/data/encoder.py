@@ -19,6 +19,7 @@ Decisions:
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -177,6 +178,30 @@ class Encoder:
             x[:, places] = self._scaled(np.stack(columns, axis=1), block)
         return x
 
+    @cached_property
+    def takes_numbers(self) -> bool:
+        """Whether every column is numeric, so that a matrix of numbers can be encoded."""
+        return all(column.kind == "numeric" for column in self.columns)
+
+    def transform_numbers(self, matrix: NDArray[Any]) -> NDArray[np.float32]:
+        """Encode rows that are numbers alone: [N, P] of any numeric type, NaN for a missing cell →
+        float32 [N, P], the same bits as `transform` of a table of these columns.
+
+        Raises:
+            DataError: a column is not numeric, or there are more or fewer of them.
+        """
+        if not self.takes_numbers or matrix.shape[1:] != (len(self.columns),):
+            raise DataError(
+                f"A matrix of shape {list(matrix.shape)} is no rows of {len(self.columns)} numeric "
+                "columns.",
+                code="shape_mismatch",
+            )
+        x = np.empty(matrix.shape, dtype=np.float32)
+        for first in range(0, matrix.shape[1], _BLOCK):
+            block = slice(first, first + _BLOCK)
+            x[:, block] = self._scaled(matrix[:, block].astype(np.float64, copy=False), block)
+        return x
+
     def _scaled(self, values: NDArray[np.float64], block: slice) -> NDArray[np.float64]:
         """Impute, centre and scale a block of numbers, [N, columns of the block]."""
         filled = np.where(np.isnan(values), self.fill[block], values)
@@ -218,14 +243,15 @@ class Encoder:
     def load(cls, schema: EncoderSchema, constants: Mapping[str, NDArray[Any]]) -> Self:
         """The encoder that `schema` and `constants` came from.
 
-        In files of earlier releases, which have no `acts`, all numbers act.
+        Files of earlier releases have no `acts`. There all numbers act but those whose column had
+        one value in the training rows, as far as the file says.
 
         Raises:
             ModelError: an array is missing, or does not fit the columns.
         """
         columns = schema.columns
         numbers = width([column for column in columns if column.kind in ("numeric", "date")])
-        constants = {"acts": np.ones(numbers), **constants}
+        constants = {"acts": _acting(columns, constants), **constants}
         shapes = dict.fromkeys(("fill", "center", "scale", "acts"), (numbers,))
         shapes["seen"] = (sum(len(column.categories) for column in columns),)
         image = next((column for column in columns if column.kind == "image"), None)
@@ -304,6 +330,15 @@ def _range(
             ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
     empty = np.isnan(ends[0])
     return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
+
+
+def _acting(columns: Sequence[Column], constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Which numbers act, [P], by the range that each column had in the training rows."""
+    widths = [width([column]) for column in ranged(columns) if column.kind != "image"]
+    low, high = constants.get("low"), constants.get("high")
+    if low is None or high is None or not low.shape == high.shape == (len(widths),):
+        return np.ones(sum(widths))
+    return np.repeat(np.not_equal(low, high).astype(np.float64), widths)
 
 
 def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:

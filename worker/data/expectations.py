@@ -14,7 +14,7 @@ Decisions:
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,15 @@ class Expectations:
             ends[:-1, None],
             seen,
         )
+
+    def are_met(self, matrix: NDArray[Any]) -> bool:
+        """Whether rows of numbers [N, P], one of each column, hold nothing that is worth a
+        warning. Quick, so that it can be asked of every row.
+        """
+        if self.bounds is None:
+            return not np.isnan(matrix).any()
+        low, high = self.bounds[:, :, 0]
+        return bool(((matrix >= low) & (matrix <= high)).all())  # NaN is neither
 
     def surprises(self, records: Records) -> list[PredictionWarning]:
         """What `records`, which were read as the encoder's columns, hold that training did not."""

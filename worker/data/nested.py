@@ -83,7 +83,7 @@ def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
             column,
             position,
         )
-    pixels = _channels_first(array, column.shape)
+    pixels = channels_first(array[None], column.shape)
     if pixels is None:
         raise cell_error(
             f"{subject} has shape {_by(array.shape)}; the model takes {shape} "
@@ -100,7 +100,7 @@ def _image(column: Column, position: int, cell: object) -> NDArray[np.float32]:
             column,
             position,
         )
-    return pixels.astype(np.float32)
+    return np.asarray(pixels[0], dtype=np.float32)
 
 
 def _by(shape: tuple[int, ...]) -> str:
@@ -120,14 +120,15 @@ def _array(cells: Sequence[object]) -> NDArray[Any] | None:
     return array if set(map(type, flat)) <= {int, float} else None
 
 
-def _channels_first(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """The array with its axes in the order of `shape`, if it can be one of that shape."""
-    if array.shape == shape:
-        return array
-    if array.shape == shape[1:] and shape[0] == 1:
-        return array[None]
-    if len(shape) == 3 and array.shape == (*shape[1:], shape[0]):
-        return np.moveaxis(array, 2, 0)
+def channels_first(arrays: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Arrays [N, …] with their axes in the order of `shape`, if each can be one of that shape."""
+    given = arrays.shape[1:]
+    if given == shape:
+        return arrays
+    if given == shape[1:] and shape[0] == 1:
+        return arrays[:, None]
+    if len(shape) == 3 and given == (*shape[1:], shape[0]):
+        return np.moveaxis(arrays, 3, 1)
     return None
 
 

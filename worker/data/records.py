@@ -95,19 +95,39 @@ class Records:
         rows = [layout.cells(position, instance) for position, instance in enumerate(instances)]
         cells = dict(zip(layout.names, zip(*rows, strict=True), strict=True))
         numbers = _numbers([column for column in columns if column.kind == "numeric"], cells)
+        return cls.of_cells(columns, cells, numbers)
+
+    @classmethod
+    def of_cells(
+        cls,
+        columns: Sequence[Column],
+        cells: Mapping[str, Sequence[object]],
+        numbers: Mapping[str, NDArray[np.float64]],
+    ) -> Self:
+        """The records of columns that are no images.
+
+        Args:
+            columns: the columns, one at least.
+            cells: of the columns that are not in `numbers`, their cells as JSON has them.
+            numbers: of numeric columns, those that are read: NaN for a missing cell.
+
+        Raises:
+            DataError: a cell is of the wrong type.
+        """
         values: dict[str, NDArray[Any]] = {}
         unmatched: dict[str, list[Unmatched]] = {}
         for column in columns:
             name = column.name
             if column.kind == "numeric":
-                values[name] = numbers[name]
+                values[name] = numbers[name] if name in numbers else _mixed(column, cells[name])
             elif column.kind == "date":
                 values[name] = _dates(column, cells[name])
             else:
                 values[name], strange = _codes(column, cells[name])
                 if strange:
                     unmatched[name] = strange
-        return cls(Table(columns=tuple(columns), values=values, rows=len(rows)), unmatched)
+        rows = len(values[columns[0].name])
+        return cls(Table(columns=tuple(columns), values=values, rows=rows), unmatched)
 
 
 @dataclass(frozen=True)

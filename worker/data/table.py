@@ -220,16 +220,9 @@ class Table:
         except pa.ArrowInvalid as error:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
         metadata = frame.schema.metadata or {}
-        if _COLUMNS_KEY not in metadata:
-            raise DataError(
-                "This Parquet file does not carry Parsimony's columns; upload it as a data set.",
-                code="not_parquet",
-            )
-        columns = tuple(
-            Column.model_validate(entry) for entry in json.loads(metadata[_COLUMNS_KEY])
-        )
+        columns = stored_columns(frame.schema)
         values = {
-            column.name: _from_arrow(column, frame.column(position))
+            column.name: from_arrow(column, frame.column(position))
             for position, column in enumerate(columns)
         }
         origin = json.loads(metadata.get(_ORIGIN_KEY, b"{}"))
@@ -253,7 +246,23 @@ def _to_arrow(column: Column, values: NDArray[Any]) -> pa.Array:
     )
 
 
-def _from_arrow(column: Column, cells: pa.ChunkedArray) -> NDArray[Any]:
+def stored_columns(schema: pa.Schema) -> tuple[Column, ...]:
+    """The columns of a file that `Table.to_parquet` made.
+
+    Raises:
+        DataError: it is not such a file.
+    """
+    metadata = schema.metadata or {}
+    if _COLUMNS_KEY not in metadata:
+        raise DataError(
+            "This Parquet file does not carry Parsimony's columns; upload it as a data set.",
+            code="not_parquet",
+        )
+    return tuple(Column.model_validate(entry) for entry in json.loads(metadata[_COLUMNS_KEY]))
+
+
+def from_arrow(column: Column, cells: pa.ChunkedArray) -> NDArray[Any]:
+    """The values of a column of such a file."""
     if column.kind != "image":
         return np.asarray(cells.to_numpy(zero_copy_only=False))
     size = prod(column.shape)

@@ -1,4 +1,5 @@
-"""The use cases of jobs, free of HTTP: accept one; finish a fleet and plan what follows.
+"""The use cases of jobs, free of HTTP: accept one, or a prediction; finish a fleet and plan what
+follows.
 
 Imports torch: for trainer processes and the HTTP service.
 """
@@ -6,20 +7,24 @@ Imports torch: for trainer processes and the HTTP service.
 from worker.jobs.accept import JobIntake, Proposal, load_trials
 from worker.jobs.finish import OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
+from worker.jobs.predictions import PredictionIntake, kept_columns, opened
 from worker.jobs.table_cache import TableCache, findings_about
 from worker.jobs.tables import load_table, stored_reading, without_unsaid
 
 __all__ = [
     "JobIntake",
     "OngoingJob",
+    "PredictionIntake",
     "Proposal",
     "TableCache",
     "findings_about",
     "finish_fleet",
     "has_gpu",
     "is_out_of_memory",
+    "kept_columns",
     "load_table",
     "load_trials",
+    "opened",
     "stored_reading",
     "without_unsaid",
 ]

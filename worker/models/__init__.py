@@ -1,15 +1,27 @@
 """Models: the file format, the trained model, its certificate, its predictions."""
 
+from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
-from worker.models.file import FORMAT, Manifest, ModelFile
-from worker.models.trained_model import TrainedModel, mean_scores
+from worker.models.columns import answer_columns
+from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
+from worker.models.forward import Forward, mean_scores
+from worker.models.scoring import Scoring
+from worker.models.trained_model import TrainedModel
 
 __all__ = [
     "FORMAT",
+    "PLAIN",
+    "AnswerSettings",
+    "Answers",
     "Certificate",
+    "Forward",
     "Manifest",
     "ModelFile",
+    "Scoring",
     "TrainedModel",
+    "answer_columns",
     "certify",
+    "export",
     "mean_scores",
+    "read_manifest",
 ]

@@ -19,6 +19,7 @@ K trials, S splits (folds), R recorded rows, O scores.
 
 import json
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -58,6 +59,21 @@ class Manifest(BaseModel):
     """Numbers that a trial learns; its tensors of weights, and those that no penalty acts on."""
     environment: dict[str, str | int]
     """Where it was trained: torch, threads, device, machine."""
+
+
+def read_manifest(file: BinaryIO) -> Manifest:
+    """What a file says of its models, without reading their weights.
+
+    Raises:
+        ModelError: it is no such file.
+    """
+    try:
+        size = int.from_bytes(file.read(8), "little")
+        first, end = json.loads(file.read(size))["manifest"]["data_offsets"]
+        file.seek(8 + size + first)
+        return Manifest.model_validate_json(file.read(end - first))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The model file cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ class ModelFile:
 
     def encoder(self, split: int) -> Encoder:
         """The preprocessing that was fitted on a split's training rows."""
-        constants = {name: tensor[split].numpy() for name, tensor in self._under("encoder.")}
+        constants = {name: tensor[split].numpy().copy() for name, tensor in self._under("encoder.")}
         return Encoder.load(self.manifest.encoder, constants)
 
     def linear_weights(self) -> Tensor:

@@ -1,19 +1,32 @@
 """A trained model: one trial of a fleet's model file, ready to answer, alone or as an ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.data import Encoder, Expectations, Records, Table, Target
+from worker.data import (
+    Encoder,
+    Expectations,
+    PlainReader,
+    Records,
+    Table,
+    Target,
+    check_numbers,
+    read_arrays,
+)
+from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.file import ModelFile
+from worker.models.forward import Forward, compile_forward, mean_scores
+from worker.models.probabilities import class_probabilities
 from worker.networks import Network
-from worker.regularization import SnapshotEnsemble
 from worker.results import Prediction, PredictionWarning
-from worker.spec import TaskKind, Trial
+from worker.spec import Trial
 
 
 @dataclass(frozen=True)
@@ -53,8 +66,9 @@ class TrainedModel:
             members=max(1, file.manifest.members[position]),
             target_center=float(file.tensors["target.center"][split]),
             target_scale=float(file.tensors["target.scale"][split]),
-            probe_features=file.tensors["probe.features"][split : split + 1],
-            probe_scores=file.tensors["probe.scores"][position : position + 1],
+            # Copies: a view would keep what the file holds of all other trials.
+            probe_features=file.tensors["probe.features"][split : split + 1].clone(),
+            probe_scores=file.tensors["probe.scores"][position : position + 1].clone(),
             threshold=file.threshold(position),
         )
 
@@ -68,34 +82,45 @@ class TrainedModel:
         count = torch.tensor([self.members], device=features.device)
         return mean_scores(self.target.task, members[None], count)[0]
 
-    def probabilities(self, features: Tensor) -> Tensor:
-        """Encoded features ``[B, F]`` → class probabilities ``[B, C]`` (classification only)."""
-        return self._to_probabilities(self.scores(features))
+    @cached_property
+    def forward(self) -> Forward:
+        """The pass that answers."""
+        return compile_forward(self.network, self.members, self.target.task, self.encoder.shape)
 
-    def _to_probabilities(self, scores: Tensor) -> Tensor:
-        if self.target.task == "binary":
-            return torch.cat([torch.sigmoid(-scores), torch.sigmoid(scores)], dim=1)
-        return scores.softmax(1)
+    def read_scores(self, scores: NDArray[np.float32], settings: AnswerSettings = PLAIN) -> Answers:
+        """What scores ``[N, O]`` of the forward pass say.
 
-    def answers(self, scores: Tensor) -> list[int]:
-        """Scores ``[B, O]`` → the class that is answered: the most probable, or of a binary task
-        the positive one from the threshold on.
+        The class that is answered is the most probable, or of a binary task the positive one from
+        the threshold on.
         """
+        del settings
+        if self.target.task == "regression":
+            values = scores[:, 0].astype(np.float64) * self.target_scale + self.target_center
+            return Answers(self.target, values=values)
+        probabilities = class_probabilities(self.target.task, scores)
+        return Answers(self.target, probabilities, self._best(scores, probabilities))
+
+    def answer(self, features: NDArray[np.float32]) -> Answers:
+        """What the model says of encoded rows ``[N, …]``."""
+        return self.read_scores(self.forward(features))
+
+    def _best(
+        self, scores: NDArray[np.float32], probabilities: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
         positive = self.target.positive_number
         if positive is None:
-            rows = self._to_probabilities(scores).tolist()
-            return [max(range(len(row)), key=row.__getitem__) for row in rows]
-        logits = scores[:, 0].double() if positive == 1 else -scores[:, 0].double()
-        cut = torch.logit(torch.tensor(self.threshold, dtype=torch.float64))
-        return [positive if above else 1 - positive for above in (logits >= cut).tolist()]
+            return np.asarray(probabilities.argmax(1))
+        logits = scores[:, 0].astype(np.float64) * (1.0 if positive == 1 else -1.0)
+        return np.where(logits >= self._cut, positive, 1 - positive)
 
-    def values(self, features: Tensor) -> Tensor:
-        """Encoded features ``[B, F]`` → predicted values ``[B]`` in the target's own unit."""
-        return self.scores(features)[:, 0].double() * self.target_scale + self.target_center
+    @cached_property
+    def _cut(self) -> float:
+        """The logit of the threshold."""
+        return float(torch.logit(torch.tensor(self.threshold, dtype=torch.float64)))
 
-    def encode(self, table: Table) -> Tensor:
-        """Rows of a table → features ``[B, F]``."""
-        return torch.from_numpy(self.encoder.transform(table))
+    def encode(self, table: Table) -> NDArray[np.float32]:
+        """Rows of a table → features ``[N, …]``."""
+        return self.encoder.transform(table)
 
     def read(self, instances: Sequence[Any], *, extra: bool = False) -> Records:
         """Read records: objects by column name, or arrays in column order.
@@ -109,14 +134,61 @@ class TrainedModel:
         return Records.read(
             self.encoder.columns,
             instances,
-            beside=(self.target.column, *self.encoder.left_out),
+            beside=self._beside,
             extra=extra,
             as_bytes=self.encoder.pixels is not None and self.encoder.pixels.of_bytes,
         )
 
+    @property
+    def _beside(self) -> tuple[str, ...]:
+        """The columns that may stand in an object and are not read."""
+        return (self.target.column, *self.encoder.left_out)
+
+    @cached_property
+    def plain(self) -> PlainReader | None:
+        """Reads and encodes ordinary rows at once, for requests of a few; none where no row is
+        ordinary, as of images.
+        """
+        return PlainReader.of(self.encoder, self._beside)
+
+    def read_arrays(self, arrays: Mapping[str, NDArray[Any]], *, extra: bool = False) -> Records:
+        """Read columns by name, ``[N]`` each, ``[N, *shape]`` of images.
+
+        The target and the columns that were left out may be among them; with `extra` any other
+        columns too.
+
+        Raises:
+            DataError: naming the column, and the instance where it is about one.
+        """
+        return read_arrays(
+            self.encoder.columns,
+            arrays,
+            beside=self._beside,
+            extra=extra,
+            as_bytes=self.encoder.pixels is not None and self.encoder.pixels.of_bytes,
+        )
+
+    def encode_numbers(self, matrix: NDArray[Any]) -> NDArray[np.float32]:
+        """Rows of numbers → features, ``[N, P]`` each, if every column is numeric: the bits that
+        `encode` gives, without a table. NaN is a missing cell.
+
+        Raises:
+            DataError: a number is infinite, or the matrix is not that of these columns.
+        """
+        check_numbers(self.encoder.columns, matrix)
+        return self.encoder.transform_numbers(matrix)
+
     def surprises(self, records: Records) -> list[PredictionWarning]:
         """What the records hold that training did not."""
         return self._expectations.surprises(records)
+
+    def number_surprises(self, matrix: NDArray[Any]) -> list[PredictionWarning]:
+        """What rows of numbers ``[N, P]`` hold that training did not."""
+        if self._expectations.are_met(matrix):
+            return []
+        columns = self.encoder.columns
+        values = {column.name: matrix[:, place] for place, column in enumerate(columns)}
+        return self.surprises(Records(Table(columns, values, len(matrix))))
 
     @cached_property
     def _expectations(self) -> Expectations:
@@ -131,39 +203,5 @@ class TrainedModel:
         return self.predict(self.read(instances).table)
 
     def predict(self, table: Table) -> list[Prediction]:
-        """Answer the rows of a table.
-
-        Returns:
-            One a row: classification sets ``label`` and ``probabilities``, and ``value`` where
-            its classes are whole numbers; regression ``value``.
-        """
-        features = self.encode(table)
-        if self.target.task == "regression":
-            return [Prediction(value=value) for value in self.values(features).tolist()]
-        classes = self.target.classes
-        numbers = self.target.whole_numbers
-        predictions = []
-        scores = self.scores(features)
-        rows = self._to_probabilities(scores).tolist()
-        for row, best in zip(rows, self.answers(scores), strict=True):
-            probabilities = dict(zip(classes, row, strict=True))
-            number = {} if numbers is None else {"value": numbers[best]}
-            predictions.append(
-                Prediction(label=classes[best], probabilities=probabilities, **number)
-            )
-        return predictions
-
-
-def mean_scores(task: TaskKind, scores: Tensor, count: Tensor) -> Tensor:
-    """Members' scores ``[K, M, B, O]`` → scores ``[K, B, O]`` of the mean prediction.
-
-    The first ``count[k]`` members of trial k take part. For classes the mean is that of the
-    probabilities, given as logits, so that what reads scores need not know of members.
-    """
-    count = count.clamp(min=1)
-    number = torch.arange(scores.shape[1], device=scores.device)
-    weights = (number < count[:, None]).to(scores.dtype) / count[:, None]
-    weights = weights[:, :, None, None]
-    if task == "regression":
-        return SnapshotEnsemble.mean_value(scores, weights)
-    return SnapshotEnsemble.mean_probability(scores, weights)
+        """Answer the rows of a table, one prediction a row."""
+        return self.answer(self.encode(table)).predictions()

@@ -1,20 +1,36 @@
 """Networks whose parameters carry a leading trial dimension."""
 
 from worker.networks.activations import alike
+from worker.networks.affine import Affine
 from worker.networks.build import build_network, count_parameters
 from worker.networks.chain import DenseChain, by_hand
+from worker.networks.cnn import Cnn
+from worker.networks.convolution import Convolution, Pool
 from worker.networks.layout import Layout, lay_out
+from worker.networks.linear import Linear
+from worker.networks.mlp import Mlp
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
+from worker.networks.program import Program, write_programs
+from worker.networks.residual_mlp import ResidualMlp
 
 __all__ = [
+    "Affine",
+    "Cnn",
+    "Convolution",
     "DenseChain",
     "Layout",
+    "Linear",
+    "Mlp",
     "Network",
     "Parameters",
+    "Pool",
+    "Program",
+    "ResidualMlp",
     "alike",
     "build_network",
     "by_hand",
     "count_parameters",
     "lay_out",
+    "write_programs",
 ]

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -47,6 +49,9 @@ class Activation:
     """z → y."""
     derive: Callable[[Tensor, Tensor, Tensor], Tensor]
     """(∂L/∂y, z, y) → ∂L/∂z."""
+    infer: Callable[[Tensor], Tensor]
+    """z → y in z's place, without derivatives; kernels that treat each entry alike, wherever in a
+    tensor it lies, be they NumPy's or PyTorch's. Rounded otherwise than `apply` at times."""
     apply_: Callable[[Tensor], Tensor] | None = None
     """z → y in z's place, for a derivative that needs neither z nor the size of y: it may then be
     read off a y that dropout has scaled since."""
@@ -56,20 +61,63 @@ class Activation:
         return self.apply(z)
 
 
+def _tanh(h: Tensor) -> Tensor:
+    values = h.numpy()
+    np.tanh(values, out=values)
+    return h
+
+
+def _silu(h: Tensor) -> Tensor:
+    """``h / (1 + e⁻ʰ)``, which is −0 where e⁻ʰ is infinite."""
+    values = h.numpy()
+    divisor = np.negative(values)
+    np.exp(divisor, out=divisor)
+    divisor += np.float32(1.0)
+    values /= divisor
+    return h
+
+
+def _gelu(h: Tensor) -> Tensor:
+    """``h/2 · (1 + erf(h/√2))``."""
+    share = torch.mul(h, 1 / sqrt(2)).erf_().add_(1.0)
+    return h.mul_(0.5).mul_(share)
+
+
+def _selu(h: Tensor) -> Tensor:
+    """``λ·h`` above 0, ``λ·α·(eʰ − 1)`` below."""
+    below = h.clamp(max=0.0).expm1_().mul_(_SELU_ALPHA)
+    return h.clamp_(min=0.0).add_(below).mul_(_SELU_SCALE)
+
+
+def _leaky_relu(h: Tensor) -> Tensor:
+    return functional.leaky_relu(h, _LEAKY_SLOPE, inplace=True)
+
+
 _ACTIVATIONS: dict[Name, Activation] = {
     "relu": Activation(
-        torch.relu, lambda g, z, y: _aten.threshold_backward(g, y, 0), apply_=torch.relu_
+        torch.relu,
+        lambda g, z, y: _aten.threshold_backward(g, y, 0),
+        infer=torch.relu_,
+        apply_=torch.relu_,
     ),
-    "tanh": Activation(alike(torch.tanh), alike(lambda g, z, y: _aten.tanh_backward(g, y))),
-    "gelu": Activation(alike(functional.gelu), alike(lambda g, z, y: _aten.gelu_backward(g, z))),
-    "silu": Activation(alike(functional.silu), alike(lambda g, z, y: _aten.silu_backward(g, z))),
+    "tanh": Activation(
+        alike(torch.tanh), alike(lambda g, z, y: _aten.tanh_backward(g, y)), infer=_tanh
+    ),
+    "gelu": Activation(
+        alike(functional.gelu), alike(lambda g, z, y: _aten.gelu_backward(g, z)), infer=_gelu
+    ),
+    "silu": Activation(
+        alike(functional.silu), alike(lambda g, z, y: _aten.silu_backward(g, z)), infer=_silu
+    ),
     "selu": Activation(
         alike(functional.selu),
         alike(lambda g, z, y: _aten.elu_backward(g, _SELU_ALPHA, _SELU_SCALE, 1, True, y)),
+        infer=_selu,
     ),
     "leaky_relu": Activation(
         functional.leaky_relu,
         lambda g, z, y: _aten.leaky_relu_backward(g, z, _LEAKY_SLOPE, False),
+        infer=_leaky_relu,
     ),
 }
 

@@ -12,12 +12,13 @@ from worker.regularization.drop_connect import DropConnect
 from worker.regularization.dropout import Dropout
 from worker.regularization.early_stopping import EarlyStopping
 from worker.regularization.l2 import L2
-from worker.regularization.layer_norm import LayerNorm
+from worker.regularization.layer_norm import LayerNorm, LayerNormLayer
 from worker.regularization.per_trial import ParameterIndex, PerTrial, WeightMatrix
 from worker.regularization.random_streams import RandomStreams
 from worker.regularization.regularization import Regularization, fitting, stacks, techniques
 from worker.regularization.seeds import derive_seed
-from worker.regularization.shake_shake import ShakeShake
+from worker.regularization.shake_drop import ShakeDropLayer
+from worker.regularization.shake_shake import ShakeShake, ShakeShakeLayer
 from worker.regularization.snapshot_ensemble import SnapshotEnsemble
 from worker.regularization.technique import SEARCHED, DataFacts, Memory, Technique
 
@@ -36,12 +37,15 @@ __all__ = [
     "EarlyStopping",
     "FieldCard",
     "LayerNorm",
+    "LayerNormLayer",
     "Memory",
     "ParameterIndex",
     "PerTrial",
     "RandomStreams",
     "Regularization",
+    "ShakeDropLayer",
     "ShakeShake",
+    "ShakeShakeLayer",
     "SnapshotEnsemble",
     "Technique",
     "WeightMatrix",

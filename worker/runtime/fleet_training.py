@@ -45,6 +45,9 @@ FIRST_STEP_SECONDS = 0.002
 class FleetTraining:
     """Trains one fleet under one lease. :meth:`run` says how it ended."""
 
+    remedy = "post fewer trials, a smaller batch_size or a smaller network"
+    """Where memory is lacking."""
+
     def __init__(
         self,
         settings: ServiceSettings,

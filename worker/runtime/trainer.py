@@ -20,10 +20,11 @@ from worker.results import JobError
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
-from worker.storage import fleets
+from worker.storage import fleets, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.states import Kind
 
 RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)
 """What may be over when the fleet is tried again: a full disk, a lost database, two transactions
@@ -100,7 +101,9 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
 
 
 def _import_torch(threads: int) -> None:
-    import worker.runtime.fleet_training  # noqa: F401  (imported ahead of need)
+    # Imported ahead of need.
+    import worker.runtime.batch_prediction
+    import worker.runtime.fleet_training  # noqa: F401
     from worker.training import compute_exactly, tune_processor
 
     tune_processor(threads)
@@ -115,9 +118,13 @@ def _train(
     channel: Channel,
 ) -> str:
     from worker.jobs import is_out_of_memory
+    from worker.runtime.batch_prediction import BatchPrediction
     from worker.runtime.fleet_training import FleetTraining
 
-    training = FleetTraining(settings, database, artefacts, lease, channel)
+    with database.read() as session:
+        predicts = queries.kind_of(session, lease.job_id) == Kind.PREDICTION
+    kind = BatchPrediction if predicts else FleetTraining
+    training = kind(settings, database, artefacts, lease, channel)
     try:
         return training.run()
     except ParsimonyError:
@@ -134,19 +141,18 @@ def _train(
             if fleets.split(session, lease):
                 return "split"
     # The same fleet would end the same way again. It fails, and says why.
-    return training.fail(_error(failure, lacking=lacking))
+    return training.fail(_error(failure, training.remedy if lacking else None))
 
 
-def _error(error: Exception, *, lacking: bool) -> JobError:
-    if lacking:
+def _error(error: Exception, remedy: str | None) -> JobError:
+    if remedy is not None:
         return JobError(
             code="out_of_memory",
-            message=f"the fleet needs more memory than there is: {error}; "
-            "post fewer trials, a smaller batch_size or a smaller network",
+            message=f"the fleet needs more memory than there is: {error}; {remedy}",
         )
     return JobError(
         code="internal_error",
-        message=f"training stopped with {without_sql(error)}; "
+        message=f"the work stopped with {without_sql(error)}; "
         "this is a defect of the service, please report it",
     )
 

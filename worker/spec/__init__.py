@@ -12,6 +12,7 @@ from worker.spec.network import (
     ResidualMlpSpec,
     Structure,
 )
+from worker.spec.prediction import PredictionSpec
 from worker.spec.preprocessing import Preprocessing
 from worker.spec.reading import ColumnKind, Reading
 from worker.spec.search import (
@@ -57,6 +58,7 @@ __all__ = [
     "NetworkSpec",
     "OptimizerSpec",
     "PartRows",
+    "PredictionSpec",
     "Preprocessing",
     "Range",
     "Reading",

@@ -7,6 +7,8 @@
 ``progress``            what a running fleet records: epochs, checkpoints
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
+``predictions``         data sets that are scored: jobs of another kind, and their parts
+``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL
@@ -20,6 +22,7 @@ torch. What other rooms use are the modules listed below, and what those define 
 __all__ = [
     "additions",
     "artefacts",
+    "catalogue",
     "database",
     "datasets",
     "events",
@@ -27,6 +30,7 @@ __all__ = [
     "idempotency",
     "jobs",
     "models",
+    "predictions",
     "progress",
     "queries",
     "states",

@@ -124,6 +124,21 @@ class Artefacts:
             raise _damaged(path)
         return data
 
+    def open(self, path: str, sha256: str | None = None) -> BinaryIO:
+        """One file, opened for reading piece by piece; it can be searched.
+
+        ``ArtefactError`` when it is missing or, with a hash given, another one: that reads it once.
+        """
+        try:
+            file: BinaryIO = self._filesystem.open(f"{self._root}/{_contained(path)}", "rb")
+        except FileNotFoundError as error:
+            raise _missing(path) from error
+        if sha256 is not None and _entry(file).sha256 != sha256:
+            file.close()
+            raise _damaged(path)
+        file.seek(0)
+        return file
+
     def load(self, path: str, sha256: str) -> dict[str, bytes]:
         """All files of a folder, each checked against the manifest, and that against ``sha256``."""
         manifest = orjson.loads(self.read(f"{path}/{MANIFEST}", sha256))

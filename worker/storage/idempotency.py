@@ -1,9 +1,10 @@
-"""The header ``Idempotency-Key``: a request that is sent twice makes one job."""
+"""The header ``Idempotency-Key``: a request that is sent twice makes one job, of any kind."""
 
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.storage import jobs
+from worker.storage.states import Kind
 from worker.storage.tables import DEFAULT_TENANT, Idempotency, Job
 
 
@@ -14,9 +15,17 @@ class KeyReused(ConflictError):  # noqa: N818  (says what happened)
 
 
 def find(
-    session: Session, key: str, body_sha256: str, *, tenant: str = DEFAULT_TENANT
+    session: Session,
+    key: str,
+    body_sha256: str,
+    *,
+    kind: Kind = Kind.TRAINING,
+    tenant: str = DEFAULT_TENANT,
 ) -> Job | None:
-    """The job that this key made, if any; ``KeyReused`` when its body was another one."""
+    """The job that this key made, if any; ``KeyReused`` when its body was another one.
+
+    The hash of a body depends on the kind of the job, so that one key makes no two kinds.
+    """
     row = session.get(Idempotency, (tenant, key))
     if row is None:
         return None
@@ -25,7 +34,7 @@ def find(
             "this Idempotency-Key was used for another body; give each new request its own key",
             param="Idempotency-Key",
         )
-    return jobs.find_job(session, row.job_id, tenant=tenant)
+    return jobs.find_job(session, row.job_id, kind=kind, tenant=tenant)
 
 
 def remember(

@@ -18,7 +18,7 @@ from worker.storage import events
 from worker.storage.additions import NewFleet, add_fleets
 from worker.storage.outcome import conclude
 from worker.storage.page import Page, newest_first
-from worker.storage.states import OPEN, TERMINAL, State
+from worker.storage.states import OPEN, TERMINAL, Kind, State
 from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
 
@@ -78,35 +78,43 @@ def find_job(
     job_id: str,
     *,
     tenant: str = DEFAULT_TENANT,
+    kind: Kind = Kind.TRAINING,
     lock: bool = False,
     complete: bool = True,
 ) -> Job:
-    """The tenant's job of this id; ``NotFoundError`` without one.
+    """The tenant's job of this id and kind; ``NotFoundError`` without one.
 
     Unless it is to be ``complete``, its spec, which may name a million rows, is read when it is
     first asked for.
     """
-    query = select(Job).where(Job.id == job_id, Job.tenant == tenant)
+    query = select(Job).where(Job.id == job_id, Job.tenant == tenant, Job.kind == kind)
     if not complete:
         query = query.options(defer(Job.spec))
     job = session.scalar(query.with_for_update() if lock else query)
     if job is None:
-        raise NotFoundError(f"there is no job {job_id}; GET /v1/jobs lists yours", param="id")
+        what, listed = _NOUNS[kind]
+        raise NotFoundError(f"there is no {what} {job_id}; GET {listed} lists yours", param="id")
     return job
+
+
+_NOUNS = {Kind.TRAINING: ("job", "/v1/jobs"), Kind.PREDICTION: ("prediction", "/v1/predictions")}
+"""What a job of each kind is called, and where it is listed."""
 
 
 def job_page(
     session: Session,
     *,
+    kind: Kind = Kind.TRAINING,
     state: str | None = None,
     limit: int = 20,
     after: str | None = None,
     tenant: str = DEFAULT_TENANT,
 ) -> Page[Job]:
-    """The tenant's jobs, newest first; of one state, if given. What their summaries stand for is
-    not read.
+    """The tenant's jobs of a kind, newest first; of one state, if given. What their summaries stand
+    for is not read.
     """
-    query = select(Job).options(*map(defer, (Job.spec, Job.posted, Job.understood)))
+    query = select(Job).where(Job.kind == kind)
+    query = query.options(*map(defer, (Job.spec, Job.posted, Job.understood)))
     if state is not None:
         query = query.where(Job.state == state)
     return newest_first(session, Job, query, tenant=tenant, limit=limit, after=after)
@@ -183,17 +191,21 @@ def first_step_at(session: Session, job_id: str) -> datetime | None:
     return session.scalar(select(func.min(Fleet.first_step_at)).where(Fleet.job_id == job_id))
 
 
-def request_cancel(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT) -> Job:
+def request_cancel(
+    session: Session, job_id: str, *, kind: Kind = Kind.TRAINING, tenant: str = DEFAULT_TENANT
+) -> Job:
     """Cancel a job: what is queued ends now, what runs is told at its next heartbeat.
 
     Cancelling a cancelled job again changes nothing. Raises ``ConflictError`` when it has ended
     otherwise.
     """
-    job = find_job(session, job_id, tenant=tenant, lock=True)
+    job = find_job(session, job_id, tenant=tenant, kind=kind, lock=True)
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:
-        raise ConflictError(f"job {job_id} has {job.state} already", code="job_ended", param="id")
+        raise ConflictError(
+            f"{_NOUNS[kind][0]} {job_id} has {job.state} already", code="job_ended", param="id"
+        )
     job.cancel_requested = True
     events.append(session, job, "cancel_requested", "cancellation requested")
     waiting = list(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, defer
 from worker.errors import NotFoundError
 from worker.results import Estimated
 from worker.schema import Json
+from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
     DEFAULT_TENANT,
@@ -93,6 +94,7 @@ def register(
     )
     session.add(version)
     session.flush()
+    mark_changed(session, model.id)
     return version
 
 
@@ -100,8 +102,21 @@ def find_model(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> 
     """The tenant's model of this name; ``NotFoundError`` without one."""
     model = session.scalar(select(Model).where(Model.tenant == tenant, Model.name == name))
     if model is None:
-        raise NotFoundError(f"there is no model {name!r}; GET /v1/models lists yours", param="name")
+        raise no_model(name)
     return model
+
+
+def no_model(name: str) -> NotFoundError:
+    """The error of a name that no model has."""
+    return NotFoundError(f"there is no model {name!r}; GET /v1/models lists yours", param="name")
+
+
+def no_version(name: str, version: int | str | None) -> NotFoundError:
+    """The error of a version or alias that a model has not."""
+    return NotFoundError(
+        f"model {name!r} has no version {version}; GET /v1/models/{name} lists them",
+        param="version",
+    )
 
 
 def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelDetail:
@@ -201,10 +216,7 @@ def resolve(
             )
     row = None if number is None else session.get(ModelVersion, (model.id, number))
     if row is None:
-        raise NotFoundError(
-            f"model {name!r} has no version {version}; GET /v1/models/{name} lists them",
-            param="version",
-        )
+        raise no_version(name, version)
     return row
 
 
@@ -221,7 +233,21 @@ def set_alias(
             set_={ModelAlias.version: row.version},
         )
     )
+    mark_changed(session, row.model_id)
     return session.get_one(ModelAlias, (row.model_id, alias), populate_existing=True)
+
+
+def set_unloaded(
+    session: Session, name: str, unloaded: bool, *, tenant: str = DEFAULT_TENANT
+) -> None:
+    """Take a model out of service in all processes, or put it back; all are told in any case.
+
+    Raises ``NotFoundError`` for an unknown model.
+    """
+    model = find_model(session, name, tenant=tenant)
+    model.unloaded = unloaded
+    session.flush()
+    mark_changed(session, model.id)
 
 
 def _insert(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:

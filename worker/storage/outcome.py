@@ -6,7 +6,7 @@ chooses otherwise. What is served is its refit, in a job that has one; else its 
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from worker.results import (
@@ -22,8 +22,8 @@ from worker.results import (
     objective_of,
 )
 from worker.storage import events, models, queries
-from worker.storage.states import OPEN, TERMINAL, State
-from worker.storage.tables import Fleet, Job, TrialRow
+from worker.storage.states import OPEN, TERMINAL, Kind, State
+from worker.storage.tables import Fleet, Job, PredictionPart, TrialRow
 from worker.storage.types import utc_now
 
 POISON = "poison"
@@ -93,12 +93,16 @@ def conclude(session: Session, job: Job) -> bool:
     when this call ended it. The job succeeds if a configuration that competes has a finite
     objective, and its refit, where the job has one, has not failed; it is cancelled if that was
     asked and a fleet did not finish, or nothing was refitted for it; else it fails, and says why.
+    A prediction has no trials: it ends as its fleet.
     """
     if job.state in TERMINAL:
         return False
     states = set(session.scalars(select(Fleet.state).where(Fleet.job_id == job.id)))
     if states & OPEN:
         return False
+    if job.kind == Kind.PREDICTION:
+        _conclude_prediction(session, job)
+        return True
     served = None if job.best is None else session.get_one(TrialRow, job.best.trial)
     job.advice = [*job.advice, *_findings(session, job, served)]
     job.finished_at = utc_now()
@@ -111,15 +115,29 @@ def conclude(session: Session, job: Job) -> bool:
         job.state = State.CANCELLED
         events.append(session, job, "cancelled", "cancelled")
     elif error is not None or served is None:
-        job.state = State.FAILED
-        job.error = error or JobError(code="failed", message="Nothing came of it.")
-        events.append(
-            session, job, "failed", job.error.message, level="error", data={"error": job.error}
-        )
+        _fail(session, job, error or JobError(code="failed", message="Nothing came of it."))
     else:
         _succeed(session, job, served)
     session.flush()
     return True
+
+
+def _conclude_prediction(session: Session, job: Job) -> None:
+    fleet = session.scalars(select(Fleet).where(Fleet.job_id == job.id)).one()
+    job.finished_at = utc_now()
+    session.execute(delete(PredictionPart).where(PredictionPart.prediction_id == job.id))
+    if fleet.state == State.FAILED:
+        _fail(session, job, fleet.error or JobError(code="failed", message="Nothing came of it."))
+    else:
+        job.state = fleet.state
+        events.append(session, job, job.state, str(job.state))
+    session.flush()
+
+
+def _fail(session: Session, job: Job, error: JobError) -> None:
+    job.state = State.FAILED
+    job.error = error
+    events.append(session, job, "failed", error.message, level="error", data={"error": error})
 
 
 def _refits(job: Job) -> bool:

@@ -56,6 +56,11 @@ def running(session: Session) -> dict[str, tuple[int, int]]:
     return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in pulses}
 
 
+def kind_of(session: Session, job_id: str) -> str | None:
+    """What a job's fleets do, a ``Kind``; none of a job that is gone."""
+    return session.scalar(select(Job.kind).where(Job.id == job_id))
+
+
 def settings_of(session: Session, fleet_id: str) -> list[Json]:
     """The settings of a fleet's trials, by position; none of one that only plans."""
     return list(

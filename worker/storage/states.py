@@ -1,4 +1,4 @@
-"""The states of jobs, fleets and trials.
+"""The states of jobs, fleets and trials, and the kinds of jobs.
 
 ::
 
@@ -25,6 +25,15 @@ class State(StrEnum):
     """Ended with an error."""
     CANCELLED = "cancelled"
     """Ended because a user asked for it."""
+
+
+class Kind(StrEnum):
+    """What a job's fleets do. All kinds are claimed, leased, retried and cancelled alike."""
+
+    TRAINING = "training"
+    """Its fleets train trials."""
+    PREDICTION = "prediction"
+    """Its only fleet, which has no trials, scores the rows of a data set by a model."""
 
 
 TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})

@@ -26,7 +26,7 @@ from worker.results import (
     Winner,
 )
 from worker.schema import Json
-from worker.storage.states import State
+from worker.storage.states import Kind, State
 from worker.storage.types import JsonRecord, UtcDateTime, utc_now
 
 DEFAULT_TENANT = "default"
@@ -94,16 +94,20 @@ class Dataset(Base):
 
 
 class Job(Base):
-    """What a user posted, and how far it is."""
+    """What a user posted, and how far it is. Of a prediction, which is a job of another kind, what
+    is its own is in its row of ``prediction``.
+    """
 
     __tablename__ = "job"
     __table_args__ = (
         Index("ix_job_tenant_created_at", "tenant", "created_at"),
+        Index("ix_job_tenant_kind_created_at", "tenant", "kind", "created_at"),
         Index("ix_job_tenant_state", "tenant", "state"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    kind: Mapped[str] = mapped_column(default=Kind.TRAINING)
     name: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(default=State.QUEUED)
     spec: Mapped[Json]
@@ -262,6 +266,19 @@ class Checkpoint(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class CatalogueState(Base):
+    """One row: how often models, versions and aliases have changed, all together.
+
+    A transaction that changes one takes the next number, and holds this row until it is committed.
+    So numbers become visible in their order, and who has seen one has seen all before it.
+    """
+
+    __tablename__ = "catalogue_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int] = mapped_column(BigInteger)
+
+
 class Model(Base):
     """A name under which winners of jobs are registered."""
 
@@ -271,6 +288,10 @@ class Model(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
     name: Mapped[str]
+    revision: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
+    """The catalogue's when it, a version or an alias of it last changed."""
+    unloaded: Mapped[bool] = mapped_column(default=False)
+    """Whether it was taken out of service."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -307,6 +328,48 @@ class ModelAlias(Base):
     alias: Mapped[str] = mapped_column(primary_key=True)
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
     version: Mapped[int]
+
+
+class Prediction(Base):
+    """A data set that is scored by a version of a model: what its job does not say.
+
+    The version is found by the model's id: another model may get its name meanwhile. The file that
+    comes of it is the result of the job's fleet.
+    """
+
+    __tablename__ = "prediction"
+
+    id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    """That of its job."""
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    model_id: Mapped[str]
+    model_name: Mapped[str]
+    version: Mapped[int]
+    rows_total: Mapped[int] = mapped_column(BigInteger)
+    rows_done: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Those of the parts that are stored."""
+    part_rows: Mapped[int]
+    """Rows of each part but the last."""
+    metrics: Mapped[Metrics | None]
+    """How good the answers are, where the data set has the target."""
+
+
+class PredictionPart(Base):
+    """A part of a prediction that is done: a whole, verified folder of files. ``sha256`` is that of
+    its manifest. The parts are forgotten with their files once the result is written.
+    """
+
+    __tablename__ = "prediction_part"
+
+    prediction_id: Mapped[str] = mapped_column(
+        ForeignKey("prediction.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0, in the order of the rows."""
+    tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
+    rows: Mapped[int]
+    path: Mapped[str]
+    sha256: Mapped[str]
 
 
 class Idempotency(Base):

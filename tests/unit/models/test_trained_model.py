@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-import torch
 
 from tests.fleets import fleet, trained
 from worker.data import load_builtin
@@ -54,13 +54,13 @@ def test_its_answers_have_the_error_that_the_fleet_measured(
 ) -> None:
     """In the target's own unit, on the rows that its fold held back, from the table as it came."""
     table, name = load_builtin(Builtin.model_validate(DATASET))
-    y = torch.from_numpy(models[0].target.values(table))
+    y = models[0].target.values(table)
     assert name == models[0].target.column
     for model, result in zip(models, run.results(), strict=True):
         held_back = run.prepared.splits[model.trial.fold or 0].validation
         rows = run.prepared.row_numbers[held_back]
-        values = model.values(model.encode(table.select(rows)))
-        rmse = (values - y[rows]).square().mean().sqrt()
+        values = model.answer(model.encode(table.select(rows))).values
+        rmse = np.sqrt(np.mean((values - y[rows]) ** 2))
         assert float(rmse) == pytest.approx(result.metrics["validation_rmse"], rel=1e-5)
 
 

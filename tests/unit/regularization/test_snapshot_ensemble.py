@@ -51,15 +51,16 @@ def test_it_predicts_the_mean_of_its_members(builtin: str) -> None:
     model = TrainedModel.load(data, 1)
     features = model.probe_features[0]
     scores = model.network(features.expand(3, *features.shape))
+    answers = model.answer(features.numpy())
     if builtin == "circle":
-        torch.testing.assert_close(
-            model.probabilities(features)[:, 1], scores[..., 0].sigmoid().mean(0)
-        )
+        found = torch.from_numpy(answers.probabilities)[:, 1]
+        torch.testing.assert_close(found, scores[..., 0].sigmoid().mean(0))
     elif builtin == "iris":
-        torch.testing.assert_close(model.probabilities(features), scores.softmax(-1).mean(0))
+        found = torch.from_numpy(answers.probabilities)
+        torch.testing.assert_close(found, scores.softmax(-1).mean(0))
     else:
         expected = scores[..., 0].mean(0).double() * model.target_scale + model.target_center
-        torch.testing.assert_close(model.values(features), expected)
+        torch.testing.assert_close(torch.from_numpy(answers.values), expected)
     assert model.members == 3
     assert certify(model).passed
     single = TrainedModel.load(data, 0)
@@ -74,7 +75,8 @@ def test_metrics_are_those_of_the_ensemble() -> None:
     model = TrainedModel.load(run.result().dump(), 0)
     data = run.engine.data
     rows = data.parts["validation"][0]
-    p = model.probabilities(data.x[rows]).gather(1, data.y[rows].long()[:, None])
+    answers = model.answer(data.x[rows].numpy())
+    p = torch.from_numpy(answers.probabilities).gather(1, data.y[rows].long()[:, None])
     expected = float(-p.log().mean())
     assert run.results()[0].metrics["validation_loss"] == pytest.approx(expected, rel=1e-5)
     assert last.metrics["validation_loss"][0] == pytest.approx(expected, rel=1e-5)

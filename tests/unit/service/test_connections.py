@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from service.connections import HEADERS, PIPELINED, RESERVED, Config
-from service.server import listen
+from service.listening import listen
 from worker.settings import ServiceSettings
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n"

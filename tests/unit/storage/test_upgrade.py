@@ -13,6 +13,8 @@ from tests.stored_state import ARCHIVES, unpack
 from worker.storage.database import Database
 from worker.storage.tables import UNSCORED, Base
 
+SINCE = {"prediction", "prediction_part"}
+"""Tables that no stored database has rows of: they are newer."""
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -58,7 +60,8 @@ def test_rows_keep_what_they_say(folder: Path) -> None:
 
 def test_each_table_of_today_has_rows(folder: Path) -> None:
     after = migrated(folder)
-    assert [name for name in Base.metadata.tables if not after[name]] == []
+    empty = {name for name in Base.metadata.tables if not after[name]}
+    assert empty - SINCE == set()
 
 
 def test_trials_of_the_first_release_find_their_place(tmp_path: Path) -> None:

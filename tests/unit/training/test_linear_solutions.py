@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, Ridge
 
@@ -161,7 +160,7 @@ def test_l2_softmax_regression() -> None:
     for number, c in enumerate(inverse):
         model = TrainedModel.load(data, number)
         assert certify(model).passed
-        found = model.probabilities(torch.from_numpy(x).float()).numpy()
+        found = model.answer(x.astype(np.float32)).probabilities
         expected = LogisticRegression(C=c, solver="newton-cg", tol=1e-10).fit(x, y)
         np.testing.assert_allclose(found, expected.predict_proba(x), atol=1e-5)
 
@@ -209,11 +208,11 @@ def test_class_weights_of_three_classes_and_of_exact_zeros() -> None:
     model = TrainedModel.load(run.result().dump(), 0)
     expected = LogisticRegression(C=1.0, solver="newton-cg", tol=1e-10)
     expected.fit(x, y, sample_weight=each)
-    probabilities = model.probabilities(torch.from_numpy(x).float()).numpy()
+    probabilities = model.answer(x.astype(np.float32)).probabilities
     np.testing.assert_allclose(probabilities, expected.predict_proba(x), atol=1e-5)
     sparse = TrainedModel.load(run.result().dump(), 1)
     w = run.result().tensors["weights.layers.0.weight"][1].double().numpy()
-    p = sparse.probabilities(torch.from_numpy(x).float()).double().numpy()
+    p = sparse.answer(x.astype(np.float32)).probabilities.astype(np.float64)
     gradient = x.T @ (each[:, None] * (p - np.eye(3)[y])) / n
     assert 0 < (w == 0).sum() < w.size
     np.testing.assert_allclose(gradient[w != 0], -0.02 * np.sign(w[w != 0]), atol=1e-5)

@@ -44,7 +44,7 @@ def runs() -> dict[str, list[dict[str, float]]]:
     stored = run.result().dump()
     for position, (trial, result) in enumerate(zip(run.trials, run.results(), strict=True)):
         model = TrainedModel.load(stored, position)
-        answers = model.probabilities(model.encode(fresh)).argmax(1).numpy()
+        answers = model.answer(model.encode(fresh)).best
         metrics = {name: value or 0.0 for name, value in result.metrics.items()}
         codes = [a.code for a in result.advice]
         found[trial.name].append(

@@ -90,6 +90,7 @@ def test_regression_answers_in_its_own_unit() -> None:
     job = {"dataset": {"builtin": "diabetes"}, "training": {**ADAM, "epochs": 10}}
     run = trained(fleet(**job, split={"validation": 0.2}))
     model = TrainedModel.load(run.result().dump(), 0)
-    values = model.values(model.probe_features[0])
+    values = model.answer(model.probe_features[0].numpy()).values
+    assert values is not None
     assert 20 < values.mean() < 350
     assert (run.results()[0].metrics["validation_rmse"] or 1e9) < 80

@@ -11,7 +11,7 @@ from worker.regularization.families.constraint import Constraint, Constraints
 from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.dropout import ActivationDropout, DropoutLayer, WeightDropout
 from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
-from worker.regularization.families.normalization import Normalization
+from worker.regularization.families.normalization import Normalization, NormalizationLayer
 from worker.regularization.families.output import OutputPenalties, OutputPenalty
 from worker.regularization.families.penalty import (
     EntryTechnique,
@@ -42,6 +42,7 @@ __all__ = [
     "NoiseLayer",
     "NoiseTechnique",
     "Normalization",
+    "NormalizationLayer",
     "OutputPenalties",
     "OutputPenalty",
     "Patience",

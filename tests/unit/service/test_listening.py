@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from service.server import listen, until_interrupted, url
+from service.listening import listen, until_interrupted, url
 from worker.errors import UnavailableError
 
 

@@ -1,0 +1,40 @@
+"""What the commands start: HTTP in this process or in several, alone or with everything it needs.
+
+A socket first, then servers on it, then the announcement.
+"""
+
+import socket
+from collections.abc import Callable
+
+from rich.console import Console
+
+from service.listening import announcement, listen, until_interrupted, url
+from service.processes import ApiProcesses
+from worker.runtime.processes import Processes
+from worker.settings import ServiceSettings
+
+
+def run_everything(settings: ServiceSettings, console: Console) -> None:
+    """Redis and the worker as children, then the HTTP service, until Ctrl-C."""
+    with until_interrupted(), listen(settings.host, settings.port) as listening:
+        console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
+        with Processes(settings):
+            _serve(settings, listening, announcement(url(listening), console))
+
+
+def run_api(settings: ServiceSettings, console: Console) -> None:
+    """The HTTP service alone."""
+    with until_interrupted(), listen(settings.host, settings.port) as listening:
+        _serve(settings, listening, announcement(url(listening), console))
+
+
+def _serve(
+    settings: ServiceSettings, listening: socket.socket, announce: Callable[[], None]
+) -> None:
+    if settings.processes > 1:
+        ApiProcesses(settings, listening).serve(announce)
+        return
+    # Imported late: it loads torch, which the parent of several processes does not need.
+    from service.server import Server
+
+    Server(settings, announce).serve_on(listening)

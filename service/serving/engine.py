@@ -1,0 +1,164 @@
+"""The engine: what every door asks. Finds the model, reads rows, has them computed."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.serving.registry import IndexEntry, Registry
+from service.serving.residents import Resident, load
+from service.threads import in_pool
+from worker.models import PLAIN, Answers, AnswerSettings, Certificate
+from worker.results import PredictionWarning
+from worker.settings import ServiceSettings
+from worker.storage.artefacts import Artefacts
+from worker.storage.catalogue import StoredVersion
+from worker.storage.database import Database
+
+FEW_ROWS = 256
+"""Up to here rows are read on the event loop: in a thread they would take longer."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a model says of a request's instances."""
+
+    answers: Answers
+    warnings: list[PredictionWarning] | None
+    """What the instances hold that training did not; none if they were not to be looked for."""
+    read_ns: int = 0
+    """What it took to read and encode them."""
+
+
+class ServingEngine:
+    """Loaded models, by name and version or alias."""
+
+    def __init__(self, settings: ServiceSettings, database: Database, artefacts: Artefacts) -> None:
+        self._artefacts = artefacts
+        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="compute")
+        self._registry = Registry(database, self._load, settings.models_bytes)
+
+    async def start(self) -> None:
+        """Know what models there are, and follow what becomes of them."""
+        await self._registry.start()
+
+    async def stop(self) -> None:
+        """Give up all models."""
+        await self._registry.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def at_hand(self, name: str, version: str | None = None) -> Resident | None:
+        """The certified model that answers, if that is known without waiting."""
+        return self._registry.at_hand(name, version)
+
+    async def find(self, name: str, version: str | None = None) -> Resident:
+        """The certified model that answers: of this version or alias, `production`, or the newest.
+
+        The newest is the newest that passes its certificate.
+
+        Raises:
+            NotFoundError: there is no such model, version or alias.
+            ModelError: it did not pass its certificate.
+            ArtefactError: its file is damaged.
+            UnavailableError: it is unloaded, is being loaded still, or cannot be known now.
+        """
+        return await self._registry.find(name, version)
+
+    async def load(self, name: str, version: str | None = None) -> Resident:
+        """Put a model into service, in all processes; what was unfit is tried again.
+
+        Raises as :meth:`find`; then it stays out of service if it was.
+        """
+        return await self._registry.load(name, version)
+
+    async def unload(self, name: str) -> None:
+        """Take a model out of service, in all processes. Requests under way are answered.
+
+        Raises:
+            NotFoundError: there is no such model.
+        """
+        await self._registry.unload(name)
+
+    async def is_ready(self, name: str, version: str | None = None) -> bool:
+        """Whether a request would be answered now. It loads what is not loaded yet.
+
+        Raises:
+            NotFoundError: there is no such model, version or alias.
+        """
+        return await self._registry.is_ready(name, version)
+
+    async def index(self) -> list[IndexEntry]:
+        """All versions of all models: READY, or UNAVAILABLE and why."""
+        return await self._registry.index()
+
+    def residents(self) -> list[Resident]:
+        """The models that are loaded."""
+        return self._registry.residents.held()
+
+    async def set_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version, once that is loaded and has passed its certificate.
+
+        Raises:
+            NotFoundError: there is no such model or version.
+            ConflictError: it did not pass; the alias stays as it is.
+        """
+        await self._registry.set_alias(name, alias, version)
+
+    async def predict(
+        self,
+        resident: Resident,
+        instances: Sequence[Any],
+        *,
+        extra: bool = False,
+        warnings: bool = True,
+        settings: AnswerSettings = PLAIN,
+        seconds: float | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> Answered:
+        """Answer instances as JSON has them, in order.
+
+        Args:
+            resident: the model that answers.
+            instances: objects by column name, or arrays in column order.
+            extra: whether an object may have columns that the model does not know.
+            warnings: whether to look for what is worth a warning.
+            settings: what is asked for beside the plain answer.
+            seconds: how long the caller waits at most.
+            gone: whether the client has left.
+
+        Raises:
+            DataError: an instance does not fit the model's columns.
+            BusyError: there is too much before this request.
+        """
+        resident.joiner.check(seconds)
+        begun = time.perf_counter_ns()
+        if len(instances) <= FEW_ROWS:
+            features, found = _read(resident, instances, extra, warnings)
+        else:
+            features, found = await in_pool("answers", _read, resident, instances, extra, warnings)
+        read_ns = time.perf_counter_ns() - begun
+        scores = await resident.joiner.scores(features, seconds=seconds, gone=gone)
+        if warnings:
+            resident.statistics.warn(len(features), found)
+        answers = resident.model.read_scores(scores, settings)
+        return Answered(answers, found if warnings else None, read_ns)
+
+    async def certificate(self, name: str, version: str | None) -> tuple[int, Certificate]:
+        """A version's number and what its certification found, whether it passed or not."""
+        return await self._registry.certificate(name, version)
+
+    def _load(self, version: StoredVersion, name: str) -> Resident:
+        return load(self._artefacts, version, name, self._threads)
+
+
+def _read(
+    resident: Resident, instances: Sequence[Any], extra: bool, warnings: bool
+) -> tuple[NDArray[np.float32], list[PredictionWarning]]:
+    """Instances as features ``[N, …]``, and what is worth a warning if that is looked for."""
+    model = resident.model
+    records = model.read(instances, extra=extra)
+    return model.encode(records.table), model.surprises(records) if warnings else []

@@ -1,0 +1,151 @@
+"""The front: an ASGI callable before the application, for the requests whose pace matters.
+
+What it does not know, or a door gives back, the application behind it answers, as if the front were
+not there. Every answer, by whichever way, names its request: `X-Request-Id`, the client's own where
+it sent one.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from itertools import count
+from os import urandom
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.body_limit import JSON_BYTES
+from service.connections import GONE
+from service.errors import domain_problem, internal_problem
+from service.protocol_errors import for_protocol
+from service.serving.doors.exchange import Call, Door, Reply
+from worker.errors import ParsimonyError
+
+log = logging.getLogger(__name__)
+
+Routes = Sequence[tuple[re.Pattern[str], Door]]
+"""Paths of POST requests, and the doors that answer them."""
+
+REQUEST_ID = b"x-request-id"
+_ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
+
+
+class Front:
+    """ASGI middleware.
+
+    Args:
+        app: the application behind it.
+        open_doors: from the application's services to the doors; called when they are first asked.
+    """
+
+    def __init__(self, app: ASGIApp, *, open_doors: Callable[[Any], Routes]) -> None:
+        self._app, self._open_doors = app, open_doors
+        self._services: Any = None
+        self._routes: Routes = ()
+        self._process = urandom(6).hex().encode()
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = self._request_id(scope)
+        if scope["method"] == "POST":
+            for path, door in self._doors(scope):
+                match = path.fullmatch(scope["path"])
+                if match:
+                    await self._ask(door, match.groupdict(), request_id, scope, receive, send)
+                    return
+        await self._app(scope, receive, _named(request_id, send))
+
+    def _doors(self, scope: Scope) -> Routes:
+        services = getattr(scope["app"].state, "services", None)
+        if services is not self._services and services is not None:
+            self._services, self._routes = services, self._open_doors(services)
+        return self._routes
+
+    def _request_id(self, scope: Scope) -> bytes:
+        for name, value in scope["headers"]:
+            if name == REQUEST_ID and _ID.fullmatch(value):
+                return bytes(value)
+        return b"req_%s%08x" % (self._process, next(self._numbers))
+
+    async def _ask(
+        self,
+        door: Door,
+        path: dict[str, str],
+        request_id: bytes,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if message["type"] != "http.request" or message.get("more_body"):
+            messages = [message]
+            size = len(body)
+            while message["type"] == "http.request" and message.get("more_body"):
+                message = await receive()
+                messages.append(message)
+                size += len(message.get("body", b""))
+                if size > JSON_BYTES:
+                    break
+            if message["type"] != "http.request" or size > JSON_BYTES:  # The application says so.
+                receive = _replayed(messages, receive)
+                await self._app(scope, receive, _named(request_id, send))
+                return
+            body = b"".join(message.get("body", b"") for message in messages)
+        gone = scope.get("state", {}).get(GONE)
+        call = Call(path, scope["query_string"], scope["headers"], body, gone)
+        try:
+            reply = await door(call)
+        except ParsimonyError as error:
+            answer = for_protocol(scope["path"], domain_problem(error))
+            await answer(scope, receive, _named(request_id, send))
+            return
+        except Exception:
+            log.exception("POST %s failed (%s)", scope["path"], request_id.decode())
+            answer = for_protocol(scope["path"], internal_problem())
+            await answer(scope, receive, _named(request_id, send))
+            return
+        if reply is None:
+            whole: Message = {"type": "http.request", "body": body, "more_body": False}
+            receive = _replayed([whole], receive)
+            await self._app(scope, receive, _named(request_id, send))
+            return
+        await _send(reply, request_id, send)
+
+
+async def _send(reply: Reply, request_id: bytes, send: Send) -> None:
+    body = reply.body
+    headers = [
+        *reply.headers,
+        (REQUEST_ID, request_id),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _named(request_id: bytes, send: Send) -> Send:
+    """What sends an answer with the id of its request."""
+
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, request_id)]
+        await send(message)
+
+    return named
+
+
+def _replayed(messages: list[Message], receive: Receive) -> Receive:
+    """What was read already, then the rest."""
+    waiting = iter(messages)
+
+    async def replay() -> Message:
+        for message in waiting:
+            return message
+        return await receive()
+
+    return replay

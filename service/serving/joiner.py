@@ -1,0 +1,282 @@
+"""The joiner of one model: rows of different requests are computed together.
+
+Decisions:
+
+* Requests that came in one turn of the event loop are one batch. What is small is computed at
+  once, on the loop, since a thread would cost more than the computing; what is not, in a thread,
+  and whatever comes meanwhile is the next batch. So batches are as large as the load is, and
+  nobody waits for others to come.
+* How long a batch takes is known from those before it. A request that could not be computed in the
+  time that its client waits is refused at once, and so the queue is bounded: in rows, by the pace
+  of the model.
+* What is late when its turn comes, or whose client has left, is dropped before it is computed.
+* The rows of one request are taken in parts, each of which waits for its turn like another's.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import BusyError
+from service.serving.statistics import Statistics
+from worker.models import Answers, TrainedModel
+
+INLINE_NS = 1_500_000
+"""What is expected to take no longer is computed on the event loop."""
+BATCH_NS = 50_000_000
+"""Rows are joined up to about this time: what comes next waits for half of it on the mean."""
+MOST_ROWS = 8_192
+"""Rows of a batch, and of a part of a large request."""
+LEAST_ROWS = 64
+"""Rows that are joined however long they take."""
+PATIENCE_SECONDS = 2.0
+"""How long a client waits that does not say so."""
+
+
+class Joined:
+    """A batch that has been computed."""
+
+    def __init__(self, model: TrainedModel, scores: NDArray[np.float32]) -> None:
+        self._model = model
+        self.scores = scores
+        """[N, O]"""
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What the scores say."""
+        return self._model.read_scores(self.scores)
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The answers as JSON has them."""
+        return list(self.answers.rows())
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    """Rows that wait."""
+
+    features: NDArray[np.float32]
+    future: asyncio.Future[tuple[Joined, int]]
+    """The batch, and the place of the first of these rows in it."""
+    begun_ns: int
+    until_ns: int
+    """When its client waits no longer."""
+    gone: Callable[[], bool] | None
+
+
+class Joiner:
+    """Takes rows, gives their scores. Used from one event loop."""
+
+    def __init__(
+        self, model: TrainedModel, statistics: Statistics, threads: ThreadPoolExecutor | None = None
+    ) -> None:
+        self._model, self._statistics, self._threads = model, statistics, threads
+        self._waiting: deque[_Item] = deque()
+        self._queued_rows = 0
+        self._row_ns = 0.0
+        """Nanoseconds of a row in a batch, of late; 0 before the first one."""
+        self._batch_ns = 20_000.0
+        """Nanoseconds of a batch beside its rows, about."""
+        self._running_rows = 0
+        self._is_called = False
+        self._in_thread = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is computed."""
+        return not (self._waiting or self._in_thread)
+
+    def expected_ns(self, rows: int) -> float:
+        """How long so many rows more would take now, with all that is before them."""
+        return self._batch_ns + (self._running_rows + self._queued_rows + rows) * self._row_ns
+
+    def check(self, seconds: float | None = None, rows: int = 0) -> None:
+        """Refuse what could not be answered in the time that its client waits.
+
+        Where the client does not say how long, its own rows are not counted: however many they
+        are, their turn comes within `PATIENCE_SECONDS`.
+
+        Raises:
+            BusyError: it could not.
+        """
+        limit = PATIENCE_SECONDS if seconds is None else seconds
+        if self.expected_ns(0 if seconds is None else rows) > limit * 1e9:
+            self._statistics.refused += 1
+            ahead = self._running_rows + self._queued_rows
+            raise BusyError(
+                f"{ahead:,} rows are to be computed by this model before yours, and the answer "
+                f"would take longer than {limit:g} s. Try again, or send fewer rows at a time."
+            )
+
+    async def join(
+        self,
+        features: NDArray[np.float32],
+        *,
+        seconds: float | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> tuple[Joined, int]:
+        """Have at most `MOST_ROWS` rows ``[N, …]`` computed: the batch, and the first row's place.
+
+        Args:
+            features: the rows.
+            seconds: how long the caller waits at most.
+            gone: whether the client has left, asked before the rows are computed.
+
+        Raises:
+            BusyError: they cannot be computed in this time.
+        """
+        self.check(seconds, len(features))
+        loop = asyncio.get_running_loop()
+        begun = time.perf_counter_ns()
+        until = begun + int((PATIENCE_SECONDS if seconds is None else seconds) * 1e9)
+        item = _Item(features, loop.create_future(), begun, until, gone)
+        self._waiting.append(item)
+        self._queued_rows += len(features)
+        if not (self._is_called or self._in_thread):
+            self._is_called = True
+            loop.call_soon(self._begin, loop)
+        return await item.future
+
+    async def scores(
+        self,
+        features: NDArray[np.float32],
+        *,
+        seconds: float | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> NDArray[np.float32]:
+        """The scores ``[N, O]`` of any number of rows ``[N, …]``; as ``join`` for the rest."""
+        parts = []
+        begun = time.monotonic()
+        self.check(seconds, len(features))
+        for first in range(0, len(features), MOST_ROWS):
+            part = features[first : first + MOST_ROWS]
+            left = None if seconds is None else max(begun + seconds - time.monotonic(), 0.0)
+            joined, place = await self.join(part, seconds=left, gone=gone)
+            parts.append(joined.scores[place : place + len(part)])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Compute what waits, as much as one batch takes."""
+        self._is_called = False
+        items = self._taken()
+        if not items:
+            return
+        features = (
+            items[0].features
+            if len(items) == 1
+            else np.concatenate([item.features for item in items])
+        )
+        self._running_rows = len(features)
+        expected = self._batch_ns + len(features) * self._row_ns
+        if self._threads is None or (self._row_ns and expected <= INLINE_NS):
+            begun = time.perf_counter_ns()
+            try:
+                joined = Joined(self._model, self._model.forward(features))
+                _ = joined.answers
+            except Exception as error:
+                self._fail(items, error)
+            else:
+                self._end(items, joined, begun)
+        else:
+            self._in_thread = True
+            loop.run_in_executor(self._threads, self._compute, loop, items, features)
+            return
+        if self._waiting:
+            self._is_called = True
+            loop.call_soon(self._begin, loop)
+
+    def _taken(self) -> list[_Item]:
+        """The items of the next batch, without those that nobody waits for any more."""
+        most = MOST_ROWS if not self._row_ns else BATCH_NS / self._row_ns
+        most = min(max(most, LEAST_ROWS), MOST_ROWS)
+        now = time.perf_counter_ns()
+        items: list[_Item] = []
+        rows = 0
+        while self._waiting and (not items or rows + len(self._waiting[0].features) <= most):
+            item = self._waiting.popleft()
+            self._queued_rows -= len(item.features)
+            if item.future.done() or (item.gone is not None and item.gone()):
+                item.future.cancel()
+                self._statistics.abandoned += 1
+            elif now > item.until_ns:
+                self._statistics.refused += 1
+                item.future.set_exception(
+                    BusyError("These rows were not computed in time; try again in a moment.")
+                )
+            else:
+                items.append(item)
+                rows += len(item.features)
+        return items
+
+    def _compute(
+        self, loop: asyncio.AbstractEventLoop, items: list[_Item], features: NDArray[np.float32]
+    ) -> None:
+        """In a thread."""
+        begun = time.perf_counter_ns()
+        try:
+            joined = Joined(self._model, self._model.forward(features))
+            _ = joined.answers
+        except Exception as error:
+            loop.call_soon_threadsafe(self._after, loop, items, error, begun)
+        else:
+            loop.call_soon_threadsafe(self._after, loop, items, joined, begun)
+
+    def _after(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        items: list[_Item],
+        joined: Joined | Exception,
+        begun: int,
+    ) -> None:
+        """Back on the event loop."""
+        self._in_thread = False
+        if isinstance(joined, Exception):
+            self._fail(items, joined)
+        else:
+            self._end(items, joined, begun)
+        if self._waiting and not self._is_called:
+            self._begin(loop)
+
+    def _end(self, items: list[_Item], joined: Joined, begun: int) -> None:
+        taken = time.perf_counter_ns() - begun
+        rows = len(joined.scores)
+        self._running_rows = 0
+        self._learn(rows, taken)
+        self._statistics.batch(rows, taken, [begun - item.begun_ns for item in items])
+        place = 0
+        for item in items:
+            if not item.future.done():
+                item.future.set_result((joined, place))
+            place += len(item.features)
+
+    def set_pace(self, batch_ns: float, row_ns: float) -> None:
+        """What a batch costs beside its rows, and what a row does, in nanoseconds."""
+        self._batch_ns, self._row_ns = batch_ns, row_ns
+
+    def _learn(self, rows: int, taken: int) -> None:
+        """So many rows took so many nanoseconds. A small batch says what a batch costs beside its
+        rows, a large one what a row does.
+        """
+        pace = max(taken - self._batch_ns, taken / 8) / rows
+        if not self._row_ns:
+            self._row_ns = pace
+        elif rows >= LEAST_ROWS:
+            self._row_ns += 0.2 * (pace - self._row_ns)
+        elif rows <= 8:
+            alone = min(max(taken - rows * self._row_ns, 0.0), INLINE_NS)
+            self._batch_ns += 0.05 * (alone - self._batch_ns)
+
+    def _fail(self, items: list[_Item], error: Exception) -> None:
+        self._running_rows = 0
+        for item in items:
+            if not item.future.done():
+                item.future.set_exception(error)

@@ -1,0 +1,367 @@
+"""Which loaded model answers to a name: loaded, certified, switched, drained.
+
+Each name and selector (a version, an alias, or nothing) that was asked for points at a resident.
+When the catalogue changes what is meant, the new version is loaded beside the old one, which
+answers until the new one is certified and warm; then all selectors of that version switch in one
+turn of the event loop. Requests that began with the old one end with it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Concatenate, Literal, ParamSpec
+
+from sqlalchemy.orm import Session
+
+from service.serving.cache import UNFIT, Load, ResidentCache, key_of
+from service.serving.catalogue import Catalogue, Target
+from service.serving.residents import Resident
+from service.threads import in_pool
+from worker.errors import ConflictError, ModelError, ParsimonyError, UnavailableError
+from worker.models import Certificate
+from worker.storage import models
+from worker.storage.catalogue import CatalogueEntry
+from worker.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 1.8
+"""A request that has to wait for a model to be loaded is refused after this long; the load goes
+on."""
+LOOK_SECONDS = 0.5
+UNKNOWN_SECONDS = 1.5
+"""Of these for the database, where memory can answer without it, and where it cannot."""
+RETRY_SECONDS = 5.0
+"""Pause before what could not be loaded in the background is tried again."""
+
+Selector = str | None
+Parameters = ParamSpec("Parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A version in the index of models."""
+
+    name: str
+    version: int
+    state: Literal["READY", "UNAVAILABLE"]
+    """READY is what a request would be answered with; it may have to be loaded first."""
+    reason: str
+    """Why it is unavailable; empty otherwise."""
+
+
+class Registry:
+    """Models by name and selector. All is done on the event loop."""
+
+    def __init__(self, database: Database, load: Load, capacity: int) -> None:
+        self._database = database
+        self.catalogue = Catalogue(database, self._changed)
+        self.residents = ResidentCache(capacity, load, self._forget)
+        self._answering: dict[tuple[str, Selector], Resident] = {}
+        self._selectors: dict[str, set[Selector]] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._polling: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the catalogue, and follow it."""
+        await self.catalogue.refresh()
+        self._polling = asyncio.create_task(self.catalogue.follow(), name="catalogue")
+
+    async def stop(self) -> None:
+        """Follow no more; give all models up."""
+        tasks = [*self._following.values(), *([self._polling] if self._polling else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.catalogue.close()
+        self._answering.clear()
+        self._selectors.clear()
+        await self.residents.close()
+
+    def at_hand(self, name: str, selector: Selector = None) -> Resident | None:
+        """The model that answers, if that is known without waiting."""
+        resident = self._answering.get((name, selector))
+        if resident is not None:
+            self.residents.touch(resident)
+        return resident
+
+    async def find(self, name: str, selector: Selector = None) -> Resident:
+        """The model that answers, loaded if need be.
+
+        Raises:
+            NotFoundError: there is no such model, version or alias.
+            ModelError, ArtefactError: the version that is meant is not fit to be served; where the
+                newest is meant, none is.
+            UnavailableError: the model is unloaded, is being loaded still, or cannot be known.
+        """
+        if selector is not None and selector.isdecimal():
+            selector = str(int(selector))  # so that 01 is no other selector than 1
+        resident = self.at_hand(name, selector)
+        if resident is not None:
+            return resident
+        async with _in_time(name):
+            while True:
+                target = _in_service(await self._target(name, selector))
+                resident = await self._first(target)
+                if self.catalogue.entry(name) is target.entry:
+                    self._point(name, [selector], resident)
+                    return resident
+                # It changed meanwhile: what was loaded may not be meant any more.
+
+    async def load(self, name: str, selector: Selector = None) -> Resident:
+        """Put a model into service: load and certify a version, then let it answer, everywhere.
+
+        What was found unfit before is tried again, by every process. Raises as :meth:`find`.
+        """
+        async with _in_time(name):
+            target = await self._target(name, selector)
+            self.residents.pardon([key_of(version) for version in target.versions])
+            await self._first(target)
+        await self._write(models.set_unloaded, name, False)
+        return await self.find(name, selector)
+
+    async def unload(self, name: str) -> None:
+        """Take a model out of service, in all processes. Requests under way are answered.
+
+        Raises:
+            NotFoundError: there is no such model.
+            UnavailableError: the database cannot be reached.
+        """
+        await self._write(models.set_unloaded, name, True)
+
+    async def set_alias(self, name: str, alias: str, number: int) -> None:
+        """Point an alias at a version that is fit to be served; it answers here at once.
+
+        Raises:
+            NotFoundError: there is no such model or version.
+            ConflictError: the version is not fit; the alias stays where it is.
+            ArtefactError: its file is damaged; the alias stays where it is.
+            UnavailableError: it is being loaded still, or the database cannot be reached.
+        """
+        try:
+            async with _in_time(name):
+                await self._first(await self._target(name, str(number)))
+        except ModelError as error:
+            raise ConflictError(
+                f"The alias {alias!r} stays as it is. {error.message}",
+                param="version",
+                code=error.code,
+                **error.extra,
+            ) from error
+        await self._write(models.set_alias, name, alias, number)
+
+    async def certificate(self, name: str, selector: Selector) -> tuple[int, Certificate]:
+        """A version's number and what its certification found, whether it passed or not.
+
+        Where the newest is meant, it is the one that answers; if none does, the newest.
+        """
+        async with _in_time(name):
+            target = _in_service(await self._target(name, selector))
+            try:
+                resident = await self._first(target)
+            except ModelError:
+                newest = target.versions[0]
+                failure = self.residents.failure(key_of(newest))
+                if failure is None or failure.certificate is None:
+                    raise
+                return newest.version, failure.certificate
+            return resident.version, resident.certificate
+
+    async def is_ready(self, name: str, selector: Selector = None) -> bool:
+        """Whether a request is answered now. A model that is not loaded yet is loaded by this.
+
+        Raises:
+            NotFoundError: there is no such model, version or alias.
+        """
+        try:
+            await self.find(name, selector)
+        except (*UNFIT, UnavailableError):
+            return False
+        return True
+
+    async def index(self) -> list[IndexEntry]:
+        """All versions of all models, the newest first."""
+        with suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.catalogue.refresh()
+        return [
+            self._indexed(entry, number)
+            for entry in self.catalogue.entries()
+            for number in entry.versions
+        ]
+
+    def _indexed(self, entry: CatalogueEntry, number: int) -> IndexEntry:
+        reason = "unloaded" if entry.unloaded else ""
+        failure = self.residents.failure((entry.id, number))
+        if failure is not None and not reason:
+            reason = failure.error.message
+        return IndexEntry(entry.name, number, "UNAVAILABLE" if reason else "READY", reason)
+
+    async def _target(self, name: str, selector: Selector) -> Target:
+        """What is meant now; what was meant last where the database cannot be asked."""
+        unreachable: Exception | None = None
+        known = self.catalogue.target(name, selector) is not None
+        try:
+            async with asyncio.timeout(LOOK_SECONDS if known else UNKNOWN_SECONDS):
+                await self.catalogue.refresh()
+        except (UnavailableError, TimeoutError) as error:
+            unreachable = error
+        target = self.catalogue.target(name, selector)
+        if target is not None:
+            return target
+        if unreachable is not None:
+            raise UnavailableError(
+                f"model {name!r} is not known here, and the database cannot be asked now; try "
+                "again",
+                code="database_unavailable",
+            ) from unreachable
+        if self.catalogue.entry(name) is None:
+            raise models.no_model(name)
+        raise models.no_version(name, selector)
+
+    async def _first(self, target: Target) -> Resident:
+        """The first of the versions that is fit to be served."""
+        errors: list[ParsimonyError] = []
+        for version in target.versions:
+            try:
+                return await self.residents.get(version, target.entry.name)
+            except UNFIT as error:
+                errors.append(error)
+        raise errors[0]
+
+    def _point(self, name: str, selectors: Iterable[Selector], resident: Resident) -> None:
+        """Let a resident answer, and give up what it replaces."""
+        if self.residents.peek(resident.key) is not resident:
+            return  # given up meanwhile, for another model's sake
+        replaced = set()
+        for selector in selectors:
+            before = self._answering.get((name, selector))
+            self._answering[name, selector] = resident
+            self._selectors.setdefault(name, set()).add(selector)
+            if before is not None and before is not resident:
+                replaced.add(before)
+        used = {self._answering[name, selector].key for selector in self._selectors[name]}
+        for before in replaced:
+            log.info("model %s: version %d after %d", name, resident.version, before.version)
+            if before.key not in used:
+                self.residents.drop(before.key)
+
+    def _forget(self, resident: Resident) -> None:
+        """Let a resident answer no more."""
+        for selector in tuple(self._selectors.get(resident.name, ())):
+            if self._answering[resident.name, selector] is resident:
+                self._unpoint(resident.name, selector)
+
+    def _unpoint(self, name: str, selector: Selector) -> None:
+        del self._answering[name, selector]
+        self._selectors[name].discard(selector)
+        if not self._selectors[name]:
+            del self._selectors[name]
+
+    def _changed(self, names: Iterable[str]) -> None:
+        """Follow what the catalogue says of these: at once where what is meant is loaded.
+
+        What was unfit is tried again when it is next meant: that is how a file which was mended is
+        told of to all processes.
+        """
+        entries = {name: self.catalogue.entry(name) for name in names}
+        for entry in entries.values():
+            if entry is not None:
+                self.residents.pardon([(entry.id, number) for number in entry.versions])
+        for name in self._selectors.keys() & entries.keys():
+            entry = entries[name]
+            if entry is None or entry.unloaded:
+                for resident in {self._answering[name, each] for each in self._selectors[name]}:
+                    self._forget(resident)
+                    self.residents.drop(resident.key)
+                continue
+            behind = False
+            for target, selectors in self._astray(name):
+                ready = self.residents.peek(key_of(target.versions[0]))
+                behind |= ready is None
+                if ready is not None:
+                    self._point(name, selectors, ready)
+            if behind and name not in self._following:
+                task = asyncio.create_task(self._follow(name), name=f"follow {name}")
+                self._following[name] = task
+                task.add_done_callback(partial(self._followed, name))
+
+    async def _follow(self, name: str) -> None:
+        """Load what is meant by the selectors in use, and switch, until nothing is left to do."""
+        while True:
+            entry, failed = self.catalogue.entry(name), False
+            for target, selectors in self._astray(name):
+                try:
+                    resident = await self._first(target)
+                except Exception as error:
+                    # Whatever it is: the old version answers, and this goes on.
+                    log.error("model %s stays at its old version: %s", name, error)
+                    failed = True
+                    continue
+                if self.catalogue.entry(name) is not entry:
+                    break
+                self._point(name, selectors, resident)
+            if self.catalogue.entry(name) is entry:
+                if not failed:
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _followed(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._following[name]
+
+    def _astray(self, name: str) -> list[tuple[Target, list[Selector]]]:
+        """The selectors in use that mean another version now, those of one target together."""
+        found: dict[tuple[int, int], tuple[Target, list[Selector]]] = {}
+        for selector in tuple(self._selectors.get(name, ())):
+            target = self.catalogue.target(name, selector)
+            if target is None:
+                self._unpoint(name, selector)
+            elif key_of(target.versions[0]) != self._answering[name, selector].key:
+                number = target.versions[0].version
+                found.setdefault((number, len(target.versions)), (target, []))[1].append(selector)
+        return list(found.values())
+
+    async def _write(
+        self,
+        write: Callable[Concatenate[Session, Parameters], object],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> None:
+        """Change the database, and follow it before anybody is told that it is done."""
+
+        def transaction() -> None:
+            with self._database.write() as session:
+                write(session, *args, **kwargs)
+
+        await in_pool("answers", transaction)
+        # It is done, whatever comes now; the poll follows what this cannot.
+        with suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.catalogue.refresh()
+
+
+def _in_service(target: Target) -> Target:
+    if target.entry.unloaded:
+        name = target.entry.name
+        raise UnavailableError(
+            f"model {name!r} is unloaded; POST /v2/repository/models/{name}/load loads it",
+            code="model_unloaded",
+        )
+    return target
+
+
+@asynccontextmanager
+async def _in_time(name: str) -> AsyncIterator[None]:
+    """Refuse what waits for too long; what it waits for goes on."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise UnavailableError(
+            f"model {name!r} is being loaded; try again in a moment", code="loading"
+        ) from None

@@ -1,0 +1,112 @@
+"""Tables part by part: rows in order, so many at a time, from a file or from memory.
+
+A stored table is read as it is asked for, in memory that is bounded by a part and a row group of
+the file. The parts are the same wherever reading begins.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from worker.data.table import Column, Table, from_arrow, stored_columns
+from worker.errors import DataError
+
+
+class TableParts(Protocol):
+    """A table whose rows can be had part by part."""
+
+    columns: tuple[Column, ...]
+    rows: int
+
+    def parts(self, names: Sequence[str], size: int, first: int = 0) -> Iterator[Table]:
+        """The rows in parts of ``size``, the last of them smaller, from part number ``first`` on;
+        of these columns, in the order of the table.
+        """
+
+
+class TableInMemory:
+    """A table that is in memory as a whole."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.columns, self.rows = table.columns, table.rows
+
+    def parts(self, names: Sequence[str], size: int, first: int = 0) -> Iterator[Table]:
+        """As `TableParts.parts`."""
+        wanted = set(names)
+        columns = tuple(column for column in self.columns if column.name in wanted)
+        for start in range(first * size, self.rows, size):
+            rows = slice(start, min(start + size, self.rows))
+            values = {column.name: self._table.values[column.name][rows] for column in columns}
+            yield Table(columns=columns, values=values, rows=rows.stop - rows.start)
+
+
+class StoredTable:
+    """A file that `Table.to_parquet` made."""
+
+    def __init__(self, file: pq.ParquetFile, columns: tuple[Column, ...]) -> None:
+        self._file = file
+        self.columns = columns
+        self.rows: int = file.metadata.num_rows
+
+    @classmethod
+    def open(cls, source: BinaryIO) -> Self:
+        """Read what the file says of its columns; the caller closes it.
+
+        Raises:
+            DataError: it is not such a file.
+        """
+        try:
+            file = pq.ParquetFile(source, pre_buffer=False)
+        except pa.ArrowInvalid as error:
+            raise DataError("This is not a Parquet file.", code="not_parquet") from error
+        return cls(file, stored_columns(file.schema_arrow))
+
+    def parts(self, names: Sequence[str], size: int, first: int = 0) -> Iterator[Table]:
+        """As `TableParts.parts`."""
+        wanted = set(names)
+        columns = tuple(column for column in self.columns if column.name in wanted)
+        waiting: list[pa.RecordBatch] = []
+        count = 0
+        for batch in self._batches(columns, size, first * size):
+            waiting.append(batch)
+            count += batch.num_rows
+            while count >= size:
+                frame = pa.Table.from_batches(waiting)
+                yield _table(columns, frame.slice(0, size))
+                waiting = frame.slice(size).to_batches()
+                count -= size
+        if count:
+            yield _table(columns, pa.Table.from_batches(waiting))
+
+    def _batches(
+        self, columns: Sequence[Column], size: int, skipped: int
+    ) -> Iterator[pa.RecordBatch]:
+        """What follows the first rows; row groups before them are not read."""
+        sizes = [
+            self._file.metadata.row_group(group).num_rows
+            for group in range(self._file.metadata.num_row_groups)
+        ]
+        ends = np.cumsum(sizes)
+        group = int(np.searchsorted(ends, skipped, side="right"))
+        if group == len(sizes):
+            return
+        left = skipped - int(ends[group] - sizes[group])
+        for batch in self._file.iter_batches(
+            batch_size=size,
+            row_groups=range(group, len(sizes)),
+            columns=[column.name for column in columns],
+            use_threads=False,
+        ):
+            dropped = min(left, batch.num_rows)
+            left -= dropped
+            if dropped < batch.num_rows:
+                yield batch.slice(dropped)
+
+
+def _table(columns: tuple[Column, ...], frame: pa.Table) -> Table:
+    values = {column.name: from_arrow(column, frame.column(column.name)) for column in columns}
+    return Table(columns=columns, values=values, rows=frame.num_rows)

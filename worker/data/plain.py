@@ -1,0 +1,168 @@
+"""Plain rows: instances in which everything is ordinary, read and encoded in one go.
+
+Most requests are a few rows of numbers and known categories. For these nothing need be looked at
+cell by cell, and nothing is worth a warning. Whatever is not as plain as that (a null, a text in a
+numeric column, a number in a categorical one, a category that no training row had, a number far
+outside, an unknown column, a date, an image) is left to `Records`, `Encoder` and `Expectations`,
+which say what is wrong with it. What is read here has the same bits there, and no warnings.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data.encoder import Encoder
+from worker.data.expectations import Expectations
+from worker.data.table import LARGEST
+
+_NUMBERS = frozenset({int, float})
+_LIMIT = float(np.nextafter(2.0**63, 0.0))
+"""Numbers beyond it are not plain: they may have come from integers that no other reader holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlainReader:
+    """Reads and encodes the plain rows of one encoder."""
+
+    names: tuple[str, ...]
+    pick: Callable[[Mapping[str, Any]], Sequence[Any]]
+    """From an object to its cells, in the order of the columns."""
+    known: frozenset[str]
+    """All columns that an object may have."""
+    numbers: tuple[int, ...]
+    """Which of the columns are numeric."""
+    categories: tuple[tuple[int, dict[str, int]], ...]
+    """Of each categorical column its number, and the input of each category; -1 for a column of
+    which none acts."""
+    places: NDArray[np.int64]
+    """[P]: the input of each numeric column."""
+    silent: NDArray[np.int64]
+    """The inputs of numbers that do not act."""
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    """[P]: the least and the greatest number that is no surprise."""
+    center: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    inputs: int
+
+    @classmethod
+    def of(cls, encoder: Encoder, beside: Collection[str] = ()) -> Self | None:
+        """The reader of an encoder's plain rows, which may have columns beside that are not read.
+
+        None where no row is plain: a column of dates or images, or of numbers that may have to be
+        clipped after scaling.
+        """
+        columns = encoder.columns
+        if not columns or any(column.kind in ("date", "image") for column in columns):
+            return None
+        numbers, categories, places = [], [], []
+        place = category = 0
+        for position, (column, width) in enumerate(zip(columns, encoder.widths, strict=True)):
+            if column.kind == "numeric":
+                numbers.append(position)
+                places.append(place)
+            else:
+                seen = encoder.seen[category : category + width] != 0.0
+                codes = np.flatnonzero(seen) if seen.any() else np.arange(width)
+                inputs = (place + codes if seen.any() else np.full(width, -1)).tolist()
+                texts = (column.categories[code] for code in codes.tolist())
+                categories.append((position, dict(zip(texts, inputs, strict=True))))
+                category += width
+            place += width
+        bounds = Expectations.of(encoder).bounds
+        high = np.full(len(numbers), _LIMIT)
+        low = -high
+        if bounds is not None:
+            low, high = np.maximum(bounds[0, :, 0], low), np.minimum(bounds[1, :, 0], high)
+        with np.errstate(over="ignore"):
+            ends = np.abs((np.stack([low, high]) - encoder.center) / encoder.scale)
+        if not (ends <= LARGEST).all():
+            return None
+        of_numbers = np.array(places, dtype=np.int64)
+        names = tuple(column.name for column in columns)
+        return cls(
+            names=names,
+            pick=itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],),
+            known=frozenset(names).union(beside),
+            numbers=tuple(numbers),
+            categories=tuple(categories),
+            places=of_numbers,
+            silent=of_numbers[encoder.acts == 0],
+            low=low,
+            high=high,
+            center=encoder.center,
+            scale=encoder.scale,
+            inputs=encoder.inputs,
+        )
+
+    def features(self, instances: Sequence[Any]) -> NDArray[np.float32] | None:
+        """Instances, values as JSON has them, → inputs ``[N, F]``; None if any of them is not
+        plain, or if there are none.
+        """
+        rows = self._rows(instances)
+        if not rows:
+            return None
+        numeric = not self.categories
+        if numeric:
+            cells = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
+        else:
+            cells = [row[position] for row in rows for position in self.numbers]
+        if not _NUMBERS.issuperset(map(type, cells)):
+            return None
+        try:
+            values = np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1)
+        except OverflowError:
+            return None
+        ordinary = (self.low <= values) & (values <= self.high)  # not of NaN, either
+        if 0 in ordinary.tobytes():
+            return None
+        values -= self.center
+        values /= self.scale
+        if numeric:
+            x = values.astype(np.float32)
+        else:
+            x = np.zeros((len(rows), self.inputs), dtype=np.float32)
+            x[:, self.places] = values
+            if not self._categories(rows, x):
+                return None
+        if len(self.silent):
+            x[:, self.silent] = 0.0
+        return x
+
+    def _rows(self, instances: Sequence[Any]) -> list[Sequence[Any]]:
+        """The cells of each instance in the order of the columns; none if one is not plain."""
+        width, pick = len(self.names), self.pick
+        rows: list[Sequence[Any]] = []
+        for instance in instances:
+            kind = type(instance)
+            if kind is dict:
+                try:
+                    rows.append(pick(instance))
+                except KeyError:
+                    return []
+                if len(instance) != width and not instance.keys() <= self.known:
+                    return []
+            elif (kind is list or kind is tuple) and len(instance) == width:
+                rows.append(instance)
+            else:
+                return []
+        return rows
+
+    def _categories(self, rows: Sequence[Sequence[Any]], x: NDArray[np.float32]) -> bool:
+        """Set the inputs of the rows' categories; whether each was one."""
+        flat, places = x.reshape(-1), []
+        for first, row in zip(range(0, flat.size, self.inputs), rows, strict=True):
+            for position, inputs in self.categories:
+                cell = row[position]
+                place = inputs.get(cell) if type(cell) is str else None
+                if place is None:
+                    return False
+                if place >= 0:
+                    places.append(first + place)
+        flat[places] = 1.0
+        return True

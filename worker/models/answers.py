@@ -1,0 +1,87 @@
+"""Answers: what a model says of N rows, by column, before they become JSON, tensors or a file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data import Target
+from worker.results import Prediction
+
+
+@dataclass(frozen=True)
+class AnswerSettings:
+    """How rows are to be answered, beside the plain answer in eval mode."""
+
+    mc_samples: int = 0
+    """Passes with dropout switched on, whose spread is told; 0 for none."""
+    seed: int = 0
+    """Of their masks."""
+    calibrated: bool = False
+    """Whether probabilities are those after temperature scaling."""
+    coverage: float | None = None
+    """The share of rows whose interval, or set of classes, shall hold the truth."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing beside the plain answer is asked for."""
+        return not (self.mc_samples or self.calibrated or self.coverage is not None)
+
+
+PLAIN = AnswerSettings()
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says of N rows. Classification has `probabilities` and `best`, regression has
+    `values`.
+    """
+
+    target: Target
+    probabilities: NDArray[np.float32] | None = None
+    """[N, C], in the order of the target's classes."""
+    best: NDArray[np.int64] | None = None
+    """[N]: the number of the class that is answered."""
+    values: NDArray[np.float64] | None = None
+    """[N], in the target's own unit."""
+    further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """[N, …] each: what further was asked for, such as the deviation over passes with dropout."""
+
+    def __len__(self) -> int:
+        filled = self.values if self.best is None else self.best
+        return 0 if filled is None else len(filled)
+
+    def part(self, rows: slice) -> "Answers":
+        """The answers of some of the rows."""
+        return Answers(
+            self.target,
+            None if self.probabilities is None else self.probabilities[rows],
+            None if self.best is None else self.best[rows],
+            None if self.values is None else self.values[rows],
+            {name: column[rows] for name, column in self.further.items()},
+        )
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each row's answer with the members of `Prediction`, for JSON."""
+        if self.values is not None:
+            yield from ({"value": value} for value in self.values.tolist())
+            return
+        if self.probabilities is None or self.best is None:
+            return
+        classes, numbers = self.target.classes, self.target.whole_numbers
+        for best, row in zip(self.best.tolist(), self.probabilities.tolist(), strict=True):
+            answer = {
+                "label": classes[best],
+                "probabilities": dict(zip(classes, row, strict=True)),
+            }
+            if numbers is not None:
+                answer["value"] = numbers[best]
+            yield answer
+
+    def predictions(self) -> list[Prediction]:
+        """One a row: classification sets ``label`` and ``probabilities``, and ``value`` where its
+        classes are whole numbers; regression ``value``.
+        """
+        return [Prediction(**row) for row in self.rows()]

@@ -1,0 +1,221 @@
+"""The preprocessing as ONNX operators: from one input a column to the network's features.
+
+As ``worker/data/encoder.py`` does it: in float64, rounded once to float32.
+"""
+
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.data import FIRST_DAY, LARGEST, LAST_DAY, Column
+from worker.models.export.graph import ML, Graph
+from worker.models.trained_model import TrainedModel
+
+ROWS = "rows"
+"""The name of the batch dimension."""
+
+
+def features(graph: Graph, model: TrainedModel) -> str:
+    """Add the inputs and what encodes them; the name of the features ``[N, …]``, float32."""
+    encoder = model.encoder
+    (first, *_) = columns = encoder.columns
+    if encoder.pixels is not None:
+        return _pixels(graph, first, model)
+    blocks: list[str] = []
+    number = category = 0
+    for categorical, group in groupby(columns, key=lambda column: column.kind == "categorical"):
+        members = list(group)
+        if categorical:
+            for column in members:
+                size = len(column.categories)
+                block = _one_hot(graph, column, encoder.seen[category : category + size])
+                blocks += [block] if size else []
+                category += size
+        else:
+            raw = [_numbers(graph, column) for column in members]
+            width = sum(encoder.widths[columns.index(column)] for column in members)
+            blocks.append(_scaled(graph, raw, model, slice(number, number + width)))
+            number += width
+    return _joined(graph, blocks)
+
+
+def _joined(graph: Graph, blocks: list[str]) -> str:
+    return blocks[0] if len(blocks) == 1 else graph.add("Concat", *blocks, axis=1)
+
+
+def _numbers(graph: Graph, column: Column) -> str:
+    """A column of numbers or dates → float64 ``[N, parts]``, NaN where a cell is missing."""
+    if column.kind == "date":
+        days = graph.input(
+            column.name,
+            np.float64,
+            [ROWS, 1],
+            "A date as days since 1970-01-01, with the time of day as their fraction; NaN if "
+            "missing.",
+        )
+        return _date_parts(graph, days, time_of_day=column.time_of_day)
+    return graph.input(column.name, np.float64, [ROWS, 1], "A number; NaN if missing.")
+
+
+def _scaled(graph: Graph, raw: list[str], model: TrainedModel, part: slice) -> str:
+    """Impute, centre and scale; 0 where the training rows told nothing apart."""
+    encoder = model.encoder
+    fill, center, scale = encoder.fill[part], encoder.center[part], encoder.scale[part]
+    values = _joined(graph, raw)
+    filled = graph.add("Where", graph.add("IsNaN", values), graph.constant(fill), values)
+    scaled = graph.add(
+        "Div", graph.add("Sub", filled, graph.constant(center)), graph.constant(scale)
+    )
+    acts = graph.constant(encoder.acts[part] != 0)
+    scaled = graph.add("Where", acts, scaled, graph.constant(np.float64(0.0)))
+    return _rounded(graph, scaled)
+
+
+def _rounded(graph: Graph, values: str) -> str:
+    """Clipped to what float32 holds, as float32."""
+    limits = (graph.constant(np.float64(-LARGEST)), graph.constant(np.float64(LARGEST)))
+    return graph.add("Cast", graph.add("Clip", values, *limits), to=_FLOAT32)
+
+
+def _one_hot(graph: Graph, column: Column, seen: NDArray[np.float32]) -> str:
+    """A column of texts → float32 ``[N, categories]``; zeros for what training did not see."""
+    name = graph.input(
+        column.name,
+        str,
+        [ROWS, 1],
+        "A text: one of the categories as they are written. An empty text is a missing cell; "
+        "others are unknown.",
+    )
+    size = len(column.categories)
+    if not size:
+        return ""
+    # A code of `size` lies outside the axis, and so encodes to zeros.
+    codes = [code if seen[code] else size for code in range(size)]
+    code = graph.add(
+        "LabelEncoder",
+        name,
+        domain=ML,
+        keys_strings=list(column.categories),
+        values_int64s=codes,
+        default_int64=size,
+    )
+    return graph.add(
+        "OneHot",
+        graph.add("Reshape", code, graph.constant([-1], np.int64)),
+        graph.constant(np.int64(size)),
+        graph.constant([0.0, 1.0], np.float32),
+        axis=-1,
+    )
+
+
+def _pixels(graph: Graph, column: Column, model: TrainedModel) -> str:
+    pixels = model.encoder.pixels
+    if pixels is None:
+        raise ValueError("an image column has constants of its own")
+    low, high = pixels.range.tolist()
+    shape = (len(pixels.center), *[1] * (len(column.shape) - 1))
+    image = graph.input(
+        column.name,
+        np.float32,
+        [ROWS, *column.shape],
+        f"Pixels in the unit of the training data, from {low:g} to {high:g}, channels first.",
+    )
+    wide = graph.add("Cast", image, to=_FLOAT64)
+    share = graph.add(
+        "Div",
+        graph.add("Sub", wide, graph.constant(np.float64(low))),
+        graph.constant(np.float64(high - low)),
+    )
+    scaled = graph.add(
+        "Div",
+        graph.add("Sub", share, graph.constant(pixels.center.reshape(shape))),
+        graph.constant(pixels.scale.reshape(shape)),
+    )
+    return _rounded(graph, scaled)
+
+
+def _date_parts(graph: Graph, dates: str, *, time_of_day: bool) -> str:
+    """As ``calendar.date_parts``, in whole numbers: the days of the Gregorian calendar, counted
+    from 0000-03-01, so that the leap day ends a year.
+
+    Source: H. Hinnant, chrono-Compatible Low-Level Date Algorithms, 2021.
+    """
+
+    def whole(value: int) -> str:
+        return graph.constant(np.int64(value))
+
+    def real(value: float) -> str:
+        return graph.constant(np.float64(value))
+
+    def sum_of(first: str, *others: str) -> str:
+        for other in others:
+            first = graph.add("Add", first, other)
+        return first
+
+    def less(first: str, *others: str) -> str:
+        for other in others:
+            first = graph.add("Sub", first, other)
+        return first
+
+    def over(value: str, divisor: int) -> str:
+        return graph.add("Div", value, whole(divisor))
+
+    def times(value: str, factor: int) -> str:
+        return graph.add("Mul", value, whole(factor))
+
+    def after_start(year_of_era: str) -> str:
+        """Days of an era before a year of it."""
+        days = sum_of(times(year_of_era, 365), over(year_of_era, 4))
+        return less(days, over(year_of_era, 100))
+
+    def circle(share: str) -> list[str]:
+        turn = graph.add("Mul", share, real(2 * np.pi))
+        return [graph.add("Sin", turn), graph.add("Cos", turn)]
+
+    missing = graph.add("IsNaN", dates)
+    days = graph.add("Where", missing, real(0.0), dates)
+    days = graph.add("Clip", days, real(FIRST_DAY), real(LAST_DAY))
+    start = graph.add("Floor", days)
+    day = sum_of(graph.add("Cast", start, to=_INT64), whole(719_468))
+    era = over(day, 146_097)
+    of_era = less(day, times(era, 146_097))
+    year_of_era = over(
+        less(sum_of(of_era, over(of_era, 36_524)), over(of_era, 1_460), over(of_era, 146_096)), 365
+    )
+    of_year = less(of_era, after_start(year_of_era))
+    from_march = over(sum_of(times(of_year, 5), whole(2)), 153)
+    early = graph.add("GreaterOrEqual", from_march, whole(10))  # January and February
+    month = sum_of(from_march, graph.add("Where", early, whole(-9), whole(3)))
+    year = sum_of(year_of_era, times(era, 400), graph.add("Where", early, whole(1), whole(0)))
+    # The first of January belongs to the year before, counted from March.
+    before = less(year, whole(1))
+    era = over(before, 400)
+    new_year = sum_of(times(era, 146_097), after_start(less(before, times(era, 400))), whole(306))
+    leap = graph.add(
+        "And",
+        _divisible(graph, year, 4),
+        graph.add(
+            "Or", graph.add("Not", _divisible(graph, year, 100)), _divisible(graph, year, 400)
+        ),
+    )
+    length = graph.add("Where", leap, real(366.0), real(365.0))
+    place = graph.add("Div", graph.add("Cast", less(day, new_year), to=_FLOAT64), length)
+    weekday = graph.add("Mod", sum_of(day, whole(2)), whole(7))  # 0000-03-01 was a Wednesday
+    parts = [
+        *(graph.add("Cast", part, to=_FLOAT64) for part in (year, month, weekday)),
+        *circle(place),
+        days,
+    ]
+    if time_of_day:
+        parts += circle(graph.add("Sub", days, start))
+    return graph.add("Where", missing, real(np.nan), graph.add("Concat", *parts, axis=1))
+
+
+def _divisible(graph: Graph, value: str, divisor: int) -> str:
+    rest = graph.add("Mod", value, graph.constant(np.int64(divisor)))
+    return graph.add("Equal", rest, graph.constant(np.int64(0)))
+
+
+_FLOAT32, _INT64, _FLOAT64 = 1, 7, 11
+"""`TensorProto.FLOAT`, `.INT64` and `.DOUBLE`."""

@@ -1,0 +1,205 @@
+"""One claimed prediction, from its rows to its result: part by part, then the parts as one file.
+
+A part that is stored is not scored again, whoever did it: a prediction that was interrupted goes on
+from there, and its file has the bytes of one that was not. The parts are the same rows in every
+attempt, in the same blocks.
+
+Imports torch: for trainer processes only.
+"""
+
+import logging
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+
+import orjson
+import torch
+
+from worker.errors import DataError, ModelError, ParsimonyError, UnavailableError
+from worker.jobs import kept_columns, opened
+from worker.models import TrainedModel, certify
+from worker.results import JobError, Metrics
+from worker.runtime.scored_table import FILES, Format, ResultWriter, ScoredPart, ScoredTable
+from worker.runtime.standby import CANCEL, Channel
+from worker.settings import ServiceSettings
+from worker.spec import Builtin, PredictionSpec
+from worker.storage import datasets, fleets, predictions
+from worker.storage.artefacts import ArtefactError, Artefacts
+from worker.storage.database import Database
+from worker.storage.fleets import Lease, ResultFile, StaleToken
+from worker.storage.predictions import PartFile
+from worker.storage.states import State
+from worker.storage.tables import ModelVersion
+
+logger = logging.getLogger(__name__)
+
+
+class _Stopped(Exception):  # noqa: N818  (says what happened)
+    """The supervisor asked for it."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be scored, and what is done."""
+
+    model: TrainedModel
+    table: ScoredTable
+    format: Format
+    parts: int
+    """How many there are."""
+    stored: dict[int, PartFile]
+    """Those that are done, by number."""
+
+
+class BatchPrediction:
+    """Scores a data set under one lease. :meth:`run` says how it ended."""
+
+    remedy = "split the data set, or give the worker more memory"
+    """Where memory is lacking."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        database: Database,
+        artefacts: Artefacts,
+        lease: Lease,
+        channel: Channel,
+    ) -> None:
+        self._settings, self._database, self._artefacts = settings, database, artefacts
+        self._lease, self._channel = lease, channel
+        self._steps = 0
+        self.loaded = False
+        """Whether the model is in memory, and the data are at hand."""
+
+    def run(self) -> str:
+        """Score to the end, or until asked to stop: the prediction's new state in one word.
+
+        Raises ``StaleToken`` when it is somebody else's. What another attempt would only repeat
+        fails it.
+        """
+        # A trainer flushes tiny numbers to zero, for speed; what serves a model does not.
+        torch.set_flush_denormal(False)
+        with ExitStack() as stack:
+            try:
+                work = self._load(stack)
+            except (StaleToken, UnavailableError):
+                raise
+            except ParsimonyError as error:
+                return self.fail(JobError.of(error))
+            self.loaded = True
+            self._channel.say("loaded")
+            try:
+                for number in range(work.parts):
+                    if number not in work.stored:
+                        self._score(work, number)
+                file, metrics = self._join(work)
+            except _Stopped:
+                return self._interrupt()
+            except (DataError, ModelError) as error:
+                return self.fail(JobError.of(error))
+        with self._database.write() as session:
+            predictions.finish(session, self._lease, file, metrics)
+        self._forget_parts()
+        return State.SUCCEEDED
+
+    def fail(self, error: JobError) -> str:
+        """End the prediction with an error that another attempt would only repeat."""
+        with self._database.write() as session:
+            fleets.fail(session, self._lease, error)
+        self._forget_parts()
+        return State.FAILED
+
+    def _load(self, stack: ExitStack) -> _Work:
+        with self._database.read() as session:
+            rows = predictions.held(session, self._lease)
+            spec = PredictionSpec.model_validate_json(orjson.dumps(rows.job.spec))
+            version = predictions.find_version(session, rows.prediction)
+            source = (
+                spec.dataset
+                if isinstance(spec.dataset, Builtin)
+                else datasets.find_dataset(session, spec.dataset, tenant=rows.job.tenant)
+            )
+            stored = predictions.stored_parts(session, rows.job.id)
+        model = self._certified(version, rows.prediction.model_name)
+        table = stack.enter_context(opened(self._artefacts, source, model.encoder.columns))
+        scored = ScoredTable(
+            model,
+            table,
+            keep=kept_columns(spec, table.columns),
+            part_rows=rows.prediction.part_rows,
+            as_text=spec.format == "csv",
+            on_block=self._step,
+        )
+        return _Work(model, scored, spec.format, rows.fleet.epochs, stored)
+
+    def _certified(self, version: ModelVersion, name: str) -> TrainedModel:
+        content = self._artefacts.read(version.path, version.sha256)
+        model = TrainedModel.load(content, version.position)
+        failed = [check for check in certify(model).checks if not check.passed]
+        if failed:
+            raise ModelError(
+                f"Version {version.version} of model {name!r} did not pass its certificate, and "
+                "does not answer: "
+                + "; ".join(f"{check.name}: {check.detail}" for check in failed),
+                code="not_certified",
+                checks=[check.model_dump(mode="json") for check in failed],
+            )
+        return model
+
+    def _score(self, work: _Work, number: int) -> ScoredPart:
+        """Score a part and keep it."""
+        part = work.table.part(number)
+        folder = predictions.parts_folder(self._lease.job_id)
+        written = self._artefacts.write(folder, part.dump())
+        stored = PartFile(part.rows.num_rows, written.path, written.sha256)
+        with self._database.write() as session:
+            predictions.save_part(session, self._lease, number, stored)
+        work.stored[number] = stored
+        return part
+
+    def _part(self, work: _Work, number: int) -> ScoredPart:
+        """A part from its files; scored again where they are damaged."""
+        stored = work.stored[number]
+        try:
+            return ScoredPart.load(self._artefacts.load(stored.path, stored.sha256), work.model)
+        except ArtefactError as error:
+            logger.warning("prediction %s, part %d: %s", self._lease.job_id, number, error)
+            return self._score(work, number)
+
+    def _join(self, work: _Work) -> tuple[ResultFile, Metrics | None]:
+        """The parts as one file, and how good the answers are."""
+        name = FILES[work.format]
+        with TemporaryFile(dir=self._settings.prepare_state()) as file:
+            with closing(ResultWriter(file, work.format, work.model)) as writer:
+                for number in range(work.parts):
+                    writer.add(self._part(work, number))
+                    self._step()
+            written = self._artefacts.write(
+                predictions.result_folder(self._lease.job_id), {name: file}
+            )
+        entry = written.files[name]
+        return ResultFile(written.file(name), entry.sha256, entry.bytes), writer.metrics()
+
+    def _step(self) -> None:
+        """A block of rows is done."""
+        self._steps += 1
+        self._channel.say("steps", steps=self._steps)
+        if self._channel.stop_reason is not None:
+            raise _Stopped
+
+    def _interrupt(self) -> str:
+        if self._channel.stop_reason == CANCEL:
+            with self._database.write() as session:
+                fleets.cancel(session, self._lease)
+            self._forget_parts()
+            return State.CANCELLED
+        with self._database.write() as session:
+            fleets.release(session, self._lease)
+        return State.QUEUED
+
+    def _forget_parts(self) -> None:
+        """Remove what no row refers to any more. The prediction has ended, whether this works or
+        not.
+        """
+        with suppress(OSError):
+            self._artefacts.delete(predictions.parts_folder(self._lease.job_id))

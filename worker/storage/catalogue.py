@@ -1,0 +1,114 @@
+"""The catalogue of models as servers keep it in memory, and the number by which they follow it.
+
+Every transaction that changes a model, a version or an alias calls :func:`mark_changed`. Who has
+seen revision n asks for the models that changed after it, and for nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from worker.storage.tables import DEFAULT_TENANT, CatalogueState, Model, ModelAlias, ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version of a model: which member of which file. It never changes."""
+
+    model_id: str
+    version: int
+    path: str
+    sha256: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CatalogueEntry:
+    """A model as it was at some revision."""
+
+    id: str
+    name: str
+    unloaded: bool
+    """Whether it was taken out of service."""
+    versions: Mapping[int, StoredVersion]
+    """By number, the newest first."""
+    aliases: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueChanges:
+    """What changed after a revision."""
+
+    revision: int
+    """How far this goes."""
+    entries: tuple[CatalogueEntry, ...]
+    complete: bool
+    """Whether these are all models that there are."""
+
+
+def mark_changed(session: Session, model_id: str) -> None:
+    """Number the change of a model that this transaction makes.
+
+    Call it last: until the transaction ends, others that change models wait for it.
+    """
+    session.execute(update(CatalogueState).values(revision=CatalogueState.revision + 1))
+    number = session.scalars(select(CatalogueState.revision)).one()
+    session.execute(update(Model).where(Model.id == model_id).values(revision=number))
+
+
+def changes_since(
+    session: Session, seen: int | None, *, tenant: str = DEFAULT_TENANT
+) -> CatalogueChanges | None:
+    """The models that changed after a revision, or all; none if nothing did.
+
+    Where the database is behind what was seen, it is another one, restored from a copy say: then
+    these are all models.
+    """
+    revision = session.scalars(select(CatalogueState.revision)).one()
+    if revision == seen:
+        return None
+    complete = seen is None or revision < seen
+    chosen = Model.tenant == tenant
+    if not complete:
+        chosen &= Model.revision > seen
+    models = session.execute(select(Model.id, Model.name, Model.unloaded).where(chosen)).all()
+    aliases: dict[str, dict[str, int]] = {model.id: {} for model in models}
+    versions: dict[str, dict[int, StoredVersion]] = {model.id: {} for model in models}
+    # Aliases before versions: what is committed between the two is then read once more, but no
+    # alias points at a version that was not read.
+    for alias in session.execute(
+        select(ModelAlias.model_id, ModelAlias.alias, ModelAlias.version)
+        .join(Model, Model.id == ModelAlias.model_id)
+        .where(chosen)
+    ):
+        aliases.setdefault(alias.model_id, {})[alias.alias] = alias.version
+    for row in session.execute(
+        select(
+            ModelVersion.model_id,
+            ModelVersion.version,
+            ModelVersion.path,
+            ModelVersion.sha256,
+            ModelVersion.position,
+        )
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(chosen)
+        .order_by(ModelVersion.model_id, ModelVersion.version.desc())
+    ):
+        versions.setdefault(row.model_id, {})[row.version] = StoredVersion(*row)
+    return CatalogueChanges(
+        revision,
+        tuple(
+            CatalogueEntry(
+                model.id,
+                model.name,
+                model.unloaded,
+                MappingProxyType(versions[model.id]),
+                MappingProxyType(aliases[model.id]),
+            )
+            for model in models
+        ),
+        complete,
+    )
