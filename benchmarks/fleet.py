@@ -34,10 +34,11 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from worker.data import Outline, Table, prepare
+from worker.data import Outline, Prepared, Table, prepare
 from worker.data.table import categorical, numeric
 from worker.search import plan
-from worker.spec import JobSpec
+from worker.search.plan import bytes_per_trial
+from worker.spec import JobSpec, Trial
 from worker.training import FleetRun, tune_processor
 
 PENALTY, P = 1e-4, 0.2
@@ -73,8 +74,8 @@ class Problem:
             return functional.binary_cross_entropy_with_logits(scores[..., 0], y.float())
         return functional.cross_entropy(scores, y)
 
-    def run(self, trials: int) -> FleetRun:
-        """A fleet of this engine."""
+    def members(self, trials: int, *, one_seed: bool = False) -> tuple[list[Trial], Prepared, int]:
+        """Trials of a fleet, each with its own seed or all with one; their data; bytes reckoned."""
         spec = JobSpec.model_validate(
             {
                 "dataset": "ds_benchmark0",
@@ -86,18 +87,26 @@ class Problem:
                     "l1": {"strength": PENALTY}, "l2": {"strength": PENALTY}, "dropout": {"p": P}
                 },
                 "training": {"epochs": 1, "batch_size": self.batch},
-                "compare": [
-                    {"name": str(n), "training": {"epochs": 1, "batch_size": self.batch, "seed": n}}
-                    for n in range(trials)
-                ],
             }
         )  # fmt: skip
         columns = [numeric(f"x{n}", column) for n, column in enumerate(self.x.T.astype(float))]
         labels = [str(c) for c in range(self.classes)]
         table = Table.of([*columns, categorical("y", labels, self.y.astype(np.int32))])
-        trial = plan(spec, Outline.of(table, spec))
-        members = [trial for fleet in trial for trial in fleet.trials]
-        return FleetRun(members, prepare(table, spec))
+        outline = Outline.of(table, spec)
+        ((trial,),) = (fleet.trials for fleet in plan(spec, outline))
+        seeded = [
+            trial.training.model_copy(update={"seed": 0 if one_seed else n}) for n in range(trials)
+        ]
+        members = [
+            trial.model_copy(update={"configuration": n, "training": training})
+            for n, training in enumerate(seeded)
+        ]
+        return members, prepare(table, spec), bytes_per_trial(members, outline)
+
+    def run(self, trials: int) -> FleetRun:
+        """A fleet of this engine."""
+        members, prepared, _ = self.members(trials)
+        return FleetRun(members, prepared)
 
 
 def textbook(problem: Problem, *, loader: bool) -> Iterator[None]:

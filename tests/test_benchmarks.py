@@ -18,5 +18,5 @@ def test_the_checks_for_a_gpu_run_on_a_processor() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 of 6 failed" in done.stdout
+    assert "0 of 12 failed" in done.stdout
     assert "passed over: CUDA graphs" in done.stdout

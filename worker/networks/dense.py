@@ -1,8 +1,9 @@
 """The dense layer of K networks at once, and matrix products that treat every trial alike.
 
-A matrix kernel chooses its way by where a matrix begins in memory. So that a trial has the same
-bits at any place of any fleet, each trial's block begins at a multiple of 16 bytes; a block that
-does not end at one is followed by a gap.
+A processor's matrix kernel chooses its way by where a matrix begins in memory. So that a trial has
+the same bits at any place of any fleet, each trial's block begins at a multiple of 16 bytes; a
+block that does not end at one is followed by a gap. On a GPU, where a launch costs more than a
+small product, one kernel does all trials, wherever they begin.
 """
 
 from math import prod
@@ -76,13 +77,13 @@ def back(g: Tensor, weight: Tensor) -> Tensor:
 def _multiply(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     """``A B``, or ``A B + C``: ``[K, n, p]`` of ``[K, n, m]`` and ``[K, m, p]``, no gradients.
 
-    Where every trial's block of the result begins at a multiple of 16 bytes, one kernel does it, of
-    factors that are aligned alike. Elsewhere the kernel is asked trial by trial, as for each alone:
-    for results with gaps it would take another path.
+    On a GPU, and where every trial's block of the result begins at a multiple of 16 bytes, one
+    kernel does it; on a processor of factors that are aligned alike. Elsewhere the kernel is asked
+    trial by trial, as for each alone: for results with gaps it would take another path.
     """
     trials, rows, _ = a.shape
-    if trials == 1 or rows * b.shape[2] % ALIGNED == 0:
-        if trials > 1:
+    if trials == 1 or a.is_cuda or rows * b.shape[2] % ALIGNED == 0:
+        if trials > 1 and not a.is_cuda:
             a = a if a.stride(0) % ALIGNED == 0 else align(a)
             b = b if b.stride(0) % ALIGNED == 0 else align(b)
         return torch.bmm(a, b) if c is None else torch.baddbmm(c, a, b)
@@ -123,8 +124,10 @@ def align(tensor: Tensor) -> Tensor:
 def _ends_aligned(h: Tensor, weight: Tensor) -> bool:
     """Whether the products of a layer and of its way back are aligned without gaps."""
     (trials, rows, inputs), outputs = h.shape, weight.shape[2]
-    return trials == 1 or not (
-        rows * outputs % ALIGNED or rows * inputs % ALIGNED or inputs * outputs % ALIGNED
+    return (
+        trials == 1
+        or h.is_cuda
+        or not (rows * outputs % ALIGNED or rows * inputs % ALIGNED or inputs * outputs % ALIGNED)
     )
 
 

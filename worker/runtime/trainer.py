@@ -101,15 +101,13 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
 
 
 def _import_torch(threads: int) -> None:
-    import torch
-
     # Imported ahead of need.
     import worker.runtime.batch_prediction
     import worker.runtime.fleet_training  # noqa: F401
-    from worker.training import tune_processor
+    from worker.training import compute_exactly, tune_processor
 
     tune_processor(threads)
-    torch.use_deterministic_algorithms(True)
+    compute_exactly()
 
 
 def _train(

@@ -3,7 +3,7 @@
 from worker.training.final import Threshold
 from worker.training.fleet import EpochReport, FleetRun
 from worker.training.probe import Probe, probe
-from worker.training.processor import threads_for, tune_processor
+from worker.training.processor import compute_exactly, threads_for, tune_processor
 from worker.training.state import dump_state, load_state
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "FleetRun",
     "Probe",
     "Threshold",
+    "compute_exactly",
     "dump_state",
     "load_state",
     "probe",

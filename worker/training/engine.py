@@ -24,7 +24,7 @@ from worker.regularization.families import (
 from worker.spec import SolverSpec, Trial
 from worker.training.eval_weights import EvalWeights
 from worker.training.fleet_data import PARTS, FleetData
-from worker.training.metrics import CELLS, measure
+from worker.training.metrics import CELLS, GPU_CELLS, measure
 from worker.training.numbers import PerTrialNumber, per_trial_number
 from worker.training.optimizers import build_optimizer
 from worker.training.schedules import learning_rate
@@ -231,8 +231,9 @@ class Engine:
 
     @property
     def rows_measured(self) -> int:
-        """Rows that are measured at a time: their activations fit the cache."""
-        return max(1, CELLS // (self.network.widest * len(self.trials)))
+        """Rows that are measured at a time: their activations fit the cache, or fill a GPU."""
+        cells = GPU_CELLS if self.data.x.is_cuda else CELLS
+        return max(1, cells // (self.network.widest * len(self.trials)))
 
 
 def part_of(engine: Engine, prepared: Prepared, chosen: Sequence[int]) -> Engine:

@@ -145,12 +145,13 @@ class FleetRun:
 
     def _finish(self, finished: Tensor) -> None:
         """End living trials ``[K]`` bool with the weights that they have come to."""
+        rows = torch.nonzero(finished.cpu() & self._alive()).flatten().tolist()
         solved = self.engine.solved().tolist() if self.engine.solver is not None else None
-        for row in torch.nonzero(finished.cpu() & self._alive()).flatten().tolist():
+        best_epochs = self.engine.watch.best_epoch.tolist()
+        for row in rows:
             outcome = self.outcomes[self.members[row]]
-            best_epoch = int(self.engine.watch.best_epoch[row])
-            outcome.finish(best_epoch, None if solved is None else solved[row])
-            self.finals.take(self.engine, row, self.members[row])
+            outcome.finish(best_epochs[row], None if solved is None else solved[row])
+        self.finals.take(self.engine, rows, [self.members[row] for row in rows])
 
     def _halve(self, report: Report) -> tuple[int, ...]:
         """Let those trials go that successive halving does not keep; which they are."""
@@ -162,10 +163,11 @@ class FleetRun:
             living=[not outcome.ended for outcome in self.outcomes],
             failed=[outcome.error is not None for outcome in self.outcomes],
         )
-        for trial in leaving:
-            row = self.members.index(trial)
-            self.outcomes[trial].leave(self.epoch, int(self.engine.watch.best_epoch[row]))
-            self.finals.take(self.engine, row, trial)
+        best_epochs = self.engine.watch.best_epoch.tolist()
+        rows = [self.members.index(trial) for trial in leaving]
+        for row, trial in zip(rows, leaving, strict=True):
+            self.outcomes[trial].leave(self.epoch, best_epochs[row])
+        self.finals.take(self.engine, rows, leaving)
         return tuple(leaving)
 
     def _compact(self, *, half: bool) -> None:

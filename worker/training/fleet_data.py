@@ -34,15 +34,17 @@ class FleetData:
         number = prepared.target.positive_number
         self.positive = 1 if number is None else number
         folds = torch.unique(self.split).tolist()
-        self.parts = {
+        parts = {
             part: torch.stack(
                 [
                     torch.from_numpy(getattr(prepared.splits[fold], part)).long() + fold * rows
                     for fold in folds
                 ]
-            ).to(device)
+            )
             for part in PARTS
         }  # [folds, n]: of the folds that these trials use; in one fleet n is the same for all
+        self.parts = {part: index.to(device) for part, index in parts.items()}
+        self._train = parts["train"]  # on the processor, where orders are drawn
         self._fold = torch.searchsorted(torch.tensor(folds, device=device), self.split)
         self._streams = [
             (trial.training.seed, fold)
@@ -67,15 +69,15 @@ class FleetData:
         orders = {}
         for stream in dict.fromkeys(self._streams):
             seed, fold = stream
-            rows = self.parts["train"][fold]
+            rows = self._train[fold]
             generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-            shuffle = torch.randperm(len(rows), generator=generator).to(rows.device)
-            orders[stream] = rows[shuffle]
+            orders[stream] = rows[torch.randperm(len(rows), generator=generator)]
+        drawn = torch.stack(list(orders.values())).to(self.x.device)  # one transfer for all
         if len(orders) == 1:
-            return next(iter(orders.values()))[None]
+            return drawn
         number = {stream: index for index, stream in enumerate(orders)}
         member = torch.tensor([number[stream] for stream in self._streams])
-        return torch.stack(list(orders.values()))[member.to(self.x.device)]
+        return drawn[member.to(self.x.device)]
 
     def class_rows(self) -> Tensor:
         """``[K, C]``: how many training rows of each class a trial has."""

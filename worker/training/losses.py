@@ -51,6 +51,9 @@ def cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:
     probabilities = scores.softmax(2)
     if y.dim() == 3:
         return probabilities.sub_(y)
+    if y.is_cuda:  # the deterministic scatter there copies from the host, which no capture allows
+        classes = torch.arange(probabilities.shape[2], device=y.device)
+        return probabilities.sub_(torch.eq(y.unsqueeze(2), classes).float())
     return probabilities.scatter_add_(2, y.unsqueeze(2), -torch.ones_like(scores[..., :1]))
 
 

@@ -14,6 +14,8 @@ from worker.training.losses import LOSSES
 
 CELLS = 250_000
 """Numbers of one layer's activations held at a time while measuring: they fit the cache."""
+GPU_CELLS = 2**25
+"""The same on a GPU: enough to be busy between two launches, 128 MiB."""
 
 
 @torch.no_grad()

@@ -100,10 +100,13 @@ class Finals:
             for name, tensor in engine.watch.kept().items()
         }
 
-    def take(self, engine: Engine, row: int, trial: int) -> None:
-        """Keep what a row of the engine ends with, as that trial's."""
+    def take(self, engine: Engine, rows: Sequence[int], trials: Sequence[int]) -> None:
+        """Keep what rows of the engine end with, as those trials'."""
+        if not rows:
+            return
+        chosen = torch.tensor(rows, device=engine.parameters.values.device)
         for name, tensor in engine.watch.kept().items():
-            self.tensors[name][trial] = tensor[row].detach().cpu()
+            self.tensors[name][list(trials)] = tensor[chosen].detach().cpu()
 
     def give(self, engine: Engine) -> None:
         """Put them into an engine of all trials."""

@@ -8,6 +8,7 @@ its random numbers) is read from tensors that are filled before.
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ def stepping(engine: Engine, update: Update) -> Step:
     """The way in which an engine steps."""
     if engine.solver is not None:
         return SolverSteps(engine, engine.solver)
-    if engine.parameters.values.is_cuda and not engine.averages:  # a step asks the host nothing
+    if engine.parameters.values.is_cuda:
         return CapturedSteps(engine, update)
     return LaunchedSteps(engine, update)
 
@@ -72,6 +73,7 @@ class SolverSteps:
 class CapturedSteps:
     """Steps are captured once for each number of rows (a last batch may be smaller), and replayed.
 
+    What averages take in is decided by the host, step by step, and is launched after each replay.
     Where a step cannot be captured, steps are launched.
     """
 
@@ -84,38 +86,54 @@ class CapturedSteps:
         self._works = True
 
     def __call__(self, batch: int) -> None:
-        """One update of every trial."""
+        """One update of every trial, then of its averages."""
         engine = self._engine
         index = engine.order[batch]
-        self._rate.copy_(torch.as_tensor(engine.rate, dtype=self._rate.dtype))
-        self._number.fill_(engine.streams.epoch * engine.streams.steps + batch + 1)
+        number = engine.streams.epoch * engine.streams.steps + batch + 1
+        if isinstance(engine.rate, float):  # a copy from the host would wait for the last step
+            self._rate.fill_(engine.rate)
+        else:
+            self._rate.copy_(engine.rate)
+        self._number.fill_(number)
         engine.streams.start_step(batch)
         if self._works and index.shape not in self._graphs:
             self._capture(index)
-        if not self._works:
+        if self._works:
+            graph, held = self._graphs[index.shape]
+            held.copy_(index)
+            graph.replay()
+        else:
             self._update(engine, index, self._rate, self._number)
-            return
-        graph, held = self._graphs[index.shape]
-        held.copy_(index)
-        graph.replay()
+        engine.averages.take(engine.parameters.values, "step", number)
 
     def _capture(self, index: Tensor) -> None:
         """Record a step. What the warm-up changed is put back; recording itself changes nothing."""
         engine, held = self._engine, index.clone()
         before = engine.state.clone()
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                self._update(engine, held, self._rate, self._number)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph):
-                self._update(engine, held, self._rate, self._number)
-            self._graphs[index.shape] = graph, held
-        except RuntimeError as error:
-            # Some technique asks the host after all. The fleet trains all the same, by launches.
-            logger.warning("steps are not captured as a CUDA graph: %s", error)
-            self._works = False
+        with torch.cuda.device(index.device):  # streams are the present device's
+            here, side = torch.cuda.current_stream(), side_stream(index.device)
+            side.wait_stream(here)
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    self._update(engine, held, self._rate, self._number)
+            here.wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            try:
+                with torch.cuda.graph(graph, stream=side):
+                    self._update(engine, held, self._rate, self._number)
+                self._graphs[index.shape] = graph, held
+            except RuntimeError as error:
+                # Some technique asks the host after all. The fleet trains all the same, launched.
+                torch.cuda.set_stream(here)  # a capture that fails stays on its own stream
+                logger.warning("steps are not captured as a CUDA graph: %s", error)
+                self._works = False
         engine.state.load(before)
+
+
+@lru_cache
+def side_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream on which a device's steps are captured.
+
+    One for all fleets of a process: cuBLAS keeps tens of MiB for each stream that it has seen.
+    """
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

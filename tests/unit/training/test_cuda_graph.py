@@ -6,16 +6,15 @@ that was captured, on whatever the tensors hold by then.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from tests.fleets import ADAM, fleet
+from tests.fleets import ADAM, fleet, trained
 from tests.vocabulary import EXAMPLES
 from worker.training.engine import Engine
 from worker.training.fleet import update
-from worker.training.stepping import CapturedSteps, LaunchedSteps
+from worker.training.stepping import CapturedSteps, LaunchedSteps, side_stream
 
 TECHNIQUES = {
     "l1": {"strength": 1e-3, "method": "proximal"},
@@ -59,15 +58,42 @@ class Graph:
         self.steps._update(self.steps._engine, held, self.steps._rate, self.steps._number)
 
 
+class Stream:
+    """Waits for nothing."""
+
+    made = 0
+
+    def __init__(self, device: object = None) -> None:
+        type(self).made += 1
+
+    def wait_stream(self, other: object) -> None:
+        """There is nothing to wait for."""
+
+
 @contextmanager
-def recorded(graph: Graph) -> Iterator[None]:
+def recorded(graph: Graph, stream: object) -> Iterator[None]:
     yield
 
 
 @contextmanager
-def refused(graph: Graph) -> Iterator[None]:
+def refused(graph: Graph, stream: object) -> Iterator[None]:
     yield
     raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, capture: object) -> list[object]:
+    """Put something in CUDA's place; the streams that are set as present ones."""
+    cuda = torch.cuda
+    present: list[object] = [Stream()]
+    side_stream.cache_clear()
+    monkeypatch.setattr(cuda, "device", nullcontext)
+    monkeypatch.setattr(cuda, "Stream", Stream)
+    monkeypatch.setattr(cuda, "current_stream", lambda: present[-1])
+    monkeypatch.setattr(cuda, "set_stream", present.append)
+    monkeypatch.setattr(cuda, "stream", nullcontext)
+    monkeypatch.setattr(cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(cuda, "graph", capture)
+    return present
 
 
 def train(engine: Engine, step: Callable[[int], None], epochs: int) -> torch.Tensor:
@@ -86,13 +112,8 @@ def test_graphed_steps_are_those_that_are_launched(
 
     Rates differ from trial to trial and from epoch to epoch.
     """
-    cuda = torch.cuda
-    stream = SimpleNamespace(wait_stream=lambda other: None)
-    monkeypatch.setattr(cuda, "Stream", lambda: stream)
-    monkeypatch.setattr(cuda, "current_stream", lambda: stream)
-    monkeypatch.setattr(cuda, "stream", nullcontext)
-    monkeypatch.setattr(cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(cuda, "graph", capture)
+    stand_in(monkeypatch, capture)
+    monkeypatch.setattr(Stream, "made", 0)
     members = [
         {
             "name": f"{n}",
@@ -117,6 +138,43 @@ def test_graphed_steps_are_those_that_are_launched(
     assert torch.equal(train(plain, run.step, 3), train(other, Graph.steps, 3))
     assert torch.equal(plain.objective, other.objective)
     assert len(Graph.steps._graphs) == graphs
+    assert Stream.made == 1, "one for all captures"
+
+
+def test_a_refused_capture_leaves_the_stream_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch stays on the stream of a capture that fails."""
+    present: list[object] = []
+
+    @contextmanager
+    def refused_elsewhere(graph: Graph, stream: object) -> Iterator[None]:
+        present.append(stream)
+        yield
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    present = stand_in(monkeypatch, refused_elsewhere)
+    before = present[-1]
+    engine = fleet(training={**ADAM, "epochs": 1}).engine
+    engine.streams.fixed = True
+    engine.start_epoch(0)
+    CapturedSteps(engine, update)(0)
+    assert len(present) == 3
+    assert present[-1] is before
+
+
+@pytest.mark.parametrize("name", ["lookahead", "ema", "swa"])
+def test_averages_are_taken_after_each_replay(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    stand_in(monkeypatch, recorded)
+    settings = {"steps": 2} if name == "lookahead" else {}
+    runs = [
+        fleet(regularization={**TECHNIQUES, name: settings}, training={**ADAM, "epochs": 2})
+        for _ in "ab"
+    ]
+    runs[1].engine.streams.fixed = True
+    Graph.steps = runs[1].step = CapturedSteps(runs[1].engine, update)
+    for run in runs:
+        trained(run)
+    assert len(Graph.steps._graphs) == 1
+    assert torch.equal(runs[0].finals.tensors["weights"], runs[1].finals.tensors["weights"])
 
 
 REPLACED = {"order", "rate", "_tape", "_last", "_ahead"}

@@ -89,13 +89,12 @@ class WeightTechnique(StrengthTechnique):
     def strengths(cls, stack: PerTrial[Self], index: ParameterIndex) -> Tensor:
         """``[K, P]``: λ of each trial on the columns it asked for, 0 elsewhere."""
         matrix = torch.zeros(len(stack.members), index.weight.numel(), device=index.weight.device)
-        masks: dict[Scope, Tensor] = {}
-        for row, member in enumerate(stack.members):
-            if member is not None:
-                scope = member.scope()
-                if scope not in masks:
-                    masks[scope] = index.chosen(biases=scope.biases, layers=scope.layers)
-                matrix[row] = masks[scope] * member.strength
+        strength = stack.numbers(lambda member: member.strength)[:, None]
+        scopes = [None if member is None else member.scope() for member in stack.members]
+        for scope in dict.fromkeys(scope for scope in scopes if scope is not None):
+            rows = torch.tensor([own == scope for own in scopes], device=matrix.device)[:, None]
+            mask = index.chosen(biases=scope.biases, layers=scope.layers)
+            matrix += strength * (rows & mask)
         return matrix
 
 
