@@ -4,7 +4,7 @@ from worker.models.answers import PLAIN, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
 from worker.models.columns import answer_columns
 from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
-from worker.models.forward import Forward, mean_scores
+from worker.models.forward import mean_scores
 from worker.models.scoring import Scoring
 from worker.models.trained_model import TrainedModel
 
@@ -14,7 +14,6 @@ __all__ = [
     "AnswerSettings",
     "Answers",
     "Certificate",
-    "Forward",
     "Manifest",
     "ModelFile",
     "Scoring",

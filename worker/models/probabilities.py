@@ -55,7 +55,8 @@ def mean_member(task: TaskKind, members: Sequence[NDArray[np.float32]]) -> NDArr
             logits = [member.astype(np.float64) for member in members]
             second = _logarithm_of_sum([-np.logaddexp(0.0, -logit) for logit in logits])
             first = _logarithm_of_sum([-np.logaddexp(0.0, logit) for logit in logits])
-            return (second - first).astype(np.float32)
+            mean_logit: NDArray[np.float32] = (second - first).astype(np.float32)
+            return mean_logit
         mean = _logarithm_of_sum([_log_softmax(member.astype(np.float64)) for member in members])
         return (mean - np.log(count)).astype(np.float32)
 

@@ -11,7 +11,7 @@ from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
-from worker.networks.program import Program, write_programs
+from worker.networks.program import write_programs
 from worker.networks.residual_mlp import ResidualMlp
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Network",
     "Parameters",
     "Pool",
-    "Program",
     "ResidualMlp",
     "alike",
     "build_network",
