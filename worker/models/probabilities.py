@@ -58,7 +58,8 @@ def mean_member(task: TaskKind, members: Sequence[NDArray[np.float32]]) -> NDArr
             mean_logit: NDArray[np.float32] = (second - first).astype(np.float32)
             return mean_logit
         mean = _logarithm_of_sum([_log_softmax(member.astype(np.float64)) for member in members])
-        return (mean - np.log(count)).astype(np.float32)
+        mean_logits: NDArray[np.float32] = (mean - np.log(count)).astype(np.float32)
+        return mean_logits
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
