@@ -6,14 +6,13 @@ from worker.networks.chain import DenseChain, by_hand
 from worker.networks.layout import Layout, lay_out
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
-from worker.networks.program import Program, write_programs
+from worker.networks.program import write_programs
 
 __all__ = [
     "DenseChain",
     "Layout",
     "Network",
     "Parameters",
-    "Program",
     "alike",
     "build_network",
     "by_hand",
