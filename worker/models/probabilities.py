@@ -6,6 +6,7 @@ scores.
 """
 
 from collections.abc import Sequence
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,17 +50,14 @@ def mean_member(task: TaskKind, members: Sequence[NDArray[np.float32]]) -> NDArr
             total = np.zeros(members[0].shape)
             for member in members:
                 total += member
-            mean_value: NDArray[np.float32] = (total / count).astype(np.float32)
-            return mean_value
+            return (total / count).astype(np.float32)
         if task == "binary":
             logits = [member.astype(np.float64) for member in members]
             second = _logarithm_of_sum([-np.logaddexp(0.0, -logit) for logit in logits])
             first = _logarithm_of_sum([-np.logaddexp(0.0, logit) for logit in logits])
-            mean_logit: NDArray[np.float32] = (second - first).astype(np.float32)
-            return mean_logit
+            return (second - first).astype(np.float32)
         mean = _logarithm_of_sum([_log_softmax(member.astype(np.float64)) for member in members])
-        mean_logits: NDArray[np.float32] = (mean - np.log(count)).astype(np.float32)
-        return mean_logits
+        return (mean - log(count)).astype(np.float32)
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
