@@ -56,6 +56,6 @@ async def export_model(
     headers = {
         "Content-Disposition": f'attachment; filename="{plain}-{resident.version}.{to}"',
         "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
-        "Cache-Control": "no-cache",  # Without a version, another may answer tomorrow.
+        "Cache-Control": "no-store",  # As of all answers: ETag is there to compare files by.
     }
     return Response(content, media_type=MEDIA_TYPE, headers=headers)
