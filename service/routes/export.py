@@ -21,7 +21,8 @@ ExportName = Annotated[
     ExportFormat,
     Query(
         alias="format",
-        description="`safetensors`: the model in this project's own format. `onnx`: a graph from "
+        description="`safetensors`, which it is unless said: the model in this project's own "
+        "format. `onnx`: a graph from "
         "raw columns to answers, for ONNX Runtime and others. `pt2`: an archive for "
         "`torch.export.load`, from numbers and category numbers to answers.",
         examples=["onnx"],
@@ -43,7 +44,7 @@ ExportName = Annotated[
     },
 )
 async def export_model(
-    services: ServicesDep, name: Name, to: ExportName, version: Chosen = None
+    services: ServicesDep, name: Name, to: ExportName = "safetensors", version: Chosen = None
 ) -> Response:
     """A version as one file with its preprocessing, for programs that do without this service. The
     file is run and compared with the model that serves before it is given out; one that answers
@@ -55,6 +56,6 @@ async def export_model(
     headers = {
         "Content-Disposition": f'attachment; filename="{plain}-{resident.version}.{to}"',
         "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
-        "Cache-Control": "no-cache",  # Without a version, another may answer tomorrow.
+        "Cache-Control": "no-store",  # As of all answers: ETag is there to compare files by.
     }
     return Response(content, media_type=MEDIA_TYPE, headers=headers)

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
 def test_the_traced_module_answers_as_the_service(kind: str, task: str) -> None:
     _, model = model_of(mixed_table(task), **NETWORKS[kind])
     agree(model, RECORDS, ExportedModel(model)(**given(model)))
+
+
+def test_a_category_that_training_did_not_see_encodes_to_zeros() -> None:
+    _, model = model_of(mixed_table("regression"), network={"kind": "linear"})
+    for seen in np.eye(len(model.encoder.seen), dtype=np.float32):
+        only = replace(model, encoder=replace(model.encoder, seen=seen))
+        agree(only, RECORDS, ExportedModel(only)(**given(only)))
 
 
 def test_the_traced_module_takes_images() -> None:

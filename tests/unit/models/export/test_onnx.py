@@ -197,6 +197,17 @@ def test_inputs_and_answers_are_described(binary: tuple[bytes, TrainedModel]) ->
     assert [output.name for output in model.graph.output] == ["label_", "probabilities"]
 
 
+def test_a_category_that_training_did_not_see_encodes_to_zeros(
+    binary: tuple[bytes, TrainedModel],
+) -> None:
+    """Its weight is as it was drawn."""
+    encoder = binary[1].encoder
+    for seen in (np.zeros_like(encoder.seen), np.eye(len(encoder.seen))[1].astype(np.float32)):
+        model = replace(binary[1], encoder=replace(encoder, seen=seen))
+        content = onnx_model(model, "m", 1, {}).SerializeToString()
+        agree(model, RECORDS, executed(content, feeds(RECORDS)))
+
+
 def test_the_same_model_is_the_same_file(binary: tuple[bytes, TrainedModel]) -> None:
     assert export(binary[0], ORIGIN, "onnx") == export(binary[0], ORIGIN, "onnx")
 
