@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.api.client import Client
-from tests.api.work import post, train
+from tests.api.work import ask, post, score, train
 
 CSV = "x,y\n" + "1,a\n2,b\n" * 30
 BOUNDARY = "multipart/form-data; boundary=b"
@@ -19,7 +19,14 @@ def paths(client: Client) -> dict[str, str]:
     made = client.upload(CSV, target="y").json()["id"]
     job = train(client, post(client, dataset=made, model="conventions"))["id"]
     client.put("/v1/models/conventions/aliases/production", json={"version": 1})
-    return {"dataset": made, "job": job, "model": "conventions", "technique": "dropout"}
+    prediction = score(client, ask(client, model="conventions", dataset=made))["id"]
+    return {
+        "dataset": made,
+        "job": job,
+        "model": "conventions",
+        "prediction": prediction,
+        "technique": "dropout",
+    }
 
 
 def operations(document: dict[str, Any], paths: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -113,6 +120,7 @@ def test_no_operation_takes_a_parameter_that_it_does_not_know(
         "/v1/datasets": {"files": {"file": ("a.csv", CSV)}},
         "/v1/jobs": {"json": {"dataset": {"builtin": "iris"}}},
         "/v1/jobs/validate": {"json": {"dataset": {"builtin": "iris"}}},
+        "/v1/predictions": {"json": {"model": "conventions", "dataset": paths["dataset"]}},
         "/v1/models/conventions/predict": {"json": {"instances": [[1.0]]}},
         "/v1/models/conventions/aliases/production": {"json": {"version": 1}},
     }
