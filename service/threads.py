@@ -16,7 +16,9 @@ from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from threadpoolctl import threadpool_limits
 
-Pool = Literal["health", "uploads", "planning", "reports", "answers", "catalogue", "loading"]
+Pool = Literal[
+    "health", "uploads", "planning", "reports", "answers", "catalogue", "loading", "sampling"
+]
 
 SIZES: dict[Pool, int] = {
     "health": 2,
@@ -26,6 +28,7 @@ SIZES: dict[Pool, int] = {
     "answers": 16,
     "catalogue": 1,
     "loading": 2,
+    "sampling": 2,
 }
 """Most threads of each pool at once. Those of `answers` mostly wait, for a database or torch. Two
 load models, so that a large one does not keep a small one waiting."""

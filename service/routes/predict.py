@@ -17,7 +17,8 @@ from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
 from service.waiting import LONGEST_SECONDS, wanted_seconds
-from worker.errors import DataError
+from worker.errors import DataError, ModelError
+from worker.models import AnswerSettings
 from worker.schema import Json
 
 Patience = Annotated[
@@ -127,10 +128,11 @@ async def predict(
             body.rows,
             extra=body.extra == "ignore",
             warnings=body.warnings,
+            settings=AnswerSettings(mc_samples=body.mc_samples, seed=body.seed),
             seconds=wanted_seconds(prefer) or None,
             gone=request.scope.get("state", {}).get(GONE),
         )
-    except DataError:
+    except (DataError, ModelError):
         statistics.failed(time.perf_counter_ns() - begun)
         raise
     computed = time.perf_counter_ns()

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, StrictBool, model_validator
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
+from worker.models import MOST_SAMPLES
 from worker.results import (
     FINAL,
     Check,
@@ -152,6 +153,13 @@ class PredictRequest(Body):
     warnings: Annotated[StrictBool, Field(examples=[False])] = True
     """Whether the answer tells what the instances hold that training did not. `false` silences
     that."""
+
+    mc_samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES, examples=[50])] = 0
+    """Monte Carlo dropout: so many passes with dropout switched on, the same masks for all rows.
+    Their mean answers, and `deviation`, `entropy` and `mutual_information` tell how far they
+    spread. 0 is the plain answer, in eval mode."""
+    seed: Annotated[int, Field(ge=0, lt=2**63, examples=[1])] = 0
+    """Of the masks of `mc_samples`: the same seed gives the same answer."""
 
     @model_validator(mode="after")
     def one_of_both(self) -> Self:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.serving.joiner import MOST_ROWS
 from service.serving.registry import IndexEntry, Registry
 from service.serving.residents import Resident, load
 from service.threads import in_pool
+from worker.errors import DataError
 from worker.models import PLAIN, Answers, AnswerSettings, Certificate
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
@@ -19,6 +21,8 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.catalogue import StoredVersion
 from worker.storage.database import Database
 
+MOST_PASSES = 1_000_000
+"""Rows times samples of a request."""
 FEW_ROWS = 256
 """Up to here rows are read on the event loop: in a thread they would take longer."""
 
@@ -145,11 +149,44 @@ class ServingEngine:
         else:
             features, found = await in_pool("answers", _read, resident, instances, extra, warnings)
         read_ns = time.perf_counter_ns() - begun
-        scores = await resident.joiner.scores(features, seconds=seconds, gone=gone)
+        answers = await self.answers(
+            resident, features, settings=settings, seconds=seconds, gone=gone
+        )
         if warnings:
             resident.statistics.warn(len(features), found)
-        answers = resident.model.read_scores(scores, settings)
         return Answered(answers, found if warnings else None, read_ns)
+
+    async def answers(
+        self,
+        resident: Resident,
+        features: NDArray[np.float32],
+        *,
+        settings: AnswerSettings = PLAIN,
+        seconds: float | None = None,
+        gone: Callable[[], bool] | None = None,
+    ) -> Answers:
+        """What a model says of encoded rows ``[N, …]``; arguments as those of ``predict``.
+
+        Raises:
+            BusyError: there is too much before this request.
+            DataError: more passes are asked for than a request may cost.
+            ModelError: passes with dropout are asked for, and the model has none.
+        """
+        joiner, rows = resident.joiner, len(features)
+        if not settings.plain:
+            joiner.check(seconds)
+            if rows * settings.mc_samples > MOST_PASSES:
+                raise DataError(
+                    f"{rows:,} rows times {settings.mc_samples:,} samples are more than "
+                    f"{MOST_PASSES:,} passes; send fewer rows at a time, or ask for fewer samples.",
+                    code="too_many_passes",
+                    param="mc_samples",
+                )
+            return await in_pool("sampling", resident.model.sample, features, settings)
+        if rows <= MOST_ROWS:
+            joined, place = await joiner.join(features, seconds=seconds, gone=gone)
+            return joined.answers.part(slice(place, place + rows))
+        return resident.model.read_scores(await joiner.scores(features, seconds=seconds, gone=gone))
 
     async def certificate(self, name: str, version: str | None) -> tuple[int, Certificate]:
         """A version's number and what its certification found, whether it passed or not."""

@@ -10,24 +10,23 @@ from numpy.typing import NDArray
 from worker.data import Target
 from worker.results import Prediction
 
+MOST_SAMPLES = 1_000
+"""Passes with dropout of one request."""
+
 
 @dataclass(frozen=True)
 class AnswerSettings:
     """How rows are to be answered, beside the plain answer in eval mode."""
 
     mc_samples: int = 0
-    """Passes with dropout switched on, whose spread is told; 0 for none."""
+    """Passes with dropout switched on, whose mean answers and whose spread is told; 0 for none."""
     seed: int = 0
     """Of their masks."""
-    calibrated: bool = False
-    """Whether probabilities are those after temperature scaling."""
-    coverage: float | None = None
-    """The share of rows whose interval, or set of classes, shall hold the truth."""
 
     @property
     def plain(self) -> bool:
         """Whether nothing beside the plain answer is asked for."""
-        return not (self.mc_samples or self.calibrated or self.coverage is not None)
+        return not self.mc_samples
 
 
 PLAIN = AnswerSettings()
@@ -65,6 +64,18 @@ class Answers:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each row's answer with the members of `Prediction`, for JSON."""
+        if not self.further:
+            yield from self._plain_rows()
+            return
+        classes = self.target.classes
+        columns = {name: column.tolist() for name, column in self.further.items()}
+        for number, answer in enumerate(self._plain_rows()):
+            for name, column in columns.items():
+                one = column[number]
+                answer[name] = dict(zip(classes, one, strict=True)) if type(one) is list else one
+            yield answer
+
+    def _plain_rows(self) -> Iterator[dict[str, Any]]:
         if self.values is not None:
             yield from ({"value": value} for value in self.values.tolist())
             return

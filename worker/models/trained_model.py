@@ -20,10 +20,11 @@ from worker.data import (
     check_numbers,
     read_arrays,
 )
-from worker.models.answers import PLAIN, Answers, AnswerSettings
+from worker.models.answers import Answers, AnswerSettings
 from worker.models.file import ModelFile
 from worker.models.forward import Forward, compile_forward, mean_scores
 from worker.models.probabilities import class_probabilities
+from worker.models.stochastic import StochasticForward, spread_of_classes, spread_of_values
 from worker.networks import Network
 from worker.results import Prediction, PredictionWarning
 from worker.spec import Trial
@@ -87,18 +88,45 @@ class TrainedModel:
         """The pass that answers."""
         return compile_forward(self.network, self.members, self.target.task, self.encoder.shape)
 
-    def read_scores(self, scores: NDArray[np.float32], settings: AnswerSettings = PLAIN) -> Answers:
+    def read_scores(self, scores: NDArray[np.float32]) -> Answers:
         """What scores ``[N, O]`` of the forward pass say.
 
         The class that is answered is the most probable, or of a binary task the positive one from
         the threshold on.
         """
-        del settings
         if self.target.task == "regression":
             values = scores[:, 0].astype(np.float64) * self.target_scale + self.target_center
             return Answers(self.target, values=values)
         probabilities = class_probabilities(self.target.task, scores)
         return Answers(self.target, probabilities, self._best(scores, probabilities))
+
+    def sample(self, features: NDArray[np.float32], settings: AnswerSettings) -> Answers:
+        """What the model says of encoded rows ``[N, …]`` with dropout on, and how far that spreads.
+
+        Raises:
+            ModelError: it was trained without dropout.
+        """
+        forward = StochasticForward(
+            self.network,
+            self.trial,
+            self.encoder.shape,
+            self.target.task,
+            samples=settings.mc_samples,
+            seed=settings.seed,
+        )
+        scores = forward(features)
+        if self.target.task == "regression":
+            each = scores[:, :, 0].astype(np.float64) * self.target_scale + self.target_center
+            values, further = spread_of_values(each)
+            return Answers(self.target, values=values, further=further)
+        probabilities, further = spread_of_classes(self.target.task, scores)
+        positive = self.target.positive_number
+        if positive is None:
+            best = np.asarray(probabilities.argmax(1))
+        else:
+            above = probabilities[:, positive].astype(np.float64) >= self.threshold
+            best = np.where(above, positive, 1 - positive)
+        return Answers(self.target, probabilities, best, further=further)
 
     def answer(self, features: NDArray[np.float32]) -> Answers:
         """What the model says of encoded rows ``[N, …]``."""

@@ -23,6 +23,14 @@ class Prediction(Record):
     value: Annotated[int | float | None, Field(examples=[0])] = None
     """Regression: the predicted value, in the target's own unit. Classification whose classes are
     all whole numbers: the label as a number, `3` beside `"3"`; else none."""
+    deviation: Annotated[dict[str, float | None] | float | None, Field(examples=[0.03])] = None
+    """With `mc_samples`: the standard deviation over the passes with dropout, n − 1 in the
+    denominator: of a regression's value, or of the probability of each class."""
+    entropy: Annotated[float | None, Field(examples=[0.31])] = None
+    """With `mc_samples`, classification: the entropy of the mean probabilities, in nats."""
+    mutual_information: Annotated[float | None, Field(examples=[0.02])] = None
+    """With `mc_samples`, classification: how much of the entropy is what the passes disagree in:
+    the entropy of the mean probabilities, less the mean of the entropies."""
 
 
 class PredictionWarning(Record):

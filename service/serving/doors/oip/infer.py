@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 
 from service.bodies import SMALL_BYTES
 from service.body_limit import JSON_BYTES
@@ -14,7 +13,6 @@ from service.serving.doors.oip.requests import LENGTH_HEADER, InferenceRequest, 
 from service.serving.doors.oip.rows import Rows, encode
 from service.serving.encodings import decoded
 from service.serving.engine import FEW_ROWS, ServingEngine
-from service.serving.joiner import MOST_ROWS
 from service.serving.residents import Resident
 from service.threads import in_pool
 from worker.errors import ParsimonyError
@@ -46,7 +44,7 @@ class InferDoor:
         name, version = call.path["name"], call.path.get("version")
         try:
             resident = self._engine.at_hand(name, version) or await self._engine.find(name, version)
-            return await _answered(resident, call, begun)
+            return await _answered(self._engine, resident, call, begun)
         except ParsimonyError as error:
             if resident is not None and not isinstance(error, BusyError):
                 resident.statistics.failed(time.perf_counter_ns() - begun)
@@ -60,7 +58,7 @@ def refusal(error: ParsimonyError) -> Reply:
     return Reply(bytes(problem.body), problem.status_code, headers)
 
 
-async def _answered(resident: Resident, call: Call, begun: int) -> Reply:
+async def _answered(engine: ServingEngine, resident: Resident, call: Call, begun: int) -> Reply:
     joiner, statistics = resident.joiner, resident.statistics
     joiner.check()
     found = time.perf_counter_ns()
@@ -70,13 +68,9 @@ async def _answered(resident: Resident, call: Call, begun: int) -> Reply:
         request, rows = await in_pool("answers", _read, resident, call)
     features, count = rows.features, len(rows.features)
     read = time.perf_counter_ns()
-    answers: Callable[[], Answers]
-    if request.settings.plain and count <= MOST_ROWS:
-        joined, place = await joiner.join(features, seconds=request.seconds, gone=call.gone)
-        answers = lambda: joined.answers.part(slice(place, place + count))  # noqa: E731
-    else:
-        scores = await joiner.scores(features, seconds=request.seconds, gone=call.gone)
-        answers = lambda: resident.model.read_scores(scores, request.settings)  # noqa: E731
+    answers = await engine.answers(
+        resident, features, settings=request.settings, seconds=request.seconds, gone=call.gone
+    )
     computed = time.perf_counter_ns()
     if count <= FEW_ROWS:
         written = _written(resident, call, request, rows, answers)
@@ -100,11 +94,11 @@ def _written(
     call: Call,
     request: InferenceRequest,
     rows: Rows,
-    answers: Callable[[], Answers],
+    answers: Answers,
 ) -> Reply:
     return reply(
         request,
-        answers(),
+        answers,
         model=resident.name,
         version=resident.version,
         warnings=len(rows.warnings),

@@ -23,15 +23,17 @@ from service.serving.doors.oip.tensors import (
     wrong,
 )
 from service.validation import LONGEST_GUESSED
-from worker.models import AnswerSettings
+from worker.models import MOST_SAMPLES, AnswerSettings
 from worker.schema import Json
 from worker.text import shortened
 
 MOST_TENSORS = 20_000
 """Inputs of a request; a table has at most 10,000 columns."""
 LENGTH_HEADER = "Inference-Header-Content-Length"
-SETTINGS = ("mc_samples", "seed", "calibrated", "coverage")
+SETTINGS = ("mc_samples", "seed")
 """Parameters that say how rows are to be answered, as in `AnswerSettings`."""
+NOT_OFFERED = ("calibrated", "coverage")
+"""Parameters that would need what training does not record."""
 KNOWN = (*SETTINGS, "timeout", "binary_data_output", "extra")
 HINTS = ("priority", "headers", "content_type")
 """Parameters of other servers and their clients that change no answer, and are not looked at; so
@@ -198,6 +200,12 @@ def _check_parameters(parameters: Json) -> None:
     for name in parameters:
         if name in KNOWN or name in HINTS or name in SEQUENCES or name.startswith("triton_"):
             continue
+        if name in NOT_OFFERED:
+            raise wrong(
+                f"parameters.{name}",
+                "is not offered: models of this release keep nothing of their validation rows that "
+                "it could be had from; leave it out",
+            )
         near = difflib.get_close_matches(name[:LONGEST_GUESSED], KNOWN, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(KNOWN)}"
         raise wrong(f"parameters.{shortened(name)}", f"is not a parameter here; {remedy}")
@@ -212,17 +220,10 @@ def _check_parameters(parameters: Json) -> None:
 def _settings(parameters: Json) -> AnswerSettings:
     if not any(name in parameters for name in SETTINGS):
         return AnswerSettings()
-    coverage = parameters.get("coverage")
-    if coverage is not None and not (
-        isinstance(coverage, int | float) and type(coverage) is not bool and 0 < coverage < 1
-    ):
-        raise wrong("parameters.coverage", "must be a number above 0 and below 1")
-    return AnswerSettings(
-        mc_samples=_whole(parameters, "mc_samples") or 0,
-        seed=_whole(parameters, "seed") or 0,
-        calibrated=_boolean(parameters, "calibrated"),
-        coverage=None if coverage is None else float(coverage),
-    )
+    samples = _whole(parameters, "mc_samples") or 0
+    if samples > MOST_SAMPLES:
+        raise wrong("parameters.mc_samples", f"must be at most {MOST_SAMPLES:,}")
+    return AnswerSettings(mc_samples=samples, seed=_whole(parameters, "seed") or 0)
 
 
 def _seconds(parameters: Json) -> float | None:
