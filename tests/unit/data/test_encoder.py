@@ -176,9 +176,12 @@ def test_a_category_of_all_training_rows_never_acts_unless_some_lack_it() -> Non
     np.testing.assert_array_equal(with_missing[:, 1], [1, 1, 0, 0, 1])
 
 
-def test_in_a_file_of_an_earlier_release_all_numbers_act() -> None:
+def test_in_a_file_of_an_earlier_release_numbers_act_unless_it_says_that_they_were_one() -> None:
     encoder = fit(mixed(), [0, 1, 2])
     stored = {name: array for name, array in encoder.constants().items() if name != "acts"}
+    silent = Encoder.load(encoder.schema(), stored)
+    np.testing.assert_array_equal(silent.acts, encoder.acts)
+    stored = {name: array for name, array in stored.items() if name not in ("low", "high")}
     schema = EncoderSchema.model_validate(
         {"columns": encoder.columns, "preprocessing": encoder.preprocessing}
     )
