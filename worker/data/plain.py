@@ -118,11 +118,8 @@ class PlainReader:
             values = np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1)
         except OverflowError:
             return None
-        ordinary = (self.low <= values) & (values <= self.high)  # not of NaN, either
-        if 0 in ordinary.tobytes():
+        if not self._scale(values):
             return None
-        values -= self.center
-        values /= self.scale
         if numeric:
             x = values.astype(np.float32)
         else:
@@ -133,6 +130,29 @@ class PlainReader:
         if len(self.silent):
             x[:, self.silent] = 0.0
         return x
+
+    def matrix_features(self, matrix: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Rows of numbers [N, P], of any numeric type, → inputs ``[N, F]``; None if any of them is
+        not plain, or if the columns are not numbers alone, as many.
+        """
+        if self.categories or matrix.shape[1] != len(self.names):
+            return None
+        values = matrix.astype(np.float64)
+        if not self._scale(values):
+            return None
+        x = values.astype(np.float32)
+        if len(self.silent):
+            x[:, self.silent] = 0.0
+        return x
+
+    def _scale(self, values: NDArray[np.float64]) -> bool:
+        """Centre and scale numbers in place, if all of them are ordinary."""
+        ordinary = (self.low <= values) & (values <= self.high)  # not of NaN, either
+        if 0 in ordinary.tobytes():
+            return False
+        values -= self.center
+        values /= self.scale
+        return True
 
     def _rows(self, instances: Sequence[Any]) -> list[Sequence[Any]]:
         """The cells of each instance in the order of the columns; none if one is not plain."""

@@ -143,3 +143,32 @@ def test_numbers_that_would_be_clipped_are_never_plain() -> None:
     narrow = fitted([numeric("narrow", np.linspace(0.0, 1e-30, ROWS))])
     assert PlainReader.of(narrow) is not None
     assert PlainReader.of(replace(narrow, low=None, high=None)) is None
+
+
+@settings(max_examples=60)
+@given(st.data(), st.sampled_from(sorted(ENCODERS)), st.sampled_from(["f2", "f4", "f8", "i8"]))
+def test_a_matrix_of_plain_rows(data: st.DataObject, name: str, kind: str) -> None:
+    encoder = ENCODERS[name]
+    reader = PlainReader.of(encoder)
+    assert reader is not None
+    odd = st.sampled_from([math.nan, math.inf, -1e300, 2.0**63, 3.5])
+    cells = st.integers(-3, 3) if kind == "i8" else st.one_of(*[st.floats(-3, 3)] * 20, odd)
+    shape = (3, len(encoder.columns))
+    drawn = data.draw(st.lists(cells, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1]))
+    with np.errstate(over="ignore"):
+        matrix = np.array(drawn, dtype=kind).reshape(shape)
+    read = reader.matrix_features(matrix)
+    if not encoder.takes_numbers:
+        assert read is None
+    elif read is not None:
+        assert read.tobytes() == encoder.transform_numbers(matrix).tobytes()
+        assert Expectations.of(encoder).are_met(matrix)
+    else:
+        beyond = np.abs(matrix.astype(np.float64)) >= 2.0**63
+        assert beyond.any() or not Expectations.of(encoder).are_met(matrix)
+
+
+def test_a_matrix_of_other_columns_is_not_plain() -> None:
+    reader = PlainReader.of(ENCODERS["numbers"])
+    assert reader is not None
+    assert reader.matrix_features(np.zeros((2, 3))) is None

@@ -79,6 +79,9 @@ def _matrix(model: TrainedModel, matrix: NDArray[Any]) -> Rows:
         )
     if not rows:
         raise wrong("inputs.0.shape", "has no rows; give at least one")
+    plain = None if model.plain is None else model.plain.matrix_features(matrix)
+    if plain is not None:
+        return Rows(plain, ())
     return Rows(model.encode_numbers(matrix), model.number_surprises(matrix))
 
 
