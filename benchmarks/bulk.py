@@ -44,9 +44,9 @@ from _serving import (
     binary_infer,
     decimals,
     forget_peak,
+    prepare_to_run,
     resident_bytes,
     rows,
-    stop_on_sigterm,
     trained,
 )
 from _shared import machine
@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", action="store_true", help="install pandas for the script")
     options = parser.parse_args()
-    stop_on_sigterm()
+    prepare_to_run()
     if shutil.which("curl") is None:
         raise SystemExit("This benchmark sends a file by curl, which is not installed.")
     if options.peers:
