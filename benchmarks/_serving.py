@@ -1,5 +1,6 @@
 """What the benchmarks of serving share: servers as child processes, a model trained for them."""
 
+import io
 import os
 import re
 import signal
@@ -71,21 +72,18 @@ class Server:
         Raises:
             NotThereError: it ended, or did not answer in time.
         """
+        method = "GET" if content is None else "POST"
+        headers = {} if content is None else {"Content-Type": "application/json"}
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                answer = httpx.request(
-                    "GET" if content is None else "POST",
-                    self.url + path,
-                    content=content,
-                    headers={} if content is None else {"Content-Type": "application/json"},
-                    timeout=5,
-                )
-                if answer.status_code < 500:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
+        with httpx.Client(base_url=self.url, timeout=5) as client:
+            while time.monotonic() < deadline and self.process.poll() is None:
+                try:
+                    answer = client.request(method, path, content=content, headers=headers)
+                    if answer.status_code < 500:
+                        return
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.2)
         said = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise NotThereError(f"did not start: {said[-1] if said else 'it said nothing'}"[:160])
 
@@ -128,9 +126,11 @@ def start(
     return Server(name, port, process, Path(log))
 
 
-def stop_on_sigterm() -> None:
-    """End as by Ctrl-C when told to stop, so that servers are stopped too."""
+def prepare_to_run() -> None:
+    """End as by Ctrl-C when told to stop, so that servers are stopped too; print line by line."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _own_environment() -> dict[str, str]:

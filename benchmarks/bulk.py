@@ -44,15 +44,14 @@ from _serving import (
     binary_infer,
     decimals,
     forget_peak,
+    prepare_to_run,
     resident_bytes,
     rows,
-    stop_on_sigterm,
     trained,
 )
 from _shared import machine
 
-from service.serving.residents import load
-from worker.models import PLAIN, TrainedModel
+from worker.models import TrainedModel
 from worker.storage import models
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -67,7 +66,8 @@ def resident_model(at: Trained) -> TrainedModel:
     try:
         with database.read() as session:
             row = models.resolve(session, "m", None)
-        return load(Artefacts(at.environment["PARSIMONY_ARTEFACTS_URL"]), row, "m").model
+        content = Artefacts(at.environment["PARSIMONY_ARTEFACTS_URL"]).read(row.path, row.sha256)
+        return TrainedModel.load(content, row.position)
     finally:
         database.close()
 
@@ -81,7 +81,7 @@ def compute(model: TrainedModel, values: np.ndarray) -> tuple[float, float]:
     encoded = time.perf_counter()
     scores = model.forward(features)
     forward = time.perf_counter()
-    model.read_scores(scores, PLAIN)
+    model.read_scores(scores)
     return (time.perf_counter() - begun) * 1000, (forward - encoded) * 1000
 
 
@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", action="store_true", help="install pandas for the script")
     options = parser.parse_args()
-    stop_on_sigterm()
+    prepare_to_run()
     if shutil.which("curl") is None:
         raise SystemExit("This benchmark sends a file by curl, which is not installed.")
     if options.peers:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import uvloop
 from _client import Pool, raw
-from _serving import Server, decimals, resident_bytes, rows, stop_on_sigterm, trained
+from _serving import Server, decimals, prepare_to_run, resident_bytes, rows, trained
 from _shared import machine
 
 HEADERS = {"Content-Type": "application/json"}
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--disconnects", type=int, default=1000)
     parser.add_argument("--steady", type=int, default=8)
     options = parser.parse_args()
-    stop_on_sigterm()
+    prepare_to_run()
     print(machine(torch.get_num_threads()))
     with trained({"m": [256, 256]}) as model:
         server = model.api()

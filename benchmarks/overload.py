@@ -30,7 +30,7 @@ import numpy as np
 import torch
 import uvloop
 from _client import Asked, Pool, closed_loop, open_loop, raw
-from _serving import Server, decimals, rows, stop_on_sigterm, trained
+from _serving import Server, decimals, prepare_to_run, rows, trained
 from _shared import machine
 
 CLIENTS = 8
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--levels", type=float, nargs="+", default=[1.0, 3.0, 10.0])
     parser.add_argument("--connections", type=int, default=MOST_CONNECTIONS)
     options = parser.parse_args()
-    stop_on_sigterm()
+    prepare_to_run()
     print(machine(torch.get_num_threads()))
     headers = {"Content-Type": "application/json"}
     if options.header:

@@ -43,7 +43,7 @@ from _contenders import (
     peer,
     plain,
 )
-from _serving import NotThereError, Server, Trained, stop_on_sigterm, trained
+from _serving import NotThereError, Server, Trained, prepare_to_run, trained
 from _shared import machine
 from _wrk import Request, Sample, find, measure
 
@@ -197,7 +197,7 @@ def main() -> None:
         help="install LitServe, MLServer and BentoML; without it those that are installed run",
     )
     options = parser.parse_args()
-    stop_on_sigterm()
+    prepare_to_run()
     find()
     absent = Absent()
     packages = [] if options.peers is False else list(PACKAGES)
