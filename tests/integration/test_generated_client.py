@@ -13,9 +13,16 @@ import pytest
 
 from service.installation import installation
 
-# The generator knows no pictures; read as bytes, they are what they are.
+# The generator knows no pictures and no files of rows; read as bytes, they are what they are.
+FILES = (
+    "image/png",
+    "text/csv",
+    "application/x-ndjson",
+    "application/jsonlines",
+    "application/vnd.apache.parquet",
+)
 CONFIG = {
-    "content_type_overrides": {"image/png": "application/octet-stream"},
+    "content_type_overrides": dict.fromkeys(FILES, "application/octet-stream"),
     "post_hooks": [],
 }
 
