@@ -5,7 +5,8 @@ import pytest
 from sklearn import metrics as reference
 
 from worker.data import Target
-from worker.models import Answers, Scoring, scoring
+from worker.models import Answers, Scoring
+from worker.models.scoring import MOST_SCORES
 
 
 def of_two(rows: int, seed: int = 0) -> tuple[Target, np.ndarray, Answers, np.ndarray]:
@@ -19,9 +20,15 @@ def of_two(rows: int, seed: int = 0) -> tuple[Target, np.ndarray, Answers, np.nd
     return target, scores, Answers(target, probabilities, best), truth
 
 
-def added(target: Target, scores: np.ndarray, answers: Answers, truth: np.ndarray) -> Scoring:
+def added(
+    target: Target,
+    scores: np.ndarray,
+    answers: Answers,
+    truth: np.ndarray,
+    most_scores: int = MOST_SCORES,
+) -> Scoring:
     """In three parts."""
-    found = Scoring(target)
+    found = Scoring(target, most_scores)
     for rows in (slice(0, 7), slice(7, 150), slice(150, None)):
         found.add(scores[rows], answers.part(rows), truth[rows])
     return found
@@ -70,10 +77,9 @@ def test_a_regression_far_from_zero_is_measured_as_the_reference_does() -> None:
     assert found["mae"] == pytest.approx(reference.mean_absolute_error(truth, values))
 
 
-def test_more_scores_than_are_kept_leave_what_is_a_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "MOST_SCORES", 100)
+def test_more_scores_than_are_kept_leave_what_is_a_sum() -> None:
     target, scores, answers, truth = of_two(400)
-    found = added(target, scores, answers, truth).metrics()
+    found = added(target, scores, answers, truth, 100).metrics()
     assert found is not None
     assert found["accuracy"] == pytest.approx(reference.accuracy_score(truth, answers.best))
     assert "auc" not in found
