@@ -13,6 +13,7 @@ from service.dependencies import ServicesDep
 from service.errors import Responses, problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import PredictRequest, PredictResponse
+from service.serving.encodings import encoded
 from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
@@ -136,13 +137,14 @@ async def predict(
         statistics.failed(time.perf_counter_ns() - begun)
         raise
     computed = time.perf_counter_ns()
-    written = await in_pool("answers", _written, resident, answered)
+    accept = request.headers.get("accept-encoding", "")
+    written = await in_pool("answers", _written, resident, answered, accept)
     now = time.perf_counter_ns()
     statistics.answered(len(body.rows), answered.read_ns, now - computed, now - begun)
     return written
 
 
-def _written(resident: Resident, answered: Answered) -> Response:
+def _written(resident: Resident, answered: Answered, accept: str) -> Response:
     body: Json = {
         "predictions": list(answered.answers.rows()),
         "model": resident.name,
@@ -150,4 +152,6 @@ def _written(resident: Resident, answered: Answered) -> Response:
     }
     if answered.warnings is not None:
         body["warnings"] = [warning.model_dump() for warning in answered.warnings]
-    return Response(orjson.dumps(body), media_type="application/json")
+    content, coding = encoded(orjson.dumps(body), accept)
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
+    return Response(content, media_type="application/json", headers=headers)

@@ -162,6 +162,10 @@ def test_a_compressed_body_is_read(client: Client, model: str, coding: str, pack
     rows = {"instances": [[5.1, 3.5, 1.4, 0.2]] * 2000}
     expected = client.post(model, json=rows).json()
     assert sent(model, pack(json.dumps(rows).encode())) == (200, expected)
+    answer = client.post(model, json=rows, headers={"Accept-Encoding": coding})
+    assert (answer.headers["content-encoding"], answer.json()) == (coding, expected)
+    plain = client.post(model, json=rows, headers={"Accept-Encoding": "identity"})
+    assert ("content-encoding" in plain.headers, plain.json()) == (False, expected)
     assert sent("/v1/jobs", pack(json.dumps(IRIS).encode()))[0] == 202
     assert sent("/v1/jobs", pack(b""))[1]["param"] is None
     status, told = sent("/v1/jobs", pack(json.dumps(IRIS).encode())[:-6])
