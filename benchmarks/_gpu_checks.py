@@ -128,22 +128,6 @@ class Checks:
             raise AssertionError(f"{line}; {'; '.join(failed)}")
         return line
 
-    def refused(self) -> str:
-        """Such a capture fails, and must leave nothing behind."""
-        self._needs_cuda()
-        trials, prepared = self._fleet(8, 2)
-        run, other, third = (FleetRun(trials, prepared, self.device) for _ in "abc")
-        run.step = CapturedSteps(run.engine, asking)
-        expected = trained(launched(other))
-        differences = [apart(trained(run), expected), apart(trained(third), expected)]
-        if run.step._works or not third.step._works:  # type: ignore[attr-defined]
-            raise AssertionError("captures are not refused and taken as they should be")
-        if torch.cuda.current_stream() != torch.cuda.default_stream():
-            raise AssertionError("the stream is still that of the capture")
-        if max(differences) > ROUNDING:
-            raise AssertionError(f"weights are apart by {differences}")
-        return f"launched instead, {differences[0]:.2g} apart; the next one is captured"
-
     def company(self) -> str:
         """Seven trials, and the third of them alone."""
         odd = {
@@ -340,3 +324,19 @@ class Checks:
         step = seconds(stepping(launched(run)), self.device)
         beside = seconds(stepping(FleetRun(trials, prepared, "cpu")), "cpu", least=0.0)
         return f"{line}, {step * 1e6:,.0f} launched, {beside * 1e6:,.0f} on one CPU thread"
+
+    def refused(self) -> str:
+        """Such a capture fails, and must leave nothing behind."""
+        self._needs_cuda()
+        trials, prepared = self._fleet(8, 2)
+        run, other, third = (FleetRun(trials, prepared, self.device) for _ in "abc")
+        run.step = CapturedSteps(run.engine, asking)
+        expected = trained(launched(other))
+        differences = [apart(trained(run), expected), apart(trained(third), expected)]
+        if run.step._works or not third.step._works:  # type: ignore[attr-defined]
+            raise AssertionError("captures are not refused and taken as they should be")
+        if torch.cuda.current_stream() != torch.cuda.default_stream():
+            raise AssertionError("the stream is still that of the capture")
+        if max(differences) > ROUNDING:
+            raise AssertionError(f"weights are apart by {differences}")
+        return f"launched instead, {differences[0]:.2g} apart; the next one is captured"

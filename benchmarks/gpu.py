@@ -1,4 +1,4 @@
-"""Everything that needs a GPU, in one run of at most eight minutes: checks, then tables.
+"""Everything that needs a GPU, in one run of at most eight minutes: checks and tables.
 
     python benchmarks/gpu.py [--device cuda] [--quick]
 
@@ -7,7 +7,6 @@ Set up as trainers are: deterministic algorithms, one thread.
 * ``start``: the first fleet of a process until its first step, and the second one.
 * ``captured``: steps replayed from a CUDA graph end with the weights of launched ones.
 * ``techniques``: so does every technique of the catalogue; which cannot be captured.
-* ``refused``: a fleet whose steps ask the host trains all the same, and the next one is captured.
 * ``company``: a trial has the same bits alone and in a fleet (I9 is promised for a processor; here
   it is looked at).
 * ``leaving``: trials stop early, and the rest go on as a smaller fleet.
@@ -18,6 +17,7 @@ Set up as trainers are: deterministic algorithms, one thread.
   memory beside what the planner reckons with.
 * ``bfloat16``: products in lower precision train to about the same loss.
 * ``images``: a fleet of small convolutional networks.
+* ``refused``: a fleet whose steps ask the host trains all the same, and the next one is captured.
 
 Each check prints a line as it ends; one that raises is a line too. The last line says how many
 failed, and so does the exit status. ``--quick`` takes tiny sizes, to try the script itself, on a
@@ -42,6 +42,7 @@ from worker.training import compute_exactly, tune_processor
 
 LIMIT = 8 * 60
 """Seconds after which no further check begins."""
+HEAD = "| check | what was seen | time |\n|---|---|---|"
 
 
 def attempt(name: str, look: Callable[[], str]) -> bool:
@@ -79,7 +80,7 @@ def main() -> int:
     card = torch.cuda.get_device_name() if options.device.startswith("cuda") else "no card"
     print(
         f"torch {torch.__version__}, {card}, {os.cpu_count()} CPUs ({processor()}), "
-        f"Python {platform.python_version()}\n\n| check | what was seen | time |\n|---|---|---|",
+        f"Python {platform.python_version()}\n\n{HEAD}",
         flush=True,
     )
     # As a trainer: cuBLAS reads its setting before the first call.
@@ -90,13 +91,14 @@ def main() -> int:
     looks = [look for name, look in vars(Checks).items() if not name.startswith("_")]
     begin, failed = time.perf_counter(), 0
     for look in looks:
+        if look is Checks.refused and time.perf_counter() - begin < LIMIT:
+            report(options.device, quick=options.quick)  # before memory is kept by a failed capture
+            print(f"\n{HEAD}")
         if time.perf_counter() - begin > LIMIT:
             print(f"| {look.__name__} | not begun: the time is up | |")
             failed += 1
             continue
         failed += not attempt(look.__name__, look.__get__(checks))
-    if time.perf_counter() - begin < LIMIT:
-        report(options.device, quick=options.quick)
     print(f"\n{failed} of {len(looks)} failed")
     return failed
 

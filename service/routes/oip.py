@@ -1,12 +1,12 @@
 """The Open Inference Protocol, version 2: what KServe, Triton and their clients speak."""
 
-from typing import Any
+from typing import TypeVar, cast
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from service.bodies import read_body
 from service.body_limit import JSON_BYTES
 from service.dependencies import Services, ServicesDep
 from service.errors import MalformedError, Responses, UnsupportedError, problems
@@ -15,12 +15,15 @@ from service.routes.health import check_ready
 from service.routes.models import Name, Version
 from service.schemas.oip import (
     IndexedModel,
+    IndexRequest,
     InferResponse,
     ModelConfig,
     ModelList,
     ModelMetadata,
     ModelReady,
     ModelStatistics,
+    RepositoryRequest,
+    Said,
     ServerLive,
     ServerMetadata,
     ServerReady,
@@ -30,12 +33,15 @@ from service.serving.doors.oip.infer import InferDoor
 from service.serving.doors.oip.metadata import EXTENSIONS, SERVER, model_config, model_metadata
 from service.serving.doors.oip.statistics import model_statistics
 from service.serving.encodings import decoded
+from service.threads import in_pool
 from worker.errors import ModelError, UnavailableError
 from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
 from worker.storage.models import no_model
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=Operation)
+
+Content = TypeVar("Content", bound=Said)
 
 _TENSORS: Responses = {
     **problems(404, 501),
@@ -251,7 +257,7 @@ async def _infer(services: Services, request: Request, path: dict[str, str]) -> 
 )
 async def index(services: ServicesDep, request: Request) -> list[IndexedModel]:
     """`READY` is what a request would be answered with, though it may have to be loaded first."""
-    only_ready = bool((await _content(request)).get("ready"))
+    only_ready = (await _content(request, IndexRequest)).ready
     listed = await services.serving.index()
     return [
         IndexedModel(name=one.name, version=str(one.version), state=one.state, reason=one.reason)
@@ -271,7 +277,7 @@ async def unload(services: ServicesDep, request: Request, name: Name) -> Json:
     """Its memory is given back, and it is not ready until it is loaded again. Nothing that is
     stored is lost.
     """
-    await _content(request)
+    await _content(request, RepositoryRequest)
     await services.serving.unload(name)
     return {}
 
@@ -285,15 +291,13 @@ async def unload(services: ServicesDep, request: Request, name: Name) -> Json:
 )
 async def load(services: ServicesDep, request: Request, name: Name) -> Json:
     """The version that answers is loaded and certified before the answer comes."""
-    parameters = (await _content(request)).get("parameters")
-    if isinstance(parameters, dict):
-        for key in parameters:
-            if key == "config" or key.startswith("file:"):
-                raise UnsupportedError(
-                    "A model is loaded as it was trained: its file has its configuration. Leave "
-                    "config and files out.",
-                    param=f"parameters.{key}",
-                )
+    for key in (await _content(request, RepositoryRequest)).parameters:
+        if key == "config" or key.startswith("file:"):
+            raise UnsupportedError(
+                "A model is loaded as it was trained: its file has its configuration. Leave config "
+                "and files out.",
+                param=f"parameters.{key}",
+            )
     await services.serving.load(name)
     return {}
 
@@ -305,16 +309,9 @@ async def _whole(request: Request) -> bytes:
         raise MalformedError("The body ended before all of it had come.") from error
 
 
-async def _content(request: Request) -> dict[str, Any]:
-    """A small body of JSON, which may be empty."""
+async def _content(request: Request, model: type[Content]) -> Content:
+    """A small body of JSON, which may be empty, whatever its Content-Type says."""
     coding = request.headers.get("content-encoding", "")
     body = decoded(await _whole(request), coding, JSON_BYTES)
-    if not body.strip():
-        return {}
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedError(f"The body is not JSON: {error.msg}.") from error
-    if type(content) is not dict:
-        raise MalformedError("The body must be an object of JSON, or empty.")
-    return content
+    content = await in_pool("answers", read_body, body if body.strip() else b"{}", model)
+    return cast(Content, content)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.schemas.common import Body
 from worker.schema import Json
@@ -245,7 +245,7 @@ class IndexRequest(Said):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"ready": True}]})
 
-    ready: Annotated[bool, Field(examples=[True])] = False
+    ready: Annotated[StrictBool, Field(examples=[True])] = False
     """Whether only those that are ready."""
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 """What other processes change is known here after this long."""
+CLOSE_SECONDS = 2.0
+"""How long a reading is waited for in the end."""
 SPACING_SECONDS = 0.05
 """Least time between two readings, however many ask. An unknown name waits for one, together with
 all others that ask meanwhile: so none is denied that there is, and nobody can hammer the
@@ -104,11 +106,12 @@ class Catalogue:
                 await self.refresh()
 
     async def close(self) -> None:
-        """Wait for what is being read."""
-        for task in (self._next, self._reading):
-            if task is not None and not task.done():
-                task.cancel()
-                await asyncio.wait([task])
+        """Read no more. What is being read is waited for: its thread holds a connection."""
+        if self._next is not None and not self._next.done():
+            self._next.cancel()
+            await asyncio.wait([self._next])
+        if self._reading is not None and not self._reading.done():
+            await asyncio.wait([self._reading], timeout=CLOSE_SECONDS)
 
     async def _read_after(self, current: asyncio.Task[None] | None) -> None:
         if current is not None and not current.done():

@@ -5,8 +5,10 @@ not there. Every answer, by whichever way, names its request: `X-Request-Id`, th
 it sent one.
 """
 
+import asyncio
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import count
 from os import urandom
@@ -16,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.body_limit import JSON_BYTES
 from service.connections import GONE
-from service.errors import domain_problem, internal_problem
+from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
 from service.serving.doors.exchange import Call, Door, Reply
 from worker.errors import ParsimonyError
@@ -32,8 +34,43 @@ own errors."""
 Streams = Sequence[tuple[re.Pattern[str], Callable[[bytes], bool], Stream]]
 """Paths of POST requests, whether a body of this content type is streamed, and what answers it."""
 
+TURN_NS = 20_000_000
+"""How long requests are read in one turn of the event loop."""
+SMALL_NS = 200_000
+"""What small requests take on the mean to be read."""
 REQUEST_ID = b"x-request-id"
 _ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
+
+
+class Turn:
+    """One turn of the event loop, in which the requests that came meanwhile are read one by one.
+
+    What a turn cannot read in `TURN_NS` is refused: a refusal takes a fraction of the reading, so
+    that the turn ends soon, those that were read have their time, and a client learns at once that
+    there is none for it. Small requests are not refused: that would take as long as to answer them.
+    """
+
+    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._clock = clock
+        self._begun = -1
+        self._entered = 0
+
+    def enter(self) -> None:
+        """Begin to read a request.
+
+        Raises:
+            BusyError: too much was read in this turn.
+        """
+        now = self._clock()
+        if self._begun < 0:
+            self._begun, self._entered = now, 0
+            asyncio.get_running_loop().call_soon(self._end)
+        elif now - self._begun > max(TURN_NS, self._entered * SMALL_NS):
+            raise BusyError("More is asked at once than can be answered in time; try again.")
+        self._entered += 1
+
+    def _end(self) -> None:
+        self._begun = -1
 
 
 class Front:
@@ -55,6 +92,7 @@ class Front:
         self._app, self._open_doors, self._open_streams = app, open_doors, open_streams
         self._services: Any = None
         self._routes: Routes = ()
+        self._turn = Turn()
         self._streams: Streams = ()
         self._process = urandom(6).hex().encode()
         self._numbers = count(1)
@@ -130,6 +168,7 @@ class Front:
         gone = scope.get("state", {}).get(GONE)
         call = Call(path, scope["query_string"], scope["headers"], body, gone)
         try:
+            self._turn.enter()
             reply = await door(call)
         except ParsimonyError as error:
             answer = for_protocol(scope["path"], domain_problem(error))

@@ -9,6 +9,9 @@ from tests.api.client import Client, running
 from tests.databases import Databases
 from worker.settings import ServiceSettings
 
+LEASE = 300.0
+"""Tests train in this process, without heartbeats, and a busy machine may be slow at that."""
+
 
 @pytest.fixture(scope="module")
 def client(
@@ -17,7 +20,7 @@ def client(
     folder = tmp_path_factory.mktemp("state")
     with (
         databases.url(database_kind, folder) as url,
-        running(ServiceSettings(state=folder, database_url=url)) as started,
+        running(ServiceSettings(state=folder, database_url=url, lease_seconds=LEASE)) as started,
     ):
         yield started
 
@@ -27,7 +30,12 @@ def fresh(database_kind: str, databases: Databases, tmp_path: Path) -> Iterator[
     with (
         databases.url(database_kind, tmp_path) as url,
         running(
-            ServiceSettings(state=tmp_path / "state", database_url=url, max_upload_bytes=4096)
+            ServiceSettings(
+                state=tmp_path / "state",
+                database_url=url,
+                max_upload_bytes=4096,
+                lease_seconds=LEASE,
+            )
         ) as started,
     ):
         yield started

@@ -161,3 +161,21 @@ def test_an_unforeseen_error_has_one_too(fresh: Client, monkeypatch: pytest.Monk
     for answer in (fresh.get("/v2/models"), fresh.post("/v2/models/a/infer", content=b"{}")):
         assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
         assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("index", {"ready": 1}, "ready"),
+        ("models/circle/load", {"parameters": None}, "parameters"),
+        ("models/circle/load", {"parameters": [1]}, "parameters"),
+        ("models/circle/unload", [], None),
+    ],
+)
+def test_what_is_wrong_with_a_request_to_the_repository(
+    client: Client, path: str, body: Any, param: str | None
+) -> None:
+    answer = client.post(f"/v2/repository/{path}", json=body)
+    assert (answer.status_code, answer.json()["param"]) == (400, param)
+    assert answer.json()["error"]
+    assert client.get("/v2/models/circle/ready").status_code == 200

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service.app import create_app
 from service.connections import Config
-from service.server import listen, url
+from service.listening import listen, url
 from tests.api.client import running
 from tests.api.kinds import run, send, table
 from tests.api.work import post, train

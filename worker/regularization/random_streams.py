@@ -3,7 +3,7 @@
 Every random number of training belongs to a seed, a place in the network or a technique, an epoch
 and a step. Trials of one seed share it, and each compares it with its own threshold; nothing
 depends on which other trials there are, how many have left, or whether the process was restarted.
-So a trial's weights are the same bits alone and in any fleet.
+So a trial's numbers, and on a processor its weights, are the same bits alone and in any fleet.
 
 ::
 

@@ -73,7 +73,8 @@ class FleetRun:
 
     ``state`` and ``restore`` carry a run over to another process at any step. A trial ends with the
     same bits alone, in any fleet and after any interruption, on the same kind of machine with the
-    same number of threads and version of torch.
+    same number of threads and version of torch. On a GPU that is so after any interruption; between
+    fleets of other sizes it is rounded otherwise.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from worker.training.losses import LOSSES
 CELLS = 250_000
 """Numbers of one layer's activations held at a time while measuring: they fit the cache."""
 GPU_CELLS = 2**25
-"""The same on a GPU: enough to be busy between two launches, 128 MiB."""
+"""The same on a GPU, where launches cost more than rows: 128 MiB, of which some three are held."""
 
 
 @torch.no_grad()

@@ -12,9 +12,42 @@ from starlette.types import Message, Receive, Scope, Send
 from service.body_limit import JSON_BYTES
 from service.errors import BusyError
 from service.serving.doors.exchange import Call, Reply
-from service.serving.front import Front
+from service.serving.front import SMALL_NS, TURN_NS, Front, Turn
 
 DOOR = re.compile(r"/doors/(?P<name>[^/]+)")
+
+
+def test_what_a_turn_cannot_read_is_refused_and_the_next_turn_reads_on() -> None:
+    now = 0
+
+    async def work() -> list[bool]:
+        nonlocal now
+        turn, read = Turn(lambda: now), []
+        for _ in range(2):
+            for _ in range(10):
+                try:
+                    turn.enter()
+                    now += TURN_NS // 4 + 1
+                    read.append(True)
+                except BusyError:
+                    read.append(False)
+            await asyncio.sleep(0)
+        return read
+
+    assert asyncio.run(work()) == ([True] * 4 + [False] * 6) * 2
+
+
+def test_small_requests_are_read_however_many_they_are() -> None:
+    now = 0
+
+    async def work() -> None:
+        nonlocal now
+        turn = Turn(lambda: now)
+        for _ in range(2_000):
+            turn.enter()
+            now += SMALL_NS // 2
+
+    asyncio.run(work())
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
