@@ -302,7 +302,12 @@ def test_examples_of_what_reads_work_after_those_of_what_writes(
             continue
         known = operation["parameters"]
         values = {one["name"]: one["schema"].get("examples", [None])[0] for one in known}
-        query = {one["name"]: values[one["name"]] for one in known if one["in"] == "query"}
+        query = {
+            one["name"]: values[one["name"]]
+            for one in known
+            # What says how a file is read has nothing to say of JSON, and is refused beside it.
+            if one["in"] == "query" and not one["description"].startswith("Of a file:")
+        }
         for body in examples_of_a_body(operation, document):
             answer = client.request(
                 method,
