@@ -18,13 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.errors import (
-    BusyError,
-    HeadError,
-    MalformedError,
-    SlowError,
-    domain_problem,
-)
+from service.errors import BusyError, HeadError, MalformedError, SlowError, domain_problem
 from worker.errors import ParsimonyError
 from worker.settings import ServiceSettings
 
