@@ -44,7 +44,8 @@ class Conventions:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Content-Type-Options", PRIVATE["X-Content-Type-Options"])
-                if "etag" not in headers:  # a file, which may be kept
+                if "etag" not in headers or not scope["path"].startswith(STATIC):
+                    # All but the pages' own files, which may be kept.
                     headers.setdefault("Cache-Control", PRIVATE["Cache-Control"])
             elif without_content and message["type"] == "http.response.body":
                 message = {**message, "body": b""}

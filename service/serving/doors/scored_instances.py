@@ -77,7 +77,7 @@ def _split(value: Any) -> list[Any]:
     wrong = next((at for at, row in enumerate(data) if not isinstance(row, list)), None)
     if wrong is not None:
         raise invalid([Finding(f"dataframe_split.data.{wrong}", "must be an array of cells")])
-    if columns is None:
+    if "columns" not in value:
         return data
     if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
         raise invalid([Finding("dataframe_split.columns", "must be a list of names")])
