@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from service import docs, errors, openapi
 from service.body_limit import BodyLimit
@@ -31,10 +32,24 @@ from worker.storage.database import Database
 log = logging.getLogger(__name__)
 
 
+class Application(FastAPI):
+    """FastAPI, with the front before its middleware: a request that a door answers meets none."""
+
+    front: Front
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the front, or by what is behind it."""
+        await self.front(scope, receive, send)
+
+    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer by the operations."""
+        await super().__call__(scope, receive, send)
+
+
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     """The HTTP service. It opens its database when it is started, not before."""
     settings = settings or ServiceSettings()
-    app = FastAPI(
+    app = Application(
         title="Parsimony",
         version=installed_version(),
         lifespan=_lifespan(settings),
@@ -48,7 +63,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    app.add_middleware(Front, open_doors=open_doors, open_streams=open_streams)  # the outermost
+    app.front = Front(app.behind, app.state, open_doors=open_doors, open_streams=open_streams)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:

@@ -14,6 +14,7 @@ from itertools import count
 from os import urandom
 from typing import Any
 
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.body_limit import JSON_BYTES
@@ -74,10 +75,11 @@ class Turn:
 
 
 class Front:
-    """ASGI middleware.
+    """ASGI callable.
 
     Args:
         app: the application behind it.
+        state: whose `services` are there once the application has started.
         open_doors: from the application's services to the doors; called when they are first asked.
         open_streams: likewise to those of bodies that are not held.
     """
@@ -85,11 +87,13 @@ class Front:
     def __init__(
         self,
         app: ASGIApp,
+        state: State,
         *,
         open_doors: Callable[[Any], Routes],
         open_streams: Callable[[Any], Streams] = lambda services: (),
     ) -> None:
-        self._app, self._open_doors, self._open_streams = app, open_doors, open_streams
+        self._app, self._state = app, state
+        self._open_doors, self._open_streams = open_doors, open_streams
         self._services: Any = None
         self._routes: Routes = ()
         self._turn = Turn()
@@ -102,12 +106,12 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = self._request_id(scope)
+        request_id, kind = self._read_head(scope)
         if scope["method"] == "POST":
-            for path, door in self._doors(scope):
+            for path, door in self._doors():
                 match = path.fullmatch(scope["path"])
                 if match:
-                    stream = self._stream(scope)
+                    stream = None if kind == b"application/json" else self._stream(scope, kind)
                     if stream is not None:
                         await stream(match.groupdict(), scope, receive, _named(request_id, send))
                         return
@@ -115,30 +119,29 @@ class Front:
                     return
         await self._app(scope, receive, _named(request_id, send))
 
-    def _doors(self, scope: Scope) -> Routes:
-        services = getattr(scope["app"].state, "services", None)
+    def _doors(self) -> Routes:
+        services = getattr(self._state, "services", None)
         if services is not self._services and services is not None:
             self._services, self._routes = services, self._open_doors(services)
             self._streams = self._open_streams(services)
         return self._routes
 
-    def _stream(self, scope: Scope) -> Stream | None:
+    def _stream(self, scope: Scope, kind: bytes) -> Stream | None:
         """What answers a request whose path a door has, if its body is not to be held."""
-        for name, kind in scope["headers"]:
-            if name == b"content-type":
-                if kind == b"application/json":
-                    return None
-                for path, takes, stream in self._streams:
-                    if takes(kind) and path.fullmatch(scope["path"]):
-                        return stream
-                return None
+        for path, takes, stream in self._streams:
+            if takes(kind) and path.fullmatch(scope["path"]):
+                return stream
         return None
 
-    def _request_id(self, scope: Scope) -> bytes:
+    def _read_head(self, scope: Scope) -> tuple[bytes, bytes]:
+        """The request's id, and the kind of its body; empty if that is not said."""
+        request_id = kind = b""
         for name, value in scope["headers"]:
-            if name == REQUEST_ID and _ID.fullmatch(value):
-                return bytes(value)
-        return b"req_%s%08x" % (self._process, next(self._numbers))
+            if name == b"content-type":
+                kind = kind or value
+            elif name == REQUEST_ID and _ID.fullmatch(value):
+                request_id = value
+        return request_id or b"req_%s%08x" % (self._process, next(self._numbers)), kind
 
     async def _ask(
         self,

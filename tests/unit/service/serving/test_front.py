@@ -3,10 +3,10 @@
 import asyncio
 import re
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
+from starlette.datastructures import State
 from starlette.types import Message, Receive, Scope, Send
 
 from service.body_limit import JSON_BYTES
@@ -79,7 +79,7 @@ def ask(
         opened.append(services)
         return [(DOOR, echo)]
 
-    front = Front(application, open_doors=open_doors)
+    front = Front(application, State({"services": object()}), open_doors=open_doors)
     waiting = [
         {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
         for number, part in enumerate(parts)
@@ -92,14 +92,12 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    app = SimpleNamespace(state=SimpleNamespace(services=object()))
     scope = {
         "type": "http",
         "method": method,
         "path": path,
         "query_string": b"",
         "headers": list(headers),
-        "app": app,
     }
     asyncio.run(front(scope, receive, send))
     start = next(m for m in sent if m["type"] == "http.response.start")
