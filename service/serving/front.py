@@ -36,7 +36,7 @@ Streams = Sequence[tuple[re.Pattern[str], Callable[[bytes], bool], Stream]]
 """Paths of POST requests, whether a body of this content type is streamed, and what answers it."""
 
 TURN_NS = 20_000_000
-"""How long requests are read in one turn of the event loop."""
+"""Time of the processor in which requests are read in one turn of the event loop."""
 SMALL_NS = 200_000
 """What small requests take on the mean to be read."""
 REQUEST_ID = b"x-request-id"
@@ -51,7 +51,7 @@ class Turn:
     there is none for it. Small requests are not refused: that would take as long as to answer them.
     """
 
-    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(self, clock: Callable[[], int] = time.thread_time_ns) -> None:
         self._clock = clock
         self._begun = -1
         self._entered = 0
