@@ -20,6 +20,7 @@ from service.notifier import ChangeNotifier
 from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
+from service.serving.express import Express
 from service.serving.front import Front
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
@@ -36,6 +37,8 @@ class Application(FastAPI):
     """FastAPI, with the front before its middleware: a request that a door answers meets none."""
 
     front: Front
+    express: Express
+    """What connections ask before they ask the application."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the front, or by what is behind it."""
@@ -64,6 +67,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     )
     app.add_middleware(Conventions)
     app.front = Front(app.behind, app.state, open_doors=open_doors, open_streams=open_streams)
+    app.express = Express(app.state)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:

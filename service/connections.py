@@ -47,7 +47,8 @@ class Config(uvicorn.Config):
     """uvicorn's configuration, with what the connections of one server share."""
 
     def __init__(self, application: ASGIApp, settings: ServiceSettings, **options: Any) -> None:
-        super().__init__(application, http=BoundedProtocol, ws="none", **options)
+        options = {"http": BoundedProtocol, **options}
+        super().__init__(application, ws="none", **options)
         self.settings = settings
         self.waiting: dict[BoundedProtocol, None] = {}
         """Connections without a request, the one that has waited longest first."""

@@ -11,9 +11,10 @@ from typing import cast
 import uvicorn
 
 from service.app import create_app
-from service.connections import BoundedProtocol, Config
+from service.connections import Config
 from service.fair_listener import CountedConnections, FairListener, Loads
 from service.listening import GRACE_SECONDS
+from service.serving.connection import ExpressProtocol
 from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 
@@ -46,6 +47,7 @@ class Server(uvicorn.Server):
             Config(
                 create_app(settings),
                 settings,
+                http=ExpressProtocol,
                 log_level=level if level in {"debug", "error"} else "warning",
                 access_log=False,
                 server_header=False,
@@ -76,7 +78,7 @@ class Server(uvicorn.Server):
         connections = CountedConnections(partial(loads.set, process))
         loads.set(process, 0)
         self.server_state.connections = connections
-        protocol = partial(BoundedProtocol, self.config, self.server_state, self.lifespan.state)
+        protocol = partial(ExpressProtocol, self.config, self.server_state, self.lifespan.state)
         for each in sockets:
             listener = FairListener(each, protocol, connections, loads)
             self.servers.append(cast(asyncio.base_events.Server, listener))

@@ -43,6 +43,11 @@ REQUEST_ID = b"x-request-id"
 _ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 
 
+def is_request_id(value: bytes) -> bool:
+    """Whether a client's id of its request may stand in an answer."""
+    return _ID.fullmatch(value) is not None
+
+
 class Turn:
     """One turn of the event loop, in which the requests that came meanwhile are read one by one.
 
@@ -139,7 +144,7 @@ class Front:
         for name, value in scope["headers"]:
             if name == b"content-type":
                 kind = kind or value
-            elif name == REQUEST_ID and _ID.fullmatch(value):
+            elif name == REQUEST_ID and is_request_id(value):
                 request_id = value
         return request_id or b"req_%s%08x" % (self._process, next(self._numbers)), kind
 

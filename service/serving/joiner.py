@@ -60,17 +60,22 @@ class Joined:
         return list(self.answers.rows())
 
 
+Deliver = Callable[[Joined, int], None]
+"""Takes a batch, and the place of the first of the rows in it that it waited for."""
+
+
 @dataclass(eq=False, slots=True)
 class _Item:
     """Rows that wait."""
 
     features: NDArray[np.float32]
-    future: asyncio.Future[tuple[Joined, int]]
-    """The batch, and the place of the first of these rows in it."""
+    deliver: Deliver
+    fail: Callable[[Exception | None], None]
+    """Told why they were not computed; nothing where the client has left."""
     begun_ns: int
     until_ns: int
     """When its client waits no longer."""
-    gone: Callable[[], bool] | None
+    gone: Callable[[], object] | None
 
 
 class Joiner:
@@ -134,17 +139,44 @@ class Joiner:
         Raises:
             BusyError: they cannot be computed in this time.
         """
+        future: asyncio.Future[tuple[Joined, int]] = asyncio.get_running_loop().create_future()
+
+        def deliver(joined: Joined, place: int) -> None:
+            if not future.done():
+                future.set_result((joined, place))
+
+        def fail(error: Exception | None) -> None:
+            if error is None:
+                future.cancel()
+            elif not future.done():
+                future.set_exception(error)
+
+        self.add(features, deliver, fail, seconds, lambda: future.done() or (gone and gone()))
+        return await future
+
+    def add(
+        self,
+        features: NDArray[np.float32],
+        deliver: Deliver,
+        fail: Callable[[Exception | None], None],
+        seconds: float | None = None,
+        gone: Callable[[], object] | None = None,
+    ) -> None:
+        """As ``join``, without a task that waits: the batch is delivered, or the error that there
+        was, and nothing where the client has left.
+
+        Raises:
+            BusyError: they cannot be computed in this time.
+        """
         self.check(seconds, len(features))
-        loop = asyncio.get_running_loop()
         begun = time.perf_counter_ns()
         until = begun + int((PATIENCE_SECONDS if seconds is None else seconds) * 1e9)
-        item = _Item(features, loop.create_future(), begun, until, gone)
-        self._waiting.append(item)
+        self._waiting.append(_Item(features, deliver, fail, begun, until, gone))
         self._queued_rows += len(features)
         if not (self._is_called or self._in_thread):
             self._is_called = True
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._begin, loop)
-        return await item.future
 
     async def scores(
         self,
@@ -204,14 +236,12 @@ class Joiner:
         while self._waiting and (not items or rows + len(self._waiting[0].features) <= most):
             item = self._waiting.popleft()
             self._queued_rows -= len(item.features)
-            if item.future.done() or (item.gone is not None and item.gone()):
-                item.future.cancel()
+            if item.gone is not None and item.gone():
                 self._statistics.abandoned += 1
+                item.fail(None)
             elif now > item.until_ns:
                 self._statistics.refused += 1
-                item.future.set_exception(
-                    BusyError("These rows were not computed in time; try again in a moment.")
-                )
+                item.fail(BusyError("These rows were not computed in time; try again in a moment."))
             else:
                 items.append(item)
                 rows += len(item.features)
@@ -254,8 +284,7 @@ class Joiner:
         self._statistics.batch(rows, taken, [begun - item.begun_ns for item in items])
         place = 0
         for item in items:
-            if not item.future.done():
-                item.future.set_result((joined, place))
+            item.deliver(joined, place)
             place += len(item.features)
 
     def set_pace(self, batch_ns: float, row_ns: float) -> None:
@@ -278,5 +307,4 @@ class Joiner:
     def _fail(self, items: list[_Item], error: Exception) -> None:
         self._running_rows = 0
         for item in items:
-            if not item.future.done():
-                item.future.set_exception(error)
+            item.fail(error)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from service.app import create_app
 from service.connections import Config
 from service.listening import listen, url
+from service.serving.connection import ExpressProtocol
 from tests.api.client import running
 from tests.api.kinds import run, send, table
 from tests.api.work import post, train
@@ -34,7 +35,8 @@ Prediction = dict[str, Any]
 def serving(settings: ServiceSettings) -> Iterator[str]:
     """A server of its own thread on a free port of this machine; its host and port."""
     with listen("127.0.0.1", 0) as listening:
-        config = Config(create_app(settings), settings, log_level="warning", access_log=False)
+        application = create_app(settings)
+        config = Config(application, settings, http=ExpressProtocol, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -43,7 +43,7 @@ class RecordsDoor:
         except orjson.JSONDecodeError:
             return None
         reader = resident.model.plain
-        instances = _instances(content)
+        instances = plain_instances(content)
         if reader is None or instances is None:
             return None
         features = reader.features(instances)
@@ -87,7 +87,7 @@ def _is_plain_json(call: Call) -> bool:
     return kind == b"application/json" or kind.startswith(b"application/json;")
 
 
-def _instances(content: Any) -> list[Any] | None:
+def plain_instances(content: Any) -> list[Any] | None:
     """The instances, if nothing stands beside them but what is known and right."""
     if type(content) is not dict:
         return None

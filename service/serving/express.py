@@ -1,0 +1,138 @@
+"""The express: plain predictions from the bytes of a request to those of its answer.
+
+Most of what a small prediction takes is not the model's: a task, a coroutine and a handful of
+messages for each request. What is plain here (JSON of few rows with nothing unusual, of a model
+that is at hand) is read as soon as its body is there, and answered from within the batch that it
+was computed in, in one piece. All else is answered by the application, with the same bits.
+"""
+
+import time
+from functools import partial
+from itertools import count
+from os import urandom
+from typing import Any, Protocol
+
+import orjson
+from starlette.datastructures import State
+from starlette.types import ASGIApp
+
+from service.errors import domain_problem, internal_problem
+from service.serving.doors.exchange import PRIVATE_JSON
+from service.serving.doors.records import plain_instances
+from service.serving.front import REQUEST_ID, Turn, is_request_id
+from service.serving.joiner import Joined
+from service.serving.residents import Resident
+from worker.errors import ParsimonyError
+
+PREFIX, SUFFIX = "/v1/models/", "/predict"
+MOST_BYTES = 64 * 1024
+"""Of a body."""
+_HEAD = b"".join(b"%s: %s\r\n" % header for header in PRIVATE_JSON)
+
+
+class Exchange(Protocol):
+    """A request and the way back to its client, as a connection has them."""
+
+    scope: Any
+    body: bytearray
+    disconnected: bool
+
+
+class Connection(Protocol):
+    """What is asked of a connection."""
+
+    def reply(self, exchange: Any, head: bytes, body: bytes) -> None:
+        """Write a whole answer: further lines of its head, and its body."""
+
+    def answer_by(self, exchange: Any, app: ASGIApp) -> None:
+        """Have an ASGI application answer."""
+
+
+class Express:
+    """Answers what is plain, for all connections of one event loop.
+
+    Args:
+        state: whose `services` are there once the application has started.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._turn = Turn()
+        self._process = urandom(6).hex().encode()
+        self._numbers = count(1)
+
+    def resident(self, scope: Any) -> Resident | None:
+        """The model that is asked, if the head of a request says nothing that is not plain."""
+        path: str = scope["path"]
+        if scope["method"] != "POST" or scope["query_string"] or not path.endswith(SUFFIX):
+            return None
+        services = getattr(self._state, "services", None)
+        if services is None or not path.startswith(PREFIX):
+            return None
+        kind, length = b"", b""
+        for name, value in scope["headers"]:
+            if name == b"content-type":
+                kind = value
+            elif name == b"content-length":
+                length = value
+            elif name in (b"content-encoding", b"prefer", b"expect", b"transfer-encoding"):
+                return None
+        if kind != b"application/json" or not length.isdigit() or int(length) > MOST_BYTES:
+            return None
+        found: Resident | None = services.serving.at_hand(path[len(PREFIX) : -len(SUFFIX)])
+        return found if found is not None and found.model.plain is not None else None
+
+    def begin(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:
+        """Read a request whose body is here, and have it answered; whether it is plain."""
+        begun = time.perf_counter_ns()
+        reader = resident.model.plain
+        if reader is None:
+            return False
+        try:
+            self._turn.enter()
+            resident.joiner.check()
+            content = orjson.loads(bytes(exchange.body))
+            instances = plain_instances(content)
+            features = None if instances is None else reader.features(instances)
+            if features is None:
+                return False
+            rows, read = len(features), time.perf_counter_ns() - begun
+            warnings = content.get("warnings", True)
+
+            def deliver(joined: Joined, place: int) -> None:
+                computed = time.perf_counter_ns()
+                body: dict[str, Any] = {
+                    "predictions": joined.rows[place : place + rows],
+                    "model": resident.name,
+                    "version": resident.version,
+                }
+                statistics = resident.statistics
+                if warnings:
+                    body["warnings"] = []
+                    statistics.looked_at += rows
+                connection.reply(exchange, self._head(exchange.scope), orjson.dumps(body))
+                now = time.perf_counter_ns()
+                statistics.answered(rows, read, now - computed, now - begun)
+
+            resident.joiner.add(
+                features,
+                deliver,
+                partial(self._fail, connection, exchange),
+                gone=lambda: exchange.disconnected,
+            )
+        except (ParsimonyError, orjson.JSONDecodeError):
+            return False  # The application says what it is.
+        return True
+
+    def _head(self, scope: Any) -> bytes:
+        """The lines of an answer's head."""
+        for name, value in scope["headers"]:
+            if name == REQUEST_ID and is_request_id(value):
+                return b"%sx-request-id: %s\r\n" % (_HEAD, value)
+        return b"%sx-request-id: req_%s%08x\r\n" % (_HEAD, self._process, next(self._numbers))
+
+    def _fail(self, connection: Connection, exchange: Exchange, error: Exception | None) -> None:
+        if error is None:
+            return
+        answer = domain_problem(error) if isinstance(error, ParsimonyError) else internal_problem()
+        connection.answer_by(exchange, answer)
