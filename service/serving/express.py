@@ -20,7 +20,7 @@ from service.errors import domain_problem, internal_problem
 from service.serving.doors.exchange import PRIVATE_JSON
 from service.serving.doors.records import plain_instances
 from service.serving.front import REQUEST_ID, Turn, is_request_id
-from service.serving.joiner import Joined
+from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
 from worker.errors import ParsimonyError
 
@@ -93,10 +93,14 @@ class Express:
             resident.joiner.check()
             content = orjson.loads(bytes(exchange.body))
             instances = plain_instances(content)
-            features = None if instances is None else reader.features(instances)
-            if features is None:
+            cells: Rows | None = None
+            if instances is not None:
+                cells = reader.cells(instances)
+                if cells is None and reader.categories:
+                    cells = reader.features(instances)
+            if cells is None:
                 return False
-            rows, read = len(features), time.perf_counter_ns() - begun
+            rows, read = len(cells), time.perf_counter_ns() - begun
             warnings = content.get("warnings", True)
 
             def deliver(joined: Joined, place: int) -> None:
@@ -115,7 +119,7 @@ class Express:
                 statistics.answered(rows, read, now - computed, now - begun)
 
             resident.joiner.add(
-                features,
+                cells,
                 deliver,
                 partial(self._fail, connection, exchange),
                 gone=lambda: exchange.disconnected,

@@ -56,9 +56,13 @@ class Turn:
     there is none for it. Small requests are not refused: that would take as long as to answer them.
     """
 
-    def __init__(self, clock: Callable[[], int] = time.thread_time_ns) -> None:
-        self._clock = clock
-        self._begun = -1
+    def __init__(
+        self,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        processor: Callable[[], int] = time.thread_time_ns,
+    ) -> None:
+        self._clock, self._processor = clock, processor
+        self._begun = self._worked = -1
         self._entered = 0
 
     def enter(self) -> None:
@@ -69,9 +73,11 @@ class Turn:
         """
         now = self._clock()
         if self._begun < 0:
-            self._begun, self._entered = now, 0
+            self._begun, self._worked, self._entered = now, self._processor(), 0
             asyncio.get_running_loop().call_soon(self._end)
-        elif now - self._begun > max(TURN_NS, self._entered * SMALL_NS):
+        elif now - self._begun > (limit := max(TURN_NS, self._entered * SMALL_NS)) and (
+            self._processor() - self._worked > limit  # and was not only held up by others
+        ):
             raise BusyError("More is asked at once than can be answered in time; try again.")
         self._entered += 1
 

@@ -16,7 +16,7 @@ Decisions:
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,11 +64,15 @@ Deliver = Callable[[Joined, int], None]
 """Takes a batch, and the place of the first of the rows in it that it waited for."""
 
 
+Rows = NDArray[np.float32] | list[Sequence[float]]
+"""Encoded rows ``[N, …]``, or plain ones as they came, which are encoded together."""
+
+
 @dataclass(eq=False, slots=True)
 class _Item:
     """Rows that wait."""
 
-    features: NDArray[np.float32]
+    rows: Rows
     deliver: Deliver
     fail: Callable[[Exception | None], None]
     """Told why they were not computed; nothing where the client has left."""
@@ -156,7 +160,7 @@ class Joiner:
 
     def add(
         self,
-        features: NDArray[np.float32],
+        rows: Rows,
         deliver: Deliver,
         fail: Callable[[Exception | None], None],
         seconds: float | None = None,
@@ -168,11 +172,11 @@ class Joiner:
         Raises:
             BusyError: they cannot be computed in this time.
         """
-        self.check(seconds, len(features))
+        self.check(seconds, len(rows))
         begun = time.perf_counter_ns()
         until = begun + int((PATIENCE_SECONDS if seconds is None else seconds) * 1e9)
-        self._waiting.append(_Item(features, deliver, fail, begun, until, gone))
-        self._queued_rows += len(features)
+        self._waiting.append(_Item(rows, deliver, fail, begun, until, gone))
+        self._queued_rows += len(rows)
         if not (self._is_called or self._in_thread):
             self._is_called = True
             loop = asyncio.get_running_loop()
@@ -202,11 +206,7 @@ class Joiner:
         items = self._taken()
         if not items:
             return
-        features = (
-            items[0].features
-            if len(items) == 1
-            else np.concatenate([item.features for item in items])
-        )
+        features = self._features(items)
         self._running_rows = len(features)
         expected = self._batch_ns + len(features) * self._row_ns
         if self._threads is None or (self._row_ns and expected <= INLINE_NS):
@@ -226,6 +226,28 @@ class Joiner:
             self._is_called = True
             loop.call_soon(self._begin, loop)
 
+    def _features(self, items: list[_Item]) -> NDArray[np.float32]:
+        """The rows of some items, encoded: plain ones that follow each other at once."""
+        parts: list[NDArray[np.float32]] = []
+        plain: list[Sequence[float]] = []
+        for item in items:
+            if isinstance(item.rows, list):
+                plain += item.rows
+                continue
+            if plain:
+                parts.append(self._encoded(plain))
+                plain = []
+            parts.append(item.rows)
+        if plain:
+            parts.append(self._encoded(plain))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _encoded(self, rows: list[Sequence[float]]) -> NDArray[np.float32]:
+        reader = self._model.plain
+        if reader is None:
+            raise ValueError("a model without a reader of plain rows was given some")
+        return reader.encode(rows)
+
     def _taken(self) -> list[_Item]:
         """The items of the next batch, without those that nobody waits for any more."""
         most = MOST_ROWS if not self._row_ns else BATCH_NS / self._row_ns
@@ -233,9 +255,9 @@ class Joiner:
         now = time.perf_counter_ns()
         items: list[_Item] = []
         rows = 0
-        while self._waiting and (not items or rows + len(self._waiting[0].features) <= most):
+        while self._waiting and (not items or rows + len(self._waiting[0].rows) <= most):
             item = self._waiting.popleft()
-            self._queued_rows -= len(item.features)
+            self._queued_rows -= len(item.rows)
             if item.gone is not None and item.gone():
                 self._statistics.abandoned += 1
                 item.fail(None)
@@ -244,7 +266,7 @@ class Joiner:
                 item.fail(BusyError("These rows were not computed in time; try again in a moment."))
             else:
                 items.append(item)
-                rows += len(item.features)
+                rows += len(item.rows)
         return items
 
     def _compute(
@@ -285,7 +307,7 @@ class Joiner:
         place = 0
         for item in items:
             item.deliver(joined, place)
-            place += len(item.features)
+            place += len(item.rows)
 
     def set_pace(self, batch_ns: float, row_ns: float) -> None:
         """What a batch costs beside its rows, and what a row does, in nanoseconds."""

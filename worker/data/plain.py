@@ -9,8 +9,9 @@ which say what is wrong with it. What is read here has the same bits there, and 
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
-from operator import itemgetter
+from operator import itemgetter, le
 from typing import Any, Self
 
 import numpy as np
@@ -130,6 +131,39 @@ class PlainReader:
         if len(self.silent):
             x[:, self.silent] = 0.0
         return x
+
+    def cells(self, instances: Sequence[Any]) -> list[Sequence[float]] | None:
+        """Instances, values as JSON has them, → the numbers of each, in the order of the columns,
+        for ``encode``, which takes the rows of many requests at once; None if any of them is not
+        plain, if there are none, or if the columns are not numbers alone.
+        """
+        if self.categories:
+            return None
+        rows = self._rows(instances)
+        low, high = self._bounds
+        for row in rows:
+            ordinary = (
+                _NUMBERS.issuperset(map(type, row))
+                and all(map(le, low, row))
+                and all(map(le, row, high))  # not of NaN, either
+            )
+            if not ordinary:
+                return None
+        return rows or None
+
+    def encode(self, rows: Sequence[Sequence[float]]) -> NDArray[np.float32]:
+        """What ``cells`` gave → inputs ``[N, F]``."""
+        values = np.array(rows, dtype=np.float64)
+        values -= self.center
+        values /= self.scale
+        x = values.astype(np.float32)
+        if len(self.silent):
+            x[:, self.silent] = 0.0
+        return x
+
+    @cached_property
+    def _bounds(self) -> tuple[list[float], list[float]]:
+        return self.low.tolist(), self.high.tolist()
 
     def matrix_features(self, matrix: NDArray[Any]) -> NDArray[np.float32] | None:
         """Rows of numbers [N, P], of any numeric type, → inputs ``[N, F]``; None if any of them is

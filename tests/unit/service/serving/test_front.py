@@ -22,7 +22,7 @@ def test_what_a_turn_cannot_read_is_refused_and_the_next_turn_reads_on() -> None
 
     async def work() -> list[bool]:
         nonlocal now
-        turn, read = Turn(lambda: now), []
+        turn, read = Turn(lambda: now, lambda: now), []
         for _ in range(2):
             for _ in range(10):
                 try:
@@ -42,7 +42,7 @@ def test_small_requests_are_read_however_many_they_are() -> None:
 
     async def work() -> None:
         nonlocal now
-        turn = Turn(lambda: now)
+        turn = Turn(lambda: now, lambda: now)
         for _ in range(2_000):
             turn.enter()
             now += SMALL_NS // 2
