@@ -13,6 +13,14 @@ LEASE = 300.0
 """Tests train in this process, without heartbeats, and a busy machine may be slow at that."""
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _loads_take_their_time() -> Iterator[None]:
+    """A busy machine may need longer to load a model than a request waits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.serving.registry.ANSWER_SECONDS", 60.0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def client(
     database_kind: str, databases: Databases, tmp_path_factory: pytest.TempPathFactory

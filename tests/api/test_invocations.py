@@ -21,7 +21,7 @@ FORMS: list[dict[str, Any]] = [
     {"dataframe_split": {"data": CELLS}},
     {"dataframe_records": [{**row, "id": "a"} for row in ROWS]},
     {"instances": CELLS, "signature_name": "serving_default"},
-    {"instances": ROWS, "params": None},
+    {"instances": ROWS},
     {"inputs": {"x1": [0.5, 1.75, -1.0], "x2": [-0.25, 1.5, 0.125]}},
     {"inputs": CELLS, "params": {}},
 ]

@@ -50,6 +50,12 @@ UNFINISHED = {"GET /v1/predictions/{id}/result"}
 posted."""
 
 
+@schemathesis.serializer("application/vnd.apache.parquet")
+def _as_it_is(context: Any, value: Any) -> bytes:
+    """Files are sent as they are drawn."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[events.EngineEvent]]:
     """What happened, event by event, to a service with a data set and the model of a job."""

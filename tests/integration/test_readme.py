@@ -51,7 +51,7 @@ def walked(page: str, url: str, folder: Path) -> list[str]:
 
 
 def test_the_walk_from_upload_to_prediction(url: str, tmp_path: Path) -> None:
-    table, dataset, job, prediction, certificate, search, report, auto = walked(
+    table, dataset, job, prediction, certificate, scored, search, report, auto = walked(
         "README.md", url, tmp_path
     )
     assert not table.strip()
@@ -63,6 +63,10 @@ def test_the_walk_from_upload_to_prediction(url: str, tmp_path: Path) -> None:
     assert [one["label"] for one in answer["predictions"]] == ["yes", "no"]
     assert (answer["model"], answer["version"]) == ("loans", 1)
     assert json.loads(certificate)["passed"] is True
+    assert not scored.strip()
+    rows, answers = ((tmp_path / n).read_text().splitlines() for n in ("loans.csv", "answers.csv"))
+    assert answers[0] == f"{rows[0]},prediction,probability_no,probability_yes"
+    assert all(answer.startswith(row) for answer, row in zip(answers, rows, strict=True))
     assert not search.strip()
     assert "regularization.dropout.p" in report
     assert json.loads(auto)["model"] == {"name": "cancer", "version": 1}

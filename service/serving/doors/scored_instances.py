@@ -51,7 +51,7 @@ def return_of(content: Any) -> Literal["predictions", "probabilities", "all"]:
     Raises:
         InvalidError: it says something else.
     """
-    params = content.get(PARAMS) or {}
+    params = content.get(PARAMS, {})
     if not isinstance(params, dict):
         raise invalid([Finding(PARAMS, 'must be an object such as {"return": "probabilities"}')])
     unknown = [name for name in params if name != "return"]

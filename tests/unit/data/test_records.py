@@ -275,7 +275,7 @@ def test_series() -> None:
         ([[float("nan"), 2, 3], [4, 5, 6]], "not_finite", "instances.1.image", "finite"),
         ([[1e39, 2, 3], [4, 5, 6]], "not_finite", "instances.1.image", "finite"),
         ([[10**400, 2, 3], [4, 5, 6]], "invalid_value", "instances.1.image", "numbers"),
-        ("text", "invalid_value", "instances.1.image", "1 x 2 x 3"),
+        ("text", "invalid_picture", "instances.1.image", "is a picture"),
         (None, "invalid_value", "instances.1.image", "1 x 2 x 3"),
         ({"image": 3}, "invalid_value", "instances.1.image", "no array"),
         ({"imag": []}, "unknown_column", "instances.1.imag", "Did you mean 'image'?"),

@@ -55,7 +55,10 @@ def test_transactions_that_collided_are_tried_again(
     database: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    twice = "INSERT INTO model SELECT 'a' || n, 'default', 'a', '2026-01-01' FROM (%s)"
+    twice = (
+        "INSERT INTO model (id, tenant, name, created_at, revision, unloaded) "
+        "SELECT 'a' || n, 'default', 'a', '2026-01-01', 0, FALSE FROM (%s)"
+    )
     rows = "SELECT 1 AS n UNION SELECT 2"
     let_training_execute(monkeypatch, database, twice % rows)
     job_id = accepted(settings, database)
