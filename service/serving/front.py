@@ -35,7 +35,7 @@ own errors."""
 Streams = Sequence[tuple[re.Pattern[str], Callable[[bytes], bool], Stream]]
 """Paths of POST requests, whether a body of this content type is streamed, and what answers it."""
 
-TURN_NS = 20_000_000
+TURN_NS = 40_000_000
 """Time of the processor in which requests are read in one turn of the event loop."""
 SMALL_NS = 200_000
 """What small requests take on the mean to be read."""

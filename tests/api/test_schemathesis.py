@@ -50,10 +50,13 @@ UNFINISHED = {"GET /v1/predictions/{id}/result"}
 posted."""
 
 
-@schemathesis.serializer("application/vnd.apache.parquet")
 def _as_it_is(context: Any, value: Any) -> bytes:
     """Files are sent as they are drawn."""
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+for _kind in ("vnd.apache.parquet", "x-ndjson", "jsonlines", "jsonl"):
+    schemathesis.serializer(f"application/{_kind}")(_as_it_is)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_no_check_fails(finished: list[events.EngineEvent]) -> None:
                     problems.append((check.name, failure.message, case.as_curl_command()))
     assert not problems
     errors = [event for event in finished if isinstance(event, events.NonFatalError)]
-    assert not errors, [error.info for error in errors]
+    assert not errors, [(error.label, error.info.message) for error in errors]
 
 
 def test_every_operation_is_asked_and_answers(
