@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Header, Request, Response
@@ -11,10 +12,12 @@ from service.dependencies import Services
 from service.schemas.jobs import JobView
 from service.threads import in_pool
 from service.views import job_view
+from worker.errors import UnavailableError
 from worker.storage import jobs
 from worker.storage.states import TERMINAL
 
 LONGEST_SECONDS = 60
+SETTLE_SECONDS = 1.0
 
 
 class Ending(Protocol):
@@ -60,7 +63,13 @@ async def current(
     def read() -> JobView:
         return _read(services, job_id, resolved)
 
-    return await ended(services, read, prefer, request, response)
+    view = await ended(services, read, prefer, request, response)
+    if view.model is not None and view.state in TERMINAL and wanted_seconds(prefer):
+        # Whoever waited for the job asks its model next: the version that it made shall answer.
+        with suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await services.serving.settle(view.model.name)
+    return view
 
 
 async def ended(

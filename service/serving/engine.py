@@ -107,6 +107,15 @@ class ServingEngine:
         """The models that are loaded."""
         return self._registry.residents.held()
 
+    async def settle(self, name: str) -> None:
+        """Have a model that is in use answer as the database has it now: by a version that a job
+        has just registered, say.
+
+        Raises:
+            UnavailableError: the database cannot be read.
+        """
+        await self._registry.settle(name)
+
     async def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version, once that is loaded and has passed its certificate.
 

@@ -153,6 +153,19 @@ class Registry:
             ) from error
         await self._write(models.set_alias, name, alias, number)
 
+    async def settle(self, name: str) -> None:
+        """Have a model that is in use answer as the database has it now.
+
+        Raises:
+            UnavailableError: the database cannot be read.
+        """
+        if not self._selectors.get(name):
+            return
+        await self.catalogue.refresh()
+        following = self._following.get(name)
+        if following is not None:
+            await asyncio.wait([following])
+
     async def certificate(self, name: str, selector: Selector) -> tuple[int, Certificate]:
         """A version's number and what its certification found, whether it passed or not.
 

@@ -48,6 +48,8 @@ def train(client: Client, job_id: str, fleet_ids: Sequence[str] | None = None) -
     finally:
         os.close(silent)
     answer: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+    if answer["model"]:
+        client.portal.call(services.serving.settle, answer["model"]["name"])
     return answer
 
 
