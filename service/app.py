@@ -21,7 +21,7 @@ from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
-from service.serving.front import Front
+from service.serving.front import Front, RequestIds, Turn
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
@@ -66,8 +66,11 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    app.front = Front(app.behind, app.state, open_doors=open_doors, open_streams=open_streams)
-    app.express = Express(app.state)
+    turn, ids = Turn(), RequestIds()
+    app.front = Front(
+        app.behind, app.state, open_doors=open_doors, open_streams=open_streams, turn=turn, ids=ids
+    )
+    app.express = Express(app.state, turn, ids)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:

@@ -8,8 +8,6 @@ was computed in, in one piece. All else is answered by the application, with the
 
 import time
 from functools import partial
-from itertools import count
-from os import urandom
 from typing import Any, Protocol
 
 import orjson
@@ -18,8 +16,8 @@ from starlette.types import ASGIApp
 
 from service.errors import domain_problem, internal_problem
 from service.serving.doors.exchange import PRIVATE_JSON
-from service.serving.doors.records import plain_instances
-from service.serving.front import REQUEST_ID, Turn, is_request_id
+from service.serving.engine import FEW_ROWS
+from service.serving.front import RequestIds, Turn
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
 from worker.errors import ParsimonyError
@@ -27,6 +25,7 @@ from worker.errors import ParsimonyError
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 MOST_BYTES = 64 * 1024
 """Of a body."""
+_FIELDS = {"instances", "warnings", "extra"}
 _HEAD = b"".join(b"%s: %s\r\n" % header for header in PRIVATE_JSON)
 
 
@@ -53,13 +52,12 @@ class Express:
 
     Args:
         state: whose `services` are there once the application has started.
+        turn: what may be read at a time, here and by the front.
+        ids: the names of requests.
     """
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._turn = Turn()
-        self._process = urandom(6).hex().encode()
-        self._numbers = count(1)
+    def __init__(self, state: State, turn: Turn, ids: RequestIds) -> None:
+        self._state, self._turn, self._ids = state, turn, ids
 
     def resident(self, scope: Any) -> Resident | None:
         """The model that is asked, if the head of a request says nothing that is not plain."""
@@ -130,13 +128,26 @@ class Express:
 
     def _head(self, scope: Any) -> bytes:
         """The lines of an answer's head."""
-        for name, value in scope["headers"]:
-            if name == REQUEST_ID and is_request_id(value):
-                return b"%sx-request-id: %s\r\n" % (_HEAD, value)
-        return b"%sx-request-id: req_%s%08x\r\n" % (_HEAD, self._process, next(self._numbers))
+        return b"%sx-request-id: %s\r\n" % (_HEAD, self._ids.of(scope["headers"]))
 
     def _fail(self, connection: Connection, exchange: Exchange, error: Exception | None) -> None:
         if error is None:
             return
         answer = domain_problem(error) if isinstance(error, ParsimonyError) else internal_problem()
         connection.answer_by(exchange, answer)
+
+
+def plain_instances(content: Any) -> list[Any] | None:
+    """The instances, if nothing stands beside them but what is known and right."""
+    if type(content) is not dict:
+        return None
+    instances = content.get("instances")
+    if type(instances) is not list or not 0 < len(instances) <= FEW_ROWS:
+        return None
+    if len(content) > 1 and not (
+        content.keys() <= _FIELDS
+        and type(content.get("warnings", True)) is bool
+        and content.get("extra", "refuse") == "refuse"
+    ):
+        return None
+    return instances

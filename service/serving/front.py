@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import count
 from os import urandom
 from typing import Any
@@ -43,9 +43,19 @@ REQUEST_ID = b"x-request-id"
 _ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 
 
-def is_request_id(value: bytes) -> bool:
-    """Whether a client's id of its request may stand in an answer."""
-    return _ID.fullmatch(value) is not None
+class RequestIds:
+    """What requests are called in their answers."""
+
+    def __init__(self) -> None:
+        self._process = urandom(6).hex().encode()
+        self._numbers = count(1)
+
+    def of(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The client's own id if it may stand in an answer, else a new one."""
+        for name, value in headers:
+            if name == REQUEST_ID and _ID.fullmatch(value):
+                return bytes(value)
+        return b"req_%s%08x" % (self._process, next(self._numbers))
 
 
 class Turn:
@@ -102,30 +112,32 @@ class Front:
         *,
         open_doors: Callable[[Any], Routes],
         open_streams: Callable[[Any], Streams] = lambda services: (),
+        turn: Turn | None = None,
+        ids: RequestIds | None = None,
     ) -> None:
+        self._turn, self._ids = turn or Turn(), ids or RequestIds()
         self._app, self._state = app, state
         self._open_doors, self._open_streams = open_doors, open_streams
         self._services: Any = None
         self._routes: Routes = ()
-        self._turn = Turn()
         self._streams: Streams = ()
-        self._process = urandom(6).hex().encode()
-        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, kind = self._read_head(scope)
+        request_id = self._ids.of(scope["headers"])
         if scope["method"] == "POST":
-            for path, door in self._doors():
+            doors = self._doors()
+            for path, takes, stream in self._streams:
+                match = path.fullmatch(scope["path"])
+                if match and takes(_kind(scope)):
+                    await stream(match.groupdict(), scope, receive, _named(request_id, send))
+                    return
+            for path, door in doors:
                 match = path.fullmatch(scope["path"])
                 if match:
-                    stream = None if kind == b"application/json" else self._stream(scope, kind)
-                    if stream is not None:
-                        await stream(match.groupdict(), scope, receive, _named(request_id, send))
-                        return
                     await self._ask(door, match.groupdict(), request_id, scope, receive, send)
                     return
         await self._app(scope, receive, _named(request_id, send))
@@ -136,23 +148,6 @@ class Front:
             self._services, self._routes = services, self._open_doors(services)
             self._streams = self._open_streams(services)
         return self._routes
-
-    def _stream(self, scope: Scope, kind: bytes) -> Stream | None:
-        """What answers a request whose path a door has, if its body is not to be held."""
-        for path, takes, stream in self._streams:
-            if takes(kind) and path.fullmatch(scope["path"]):
-                return stream
-        return None
-
-    def _read_head(self, scope: Scope) -> tuple[bytes, bytes]:
-        """The request's id, and the kind of its body; empty if that is not said."""
-        request_id = kind = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                kind = kind or value
-            elif name == REQUEST_ID and is_request_id(value):
-                request_id = value
-        return request_id or b"req_%s%08x" % (self._process, next(self._numbers)), kind
 
     async def _ask(
         self,
@@ -199,6 +194,11 @@ class Front:
             await self._app(scope, receive, _named(request_id, send))
             return
         await _send(reply, request_id, send)
+
+
+def _kind(scope: Scope) -> bytes:
+    """The content type of a request's body; empty if that is not said."""
+    return next((value for name, value in scope["headers"] if name == b"content-type"), b"")
 
 
 async def _send(reply: Reply, request_id: bytes, send: Send) -> None:

@@ -1,7 +1,7 @@
 """The doors: each reads one protocol and writes its answers. None knows the others."""
 
 from service.dependencies import Services
-from service.serving.doors import files, invocations, records
+from service.serving.doors import files, invocations
 from service.serving.doors.oip import infer
 from service.serving.front import Routes, Streams
 
@@ -9,7 +9,6 @@ from service.serving.front import Routes, Streams
 def open_doors(services: Services) -> Routes:
     """The paths of the requests whose pace matters, the likeliest first, and what answers them."""
     return [
-        (records.PATH, records.RecordsDoor(services.serving)),
         (infer.PATH, infer.InferDoor(services.serving)),
         (invocations.PATH, invocations.InvocationsDoor(services.serving, services.settings)),
     ]
@@ -18,4 +17,4 @@ def open_doors(services: Services) -> Routes:
 def open_streams(services: Services) -> Streams:
     """The paths of requests whose bodies are not held, and what answers them."""
     door = files.FileDoor(services.serving, services.settings)
-    return [(records.PATH, door.takes, door)]
+    return [(files.PATH, door.takes, door)]

@@ -3,6 +3,10 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from service.errors import domain_problem
+from service.protocol_errors import for_protocol
+from worker.errors import ParsimonyError
+
 Headers = list[tuple[bytes, bytes]]
 
 PRIVATE_JSON: Headers = [
@@ -39,6 +43,13 @@ class Reply:
     status: int = 200
     headers: Headers = field(default_factory=list)
     """Beside the length: the content's type, and what else the protocol wants."""
+
+
+def refusal(path: str, error: ParsimonyError) -> Reply:
+    """What whoever asked for a path is told of an error."""
+    problem = for_protocol(path, domain_problem(error))
+    headers = [pair for pair in problem.raw_headers if pair[0] != b"content-length"]
+    return Reply(bytes(problem.body), problem.status_code, headers)
 
 
 Door = Callable[[Call], Awaitable[Reply | None]]

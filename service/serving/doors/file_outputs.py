@@ -2,6 +2,7 @@
 are.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -32,19 +33,19 @@ MOST_SORTED = 1_000_000
 bytes each. Of more rows there are the metrics that are sums."""
 
 
-class Output:
+class Output(ABC):
     """What the answer is made of."""
 
     def __init__(self, resident: Resident) -> None:
         self._resident = resident
 
+    @abstractmethod
     def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
         """What follows of the answer, of a block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> bytes:
         """What ends the answer."""
-        raise NotImplementedError
 
     def _json(self, content: dict[str, Any]) -> bytes:
         resident = self._resident

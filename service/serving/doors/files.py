@@ -65,6 +65,7 @@ from worker.errors import ParsimonyError
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
+PATH = re.compile(r"/v1/models/(?P<name>[^/]+)/predict")
 log = logging.getLogger(__name__)
 
 VERSION = re.compile(r"[0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63}")

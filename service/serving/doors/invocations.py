@@ -16,7 +16,7 @@ Decisions:
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -27,14 +27,13 @@ from numpy.typing import NDArray
 
 from service.bodies import SMALL_BYTES, parsed
 from service.body_limit import JSON_BYTES
-from service.errors import BusyError, MediaTypeError, domain_problem
-from service.protocol_errors import INVOCATIONS, for_protocol
-from service.serving.doors.exchange import PRIVATE_JSON, Call, Headers, Reply
+from service.errors import BusyError, MediaTypeError
+from service.protocol_errors import INVOCATIONS
+from service.serving.doors.exchange import PRIVATE_JSON, Call, Headers, Reply, refusal
 from service.serving.doors.file_request import KINDS, WRITTEN, FileRequest, Wanted
 from service.serving.doors.scored_instances import instances_of, return_of
 from service.serving.encodings import decoded, encoded
 from service.serving.engine import FEW_ROWS, ServingEngine
-from service.serving.joiner import MOST_ROWS
 from service.serving.residents import Resident
 from service.threads import in_pool
 from worker.data import DelimitedRows, JsonRows, RowReader, quoted
@@ -76,11 +75,11 @@ class InvocationsDoor:
                     "the header Content-Type."
                 )
             resident = await self._resident(call)
-            return await _answered(resident, call, request, begun)
+            return await _answered(self._engine, resident, call, request, begun)
         except ParsimonyError as error:
             if resident is not None and not isinstance(error, BusyError):
                 resident.statistics.failed(time.perf_counter_ns() - begun)
-            return refusal(error)
+            return refusal(INVOCATIONS, error)
 
     async def _resident(self, call: Call) -> Resident:
         """The model that answers.
@@ -119,14 +118,9 @@ class InvocationsDoor:
 _TEXTS = ("csv", "ndjson")
 
 
-def refusal(error: ParsimonyError) -> Reply:
-    """What a client is told of an error."""
-    problem = for_protocol(INVOCATIONS, domain_problem(error))
-    headers = [pair for pair in problem.raw_headers if pair[0] != b"content-length"]
-    return Reply(bytes(problem.body), problem.status_code, headers)
-
-
-async def _answered(resident: Resident, call: Call, request: FileRequest, begun: int) -> Reply:
+async def _answered(
+    engine: ServingEngine, resident: Resident, call: Call, request: FileRequest, begun: int
+) -> Reply:
     joiner, statistics = resident.joiner, resident.statistics
     joiner.check()
     found = time.perf_counter_ns()
@@ -137,13 +131,7 @@ async def _answered(resident: Resident, call: Call, request: FileRequest, begun:
         (features, warnings), returned = await in_pool("answers", _read, resident, call, request)
     count = len(features)
     read = time.perf_counter_ns()
-    answers: Callable[[], Answers]
-    if count <= MOST_ROWS:
-        joined, place = await joiner.join(features, gone=call.gone)
-        answers = lambda: joined.answers.part(slice(place, place + count))  # noqa: E731
-    else:
-        scores = await joiner.scores(features, gone=call.gone)
-        answers = partial(resident.model.read_scores, scores)
+    answers = await engine.answers(resident, features, gone=call.gone)
     computed = time.perf_counter_ns()
     wanted = _wanted(request)
     if count <= FEW_ROWS:
@@ -208,10 +196,8 @@ def _wanted(request: FileRequest) -> Wanted:
     return "json"
 
 
-def _written(
-    answers: Callable[[], Answers], returned: Returned, wanted: Wanted, request: FileRequest
-) -> Reply:
-    predictions = _predictions(answers(), returned)
+def _written(answers: Answers, returned: Returned, wanted: Wanted, request: FileRequest) -> Reply:
+    predictions = _predictions(answers, returned)
     if wanted == "csv":
         body = _lines_of_csv(predictions)
     elif wanted == "ndjson":

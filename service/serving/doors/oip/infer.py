@@ -5,9 +5,9 @@ import time
 
 from service.bodies import SMALL_BYTES
 from service.body_limit import JSON_BYTES
-from service.errors import BusyError, domain_problem
-from service.protocol_errors import PREFIX, for_protocol
-from service.serving.doors.exchange import Call, Reply
+from service.errors import BusyError
+from service.protocol_errors import PREFIX
+from service.serving.doors.exchange import Call, Reply, refusal
 from service.serving.doors.oip.outputs import check_outputs, reply
 from service.serving.doors.oip.requests import LENGTH_HEADER, InferenceRequest, read_request
 from service.serving.doors.oip.rows import Rows, encode
@@ -48,14 +48,7 @@ class InferDoor:
         except ParsimonyError as error:
             if resident is not None and not isinstance(error, BusyError):
                 resident.statistics.failed(time.perf_counter_ns() - begun)
-            return refusal(error)
-
-
-def refusal(error: ParsimonyError) -> Reply:
-    """What a client of the protocol is told of an error."""
-    problem = for_protocol(PREFIX, domain_problem(error))
-    headers = [pair for pair in problem.raw_headers if pair[0] != b"content-length"]
-    return Reply(bytes(problem.body), problem.status_code, headers)
+            return refusal(PREFIX, error)
 
 
 async def _answered(engine: ServingEngine, resident: Resident, call: Call, begun: int) -> Reply:
