@@ -21,7 +21,7 @@ from worker.settings import ServiceSettings
 GARBAGE = (10_000, 20, 20)
 """Objects, and rounds, after which garbage is collected. By default a body of 14 MB was looked
 through so often while it was read that the event loop waited for 0.1 s at a time."""
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0002
 """Time after which a thread that computes lets another one go on, the event loop for example; by
 default 5 ms. Beside two threads at work, /livez then waits 20 ms and not 50."""
 

@@ -185,8 +185,10 @@ class ServiceSettings(BaseSettings):
 
     @property
     def serving_threads(self) -> int:
-        """Threads that one HTTP process computes with."""
-        return max(1, self.threads // self.processes)
+        """Threads that one HTTP process computes with, beside the one that reads and writes: where
+        they take all processors, answers and refusals wait for one.
+        """
+        return max(1, self.threads // self.processes - 1)
 
     @property
     def embedded_redis(self) -> bool:

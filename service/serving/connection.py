@@ -47,11 +47,13 @@ class ExpressProtocol(BoundedProtocol):
             if not self._express.begin(self, cycle, resident):
                 super()._start_asgi_task(cycle, self._application)
 
-    def reply(self, exchange: RequestResponseCycle, head: bytes, body: bytes) -> None:
-        """Write a whole answer of status 200 at once: further lines of its head, and its body."""
+    def reply(
+        self, exchange: RequestResponseCycle, head: bytes, body: bytes, status: int = 200
+    ) -> None:
+        """Write a whole answer at once: further lines of its head, and its body."""
         if exchange.disconnected:
             return
-        parts = [STATUS_LINE[200]]
+        parts = [STATUS_LINE[status]]
         for name, value in exchange.default_headers:
             parts += (name, b": ", value, b"\r\n")
         parts += (head, b"content-length: %d\r\n" % len(body))

@@ -14,8 +14,8 @@ import orjson
 from starlette.datastructures import State
 from starlette.types import ASGIApp
 
-from service.errors import domain_problem, internal_problem
-from service.serving.doors.exchange import PRIVATE_JSON
+from service.errors import BusyError, internal_problem
+from service.serving.doors.exchange import PRIVATE_JSON, refusal
 from service.serving.engine import FEW_ROWS
 from service.serving.front import RequestIds, Turn
 from service.serving.joiner import Joined, Rows
@@ -40,7 +40,7 @@ class Exchange(Protocol):
 class Connection(Protocol):
     """What is asked of a connection."""
 
-    def reply(self, exchange: Any, head: bytes, body: bytes) -> None:
+    def reply(self, exchange: Any, head: bytes, body: bytes, status: int = 200) -> None:
         """Write a whole answer: further lines of its head, and its body."""
 
     def answer_by(self, exchange: Any, app: ASGIApp) -> None:
@@ -58,6 +58,7 @@ class Express:
 
     def __init__(self, state: State, turn: Turn, ids: RequestIds) -> None:
         self._state, self._turn, self._ids = state, turn, ids
+        self._refused: tuple[str, tuple[int, bytes, bytes]] | None = None
 
     def resident(self, scope: Any) -> Resident | None:
         """The model that is asked, if the head of a request says nothing that is not plain."""
@@ -122,19 +123,34 @@ class Express:
                 partial(self._fail, connection, exchange),
                 gone=lambda: exchange.disconnected,
             )
+        except BusyError as error:
+            self._refuse(connection, exchange, error)
         except (ParsimonyError, orjson.JSONDecodeError):
             return False  # The application says what it is.
         return True
 
-    def _head(self, scope: Any) -> bytes:
+    def _refuse(self, connection: Connection, exchange: Exchange, error: ParsimonyError) -> None:
+        """Say no at once: under overload most answers are this one, so it must cost little."""
+        status, lines, body = self._refusal(error)
+        connection.reply(exchange, self._head(exchange.scope, lines), body, status)
+
+    def _head(self, scope: Any, lines: bytes = _HEAD) -> bytes:
         """The lines of an answer's head."""
-        return b"%sx-request-id: %s\r\n" % (_HEAD, self._ids.of(scope["headers"]))
+        return b"%sx-request-id: %s\r\n" % (lines, self._ids.of(scope["headers"]))
+
+    def _refusal(self, error: ParsimonyError) -> tuple[int, bytes, bytes]:
+        """Status, lines of the head and body, of the error that was the last one too at most times."""
+        if self._refused is None or self._refused[0] != error.message:
+            reply = refusal(PREFIX, error)
+            lines = b"".join(b"%s: %s\r\n" % header for header in reply.headers)
+            self._refused = error.message, (reply.status, lines, reply.body)
+        return self._refused[1]
 
     def _fail(self, connection: Connection, exchange: Exchange, error: Exception | None) -> None:
-        if error is None:
-            return
-        answer = domain_problem(error) if isinstance(error, ParsimonyError) else internal_problem()
-        connection.answer_by(exchange, answer)
+        if isinstance(error, ParsimonyError):
+            self._refuse(connection, exchange, error)
+        elif error is not None:
+            connection.answer_by(exchange, internal_problem())
 
 
 def plain_instances(content: Any) -> list[Any] | None:

@@ -35,10 +35,18 @@ BATCH_NS = 50_000_000
 """Rows are joined up to about this time: what comes next waits for half of it on the mean."""
 MOST_ROWS = 8_192
 """Rows of a batch, and of a part of a large request."""
+DEPTH = 2
+"""Batches that are given to threads: while one is computed, or two where there are threads, the next
+one is ready, so that no thread waits for an event loop that is busy.
+"""
 LEAST_ROWS = 64
 """Rows that are joined however long they take."""
-PATIENCE_SECONDS = 2.0
+PATIENCE_SECONDS = 1.0
 """How long a client waits that does not say so."""
+MARGIN = 0.7
+"""What is accepted is expected within this part of the time that its client waits: a batch may take
+longer than those before it, and what was accepted should not be refused after all.
+"""
 
 
 class Joined:
@@ -97,12 +105,15 @@ class Joiner:
         """Nanoseconds of a batch beside its rows, about."""
         self._running_rows = 0
         self._is_called = False
-        self._in_thread = False
+        self._in_threads = 0
+        """Batches that a thread computes or will at once."""
+        self._ended_ns = 0
+        """When a thread's last batch ended."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is computed."""
-        return not (self._waiting or self._in_thread)
+        return not (self._waiting or self._in_threads)
 
     def expected_ns(self, rows: int) -> float:
         """How long so many rows more would take now, with all that is before them."""
@@ -118,12 +129,11 @@ class Joiner:
             BusyError: it could not.
         """
         limit = PATIENCE_SECONDS if seconds is None else seconds
-        if self.expected_ns(0 if seconds is None else rows) > limit * 1e9:
+        if self.expected_ns(0 if seconds is None else rows) > limit * MARGIN * 1e9:
             self._statistics.refused += 1
-            ahead = self._running_rows + self._queued_rows
             raise BusyError(
-                f"{ahead:,} rows are to be computed by this model before yours, and the answer "
-                f"would take longer than {limit:g} s. Try again, or send fewer rows at a time."
+                f"This model has more rows to compute before yours than it can within {limit:g} s. "
+                "Try again in a moment, or send fewer rows at a time."
             )
 
     async def join(
@@ -177,10 +187,8 @@ class Joiner:
         until = begun + int((PATIENCE_SECONDS if seconds is None else seconds) * 1e9)
         self._waiting.append(_Item(rows, deliver, fail, begun, until, gone))
         self._queued_rows += len(rows)
-        if not (self._is_called or self._in_thread):
-            self._is_called = True
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._begin, loop)
+        if not (self._is_called or self._in_threads):
+            self._call(asyncio.get_running_loop())
 
     async def scores(
         self,
@@ -200,31 +208,36 @@ class Joiner:
             parts.append(joined.scores[place : place + len(part)])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the next batch begun once this turn of the loop has brought what it brings."""
+        self._is_called = True
+        loop.call_soon(self._begin, loop)
+
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Compute what waits, as much as one batch takes."""
         self._is_called = False
         items = self._taken()
         if not items:
             return
+        begun = time.perf_counter_ns()
         features = self._features(items)
-        self._running_rows = len(features)
+        self._running_rows += len(features)
         expected = self._batch_ns + len(features) * self._row_ns
-        if self._threads is None or (self._row_ns and expected <= INLINE_NS):
-            begun = time.perf_counter_ns()
-            try:
-                joined = Joined(self._model, self._model.forward(features))
-                _ = joined.answers
-            except Exception as error:
-                self._fail(items, error)
-            else:
-                self._end(items, joined, begun)
-        else:
-            self._in_thread = True
+        if self._threads is not None and not (self._row_ns and expected <= INLINE_NS):
+            self._in_threads += 1
             loop.run_in_executor(self._threads, self._compute, loop, items, features)
+            if self._waiting and self._in_threads < DEPTH:
+                self._begin(loop)
             return
+        try:
+            joined = Joined(self._model, self._model.forward(features))
+            _ = joined.answers
+        except Exception as error:
+            self._fail(items, len(features), error)
+        else:
+            self._end(items, joined, begun, time.perf_counter_ns() - begun)
         if self._waiting:
-            self._is_called = True
-            loop.call_soon(self._begin, loop)
+            self._call(loop)
 
     def _features(self, items: list[_Item]) -> NDArray[np.float32]:
         """The rows of some items, encoded: plain ones that follow each other at once."""
@@ -274,34 +287,39 @@ class Joiner:
     ) -> None:
         """In a thread."""
         begun = time.perf_counter_ns()
+        joined: Joined | Exception
         try:
             joined = Joined(self._model, self._model.forward(features))
             _ = joined.answers
         except Exception as error:
-            loop.call_soon_threadsafe(self._after, loop, items, error, begun)
-        else:
-            loop.call_soon_threadsafe(self._after, loop, items, joined, begun)
+            joined = error
+        loop.call_soon_threadsafe(self._after, loop, items, len(features), joined, begun)
 
     def _after(
         self,
         loop: asyncio.AbstractEventLoop,
         items: list[_Item],
+        rows: int,
         joined: Joined | Exception,
         begun: int,
     ) -> None:
-        """Back on the event loop."""
-        self._in_thread = False
-        if isinstance(joined, Exception):
-            self._fail(items, joined)
-        else:
-            self._end(items, joined, begun)
+        """Back on the event loop: a next batch is made ready before this one's answers are written,
+        so that some are computed while others are.
+        """
+        self._in_threads -= 1
+        now = time.perf_counter_ns()
+        taken, self._ended_ns = now - max(begun, self._ended_ns), now
         if self._waiting and not self._is_called:
             self._begin(loop)
+        if isinstance(joined, Exception):
+            self._fail(items, rows, joined)
+        else:
+            self._end(items, joined, begun, taken)
 
-    def _end(self, items: list[_Item], joined: Joined, begun: int) -> None:
-        taken = time.perf_counter_ns() - begun
+    def _end(self, items: list[_Item], joined: Joined, begun: int, taken: int) -> None:
+        """Learn from a batch, and deliver it."""
         rows = len(joined.scores)
-        self._running_rows = 0
+        self._running_rows -= rows
         self._learn(rows, taken)
         self._statistics.batch(rows, taken, [begun - item.begun_ns for item in items])
         place = 0
@@ -326,7 +344,7 @@ class Joiner:
             alone = min(max(taken - rows * self._row_ns, 0.0), INLINE_NS)
             self._batch_ns += 0.05 * (alone - self._batch_ns)
 
-    def _fail(self, items: list[_Item], error: Exception) -> None:
-        self._running_rows = 0
+    def _fail(self, items: list[_Item], rows: int, error: Exception) -> None:
+        self._running_rows -= rows
         for item in items:
             item.fail(error)

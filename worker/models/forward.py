@@ -27,9 +27,9 @@ MULTIPLES = (4, 8, 16, 32)
 """Numbers of rows that are tried: computed are multiples of the first that will do."""
 BLOCK = 8
 """Rows of a block, where none will do."""
-CHUNK_NUMBERS = 2**16
+CHUNK_NUMBERS = 2**20
 """What the widest layer makes of the rows that are computed at once, about."""
-CHUNK_ROWS = (32, 256)
+CHUNK_ROWS = (32, 1024)
 """The fewest and the most rows that are computed at once."""
 
 Features = NDArray[np.float32]

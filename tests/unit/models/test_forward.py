@@ -105,7 +105,7 @@ def told(network: Network, tell: Callable[[Tensor], Tensor]) -> RowForward:
 
 @pytest.mark.parametrize(
     ("period", "numbers"),
-    [(10**6, RowNumbers(4, 256)), (16, RowNumbers(8, 8)), (1, RowNumbers(1, 1))],
+    [(10**6, RowNumbers(4, 1024)), (16, RowNumbers(8, 8)), (1, RowNumbers(1, 1))],
 )
 def test_kernels_that_look_at_places_are_given_fewer_of_them(
     period: int, numbers: RowNumbers

@@ -84,6 +84,34 @@ def test_what_comes_while_a_thread_computes_is_the_next_batch() -> None:
         assert one.idle
 
 
+def test_a_busy_loop_does_not_keep_the_thread_waiting() -> None:
+    """Two batches are given to threads: the second is computed while the loop does other things."""
+    entered = threading.Semaphore(0)
+    go_on = threading.Semaphore(0)
+
+    def slow(features: Rows) -> Rows:
+        entered.release()
+        assert go_on.acquire(timeout=10)
+        return 2 * features
+
+    model = Model(slow)
+    with ThreadPoolExecutor(1) as threads:
+        one = joiner(model, threads)
+        one.set_pace(0, 1e6)  # a millisecond a row: batches of the fewest rows
+
+        async def work() -> None:
+            asked = [asyncio.create_task(one.scores(rows(*[1] * LEAST_ROWS))) for _ in range(3)]
+            await asyncio.to_thread(entered.acquire, timeout=10)
+            go_on.release()
+            assert entered.acquire(timeout=10)  # although the event loop stands still here
+            go_on.release(2)
+            await asyncio.gather(*asked)
+
+        run(work())
+    assert model.batches == [LEAST_ROWS] * 3
+    assert one.idle
+
+
 def test_a_large_request_is_computed_in_parts_between_which_others_have_their_turn() -> None:
     model = Model()
     one = joiner(model)
@@ -109,12 +137,12 @@ def test_a_large_request_is_computed_in_parts_between_which_others_have_their_tu
 def test_what_cannot_be_computed_in_time_is_refused_at_once() -> None:
     model = Model()
     one = joiner(model)
-    one.set_pace(0, 1e6)  # a millisecond a row
+    one.set_pace(0, 2e6)  # two milliseconds a row
 
     async def work() -> None:
-        waiting = [asyncio.create_task(one.scores(rows(*range(500)))) for _ in range(5)]
+        waiting = [asyncio.create_task(one.scores(rows(*range(100)))) for _ in range(4)]
         await asyncio.sleep(0)
-        with pytest.raises(BusyError, match=r"2,500 rows .* before yours"):
+        with pytest.raises(BusyError, match=r"more rows to compute before yours .* 0.1 s"):
             await one.scores(rows(1), seconds=0.1)
         with pytest.raises(BusyError):
             one.check()
@@ -122,7 +150,7 @@ def test_what_cannot_be_computed_in_time_is_refused_at_once() -> None:
         assert len(await one.scores(rows(1))) == 1
 
     run(work())
-    assert sum(model.batches) == 1 + 2500
+    assert sum(model.batches) == 1 + 400
 
 
 def test_rows_of_its_own_are_never_too_many_on_an_idle_service() -> None:
@@ -193,7 +221,7 @@ def test_a_fault_reaches_everybody_of_its_batch_and_nobody_else() -> None:
 def test_batches_are_as_large_as_the_pace_allows() -> None:
     model = Model()
     one = joiner(model)
-    one.set_pace(0, 1e7)  # ten milliseconds a row
+    one.set_pace(0, 5e6)  # five milliseconds a row
 
     async def work() -> None:
         await asyncio.gather(*(one.scores(rows(n)) for n in range(LEAST_ROWS + 36)))
