@@ -139,7 +139,7 @@ class Express:
         return b"%sx-request-id: %s\r\n" % (lines, self._ids.of(scope["headers"]))
 
     def _refusal(self, error: ParsimonyError) -> tuple[int, bytes, bytes]:
-        """Status, lines of the head and body, of the error that was the last one too at most times."""
+        """Status, lines of the head, body: of an error that most times was the last one too."""
         if self._refused is None or self._refused[0] != error.message:
             reply = refusal(PREFIX, error)
             lines = b"".join(b"%s: %s\r\n" % header for header in reply.headers)

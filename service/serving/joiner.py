@@ -36,8 +36,8 @@ BATCH_NS = 50_000_000
 MOST_ROWS = 8_192
 """Rows of a batch, and of a part of a large request."""
 DEPTH = 2
-"""Batches that are given to threads: while one is computed, or two where there are threads, the next
-one is ready, so that no thread waits for an event loop that is busy.
+"""Batches that are given to threads: while one is computed the next one is ready, so that no thread
+waits for an event loop that is busy.
 """
 LEAST_ROWS = 64
 """Rows that are joined however long they take."""
