@@ -122,6 +122,12 @@ class Job(Base):
     """Target, task, rows and columns; none of jobs of earlier releases."""
     error: Mapped[JobError | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    pause_requested: Mapped[bool] = mapped_column(default=False)
+    """Whether its fleets are kept from being claimed."""
+    device: Mapped[str | None]
+    """Where it wishes to train, `cpu` or `gpu`; none: wherever a worker is free."""
+    priority: Mapped[int] = mapped_column(default=0)
+    """Fleets of a job with more of it are claimed first."""
     model_name: Mapped[str | None]
     model_version: Mapped[int | None]
     trials_total: Mapped[int] = mapped_column(default=0)
@@ -161,6 +167,13 @@ class Fleet(Base):
     attempt: Mapped[int] = mapped_column(default=0)
     stalled_attempts: Mapped[int] = mapped_column(default=0)
     """Attempts since the last checkpoint that went further than any before."""
+    waiting_for: Mapped[str | None]
+    """The fault of the place that it waits out; none where nothing is at fault."""
+    place_faults: Mapped[int] = mapped_column(default=0)
+    """Faults of the place in a row: by them its pauses grow, and nothing else."""
+    exact: Mapped[bool] = mapped_column(default=True)
+    """Whether it trained on one device, with one number of threads and one torch from its start, so
+    that its weights are those of an undisturbed run to the bit."""
     progress_epoch: Mapped[int] = mapped_column(default=0)
     """The furthest epoch that any checkpoint reached."""
     checkpoint_id: Mapped[str | None]
@@ -264,6 +277,27 @@ class Checkpoint(Base):
     sha256: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class Worker(Base):
+    """A worker process, as it was last heard of."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    device: Mapped[str]
+    """Where it trains: `cpu`, `cuda`, …"""
+    slots: Mapped[int]
+    """Fleets that it trains at a time."""
+    threads: Mapped[int]
+    release: Mapped[str]
+    draining: Mapped[bool] = mapped_column(default=False)
+    """Whether it takes no more work."""
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    """By the database's clock, as is ``started_at``."""
 
 
 class CatalogueState(Base):

@@ -13,7 +13,7 @@ from tests.stored_state import ARCHIVES, unpack
 from worker.storage.database import Database
 from worker.storage.tables import UNSCORED, Base
 
-SINCE = {"prediction", "prediction_part"}
+SINCE = {"prediction", "prediction_part", "worker"}
 """Tables that no stored database has rows of: they are newer."""
 Rows = dict[str, list[dict[str, Any]]]
 

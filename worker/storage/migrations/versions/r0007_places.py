@@ -1,0 +1,52 @@
+"""What operations need: faults of the place, paused jobs, wishes of jobs, and the workers that are."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from worker.storage.types import UtcDateTime
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Nothing waits for its place, nothing is paused, and no worker was seen so far."""
+    # Without a batch, which would copy the table for SQLite, as in 0006.
+    op.add_column("fleet", sa.Column("waiting_for", sa.String(), nullable=True))
+    op.add_column(
+        "fleet", sa.Column("place_faults", sa.Integer(), nullable=False, server_default="0")
+    )
+    op.add_column("fleet", sa.Column("exact", sa.Boolean(), nullable=False, server_default="1"))
+    op.add_column(
+        "job", sa.Column("pause_requested", sa.Boolean(), nullable=False, server_default="0")
+    )
+    op.add_column("job", sa.Column("device", sa.String(), nullable=True))
+    op.add_column("job", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))
+    op.create_table(
+        "worker",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("threads", sa.Integer(), nullable=False),
+        sa.Column("release", sa.String(), nullable=False),
+        sa.Column("draining", sa.Boolean(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("seen_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_worker"),
+    )
+
+
+def downgrade() -> None:
+    """Take them away again."""
+    op.drop_table("worker")
+    for table, column in (
+        ("job", "priority"),
+        ("job", "device"),
+        ("job", "pause_requested"),
+        ("fleet", "exact"),
+        ("fleet", "place_faults"),
+        ("fleet", "waiting_for"),
+    ):
+        op.drop_column(table, column)
