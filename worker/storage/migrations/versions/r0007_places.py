@@ -1,4 +1,4 @@
-"""What operations need: faults of the place, paused jobs, wishes of jobs, and the workers that are."""
+"""What operations need: faults of the place, paused jobs, wishes of jobs, workers that are."""
 
 import sqlalchemy as sa
 from alembic import op
