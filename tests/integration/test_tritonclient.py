@@ -1,9 +1,7 @@
 """Unmodified `tritonclient[http]`, synchronous and asyncio, against a server on a socket."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -11,17 +9,12 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
-import uvicorn
 from numpy.typing import NDArray
 
-from service.app import create_app
-from service.connections import Config
-from service.listening import listen, url
-from service.serving.connection import ExpressProtocol
 from tests.api.client import running
 from tests.api.kinds import run, send, table
 from tests.api.work import post, train
-from tests.waiting import until
+from tests.integration.served import serving
 from worker.settings import ServiceSettings
 
 ROWS = np.random.default_rng(0).uniform(-2.0, 2.0, (400, 2))
@@ -29,23 +22,6 @@ TOWNS = ["Ulm", "Bonn", "", "Atlantis"]
 DAYS = ["2024-03-01", "2023-12-24", "2024-01-01", ""]
 AREAS = [70.5, np.nan, 120.25, 50.0]
 Prediction = dict[str, Any]
-
-
-@contextmanager
-def serving(settings: ServiceSettings) -> Iterator[str]:
-    """A server of its own thread on a free port of this machine; its host and port."""
-    with listen("127.0.0.1", 0) as listening:
-        application = create_app(settings)
-        config = Config(application, settings, http=ExpressProtocol, log_level="warning")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            until(lambda: server.started)
-            yield url(listening).removeprefix("http://")
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +38,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ]
         run(client, send(client, table("area,town,sold,price", rows), target="price"), "houses")
     with serving(settings) as at:
-        yield at
+        yield at.removeprefix("http://")
 
 
 @pytest.fixture(scope="module")
