@@ -15,7 +15,7 @@ import pytest
 
 from tests.api.client import running
 from tests.api.work import post, train
-from tests.integration.test_tritonclient import serving
+from tests.integration.served import serving
 from worker.settings import ServiceSettings
 
 ROWS = np.random.default_rng(0).uniform(-1.5, 1.5, (200, 2)).tolist()
@@ -27,8 +27,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = ServiceSettings(state=tmp_path_factory.mktemp("state"))
     with running(settings) as client:
         train(client, post(client, dataset={"builtin": "circle"}, model="circle"))
-    with serving(settings) as at:
-        httpx.post(f"http://{at}{PATH}", json={"instances": ROWS[:1]})  # loads the model
+    with serving(settings) as served:
+        at = served.removeprefix("http://")
+        httpx.post(f"{served}{PATH}", json={"instances": ROWS[:1]})  # loads the model
         yield at
 
 

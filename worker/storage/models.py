@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session, defer
 from worker.errors import NotFoundError
 from worker.results import Estimated
 from worker.schema import Json
+from worker.storage.base import Base
 from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
     DEFAULT_TENANT,
-    Base,
     Fleet,
     Job,
     Model,

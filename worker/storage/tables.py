@@ -1,19 +1,15 @@
 """The tables. Whatever belongs to a user carries its tenant."""
 
 from datetime import datetime
-from typing import ClassVar
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Double,
     ForeignKey,
     Index,
-    Integer,
-    MetaData,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.results import (
     UNSCORED,
@@ -26,36 +22,11 @@ from worker.results import (
     Winner,
 )
 from worker.schema import Json
+from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
-from worker.storage.types import JsonRecord, UtcDateTime, utc_now
+from worker.storage.types import utc_now
 
 DEFAULT_TENANT = "default"
-# SQLite numbers rows by itself only in a column declared INTEGER.
-Cursor = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Base(DeclarativeBase):
-    """Base of all tables; constraints are named so that migrations can address them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map: ClassVar = {
-        datetime: UtcDateTime(),
-        Json: JSON(none_as_null=True),
-        list[Json]: JSON(none_as_null=True),
-        Metrics: JSON(none_as_null=True),
-        JobError: JsonRecord(JobError),
-        Winner: JsonRecord(Winner),
-        NetworkReport: JsonRecord(NetworkReport),
-        list[Advice]: JsonRecord(list[Advice]),
-        Understood: JsonRecord(Understood),
-    }
 
 
 class Dataset(Base):

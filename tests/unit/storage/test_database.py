@@ -11,8 +11,9 @@ from tests.rows import accept
 from worker.errors import UnavailableError
 from worker.storage import database as module
 from worker.storage import jobs
+from worker.storage.base import Base
 from worker.storage.database import SAFE_SQLITE, Database, sqlite_version, without_sql
-from worker.storage.tables import Base, Model
+from worker.storage.tables import Model
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)

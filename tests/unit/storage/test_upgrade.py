@@ -10,8 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from tests.stored_state import ARCHIVES, unpack
+from worker.storage.base import Base
 from worker.storage.database import Database
-from worker.storage.tables import UNSCORED, Base
+from worker.storage.tables import UNSCORED
 
 SINCE = {"prediction", "prediction_part", "worker"}
 """Tables that no stored database has rows of: they are newer."""

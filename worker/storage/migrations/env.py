@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from worker.storage.tables import Base
+from worker.storage.base import Base
 
 context.configure(
     connection=context.config.attributes["connection"],
