@@ -11,7 +11,8 @@
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
-``database``            sessions on SQLite or PostgreSQL
+``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
+``patience``            how long the database is waited for, and by whom
 ``artefacts``           whole, verified files, in a folder or an object store
 ======================  ============================================================================
 
@@ -30,6 +31,7 @@ __all__ = [
     "idempotency",
     "jobs",
     "models",
+    "patience",
     "predictions",
     "progress",
     "queries",

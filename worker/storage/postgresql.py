@@ -1,0 +1,107 @@
+"""Connections to PostgreSQL whose time limits hold when the server is frozen or out of reach, too.
+
+Such a server cannot keep its own limits, and those of TCP do not help: the kernel of a host whose
+processes are stopped goes on acknowledging. So a connection gives up waiting for an answer by its
+own clock, and closes itself: what the server will say to it later concerns nobody.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import psycopg
+
+from worker.storage.patience import Limits, Patience
+
+Result = TypeVar("Result")
+
+
+class SilentError(psycopg.OperationalError, TimeoutError):
+    """The server did not answer in time."""
+
+
+class LimitedConnection(psycopg.Connection[Any]):
+    """A connection that waits for its server no longer than its thread's limits say."""
+
+    limits: Limits | None = None
+
+    def wait(self, gen: Generator[Any, Any, Result], *args: Any, **options: Any) -> Result:
+        """Exchange messages with the server. All that this connection does passes through here."""
+        if self.limits is None:
+            return super().wait(gen, *args, **options)
+        try:
+            return super().wait(_bounded(gen, self.limits.answer_by()), *args, **options)
+        except SilentError:
+            self.close()
+            raise
+
+
+def options(patience: Patience) -> dict[str, Any]:
+    """What a connection is to ask of its server and of TCP."""
+    kept_by_server = {
+        "statement_timeout": patience.statement,
+        "lock_timeout": patience.lock,
+        "idle_in_transaction_session_timeout": patience.idle,
+    }
+    return {
+        "options": " ".join(f"-c {name}={round(1000 * s)}" for name, s in kept_by_server.items()),
+        # Later than ours, which is exact.
+        "connect_timeout": math.ceil(patience.contact) + 1,
+        # A host that is gone is noticed in the middle of an answer, and where nothing is asked.
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": round(1000 * min(15.0, patience.contact + patience.statement)),
+    }
+
+
+def connect(limits: Limits, *args: Any, **options: Any) -> LimitedConnection:
+    """A connection within the limits.
+
+    It is made in a thread of its own: the driver's least limit is 2 s, and none holds while the
+    host's name is looked up. A connection that comes too late is closed.
+    """
+    made: Future[LimitedConnection] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(LimitedConnection.connect(*args, **options))
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, name="connect", daemon=True).start()
+    seconds = max(0.0, limits.connect_by() - time.monotonic())
+    try:
+        connection = made.result(seconds)
+    except TimeoutError as error:
+        made.add_done_callback(_close)
+        raise SilentError(f"no connection within {seconds:.1f} s") from error
+    connection.limits = limits
+    return connection
+
+
+def _close(made: Future[LimitedConnection]) -> None:
+    if made.exception() is None:
+        made.result().close()
+
+
+def _bounded(
+    generator: Generator[Any, Any, Result], until: float
+) -> Generator[Any, Any, Result]:
+    """The same exchange, given up when nothing has come for too long."""
+    started = time.monotonic()
+    try:
+        wanted = next(generator)
+        while True:
+            ready = yield wanted
+            now = time.monotonic()
+            if not ready and now >= until:
+                raise SilentError(f"the server has not answered for {now - started:.1f} s")
+            wanted = generator.send(ready)
+    except StopIteration as end:
+        answer: Result = end.value
+        return answer
