@@ -29,6 +29,7 @@ from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
+from worker.storage.patience import SERVICE
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.prepare_state()
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, SERVICE)
         try:
             await asyncio.to_thread(database.migrate)
             artefacts = Artefacts(settings.artefacts_url)

@@ -24,6 +24,7 @@ from worker.storage import fleets, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.patience import TRAINER
 from worker.storage.states import Kind
 
 RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)
@@ -83,7 +84,7 @@ def _say(control: socket.socket, **what: object) -> None:
 
 def train(settings: ServiceSettings, channel: Channel) -> int:
     """Wait for a fleet and train it: 0 when its rows say how it ended, else 1."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, TRAINER)
     artefacts = Artefacts(settings.artefacts_url)
     lease = channel.lease()
     if lease is None:

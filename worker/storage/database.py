@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -52,7 +52,8 @@ class Database:
     does not answer within the limits of ``patience``, raises ``UnavailableError``.
 
     Both take a limit in seconds of the whole transaction, ``within``, which is kept by this process
-    alone, and another limit of each ``statement`` than usual.
+    alone, and another limit of each ``statement`` than usual. A statement that reads must begin to
+    answer within the usual one all the same.
     """
 
     def __init__(self, url: str, patience: Patience = WORKER) -> None:
@@ -90,7 +91,9 @@ class Database:
     ) -> Iterator[Session]:
         """One transaction that may write."""
         with self._limited(within, statement), self._writers.begin() as session:
-            self._reach(session, statement)
+            self._reach(session)
+            if statement is not None:
+                self._set(session, statement_timeout=statement)
             yield session
 
     @contextmanager
@@ -98,8 +101,12 @@ class Database:
         self, *, within: float | None = None, statement: float | None = None
     ) -> Iterator[Session]:
         """One transaction that reads. What it loaded may be used afterwards."""
-        with self._limited(within, statement), self._readers() as session:
-            self._reach(session, statement)
+        with self._limited(within, None), self._readers() as session:
+            self._reach(session)
+            if statement is not None:
+                # What is read at length is computed with in between, and holds no lock.
+                idle = {"idle_in_transaction_session_timeout": statement}
+                self._set(session, statement_timeout=statement, **idle)
             yield session
 
     def migrate(self) -> None:
@@ -117,13 +124,18 @@ class Database:
         """Give up all pooled connections."""
         self.engine.dispose()
 
-    def _reach(self, session: Session, statement: float | None) -> None:
+    def _reach(self, session: Session) -> None:
         """Have a connection at hand, with a transaction begun on it."""
         with self._outage.asking(), self._limits.contact():
             session.connection()
-        if statement is not None and not self.is_sqlite:
-            milliseconds = round(1000 * statement)
-            session.execute(text(f"SET LOCAL statement_timeout = {milliseconds}"))
+
+    def _set(self, session: Session, **limits: float) -> None:
+        """Other limits of the server than usual, in seconds, until the transaction ends."""
+        if not self.is_sqlite:
+            changes = (
+                func.set_config(name, f"{round(1000 * s)}", True) for name, s in limits.items()
+            )
+            session.execute(select(*changes))
 
     @contextmanager
     def _limited(self, within: float | None, statement: float | None) -> Iterator[None]:

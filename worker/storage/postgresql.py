@@ -33,7 +33,7 @@ class LimitedConnection(psycopg.Connection[Any]):
         if self.limits is None:
             return super().wait(gen, *args, **options)
         try:
-            return super().wait(_bounded(gen, self.limits.answer_by()), *args, **options)
+            return super().wait(_bounded(gen, self.limits), *args, **options)
         except SilentError:
             self.close()
             raise
@@ -89,19 +89,19 @@ def _close(made: Future[LimitedConnection]) -> None:
         made.result().close()
 
 
-def _bounded(
-    generator: Generator[Any, Any, Result], until: float
-) -> Generator[Any, Any, Result]:
+def _bounded(gen: Generator[Any, Any, Result], limits: Limits) -> Generator[Any, Any, Result]:
     """The same exchange, given up when nothing has come for too long."""
-    started = time.monotonic()
+    heard, until = time.monotonic(), limits.answer_by()
     try:
-        wanted = next(generator)
+        wanted = next(gen)
         while True:
             ready = yield wanted
             now = time.monotonic()
-            if not ready and now >= until:
-                raise SilentError(f"the server has not answered for {now - started:.1f} s")
-            wanted = generator.send(ready)
+            if ready:
+                heard, until = now, limits.answer_by()
+            elif now >= until:
+                raise SilentError(f"the server has not answered for {now - heard:.1f} s")
+            wanted = gen.send(ready)
     except StopIteration as end:
         answer: Result = end.value
         return answer

@@ -67,8 +67,8 @@ def write(database: Database) -> None:
         accept(session)
 
 
-def sleep(database: Database, seconds: float, *, longest: float | None = None) -> None:
-    with database.read(statement=longest) as session:
+def sleep(database: Database, seconds: float) -> None:
+    with database.read() as session:
         session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": seconds})
 
 
@@ -140,7 +140,12 @@ def test_a_statement_has_a_limit_that_may_be_another(impatient: Impatient) -> No
     database = impatient(SHORT)
     with within(SOON), pytest.raises(UnavailableError, match="statement timeout"):
         sleep(database, 30)
-    sleep(database, 0.6, longest=20.0)
+    with database.write(statement=20.0) as session:
+        session.execute(text("SELECT pg_sleep(0.6)"))
+    with database.read(statement=20.0) as session:
+        # Its first rows come at once, and its last ones late.
+        slowly = "SELECT repeat('x', 9999), pg_sleep(0.05) FROM generate_series(1, 12)"
+        assert len(session.execute(text(slowly)).all()) == 12
     with within(SOON), pytest.raises(UnavailableError, match="statement timeout"):
         sleep(database, 30)
 
@@ -231,4 +236,3 @@ def test_a_file_that_another_process_writes_is_unavailable_in_time(
             pass
     write(service)
     assert read(service) == 1
-
