@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -61,7 +61,7 @@ class Database:
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._limits = Limits(patience)
-        self._outage = Outage()
+        self._outage = Outage(patience.pause)
         options: dict[str, Any] = {
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
@@ -91,7 +91,8 @@ class Database:
     ) -> Iterator[Session]:
         """One transaction that may write."""
         with self._limited(within, statement), self._writers.begin() as session:
-            self._reach(session)
+            with self._outage.asking():
+                self._reach(session)
             if statement is not None:
                 self._set(session, statement_timeout=statement)
             yield session
@@ -102,7 +103,9 @@ class Database:
     ) -> Iterator[Session]:
         """One transaction that reads. What it loaded may be used afterwards."""
         with self._limited(within, None), self._readers() as session:
-            self._reach(session)
+            # Who reads a file of SQLite waits for nobody.
+            with nullcontext() if self.is_sqlite else self._outage.asking():
+                self._reach(session)
             if statement is not None:
                 # What is read at length is computed with in between, and holds no lock.
                 idle = {"idle_in_transaction_session_timeout": statement}
@@ -126,7 +129,7 @@ class Database:
 
     def _reach(self, session: Session) -> None:
         """Have a connection at hand, with a transaction begun on it."""
-        with self._outage.asking(), self._limits.contact():
+        with self._limits.contact():
             session.connection()
 
     def _set(self, session: Session, **limits: float) -> None:

@@ -34,9 +34,12 @@ class Patience:
     """Connections that are kept open."""
     connections: int
     """Most connections at once."""
+    pause: float = 0.0
+    """For so long after it was silent, the database is not asked again: whoever has waited meanwhile
+    is not to wait once more."""
 
 
-SERVICE = Patience(contact=1.0, statement=1.4, lock=1.2, idle=5.0, kept=8, connections=32)
+SERVICE = Patience(contact=1.0, statement=1.4, lock=1.2, idle=5.0, kept=8, connections=32, pause=0.5)
 """Of the HTTP service: a request is answered or refused within 2 s. There is a connection for each
 thread that may want one (``service.threads.SIZES``), so that none waits for another's."""
 WORKER = Patience(contact=2.0, statement=5.0, lock=1.0, idle=5.0, kept=2, connections=8)
@@ -98,27 +101,31 @@ class Limits(threading.local):
 
 
 class Outage:
-    """Whether the database has been silent. Then one thread asks, and all others are told at once.
+    """Whether the database was silent when it was asked last. Then, after a pause, one thread asks,
+    and all others are told at once.
 
     So a crowd of requests costs the wait of one, and the first answer ends the outage.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
         self._lock = threading.Lock()
         self._reason: str | None = None
+        self._ask_at = 0.0
         self._is_asking = False
 
     def begin(self, reason: str) -> None:
         """It was silent just now."""
         with self._lock:
             self._reason = reason
+            self._ask_at = time.monotonic() + self._pause
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Try to reach it; ``UnavailableError`` while another thread does, in an outage."""
+        """Try to reach it; ``UnavailableError`` where, in an outage, it is not to be asked now."""
         with self._lock:
             mine = self._reason is not None
-            if mine and self._is_asking:
+            if mine and (self._is_asking or time.monotonic() < self._ask_at):
                 raise unavailable(str(self._reason))
             self._is_asking |= mine
         try:
@@ -129,6 +136,7 @@ class Outage:
             if mine:
                 with self._lock:
                     self._is_asking = False
+                    self._ask_at = time.monotonic() + self._pause
 
 
 def unavailable(reason: str, kind: type[UnavailableError] = UnavailableError) -> UnavailableError:

@@ -81,7 +81,7 @@ def test_writers_wait_for_each_other(database: Database) -> None:
 
 @ON_SQLITE
 def test_a_locked_database_is_unavailable(database: Database, tmp_path: Path) -> None:
-    impatient = Database(f"sqlite:///{tmp_path}/test.db", replace(SERVICE, lock=0.001))
+    impatient = Database(f"sqlite:///{tmp_path}/test.db", replace(SERVICE, lock=0.001, pause=0.0))
     with database.write() as session:
         accept(session)
         with pytest.raises(UnavailableError, match="try again"), impatient.write() as other:

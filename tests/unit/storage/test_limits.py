@@ -21,7 +21,7 @@ from worker.storage.patience import SERVICE, WORKER, Patience
 from worker.storage.tables import Job
 
 Impatient = Callable[[Patience], Database]
-SHORT = replace(SERVICE, contact=0.3, statement=0.3, lock=0.2)
+SHORT = replace(SERVICE, contact=0.3, statement=0.3, lock=0.2, pause=0.0)
 SOON = 1.5
 """Seconds in which ``SHORT`` must be over, on a busy machine too."""
 
@@ -123,6 +123,17 @@ def test_of_a_crowd_one_waits_for_a_frozen_server(
         seconds = sorted(threads.map(refused, range(8)))
     assert seconds[6] < 0.5 < seconds[7]
     assert read(database) == 0
+
+
+@on_postgresql
+def test_who_asks_during_the_pause_is_refused_at_once(
+    databases: Databases, impatient: Impatient
+) -> None:
+    database = impatient(replace(SHORT, pause=60.0))
+    with databases.frozen(), pytest.raises(UnavailableError):
+        read(database)
+    with within(0.25), pytest.raises(UnavailableError, match="no connection within 0.3 s"):
+        read(database)
 
 
 @on_postgresql
