@@ -90,11 +90,17 @@ class Reconciler:
             self._nudged.wait(TICK_SECONDS)
 
     def tick(self) -> None:
-        """Take back what is not heard of, then announce what waits."""
-        self._take_back()
-        self._announce()
+        """Announce what waits, and take back what is not heard of; announce that, too.
 
-    def _take_back(self) -> None:
+        What keeps a fleet from being taken back keeps no other from being announced.
+        """
+        self._announce()
+        if self._take_back():
+            self._announce()
+
+    def _take_back(self) -> bool:
+        """Take back what is not heard of; whether there was anything."""
+        taken_any = False
         now = self._clock()
         with self._database.read() as session:
             running = queries.running(session)
@@ -103,14 +109,24 @@ class Reconciler:
             last = self._seen.get(fleet)
             if last is None or last[0] != pulse:
                 self._seen[fleet] = (pulse, now)
-            elif now - last[1] >= self._settings.lease_seconds:
-                with self._database.write() as session:
-                    taken = fleets.take_back(
-                        session, fleet, pulse, max_attempts=self._settings.max_attempts
-                    )
+            elif now - last[1] >= self._settings.lease_seconds and self._take(fleet, pulse):
                 del self._seen[fleet]
-                if taken:
-                    logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)
+                taken_any = True
+        return taken_any
+
+    def _take(self, fleet: str, pulse: tuple[int, int]) -> bool:
+        """Take one back; false where it cannot be had now: the next turn tries again."""
+        try:
+            with self._database.write() as session:
+                taken = fleets.take_back(
+                    session, fleet, pulse, max_attempts=self._settings.max_attempts
+                )
+        except UnavailableError as error:
+            logger.warning("fleet %s: its lease cannot be taken back: %s", fleet, error)
+            return False
+        if taken:
+            logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)
+        return taken
 
     def _announce(self) -> None:
         now = self._clock()

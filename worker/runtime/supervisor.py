@@ -17,7 +17,7 @@ from worker.errors import UnavailableError
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
-from worker.storage.database import Database
+from worker.storage.database import Database, RowLockedError
 from worker.storage.fleets import Lease, StaleToken
 
 logger = logging.getLogger(__name__)
@@ -97,9 +97,16 @@ class Supervisor:
         return True
 
     def _claim(self, candidates: list[str]) -> Lease | None:
+        """The first of the fleets that can be had. One whose job is held by a transaction that does
+        not end, of a worker that is frozen, keeps nobody from the others.
+        """
         for fleet_id in candidates:
-            with self._database.write() as session:
-                lease = fleets.claim(session, fleet_id, owner=self.owner)
+            try:
+                with self._database.write() as session:
+                    lease = fleets.claim(session, fleet_id, owner=self.owner)
+            except RowLockedError as error:
+                logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
+                continue
             if lease is not None:
                 return lease
         return None

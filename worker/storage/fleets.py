@@ -72,10 +72,16 @@ def hold(session: Session, lease: Lease) -> tuple[Job, Fleet]:
 
 
 def _lock(
-    session: Session, job_id: str | None, fleet_id: str, *conditions: ColumnElement[bool]
+    session: Session,
+    job_id: str | None,
+    fleet_id: str,
+    *conditions: ColumnElement[bool],
+    wait: bool = True,
 ) -> tuple[Job, Fleet] | None:
-    """The job and the fleet, if it is running and the conditions hold."""
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    """The job and the fleet, if it is running and the conditions hold; none, too, unless they are
+    to be waited for, while another transaction holds them.
+    """
+    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update(skip_locked=not wait))
     fleet = session.scalar(
         select(Fleet)
         .where(
@@ -84,7 +90,7 @@ def _lock(
             Fleet.state == State.RUNNING,
             *conditions,
         )
-        .with_for_update()
+        .with_for_update(skip_locked=not wait)
         .execution_options(populate_existing=True)
     )
     return None if job is None or fleet is None else (job, fleet)
@@ -209,10 +215,13 @@ def crashed(
 
 
 def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:
-    """Take a fleet from a worker that was not heard of; false if it moved in the meantime."""
+    """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or cannot
+    be had now: a trainer that was frozen in a transaction holds its rows.
+    """
     token, hb_seq = seen
     job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))
-    held = _lock(session, job_id, fleet_id, Fleet.token == token, Fleet.hb_seq == hb_seq)
+    unmoved = (Fleet.token == token, Fleet.hb_seq == hb_seq)
+    held = _lock(session, job_id, fleet_id, *unmoved, wait=False)
     if held is None:
         return False
     job, fleet = held

@@ -35,11 +35,13 @@ class Patience:
     connections: int
     """Most connections at once."""
     pause: float = 0.0
-    """For so long after it was silent, the database is not asked again: whoever has waited meanwhile
-    is not to wait once more."""
+    """For so long after it was silent, the database is not asked again: whoever has waited in the
+    meantime is not to wait once more."""
 
 
-SERVICE = Patience(contact=1.0, statement=1.4, lock=1.2, idle=5.0, kept=8, connections=32, pause=0.5)
+SERVICE = Patience(
+    contact=1.0, statement=1.4, lock=1.2, idle=5.0, kept=8, connections=32, pause=0.5
+)
 """Of the HTTP service: a request is answered or refused within 2 s. There is a connection for each
 thread that may want one (``service.threads.SIZES``), so that none waits for another's."""
 WORKER = Patience(contact=2.0, statement=5.0, lock=1.0, idle=5.0, kept=2, connections=8)

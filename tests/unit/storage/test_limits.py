@@ -132,7 +132,7 @@ def test_who_asks_during_the_pause_is_refused_at_once(
     database = impatient(replace(SHORT, pause=60.0))
     with databases.frozen(), pytest.raises(UnavailableError):
         read(database)
-    with within(0.25), pytest.raises(UnavailableError, match="no connection within 0.3 s"):
+    with within(0.25), pytest.raises(UnavailableError, match="no connection within"):
         read(database)
 
 
