@@ -124,6 +124,10 @@ class Reconciler:
         except UnavailableError as error:
             logger.warning("fleet %s: its lease cannot be taken back: %s", fleet, error)
             return False
+        except Exception:
+            # One fleet that nobody foresaw keeps no other with a worker that is gone.
+            logger.exception("fleet %s: its lease cannot be taken back", fleet)
+            return False
         if taken:
             logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)
         return taken

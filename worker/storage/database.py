@@ -39,8 +39,10 @@ def sqlite_version() -> tuple[int, ...]:
     return tuple(int(part) for part in sqlite_module().sqlite_version.split("."))
 
 
-class RowLockedError(UnavailableError):
-    """Another transaction holds a row for longer than this one waits."""
+class LockedError(UnavailableError):
+    """Another transaction holds what this one needs, for longer than it waits: a row, or a file of
+    SQLite.
+    """
 
 
 class Database:
@@ -150,11 +152,11 @@ class Database:
             raise unavailable("all its connections are in use") from error
         except OperationalError as error:
             reason = _first_line(error)
-            # SQLite's lock is one for all that write, as an answer is that does not come.
-            if isinstance(error.orig, TimeoutError) or (self.is_sqlite and "locked" in reason):
-                self._outage.begin(reason)
-            kind = RowLockedError if _code(error) == LOCK_NOT_AVAILABLE else UnavailableError
-            raise unavailable(reason, kind) from error
+            file_is_locked = self.is_sqlite and "locked" in reason
+            if file_is_locked or isinstance(error.orig, TimeoutError):
+                self._outage.begin(reason)  # for all that write, or for all
+            is_locked = file_is_locked or _code(error) == LOCK_NOT_AVAILABLE
+            raise unavailable(reason, LockedError if is_locked else UnavailableError) from error
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise unavailable(_first_line(error)) from error

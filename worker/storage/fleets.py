@@ -215,8 +215,8 @@ def crashed(
 
 
 def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:
-    """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or cannot
-    be had now: a trainer that was frozen in a transaction holds its rows.
+    """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or while
+    a trainer that was frozen in a transaction holds its rows.
     """
     token, hb_seq = seen
     job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))

@@ -16,7 +16,7 @@ from tests.databases import Aside, Databases, written_elsewhere
 from tests.rows import accept
 from worker.errors import UnavailableError
 from worker.storage import jobs
-from worker.storage.database import Database, RowLockedError
+from worker.storage.database import Database, LockedError
 from worker.storage.patience import SERVICE, WORKER, Patience
 from worker.storage.tables import Job
 
@@ -188,7 +188,7 @@ def test_a_row_that_another_holds_is_not_waited_for(
 
     with database.write() as session:
         session.get_one(Job, job.id, with_for_update=True)
-        with within(SOON), pytest.raises(RowLockedError, match="lock timeout"):
+        with within(SOON), pytest.raises(LockedError, match="lock timeout"):
             change()
     change()
 
