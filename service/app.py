@@ -29,7 +29,7 @@ from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
-from worker.storage.patience import SERVICE
+from worker.storage.limits import SERVICE
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
-from worker.storage.patience import REPORT_SECONDS
+from worker.storage.limits import REPORT_SECONDS
 from worker.storage.tables import Job
 
 NO_CURVES = (

@@ -24,7 +24,7 @@ from worker.storage import fleets, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
 from worker.storage.fleets import Lease, StaleToken
-from worker.storage.patience import TRAINER
+from worker.storage.limits import TRAINER
 from worker.storage.states import Kind
 
 RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)

@@ -12,7 +12,7 @@
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
-``patience``            how long the database is waited for, and by whom
+``limits``              how long the database is waited for, and by whom
 ``artefacts``           whole, verified files, in a folder or an object store
 ======================  ============================================================================
 
@@ -30,8 +30,8 @@ __all__ = [
     "fleets",
     "idempotency",
     "jobs",
+    "limits",
     "models",
-    "patience",
     "predictions",
     "progress",
     "queries",

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from worker.errors import UnavailableError
-from worker.storage.patience import MIGRATION, WORKER, Limits, Outage, Patience, unavailable
+from worker.storage.limits import MIGRATION, WORKER, Deadlines, Limits, Outage, unavailable
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier versions may corrupt a WAL database that several connections write."""
@@ -51,25 +51,25 @@ class Database:
     ``write`` is one transaction, committed at its end and rolled back by an exception; under SQLite
     it takes the write lock at once (``BEGIN IMMEDIATE``), so that no transaction fails half-way.
     ``read`` sees one consistent state and writes nothing. A database that cannot be reached, or
-    does not answer within the limits of ``patience``, raises ``UnavailableError``.
+    does not answer within its ``limits``, raises ``UnavailableError``.
 
     Both take a limit in seconds of the whole transaction, ``within``, which is kept by this process
     alone, and another limit of each ``statement`` than usual. A statement that reads must begin to
     answer within the usual one all the same.
     """
 
-    def __init__(self, url: str, patience: Patience = WORKER) -> None:
+    def __init__(self, url: str, limits: Limits = WORKER) -> None:
         parsed = make_url(url)
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._limits = Limits(patience)
-        self._outage = Outage(patience.pause)
+        self._deadlines = Deadlines(limits)
+        self._outage = Outage(limits.pause)
         options: dict[str, Any] = {
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
-            "pool_size": patience.kept,
-            "max_overflow": patience.connections - patience.kept,
-            "pool_timeout": patience.contact,
+            "pool_size": limits.kept,
+            "max_overflow": limits.connections - limits.kept,
+            "pool_timeout": limits.contact,
         }
         if self.is_sqlite:
             options["module"] = sqlite_module()
@@ -81,7 +81,7 @@ class Database:
             event.listen(self.engine, "connect", _on_sqlite_connect)
             event.listen(self.engine, "begin", self._on_sqlite_begin)
         else:
-            self._connect_within_limits(patience)
+            self._connect_within_limits(limits)
         self._writers = sessionmaker(
             self.engine.execution_options(parsimony_writes=True), expire_on_commit=False
         )
@@ -131,7 +131,7 @@ class Database:
 
     def _reach(self, session: Session) -> None:
         """Have a connection at hand, with a transaction begun on it."""
-        with self._limits.contact():
+        with self._deadlines.contact():
             session.connection()
 
     def _set(self, session: Session, **limits: float) -> None:
@@ -146,7 +146,7 @@ class Database:
     def _limited(self, within: float | None, statement: float | None) -> Iterator[None]:
         """A transaction within its limits, whose faults of the place are ``UnavailableError``."""
         try:
-            with self._limits.transaction(within, statement):
+            with self._deadlines.transaction(within, statement):
                 yield
         except PoolTimeout as error:
             raise unavailable("all its connections are in use") from error
@@ -162,10 +162,10 @@ class Database:
                 raise unavailable(_first_line(error)) from error
             raise
 
-    def _connect_within_limits(self, patience: Patience) -> None:
+    def _connect_within_limits(self, limits: Limits) -> None:
         from worker.storage import postgresql  # its driver is not needed elsewhere
 
-        ours = postgresql.options(patience)
+        ours = postgresql.options(limits)
 
         def connect(
             dialect: Dialect, record: Any, arguments: list[Any], named: dict[str, Any]
@@ -173,13 +173,13 @@ class Database:
             # What the URL says comes last, and so counts.
             wanted = " ".join(filter(None, (ours["options"], named.get("options"))))
             together = {**ours, **named, "options": wanted}
-            return postgresql.connect(self._limits, *arguments, **together)
+            return postgresql.connect(self._deadlines, *arguments, **together)
 
         event.listen(self.engine, "do_connect", connect)
 
     def _on_sqlite_begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get("parsimony_writes", False):
-            milliseconds = self._limits.lock_milliseconds()
+            milliseconds = self._deadlines.lock_milliseconds()
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from worker.storage.patience import Limits, Patience
+from worker.storage.limits import Deadlines, Limits
 
 Result = TypeVar("Result")
 
@@ -26,40 +26,40 @@ class SilentError(psycopg.OperationalError, TimeoutError):
 class LimitedConnection(psycopg.Connection[Any]):
     """A connection that waits for its server no longer than its thread's limits say."""
 
-    limits: Limits | None = None
+    deadlines: Deadlines | None = None
 
     def wait(self, gen: Generator[Any, Any, Result], *args: Any, **options: Any) -> Result:
         """Exchange messages with the server. All that this connection does passes through here."""
-        if self.limits is None:
+        if self.deadlines is None:
             return super().wait(gen, *args, **options)
         try:
-            return super().wait(_bounded(gen, self.limits), *args, **options)
+            return super().wait(_bounded(gen, self.deadlines), *args, **options)
         except SilentError:
             self.close()
             raise
 
 
-def options(patience: Patience) -> dict[str, Any]:
+def options(limits: Limits) -> dict[str, Any]:
     """What a connection is to ask of its server and of TCP."""
     kept_by_server = {
-        "statement_timeout": patience.statement,
-        "lock_timeout": patience.lock,
-        "idle_in_transaction_session_timeout": patience.idle,
+        "statement_timeout": limits.statement,
+        "lock_timeout": limits.lock,
+        "idle_in_transaction_session_timeout": limits.idle,
     }
     return {
         "options": " ".join(f"-c {name}={round(1000 * s)}" for name, s in kept_by_server.items()),
         # Later than ours, which is exact.
-        "connect_timeout": math.ceil(patience.contact) + 1,
+        "connect_timeout": math.ceil(limits.contact) + 1,
         # A host that is gone is noticed in the middle of an answer, and where nothing is asked.
         "keepalives": 1,
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
-        "tcp_user_timeout": round(1000 * min(15.0, patience.contact + patience.statement)),
+        "tcp_user_timeout": round(1000 * min(15.0, limits.contact + limits.statement)),
     }
 
 
-def connect(limits: Limits, *args: Any, **options: Any) -> LimitedConnection:
+def connect(deadlines: Deadlines, *args: Any, **options: Any) -> LimitedConnection:
     """A connection within the limits.
 
     It is made in a thread of its own: the driver's least limit is 2 s, and none holds while the
@@ -74,13 +74,13 @@ def connect(limits: Limits, *args: Any, **options: Any) -> LimitedConnection:
             made.set_exception(error)
 
     threading.Thread(target=run, name="connect", daemon=True).start()
-    seconds = max(0.0, limits.connect_by() - time.monotonic())
+    seconds = max(0.0, deadlines.connect_by() - time.monotonic())
     try:
         connection = made.result(seconds)
     except TimeoutError as error:
         made.add_done_callback(_close)
         raise SilentError(f"no connection within {seconds:.1f} s") from error
-    connection.limits = limits
+    connection.deadlines = deadlines
     return connection
 
 
@@ -89,16 +89,16 @@ def _close(made: Future[LimitedConnection]) -> None:
         made.result().close()
 
 
-def _bounded(gen: Generator[Any, Any, Result], limits: Limits) -> Generator[Any, Any, Result]:
+def _bounded(gen: Generator[Any, Any, Result], deadlines: Deadlines) -> Generator[Any, Any, Result]:
     """The same exchange, given up when nothing has come for too long."""
-    heard, until = time.monotonic(), limits.answer_by()
+    heard, until = time.monotonic(), deadlines.answer_by()
     try:
         wanted = next(gen)
         while True:
             ready = yield wanted
             now = time.monotonic()
             if ready:
-                heard, until = now, limits.answer_by()
+                heard, until = now, deadlines.answer_by()
             elif now >= until:
                 raise SilentError(f"the server has not answered for {now - heard:.1f} s")
             wanted = gen.send(ready)

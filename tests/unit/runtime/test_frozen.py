@@ -22,7 +22,7 @@ from worker.runtime.supervisor import Supervisor
 from worker.settings import ServiceSettings
 from worker.storage import fleets, jobs
 from worker.storage.database import Database
-from worker.storage.patience import SERVICE
+from worker.storage.limits import SERVICE
 from worker.storage.tables import Job
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))

@@ -13,7 +13,7 @@ from worker.errors import UnavailableError
 from worker.storage import jobs
 from worker.storage.base import Base
 from worker.storage.database import SAFE_SQLITE, Database, sqlite_version, without_sql
-from worker.storage.patience import SERVICE
+from worker.storage.limits import SERVICE
 from worker.storage.tables import Model
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -17,10 +17,10 @@ from tests.rows import accept
 from worker.errors import UnavailableError
 from worker.storage import jobs
 from worker.storage.database import Database, LockedError
-from worker.storage.patience import SERVICE, WORKER, Patience
+from worker.storage.limits import SERVICE, WORKER, Limits
 from worker.storage.tables import Job
 
-Impatient = Callable[[Patience], Database]
+Impatient = Callable[[Limits], Database]
 SHORT = replace(SERVICE, contact=0.3, statement=0.3, lock=0.2, pause=0.0)
 SOON = 1.5
 """Seconds in which ``SHORT`` must be over, on a busy machine too."""
@@ -31,8 +31,8 @@ def impatient(database: Database) -> Iterator[Impatient]:
     """Makes further users of the same database."""
     made: list[Database] = []
 
-    def make(patience: Patience) -> Database:
-        made.append(Database(database.url, patience))
+    def make(limits: Limits) -> Database:
+        made.append(Database(database.url, limits))
         return made[-1]
 
     yield make

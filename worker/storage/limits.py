@@ -18,7 +18,7 @@ ANSWER_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Patience:
+class Limits:
     """The limits of a process, in seconds, and how many connections it may have."""
 
     contact: float
@@ -39,28 +39,26 @@ class Patience:
     meantime is not to wait once more."""
 
 
-SERVICE = Patience(
-    contact=1.0, statement=1.4, lock=1.2, idle=5.0, kept=8, connections=32, pause=0.5
-)
+SERVICE = Limits(contact=1.0, statement=1.4, lock=1.2, idle=5.0, kept=8, connections=32, pause=0.5)
 """Of the HTTP service: a request is answered or refused within 2 s. There is a connection for each
 thread that may want one (``service.threads.SIZES``), so that none waits for another's."""
-WORKER = Patience(contact=2.0, statement=5.0, lock=1.0, idle=5.0, kept=2, connections=8)
+WORKER = Limits(contact=2.0, statement=5.0, lock=1.0, idle=5.0, kept=2, connections=8)
 """Of what watches: supervisors and reconcilers. They wait for no row, and come again soon."""
-TRAINER = Patience(contact=10.0, statement=60.0, lock=10.0, idle=10.0, kept=1, connections=4)
+TRAINER = Limits(contact=10.0, statement=60.0, lock=10.0, idle=10.0, kept=1, connections=4)
 """Of trainers, which have time, and results to store. Idle, it is less than a lease: who takes the
 fleet of a frozen trainer over finds its rows free."""
-MIGRATION = Patience(contact=10.0, statement=3600.0, lock=600.0, idle=0.0, kept=1, connections=2)
+MIGRATION = Limits(contact=10.0, statement=3600.0, lock=600.0, idle=0.0, kept=1, connections=2)
 """Of a change of the schema, for which several processes may wait that start together."""
 REPORT_SECONDS = 30.0
 """For statements that read, write or remove all trials of a job: there may be 100,000."""
 
 
-class Limits(threading.local):
+class Deadlines(threading.local):
     """Until when each thread waits, by the monotonic clock."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self._statement = patience.statement
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._statement = limits.statement
         self._until = self._contact = math.inf
 
     @contextmanager
@@ -81,7 +79,7 @@ class Limits(threading.local):
     @contextmanager
     def contact(self) -> Iterator[None]:
         """Until a connection is at hand."""
-        before, self._contact = self._contact, time.monotonic() + self._patience.contact
+        before, self._contact = self._contact, time.monotonic() + self._limits.contact
         try:
             yield
         finally:
@@ -94,11 +92,11 @@ class Limits(threading.local):
 
     def connect_by(self) -> float:
         """When a connection that is made now must be made."""
-        return min(time.monotonic() + self._patience.contact, self._contact, self._until)
+        return min(time.monotonic() + self._limits.contact, self._contact, self._until)
 
     def lock_milliseconds(self) -> int:
         """How long SQLite may wait for its write lock."""
-        seconds = min(self._patience.lock, self._until - time.monotonic())
+        seconds = min(self._limits.lock, self._until - time.monotonic())
         return max(0, int(1000 * seconds))
 
 
