@@ -11,11 +11,13 @@ import mmap
 import os
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 from celery import Celery, signals
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
@@ -28,17 +30,60 @@ QUEUE = "parsimony"
 TASK = "parsimony.train"
 LONGEST_QUEUE = 1000
 """Messages that may wait unread; more would only repeat them."""
+ANSWER_SECONDS = 2.0
+"""Redis must answer whoever rings within this; workers wait longer, for messages."""
+SENTINEL_SECONDS = 1.0
+"""The same of a sentinel, of which there are several, asked one after the other."""
+MASTER = "mymaster"
+"""The name of the primary that sentinels watch, unless the URL gives ``?master_name=``."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(process)d %(name)s: %(message)s"
 
 
 def broker_url(settings: ServiceSettings) -> str:
     """The Redis in use, as Celery's transport reads it."""
-    scheme, _, rest = settings.redis.partition("://")
-    return f"redis+socket://{rest}" if scheme == "unix" else settings.redis
+    url, _ = _named_master(settings)
+    scheme, _, rest = url.partition("://")
+    return f"redis+socket://{rest}" if scheme == "unix" else url
 
 
-def create_celery(settings: ServiceSettings) -> Celery:
-    """The Celery application; nothing is connected yet."""
+def _named_master(settings: ServiceSettings) -> tuple[str, str]:
+    """The URL without what only sentinels need, and the name of the primary that they watch."""
+    if not settings.redis.startswith("sentinel://"):
+        return settings.redis, MASTER
+    url, _, query = settings.redis.partition("?")
+    return url, dict(parse_qsl(query)).get("master_name", MASTER)
+
+
+def _connect(settings: ServiceSettings) -> redis.Redis:
+    """A client that gives up soon."""
+    patience: dict[str, Any] = {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": ANSWER_SECONDS,
+        # The reconciler asks again by itself, and has other things to do meanwhile.
+        "retry": Retry(NoBackoff(), 0),
+    }
+    url, master = _named_master(settings)
+    if not url.startswith("sentinel://"):
+        return redis.Redis.from_url(url, **patience)
+    parts = [urlsplit(part) for part in url.split(";")]
+    once = {"socket_timeout": SENTINEL_SECONDS, "socket_connect_timeout": SENTINEL_SECONDS}
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+        [(part.hostname or "127.0.0.1", part.port or 26_379) for part in parts],
+        sentinel_kwargs={**once, "retry": Retry(NoBackoff(), 0)},
+    )
+    user, password = parts[0].username, parts[0].password
+    number = int(parts[-1].path.strip("/") or 0)
+    client: redis.Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
+        master, username=user, password=password, db=number, **patience
+    )
+    return client
+
+
+def create_celery(settings: ServiceSettings, answer_seconds: float = 5.0) -> Celery:
+    """The Celery application; nothing is connected yet.
+
+    Redis must answer within ``answer_seconds``, beside what a worker waits for a message.
+    """
     app = Celery("parsimony", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         result_backend=None,
@@ -64,8 +109,13 @@ def create_celery(settings: ServiceSettings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
+            "socket_timeout": answer_seconds,
+            "socket_connect_timeout": ANSWER_SECONDS,
+            "master_name": _named_master(settings)[1],
+            "sentinel_kwargs": {
+                "socket_timeout": SENTINEL_SECONDS,
+                "socket_connect_timeout": SENTINEL_SECONDS,
+            },
             "socket_keepalive": True,
             "health_check_interval": 25,
             "visibility_timeout": 3600,
@@ -78,19 +128,10 @@ class Doorbell:
     """Rings workers. Used by the reconciler alone, never inside a request."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._app = create_celery(settings)
-        self._sentinel = settings.redis.startswith("sentinel://")
-        self._redis = (
-            None
-            if self._sentinel
-            else redis.Redis.from_url(
-                settings.redis,
-                socket_timeout=2,
-                socket_connect_timeout=2,
-                # The reconciler asks again by itself, and has other things to do meanwhile.
-                retry=Retry(NoBackoff(), 0),
-            )
-        )
+        self._app = create_celery(settings, ANSWER_SECONDS)
+        # Once, and not again and again for some seconds, as Celery would.
+        self._app.conf.broker_transport_options["connect_retries_timeout"] = ANSWER_SECONDS / 2
+        self._redis = _connect(settings)
 
     def ring(self, fleet_id: str) -> None:
         """Announce a fleet. Raises when Redis cannot be reached; the message may have gone out."""
@@ -98,13 +139,19 @@ class Doorbell:
 
     def is_backed_up(self) -> bool:
         """Whether so many messages wait that more would help nobody."""
-        return self._redis is not None and int(self._redis.llen(QUEUE)) > LONGEST_QUEUE
+        return self._unread() > LONGEST_QUEUE
+
+    def has_unread(self) -> bool:
+        """Whether a message waits for a worker: all of them are busy, or none is there."""
+        return self._unread() > 0
+
+    def _unread(self) -> int:
+        return int(self._redis.llen(QUEUE))
 
     def close(self) -> None:
         """Give up the connections."""
         self._app.close()
-        if self._redis is not None:
-            self._redis.close()
+        self._redis.close()
 
 
 class Worker:

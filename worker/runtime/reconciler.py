@@ -1,10 +1,10 @@
 """What was promised and is not happening is started again.
 
 Queued fleets are announced at once when the reconciler is nudged, and again while nobody claims
-them. Running fleets whose ``(token, hb_seq)`` does not move for ``lease_seconds`` are taken back.
-All waiting is measured on this process's monotonic clock: no stored instant is compared, so a clock
-that jumps expires nothing, and a reconciler that has just started waits one full lease. Any number
-of reconcilers may run.
+them, as soon as all announcements have been heard. Running fleets whose ``(token, hb_seq)`` does
+not move for ``lease_seconds`` are taken back. All waiting is measured on this process's monotonic
+clock: no stored instant is compared, so a clock that jumps expires nothing, and a reconciler that
+has just started waits one full lease. Any number of reconcilers may run.
 """
 
 import logging
@@ -34,6 +34,9 @@ class Bell(Protocol):
 
     def is_backed_up(self) -> bool:
         """Whether more announcements would help nobody."""
+
+    def has_unread(self) -> bool:
+        """Whether an announcement waits to be heard."""
 
     def close(self) -> None:
         """Give up the connections."""
@@ -144,6 +147,9 @@ class Reconciler:
         try:
             if self._bell.is_backed_up():
                 return
+            if self._bell.has_unread():
+                # Whoever hears what waits will look for all that is due: no need to repeat it.
+                due = [fleet for fleet in due if fleet not in self._rung]
             for fleet in due:
                 self._bell.ring(fleet)
                 self._rung[fleet] = now
