@@ -82,9 +82,9 @@ class ServiceSettings(BaseSettings):
     database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
     redis_url: str | None = None
-    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `sentinel://…` or
-    `unix://…`. Without it a private server on a unix socket is started and stopped with the
-    service."""
+    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `unix://…`, or
+    `sentinel://a:26379;sentinel://b:26379/0?master_name=…` (`mymaster` unless given). Without it a
+    private server on a unix socket is started and stopped with the service."""
     artefacts_url: str = Field(default_factory=_default_artefacts)
     """Folder or fsspec URL of data sets, checkpoints and models."""
     lease_seconds: Seconds = 15.0

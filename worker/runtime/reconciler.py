@@ -18,6 +18,7 @@ from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database
+from worker.storage.limits import REPORT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Reconciler:
     def _take(self, fleet: str, pulse: tuple[int, int]) -> bool:
         """Take one back; false where it cannot be had now: the next turn tries again."""
         try:
-            with self._database.write() as session:
+            with self._database.write(statement=REPORT_SECONDS) as session:
                 taken = fleets.take_back(
                     session, fleet, pulse, max_attempts=self._settings.max_attempts
                 )

@@ -19,6 +19,7 @@ from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database, LockedError
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.limits import REPORT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -242,7 +243,7 @@ class _Watch:
             else f"its trainer ended with status {status}"
         )
         try:
-            with self._database.write() as session:
+            with self._database.write(statement=REPORT_SECONDS) as session:
                 fleets.crashed(
                     session,
                     self._lease,
