@@ -20,7 +20,7 @@ from worker.runtime.reconciler import Reconciler
 from worker.runtime.standby import Lines
 from worker.runtime.supervisor import Supervisor
 from worker.settings import ServiceSettings
-from worker.storage import fleets, jobs
+from worker.storage import fleets, jobs, queries
 from worker.storage.database import Database
 from worker.storage.limits import SERVICE
 from worker.storage.tables import Job
@@ -201,6 +201,20 @@ def test_what_cannot_be_taken_back_keeps_nothing_from_being_announced(
     reconciler.tick()
     assert bell.rung == [waiting, held_fleet]
     user.close()
+
+
+def test_what_runs_cannot_be_read_and_what_waits_is_announced(
+    settings: ServiceSettings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("nobody foresaw it")
+
+    monkeypatch.setattr(queries, "running", fail)
+    bell = Bell()
+    _, waiting = accepted(database)
+    with pytest.raises(RuntimeError, match="foresaw"):
+        Reconciler(settings, database, bell).tick()
+    assert bell.rung == [waiting]
 
 
 def test_a_fault_in_taking_back_keeps_nothing_from_being_announced(

@@ -199,17 +199,20 @@ def test_who_is_frozen_in_a_transaction_keeps_its_locks_no_longer(
 ) -> None:
     with database.write() as session:
         job, _ = accept(session)
-    frozen = impatient(replace(SHORT, idle=0.2))
+    frozen, others = impatient(replace(SHORT, idle=0.2)), impatient(replace(SHORT, lock=30.0))
 
     def hold_for_ever() -> None:
         with frozen.write() as session:
             session.get_one(Job, job.id, with_for_update=True)
-            with database.write() as other:
+            with others.write(statement=30.0) as other:
                 other.get_one(Job, job.id, with_for_update=True)
+            had.set()
             session.scalar(text("SELECT 1"))
 
+    had = threading.Event()
     with pytest.raises(UnavailableError):
         hold_for_ever()
+    assert had.is_set()
 
 
 @on_postgresql
