@@ -5,15 +5,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.databases import KINDS, Databases, stopped
+from tests.databases import KINDS, Aside, Databases, stopped, written_elsewhere
 from tests.rows import accept
 from tests.unit.runtime.test_reconciler import Bell, Clock
 from tests.waiting import until
+from worker.errors import UnavailableError
 from worker.runtime import standby as module
 from worker.runtime import supervisor as supervisors
 from worker.runtime.reconciler import Reconciler
@@ -23,7 +25,7 @@ from worker.settings import ServiceSettings
 from worker.storage import fleets, jobs, queries
 from worker.storage.database import Database
 from worker.storage.limits import SERVICE
-from worker.storage.tables import Job
+from worker.storage.tables import Fleet, Job
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
 Make = Callable[..., Supervisor]
@@ -162,6 +164,40 @@ def test_a_trainer_that_is_frozen_with_a_lock_is_killed_and_its_fleet_tried_agai
     while state(database, job_id) == "queued":
         supervisor.work(fleet_id)
     assert state(database, job_id) == "succeeded"
+
+
+@pytest.mark.slow
+def test_a_lease_that_cannot_be_renewed_is_given_up_before_it_is_over(
+    settings: ServiceSettings, database: Database, databases: Databases, tmp_path: Path
+) -> None:
+    job_id, fleet_id = accepted(database)
+    lease = {"lease_seconds": 4.0, "heartbeat_seconds": 0.5, "database_url": database.url}
+    supervisor = Supervisor(
+        settings.model_copy(update=lease), database, command=(sys.executable, STAND_IN, "obey")
+    )
+    standby = psutil.Process(supervisor.warm_up().pid)
+
+    def work() -> None:
+        # Then it asks for what else waits, which nobody can say.
+        with suppress(UnavailableError):
+            supervisor.work(fleet_id)
+
+    worker = Aside(work)
+
+    def beats() -> int:
+        with database.read() as session:
+            return session.get_one(Fleet, fleet_id).hb_seq
+
+    until(lambda: beats() > 1)
+    (trainer,) = standby.children()
+    written = written_elsewhere(tmp_path / "test.db") if database.is_sqlite else databases.frozen()
+    with written:
+        started = time.monotonic()
+        until(lambda: not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE)
+        assert 2.0 < time.monotonic() - started < 4.0
+        worker.end()
+    supervisor.close()
+    assert state(database, job_id) == "running"  # nobody could write; the reconciler takes it back
 
 
 @on_postgresql
