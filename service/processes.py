@@ -18,13 +18,10 @@ from dataclasses import dataclass, field
 from service.fair_listener import GONE, Loads
 from service.listening import GRACE_SECONDS
 from worker.errors import UnavailableError
+from worker.runtime.restarts import Pauses, ending
 from worker.settings import ServiceSettings
 from worker.storage.database import Database
 
-STEADY_SECONDS = 10.0
-"""A process that has run for this long is started again at once; else after a pause, which doubles
-from the first to the longest."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 STOP_SECONDS = GRACE_SECONDS + 5.0
 """Time in which processes must have ended, before they are killed."""
 COMMAND = (sys.executable, "-m", "service.api_process")
@@ -56,7 +53,7 @@ class ApiProcesses:
         self._children: list[_Child] = []
         self._due: dict[int, float] = {}
         """When processes are to be started again, by number."""
-        self._pause = FIRST_PAUSE
+        self._pauses = Pauses()
 
     @property
     def pids(self) -> list[int]:
@@ -126,17 +123,13 @@ class ApiProcesses:
         return ended
 
     def _start_again(self, ended: _Child) -> None:
-        if time.monotonic() - ended.started >= STEADY_SECONDS:
-            self._pause = FIRST_PAUSE
-        self._due[ended.number] = time.monotonic() + self._pause
-        status = ended.process.returncode
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        pause = self._pauses.after(ended.started)
+        self._due[ended.number] = time.monotonic() + pause
         sys.stderr.write(
-            f"parsimony: HTTP process {ended.process.pid} {how}; "
-            f"another one starts in {self._pause:g} s\n"
+            f"parsimony: HTTP process {ended.process.pid} {ending(ended.process.returncode)}; "
+            f"another one starts in {pause:g} s\n"
         )
         sys.stderr.flush()
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def _stop(self) -> None:
         """Let requests end, then the processes; kill what takes too long."""
