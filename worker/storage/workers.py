@@ -114,7 +114,7 @@ def queue(session: Session) -> Queue:
         .where(Fleet.state.in_((State.QUEUED, State.RUNNING)))
         .group_by(Fleet.state)
     )
-    counts: dict[str, int] = dict(counted.tuples().all())
+    counts: dict[str, int] = dict(counted.all())
     oldest = session.scalar(select(func.min(Fleet.created_at)).where(Fleet.state == State.QUEUED))
     waited = None
     if oldest is not None:
