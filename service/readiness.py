@@ -104,6 +104,7 @@ class Readiness:
     def _look_at_database(self) -> None:
         """That it could be written: by its lock and its space, or by its mode. Nothing is."""
         with self._database.write() as session:
+            session.connection()  # takes the lock
             if not self._database.is_sqlite:
                 modes = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')"
                 if session.scalar(text(f"{modes}::bool")):
