@@ -35,6 +35,10 @@ class NoBell:
         """Always: announcements of a worker would help nobody."""
         return True
 
+    def has_unread(self) -> bool:
+        """As if all had been heard."""
+        return False
+
     def close(self) -> None:
         """There is nothing to give up."""
 
