@@ -40,10 +40,6 @@ SIZES: dict[Pool, int] = {
 load models, so that a large one does not keep a small one waiting."""
 
 POOLS: dict[str, Pool] = {
-    "readyz": "health",
-    "ping": "health",
-    "v2_server_live": "health",
-    "v2_server_ready": "health",
     "upload_dataset": "uploads",
     "create_job": "planning",
     "create_prediction": "planning",

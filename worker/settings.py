@@ -130,6 +130,10 @@ class ServiceSettings(BaseSettings):
     """The model that answers `POST /invocations`: its name, or its name, a slash, and a version's
     number or an alias. Unless given: the one that the request's header names, or the only one that
     there is."""
+    drain_seconds: Annotated[float, Field(ge=0.0, le=3_600.0, allow_inf_nan=False)] = 2.0
+    """After SIGTERM the HTTP service is not ready, but answers for this long before its port
+    closes: longer than load balancers take to notice and to send requests elsewhere, 5 under
+    Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000

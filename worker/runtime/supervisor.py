@@ -67,17 +67,23 @@ class Supervisor:
         if standby is not None:
             standby.close()
 
-    def work(self, fleet_id: str) -> int:
-        """Train this fleet if it can be claimed, then whatever else waits; how many there were."""
+    def work(self, fleet_id: str | None = None) -> int:
+        """Train this fleet if it can be claimed, then whatever else waits; how many there were.
+
+        Without a fleet, whatever waits.
+        """
         done = 0
-        candidates = [fleet_id]
+        candidates = self._due() if fleet_id is None else [fleet_id]
         while candidates and not self._draining():
             if not self._train_one_of(candidates):
                 break
             done += 1
-            with self._database.read() as session:
-                candidates = queries.due(session, limit=CLAIM_CANDIDATES)
+            candidates = self._due()
         return done
+
+    def _due(self) -> list[str]:
+        with self._database.read() as session:
+            return queries.due(session, limit=CLAIM_CANDIDATES)
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:

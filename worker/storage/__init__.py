@@ -8,6 +8,7 @@
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
+``workers``             the registry of workers, and why a job waits for one
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -38,4 +39,5 @@ __all__ = [
     "states",
     "tables",
     "types",
+    "workers",
 ]
