@@ -19,6 +19,7 @@ from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.states import State
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,6 @@ class _Watch:
         self._moved_at = self._beat_at = self._heard_at = now
         self._steps = 0
         self._kill_at: float | None = None
-        self._cancelled = False
         self._fenced = False
         self._outcome: str | None = None
         self._reason: str | None = None
@@ -166,7 +166,7 @@ class _Watch:
         self._beat_at = now
         try:
             with self._database.write() as session:
-                cancel = fleets.heartbeat(session, self._lease)
+                asked = fleets.heartbeat(session, self._lease)
         except StaleToken:
             # Either the trainer has just concluded, or the fleet is somebody else's by now. The
             # token keeps both apart in the database; here the process has nothing left to do.
@@ -182,9 +182,9 @@ class _Watch:
                 self._trainer.kill()
             return
         self._heard_at = now
-        if cancel and not self._cancelled:
-            self._cancelled = True
-            self._ask_to_stop(CANCEL, now)
+        if asked is not None:
+            # Paused is a drain of this fleet alone: a checkpoint, and it is given back.
+            self._ask_to_stop(CANCEL if asked == State.CANCELLED else DRAIN, now)
 
     def settle(self) -> None:
         """Give the fleet back if its trainer ended without a word, and its token is current."""

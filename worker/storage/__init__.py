@@ -3,6 +3,7 @@
 ======================  ============================================================================
 ``fleets``              the life of a fleet: claimed, kept alive, given back, ended; leases
 ``jobs``                the life of a job: created, cancelled, concluded; its leaderboard and winner
+``pauses``              a job stands still, and goes on
 ``additions``           fleets and trials that are added to a job, and fleets that are split
 ``progress``            what a running fleet records: epochs, checkpoints
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
@@ -30,6 +31,7 @@ __all__ = [
     "idempotency",
     "jobs",
     "models",
+    "pauses",
     "predictions",
     "progress",
     "queries",

@@ -99,6 +99,8 @@ class Job(Base):
     """Where it wishes to train, `cpu` or `gpu`; none: wherever a worker is free."""
     priority: Mapped[int] = mapped_column(default=0)
     """Fleets of a job with more of it are claimed first."""
+    retry_of: Mapped[str | None]
+    """The job that had not come to its end, and is done once more by this one."""
     model_name: Mapped[str | None]
     model_version: Mapped[int | None]
     trials_total: Mapped[int] = mapped_column(default=0)
@@ -282,6 +284,8 @@ class CatalogueState(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     revision: Mapped[int] = mapped_column(BigInteger)
+    deleted: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The revision at which a model was last deleted: who has not seen it reads all models."""
 
 
 class Model(Base):
@@ -297,11 +301,17 @@ class Model(Base):
     """The catalogue's when it, a version or an alias of it last changed."""
     unloaded: Mapped[bool] = mapped_column(default=False)
     """Whether it was taken out of service."""
+    newest: Mapped[int] = mapped_column(default=0)
+    """The highest number that a deleted version of it has had: no number is given twice."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class ModelVersion(Base):
-    """The winner of one job: which member (``position``) of which fleet's result file."""
+    """The winner of one job: which member (``position``) of which fleet's result file.
+
+    It outlives its job: then ``job_id``, ``fleet_id`` and ``trial_id`` are names of what was, and
+    its manifest has what is told of them.
+    """
 
     __tablename__ = "model_version"
 
@@ -310,9 +320,9 @@ class ModelVersion(Base):
     )
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
-    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), unique=True)
-    fleet_id: Mapped[str] = mapped_column(ForeignKey("fleet.id"))
-    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
+    job_id: Mapped[str] = mapped_column(unique=True)
+    fleet_id: Mapped[str]
+    trial_id: Mapped[str]
     position: Mapped[int]
     path: Mapped[str]
     sha256: Mapped[str]

@@ -135,7 +135,7 @@ def test_a_lost_lease_is_taken_back_and_a_cancelled_one_ends(database: Database)
         assert predictions.find_prediction(session, made.job.id).job.state == "queued"
         lease = leased(session, made)
         jobs.request_cancel(session, made.job.id, kind=Kind.PREDICTION)
-        assert fleets.heartbeat(session, lease)
+        assert fleets.heartbeat(session, lease) == "cancelled"
         fleets.cancel(session, lease)
         now = predictions.find_prediction(session, made.job.id)
         assert (now.job.state, now.prediction.rows_done) == ("cancelled", 100)
