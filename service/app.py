@@ -24,6 +24,7 @@ from service.serving.express import Express
 from service.serving.front import Front, RequestIds, Turn
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -104,6 +105,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             artefacts = Artefacts(settings.artefacts_url)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
+            collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
             app.state.services = Services(
@@ -111,6 +113,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 database=database,
                 artefacts=artefacts,
                 reconciler=reconciler,
+                collector=collector,
                 notifier=notifier,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
@@ -121,6 +124,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             )
             await serving.start()
             reconciler.start()
+            collector.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
@@ -131,6 +135,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 with suppress(asyncio.CancelledError):
                     await polling
                 await asyncio.to_thread(reconciler.stop)
+                await asyncio.to_thread(collector.stop)
                 await serving.stop()
         finally:
             database.close()

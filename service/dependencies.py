@@ -11,6 +11,7 @@ from service.notifier import ChangeNotifier
 from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
 from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.runtime.collector import Collector
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage import datasets, jobs, predictions
@@ -26,6 +27,7 @@ class Services:
     database: Database
     artefacts: Artefacts
     reconciler: Reconciler
+    collector: Collector
     notifier: ChangeNotifier
     tables: TableCache
     intake: JobIntake

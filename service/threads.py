@@ -40,6 +40,7 @@ POOLS: dict[str, Pool] = {
     "v2_server_ready": "health",
     "upload_dataset": "uploads",
     "create_job": "planning",
+    "retry_job": "planning",
     "create_prediction": "planning",
     "validate_job": "planning",
     "get_chart": "reports",

@@ -5,8 +5,10 @@ Imports torch: for trainer processes only.
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-from worker.storage import progress
+from worker.errors import ParsimonyError
+from worker.storage import progress, retention
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease
@@ -37,7 +39,7 @@ class Checkpoints:
     def save(self, run: FleetRun, epoch: int) -> None:
         """Write one, and forget those that it makes superfluous."""
         began = time.monotonic()
-        folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/checkpoints"
+        folder = progress.checkpoints_folder(self._lease.job_id, self._lease.fleet_id)
         written = self._artefacts.write(folder, dump_state(run.state()))
         with self._database.write() as session:
             spare = progress.save_checkpoint(
@@ -52,6 +54,19 @@ class Checkpoints:
             self._artefacts.delete(path)
         self._at = time.monotonic()
         self._took = self._at - began
+
+    def forget(self) -> None:
+        """Remove all of a fleet that has ended, whether this works or not; if not, they are found
+        by their rows.
+        """
+        with suppress(OSError, ParsimonyError):
+            with self._database.read() as session:
+                fleet = self._lease.fleet_id
+                spent = retention.spent_checkpoints(session, limit=1, fleet_id=fleet)
+            for one in spent:
+                self._artefacts.delete(one.folder)
+                with self._database.write() as session:
+                    retention.forget_checkpoints(session, one.owner)
 
     def resume(self, run: FleetRun, candidates: Sequence[Checkpoint]) -> int:
         """Restore the newest that is whole, and forget what lies beyond it; its epoch, or 0."""

@@ -28,7 +28,7 @@ from worker.storage import datasets, fleets, progress, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken, hold
-from worker.storage.states import State
+from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
 from worker.training import EpochReport, FleetRun, Threshold, threads_for
@@ -78,6 +78,12 @@ class FleetTraining:
         Raises ``StaleToken`` when the fleet is somebody else's. An error of the spec or the data
         fails the fleet, for another attempt would only repeat it.
         """
+        state = self._run()
+        if state in TERMINAL:
+            self._checkpoints.forget()
+        return state
+
+    def _run(self) -> str:
         try:
             run = self._load()
         except (StaleToken, UnavailableError):

@@ -10,6 +10,8 @@
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
+``deletion``            jobs, versions and models are deleted
+``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL
@@ -26,6 +28,7 @@ __all__ = [
     "catalogue",
     "database",
     "datasets",
+    "deletion",
     "events",
     "fleets",
     "idempotency",
@@ -35,6 +38,7 @@ __all__ = [
     "predictions",
     "progress",
     "queries",
+    "retention",
     "states",
     "tables",
     "types",

@@ -261,6 +261,26 @@ def request_resume(session: Session, job_id: str, *, tenant: str = DEFAULT_TENAN
     return job
 
 
+def check_retried(job: Job) -> None:
+    """Raise ``ConflictError`` unless a job has failed or been cancelled."""
+    check_ended(job)
+    if job.state == State.SUCCEEDED:
+        raise ConflictError(
+            f"job {job.id} has succeeded; to train it again all the same, post its spec",
+            code="job_succeeded",
+            param="id",
+        )
+
+
+def mark_retry(session: Session, job: Job, before_id: str) -> None:
+    """Say that a new job does another once more, in its row and in the other's log."""
+    before = find_job(session, before_id, tenant=job.tenant, lock=True)
+    job.retry_of = before.id
+    message = f"trained once more, as {job.id}"
+    events.append(session, before, "retried", message, data={"job": job.id})
+    session.flush()
+
+
 def check_ended(job: Job) -> None:
     """Raise ``ConflictError`` unless a job has ended: while it has not, something works for it."""
     if job.state not in TERMINAL:

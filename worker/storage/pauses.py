@@ -1,15 +1,15 @@
 """A job is paused and goes on. Nothing of it is claimed meanwhile, and nothing of it is lost.
 
-While ``pause_requested`` is set, fleets that would be ``queued`` are ``paused``: nobody announces or
-claims those. A running one is told at its next heartbeat, writes a checkpoint and is given back, as
-when its worker stops. The job is ``paused`` once none of its fleets runs.
+While ``pause_requested`` is set, fleets that would be ``queued`` are ``paused``: those are neither
+announced nor claimed. A running one is told at its next heartbeat, writes a checkpoint and is given
+back, as when its worker stops. The job is ``paused`` once none of its fleets runs.
 """
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from worker.storage import events
-from worker.storage.states import OPEN, State
+from worker.storage.states import State
 from worker.storage.tables import Event, Fleet, Job, TrialRow
 from worker.storage.types import utc_now
 

@@ -371,7 +371,7 @@ class Prediction(Base):
 
 class PredictionPart(Base):
     """A part of a prediction that is done: a whole, verified folder of files. ``sha256`` is that of
-    its manifest. The parts are forgotten with their files once the result is written.
+    its manifest. The parts of a prediction that has ended go, files first.
     """
 
     __tablename__ = "prediction_part"

@@ -1,4 +1,4 @@
-"""A paused job: nothing of it is claimed, nothing of it is lost, and it goes on when it is told to."""
+"""A paused job: nothing of it is claimed, nothing is lost, and it goes on when it is told to."""
 
 from datetime import timedelta
 

@@ -1,5 +1,5 @@
-"""What operations need: faults of the place, paused jobs, wishes of jobs, workers that are; jobs and
-models that are deleted.
+"""What operations need: faults of the place, paused jobs, wishes of jobs, workers that are; and
+what it takes to delete jobs and models.
 """
 
 import sqlalchemy as sa
