@@ -25,9 +25,10 @@ from worker.storage.tables import (
 from worker.storage.types import new_id
 
 PRODUCTION = "production"
-ESTIMATE, ORIGIN = "estimate", "origin"
-"""The members of a manifest that say how sure a version's metrics are and, once its job is deleted,
-where it comes from."""
+ESTIMATE = "estimate"
+"""The member of a manifest that says how sure a version's metrics are."""
+ORIGIN = "origin"
+"""The one that says where it comes from, once its job is deleted."""
 
 
 class Origin(Stored):

@@ -78,13 +78,18 @@ def test_parts_count_once_and_are_progress(database: Database) -> None:
         assert (stored[0].path, sorted(stored)) == ("again", [0, 2])
 
 
-def test_the_end_has_result_and_metrics_and_no_parts(database: Database) -> None:
+def test_the_end_has_result_and_metrics_and_spends_its_parts(database: Database) -> None:
     with database.write() as session:
         made = asked(session)
         lease = leased(session, made)
         for number in range(3):
             predictions.save_part(session, lease, number, part(number))
+        assert retention.spent_parts(session, limit=9) == []
         predictions.finish(session, lease, RESULT, METRICS)
+    with database.write() as session:
+        (spent,) = retention.spent_parts(session, limit=9)
+        assert (spent.folder, spent.count) == (predictions.parts_folder(made.job.id), 3)
+        retention.forget_parts(session, spent.owner)
     with database.read() as session:
         now = predictions.find_prediction(session, made.job.id)
         assert (now.job.state, now.prediction.metrics) == ("succeeded", METRICS)
@@ -139,4 +144,4 @@ def test_a_lost_lease_is_taken_back_and_a_cancelled_one_ends(database: Database)
         fleets.cancel(session, lease)
         now = predictions.find_prediction(session, made.job.id)
         assert (now.job.state, now.prediction.rows_done) == ("cancelled", 100)
-        assert predictions.stored_parts(session, made.job.id) == {}
+        assert [spent.owner for spent in retention.spent_parts(session, limit=9)] == [now.job.id]
