@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from tests.rows import RESULT, accept, claimed, error, good
 from worker.errors import NotFoundError
 from worker.results import Metrics
-from worker.storage import events, fleets, jobs, models, predictions, queries
+from worker.storage import events, fleets, jobs, models, predictions, queries, retention
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.predictions import PartFile, PredictionRows
