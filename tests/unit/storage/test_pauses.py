@@ -126,7 +126,7 @@ def test_what_dies_meanwhile_waits_too(database: Database) -> None:
     pause(database, job.id)
     with database.write() as session:
         assert fleets.split(session, lease)
-        assert fleets.take_back(session, other.id, (lost.token, 0), max_attempts=9)
+        fleets.crashed(session, lost, "killed", max_attempts=9)
     assert states(database, job.id) == ("paused", ["paused"] * 3, ["paused"] * 3)
 
 
