@@ -45,9 +45,7 @@ def test_of_two_one_does_it(tmp_path: Path) -> None:
     assert rotate(log, 9)
 
 
-def test_what_cannot_be_set_aside_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_cannot_be_set_aside_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = ServiceSettings(state=tmp_path, log_bytes=4096)
     (tmp_path / "redis.log").write_bytes(b"x" * 5000)
     (tmp_path / "redis.log.1").mkdir()
