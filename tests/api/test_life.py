@@ -1,4 +1,4 @@
-"""Jobs are paused, resumed, retried and deleted; models outlive their jobs, until they are deleted."""
+"""Jobs are paused, resumed, retried and deleted; models outlive them, until they are deleted."""
 
 from typing import Any
 

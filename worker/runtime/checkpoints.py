@@ -5,10 +5,8 @@ Imports torch: for trainer processes only.
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
-from worker.errors import ParsimonyError
-from worker.storage import progress, retention
+from worker.storage import progress
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease
@@ -54,19 +52,6 @@ class Checkpoints:
             self._artefacts.delete(path)
         self._at = time.monotonic()
         self._took = self._at - began
-
-    def forget(self) -> None:
-        """Remove all of a fleet that has ended, whether this works or not; if not, they are found
-        by their rows.
-        """
-        with suppress(OSError, ParsimonyError):
-            with self._database.read() as session:
-                fleet = self._lease.fleet_id
-                spent = retention.spent_checkpoints(session, limit=1, fleet_id=fleet)
-            for one in spent:
-                self._artefacts.delete(one.folder)
-                with self._database.write() as session:
-                    retention.forget_checkpoints(session, one.owner)
 
     def resume(self, run: FleetRun, candidates: Sequence[Checkpoint]) -> int:
         """Restore the newest that is whole, and forget what lies beyond it; its epoch, or 0."""

@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from worker.errors import ConflictError, NotFoundError, UnavailableError
+from worker.runtime.aftermath import drop_checkpoints, pack_curves
 from worker.runtime.logs import rotate_logs
 from worker.settings import ServiceSettings
 from worker.storage import deletion, retention
@@ -115,6 +116,9 @@ class Collector:
             yield from self._aged(now or utc_now(), dry_run)
         yield from self._deleted_jobs(dry_run)
         yield from self._spent(dry_run)
+        if not dry_run:
+            for fleet_id in pack_curves(self._database):
+                logger.debug("packed the curves of fleet %s", fleet_id)
 
     def _aged(self, now: datetime, dry_run: bool) -> Iterator[Removal]:
         keep = self._settings
@@ -201,9 +205,7 @@ class Collector:
                 parts = retention.spent_parts(session, limit=limit)
             for spent in checkpoints:
                 if not dry_run:
-                    self._artefacts.delete(spent.folder)
-                    with self._database.write() as session:
-                        retention.forget_checkpoints(session, spent.owner)
+                    drop_checkpoints(self._database, self._artefacts, spent)
                 yield Removal("checkpoints", spent.folder, spent.bytes or 0)
             for spent in parts:
                 size = self._size(spent)

@@ -6,6 +6,7 @@ Imports torch: for trainer processes only.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
@@ -18,6 +19,7 @@ from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingJob, finish_fleet, load_table, load_trials
 from worker.results import Baseline, JobError, TrialResult, score_of
+from worker.runtime.aftermath import clear
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
 from worker.search import Halving, RungValues, boosting, goes_on
@@ -80,7 +82,8 @@ class FleetTraining:
         """
         state = self._run()
         if state in TERMINAL:
-            self._checkpoints.forget()
+            with suppress(OSError, ParsimonyError):  # it has ended, whether this works or not
+                clear(self._database, self._artefacts, self._lease)
         return state
 
     def _run(self) -> str:

@@ -11,6 +11,7 @@
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``deletion``            jobs, versions and models are deleted
+``curves``              the metrics of epochs, row by row or packed
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -26,6 +27,7 @@ __all__ = [
     "additions",
     "artefacts",
     "catalogue",
+    "curves",
     "database",
     "datasets",
     "deletion",

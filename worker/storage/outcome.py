@@ -21,6 +21,7 @@ from worker.results import (
     estimated,
     objective_of,
 )
+from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.states import OPEN, TERMINAL, Kind, State
 from worker.storage.tables import Fleet, Job, TrialRow
@@ -200,8 +201,15 @@ def _succeed(session: Session, job: Job, served: TrialRow) -> None:
             data={"name": job.model_name, "version": version.version},
         )
     events.append(
-        session, job, "succeeded", f"succeeded; best: {served.name}", data={"best": job.best}
+        session, job, "succeeded", f"succeeded; best: {served.name}", data=_brief(job.best)
     )
+
+
+def _brief(best: Winner | None) -> Json:
+    """What the log says of a winner; the job has the rest."""
+    if best is None:
+        return {}
+    return best.model_dump(mode="json", include={"trial", "name", "objective", "value"})
 
 
 def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advice]:

@@ -156,6 +156,8 @@ class Fleet(Base):
     """Of no use: earlier releases repeated its trials' settings here."""
     epoch: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int] = mapped_column(default=0)
+    curves: Mapped[bytes | None] = mapped_column(deferred=True)
+    """The metrics of its epochs, packed, once its job has ended: see ``curves``."""
     result_path: Mapped[str | None]
     result_sha256: Mapped[str | None]
     result_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -205,7 +207,7 @@ class TrialRow(Base):
 
 
 class EpochMetrics(Base):
-    """The metrics of one epoch of one fleet: ``{metric: [value or null for each position]}``."""
+    """A fleet's epoch, ``{metric: [value for each position]}``, until its job has ended."""
 
     __tablename__ = "epoch_metrics"
 
@@ -302,15 +304,14 @@ class Model(Base):
     unloaded: Mapped[bool] = mapped_column(default=False)
     """Whether it was taken out of service."""
     newest: Mapped[int] = mapped_column(default=0)
-    """The highest number that a deleted version of it has had: no number is given twice."""
+    """The highest number of those that were deleted: none is given twice."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class ModelVersion(Base):
     """The winner of one job: which member (``position``) of which fleet's result file.
 
-    It outlives its job: then ``job_id``, ``fleet_id`` and ``trial_id`` are names of what was, and
-    its manifest has what is told of them.
+    It outlives its job; then its manifest has what is told of that.
     """
 
     __tablename__ = "model_version"
@@ -371,7 +372,7 @@ class Prediction(Base):
 
 class PredictionPart(Base):
     """A part of a prediction that is done: a whole, verified folder of files. ``sha256`` is that of
-    its manifest. The parts of a prediction that has ended go, files first.
+    its manifest. Those of a prediction that has ended go, files first.
     """
 
     __tablename__ = "prediction_part"

@@ -31,6 +31,7 @@ def upgrade() -> None:
     )
     op.add_column("job", sa.Column("device", sa.String(), nullable=True))
     op.add_column("job", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("fleet", sa.Column("curves", sa.LargeBinary(), nullable=True))
     op.add_column("job", sa.Column("retry_of", sa.String(), nullable=True))
     op.add_column("model", sa.Column("newest", sa.Integer(), nullable=False, server_default="0"))
     op.add_column(
@@ -57,7 +58,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away again."""
+    """Take them away again, and with them the curves of ended jobs."""
     op.drop_table("worker")
     with op.batch_alter_table("model_version") as versions:
         for name, (column, table) in OF_A_JOB.items():
@@ -66,6 +67,7 @@ def downgrade() -> None:
         ("catalogue_state", "deleted"),
         ("model", "newest"),
         ("job", "retry_of"),
+        ("fleet", "curves"),
         ("job", "priority"),
         ("job", "device"),
         ("job", "pause_requested"),
