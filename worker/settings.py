@@ -90,7 +90,7 @@ class ServiceSettings(BaseSettings):
     lease_seconds: Seconds = 15.0
     """A fleet is taken back from its worker when no heartbeat was observed for this long."""
     heartbeat_seconds: Seconds = 1.0
-    """Interval of the heartbeats of a running fleet; a cancellation or a pause is noticed as soon."""
+    """Interval of the heartbeats of a running fleet; a cancellation or pause is noticed as soon."""
     stall_seconds: Seconds = 300.0
     """A trainer that makes no step for this long is taken for hung and is killed."""
     stop_seconds: Seconds = 10.0

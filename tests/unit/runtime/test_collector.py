@@ -130,6 +130,28 @@ def test_the_model_of_a_deleted_job_keeps_its_file(
     assert paths(artefacts) == set()
 
 
+def test_a_version_that_goes_with_its_job_leaves_its_file_to_it(
+    collector: Collector,
+    database: Database,
+    artefacts: Artefacts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Made(database, artefacts, "credit").finish()
+    with database.write() as session:
+        deletion.delete_job(session, made.id)
+    delete = Artefacts.delete
+
+    def meanwhile(self: Artefacts, path: str) -> None:
+        delete(self, path)
+        monkeypatch.setattr(Artefacts, "delete", delete)
+        with database.write() as session:
+            assert deletion.delete_version(session, "credit", 1) == []
+
+    monkeypatch.setattr(Artefacts, "delete", meanwhile)
+    list(collector.collect())
+    assert paths(artefacts) == set()
+
+
 def test_what_was_interrupted_is_done_again(
     collector: Collector,
     database: Database,
