@@ -26,6 +26,7 @@ from service.serving.express import Express
 from service.serving.front import Front, RequestIds, Turn
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -114,6 +115,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             artefacts = Artefacts(settings.artefacts_url)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
+            collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
             readiness = Readiness(settings, database, artefacts)
@@ -122,6 +124,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 database=database,
                 artefacts=artefacts,
                 reconciler=reconciler,
+                collector=collector,
                 notifier=notifier,
                 readiness=readiness,
                 tables=tables,
@@ -135,6 +138,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             await serving.start()
             reconciler.start()
             readiness.start()
+            collector.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
@@ -146,6 +150,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                     await polling
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
+                await asyncio.to_thread(collector.stop)
                 await serving.stop()
         finally:
             database.close()

@@ -13,6 +13,7 @@ from service.readiness import Readiness
 from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
 from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.runtime.collector import Collector
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage import datasets, jobs, predictions
@@ -28,6 +29,7 @@ class Services:
     database: Database
     artefacts: Artefacts
     reconciler: Reconciler
+    collector: Collector
     notifier: ChangeNotifier
     readiness: Readiness
     tables: TableCache

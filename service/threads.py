@@ -42,6 +42,7 @@ load models, so that a large one does not keep a small one waiting."""
 POOLS: dict[str, Pool] = {
     "upload_dataset": "uploads",
     "create_job": "planning",
+    "retry_job": "planning",
     "create_prediction": "planning",
     "validate_job": "planning",
     "get_chart": "reports",

@@ -90,7 +90,7 @@ class ServiceSettings(BaseSettings):
     lease_seconds: Seconds = 15.0
     """A fleet is taken back from its worker when no heartbeat was observed for this long."""
     heartbeat_seconds: Seconds = 1.0
-    """Interval of the heartbeats of a running fleet; a cancellation is noticed as soon."""
+    """Interval of the heartbeats of a running fleet; a cancellation or pause is noticed as soon."""
     stall_seconds: Seconds = 300.0
     """A trainer that makes no step for this long is taken for hung and is killed."""
     stop_seconds: Seconds = 10.0
@@ -157,6 +157,19 @@ class ServiceSettings(BaseSettings):
     """Most seconds that a job may take by estimate, or by its search's budget: a job of more than a
     week is rather a mistake in a factor, and others wait behind it. Not read where workers have a
     GPU, whose pace is not known beforehand."""
+    keep_jobs_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    """Ended jobs and predictions are deleted this many days after their end. The models that they
+    made stay. Unless given, they stay until they are deleted by a request."""
+    keep_events_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    """The log of a job is deleted this many days after its end. Unless given, it stays as long as
+    the job."""
+    keep_keys_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 7.0
+    """A request that is sent again with its `Idempotency-Key` is recognized for this many days."""
+    orphan_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
+    """`parsimony gc` removes files of which the database knows nothing once they are this old: they
+    are written before they are recorded."""
+    log_bytes: Annotated[int, Field(ge=4096)] = 10 * 1024 * 1024
+    """A log file in the state folder that is larger is set aside; two earlier ones are kept."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
 

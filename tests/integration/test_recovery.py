@@ -14,7 +14,7 @@ from tests.waiting import until
 from worker.errors import UnavailableError
 from worker.runtime.processes import Processes
 from worker.settings import ServiceSettings
-from worker.storage import events, jobs, models, queries
+from worker.storage import events, jobs, models, progress, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.artefacts import Artefacts
 
@@ -182,6 +182,37 @@ def test_a_running_job_is_cancelled(here: Running) -> None:
     with here.database.write() as session:
         jobs.request_cancel(session, job_id)
     assert here.ended(job_id).state == "cancelled"
+
+
+@ON_BOTH
+def test_a_paused_job_goes_on_to_the_same_result(here: Running, undisturbed: str) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    with here.database.write() as session:
+        assert jobs.request_pause(session, job_id).state == "running"
+    until(lambda: here.job(job_id).state == "paused")
+    stopped_at = here.checkpoints(job_id)[0].epoch
+    # The worker is free, and does not take it up again.
+    assert here.ended(here.post(training={"epochs": 1})).state == "succeeded"
+    assert here.job(job_id).state == "paused"
+    with here.database.write() as session:
+        jobs.request_resume(session, job_id)
+    here.reconciler.nudge()
+    assert here.ended(job_id).state == "succeeded"
+    fleet = here.fleet(job_id)
+    assert (fleet.attempt, stopped_at < fleet.epochs) == (2, True)
+    assert fleet.result_sha256 == undisturbed
+
+
+def test_checkpoints_go_when_their_fleet_has_ended(here: Running) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    folder = progress.checkpoints_folder(job_id, here.fleet(job_id).id)
+    assert here.ended(job_id).state == "succeeded"
+    until(lambda: here.checkpoints(job_id) == [])
+    place = Artefacts(here.settings.artefacts_url).local_path(folder)
+    assert place is not None
+    assert not place.exists()
 
 
 @ON_BOTH

@@ -23,7 +23,7 @@ from worker.runtime.scored_table import FILES, Format, ResultWriter, ScoredPart,
 from worker.runtime.standby import CANCEL, Channel
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, PredictionSpec
-from worker.storage import datasets, fleets, predictions
+from worker.storage import datasets, fleets, predictions, retention
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, StaleToken
@@ -198,8 +198,10 @@ class BatchPrediction:
         return State.QUEUED
 
     def _forget_parts(self) -> None:
-        """Remove what no row refers to any more. The prediction has ended, whether this works or
-        not.
+        """Remove what nobody needs any more. The prediction has ended, whether this works or not;
+        if not, it is found by its rows.
         """
-        with suppress(OSError):
+        with suppress(OSError, ParsimonyError):
             self._artefacts.delete(predictions.parts_folder(self._lease.job_id))
+            with self._database.write() as session:
+                retention.forget_parts(session, self._lease.job_id)

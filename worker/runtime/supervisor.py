@@ -20,6 +20,7 @@ from worker.storage import fleets, queries
 from worker.storage.database import Database, LockedError
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import REPORT_SECONDS
+from worker.storage.states import State
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,6 @@ class _Watch:
         self._moved_at = self._beat_at = self._heard_at = self._spoke_at = now
         self._steps = 0
         self._kill_at: float | None = None
-        self._cancelled = False
         self._fenced = False
         self._missed: UnavailableError | None = None
         """Why the last heartbeat was not written, if it was not."""
@@ -204,7 +204,7 @@ class _Watch:
         within = min(most, max(least, 1.5 * self._settings.heartbeat_seconds))
         try:
             with self._database.write(within=within) as session:
-                cancel = fleets.heartbeat(session, self._lease)
+                asked = fleets.heartbeat(session, self._lease)
         except StaleToken:
             # Either the trainer has just concluded, or the fleet is somebody else's by now. The
             # token keeps both apart in the database; here the process has nothing left to do.
@@ -218,9 +218,9 @@ class _Watch:
             return
         self._missed = None
         self._heard_at = now
-        if cancel and not self._cancelled:
-            self._cancelled = True
-            self._ask_to_stop(CANCEL, now)
+        if asked is not None:
+            # Paused is a drain of this fleet alone: a checkpoint, and it is given back.
+            self._ask_to_stop(CANCEL if asked == State.CANCELLED else DRAIN, now)
 
     def _end_without_lease(self, error: UnavailableError, now: float) -> None:
         """The lease is not renewed: end the trainer before somebody else has its fleet, and sooner

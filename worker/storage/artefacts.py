@@ -9,10 +9,12 @@ is given open is copied piece by piece.
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -23,6 +25,8 @@ from fsspec.implementations.local import LocalFileSystem
 from worker.errors import ParsimonyError
 
 MANIFEST = "manifest.json"
+_WRITTEN = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}\.part")
+"""Names of folders that ``write`` makes, and makes them under."""
 PIECE = 2**22
 """Bytes of an open file that are copied at once."""
 
@@ -61,6 +65,22 @@ class FileManifest:
     def file(self, name: str) -> str:
         """Path of one file, relative to the root of the artefacts."""
         return f"{self.path}/{name}"
+
+
+@dataclass(frozen=True)
+class StoredFolder:
+    """A folder as it lies in the store."""
+
+    path: str
+    """Relative to the root of the artefacts."""
+    bytes: int
+    modified: datetime | None
+    """When the last of its files was written; none where the store does not say."""
+
+    def with_file(self, size: int, modified: datetime | None) -> "StoredFolder":
+        """The folder with one more file."""
+        times = [at for at in (self.modified, modified) if at is not None]
+        return StoredFolder(self.path, self.bytes + size, max(times, default=None))
 
 
 class Artefacts:
@@ -161,9 +181,46 @@ class Artefacts:
         except FileNotFoundError:
             return
 
+    def folders(self, below: str = "") -> list[StoredFolder]:
+        """The folders that were written, whole or not; what has another name is not listed."""
+        place = f"{self._root}/{_contained(below)}" if below else self._root
+        self._filesystem.invalidate_cache()
+        listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
+        found: dict[str, StoredFolder] = {}
+        for key, about in listed.items():
+            path = str(key).removeprefix(f"{self._root}/")
+            is_folder = about.get("type") == "directory"
+            folder = path if is_folder else path.rpartition("/")[0]
+            if not _WRITTEN.fullmatch(folder.rpartition("/")[2]):
+                continue
+            known = found.get(folder, StoredFolder(folder, 0, None))
+            found[folder] = known.with_file(0 if is_folder else about["size"], _modified(about))
+        return list(found.values())
+
+    def prune(self, path: str) -> None:
+        """Remove the folders around a path that are empty, but for the outermost: object stores
+        have none.
+        """
+        if self._local is None:
+            return
+        for parent in PurePosixPath(_contained(path)).parents[:-2]:
+            try:
+                (self._local / parent).rmdir()
+            except OSError:
+                return
+
     def local_path(self, path: str) -> Path | None:
         """Where a file lies on this machine; none in an object store."""
         return None if self._local is None else self._local / _contained(path)
+
+
+def _modified(about: Mapping[str, Any]) -> datetime | None:
+    """When a file was written, as far as its file system says."""
+    names = ("mtime", "LastModified", "updated", "last_modified", "created")
+    at = next((about[name] for name in names if about.get(name) is not None), None)
+    if isinstance(at, int | float):
+        return datetime.fromtimestamp(at, UTC)
+    return at if isinstance(at, datetime) else None
 
 
 def _missing(path: str) -> ArtefactError:

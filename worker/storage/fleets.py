@@ -10,7 +10,8 @@
                                      cancel; any of these, once it was asked
 
 ``heartbeat`` keeps a running fleet. A queued fleet of a job that is cancelled is cancelled at once,
-in ``jobs.request_cancel``. Terminal states are never left.
+in ``jobs.request_cancel``. Of a job that is paused, ``paused`` stands in the place of ``queued``:
+see ``pauses``. Terminal states are never left.
 
 Whoever writes for a fleet shows a :class:`Lease`, the right to do so until another token is given
 out: every write goes through :func:`hold`, which takes the job's row first and then asks for the
@@ -29,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results import UNSCORED, JobError, TrialResult, competes, standing_of
-from worker.storage import events, queries
+from worker.storage import events, pauses, queries
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, update_best
@@ -147,8 +148,8 @@ def claim(
     return Lease(fleet_id=fleet_id, job_id=job.id, token=token, attempt=attempt)
 
 
-def heartbeat(session: Session, lease: Lease) -> bool:
-    """Say that the fleet is alive; true when its job is to be cancelled."""
+def heartbeat(session: Session, lease: Lease) -> State | None:
+    """Say that the fleet is alive; what its job is to be, ``CANCELLED`` or ``PAUSED``, if asked."""
     moved = session.execute(
         update(Fleet)
         .where(Fleet.id == lease.fleet_id, Fleet.token == lease.token, Fleet.state == State.RUNNING)
@@ -158,7 +159,7 @@ def heartbeat(session: Session, lease: Lease) -> bool:
     ).one_or_none()
     if moved is None:
         raise _stale(lease)
-    return bool(session.scalar(select(Job.cancel_requested).where(Job.id == lease.job_id)))
+    return pauses.asked_for(session, lease.job_id)
 
 
 # Back to the queue.
@@ -197,7 +198,7 @@ def crashed(
     if killed and last and _split(session, job, fleet, reason):
         return
     _retry_or_fail(session, job, fleet, "crashed", reason, max_attempts)
-    if fleet.state == State.QUEUED and retry_seconds:
+    if fleet.state in OPEN and retry_seconds:
         # At once, then after 1, 3, 7, … times retry_seconds.
         pause = retry_seconds * (2 ** min(max(0, fleet.stalled_attempts - 1), 10) - 1)
         fleet.not_before = (now or read_clock(session)) + timedelta(seconds=pause)
@@ -248,22 +249,15 @@ def _retry_or_fail(
 def _requeue(
     session: Session, job: Job, fleet: Fleet, kind: str, reason: str, *, level: str
 ) -> None:
-    """Queue the fleet again; cancel it instead if its job is to be cancelled."""
+    """Queue the fleet again, or keep it paused; cancel it if its job is to be cancelled."""
     if job.cancel_requested:
         _set_open_trials(session, fleet, State.CANCELLED)
         _end(session, job, fleet, State.CANCELLED)
         return
-    fleet.state = State.QUEUED
+    fleet.state = pauses.waiting(job)
     fleet.owner = None
-    _set_open_trials(session, fleet, State.QUEUED)
-    session.flush()
-    others = session.scalar(
-        select(Fleet.id)
-        .where(Fleet.job_id == job.id, Fleet.state != State.QUEUED, Fleet.state.in_(OPEN))
-        .limit(1)
-    )
-    if others is None:
-        job.state = State.QUEUED
+    _set_open_trials(session, fleet, pauses.waiting(job))
+    pauses.settle(session, job)
     events.append(
         session,
         job,
@@ -355,7 +349,11 @@ def _end(
     update_best(session, job, fleet)
     if following is not None and following.winner is not None:
         choose(session, job, following.winner)
-    return conclude(session, job)
+    if conclude(session, job):
+        return True
+    if job.pause_requested:
+        pauses.settle(session, job)
+    return False
 
 
 def _store(

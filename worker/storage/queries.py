@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from worker.results import UNSCORED, Baseline, Group, Standing, TrialResult, score_of
 from worker.schema import Json
+from worker.storage.curves import fleet_epochs
 from worker.storage.states import OPEN, State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
 from worker.storage.types import database_now
@@ -247,16 +248,6 @@ def baseline(session: Session, job: Job) -> Baseline | None:
 
 
 # Curves.
-
-
-def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, Json]]:
-    """All recorded epochs of a fleet, in order."""
-    epochs = session.execute(
-        select(EpochMetrics.epoch, EpochMetrics.values)
-        .where(EpochMetrics.fleet_id == fleet_id)
-        .order_by(EpochMetrics.epoch)
-    )
-    return [(epoch, values) for epoch, values in epochs]
 
 
 def series(session: Session, trials: Sequence[TrialRow]) -> dict[str, Series]:
