@@ -22,6 +22,8 @@ from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
 from service.serving.front import Front, RequestIds, Turn
+from service.telemetry.requests import Requests, Watched
+from service.telemetry.telemetry import Telemetry
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
@@ -36,26 +38,31 @@ log = logging.getLogger(__name__)
 class Application(FastAPI):
     """FastAPI, with the front before its middleware: a request that a door answers meets none."""
 
-    front: Front
+    watched: Watched
+    """The front, and what is counted of its answers."""
     express: Express
     """What connections ask before they ask the application."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the front, or by what is behind it."""
-        await self.front(scope, receive, send)
+        await self.watched(scope, receive, send)
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the operations."""
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: ServiceSettings | None = None) -> FastAPI:
-    """The HTTP service. It opens its database when it is started, not before."""
+def create_app(settings: ServiceSettings | None = None, *, process: int = 0) -> FastAPI:
+    """The HTTP service. It opens its database when it is started, not before.
+
+    ``process`` is its number among several that answer on one port.
+    """
     settings = settings or ServiceSettings()
+    requests = Requests()
     app = Application(
         title="Parsimony",
         version=installed_version(),
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, requests, process),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -67,10 +74,11 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     )
     app.add_middleware(Conventions)
     turn, ids = Turn(), RequestIds()
-    app.front = Front(
+    front = Front(
         app.behind, app.state, open_doors=open_doors, open_streams=open_streams, turn=turn, ids=ids
     )
-    app.express = Express(app.state, turn, ids)
+    app.watched = Watched(front, requests)
+    app.express = Express(app.state, turn, ids, requests)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:
@@ -94,7 +102,9 @@ def installed_version() -> str:
         return "0"
 
 
-def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: ServiceSettings, requests: Requests, process: int
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.prepare_state()
@@ -106,6 +116,13 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
+            telemetry = Telemetry(
+                requests,
+                database,
+                serving.residents,
+                release=installed_version(),
+                process=str(process),
+            )
             app.state.services = Services(
                 settings=settings,
                 database=database,
@@ -118,15 +135,18 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 serving=serving,
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),
+                telemetry=telemetry,
             )
             await serving.start()
             reconciler.start()
+            telemetry.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
                 with one_thread_a_call():
                     yield
             finally:
+                telemetry.stop()
                 polling.cancel()
                 with suppress(asyncio.CancelledError):
                     await polling

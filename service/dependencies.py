@@ -9,6 +9,7 @@ from service.estimate import Estimator
 from service.exporter import Exporter
 from service.notifier import ChangeNotifier
 from service.serving.engine import ServingEngine
+from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
 from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.reconciler import Reconciler
@@ -33,6 +34,7 @@ class Services:
     serving: ServingEngine
     estimator: Estimator
     exporter: Exporter
+    telemetry: Telemetry
 
 
 async def services_of(request: Request) -> Services:

@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
         level = settings.log_level
         super().__init__(
             Config(
-                create_app(settings),
+                create_app(settings, process=sharing[1] if sharing else 0),
                 settings,
                 http=ExpressProtocol,
                 log_level=level if level in {"debug", "error"} else "warning",

@@ -22,6 +22,7 @@ from service.connections import GONE
 from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
 from service.serving.doors.exchange import Call, Door, Reply
+from service.telemetry.requests import ROUTE
 from worker.errors import ParsimonyError
 
 log = logging.getLogger(__name__)
@@ -133,11 +134,13 @@ class Front:
             for path, takes, stream in self._streams:
                 match = path.fullmatch(scope["path"])
                 if match and takes(_kind(scope)):
+                    scope[ROUTE] = _template(match)
                     await stream(match.groupdict(), scope, receive, _named(request_id, send))
                     return
             for path, door in doors:
                 match = path.fullmatch(scope["path"])
                 if match:
+                    scope[ROUTE] = _template(match)
                     await self._ask(door, match.groupdict(), request_id, scope, receive, send)
                     return
         await self._app(scope, receive, _named(request_id, send))
@@ -194,6 +197,15 @@ class Front:
             await self._app(scope, receive, _named(request_id, send))
             return
         await _send(reply, request_id, send)
+
+
+def _template(match: re.Match[str]) -> str:
+    """The path with what it names replaced by the names."""
+    path = match.string
+    for name in sorted(match.re.groupindex, key=match.start, reverse=True):
+        if match[name] is not None:
+            path = f"{path[: match.start(name)]}{{{name}}}{path[match.end(name) :]}"
+    return path
 
 
 def _kind(scope: Scope) -> bytes:

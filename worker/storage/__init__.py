@@ -10,7 +10,7 @@
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``events, idempotency`` a job's log; keys that make one job
-``counters``            what happened, counted for ever, for whoever watches
+``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL
 ``artefacts``           whole, verified files, in a folder or an object store
@@ -24,6 +24,7 @@ __all__ = [
     "additions",
     "artefacts",
     "catalogue",
+    "census",
     "counters",
     "database",
     "datasets",

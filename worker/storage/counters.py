@@ -1,9 +1,9 @@
 """Counters of what happened, for whoever watches the service: they only grow.
 
-A count is a row, added in the transaction of what it counts, so that it is exact. Nobody updates a row
-that others update too: a worker that hangs in its transaction holds nobody up. Now and then the rows
-are folded, one for each counter, so that their sum stays cheap for ever. They do not
-refer to jobs, and outlive them: a counter that fell would be taken for a restart.
+A count is a row, added in the transaction of what it counts, so that it is exact. Nobody updates a
+row that others update too: a worker that hangs in its transaction holds nobody up. Now and then the
+rows are folded, one for each counter, so that their sum stays cheap for ever. They do not refer to
+jobs, and outlive them: a counter that fell would be taken for a restart.
 """
 
 import random

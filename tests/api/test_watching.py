@@ -1,0 +1,155 @@
+"""What `/metrics` says."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.telemetry import telemetry
+from tests.api.client import Client
+from tests.api.work import post, train
+from tests.waiting import until
+from worker.storage import fleets, jobs
+from worker.storage.database import Database
+
+
+def scraped(client: Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def of(samples: dict[Any, float], name: str, **labels: str) -> float:
+    """The sum of those samples of a name that have these labels."""
+    found = [
+        v for (n, have), v in samples.items() if n == name and labels.items() <= dict(have).items()
+    ]
+    return sum(found)
+
+
+def anew(client: Client) -> dict[Any, float]:
+    """Scraped without what was kept of the database."""
+    client.services.telemetry._read_at = 0.0
+    return scraped(client)
+
+
+@pytest.mark.database_kinds("sqlite", "postgresql")
+def test_the_work_is_counted_from_its_post_to_its_end(fresh: Client) -> None:
+    job_id = post(fresh, model="flowers")
+    other = post(fresh)
+    before = anew(fresh)
+    assert of(before, "parsimony_jobs", kind="training", state="queued") == 2
+    assert of(before, "parsimony_fleets", kind="training", state="queued") == 2
+    assert of(before, "parsimony_oldest_due_seconds") > 0
+    train(fresh, job_id)
+    with fresh.services.database.write() as session:
+        (fleet,) = jobs.fleets(session, other)
+        lease = fleets.claim(session, fleet.id, owner="test")
+        assert lease is not None
+    running = anew(fresh)
+    assert of(running, "parsimony_fleets", state="running") == 1
+    assert of(running, "parsimony_oldest_due_seconds") == 0
+    with fresh.services.database.write() as session:
+        fleets.crashed(session, lease, "test", max_attempts=5)
+    after = anew(fresh)
+    assert of(after, "parsimony_jobs") == 1
+    assert of(after, "parsimony_job_events_total", type="accepted") == 2
+    assert of(after, "parsimony_job_events_total", type="started") == 2
+    assert of(after, "parsimony_job_events_total", type="crashed") == 1
+    assert of(after, "parsimony_job_events_total", type="succeeded") == 1
+    assert of(after, "parsimony_trials_total", state="succeeded") == 1
+    assert of(after, "parsimony_epochs_total") == 3
+    assert of(after, "parsimony_database_up") == 1
+    # It came back a moment ago, however long ago it was posted.
+    assert (
+        0
+        < of(after, "parsimony_oldest_due_seconds")
+        < of(before, "parsimony_oldest_due_seconds") + 5
+    )
+
+
+def test_requests_are_counted_by_route_and_status(fresh: Client) -> None:
+    train(fresh, post(fresh, model="flowers"))
+    rows = [{"sepal length (cm)": 5.0}]
+    asked = {"instances": rows}
+    for path in ("/v1/models/flowers/predict", "/v1/models/none/predict"):
+        fresh.post(path, json=asked)
+    fresh.post("/v2/models/flowers/versions/1/infer", json={"inputs": []})
+    fresh.post("/invocations", json=asked)
+    fresh.get("/v1/jobs/job_none")
+    fresh.request("HEAD", "/livez")
+    fresh.request("BREW", "/pot")
+    fresh.get("/nowhere")
+    samples = scraped(fresh)
+
+    def answered(method: str, route: str, status: str) -> float:
+        labels = {"method": method, "route": route, "status": status, "process": "0"}
+        return of(samples, "parsimony_http_request_seconds_count", **labels)
+
+    assert answered("POST", "/v1/jobs", "2xx") == 1
+    assert answered("POST", "/v1/models/{name}/predict", "4xx") >= 1
+    assert answered("POST", "/v2/models/{name}/versions/{version}/infer", "4xx") == 1
+    assert answered("POST", "/invocations", "2xx") + answered("POST", "/invocations", "4xx") == 1
+    assert answered("GET", "/v1/jobs/{id}", "4xx") == 1
+    assert answered("HEAD", "/livez", "2xx") == 1
+    assert answered("other", "other", "4xx") == 1
+    assert answered("GET", "other", "4xx") == 1
+    jobs_seconds = [
+        value
+        for (name, labels), value in samples.items()
+        if name == "parsimony_http_request_seconds_bucket"
+        and {("route", "/v1/jobs"), ("method", "POST"), ("le", "+Inf")} <= labels
+    ]
+    assert jobs_seconds == [1]
+    assert of(samples, "parsimony_http_requests_open") == 1  # this one
+    assert of(samples, "process_resident_memory_bytes") > 10_000_000
+
+
+@contextmanager
+def hanging(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A database that does not answer, for the length of a block."""
+    released = threading.Event()
+
+    @contextmanager
+    def read() -> Iterator[None]:
+        released.wait(60)
+        raise TimeoutError
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "read", read)
+        try:
+            yield
+        finally:
+            released.set()
+
+
+def test_a_database_that_hangs_leaves_its_part_out(
+    fresh: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "DEADLINE_SECONDS", 0.05)
+    with hanging(fresh.services.database, monkeypatch):
+        samples = anew(fresh)
+        assert of(samples, "parsimony_database_up") == 0
+        assert ("parsimony_oldest_due_seconds", frozenset()) not in samples
+        assert of(samples, "process_max_fds") > 0
+        assert scraped(fresh)
+    monkeypatch.undo()
+    until(lambda: of(anew(fresh), "parsimony_database_up") == 1)
+
+
+def test_scrapes_in_quick_succession_ask_the_database_once(
+    fresh: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "FRESH_SECONDS", 300.0)
+    assert of(anew(fresh), "parsimony_database_up") == 1
+    with hanging(fresh.services.database, monkeypatch):
+        assert of(scraped(fresh), "parsimony_database_up") == 1
