@@ -49,7 +49,8 @@ class Server(uvicorn.Server):
                 settings,
                 http=ExpressProtocol,
                 log_level=level if level in {"debug", "error"} else "warning",
-                access_log=False,
+                log_config=None,  # worker/logs.py has done it
+                access_log=False,  # service/telemetry/requests.py has one
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )

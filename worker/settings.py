@@ -154,7 +154,10 @@ class ServiceSettings(BaseSettings):
     week is rather a mistake in a factor, and others wait behind it. Not read where workers have a
     GPU, whose pace is not known beforehand."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe log lines that are written."""
+    """Least severe log lines that are written. `debug` has a line for each request."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Form of the log lines of all processes: `text` for people, `json` for machines; `auto` takes
+    `text` on a terminal and `json` elsewhere, as in `worker.log`."""
 
     @field_validator("state", mode="after")
     @classmethod

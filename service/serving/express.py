@@ -6,6 +6,7 @@ that is at hand) is read as soon as its body is there, and answered from within 
 was computed in, in one piece. All else is answered by the application, with the same bits.
 """
 
+import logging
 import time
 from functools import partial
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from service.serving.engine import FEW_ROWS
 from service.serving.front import RequestIds, Turn
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
-from service.telemetry.requests import Requests
+from service.telemetry.requests import Requests, are_said, say
 from worker.errors import ParsimonyError
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
@@ -63,6 +64,7 @@ class Express:
         self._state, self._turn, self._ids = state, turn, ids
         self._answered = requests.of("POST", TEMPLATE, "2xx")
         self._requests = requests
+        self._says = are_said()
         self._refused: tuple[str, tuple[int, bytes, bytes]] | None = None
 
     def resident(self, scope: Any) -> Resident | None:
@@ -88,7 +90,7 @@ class Express:
 
     def begin(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:
         """Read a request whose body is here, and have it answered; whether it is plain."""
-        begun, counted = time.perf_counter_ns(), self._answered.add
+        begun, counted, says = time.perf_counter_ns(), self._answered.add, self._says
         reader = resident.model.plain
         if reader is None:
             return False
@@ -118,10 +120,14 @@ class Express:
                 if warnings:
                     body["warnings"] = []
                     statistics.looked_at += rows
-                connection.reply(exchange, self._head(exchange.scope), orjson.dumps(body))
+                head = self._head(exchange.scope)
+                connection.reply(exchange, head, orjson.dumps(body))
                 now = time.perf_counter_ns()
                 statistics.answered(rows, read, now - computed, now - begun)
                 counted(now - begun)
+                if says:
+                    name = head.rpartition(b": ")[2].strip()
+                    say(logging.DEBUG, "POST", exchange.scope["path"], 200, now - begun, name)
 
             resident.joiner.add(
                 cells,

@@ -23,6 +23,7 @@ from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
 from service.serving.doors.exchange import Call, Door, Reply
 from service.telemetry.requests import ROUTE
+from worker import logs
 from worker.errors import ParsimonyError
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,7 @@ class Front:
             await self._app(scope, receive, send)
             return
         request_id = self._ids.of(scope["headers"])
+        logs.about_task(request=request_id.decode())
         if scope["method"] == "POST":
             doors = self._doors()
             for path, takes, stream in self._streams:
@@ -187,7 +189,7 @@ class Front:
             await answer(scope, receive, _named(request_id, send))
             return
         except Exception:
-            log.exception("POST %s failed (%s)", scope["path"], request_id.decode())
+            log.exception("POST %s failed", scope["path"])
             answer = for_protocol(scope["path"], internal_problem())
             await answer(scope, receive, _named(request_id, send))
             return

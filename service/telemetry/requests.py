@@ -79,9 +79,14 @@ class Requests:
             say(level, method, scope["path"], status, ns, request_id)
 
 
+def are_said() -> bool:
+    """Whether each request has a line."""
+    return log.isEnabledFor(logging.DEBUG)
+
+
 def say(level: int, method: str, path: str, status: int, ns: int, request_id: bytes) -> None:
     """Write the line of a request."""
-    fields = {"status": status, "ms": round(ns / 1e6, 3), "request": request_id.decode("latin-1")}
+    fields = {"request": request_id.decode(), "status": status, "ms": round(ns / 1e6, 3)}
     log.log(level, "%s %s", method, path, extra=fields)
 
 

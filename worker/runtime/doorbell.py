@@ -6,10 +6,8 @@ supervisor, is imported in the worker's processes alone.
 """
 
 import argparse
-import logging
 import mmap
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -17,6 +15,7 @@ from celery import Celery, signals
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from worker import logs
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 from worker.storage.database import Database
@@ -28,7 +27,6 @@ QUEUE = "parsimony"
 TASK = "parsimony.train"
 LONGEST_QUEUE = 1000
 """Messages that may wait unread; more would only repeat them."""
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(process)d %(name)s: %(message)s"
 
 
 def broker_url(settings: ServiceSettings) -> str:
@@ -121,6 +119,7 @@ class Worker:
         self._drain = mmap.mmap(-1, 1)
         self.app = create_celery(settings)
         self.app.task(name=TASK, bind=False)(self._train)
+        signals.setup_logging.connect(self._on_logging, weak=False)
         signals.worker_process_init.connect(self._on_child_start, weak=False)
         signals.worker_process_shutdown.connect(self._on_child_end, weak=False)
         signals.worker_shutting_down.connect(self._on_shutdown, weak=False)
@@ -130,8 +129,14 @@ class Worker:
         level = self._settings.log_level
         self.app.worker_main(
             [
-                *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+                *(
+                    "--quiet",
+                    "worker",
+                    f"--loglevel={level}",
+                    f"--hostname=parsimony-{os.getpid()}@%h",
+                ),
+                *("--without-gossip"),
+                *("--without-mingle", "--without-heartbeat"),
             ]
         )
 
@@ -140,6 +145,10 @@ class Worker:
             raise RuntimeError("the supervisor is made when the pool process starts")
         self._supervisor.work(fleet_id)
 
+    def _on_logging(self, **_: Any) -> None:
+        """Celery asks who sets up its loggers, in each of its processes."""
+        logs.configure(self._settings)
+
     def _on_child_start(self, **_: Any) -> None:
         from worker.runtime.supervisor import Supervisor
 
@@ -147,6 +156,7 @@ class Worker:
         self._supervisor = Supervisor(
             self._settings, database, draining=self._is_draining, on_warm=self._report_warm
         )
+        logs.about_process(worker=self._supervisor.owner)
         self._supervisor.warm_up()
 
     def _on_child_end(self, **_: Any) -> None:
@@ -176,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parent is not None:
         die_with_parent(options.parent)
     settings = ServiceSettings()
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
+    logs.configure(settings)
     settings.prepare_state()
     database = Database(settings.database_url)
     database.migrate()
