@@ -7,7 +7,7 @@ text only when somebody asks.
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,6 +45,10 @@ class Histogram:
         self.ns += ns
 
 
+Headers = Iterable[tuple[bytes, bytes]]
+NO_HEADERS: Headers = ()
+REQUEST_ID = b"x-request-id"
+
 Key = tuple[str, str, str]
 """Method, template of the path, class of the status."""
 
@@ -70,13 +74,15 @@ class Requests:
         """Those of which there was a request."""
         return self._histograms
 
-    def answered(self, scope: Scope, status: int, ns: int, request_id: bytes) -> None:
+    def answered(self, scope: Scope, status: int, ns: int, headers: Headers) -> None:
         """A request was answered; status 0 if its client did not wait for that."""
         method = scope["method"] if scope["method"] in METHODS else OTHER
         self.of(method, _route(scope), f"{status // 100}xx" if status else GONE).add(ns)
         level = logging.INFO if _changes(scope, method) else logging.DEBUG
         if log.isEnabledFor(level):
-            say(level, method, scope["path"], status, ns, request_id)
+            said = {name: value for name, value in headers if name in (REQUEST_ID, b"location")}
+            fields = {"location": said[b"location"].decode()} if b"location" in said else {}
+            say(level, method, scope["path"], status, ns, said.get(REQUEST_ID, b""), **fields)
 
 
 def are_said() -> bool:
@@ -84,9 +90,11 @@ def are_said() -> bool:
     return log.isEnabledFor(logging.DEBUG)
 
 
-def say(level: int, method: str, path: str, status: int, ns: int, request_id: bytes) -> None:
+def say(
+    level: int, method: str, path: str, status: int, ns: int, request_id: bytes, **more: str
+) -> None:
     """Write the line of a request."""
-    fields = {"request": request_id.decode(), "status": status, "ms": round(ns / 1e6, 3)}
+    fields = {"request": request_id.decode(), "status": status, "ms": round(ns / 1e6, 3), **more}
     log.log(level, "%s %s", method, path, extra=fields)
 
 
@@ -102,13 +110,13 @@ class Watched:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter_ns()
-        status, request_id = 0, b""
+        status, headers = 0, NO_HEADERS
 
         async def seen(message: Message) -> None:
-            nonlocal status, request_id
+            nonlocal status, headers
             if message["type"] == "http.response.start":
                 status = message["status"]
-                request_id = next((v for k, v in message["headers"] if k == b"x-request-id"), b"")
+                headers = message["headers"]
             await send(message)
 
         self._requests.open += 1
@@ -120,7 +128,7 @@ class Watched:
         finally:
             self._requests.open -= 1
             taken = time.perf_counter_ns() - begun
-            self._requests.answered(scope, status, taken, request_id)
+            self._requests.answered(scope, status, taken, headers)
 
 
 def _route(scope: Scope) -> str:

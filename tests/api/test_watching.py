@@ -153,3 +153,20 @@ def test_scrapes_in_quick_succession_ask_the_database_once(
     assert of(anew(fresh), "parsimony_database_up") == 1
     with hanging(fresh.services.database, monkeypatch):
         assert of(scraped(fresh), "parsimony_database_up") == 1
+
+
+def test_a_line_for_each_request_if_asked_and_for_each_change(
+    fresh: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="parsimony.access"):
+        job_id = post(fresh)
+        fresh.get("/v1/jobs")
+        fresh.post("/v1/jobs/validate", json={"dataset": {"builtin": "iris"}})
+    (line,) = caplog.records
+    assert line.getMessage() == "POST /v1/jobs"
+    assert (vars(line)["status"], vars(line)["location"]) == (202, f"/v1/jobs/{job_id}")
+    assert vars(line)["request"].startswith("req_")
+    caplog.clear()
+    with caplog.at_level("DEBUG", logger="parsimony.access"):
+        fresh.get("/v1/jobs", headers={"X-Request-Id": "mine"})
+    assert [vars(line)["request"] for line in caplog.records] == ["mine"]

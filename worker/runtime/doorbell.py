@@ -127,18 +127,9 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop."""
         level = self._settings.log_level
-        self.app.worker_main(
-            [
-                *(
-                    "--quiet",
-                    "worker",
-                    f"--loglevel={level}",
-                    f"--hostname=parsimony-{os.getpid()}@%h",
-                ),
-                *("--without-gossip"),
-                *("--without-mingle", "--without-heartbeat"),
-            ]
-        )
+        name = f"--hostname=parsimony-{os.getpid()}@%h"
+        lone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        self.app.worker_main(["--quiet", "worker", f"--loglevel={level}", name, *lone])
 
     def _train(self, fleet_id: str) -> None:
         if self._supervisor is None:
