@@ -1,4 +1,4 @@
-"""The command line: ``parsimony up | demo | doctor | migrate | api | worker``."""
+"""The command line: ``parsimony up | api | worker | migrate | backup | restore | doctor | …``."""
 
 import os
 import sys
@@ -88,6 +88,30 @@ def migrate(state: State = None) -> None:
         database.migrate()
         database.close()
         Console(highlight=False).print("The database has this release's schema.")
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where to: a folder that is not there yet.")],
+    state: State = None,
+) -> None:
+    """Copy the database and all files that it refers to; the service may run meanwhile."""
+    with _errors_in_a_line():
+        from service.copies import back_up
+
+        back_up(_settings(state=state), folder, Console(highlight=False))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `parsimony backup` has made.")],
+    state: Annotated[Path, typer.Option(help="The new state folder; not there yet, or empty.")],
+) -> None:
+    """Make a new state folder of a backup, once each of its files is found to be right."""
+    with _errors_in_a_line():
+        from service.copies import bring_back
+
+        bring_back(folder, state, Console(highlight=False))
 
 
 @app.command()

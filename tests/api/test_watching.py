@@ -1,5 +1,6 @@
 """What `/metrics` says."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +156,10 @@ def test_scrapes_in_quick_succession_ask_the_database_once(
         assert of(scraped(fresh), "parsimony_database_up") == 1
 
 
+def of_access(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [line for line in caplog.records if line.name == "parsimony.access"]
+
+
 def test_a_line_for_each_request_if_asked_and_for_each_change(
     fresh: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -162,11 +167,11 @@ def test_a_line_for_each_request_if_asked_and_for_each_change(
         job_id = post(fresh)
         fresh.get("/v1/jobs")
         fresh.post("/v1/jobs/validate", json={"dataset": {"builtin": "iris"}})
-    (line,) = caplog.records
+    (line,) = of_access(caplog)
     assert line.getMessage() == "POST /v1/jobs"
     assert (vars(line)["status"], vars(line)["location"]) == (202, f"/v1/jobs/{job_id}")
     assert vars(line)["request"].startswith("req_")
     caplog.clear()
     with caplog.at_level("DEBUG", logger="parsimony.access"):
         fresh.get("/v1/jobs", headers={"X-Request-Id": "mine"})
-    assert [vars(line)["request"] for line in caplog.records] == ["mine"]
+    assert [vars(line)["request"] for line in of_access(caplog)] == ["mine"]

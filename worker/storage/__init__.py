@@ -14,6 +14,7 @@
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL
 ``artefacts``           whole, verified files, in a folder or an object store
+``backup``              copies of SQLite and a folder, taken while they are written
 ======================  ============================================================================
 
 Functions take an open session: whoever calls says what is one transaction. Nothing here imports
@@ -23,6 +24,7 @@ torch. What other rooms use are the modules listed below, and what those define 
 __all__ = [
     "additions",
     "artefacts",
+    "backup",
     "catalogue",
     "census",
     "counters",
