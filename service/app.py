@@ -22,6 +22,7 @@ from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
 from service.serving.front import Front, RequestIds, Turn
+from service.telemetry.board import Board
 from service.telemetry.requests import Requests, Watched
 from service.telemetry.telemetry import Telemetry
 from service.threads import one_thread_a_call
@@ -52,17 +53,17 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: ServiceSettings | None = None, *, process: int = 0) -> FastAPI:
+def create_app(settings: ServiceSettings | None = None, board: Board | None = None) -> FastAPI:
     """The HTTP service. It opens its database when it is started, not before.
 
-    ``process`` is its number among several that answer on one port.
+    ``board`` is where several that answer on one port show what they have measured.
     """
     settings = settings or ServiceSettings()
     requests = Requests()
     app = Application(
         title="Parsimony",
         version=installed_version(),
-        lifespan=_lifespan(settings, requests, process),
+        lifespan=_lifespan(settings, requests, board or Board()),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -103,7 +104,7 @@ def installed_version() -> str:
 
 
 def _lifespan(
-    settings: ServiceSettings, requests: Requests, process: int
+    settings: ServiceSettings, requests: Requests, board: Board
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -121,7 +122,7 @@ def _lifespan(
                 database,
                 serving.residents,
                 release=installed_version(),
-                process=str(process),
+                board=board,
             )
             app.state.services = Services(
                 settings=settings,

@@ -15,6 +15,7 @@ from service.connections import Config
 from service.fair_listener import CountedConnections, FairListener, Loads
 from service.listening import GRACE_SECONDS
 from service.serving.connection import ExpressProtocol
+from service.telemetry.board import Board
 from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
         level = settings.log_level
         super().__init__(
             Config(
-                create_app(settings, process=sharing[1] if sharing else 0),
+                create_app(settings, _board(sharing, settings.processes)),
                 settings,
                 http=ExpressProtocol,
                 log_level=level if level in {"debug", "error"} else "warning",
@@ -89,3 +90,10 @@ class Server(uvicorn.Server):
         self.run(sockets=[listening])
         if not self.started:
             raise UnavailableError("the HTTP service could not start; the lines above say why")
+
+
+def _board(sharing: tuple[Loads, int] | None, count: int) -> Board:
+    if sharing is None:
+        return Board()
+    loads, number = sharing
+    return Board(number, count, loads.descriptor)

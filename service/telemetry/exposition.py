@@ -142,7 +142,7 @@ def of_database(*, up: bool, seconds: float) -> Iterator[Metric]:
 def of_process(
     process: str, release: str, requests: Requests, residents: Iterable[Resident], lag: LoopLag
 ) -> Iterator[Metric]:
-    """What this process has done since it began. Each scrape is answered by one of several."""
+    """What this process has done since it began."""
     yield InfoMetricFamily(
         "parsimony_build", "The release.", value={"process": process, "release": release}
     )

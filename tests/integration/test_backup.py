@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.running import running
 from tests.integration.test_recovery import LONG, settings_of
 from worker.settings import ServiceSettings
@@ -12,6 +14,7 @@ def settings_at(state: Path) -> ServiceSettings:
     return settings_of(state, f"sqlite:///{state}/parsimony.db")
 
 
+@pytest.mark.slow
 def test_an_interrupted_job_is_continued_from_the_copy_to_the_same_bits(tmp_path: Path) -> None:
     with running(settings_at(tmp_path / "state")) as here:
         job_id = here.post(**LONG)
