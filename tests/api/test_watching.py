@@ -4,10 +4,12 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import update
 
 from service.telemetry import telemetry
 from tests.api.client import Client
@@ -15,6 +17,8 @@ from tests.api.work import post, train
 from tests.waiting import until
 from worker.storage import fleets, jobs
 from worker.storage.database import Database
+from worker.storage.tables import Fleet
+from worker.storage.types import utc_now
 
 
 def scraped(client: Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -46,10 +50,12 @@ def anew(client: Client) -> dict[Any, float]:
 def test_the_work_is_counted_from_its_post_to_its_end(fresh: Client) -> None:
     job_id = post(fresh, model="flowers")
     other = post(fresh)
+    with fresh.services.database.write() as session:
+        session.execute(update(Fleet).values(created_at=utc_now() - timedelta(hours=1)))
     before = anew(fresh)
     assert of(before, "parsimony_jobs", kind="training", state="queued") == 2
     assert of(before, "parsimony_fleets", kind="training", state="queued") == 2
-    assert of(before, "parsimony_oldest_due_seconds") > 0
+    assert 3_600 <= of(before, "parsimony_oldest_due_seconds") < 3_700
     train(fresh, job_id)
     with fresh.services.database.write() as session:
         (fleet,) = jobs.fleets(session, other)
