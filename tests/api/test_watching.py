@@ -76,11 +76,7 @@ def test_the_work_is_counted_from_its_post_to_its_end(fresh: Client) -> None:
     assert of(after, "parsimony_epochs_total") == 3
     assert of(after, "parsimony_database_up") == 1
     # It came back a moment ago, however long ago it was posted.
-    assert (
-        0
-        < of(after, "parsimony_oldest_due_seconds")
-        < of(before, "parsimony_oldest_due_seconds") + 5
-    )
+    assert 0 < of(after, "parsimony_oldest_due_seconds") < 60
 
 
 def test_requests_are_counted_by_route_and_status(fresh: Client) -> None:
