@@ -12,7 +12,7 @@ from worker.storage.states import OPEN, State
 from worker.storage.tables import Event, Fleet, Job, Worker
 from worker.storage.types import utc_now
 
-REQUEUED = ("released", "crashed", "lease_lost", "split", "waiting", "resumed_by_user")
+REQUEUED = ("released", "crashed", "lease_lost", "split", "given_back", "continued")
 """Types of the events by which a fleet comes back into the queue."""
 
 
