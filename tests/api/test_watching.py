@@ -1,6 +1,7 @@
 """What `/metrics` says."""
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from service.telemetry import telemetry
 from tests.api.client import Client
 from tests.api.work import post, train
+from tests.source import ROOT
 from tests.waiting import until
 from worker.storage import fleets, jobs
 from worker.storage.database import Database
@@ -177,3 +180,44 @@ def test_a_line_for_each_request_if_asked_and_for_each_change(
     with caplog.at_level("DEBUG", logger="parsimony.access"):
         fresh.get("/v1/jobs", headers={"X-Request-Id": "mine"})
     assert [vars(line)["request"] for line in of_access(caplog)] == ["mine"]
+
+
+def test_the_page_on_operations_explains_each_metric_and_no_other(fresh: Client) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    families = text_string_to_metric_families(fresh.get("/metrics").text)
+    names = {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in families
+    }
+    explained = set(re.findall(r"\b(?:parsimony|process)_[a-z_]+", page))
+    explained = {re.sub(r"_(bucket|count)$", "", name) for name in explained}
+    assert explained == names
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    targets, rules = (yaml.safe_load(example) for example in examples)
+    assert targets["scrape_configs"][0]["job_name"] == "parsimony"
+    assert all("parsimony_" in rule["expr"] for rule in rules["groups"][0]["rules"])
+
+
+def test_a_million_events_are_not_counted_anew(fresh: Client) -> None:
+    """What a scrape asks does not read the log, except where fleets came back into the queue."""
+    post(fresh)
+    engine = fresh.services.database.engine
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        anew(fresh)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    of_events = [statement for statement in asked if "FROM event" in statement]
+    assert len(of_events) == 1
+    with fresh.services.database.read() as session:
+        for statement in (one for one in asked if one.startswith("SELECT")):
+            plan = session.connection().exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}", tuple("x" for _ in range(statement.count("?")))
+            )
+            steps = [row[-1] for row in plan]
+            assert not [step for step in steps if step.startswith("SCAN") and "event" in step]
+            assert not [s for s in steps if s in {"SCAN fleet", "SCAN job"}], (statement, steps)
