@@ -11,8 +11,8 @@ from functools import partial
 
 from service.fair_listener import Loads
 from service.listening import until_interrupted
-from worker import logs
 from worker.errors import ParsimonyError
+from worker.logs import about_process, configure
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 
@@ -26,8 +26,8 @@ def main(parent: int, number: int, listening: int, reporting: int, loads: int) -
         from service.server import Server  # takes seconds, in which the parent may say to stop
 
         settings = ServiceSettings()
-        logs.configure(settings)
-        logs.about_process(http=str(number))
+        configure(settings)
+        about_process(http=str(number))
         sharing = (Loads(loads, settings.processes), number)
         try:
             Server(settings, partial(_report, reporting), sharing).serve_on(shared)

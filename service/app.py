@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,7 @@ from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
 from service.notifier import ChangeNotifier
+from service.readiness import Readiness
 from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
@@ -32,6 +34,7 @@ from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
+from worker.storage.limits import SERVICE
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +51,19 @@ class Application(FastAPI):
         """Answer by the front, or by what is behind it."""
         await self.watched(scope, receive, send)
 
+    def begin_to_stop(self) -> None:
+        """Be unready from now on, and let nobody wait for what takes long. On the event loop."""
+        services: Services = self.state.services
+        services.stopping.set()
+        self.express.is_stopping = True
+        services.notifier.wake()
+
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the operations."""
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: ServiceSettings | None = None, board: Board | None = None) -> FastAPI:
+def create_app(settings: ServiceSettings | None = None, board: Board | None = None) -> Application:
     """The HTTP service. It opens its database when it is started, not before.
 
     ``board`` is where several that answer on one port show what they have measured.
@@ -109,7 +119,7 @@ def _lifespan(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.prepare_state()
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, SERVICE)
         try:
             await asyncio.to_thread(database.migrate)
             artefacts = Artefacts(settings.artefacts_url)
@@ -117,6 +127,7 @@ def _lifespan(
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
+            readiness = Readiness(settings, database, artefacts)
             telemetry = Telemetry(
                 requests,
                 database,
@@ -130,16 +141,19 @@ def _lifespan(
                 artefacts=artefacts,
                 reconciler=reconciler,
                 notifier=notifier,
+                readiness=readiness,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 predictions=PredictionIntake(database, artefacts, tables),
                 serving=serving,
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),
+                stopping=threading.Event(),
                 telemetry=telemetry,
             )
             await serving.start()
             reconciler.start()
+            readiness.start()
             telemetry.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
@@ -151,6 +165,7 @@ def _lifespan(
                 polling.cancel()
                 with suppress(asyncio.CancelledError):
                     await polling
+                await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await serving.stop()
         finally:

@@ -1,5 +1,6 @@
 """What the routes work with: everything that is open while the service runs."""
 
+import threading
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from fastapi import Depends, Path, Request
 from service.estimate import Estimator
 from service.exporter import Exporter
 from service.notifier import ChangeNotifier
+from service.readiness import Readiness
 from service.serving.engine import ServingEngine
 from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
@@ -28,12 +30,15 @@ class Services:
     artefacts: Artefacts
     reconciler: Reconciler
     notifier: ChangeNotifier
+    readiness: Readiness
     tables: TableCache
     intake: JobIntake
     predictions: PredictionIntake
     serving: ServingEngine
     estimator: Estimator
     exporter: Exporter
+    stopping: threading.Event
+    """Set once the service is told to stop. It answers for a while yet, but lets nobody wait."""
     telemetry: Telemetry
 
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from sqlalchemy import func, select
 
 from service.threads import in_pool
-from worker import logs
 from worker.errors import UnavailableError
+from worker.logs import Outage
 from worker.storage.database import Database
 from worker.storage.tables import Event
 
@@ -29,7 +29,7 @@ class ChangeNotifier:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._outage = logs.Outage(log, "reading the event log")
+        self._outage = Outage(log, "reading the event log")
         self._subscribers = 0
         self._wanted = asyncio.Event()
         self._changed = asyncio.Event()
@@ -58,6 +58,11 @@ class ChangeNotifier:
         except TimeoutError:
             return
 
+    def wake(self) -> None:
+        """Have all that wait look now. On the event loop."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     async def run(self) -> None:
         """Poll the log until cancelled."""
         seen: int | None = None
@@ -72,8 +77,7 @@ class ChangeNotifier:
                 latest, pause = seen, LONGEST_WAIT_SECONDS
             if latest != seen:
                 seen = latest
-                self._changed.set()
-                self._changed = asyncio.Event()
+                self.wake()
             await asyncio.sleep(pause)
 
     def _latest(self) -> int | None:

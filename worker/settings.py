@@ -82,9 +82,9 @@ class ServiceSettings(BaseSettings):
     database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
     redis_url: str | None = None
-    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `sentinel://…` or
-    `unix://…`. Without it a private server on a unix socket is started and stopped with the
-    service."""
+    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `unix://…`, or
+    `sentinel://a:26379;sentinel://b:26379/0?master_name=…` (`mymaster` unless given). Without it a
+    private server on a unix socket is started and stopped with the service."""
     artefacts_url: str = Field(default_factory=_default_artefacts)
     """Folder or fsspec URL of data sets, checkpoints and models."""
     lease_seconds: Seconds = 15.0
@@ -130,6 +130,10 @@ class ServiceSettings(BaseSettings):
     """The model that answers `POST /invocations`: its name, or its name, a slash, and a version's
     number or an alias. Unless given: the one that the request's header names, or the only one that
     there is."""
+    drain_seconds: Annotated[float, Field(ge=0.0, le=3_600.0, allow_inf_nan=False)] = 2.0
+    """After SIGTERM the HTTP service is not ready, but answers for this long before its port
+    closes: longer than load balancers take to notice and to send requests elsewhere, 5 under
+    Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000

@@ -16,6 +16,7 @@ from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
 from worker.spec import JobSpec
 from worker.storage import jobs
+from worker.storage.limits import REPORT_SECONDS
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
 
@@ -141,5 +142,5 @@ def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
     changes nothing; a job that has ended otherwise cannot be cancelled.
     """
-    with services.database.write() as session:
+    with services.database.write(statement=REPORT_SECONDS) as session:
         return job_view(jobs.request_cancel(session, job_id))

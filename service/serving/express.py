@@ -62,6 +62,8 @@ class Express:
 
     def __init__(self, state: State, turn: Turn, ids: RequestIds, requests: Requests) -> None:
         self._state, self._turn, self._ids = state, turn, ids
+        self.is_stopping = False
+        """Whether each connection is closed after its next answer."""
         self._answered = requests.of("POST", TEMPLATE, "2xx")
         self._requests = requests
         self._says = are_said()

@@ -23,8 +23,8 @@ from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
 from service.serving.doors.exchange import Call, Door, Reply
 from service.telemetry.requests import ROUTE
-from worker import logs
 from worker.errors import ParsimonyError
+from worker.logs import about_task
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Front:
             await self._app(scope, receive, send)
             return
         request_id = self._ids.of(scope["headers"])
-        logs.about_task(request=request_id.decode())
+        about_task(request=request_id.decode())
         if scope["method"] == "POST":
             doors = self._doors()
             for path, takes, stream in self._streams:

@@ -29,10 +29,9 @@ from worker.storage.counters import (
     TRIALS,
     Total,
 )
+from worker.storage.workers import SEEN_SECONDS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-THERE_SECONDS = 15.0
-"""A worker that was heard of within this time is there."""
 
 
 class _Families(Collector):
@@ -78,7 +77,7 @@ def of_work(census: Census, totals: Mapping[str, Total]) -> Iterator[Metric]:
 def _workers(census: Census) -> Iterator[Metric]:
     workers = GaugeMetricFamily(
         "parsimony_workers",
-        f"Workers by device and state: there, draining, or silent for {THERE_SECONDS:g} s.",
+        f"Workers by device and state: there, draining, or silent for {SEEN_SECONDS:g} s.",
         labels=["device", "state"],
     )
     slots = GaugeMetricFamily(
@@ -90,11 +89,12 @@ def _workers(census: Census) -> Iterator[Metric]:
     places: dict[str, int] = {}
     for worker in census.workers:
         state = "draining" if worker.draining else "there"
-        if worker.seen_seconds > THERE_SECONDS:
+        if not worker.is_there:
             state = "silent"
-        counts[worker.device, state] = counts.get((worker.device, state), 0) + 1
+        device = worker.entry.device
+        counts[device, state] = counts.get((device, state), 0) + 1
         if state == "there":
-            places[worker.device] = places.get(worker.device, 0) + worker.slots
+            places[device] = places.get(device, 0) + worker.entry.slots
     for labels, count in counts.items():
         workers.add_metric(labels, count)
     for device, count in places.items():

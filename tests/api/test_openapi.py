@@ -126,6 +126,7 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
         "/livez": client.get("/livez"),
         "/readyz": client.get("/readyz"),
         "/ping": client.get("/ping"),
+        "/v1/system": client.get("/v1/system"),
     }
     for part in ("", "/trials", "/metrics", "/events", "/checkpoints", "/chart", "/report"):
         bodies[f"/v1/jobs/{{id}}{part}"] = client.get(f"/v1/jobs/{job}{part}")

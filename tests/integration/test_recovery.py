@@ -13,7 +13,6 @@ from tests.integration.running import Running, descendants, is_alive, running
 from tests.waiting import until
 from worker.errors import UnavailableError
 from worker.runtime.processes import Processes
-from worker.runtime.redis_server import RedisServer
 from worker.settings import ServiceSettings
 from worker.storage import events, jobs, models, queries
 from worker.storage.additions import NewFleet, NewTrial
@@ -242,30 +241,3 @@ def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed:
     with running(settings) as after:
         assert after.ended(job_id).state == "succeeded"
         assert after.fleet(job_id).result_sha256 == undisturbed
-
-
-@pytest.mark.slow
-def test_jobs_are_accepted_while_redis_is_gone(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, f"sqlite:///{tmp_path}/test.db")
-    with running(settings) as here:
-        redis_pid = here.processes.redis_pid
-        assert redis_pid is not None
-        os.kill(redis_pid, signal.SIGKILL)
-        job_id = here.post(training={"epochs": 2})
-        assert here.job(job_id).state == "queued"
-        again = RedisServer(settings)
-        until(lambda: not is_running(redis_pid))
-        again.start()
-        try:
-            assert here.ended(job_id).state == "succeeded"
-        finally:
-            here.processes.stop_worker()
-            again.stop()
-
-
-def is_running(pid: int) -> bool:
-    """Alive, and not only waiting to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

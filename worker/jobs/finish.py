@@ -28,7 +28,7 @@ from worker.storage.additions import (
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.queries import BASELINE, Ending
-from worker.storage.types import utc_now
+from worker.storage.types import read_clock
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _look(
         seen = snapshot(session, job, fleet.id)
         spent = 0.0
         if job.started_at is not None:
-            spent = (utc_now() - job.started_at).total_seconds()
+            spent = (read_clock(session) - job.started_at).total_seconds()
         settles = spec.refits or (search is not None and search.choose != "best")
         adaptive = search is not None and search.adaptive
         groups: Sequence[Group] = ()

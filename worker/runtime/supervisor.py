@@ -13,17 +13,24 @@ import socket
 import time
 from collections.abc import Callable
 
-from worker import logs
 from worker.errors import UnavailableError
+from worker.logs import about_task
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
-from worker.storage.database import Database
+from worker.storage.database import Database, LockedError
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.limits import REPORT_SECONDS
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
+BEAT_SECONDS = (0.5, 1.5)
+"""What a heartbeat may take, at the least and at the most; between them, one and a half intervals:
+less than what is left of the lease when it is time to give it up."""
+STILL_SECONDS = 5.0
+"""A trainer that says nothing for so long, while a lock is held that its supervisor needs, is taken
+to stand still with it. Its threads are never quiet for longer than ``standby.ALIVE_SECONDS``."""
 CLAIM_CANDIDATES = 8
 CONCLUDED_SECONDS = 2.0
 """Time in which a trainer whose fleet has ended must say so and end, too."""
@@ -63,19 +70,25 @@ class Supervisor:
         if standby is not None:
             standby.close()
 
-    def work(self, fleet_id: str) -> int:
-        """Train this fleet if it can be claimed, then whatever else waits; how many there were."""
+    def work(self, fleet_id: str | None = None) -> int:
+        """Train this fleet if it can be claimed, then whatever else waits; how many there were.
+
+        Without a fleet, whatever waits.
+        """
         done = 0
-        candidates = [fleet_id]
+        candidates = self._due() if fleet_id is None else [fleet_id]
         while candidates and not self._draining():
             trained = self._train_one_of(candidates)
-            logs.about_task()
+            about_task()
             if not trained:
                 break
             done += 1
-            with self._database.read() as session:
-                candidates = queries.due(session, limit=CLAIM_CANDIDATES)
+            candidates = self._due()
         return done
+
+    def _due(self) -> list[str]:
+        with self._database.read() as session:
+            return queries.due(session, limit=CLAIM_CANDIDATES)
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
@@ -83,12 +96,12 @@ class Supervisor:
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.
-        trainer = self.warm_up().fork()
+        trainer = self._fork()
         try:
             lease = self._claim(waiting)
             if lease is None:
                 return False
-            logs.about_task(job=lease.job_id, fleet=lease.fleet_id)
+            about_task(job=lease.job_id, fleet=lease.fleet_id)
             watch = _Watch(self._settings, self._database, lease, trainer)
             logger.info(
                 "fleet %s: attempt %d in process %d", lease.fleet_id, lease.attempt, trainer.pid
@@ -102,10 +115,28 @@ class Supervisor:
         watch.settle()
         return True
 
+    def _fork(self) -> TrainerProcess:
+        """A trainer; from another standby where this one has died, or is frozen."""
+        try:
+            return self.warm_up().fork()
+        except UnavailableError as error:
+            logger.warning("%s; another standby is started", error)
+            self.close()
+            return self.warm_up().fork()
+
     def _claim(self, candidates: list[str]) -> Lease | None:
+        """The first of the fleets that can be had. One whose job is held by a transaction that does
+        not end, of a worker that is frozen, keeps nobody from the others.
+        """
         for fleet_id in candidates:
-            with self._database.write() as session:
-                lease = fleets.claim(session, fleet_id, owner=self.owner)
+            try:
+                with self._database.write() as session:
+                    lease = fleets.claim(session, fleet_id, owner=self.owner)
+            except LockedError as error:
+                logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
+                if self._database.is_sqlite:  # which has one lock, for all
+                    return None
+                continue
             if lease is not None:
                 return lease
         return None
@@ -124,11 +155,13 @@ class _Watch:
         self._settings, self._database = settings, database
         self._lease, self._trainer = lease, trainer
         now = time.monotonic()
-        self._moved_at = self._beat_at = self._heard_at = now
+        self._moved_at = self._beat_at = self._heard_at = self._spoke_at = now
         self._steps = 0
         self._kill_at: float | None = None
         self._cancelled = False
         self._fenced = False
+        self._missed: UnavailableError | None = None
+        """Why the last heartbeat was not written, if it was not."""
         self._outcome: str | None = None
         self._reason: str | None = None
 
@@ -144,12 +177,15 @@ class _Watch:
             self._trainer.kill()
         elif now - self._beat_at >= self._settings.heartbeat_seconds and not self._fenced:
             self._beat(now)
+        if self._missed is not None and not self._fenced:
+            self._end_without_lease(self._missed, time.monotonic())
         if self._kill_at is not None and now >= self._kill_at:
             self._reason = self._reason or "it did not stop when asked"
             self._trainer.kill()
         return True
 
     def _take(self, message: Message, now: float) -> bool:
+        self._spoke_at = now
         match message["event"]:
             case "gone":
                 return False
@@ -170,8 +206,10 @@ class _Watch:
 
     def _beat(self, now: float) -> None:
         self._beat_at = now
+        least, most = BEAT_SECONDS
+        within = min(most, max(least, 1.5 * self._settings.heartbeat_seconds))
         try:
-            with self._database.write() as session:
+            with self._database.write(within=within) as session:
                 cancel = fleets.heartbeat(session, self._lease)
         except StaleToken:
             # Either the trainer has just concluded, and is about to say so, or the fleet is
@@ -183,16 +221,29 @@ class _Watch:
                 self._trainer.kill()
             return
         except UnavailableError as error:
-            patience = self._settings.lease_seconds - 2 * self._settings.heartbeat_seconds
-            if now - self._heard_at > patience:
-                logger.error("fleet %s: lease not renewed in time: %s", self._lease.fleet_id, error)
-                self._fenced = True
-                self._trainer.kill()
+            self._missed = error
+            self._beat_at = time.monotonic()
             return
+        self._missed = None
         self._heard_at = now
         if cancel and not self._cancelled:
             self._cancelled = True
             self._ask_to_stop(CANCEL, now)
+
+    def _end_without_lease(self, error: UnavailableError, now: float) -> None:
+        """The lease is not renewed: end the trainer before somebody else has its fleet, and sooner
+        if it seems to be what keeps the database.
+        """
+        longest = self._settings.lease_seconds - 2 * self._settings.heartbeat_seconds
+        if isinstance(error, LockedError) and now - self._spoke_at >= STILL_SECONDS:
+            self._reason = "it stood still, and held what others wait for in the database"
+        elif now - self._heard_at > longest:
+            self._reason = "its lease could not be renewed in time"
+        else:
+            return
+        logger.error("fleet %s: %s: %s", self._lease.fleet_id, self._reason, error)
+        self._fenced = True
+        self._trainer.kill()
 
     def settle(self) -> None:
         """Give the fleet back if its trainer ended without a word, and its token is current."""
@@ -206,7 +257,7 @@ class _Watch:
             else f"its trainer ended with status {status}"
         )
         try:
-            with self._database.write() as session:
+            with self._database.write(statement=REPORT_SECONDS) as session:
                 fleets.crashed(
                     session,
                     self._lease,

@@ -15,8 +15,8 @@ from typing import NoReturn
 import orjson
 from sqlalchemy.exc import IntegrityError
 
-from worker import logs
 from worker.errors import ParsimonyError
+from worker.logs import about_process, configure
 from worker.results import JobError
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.standby import Channel
@@ -25,6 +25,7 @@ from worker.storage import fleets, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.limits import TRAINER
 from worker.storage.states import Kind
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def main() -> None:
     parent, control = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)
     settings = ServiceSettings()
-    logs.configure(settings)
+    configure(settings)
     _import_torch(settings.threads)
     # What is in memory now is shared with the trainers: their collectors need not copy it.
     gc.freeze()
@@ -47,7 +48,9 @@ def main() -> None:
 
 
 def serve(control: socket.socket, work: Callable[[Channel], int]) -> None:
-    """Fork for each request, a byte with two descriptors; say the child's pid, then its status."""
+    """Fork for each request, a byte with two descriptors; say the child's pid, with a handle on it,
+    then its status.
+    """
     _say(control, ready=True)
     me = os.getpid()
     while True:
@@ -59,9 +62,23 @@ def serve(control: socket.socket, work: Callable[[Channel], int]) -> None:
             _be_trainer(me, control, work, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        _say(control, pid=pid)
+        # Opened before the child is waited for, so that it is the child's and nobody else's.
+        handle = _handle_of(pid)
+        _say(control, handle, pid=pid)
+        if handle is not None:
+            os.close(handle)
         _, status = os.waitpid(pid, 0)
         _say(control, status=os.waitstatus_to_exitcode(status))
+
+
+def _handle_of(pid: int) -> int | None:
+    """The pidfd of a process; none where the system has no such thing."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 def _be_trainer(
@@ -81,18 +98,22 @@ def _be_trainer(
         os._exit(status)
 
 
-def _say(control: socket.socket, **what: object) -> None:
-    control.sendall(orjson.dumps(what) + b"\n")
+def _say(control: socket.socket, descriptor: int | None = None, **what: object) -> None:
+    line = orjson.dumps(what) + b"\n"
+    if descriptor is None:
+        control.sendall(line)
+    else:
+        socket.send_fds(control, [line], [descriptor])  # a line of few bytes goes as a whole
 
 
 def train(settings: ServiceSettings, channel: Channel) -> int:
     """Wait for a fleet and train it: 0 when its rows say how it ended, else 1."""
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, TRAINER)
     artefacts = Artefacts(settings.artefacts_url)
     lease = channel.lease()
     if lease is None:
         return 0
-    logs.about_process(job=lease.job_id, fleet=lease.fleet_id)
+    about_process(job=lease.job_id, fleet=lease.fleet_id)
     channel.listen()
     try:
         channel.say("ended", outcome=_train(settings, database, artefacts, lease, channel))

@@ -8,11 +8,13 @@
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
+``workers``             the registry of workers, and why a job waits for one
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
-``database``            sessions on SQLite or PostgreSQL
+``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
+``limits``              how long the database is waited for, and by whom
 ``artefacts``           whole, verified files, in a folder or an object store
 ``backup``              copies of SQLite and a folder, taken while they are written
 ======================  ============================================================================
@@ -34,6 +36,7 @@ __all__ = [
     "fleets",
     "idempotency",
     "jobs",
+    "limits",
     "models",
     "predictions",
     "progress",
@@ -41,4 +44,5 @@ __all__ = [
     "states",
     "tables",
     "types",
+    "workers",
 ]

@@ -8,9 +8,11 @@ from datetime import datetime
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
+from worker.storage import workers
 from worker.storage.states import OPEN, State
-from worker.storage.tables import Event, Fleet, Job, Worker
-from worker.storage.types import utc_now
+from worker.storage.tables import Event, Fleet, Job
+from worker.storage.types import read_clock
+from worker.storage.workers import SeenWorker
 
 REQUEUED = ("released", "crashed", "lease_lost", "split", "given_back", "continued")
 """Types of the events by which a fleet comes back into the queue."""
@@ -23,16 +25,6 @@ class Group:
     kind: str
     state: str
     count: int
-
-
-@dataclass(frozen=True)
-class SeenWorker:
-    """A worker, and how long ago it was heard of."""
-
-    device: str
-    slots: int
-    draining: bool
-    seen_seconds: float
 
 
 @dataclass(frozen=True)
@@ -49,9 +41,9 @@ class Census:
     workers: list[SeenWorker]
 
 
-def census(session: Session, *, now: datetime | None = None) -> Census:
+def census(session: Session) -> Census:
     """Count what has not ended."""
-    now = now or utc_now()
+    now = read_clock(session)
     open_fleets = Fleet.state.in_(OPEN)
     fleets = session.execute(
         select(Job.kind, Fleet.state, func.count(), func.count(Fleet.waiting_for))
@@ -65,16 +57,12 @@ def census(session: Session, *, now: datetime | None = None) -> Census:
         .where(open_fleets)
         .group_by(Job.kind, Job.state)
     )
-    workers = session.execute(select(Worker.device, Worker.slots, Worker.draining, Worker.seen_at))
     return Census(
         jobs=[Group(*row) for row in jobs],
         fleets=[Group(kind, state, count) for kind, state, count, _ in fleets],
         oldest_due_seconds=_oldest_due(session, now),
         waiting_for_place=sum(waiting for *_, waiting in fleets),
-        workers=[
-            SeenWorker(device, slots, draining, max(0.0, (now - seen_at).total_seconds()))
-            for device, slots, draining, seen_at in workers
-        ],
+        workers=workers.seen(session),
     )
 
 

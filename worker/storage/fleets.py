@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
@@ -35,7 +35,7 @@ from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
-from worker.storage.types import utc_now
+from worker.storage.types import read_clock, utc_now
 
 
 class StaleToken(ConflictError):  # noqa: N818  (says what happened)
@@ -65,26 +65,21 @@ class ResultFile:
 
 def hold(session: Session, lease: Lease) -> tuple[Job, Fleet]:
     """The job and the fleet, locked; ``StaleToken`` when the lease is no longer current."""
-    held = _lock(session, lease.job_id, lease.fleet_id, Fleet.token == lease.token)
+    held = _lock(session, lease.job_id, lease.fleet_id, Fleet.token == lease.token, wait=True)
     if held is None:
         raise _stale(lease)
     return held
 
 
 def _lock(
-    session: Session, job_id: str | None, fleet_id: str, *conditions: ColumnElement[bool]
+    session: Session, job_id: str | None, fleet_id: str, unmoved: ColumnElement[bool], *, wait: bool
 ) -> tuple[Job, Fleet] | None:
-    """The job and the fleet, if it is running and the conditions hold."""
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    """The job and the fleet, if it runs unmoved; none while others hold them, unless we wait."""
+    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update(skip_locked=not wait))
     fleet = session.scalar(
         select(Fleet)
-        .where(
-            Fleet.id == fleet_id,
-            Fleet.job_id == job_id,
-            Fleet.state == State.RUNNING,
-            *conditions,
-        )
-        .with_for_update()
+        .where(Fleet.id == fleet_id, Fleet.job_id == job_id, Fleet.state == State.RUNNING, unmoved)
+        .with_for_update(skip_locked=not wait)
         .execution_options(populate_existing=True)
     )
     return None if job is None or fleet is None else (job, fleet)
@@ -105,7 +100,7 @@ def claim(
     The attempt is counted here, before anything can go wrong, so that a fleet that kills its
     trainer every time comes to an end.
     """
-    now = now or utc_now()
+    now = now or read_clock(session)
     job = session.scalar(
         select(Job)
         .join(Fleet, Fleet.job_id == Job.id)
@@ -205,14 +200,17 @@ def crashed(
     if fleet.state == State.QUEUED and retry_seconds:
         # At once, then after 1, 3, 7, … times retry_seconds.
         pause = retry_seconds * (2 ** min(max(0, fleet.stalled_attempts - 1), 10) - 1)
-        fleet.not_before = (now or utc_now()) + timedelta(seconds=pause)
+        fleet.not_before = (now or read_clock(session)) + timedelta(seconds=pause)
 
 
 def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:
-    """Take a fleet from a worker that was not heard of; false if it moved in the meantime."""
+    """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or while
+    a trainer that was frozen in a transaction holds its rows.
+    """
     token, hb_seq = seen
     job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))
-    held = _lock(session, job_id, fleet_id, Fleet.token == token, Fleet.hb_seq == hb_seq)
+    unmoved = and_(Fleet.token == token, Fleet.hb_seq == hb_seq)
+    held = _lock(session, job_id, fleet_id, unmoved, wait=False)
     if held is None:
         return False
     job, fleet = held

@@ -66,8 +66,19 @@ def obey(channel: Channel, database: Database, lease: Lease) -> None:
         channel.say("ended", outcome="stale")
 
 
+def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) -> None:
+    """The first time; then it finishes."""
+    if lease.attempt == 1:
+        channel.say("steps", steps=1)
+        with database.write() as session:
+            fleets.hold(session, lease)
+            os.kill(os.getpid(), signal.SIGSTOP)
+    finish(channel, database, lease)
+
+
 BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
-    each.__name__: each for each in (finish, finish_slowly, die, die_once, report, hang, obey)
+    each.__name__: each
+    for each in (finish, finish_slowly, die, die_once, report, hang, obey, freeze_in_a_transaction)
 }
 
 
