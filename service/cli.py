@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.errors import ParsimonyError
-from worker.logs import configure
+from worker.logs import configure_logs
 from worker.settings import ServiceSettings
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def up(
         # Imported late: torch takes seconds, and `--help` should not.
         from service.run import run_everything
 
-        configure(settings)
+        configure_logs(settings)
         run_everything(settings, Console(highlight=False))
 
 
@@ -62,7 +62,7 @@ def api(host: Host = None, port: Port = None, processes: ProcessCount = None) ->
         settings = _settings(host=host, port=port, processes=processes)
         from service.run import run_api
 
-        configure(settings)
+        configure_logs(settings)
         run_api(settings, Console(highlight=False))
 
 

@@ -54,7 +54,7 @@ def about_process(**ids: str) -> None:
     _process.update(ids)
 
 
-def configure(settings: ServiceSettings, stream: TextIO | None = None) -> None:
+def configure_logs(settings: ServiceSettings, stream: TextIO | None = None) -> None:
     """Have this process write its lines in the form and from the level of the settings.
 
     To be called once, where a process begins; again, it takes the place of what was.

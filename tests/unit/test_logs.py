@@ -31,7 +31,7 @@ def _as_it_was() -> Iterator[None]:
 
 def configured(tmp_path: Path, **settings: Any) -> io.StringIO:
     stream = io.StringIO()
-    logs.configure(ServiceSettings(state=tmp_path, **settings), stream)
+    logs.configure_logs(ServiceSettings(state=tmp_path, **settings), stream)
     return stream
 
 
@@ -56,7 +56,7 @@ def test_elsewhere_than_on_a_terminal_a_line_is_an_object(tmp_path: Path) -> Non
 
 def test_a_terminal_gets_lines_for_people(tmp_path: Path) -> None:
     stream = Terminal()
-    logs.configure(ServiceSettings(state=tmp_path), stream)
+    logs.configure_logs(ServiceSettings(state=tmp_path), stream)
     with logs.about(job="job_1"):
         logging.getLogger("worker.x").info("begun", extra={"fleet": "flt_1"})
     (line,) = stream.getvalue().splitlines()
@@ -141,7 +141,7 @@ def test_a_worker_writes_nothing_but_objects(tmp_path: Path) -> None:
     program = (
         "import logging; from worker.runtime.doorbell import Worker;"
         "from worker.settings import ServiceSettings; settings = ServiceSettings();"
-        "from worker import logs; logs.configure(settings); worker = Worker(settings);"
+        "from worker import logs; logs.configure_logs(settings); worker = Worker(settings);"
         "worker.app.log.setup(loglevel='INFO');"
         "logging.getLogger('celery.worker').info('ready');"
         "from celery.utils.log import get_task_logger; get_task_logger('t').warning('task')"

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from worker.errors import UnavailableError
-from worker.logs import about_process, configure
+from worker.logs import about_process, configure_logs
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 from worker.storage import workers
@@ -219,7 +219,7 @@ class Worker:
 
     def _on_logging(self, **_: Any) -> None:
         """Celery asks who sets up its loggers, in each of its processes."""
-        configure(self._settings)
+        configure_logs(self._settings)
 
     def _on_child_start(self, **_: Any) -> None:
         from billiard import current_process
@@ -305,7 +305,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parent is not None:
         die_with_parent(options.parent)
     settings = ServiceSettings()
-    configure(settings)
+    configure_logs(settings)
     settings.prepare_state()
     database = Database(settings.database_url)
     database.migrate()

@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
-from worker.logs import about_process, configure
+from worker.logs import about_process, configure_logs
 from worker.results import JobError
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.standby import Channel
@@ -40,7 +40,7 @@ def main() -> None:
     parent, control = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)
     settings = ServiceSettings()
-    configure(settings)
+    configure_logs(settings)
     _import_torch(settings.threads)
     # What is in memory now is shared with the trainers: their collectors need not copy it.
     gc.freeze()
