@@ -171,7 +171,10 @@ class ServiceSettings(BaseSettings):
     log_bytes: Annotated[int, Field(ge=4096)] = 10 * 1024 * 1024
     """A log file in the state folder that is larger is set aside; two earlier ones are kept."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe log lines that are written."""
+    """Least severe log lines that are written. `debug` has a line for each request."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Form of the log lines of all processes: `text` for people, `json` for machines; `auto` takes
+    `text` on a terminal and `json` elsewhere, as in `worker.log`."""
 
     @field_validator("state", mode="after")
     @classmethod

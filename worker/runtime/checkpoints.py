@@ -6,7 +6,7 @@ Imports torch: for trainer processes only.
 import time
 from collections.abc import Sequence
 
-from worker.storage import progress
+from worker.storage import counters, progress
 from worker.storage.artefacts import ArtefactError, Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease
@@ -48,6 +48,9 @@ class Checkpoints:
                 sha256=written.sha256,
                 bytes=written.bytes,
             )
+            counters.add(session, counters.CHECKPOINTS, amount=written.bytes)
+            took = time.monotonic() - began
+            counters.add(session, counters.CHECKPOINT_SECONDS, amount=took)
         for path in spare:
             self._artefacts.delete(path)
         self._at = time.monotonic()

@@ -9,7 +9,6 @@ import argparse
 import logging
 import mmap
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,6 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from worker.errors import UnavailableError
+from worker.logs import about_process, configure_logs
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 from worker.storage import workers
@@ -45,7 +45,6 @@ RECONNECT_SECONDS = 3.0
 """Longest pause before a worker tries again to reach Redis; Celery's own grows to 30 s."""
 ATTEMPTS_A_LINE = 20
 """Failed attempts, after the first few, of which one is logged."""
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(process)d %(name)s: %(message)s"
 
 
 def broker_url(settings: ServiceSettings) -> str:
@@ -187,6 +186,7 @@ class Worker:
         self.app = create_celery(settings)
         self.app.conf.worker_consumer = _eager_consumer()
         self.app.task(name=TASK, bind=False)(self._train)
+        signals.setup_logging.connect(self._on_logging, weak=False)
         signals.worker_process_init.connect(self._on_child_start, weak=False)
         signals.worker_process_shutdown.connect(self._on_child_end, weak=False)
         signals.worker_shutting_down.connect(self._on_shutdown, weak=False)
@@ -194,13 +194,10 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop."""
         level = self._settings.log_level
+        name = f"--hostname=parsimony-{os.getpid()}@%h"
+        lone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         try:
-            self.app.worker_main(
-                [
-                    *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
-                    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-                ]
-            )
+            self.app.worker_main(["--quiet", "worker", f"--loglevel={level}", name, *lone])
         finally:
             self._leave()
 
@@ -220,6 +217,10 @@ class Worker:
             raise RuntimeError("the slot is made when the pool process starts")
         self._slot.work(fleet_id)
 
+    def _on_logging(self, **_: Any) -> None:
+        """Celery asks who sets up its loggers, in each of its processes."""
+        configure_logs(self._settings)
+
     def _on_child_start(self, **_: Any) -> None:
         from billiard import current_process
 
@@ -231,6 +232,7 @@ class Worker:
         supervisor = Supervisor(
             self._settings, database, draining=self._is_draining, on_warm=self._report_warm
         )
+        about_process(worker=self._entry.id)
         self._slot = Slot(supervisor, self._settings.ring_after_seconds, self._is_draining)
         self._slot.start()
         if current_process().index == 0:
@@ -303,7 +305,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parent is not None:
         die_with_parent(options.parent)
     settings = ServiceSettings()
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
+    configure_logs(settings)
     settings.prepare_state()
     database = Database(settings.database_url)
     database.migrate()

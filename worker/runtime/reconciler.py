@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from worker.errors import UnavailableError
+from worker.logs import Outage
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database
@@ -58,6 +59,8 @@ class Reconciler:
         self._database = database
         self._bell = bell
         self._clock = clock
+        self._bell_outage = Outage(logger, "the doorbell")
+        self._database_outage = Outage(logger, "the reconciler's database")
         self._rung: dict[str, float] = {}
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._nudged = threading.Event()
@@ -86,8 +89,9 @@ class Reconciler:
             self._nudged.clear()
             try:
                 self.tick()
+                self._database_outage.worked()
             except UnavailableError as error:
-                logger.warning("reconciler: %s", error)
+                self._database_outage.failed(error)
             except Exception:
                 # The loop is what keeps the promise: it must survive what nobody foresaw.
                 logger.exception("reconciler: unexpected error; the loop goes on")
@@ -154,6 +158,7 @@ class Reconciler:
             for fleet in due:
                 self._bell.ring(fleet)
                 self._rung[fleet] = now
+            self._bell_outage.worked()
         except Exception as error:
             # Redis is out of reach or frozen. The rows are safe; the next turn tries again.
-            logger.warning("the doorbell does not work: %s: %s", type(error).__name__, error)
+            self._bell_outage.failed(f"{type(error).__name__}: {error}")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from worker.errors import UnavailableError
+from worker.logs import about_task
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
@@ -32,6 +33,8 @@ STILL_SECONDS = 5.0
 """A trainer that says nothing for so long, while a lock is held that its supervisor needs, is taken
 to stand still with it. Its threads are never quiet for longer than ``standby.ALIVE_SECONDS``."""
 CLAIM_CANDIDATES = 8
+CONCLUDED_SECONDS = 2.0
+"""Time in which a trainer whose fleet has ended must say so and end, too."""
 
 
 class Supervisor:
@@ -76,7 +79,9 @@ class Supervisor:
         done = 0
         candidates = self._due() if fleet_id is None else [fleet_id]
         while candidates and not self._draining():
-            if not self._train_one_of(candidates):
+            trained = self._train_one_of(candidates)
+            about_task()
+            if not trained:
                 break
             done += 1
             candidates = self._due()
@@ -97,6 +102,7 @@ class Supervisor:
             lease = self._claim(waiting)
             if lease is None:
                 return False
+            about_task(job=lease.job_id, fleet=lease.fleet_id)
             watch = _Watch(self._settings, self._database, lease, trainer)
             logger.info(
                 "fleet %s: attempt %d in process %d", lease.fleet_id, lease.attempt, trainer.pid
@@ -206,10 +212,12 @@ class _Watch:
             with self._database.write(within=within) as session:
                 asked = fleets.heartbeat(session, self._lease)
         except StaleToken:
-            # Either the trainer has just concluded, or the fleet is somebody else's by now. The
-            # token keeps both apart in the database; here the process has nothing left to do.
+            # Either the trainer has just concluded, and is about to say so, or the fleet is
+            # somebody else's by now, and the process has nothing left to do.
             self._fenced = True
-            if self._outcome is None:
+            if self._ended_state() is not None:
+                self._kill_at = self._kill_at or now + CONCLUDED_SECONDS
+            elif self._outcome is None:
                 self._trainer.kill()
             return
         except UnavailableError as error:
@@ -260,6 +268,18 @@ class _Watch:
                 )
             logger.warning("fleet %s: %s", self._lease.fleet_id, reason)
         except StaleToken:
-            logger.info("fleet %s: was taken over, or had ended", self._lease.fleet_id)
+            ended = self._ended_state()
+            if ended is not None:
+                logger.info("fleet %s: %s", self._lease.fleet_id, ended)
+            else:
+                logger.warning("fleet %s: was taken from this worker", self._lease.fleet_id)
         except UnavailableError as error:
             logger.error("fleet %s: %s; its lease runs out", self._lease.fleet_id, error)
+
+    def _ended_state(self) -> str | None:
+        """The state in which the fleet has ended, as long as that was by this claim's token."""
+        try:
+            with self._database.read() as session:
+                return queries.ended_state(session, self._lease.fleet_id, self._lease.token)
+        except UnavailableError:
+            return None

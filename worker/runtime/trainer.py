@@ -5,10 +5,10 @@ standby computes nothing, starts no thread and touches no GPU, so that forking i
 """
 
 import gc
+import logging
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
+from worker.logs import about_process, configure_logs
 from worker.results import JobError
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.standby import Channel
@@ -27,6 +28,8 @@ from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import TRAINER
 from worker.storage.states import Kind
 
+logger = logging.getLogger(__name__)
+
 RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)
 """What may be over when the fleet is tried again: a full disk, a lost database, two transactions
 that collided."""
@@ -37,6 +40,7 @@ def main() -> None:
     parent, control = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)
     settings = ServiceSettings()
+    configure_logs(settings)
     _import_torch(settings.threads)
     # What is in memory now is shared with the trainers: their collectors need not copy it.
     gc.freeze()
@@ -87,7 +91,7 @@ def _be_trainer(
         die_with_parent(parent)
         status = work(Channel(*descriptors))
     except BaseException:
-        traceback.print_exc()
+        logger.exception("the trainer ends")
     finally:
         sys.stderr.flush()
         # All is written and told. Taking torch apart would only keep the next fleet waiting.
@@ -109,13 +113,14 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
     lease = channel.lease()
     if lease is None:
         return 0
+    about_process(job=lease.job_id, fleet=lease.fleet_id)
     channel.listen()
     try:
         channel.say("ended", outcome=_train(settings, database, artefacts, lease, channel))
     except StaleToken:
         channel.say("ended", outcome="stale")
     except Exception as error:
-        traceback.print_exc()
+        logger.exception("the trainer crashed")
         channel.say("crashed", reason=without_sql(error))
         return 1
     return 0
@@ -154,7 +159,7 @@ def _train(
         lacking = is_out_of_memory(error)
         if isinstance(error, RETRYABLE) and not lacking:
             raise
-        traceback.print_exc()
+        logger.exception("the fleet cannot be trained")
         # The frames hold the tensors of the fleet, and there is no memory beside them.
         failure = error.with_traceback(None)
     if lacking and training.loaded:

@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results import UNSCORED, JobError, TrialResult, competes, standing_of
-from worker.storage import events, pauses, queries
+from worker.storage import counters, events, pauses, queries
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, update_best
@@ -341,10 +341,9 @@ def _end(
     """End a fleet that the caller holds, and the job if it was the last; true if it did."""
     if following is not None:
         follow(session, job, fleet, following)
-    fleet.state = state
-    fleet.finished_at = utc_now()
-    fleet.owner = None
+    fleet.state, fleet.finished_at, fleet.owner = state, utc_now(), None
     session.flush()
+    counters.add_trials(session, fleet.id)
     count(session, job)
     update_best(session, job, fleet)
     if following is not None and following.winner is not None:

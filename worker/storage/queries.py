@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from worker.results import UNSCORED, Baseline, Group, Standing, TrialResult, score_of
 from worker.schema import Json
 from worker.storage.curves import fleet_epochs
-from worker.storage.states import OPEN, State
+from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
 from worker.storage.types import database_now
 
@@ -55,6 +55,17 @@ def running(session: Session) -> dict[str, tuple[int, int]]:
         select(Fleet.id, Fleet.token, Fleet.hb_seq).where(Fleet.state == State.RUNNING)
     )
     return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in pulses}
+
+
+def ended_state(session: Session, fleet_id: str, token: int) -> str | None:
+    """How a fleet ended that nobody has claimed since this token was given out; none where it has
+    not ended, or somebody has.
+    """
+    return session.scalar(
+        select(Fleet.state).where(
+            Fleet.id == fleet_id, Fleet.token == token, Fleet.state.in_(TERMINAL)
+        )
+    )
 
 
 def kind_of(session: Session, job_id: str) -> str | None:

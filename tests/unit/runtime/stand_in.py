@@ -24,6 +24,14 @@ def finish(channel: Channel, database: Database, lease: Lease) -> None:
     channel.say("ended", outcome="succeeded")
 
 
+def finish_slowly(channel: Channel, database: Database, lease: Lease) -> None:
+    """Says that it has ended only after heartbeats have found its fleet ended."""
+    with database.write() as session:
+        fleets.finish(session, lease, [good()], RESULT)
+    signal.sigtimedwait([], 0.5)
+    channel.say("ended", outcome="said at last")
+
+
 def die(channel: Channel, database: Database, lease: Lease) -> None:
     channel.say("steps", steps=1)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -70,7 +78,7 @@ def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) 
 
 BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
     each.__name__: each
-    for each in (finish, die, die_once, report, hang, obey, freeze_in_a_transaction)
+    for each in (finish, finish_slowly, die, die_once, report, hang, obey, freeze_in_a_transaction)
 }
 
 

@@ -216,3 +216,28 @@ def test_a_dead_standby_is_replaced(make: Make, database: Database) -> None:
     os.kill(standby.pid, signal.SIGKILL)
     standby._process.wait()
     assert supervisor.work(made[0][1]) == 1
+
+
+def test_a_trainer_whose_fleet_has_ended_may_say_so(
+    make: Make, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A heartbeat that comes between its last write and its last word is no fault."""
+    ((_, fleet),) = accepted(database)
+    with caplog.at_level("INFO", logger="worker"):
+        make("finish_slowly").work(fleet)
+    said = [(line.levelname, line.getMessage()) for line in caplog.records]
+    assert said[-1] == ("INFO", f"fleet {fleet}: said at last")
+
+
+def test_a_fleet_that_ended_without_a_word_is_not_taken_for_a_lost_one(
+    make: Make,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.runtime.supervisor.CONCLUDED_SECONDS", 0.0)
+    ((_, fleet),) = accepted(database)
+    with caplog.at_level("INFO", logger="worker"):
+        make("finish_slowly").work(fleet)
+    said = [(line.levelname, line.getMessage()) for line in caplog.records]
+    assert said[-1] == ("INFO", f"fleet {fleet}: succeeded")

@@ -14,7 +14,7 @@ from worker.storage.base import Base
 from worker.storage.database import Database
 from worker.storage.tables import UNSCORED
 
-SINCE = {"prediction", "prediction_part", "worker"}
+SINCE = {"prediction", "prediction_part", "worker", "increment"}
 """Tables that no stored database has rows of: they are newer."""
 Rows = dict[str, list[dict[str, Any]]]
 

@@ -55,10 +55,19 @@ def upgrade() -> None:
         sa.Column("seen_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_worker"),
     )
+    op.create_table(
+        "increment",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("amount", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_increment"),
+    )
 
 
 def downgrade() -> None:
     """Take them away again, and with them the curves of ended jobs."""
+    op.drop_table("increment")
     op.drop_table("worker")
     with op.batch_alter_table("model_version") as versions:
         for name, (column, table) in OF_A_JOB.items():
