@@ -168,6 +168,7 @@ class JobIntake:
         digest = hashlib.sha256(canonical).hexdigest()
         if key is not None and (known := self._known(key, digest)) is not None:
             return Accepted(known, replayed=True)
+        self._database.expect_write()
         return self._accept(self.propose(spec), shown(document), key, digest)
 
     def _accept(

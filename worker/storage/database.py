@@ -114,6 +114,10 @@ class Database:
                 self._set(session, statement_timeout=statement, **idle)
             yield session
 
+    def expect_write(self) -> None:
+        """Before work that is in vain unless it is stored: ``UnavailableError`` in an outage."""
+        self._outage.check()
+
     def migrate(self) -> None:
         """Bring the schema to this release's; refuse one that a newer release wrote."""
         from worker.storage.migrations import upgrade
