@@ -113,6 +113,19 @@ def test_checkpoints_that_never_stay_are_left_out(
     backup.restore(tmp_path / "copy", tmp_path / "new")
 
 
+def test_what_is_being_deleted_is_not_missed(here: Client, tmp_path: Path) -> None:
+    """Its files go before its rows, and the collector may not have come to these."""
+    kept = train(here, post(here, model="flowers"))["id"]
+    gone = train(here, post(here))["id"]
+    here.services.collector.stop()
+    assert here.delete(f"/v1/jobs/{gone}").status_code == 204
+    shutil.rmtree(tmp_path / "state" / "artefacts" / "jobs" / gone, ignore_errors=True)
+    assert copied(here, tmp_path / "copy").left_out == []
+    files = orjson.loads((tmp_path / "copy" / "manifest.json").read_bytes())["files"]
+    assert [path for path in files if kept in path and path.endswith(".safetensors")]
+    assert not [path for path in files if gone in path]
+
+
 def after_copies(monkeypatch: pytest.MonkeyPatch, events: list[Callable[[], None]]) -> None:
     """Let something happen after each copy of the database."""
     copy, waiting = backup._copy_database, iter(events)

@@ -18,14 +18,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import Select, create_engine, make_url, select, text
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, ParsimonyError
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError
 from worker.storage.database import sqlite_module
-from worker.storage.tables import Checkpoint, Dataset, Fleet, ModelVersion, PredictionPart
+from worker.storage.states import OPEN, Kind
+from worker.storage.tables import Checkpoint, Dataset, Fleet, Job, ModelVersion, PredictionPart
 from worker.storage.types import utc_now
 
 FORMAT = 1
@@ -175,26 +176,32 @@ def _reading(copy: Path) -> Session:
 
 
 def _referred(copy: Path) -> Iterator[_Folder]:
-    """The folders that the rows of a copy refer to; first those that are likely to go soon."""
+    """The folders that the rows of a copy refer to and need; first those that may go soon."""
     folders = (
-        select(Checkpoint.path, Checkpoint.sha256),
-        select(PredictionPart.path, PredictionPart.sha256),
+        select(Checkpoint.path, Checkpoint.sha256)
+        .join(Fleet, Fleet.id == Checkpoint.fleet_id)
+        .where(Fleet.state.in_(OPEN)),
+        select(PredictionPart.path, PredictionPart.sha256)
+        .join(Job, Job.id == PredictionPart.prediction_id)
+        .where(Job.state.in_(OPEN)),
     )
-    files = (
-        (Fleet.result_path, Fleet.result_sha256),
-        (ModelVersion.path, ModelVersion.sha256),
-        (Dataset.path, Dataset.sha256),
-        (Dataset.source_path, Dataset.source_sha256),
+    deleted = select(Job.id).where(Job.kind == Kind.DELETED)
+    files: tuple[Select[Any, Any], ...] = (
+        select(Fleet.result_path, Fleet.result_sha256).where(Fleet.job_id.not_in(deleted)),
+        select(ModelVersion.path, ModelVersion.sha256),
+        select(Dataset.path, Dataset.sha256),
+        select(Dataset.source_path, Dataset.source_sha256),
     )
     by_folder: dict[str, dict[str, str]] = {}
     with _reading(copy) as session:
         for query in folders:
             for path, sha256 in session.execute(query):
                 yield _Folder(path, {MANIFEST: sha256}, is_spare=True)
-        for column, hashed in files:
-            for found in session.execute(select(column, hashed).where(column.is_not(None))):
-                parent, _, name = str(found[0]).rpartition("/")
-                by_folder.setdefault(parent, {})[name] = str(found[1])
+        for stored in files:
+            for found in session.execute(stored):
+                if found[0] is not None:
+                    parent, _, name = str(found[0]).rpartition("/")
+                    by_folder.setdefault(parent, {})[name] = str(found[1])
         for parent, hashes in by_folder.items():
             yield _Folder(parent, hashes)
 

@@ -14,7 +14,7 @@ from worker.storage.tables import Event, Fleet, Job
 from worker.storage.types import read_clock
 from worker.storage.workers import SeenWorker
 
-REQUEUED = ("released", "crashed", "lease_lost", "split", "given_back", "continued")
+REQUEUED = ("released", "crashed", "lease_lost", "split", "given_back", "resume_requested")
 """Types of the events by which a fleet comes back into the queue."""
 
 
