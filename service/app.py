@@ -27,6 +27,7 @@ from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
@@ -100,7 +101,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
         settings.prepare_state()
         database = Database(settings.database_url)
         try:
-            await asyncio.to_thread(database.migrate)
+            await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)

@@ -19,7 +19,6 @@ from service.fair_listener import GONE, Loads
 from service.listening import GRACE_SECONDS
 from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
-from worker.storage.database import Database
 
 STEADY_SECONDS = 10.0
 """A process that has run for this long is started again at once; else after a pause, which doubles
@@ -69,10 +68,6 @@ class ApiProcesses:
         Raises:
             UnavailableError: one of them does not start.
         """
-        self._settings.prepare_state()
-        database = Database(self._settings.database_url)
-        database.migrate()  # once, and not by all of them
-        database.close()
         self._loads = Loads.of(self._settings.processes)
         try:
             for number in range(self._settings.processes):

@@ -17,8 +17,10 @@ from celery import Celery, signals
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from worker.errors import UnavailableError
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.database import Database
 
 if TYPE_CHECKING:
@@ -178,7 +180,16 @@ def main(arguments: list[str] | None = None) -> None:
     settings = ServiceSettings()
     logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
     settings.prepare_state()
-    database = Database(settings.database_url)
-    database.migrate()
-    database.close()
+    try:
+        _check_database(settings)
+    except UnavailableError as error:
+        sys.exit(f"parsimony: {error.message}")
     Worker(settings, options.warm_fd).run()
+
+
+def _check_database(settings: ServiceSettings) -> None:
+    database = Database(settings.database_url)
+    try:
+        schema.make_ready(database, patience=settings.migration_seconds)
+    finally:
+        database.close()

@@ -13,6 +13,7 @@ from typing import IO, Self
 from worker.errors import UnavailableError
 from worker.runtime.redis_server import RedisServer
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.database import Database
 
 GRACE_SECONDS = 5.0
@@ -49,7 +50,7 @@ class Processes:
         self._lock_state()
         try:
             database = Database(self._settings.database_url)
-            database.migrate()
+            schema.make_ready(database, patience=self._settings.migration_seconds)
             database.close()
             if self._redis is not None:
                 self._redis.start()

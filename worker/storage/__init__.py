@@ -12,6 +12,7 @@
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL
+``schema``              whether a database has the schema that this release works on
 ``artefacts``           whole, verified files, in a folder or an object store
 ======================  ============================================================================
 
@@ -33,6 +34,7 @@ __all__ = [
     "predictions",
     "progress",
     "queries",
+    "schema",
     "states",
     "tables",
     "types",

@@ -7,6 +7,8 @@ from worker.storage.types import UtcDateTime
 
 revision = "0007"
 down_revision = "0006"
+readable_from = "0006"
+"""What is new is added with defaults, so that a process of the release before goes on writing."""
 
 
 def upgrade() -> None:
@@ -36,10 +38,17 @@ def upgrade() -> None:
         sa.Column("seen_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_worker"),
     )
+    op.create_table(
+        "schema_readable",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("since", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_schema_readable"),
+    )
 
 
 def downgrade() -> None:
     """Take them away again."""
+    op.drop_table("schema_readable")
     op.drop_table("worker")
     for table, column in (
         ("job", "priority"),
