@@ -88,6 +88,9 @@ class ServiceSettings(BaseSettings):
     """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `sentinel://…` or
     `unix://…`. Without it a private server on a unix socket is started and stopped with the
     service."""
+    celery_remote_control: bool = False
+    """Whether workers answer `celery inspect` and `celery control`, and send events for `celery
+    events` and Flower. Then whoever reaches the Redis can also stop workers."""
     artefacts_url: str = Field(default_factory=_default_artefacts)
     """Folder or fsspec URL of data sets, checkpoints and models."""
     lease_seconds: Seconds = 15.0

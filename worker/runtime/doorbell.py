@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import Celery, signals
+from kombu.entity import Exchange, Queue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.errors import UnavailableError
+from worker.runtime.devices import kind_of_device
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 from worker.storage import schema
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from worker.runtime.supervisor import Supervisor
 
 QUEUE = "parsimony"
+"""For every worker; beside it each listens to the queue of its own device."""
 TASK = "parsimony.train"
 LONGEST_QUEUE = 1000
 """Messages that may wait unread; more would only repeat them."""
@@ -39,8 +42,22 @@ def broker_url(settings: ServiceSettings) -> str:
     return f"redis+socket://{rest}" if scheme == "unix" else settings.redis
 
 
+def queue_of(device: str | None) -> str:
+    """The queue of what needs a device, ``cpu`` or ``gpu``, or none in particular."""
+    return QUEUE if device is None else f"{QUEUE}.{device}"
+
+
+def _queue(device: str | None) -> Queue:
+    name = queue_of(device)
+    return Queue(name, Exchange(name), name)  # type: ignore[no-untyped-call]
+
+
 def create_celery(settings: ServiceSettings) -> Celery:
-    """The Celery application; nothing is connected yet."""
+    """The Celery application; nothing is connected yet.
+
+    It can be looked at and controlled from outside (``celery inspect``, ``celery events``, Flower)
+    only where ``celery_remote_control`` allows it: whoever reaches Redis could stop workers.
+    """
     app = Celery("parsimony", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         result_backend=None,
@@ -49,6 +66,7 @@ def create_celery(settings: ServiceSettings) -> Celery:
         # Early acknowledgement: the lease in the database does what late ones only pretend to.
         task_acks_late=False,
         task_default_queue=QUEUE,
+        task_queues=[_queue(place) for place in (None, kind_of_device(settings))],
         task_create_missing_queues=True,
         task_serializer="json",
         accept_content=["json"],
@@ -57,8 +75,8 @@ def create_celery(settings: ServiceSettings) -> Celery:
         worker_pool="prefork",
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
-        worker_enable_remote_control=False,
-        worker_send_task_events=False,
+        worker_enable_remote_control=settings.celery_remote_control,
+        worker_send_task_events=settings.celery_remote_control,
         worker_hijack_root_logger=False,
         # A killed pool process is replaced at once; what it ran is in the database.
         worker_lost_wait=0.5,
@@ -94,13 +112,15 @@ class Doorbell:
             )
         )
 
-    def ring(self, fleet_id: str) -> None:
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
         """Announce a fleet. Raises when Redis cannot be reached; the message may have gone out."""
-        self._app.send_task(TASK, kwargs={"fleet_id": fleet_id}, queue=QUEUE, retry=False)
+        queue = queue_of(device)
+        self._app.send_task(TASK, kwargs={"fleet_id": fleet_id}, queue=queue, retry=False)
 
-    def is_backed_up(self) -> bool:
-        """Whether so many messages wait that more would help nobody."""
-        return self._redis is not None and int(self._redis.llen(QUEUE)) > LONGEST_QUEUE
+    def is_backed_up(self, device: str | None = None) -> bool:
+        """Whether so many messages wait for a device that more would help nobody."""
+        waiting = 0 if self._redis is None else int(self._redis.llen(queue_of(device)))
+        return waiting > LONGEST_QUEUE
 
     def close(self) -> None:
         """Give up the connections."""
@@ -130,12 +150,11 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop."""
         level = self._settings.log_level
-        self.app.worker_main(
-            [
-                *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            ]
-        )
+        arguments = ["worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"]
+        arguments += ["--without-gossip", "--without-mingle"]
+        if not self._settings.celery_remote_control:
+            arguments.append("--without-heartbeat")
+        self.app.worker_main(arguments)
 
     def _train(self, fleet_id: str) -> None:
         if self._supervisor is None:
@@ -169,6 +188,19 @@ class Worker:
                 self._warm_fd = None
 
 
+def worker_app() -> Celery:
+    """The application by the environment's settings, for Celery's own command line."""
+    settings = ServiceSettings()
+
+    def prepare(**_: Any) -> None:
+        settings.prepare_state()
+        _check_database(settings)
+
+    # Sent when a worker starts, and not where the application is only looked at.
+    signals.celeryd_init.connect(prepare, weak=False)
+    return Worker(settings).app
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a worker: ``python -m worker.runtime``."""
     parser = argparse.ArgumentParser(prog="python -m worker.runtime", description=main.__doc__)
@@ -180,10 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = ServiceSettings()
     logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
     settings.prepare_state()
-    try:
-        _check_database(settings)
-    except UnavailableError as error:
-        sys.exit(f"parsimony: {error.message}")
+    _check_database(settings)
     Worker(settings, options.warm_fd).run()
 
 
@@ -191,5 +220,7 @@ def _check_database(settings: ServiceSettings) -> None:
     database = Database(settings.database_url)
     try:
         schema.make_ready(database, patience=settings.migration_seconds)
+    except UnavailableError as error:
+        sys.exit(f"parsimony: {error.message}")
     finally:
         database.close()

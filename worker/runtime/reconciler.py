@@ -23,17 +23,18 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 RUNG_AT_ONCE = 64
-"""Fleets announced at a time, the oldest first. Workers that are done look for more themselves."""
+"""Fleets of each device announced at a time, the most urgent first. Workers that are done look for
+more themselves."""
 
 
 class Bell(Protocol):
     """What rings the workers."""
 
-    def ring(self, fleet_id: str) -> None:
-        """Announce a fleet."""
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
+        """Announce a fleet to those who have the device that it needs."""
 
-    def is_backed_up(self) -> bool:
-        """Whether more announcements would help nobody."""
+    def is_backed_up(self, device: str | None = None) -> bool:
+        """Whether more announcements to them would help nobody."""
 
     def close(self) -> None:
         """Give up the connections."""
@@ -115,18 +116,19 @@ class Reconciler:
     def _announce(self) -> None:
         now = self._clock()
         with self._database.read() as session:
-            waiting = queries.due(session, limit=RUNG_AT_ONCE)
+            waiting = queries.due_by_device(session, limit=RUNG_AT_ONCE)
         self._rung = {fleet: at for fleet, at in self._rung.items() if fleet in waiting}
         again = self._settings.ring_after_seconds
         due = [fleet for fleet in waiting if now - self._rung.get(fleet, -math.inf) >= again]
         if not due:
             return
         try:
-            if self._bell.is_backed_up():
-                return
+            unread = {device: self._bell.is_backed_up(device) for device in {*waiting.values()}}
             for fleet in due:
-                self._bell.ring(fleet)
-                self._rung[fleet] = now
+                device = waiting[fleet]
+                if not unread[device]:
+                    self._bell.ring(fleet, device)
+                    self._rung[fleet] = now
         except Exception as error:
             # Redis is out of reach or frozen. The rows are safe; the next turn tries again.
             logger.warning("the doorbell does not work: %s: %s", type(error).__name__, error)

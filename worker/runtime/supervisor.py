@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from worker.errors import UnavailableError
+from worker.runtime.devices import kind_of_device
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
@@ -44,6 +45,7 @@ class Supervisor:
         self._on_warm = on_warm
         self._command = command
         self._standby: Standby | None = None
+        self.device = kind_of_device(settings)
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
 
     def warm_up(self) -> Standby:
@@ -63,18 +65,22 @@ class Supervisor:
     def work(self, fleet_id: str) -> int:
         """Train this fleet if it can be claimed, then whatever else waits; how many there were."""
         done = 0
-        candidates = [fleet_id]
+        with self._database.read() as session:
+            # What is more urgent comes before the one that was announced.
+            candidates = queries.before(
+                session, fleet_id, limit=CLAIM_CANDIDATES, device=self.device
+            )
         while candidates and not self._draining():
             if not self._train_one_of(candidates):
                 break
             done += 1
             with self._database.read() as session:
-                candidates = queries.due(session, limit=CLAIM_CANDIDATES)
+                candidates = queries.due(session, limit=CLAIM_CANDIDATES, device=self.device)
         return done
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
-            waiting = queries.claimable(session, candidates)
+            waiting = queries.claimable(session, candidates, device=self.device)
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.
@@ -99,7 +105,7 @@ class Supervisor:
     def _claim(self, candidates: list[str]) -> Lease | None:
         for fleet_id in candidates:
             with self._database.write() as session:
-                lease = fleets.claim(session, fleet_id, owner=self.owner)
+                lease = fleets.claim(session, fleet_id, owner=self.owner, device=self.device)
             if lease is not None:
                 return lease
         return None

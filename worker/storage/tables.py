@@ -123,6 +123,7 @@ class Fleet(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
         Index("ix_fleet_state_created_at", "state", "created_at"),
+        Index("ix_fleet_state_device_rank", "state", "device", "rank", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -130,6 +131,10 @@ class Fleet(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
     number: Mapped[int]
     state: Mapped[str] = mapped_column(default=State.QUEUED)
+    device: Mapped[str | None]
+    """Its job's."""
+    rank: Mapped[int] = mapped_column(default=0)
+    """Minus its job's priority: fleets are claimed in the order of ``rank``, then of age."""
     token: Mapped[int] = mapped_column(default=0)
     """The fencing token: grows by one with each claim; a write with another one changes nothing."""
     hb_seq: Mapped[int] = mapped_column(BigInteger, default=0)

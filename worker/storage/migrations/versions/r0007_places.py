@@ -19,6 +19,11 @@ def upgrade() -> None:
         "fleet", sa.Column("place_faults", sa.Integer(), nullable=False, server_default="0")
     )
     op.add_column("fleet", sa.Column("exact", sa.Boolean(), nullable=False, server_default="1"))
+    op.add_column("fleet", sa.Column("device", sa.String(), nullable=True))
+    op.add_column("fleet", sa.Column("rank", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index(
+        "ix_fleet_state_device_rank", "fleet", ["state", "device", "rank", "created_at"]
+    )
     op.add_column(
         "job", sa.Column("pause_requested", sa.Boolean(), nullable=False, server_default="0")
     )
@@ -50,10 +55,13 @@ def downgrade() -> None:
     """Take them away again."""
     op.drop_table("schema_readable")
     op.drop_table("worker")
+    op.drop_index("ix_fleet_state_device_rank", "fleet")
     for table, column in (
         ("job", "priority"),
         ("job", "device"),
         ("job", "pause_requested"),
+        ("fleet", "rank"),
+        ("fleet", "device"),
         ("fleet", "exact"),
         ("fleet", "place_faults"),
         ("fleet", "waiting_for"),
