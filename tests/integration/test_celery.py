@@ -1,4 +1,4 @@
-"""Celery as its users know it: its own commands find the application, start workers and ask them."""
+"""Celery as its users know it: its own commands find the application, and ask its workers."""
 
 import os
 import subprocess
