@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import Celery, signals
-from kombu.entity import Exchange, Queue
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -47,11 +46,6 @@ def queue_of(device: str | None) -> str:
     return QUEUE if device is None else f"{QUEUE}.{device}"
 
 
-def _queue(device: str | None) -> Queue:
-    name = queue_of(device)
-    return Queue(name, Exchange(name), name)  # type: ignore[no-untyped-call]
-
-
 def create_celery(settings: ServiceSettings) -> Celery:
     """The Celery application; nothing is connected yet.
 
@@ -66,7 +60,10 @@ def create_celery(settings: ServiceSettings) -> Celery:
         # Early acknowledgement: the lease in the database does what late ones only pretend to.
         task_acks_late=False,
         task_default_queue=QUEUE,
-        task_queues=[_queue(place) for place in (None, kind_of_device(settings))],
+        task_queues={
+            queue: {"exchange": queue, "routing_key": queue}
+            for queue in map(queue_of, (None, kind_of_device(settings)))
+        },
         task_create_missing_queues=True,
         task_serializer="json",
         accept_content=["json"],
