@@ -86,7 +86,8 @@ def _waiting(
     )
     if below is not None:
         query = query.where(Fleet.rank < below)
-    order = (Fleet.rank, Fleet.created_at, Fleet.number)
+    # By the device too, though it is one: otherwise PostgreSQL does not take the index for NULL.
+    order = (Fleet.device, Fleet.rank, Fleet.created_at, Fleet.number)
     rows = session.execute(query.order_by(*order).limit(limit))
     return [(rank, created_at, number, fleet_id) for rank, created_at, number, fleet_id in rows]
 
