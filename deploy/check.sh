@@ -47,7 +47,7 @@ post() {  # a training job of about $1 epochs; its id
 state() { curl --silent --fail --max-time 5 "$API/v1/jobs/$1" | field state; }
 is() { [ "$(state "$1")" = "$2" ]; }
 succeeded() { until_true "${2:-240}" "job $1 is $(state "$1"), not succeeded" is "$1" succeeded; }
-version_file() { curl --silent --fail "$API/v1/models/$1/versions/1/file" | sha256sum | cut -d' ' -f1; }
+version_file() { curl --silent --fail "$API/v1/models/$1/versions/1" | field sha256; }
 
 # 1. The image.
 say "building $IMAGE on $BASE"
