@@ -33,6 +33,7 @@ from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.limits import SERVICE
@@ -122,7 +123,7 @@ def _lifespan(
         settings.prepare_state()
         database = Database(settings.database_url, SERVICE)
         try:
-            await asyncio.to_thread(database.migrate)
+            await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)

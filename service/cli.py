@@ -77,17 +77,46 @@ def worker(workers: Workers = None) -> None:
 
 
 @app.command()
-def migrate(state: State = None) -> None:
-    """Bring the database's schema to this release's."""
+def migrate(
+    state: State = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Change nothing; exit 1 if this release does not work on the schema."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the statements, done and undone in one transaction with locks."
+        ),
+    ] = False,
+) -> None:
+    """Bring the database's schema to this release's. Needed once a release with PostgreSQL; SQLite
+    is migrated by whatever opens it.
+    """
     with _errors_in_a_line():
         settings = _settings(state=state)
+        from worker.storage import schema
         from worker.storage.database import Database
 
         settings.prepare_state()
+        console = Console(highlight=False, soft_wrap=True)
         database = Database(settings.database_url)
-        database.migrate()
-        database.close()
-        Console(highlight=False).print("The database has this release's schema.")
+        try:
+            if dry_run:
+                for statement in schema.rehearse(database):
+                    console.print(statement, markup=False)
+            elif not check:
+                database.migrate()
+            found = schema.state_of(database)
+        finally:
+            database.close()
+        # Of a rehearsal the statements alone go to the output: it is to be read, or kept.
+        told = Console(stderr=True, highlight=False, soft_wrap=True) if dry_run else console
+        told.print(f"{found.sentence[0].upper()}{found.sentence[1:]}.", markup=False)
+        if check and not found.fits:
+            raise typer.Exit(1)
 
 
 @app.command()

@@ -22,7 +22,6 @@ from service.listening import GRACE_SECONDS, Interruption
 from worker.errors import UnavailableError
 from worker.runtime.restarts import Pauses, ending
 from worker.settings import ServiceSettings
-from worker.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +71,6 @@ class ApiProcesses:
         Raises:
             UnavailableError: one of them does not start.
         """
-        self._settings.prepare_state()
-        database = Database(self._settings.database_url)
-        database.migrate()  # once, and not by all of them
-        database.close()
         self._loads = Loads.of(self._settings.processes)
         stop_by: int = signal.SIGTERM
         try:

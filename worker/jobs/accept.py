@@ -265,6 +265,8 @@ def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,
+        device=spec.device,
+        priority=spec.priority,
     )
 
 

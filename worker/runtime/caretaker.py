@@ -29,14 +29,14 @@ BEAT_SECONDS = 2.0
 class NoBell:
     """Rings nobody: idle supervisors look for themselves, and the HTTP service rings the others."""
 
-    def ring(self, fleet_id: str) -> None:
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
         """Ring nobody."""
 
-    def is_backed_up(self) -> bool:
+    def is_backed_up(self, device: str | None = None) -> bool:
         """Always: announcements of a worker would help nobody."""
         return True
 
-    def has_unread(self) -> bool:
+    def has_unread(self, device: str | None = None) -> bool:
         """As if all had been heard."""
         return False
 

@@ -17,6 +17,7 @@ from worker.errors import UnavailableError
 from worker.runtime.redis_server import RedisServer
 from worker.runtime.restarts import Pauses, ending
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Processes:
         self._lock_state()
         try:
             database = Database(self._settings.database_url)
-            database.migrate()
+            schema.make_ready(database, patience=self._settings.migration_seconds)
             database.close()
             self._keeper.start()
         except BaseException:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from worker.errors import UnavailableError
 from worker.logs import about_task
+from worker.runtime.devices import kind_of_device
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
@@ -55,6 +56,7 @@ class Supervisor:
         self._on_warm = on_warm
         self._command = command
         self._standby: Standby | None = None
+        self.device = kind_of_device(settings)
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
 
     def warm_up(self) -> Standby:
@@ -77,7 +79,7 @@ class Supervisor:
         Without a fleet, whatever waits.
         """
         done = 0
-        candidates = self._due() if fleet_id is None else [fleet_id]
+        candidates = self._due() if fleet_id is None else self._before(fleet_id)
         while candidates and not self._draining():
             trained = self._train_one_of(candidates)
             about_task()
@@ -89,11 +91,16 @@ class Supervisor:
 
     def _due(self) -> list[str]:
         with self._database.read() as session:
-            return queries.due(session, limit=CLAIM_CANDIDATES)
+            return queries.due(session, limit=CLAIM_CANDIDATES, device=self.device)
+
+    def _before(self, fleet_id: str) -> list[str]:
+        """What is more urgent than a fleet that was announced, and that one."""
+        with self._database.read() as session:
+            return queries.before(session, fleet_id, limit=CLAIM_CANDIDATES, device=self.device)
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
-            waiting = queries.claimable(session, candidates)
+            waiting = queries.claimable(session, candidates, device=self.device)
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.
@@ -132,7 +139,7 @@ class Supervisor:
         for fleet_id in candidates:
             try:
                 with self._database.write() as session:
-                    lease = fleets.claim(session, fleet_id, owner=self.owner)
+                    lease = fleets.claim(session, fleet_id, owner=self.owner, device=self.device)
             except LockedError as error:
                 logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
                 if self._database.is_sqlite:  # which has one lock, for all

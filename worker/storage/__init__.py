@@ -19,6 +19,7 @@
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
 ``limits``              how long the database is waited for, and by whom
+``schema``              whether a database has the schema that this release works on
 ``artefacts``           whole, verified files, in a folder or an object store
 ``backup``              copies of SQLite and a folder, taken while they are written
 ======================  ============================================================================
@@ -49,6 +50,7 @@ __all__ = [
     "progress",
     "queries",
     "retention",
+    "schema",
     "states",
     "tables",
     "types",

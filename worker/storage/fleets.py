@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
@@ -94,9 +94,14 @@ def _stale(lease: Lease) -> StaleToken:
 
 
 def claim(
-    session: Session, fleet_id: str, *, owner: str, now: datetime | None = None
+    session: Session,
+    fleet_id: str,
+    *,
+    owner: str,
+    device: str | None = None,
+    now: datetime | None = None,
 ) -> Lease | None:
-    """Take a queued fleet; none when another worker was faster, or there is nothing to do.
+    """Take a queued fleet; none when another worker was faster, or it is for another ``device``.
 
     The attempt is counted here, before anything can go wrong, so that a fleet that kills its
     trainer every time comes to an end.
@@ -112,11 +117,7 @@ def claim(
         return None
     claimed = session.execute(
         update(Fleet)
-        .where(
-            Fleet.id == fleet_id,
-            Fleet.state == State.QUEUED,
-            or_(Fleet.not_before.is_(None), Fleet.not_before <= now),
-        )
+        .where(Fleet.id == fleet_id, *queries.is_claimable(session, now, device))
         .values(
             state=State.RUNNING,
             token=Fleet.token + 1,
@@ -131,21 +132,20 @@ def claim(
     ).one_or_none()
     if claimed is None:
         return None
-    token, attempt = claimed
     fleet = session.get_one(Fleet, fleet_id, populate_existing=True)
     fleet.started_at = fleet.started_at or now
     _set_open_trials(session, fleet, State.RUNNING)
     job.state = State.RUNNING
     job.started_at = job.started_at or now
-    started = "started" if attempt == 1 else "resumed"
+    started = "started" if claimed.attempt == 1 else "resumed"
     events.append(
         session,
         job,
         started,
         f"fleet {fleet.number} {started}",
-        data={"fleet": fleet_id, "attempt": attempt},
+        data={"fleet": fleet_id, "attempt": claimed.attempt},
     )
-    return Lease(fleet_id=fleet_id, job_id=job.id, token=token, attempt=attempt)
+    return Lease(fleet_id, job.id, claimed.token, claimed.attempt)
 
 
 def heartbeat(session: Session, lease: Lease) -> State | None:

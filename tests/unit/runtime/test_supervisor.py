@@ -23,7 +23,7 @@ def make(settings: ServiceSettings, database: Database) -> Iterator[Make]:
     """Makes supervisors whose trainers behave as told; ends them afterwards."""
     made: list[Supervisor] = []
 
-    def make(behaviour: str, **changes: float) -> Supervisor:
+    def make(behaviour: str, **changes: object) -> Supervisor:
         changed = settings.model_copy(update=changes)
         draining = threading.Event()
         supervisor = Supervisor(
@@ -73,6 +73,23 @@ def test_a_fleet_is_trained_and_then_what_else_waits(make: Make, database: Datab
     made = accepted(database, 3)
     assert make("finish").work(made[1][1]) == 3
     assert {job_of(database, job_id).state for job_id, _ in made} == {"succeeded"}
+
+
+def test_the_most_urgent_is_trained_first_and_what_is_for_another_device_waits(
+    make: Make, database: Database
+) -> None:
+    with database.write() as session:
+        wishes: list[dict[str, object]] = [{}, {"priority": 5}, {"device": "gpu", "priority": 9}]
+        made = [accept(session, **wish) for wish in wishes]
+        (job, (announced,)), (urgent, _), (elsewhere, _) = made
+    assert make("finish", device="cpu").work(announced.id) == 2
+    first, second = (job_of(database, one.id).started_at for one in (urgent, job))
+    assert first is not None
+    assert second is not None
+    assert first < second
+    assert job_of(database, elsewhere.id).state == "queued"
+    assert make("finish", device="cuda").work(announced.id) == 1
+    assert job_of(database, elsewhere.id).state == "succeeded"
 
 
 def test_two_deliveries_run_once(make: Make, database: Database) -> None:
