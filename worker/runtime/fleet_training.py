@@ -6,7 +6,6 @@ Imports torch: for trainer processes only.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
@@ -19,7 +18,6 @@ from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import OngoingJob, finish_fleet, load_table, load_trials
 from worker.results import Baseline, JobError, TrialResult, score_of
-from worker.runtime.aftermath import clear
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.standby import CANCEL, Channel
 from worker.search import Halving, RungValues, boosting, goes_on
@@ -30,7 +28,7 @@ from worker.storage import datasets, fleets, progress, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken, hold
-from worker.storage.states import TERMINAL, State
+from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
 from worker.training import EpochReport, FleetRun, Threshold, threads_for
@@ -80,13 +78,6 @@ class FleetTraining:
         Raises ``StaleToken`` when the fleet is somebody else's. An error of the spec or the data
         fails the fleet, for another attempt would only repeat it.
         """
-        state = self._run()
-        if state in TERMINAL:
-            with suppress(OSError, ParsimonyError):  # it has ended, whether this works or not
-                clear(self._database, self._artefacts, self._lease)
-        return state
-
-    def _run(self) -> str:
         try:
             run = self._load()
         except (StaleToken, UnavailableError):

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import orjson
@@ -18,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from worker.errors import ParsimonyError
 from worker.logs import about_process, configure_logs
 from worker.results import JobError
+from worker.runtime.aftermath import clear
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
@@ -26,7 +28,7 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import TRAINER
-from worker.storage.states import Kind
+from worker.storage.states import TERMINAL, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -116,13 +118,19 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
     about_process(job=lease.job_id, fleet=lease.fleet_id)
     channel.listen()
     try:
-        channel.say("ended", outcome=_train(settings, database, artefacts, lease, channel))
+        outcome = _train(settings, database, artefacts, lease, channel)
+        channel.say("ended", outcome=outcome)
     except StaleToken:
         channel.say("ended", outcome="stale")
+        return 0
     except Exception as error:
         logger.exception("the trainer crashed")
         channel.say("crashed", reason=without_sql(error))
         return 1
+    if outcome in TERMINAL:
+        # After it was told: a supervisor that finds the fleet ended ends a trainer that is silent.
+        with suppress(OSError, ParsimonyError):  # what is missed here, the collector finds
+            clear(database, artefacts, lease)
     return 0
 
 
