@@ -32,6 +32,9 @@ from worker.storage.database import Database
 
 log = logging.getLogger(__name__)
 
+STORE_SECONDS = 2.0
+"""How long a request waits for an object store before it is refused; a worker waits longer."""
+
 
 class Application(FastAPI):
     """FastAPI, with the front before its middleware: a request that a door answers meets none."""
@@ -101,7 +104,7 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
         database = Database(settings.database_url)
         try:
             await asyncio.to_thread(database.migrate)
-            artefacts = Artefacts(settings.artefacts_url)
+            artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))

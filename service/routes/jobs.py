@@ -11,7 +11,7 @@ from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobSummary, JobView, Validation
 from service.threads import in_pool
-from service.views import job_summary, job_view
+from service.views import job_summary, job_view, stored_view
 from service.waiting import Prefer, current, wanted_seconds
 from worker.data import Prepared, sample
 from worker.spec import JobSpec
@@ -58,7 +58,7 @@ async def create_job(
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    if wanted_seconds(prefer):
+    if accepted.replayed or wanted_seconds(prefer):
         return await current(services, job.id, prefer, request, response)
     return job_view(job)
 
@@ -142,4 +142,4 @@ def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     changes nothing; a job that has ended otherwise cannot be cancelled.
     """
     with services.database.write() as session:
-        return job_view(jobs.request_cancel(session, job_id))
+        return stored_view(session, jobs.request_cancel(session, job_id))

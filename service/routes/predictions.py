@@ -1,7 +1,6 @@
 """Predictions of stored data sets by the workers: posted, listed, read, cancelled, downloaded."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
@@ -165,8 +164,7 @@ def cancel_prediction(services: ServicesDep, prediction_id: PlainPredictionId) -
         view = prediction_view(predictions.find_prediction(session, prediction_id))
     if view.state in TERMINAL:
         # No worker had it: what an earlier attempt has left is removed here.
-        with suppress(OSError):
-            services.artefacts.delete(predictions.parts_folder(view.id))
+        services.artefacts.discard(predictions.parts_folder(view.id))
     return view
 
 

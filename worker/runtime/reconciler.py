@@ -105,9 +105,7 @@ class Reconciler:
                 self._seen[fleet] = (pulse, now)
             elif now - last[1] >= self._settings.lease_seconds:
                 with self._database.write() as session:
-                    taken = fleets.take_back(
-                        session, fleet, pulse, max_attempts=self._settings.max_attempts
-                    )
+                    taken = fleets.take_back(session, fleet, pulse)
                 del self._seen[fleet]
                 if taken:
                     logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)

@@ -13,11 +13,14 @@ import socket
 import time
 from collections.abc import Callable
 
+from sqlalchemy.orm import Session
+
 from worker.errors import UnavailableError
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
-from worker.storage import fleets, queries
+from worker.storage import fleets, queries, waits
 from worker.storage.database import Database
+from worker.storage.faults import reason_of
 from worker.storage.fleets import Lease, StaleToken
 
 logger = logging.getLogger(__name__)
@@ -125,6 +128,12 @@ class _Watch:
         self._fenced = False
         self._outcome: str | None = None
         self._reason: str | None = None
+        self._fault: str | None = None
+        """What the trainer was lost by, where that was its place's doing and not its own."""
+        self._waiting_for: str | None = None
+        self._is_noted = True
+        """Whether its row says what it waits for."""
+        self._drained = False
 
     def goes_on(self, message: Message | None, *, draining: bool) -> bool:
         """Take in a message, or none, and do what is due; false once the trainer has ended."""
@@ -132,9 +141,11 @@ class _Watch:
         if message is not None and not self._take(message, now):
             return False
         if draining:
+            self._drained = True
             self._ask_to_stop(DRAIN, now)
         if now - self._moved_at >= self._settings.stall_seconds:
             self._reason = f"no step in {self._settings.stall_seconds:g} s"
+            self._fault = self._waiting_for  # if it hangs there, and not in a step
             self._trainer.kill()
         elif now - self._beat_at >= self._settings.heartbeat_seconds and not self._fenced:
             self._beat(now)
@@ -151,6 +162,16 @@ class _Watch:
                 self._steps, self._moved_at = message["steps"], now
             case "loaded":
                 self._moved_at = now
+            case "waiting":
+                # It pauses, and then tries: that may take as long as a step.
+                self._moved_at = now + message["seconds"]
+                self._is_noted &= self._waiting_for == message["for"]
+                self._waiting_for = message["for"]
+            case "going_on":
+                self._moved_at = now
+                self._waiting_for, self._is_noted = None, False
+            case "displaced":
+                self._fault = message["reason"]
             case "ended":
                 self._outcome = message["outcome"]
             case "crashed":
@@ -179,12 +200,25 @@ class _Watch:
             if now - self._heard_at > patience:
                 logger.error("fleet %s: lease not renewed in time: %s", self._lease.fleet_id, error)
                 self._fenced = True
+                self._fault = reason_of(error)
                 self._trainer.kill()
             return
         self._heard_at = now
+        if not self._is_noted:
+            self._note()
         if cancel and not self._cancelled:
             self._cancelled = True
             self._ask_to_stop(CANCEL, now)
+
+    def _note(self) -> None:
+        """Show what the trainer waits for, once it is known that the database answers."""
+        try:
+            with self._database.write() as session:
+                job, fleet = fleets.hold(session, self._lease)
+                waits.note(session, job, fleet, self._waiting_for)
+            self._is_noted = True
+        except (StaleToken, UnavailableError) as error:
+            logger.info("fleet %s: %s", self._lease.fleet_id, error)  # the next beat sees to it
 
     def settle(self) -> None:
         """Give the fleet back if its trainer ended without a word, and its token is current."""
@@ -192,23 +226,38 @@ class _Watch:
             logger.info("fleet %s: %s", self._lease.fleet_id, self._outcome)
             return
         status = self._trainer.wait()
-        reason = self._reason or (
-            f"its trainer was ended by signal {-status}"
-            if status < 0
-            else f"its trainer ended with status {status}"
+        reason = (
+            self._fault
+            or self._reason
+            or (
+                f"its trainer was ended by signal {-status}"
+                if status < 0
+                else f"its trainer ended with status {status}"
+            )
         )
         try:
             with self._database.write() as session:
-                fleets.crashed(
-                    session,
-                    self._lease,
-                    reason,
-                    max_attempts=self._settings.max_attempts,
-                    retry_seconds=self._settings.retry_seconds,
-                    killed=self._reason is None and status == -signal.SIGKILL,
-                )
+                self._give_back(session, reason, status)
             logger.warning("fleet %s: %s", self._lease.fleet_id, reason)
         except StaleToken:
             logger.info("fleet %s: was taken over, or had ended", self._lease.fleet_id)
         except UnavailableError as error:
             logger.error("fleet %s: %s; its lease runs out", self._lease.fleet_id, error)
+
+    def _give_back(self, session: Session, reason: str, status: int) -> None:
+        """Who was at fault: the worker that stops, its place, or the fleet itself."""
+        if self._drained:
+            fleets.release(session, self._lease)
+        elif self._fault is not None:
+            fleets.give_back(session, self._lease, reason)
+        elif self._trainer.lost_standby:
+            fleets.give_back(session, self._lease, "the host: the process it was forked from ended")
+        else:
+            fleets.crashed(
+                session,
+                self._lease,
+                reason,
+                max_attempts=self._settings.max_attempts,
+                retry_seconds=self._settings.retry_seconds,
+                killed=self._reason is None and status == -signal.SIGKILL,
+            )

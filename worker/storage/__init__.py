@@ -13,6 +13,7 @@
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL
 ``artefacts``           whole, verified files, in a folder or an object store
+``faults, waits``       whose fault an error is; what waits for its place, and who goes on
 ======================  ============================================================================
 
 Functions take an open session: whoever calls says what is one transaction. Nothing here imports
@@ -26,6 +27,7 @@ __all__ = [
     "database",
     "datasets",
     "events",
+    "faults",
     "fleets",
     "idempotency",
     "jobs",
@@ -36,4 +38,5 @@ __all__ = [
     "states",
     "tables",
     "types",
+    "waits",
 ]

@@ -181,7 +181,7 @@ def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(
     until(lambda: beats(database, fleet_id) > 1, thread)
     with database.write() as session:
         pulse = queries.running(session)[fleet_id]
-        assert fleets.take_back(session, fleet_id, pulse, max_attempts=9)
+        assert fleets.take_back(session, fleet_id, pulse)
         lease = claimed(session, fleet_id, owner="another worker")
     thread.join()
     with database.read() as session:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tests.rows import RESULT, accept, bad, claimed, error, good, trial
-from worker.storage import events, fleets, jobs, progress, queries
+from worker.storage import events, fleets, jobs, progress, queries, waits
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, TrialRow
@@ -47,6 +47,7 @@ def writes(session: Session, lease: Lease) -> dict[str, object]:
         "fail": lambda: fleets.fail(session, lease, error("x")),
         "cancel": lambda: fleets.cancel(session, lease),
         "release": lambda: fleets.release(session, lease),
+        "give_back": lambda: fleets.give_back(session, lease, "x"),
         "crashed": lambda: fleets.crashed(session, lease, "x", max_attempts=5),
     }
 
@@ -55,7 +56,7 @@ def writes(session: Session, lease: Lease) -> dict[str, object]:
     "name",
     [
         *("heartbeat", "record", "checkpoint", "rewind", "finish"),
-        *("fail", "cancel", "release", "crashed"),
+        *("fail", "cancel", "release", "give_back", "crashed"),
     ],
 )
 def test_a_stale_token_changes_nothing(database: Database, name: str) -> None:
@@ -99,7 +100,7 @@ def test_a_terminal_state_never_changes(database: Database) -> None:
             with pytest.raises(StaleToken):
                 write()  # type: ignore[operator]
         assert fleets.claim(session, fleet.id, owner="b") is None
-        assert fleets.take_back(session, fleet.id, (1, 0), max_attempts=5) is False
+        assert fleets.take_back(session, fleet.id, (1, 0)) is False
     assert everything(database, job.id, fleet.id) == before
 
 
@@ -126,13 +127,65 @@ def test_a_fleet_that_kills_every_trainer_fails(database: Database) -> None:
     assert "signal 9" in job.error.message
 
 
-def test_attempts_are_counted_by_lost_leases_too(database: Database) -> None:
+@pytest.mark.parametrize("way", ["give_back", "take_back"])
+def test_faults_of_the_place_do_not_count_and_are_waited_out_ever_longer(
+    database: Database, way: str
+) -> None:
+    now = utc_now()
+    pauses = []
     with database.write() as session:
         job, (fleet,) = accept(session)
-        for _ in range(5):
-            lease = claimed(session, fleet.id)
-            assert fleets.take_back(session, fleet.id, (lease.token, 0), max_attempts=5)
-        assert jobs.find_job(session, job.id).state == "failed"
+        for _ in range(9):
+            lease = fleets.claim(session, fleet.id, owner="a", now=now + timedelta(days=1))
+            assert lease is not None
+            if way == "give_back":
+                fleets.give_back(session, lease, "the host: input/output error", now)
+            else:
+                assert fleets.take_back(session, fleet.id, (lease.token, 0), now)
+            until = session.get_one(Fleet, fleet.id).not_before
+            pauses.append(0.0 if until is None else (until - now).total_seconds())
+        assert jobs.find_job(session, job.id).state == "queued"
+    assert fleet_of(database, fleet.id).stalled_attempts == 0
+    assert pauses == [0, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_fleet_that_got_further_waits_briefly_again(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        for _ in range(2):
+            session.get_one(Fleet, fleet.id).not_before = None
+            fleets.give_back(session, claimed(session, fleet.id), "the host: out of files")
+        assert waits.waiting_for(session, job) == "the host: out of files"
+        session.get_one(Fleet, fleet.id).not_before = None
+        lease = claimed(session, fleet.id)
+        progress.record_epochs(session, lease, [(1, {"train_loss": [1.0]})])
+        assert waits.waiting_for(session, job) is None
+        progress.save_checkpoint(session, lease, epoch=1, path="p", sha256="s", bytes=1)
+        types = [event.type for event in events.event_page(session, job.id).items]
+    assert fleet_of(database, fleet.id).place_faults == 0
+    assert types.count("waiting") == types.count("going_on") == 1
+
+
+def test_a_wait_has_one_line_at_its_beginning_and_one_at_its_end(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        held = fleets.hold(session, claimed(session, fleet.id))
+        for reason in ("one", "one", "another", None, None):
+            waits.note(session, *held, reason)
+            session.flush()
+            assert waits.waiting_for(session, job) == reason
+        types = [event.type for event in events.event_page(session, job.id).items]
+    assert types[-2:] == ["waiting", "going_on"]
+    assert types.count("waiting") == types.count("going_on") == 1
+
+
+def test_what_has_ended_waits_for_nothing(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        lease = claimed(session, fleet.id)
+        waits.note(session, *fleets.hold(session, lease), "the host: no space left on device")
+        fleets.finish(session, lease, [good()], RESULT)
+        assert waits.waiting_for(session, job) is None
 
 
 def test_a_further_checkpoint_is_progress_and_a_repeated_one_is_not(database: Database) -> None:
@@ -177,8 +230,8 @@ def test_a_lease_that_moved_is_not_taken_back(database: Database) -> None:
         lease = claimed(session, fleet.id)
         fleets.heartbeat(session, lease)
         assert queries.running(session) == {fleet.id: (1, 1)}
-        assert fleets.take_back(session, fleet.id, (1, 0), max_attempts=5) is False
-        assert fleets.take_back(session, fleet.id, (1, 1), max_attempts=5) is True
+        assert fleets.take_back(session, fleet.id, (1, 0)) is False
+        assert fleets.take_back(session, fleet.id, (1, 1)) is True
 
 
 def test_nothing_of_a_job_that_is_to_be_cancelled_is_claimed(database: Database) -> None:
@@ -214,7 +267,7 @@ def test_a_cancelled_job_is_not_queued_again(database: Database, way: str) -> No
         elif way == "release":
             fleets.release(session, lease)
         else:
-            fleets.take_back(session, fleet.id, (lease.token, 0), max_attempts=5)
+            fleets.take_back(session, fleet.id, (lease.token, 0))
         assert jobs.find_job(session, job.id).state == "cancelled"
         assert [row.state for row in jobs.trials(session, job)] == ["cancelled"]
 
