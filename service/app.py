@@ -32,7 +32,7 @@ from worker.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-STORE_SECONDS = 2.0
+STORE_SECONDS = 1.5
 """How long a request waits for an object store before it is refused; a worker waits longer."""
 
 

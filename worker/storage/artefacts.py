@@ -24,13 +24,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 import orjson
-from fsspec import get_filesystem_class
-from fsspec.config import conf
-from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from worker.errors import ParsimonyError, UnavailableError
 from worker.storage.faults import in_words
+from worker.storage.object_stores import open_store
 
 MANIFEST = "manifest.json"
 PIECE = 2**22
@@ -38,7 +36,6 @@ PIECE = 2**22
 
 STORE_SECONDS = 10.0
 """How long an object store may take to go on with an answer, unless told otherwise."""
-CONNECT_SECONDS = 1.5
 UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)
 """Errors of reading that one file may have, while the others can be read."""
 
@@ -93,9 +90,7 @@ class Artefacts:
     """
 
     def __init__(self, url: str, *, seconds: float = STORE_SECONDS) -> None:
-        filesystem, root = url_to_fs(url, **_options(url, seconds))
-        if hasattr(filesystem, "retries"):  # s3fs's own, after those of the library below it
-            filesystem.retries = 1
+        filesystem, root = open_store(url, seconds)
         self._filesystem: Any = filesystem
         self._root = root.rstrip("/")
         self._local = Path(root) if isinstance(filesystem, LocalFileSystem) else None
@@ -278,28 +273,6 @@ class StoredFile(io.BufferedIOBase):
         """Give it up."""
         self._file.close()
         super().close()
-
-
-def _options(url: str, seconds: float) -> dict[str, Any]:
-    """What an object store is opened with: it answers soon, or it is at fault. It is not tried
-    again below: whoever writes says it when it waits, and a request is refused in time.
-    """
-    protocol, _ = split_protocol(url)
-    if protocol is None or "s3" not in _protocols(protocol):
-        return {}
-    known = conf.get("s3", {}).get("config_kwargs", {})
-    ours = {
-        "connect_timeout": min(CONNECT_SECONDS, seconds),
-        "read_timeout": seconds,
-        "retries": {"total_max_attempts": 1},
-    }
-    return {"config_kwargs": {**ours, **known}}
-
-
-def _protocols(protocol: str) -> tuple[str, ...]:
-    """All names of what serves this protocol."""
-    names = get_filesystem_class(protocol).protocol
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _unavailable(reason: str) -> UnavailableError:

@@ -24,6 +24,8 @@ PLACE = frozenset(
 )
 """What the system says of a disk, a network or itself, whatever was asked of it."""
 
+BETWEEN_WORDS = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+
 
 def place_fault(error: BaseException) -> UnavailableError | None:
     """The error as the place's, naming the part that is at fault; none where it is not."""
@@ -54,4 +56,5 @@ def in_words(error: BaseException) -> str:
     """
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno).lower()
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", type(error).__name__).lower()
+    words = re.sub(BETWEEN_WORDS, " ", type(error).__name__)
+    return words.lower()
