@@ -63,10 +63,11 @@ class BatchPrediction:
         artefacts: Artefacts,
         lease: Lease,
         channel: Channel,
-        patience: Patience,
+        patience: Patience | None = None,
     ) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
-        self._lease, self._channel, self._patience = lease, channel, patience
+        self._lease, self._channel = lease, channel
+        self._patience = patience or Patience(channel)
         self._steps = 0
         self.loaded = False
         """Whether the model is in memory, and the data are at hand."""

@@ -71,10 +71,11 @@ class FleetTraining:
         artefacts: Artefacts,
         lease: Lease,
         channel: Channel,
-        patience: Patience,
+        patience: Patience | None = None,
     ) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
-        self._lease, self._channel, self._patience = lease, channel, patience
+        self._lease, self._channel = lease, channel
+        self._patience = patience or Patience(channel)
         self._pending: list[EpochReport] = []
         self._flushed_at = 0.0
         self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)

@@ -33,11 +33,15 @@ JOB: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=KINDS)
+# What a checkpoint holds is the same on both.
+ON_BOTH = pytest.mark.parametrize("database", KINDS, indirect=True)
+
+
+@pytest.fixture
 def database(
     request: pytest.FixtureRequest, databases: Databases, tmp_path: Path
 ) -> Iterator[Database]:
-    with databases.new(request.param, tmp_path) as database:
+    with databases.new(getattr(request, "param", KINDS[0]), tmp_path) as database:
         yield database
 
 
@@ -112,6 +116,7 @@ def undisturbed(place: Place) -> str | None:
     return place.fleet(job_id).result_sha256
 
 
+@ON_BOTH
 def test_a_store_that_fails_a_hundred_times_changes_nothing(
     place: Place, undisturbed: str | None
 ) -> None:
@@ -187,6 +192,7 @@ def test_a_worker_that_stops_gives_back_what_waits(
     assert place.fleet(job_id).result_sha256 == undisturbed
 
 
+@ON_BOTH
 def test_a_cancellation_is_heard_while_it_waits(place: Place) -> None:
     job_id = accepted(place.settings, place.database, **JOB)
     place.store.failures = 10**9
@@ -202,6 +208,7 @@ def test_a_cancellation_is_heard_while_it_waits(place: Place) -> None:
         assert jobs.find_job(session, job_id).state == "cancelled"
 
 
+@ON_BOTH
 def test_a_database_that_is_gone_for_a_while_is_waited_for(
     place: Place, undisturbed: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +246,7 @@ def test_a_database_that_is_gone_for_a_while_is_waited_for(
         assert [epoch for epoch, _ in queries.fleet_epochs(session, ended.id)] == [1, 2, 3, 4]
 
 
+@ON_BOTH
 def test_transactions_that_collide_at_the_end_are_made_again(
     place: Place, undisturbed: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
