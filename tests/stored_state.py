@@ -43,7 +43,8 @@ def answers(client: Client, requests: Iterable[str]) -> dict[str, Any]:
         method, _, path = request.partition(" ")
         body = {"json": {"instances": INSTANCES}} if method == "POST" else {}
         answer = client.request(method, path, **body)
-        found[request] = {"status": answer.status_code, "body": answer.json()}
+        if "json" in answer.headers["content-type"]:  # the other files have their own tests
+            found[request] = {"status": answer.status_code, "body": answer.json()}
     return found
 
 
@@ -56,7 +57,8 @@ def readings(client: Client) -> Iterator[str]:
     }
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         root = "/".join(path.split("/")[:3])
-        if "get" in methods and root in places and not path.endswith(".png"):
+        stored = root in places and not path.endswith((".png", "/statistics"))
+        if "get" in methods and stored:
             filled = [path.format(**place) for place in places[root]] if "{" in path else [path]
             yield from (f"GET {each}" for each in filled)
     yield f"POST /v1/models/{MODEL}/predict"
