@@ -118,7 +118,7 @@ def rewind(
             job,
             "not_exact",
             f"fleet {fleet.number} goes on from a checkpoint that was written elsewhere "
-            f"({foreign}); its weights may differ in their last bits from an undisturbed run's",
+            f"({foreign}); its weights are not those of an undisturbed run to the bit",
             level="warning",
             data={"fleet": fleet.id, "checkpoint": checkpoint.id},
         )
