@@ -313,6 +313,7 @@ def finish(
     with; ``OutdatedError`` when the job is not as it was when that was proposed.
     """
     job, fleet = hold(session, lease)
+    waits.note(session, job, fleet, None)
     trials = store(session, job, fleet, results)
     _keep(fleet, file)
     failed = [trial for trial in trials if trial.state != State.SUCCEEDED]

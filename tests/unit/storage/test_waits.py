@@ -63,10 +63,18 @@ def test_a_wait_has_one_line_at_its_beginning_and_one_at_its_end(database: Datab
     assert types.count("waiting") == types.count("going_on") == 1
 
 
-def test_what_has_ended_waits_for_nothing(database: Database) -> None:
+@pytest.mark.parametrize("end", ["finish", "cancel"])
+def test_what_has_ended_waits_for_nothing(database: Database, end: str) -> None:
     with database.write() as session:
         job, (fleet,) = accept(session)
         lease = claimed(session, fleet.id)
         waits.note(session, *fleets.hold(session, lease), "the host: no space left on device")
-        fleets.finish(session, lease, [good()], RESULT)
+        if end == "finish":
+            fleets.finish(session, lease, [good()], RESULT)
+        else:
+            fleets.cancel(session, lease)
+        session.flush()
         assert waits.waiting_for(session, job) is None
+        assert session.get_one(Fleet, fleet.id).waiting_for is None
+        types = [event.type for event in events.event_page(session, job.id).items]
+        assert ("going_on" in types) == (end == "finish")
