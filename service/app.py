@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +18,7 @@ from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
 from service.notifier import ChangeNotifier
+from service.readiness import Readiness
 from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
@@ -24,11 +26,13 @@ from service.serving.express import Express
 from service.serving.front import Front, RequestIds, Turn
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
+from worker.storage.limits import SERVICE
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +51,19 @@ class Application(FastAPI):
         """Answer by the front, or by what is behind it."""
         await self.front(scope, receive, send)
 
+    def begin_to_stop(self) -> None:
+        """Be unready from now on, and let nobody wait for what takes long. On the event loop."""
+        services: Services = self.state.services
+        services.stopping.set()
+        self.express.is_stopping = True
+        services.notifier.wake()
+
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the operations."""
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: ServiceSettings | None = None) -> FastAPI:
+def create_app(settings: ServiceSettings | None = None) -> Application:
     """The HTTP service. It opens its database when it is started, not before."""
     settings = settings or ServiceSettings()
     app = Application(
@@ -101,29 +112,36 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.prepare_state()
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, SERVICE)
         try:
             await asyncio.to_thread(database.migrate)
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
+            collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
+            readiness = Readiness(settings, database, artefacts)
             app.state.services = Services(
                 settings=settings,
                 database=database,
                 artefacts=artefacts,
                 reconciler=reconciler,
+                collector=collector,
                 notifier=notifier,
+                readiness=readiness,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 predictions=PredictionIntake(database, artefacts, tables),
                 serving=serving,
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),
+                stopping=threading.Event(),
             )
             await serving.start()
             reconciler.start()
+            readiness.start()
+            collector.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
@@ -133,7 +151,9 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 polling.cancel()
                 with suppress(asyncio.CancelledError):
                     await polling
+                await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
+                await asyncio.to_thread(collector.stop)
                 await serving.stop()
         finally:
             database.close()

@@ -1,4 +1,4 @@
-"""The command line: ``parsimony up | demo | doctor | migrate | api | worker``."""
+"""The command line: ``parsimony up | demo | doctor | migrate | gc | api | worker``."""
 
 import os
 import sys
@@ -85,6 +85,29 @@ def migrate(state: State = None) -> None:
         database.migrate()
         database.close()
         Console(highlight=False).print("The database has this release's schema.")
+
+
+@app.command()
+def gc(
+    state: State = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing; say what would be removed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Even if the database refers to nothing in the store."),
+    ] = False,
+) -> None:
+    """Remove what is kept no longer: by age, and files that nothing refers to.
+
+    Safe beside running work.
+    """
+    with _errors_in_a_line():
+        settings = _settings(state=state)
+        from service.collection import collect
+
+        collect(settings, Console(highlight=False), dry_run=dry_run, as_json=as_json, force=force)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What the routes work with: everything that is open while the service runs."""
 
+import threading
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,9 +9,11 @@ from fastapi import Depends, Path, Request
 from service.estimate import Estimator
 from service.exporter import Exporter
 from service.notifier import ChangeNotifier
+from service.readiness import Readiness
 from service.serving.engine import ServingEngine
 from worker.errors import NotFoundError
 from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.runtime.collector import Collector
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage import datasets, jobs, predictions
@@ -26,13 +29,17 @@ class Services:
     database: Database
     artefacts: Artefacts
     reconciler: Reconciler
+    collector: Collector
     notifier: ChangeNotifier
+    readiness: Readiness
     tables: TableCache
     intake: JobIntake
     predictions: PredictionIntake
     serving: ServingEngine
     estimator: Estimator
     exporter: Exporter
+    stopping: threading.Event
+    """Set once the service is told to stop. It answers for a while yet, but lets nobody wait."""
 
 
 async def services_of(request: Request) -> Services:

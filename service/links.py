@@ -6,6 +6,10 @@ BODY = "$response.body#"
 OF_A_JOB = (
     "get_job",
     "cancel_job",
+    "pause_job",
+    "resume_job",
+    "retry_job",
+    "delete_job",
     "list_trials",
     "get_metrics",
     "get_curves",
@@ -15,9 +19,14 @@ OF_A_JOB = (
     "get_chart_picture",
     "get_report",
 )
-OF_A_MODEL = ("get_model", "get_certificate", "get_model_statistics", "predict")
-OF_A_VERSION = ("get_model_version",)
-OF_A_PREDICTION = ("get_prediction", "get_prediction_result", "cancel_prediction")
+OF_A_MODEL = ("get_model", "delete_model", "get_certificate", "get_model_statistics", "predict")
+OF_A_VERSION = ("get_model_version", "delete_model_version")
+OF_A_PREDICTION = (
+    "get_prediction",
+    "get_prediction_result",
+    "cancel_prediction",
+    "delete_prediction",
+)
 OF_A_DATASET = ("get_dataset", "preview_dataset", "list_values", "delete_dataset")
 
 
@@ -65,6 +74,9 @@ LINKS: dict[tuple[str, str], Json] = {
     ("create_job", "202"): JOB,
     ("get_job", "200"): JOB,
     ("cancel_job", "200"): JOB,
+    ("pause_job", "200"): JOB,
+    ("resume_job", "200"): JOB,
+    ("retry_job", "202"): JOB,
     ("list_jobs", "200"): _links(OF_A_JOB, "The newest job.", id="/data/0/id"),
     ("list_techniques", "200"): _links(
         ("get_technique",), "The first technique.", name="/data/0/name"

@@ -53,6 +53,14 @@ def url(listening: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
+class Interruption(KeyboardInterrupt):
+    """SIGINT or SIGTERM, whose ``number`` it has."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 @contextmanager
 def until_interrupted() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into a quiet end of the block, so that its ``finally`` parts run.
@@ -61,7 +69,7 @@ def until_interrupted() -> Iterator[None]:
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Interruption(number)
 
     before = {
         number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)

@@ -56,6 +56,11 @@ class ChangeNotifier:
         except TimeoutError:
             return
 
+    def wake(self) -> None:
+        """Have all that wait look now. On the event loop."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     async def run(self) -> None:
         """Poll the log until cancelled."""
         seen: int | None = None
@@ -69,8 +74,7 @@ class ChangeNotifier:
                 latest, pause = seen, LONGEST_WAIT_SECONDS
             if latest != seen:
                 seen = latest
-                self._changed.set()
-                self._changed = asyncio.Event()
+                self.wake()
             await asyncio.sleep(pause)
 
     def _latest(self) -> int | None:

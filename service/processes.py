@@ -11,22 +11,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.fair_listener import GONE, Loads
-from service.listening import GRACE_SECONDS
+from service.listening import GRACE_SECONDS, Interruption
 from worker.errors import UnavailableError
+from worker.runtime.restarts import Pauses, ending
 from worker.settings import ServiceSettings
 from worker.storage.database import Database
 
-STEADY_SECONDS = 10.0
-"""A process that has run for this long is started again at once; else after a pause, which doubles
-from the first to the longest."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.25, 30.0
 STOP_SECONDS = GRACE_SECONDS + 5.0
-"""Time in which processes must have ended, before they are killed."""
+"""Time in which processes must have ended after their drain, before they are killed."""
 COMMAND = (sys.executable, "-m", "service.api_process")
 
 
@@ -51,12 +49,14 @@ class ApiProcesses:
         listening: socket.socket,
         *,
         command: tuple[str, ...] = COMMAND,
+        on_stop: Callable[[], None] | None = None,
     ) -> None:
         self._settings, self._listening, self._command = settings, listening, command
+        self._on_stop = on_stop
         self._children: list[_Child] = []
         self._due: dict[int, float] = {}
         """When processes are to be started again, by number."""
-        self._pause = FIRST_PAUSE
+        self._pauses = Pauses()
 
     @property
     def pids(self) -> list[int]:
@@ -74,6 +74,7 @@ class ApiProcesses:
         database.migrate()  # once, and not by all of them
         database.close()
         self._loads = Loads.of(self._settings.processes)
+        stop_by: int = signal.SIGTERM
         try:
             for number in range(self._settings.processes):
                 self._start(number)
@@ -86,8 +87,11 @@ class ApiProcesses:
             while True:
                 for ended in self._watch():
                     self._start_again(ended)
+        except Interruption as interruption:
+            stop_by = interruption.number
+            raise
         finally:
-            self._stop()
+            self._stop(stop_by)
             self._loads.close()
 
     def _start(self, number: int) -> None:
@@ -126,28 +130,42 @@ class ApiProcesses:
         return ended
 
     def _start_again(self, ended: _Child) -> None:
-        if time.monotonic() - ended.started >= STEADY_SECONDS:
-            self._pause = FIRST_PAUSE
-        self._due[ended.number] = time.monotonic() + self._pause
-        status = ended.process.returncode
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        pause = self._pauses.after(ended.started)
+        self._due[ended.number] = time.monotonic() + pause
         sys.stderr.write(
-            f"parsimony: HTTP process {ended.process.pid} {how}; "
-            f"another one starts in {self._pause:g} s\n"
+            f"parsimony: HTTP process {ended.process.pid} {ending(ended.process.returncode)}; "
+            f"another one starts in {pause:g} s\n"
         )
         sys.stderr.flush()
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
-    def _stop(self) -> None:
-        """Let requests end, then the processes; kill what takes too long."""
+    def _stop(self, number: int) -> None:
+        """Pass the signal on, and let the processes end; kill what takes too long.
+
+        A second signal is passed on as well, and has them end without a drain.
+        """
+        self._signal(number)
+        if self._on_stop is not None:
+            threading.Thread(target=self._on_stop, name="stopping", daemon=True).start()
+        deadline = time.monotonic() + self._settings.drain_seconds + STOP_SECONDS
+        while self._children:
+            try:
+                self._wait(deadline)
+            except Interruption as again:
+                self._signal(again.number)
+
+    def _signal(self, number: int) -> None:
         for child in self._children:
-            child.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        for child in self._children:
+            child.process.send_signal(number)
+
+    def _wait(self, deadline: float) -> None:
+        """Wait for the processes, and close the port once the first has taken its last request."""
+        while self._children:
+            child = self._children[0]
             try:
                 child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 child.process.kill()
                 child.process.wait()
             os.close(child.pipe)
-        self._children.clear()
+            self._children.remove(child)
+            self._listening.close()

@@ -18,8 +18,9 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
     """Redis and the worker as children, then the HTTP service, until Ctrl-C."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
-        with Processes(settings):
-            _serve(settings, listening, announcement(url(listening), console))
+        with Processes(settings) as processes:
+            announce = announcement(url(listening), console)
+            _serve(settings, listening, announce, processes.ask_to_stop)
 
 
 def run_api(settings: ServiceSettings, console: Console) -> None:
@@ -29,12 +30,15 @@ def run_api(settings: ServiceSettings, console: Console) -> None:
 
 
 def _serve(
-    settings: ServiceSettings, listening: socket.socket, announce: Callable[[], None]
+    settings: ServiceSettings,
+    listening: socket.socket,
+    announce: Callable[[], None],
+    on_stop: Callable[[], None] | None = None,
 ) -> None:
     if settings.processes > 1:
-        ApiProcesses(settings, listening).serve(announce)
+        ApiProcesses(settings, listening, on_stop=on_stop).serve(announce)
         return
     # Imported late: it loads torch, which the parent of several processes does not need.
     from service.server import Server
 
-    Server(settings, announce).serve_on(listening)
+    Server(settings, announce, on_stop=on_stop).serve_on(listening)

@@ -2,10 +2,14 @@
 
 import asyncio
 import gc
+import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import cast
 
 import uvicorn
@@ -29,9 +33,14 @@ default 5 ms. Beside two threads at work, /livez then waits 20 ms and not 50."""
 class Server(uvicorn.Server):
     """uvicorn on an open socket, saying once that it answers.
 
+    SIGTERM has it say that it is not ready, and answer for ``drain_seconds`` yet, each connection
+    once, and let nobody wait. Then, or at SIGINT, it takes no more connections, answers what it has
+    begun, and ends.
+
     Args:
         settings: of the service.
         announce: called once it answers.
+        on_stop: called in a thread of its own once it is told to stop.
         sharing: where other processes listen on the same socket, their loads, and which of them
             this one is.
     """
@@ -41,11 +50,13 @@ class Server(uvicorn.Server):
         settings: ServiceSettings,
         announce: Callable[[], None],
         sharing: tuple[Loads, int] | None = None,
+        on_stop: Callable[[], None] | None = None,
     ) -> None:
         level = settings.log_level
+        self._application = create_app(settings)
         super().__init__(
             Config(
-                create_app(settings),
+                self._application,
                 settings,
                 http=ExpressProtocol,
                 log_level=level if level in {"debug", "error"} else "warning",
@@ -56,6 +67,11 @@ class Server(uvicorn.Server):
         )
         self._announce = announce
         self._sharing = sharing
+        self._on_stop = on_stop
+        self._drain_seconds = settings.drain_seconds
+        self._stop_at: float | None = None
+        """When it takes no more connections, once it is told to stop."""
+        self._has_begun_to_stop = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to answer, then say so."""
@@ -82,6 +98,35 @@ class Server(uvicorn.Server):
         for each in sockets:
             listener = FairListener(each, protocol, connections, loads)
             self.servers.append(cast(asyncio.base_events.Server, listener))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop at a first signal, stop at a second, let nothing be finished at a third."""
+        self._captured_signals.append(sig)
+        self.force_exit |= self.should_exit and sig == signal.SIGINT
+        if self._stop_at is None:
+            seconds = self._drain_seconds if self.started and sig == signal.SIGTERM else 0.0
+            self._stop_at = time.monotonic() + seconds
+            self.should_exit = not seconds
+        else:
+            self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is due, ten times a second; whether to stop."""
+        if self._stop_at is not None:
+            if not self._has_begun_to_stop:
+                self._begin_to_stop()
+            if time.monotonic() >= self._stop_at:
+                self.should_exit = True
+        return await super().on_tick(counter)
+
+    def _begin_to_stop(self) -> None:
+        self._has_begun_to_stop = True
+        self._application.begin_to_stop()
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, ExpressProtocol)
+            connection.answer_last()
+        if self._on_stop is not None:
+            threading.Thread(target=self._on_stop, name="stopping", daemon=True).start()
 
     def serve_on(self, listening: socket.socket) -> None:
         """Answer until SIGINT or SIGTERM; raises ``UnavailableError`` if the start failed."""

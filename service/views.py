@@ -17,11 +17,11 @@ from service.schemas.jobs import (
 from service.schemas.models import ModelSummary, ModelVersionView, ModelView
 from worker.data import Listed, Table, listed, stored_report
 from worker.jobs import stored_reading
-from worker.results import Estimated, SparsityReport, SparsitySummary, Understood
+from worker.results import Estimated, SparsityReport, SparsitySummary
 from worker.schema import Json
 from worker.spec import is_open_ended, shown, summary_of, without_off
 from worker.storage import waits
-from worker.storage.models import ESTIMATE, ModelBrief, ModelDetail
+from worker.storage.models import ESTIMATE, ORIGIN, ModelBrief, ModelDetail, Origin
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -54,6 +54,7 @@ def job_view(
         objective=row.objective,
         best=row.best,
         model=_model_reference(row),
+        retry_of=row.retry_of,
         waiting_for=waiting_for,
         exact=exact,
         error=row.error,
@@ -87,6 +88,7 @@ def job_summary(row: Job) -> JobSummary:
         if row.best is None
         else BestSummary(trial=row.best.trial, name=_listed(row.best.name), value=row.best.value),
         model=_model_reference(row),
+        retry_of=row.retry_of,
         error=None
         if row.error is None
         else ErrorSummary(
@@ -142,21 +144,21 @@ def network_summary(trial: TrialRow) -> SparsitySummary | None:
     return trial.report.summary(_by_subgradient(trial), constant=_is_constant(trial))
 
 
-def network_report(trial: TrialRow) -> SparsityReport | None:
+def network_report(trial: TrialRow | Origin) -> SparsityReport | None:
     """All that is known of what is left of a trial's network; none before it succeeded."""
     if trial.report is None:
         return None
     return trial.report.full(trial.id, _by_subgradient(trial), constant=_is_constant(trial))
 
 
-def _is_constant(trial: TrialRow) -> bool:
+def _is_constant(trial: TrialRow | Origin) -> bool:
     """Whether it answers one class alone, on the rows of any part."""
     return any(
         name.endswith("classes_predicted") and value == 1 for name, value in trial.metrics.items()
     )
 
 
-def _by_subgradient(trial: TrialRow) -> list[str]:
+def _by_subgradient(trial: TrialRow | Origin) -> list[str]:
     techniques = trial.settings.get("regularization", {})
     return [
         name
@@ -274,10 +276,8 @@ def model_summary(brief: ModelBrief) -> ModelSummary:
     )
 
 
-def version_view(
-    row: ModelVersion, name: str, trial: TrialRow, understood: Understood | None
-) -> ModelVersionView:
-    """A version of a model, the trial whose weights it has, and what its job was understood as."""
+def version_view(row: ModelVersion, name: str, origin: Origin) -> ModelVersionView:
+    """A version of a model, and where it comes from."""
     estimate = row.manifest.get(ESTIMATE) or {}
     expected = Estimated.model_validate({**estimate, "metrics": row.metrics})
     return ModelVersionView(
@@ -289,8 +289,8 @@ def version_view(
         deviations=expected.deviations,
         n=expected.n,
         single=expected.single,
-        understood=understood,
-        network=network_report(trial),
+        understood=origin.understood,
+        network=network_report(origin),
         manifest=_manifest(row.manifest),
         bytes=row.bytes,
         sha256=row.sha256,
@@ -299,7 +299,7 @@ def version_view(
 
 
 def _manifest(manifest: Json) -> Json:
-    """What is shown of it; the estimate stands apart."""
-    shown = {name: part for name, part in manifest.items() if name != ESTIMATE}
+    """What is shown of it; the estimate and the origin stand apart."""
+    shown = {name: part for name, part in manifest.items() if name not in (ESTIMATE, ORIGIN)}
     settings = shown.get("settings")
     return {**shown, "settings": without_off(settings)} if settings else shown

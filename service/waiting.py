@@ -81,7 +81,8 @@ async def ended(
 ) -> View:
     """What ``read`` gives, once that has ended or the preferred time is over.
 
-    A client that goes away ends only its own wait. No thread is held meanwhile.
+    A client that goes away ends only its own wait. No thread is held meanwhile. While the service
+    stops nobody waits.
     """
     seconds = wanted_seconds(prefer)
     if not seconds:
@@ -94,7 +95,9 @@ async def ended(
             change = services.notifier.next_change()
             view = await in_pool("answers", read)
             left = deadline - loop.time()
-            if view.state in TERMINAL or left <= 0 or await request.is_disconnected():
+            if view.state in TERMINAL or left <= 0 or services.stopping.is_set():
+                return view
+            if await request.is_disconnected():
                 return view
             await services.notifier.wait(change, left)
 

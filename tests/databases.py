@@ -12,11 +12,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import URL, text
@@ -76,6 +77,13 @@ class PostgreSQL:
         finally:
             self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All its processes are stopped for the length of a block."""
+        postmaster = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        with stopped(psutil.Process(postmaster)):
+            yield
+
     def url(self, name: str) -> str:
         """SQLAlchemy's URL of one of its databases."""
         url = URL.create(
@@ -118,6 +126,42 @@ class PostgreSQL:
         if libraries.exists():
             shutil.copytree(libraries, self._folder / libraries.name)
         return copy / programs.name
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[None]:
+    """A process and its children stand still for the length of a block."""
+    halted: list[psutil.Process] = []
+    try:
+        # The parent first: it makes no more children then.
+        for each in (process, *process.children(recursive=True)):
+            halted.append(each)
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
+        until(lambda: process.status() == psutil.STATUS_STOPPED)
+        yield
+    finally:
+        for each in halted:
+            with suppress(psutil.NoSuchProcess):
+                each.resume()
+
+
+@contextmanager
+def written_elsewhere(file: Path) -> Iterator[None]:
+    """Another process holds the write lock of a SQLite file for the length of a block."""
+    program = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "connection.execute('BEGIN IMMEDIATE')\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        yield
 
 
 def _programs() -> Path:
@@ -163,6 +207,10 @@ class Databases:
                 yield database
             finally:
                 database.close()
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """The PostgreSQL server answers nobody for the length of a block."""
+        return self._postgresql.frozen()
 
     def close(self) -> None:
         """Stop the server if there is one."""

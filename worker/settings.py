@@ -82,15 +82,15 @@ class ServiceSettings(BaseSettings):
     database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
     redis_url: str | None = None
-    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `sentinel://…` or
-    `unix://…`. Without it a private server on a unix socket is started and stopped with the
-    service."""
+    """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `unix://…`, or
+    `sentinel://a:26379;sentinel://b:26379/0?master_name=…` (`mymaster` unless given). Without it a
+    private server on a unix socket is started and stopped with the service."""
     artefacts_url: str = Field(default_factory=_default_artefacts)
     """Folder or fsspec URL of data sets, checkpoints and models."""
     lease_seconds: Seconds = 15.0
     """A fleet is taken back from its worker when no heartbeat was observed for this long."""
     heartbeat_seconds: Seconds = 1.0
-    """Interval of the heartbeats of a running fleet; a cancellation is noticed as soon."""
+    """Interval of the heartbeats of a running fleet; a cancellation or pause is noticed as soon."""
     stall_seconds: Seconds = 300.0
     """A trainer that makes no step for this long is taken for hung and is killed."""
     stop_seconds: Seconds = 10.0
@@ -131,6 +131,10 @@ class ServiceSettings(BaseSettings):
     """The model that answers `POST /invocations`: its name, or its name, a slash, and a version's
     number or an alias. Unless given: the one that the request's header names, or the only one that
     there is."""
+    drain_seconds: Annotated[float, Field(ge=0.0, le=3_600.0, allow_inf_nan=False)] = 2.0
+    """After SIGTERM the HTTP service is not ready, but answers for this long before its port
+    closes: longer than load balancers take to notice and to send requests elsewhere, 5 under
+    Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000
@@ -154,6 +158,19 @@ class ServiceSettings(BaseSettings):
     """Most seconds that a job may take by estimate, or by its search's budget: a job of more than a
     week is rather a mistake in a factor, and others wait behind it. Not read where workers have a
     GPU, whose pace is not known beforehand."""
+    keep_jobs_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    """Ended jobs and predictions are deleted this many days after their end. The models that they
+    made stay. Unless given, they stay until they are deleted by a request."""
+    keep_events_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    """The log of a job is deleted this many days after its end. Unless given, it stays as long as
+    the job."""
+    keep_keys_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 7.0
+    """A request that is sent again with its `Idempotency-Key` is recognized for this many days."""
+    orphan_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
+    """`parsimony gc` removes files of which the database knows nothing once they are this old: they
+    are written before they are recorded."""
+    log_bytes: Annotated[int, Field(ge=4096)] = 10 * 1024 * 1024
+    """A log file in the state folder that is larger is set aside; two earlier ones are kept."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe log lines that are written."""
 

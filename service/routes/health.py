@@ -1,11 +1,26 @@
-"""Whether the service lives, and whether it can serve."""
+"""Whether the service lives, whether it can serve, and how its parts are.
 
-from fastapi import APIRouter
-from sqlalchemy import text
+All is read from memory, by the event loop itself: no thread is waited for that others may hold.
+"""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
 
 from service.dependencies import Services, ServicesDep
 from service.operations import Operation
-from service.schemas.health import Alive, Ready
+from service.schemas.health import (
+    Alive,
+    LimitsView,
+    Parts,
+    PartView,
+    QueueView,
+    Ready,
+    System,
+    WorkerView,
+)
+from worker.errors import UnavailableError
+from worker.storage.workers import SeenWorker
 
 router = APIRouter(tags=["Health"], route_class=Operation)
 
@@ -17,22 +32,79 @@ async def livez() -> Alive:
 
 
 @router.get("/readyz", operation_id="readyz", summary="Can requests be served?")
-def readyz(services: ServicesDep) -> Ready:
-    """Answers 200 when the database answers, 503 otherwise.
+async def readyz(services: ServicesDep) -> Ready:
+    """Answers 200 while requests are served and jobs accepted: `ready`, or `degraded` where a part
+    has failed, which `failed` names. Answers 503 when the database has failed, and from the moment
+    that the service is told to stop; the problem has `failed` and `parts`, too.
 
-    Redis is not asked: jobs are accepted, kept and started later while it is away.
+    Each part is looked at every few seconds, and has failed when it does not answer within 5 s. So
+    a part is named at most 10 s after it failed, and this answers at once whatever hangs.
     """
     return check_ready(services)
 
 
 @router.get("/ping", operation_id="ping", summary="Health, as SageMaker asks for it")
-def ping(services: ServicesDep) -> Ready:
+async def ping(services: ServicesDep) -> Ready:
     """The same as `/readyz`."""
     return check_ready(services)
 
 
+@router.get("/v1/system", operation_id="get_system", summary="How is the installation?")
+async def system(services: ServicesDep, request: Request) -> System:
+    """For people: the parts, the workers that were seen, what waits for them, and the limits.
+
+    It shows what was found within the last seconds, and answers while parts hang.
+    """
+    population = services.readiness.population()
+    age = 0.0 if population is None else population.age_seconds
+    return System(
+        release=request.app.version,
+        status=_status(services),
+        uptime_seconds=round(services.readiness.uptime_seconds, 3),
+        parts=_parts(services),
+        workers=[_worker(seen, age) for seen in (population.workers if population else ())],
+        queue=None if population is None else QueueView(**vars(population.queue)),
+        age_seconds=None if population is None else round(age, 3),
+        limits=LimitsView(
+            **{name: getattr(services.settings, name) for name in LimitsView.model_fields}
+        ),
+    )
+
+
 def check_ready(services: Services) -> Ready:
-    """That the database answers; ``UnavailableError`` if it does not."""
-    with services.database.read() as session:
-        session.execute(text("SELECT 1"))
-    return Ready(checks={"database": "ok"})
+    """What can be done now; ``UnavailableError`` when requests cannot be served."""
+    parts = _parts(services)
+    failed = [name for name, part in parts if part.state == "failed"]
+    found: dict[str, Any] = {"failed": failed, "parts": parts.model_dump(mode="json")}
+    status = _status(services)
+    if status == "stopping":
+        raise UnavailableError("The service is stopping.", code="stopping", **found)
+    if status == "unready":
+        raise UnavailableError(
+            f"The database cannot be used: {parts.database.reason}.", code="not_ready", **found
+        )
+    return Ready(status=status, failed=failed, parts=parts)
+
+
+def _status(services: Services) -> Literal["ready", "degraded", "unready", "stopping"]:
+    if services.stopping.is_set():
+        return "stopping"
+    states = {name: part.state for name, part in services.readiness.parts().items()}
+    if states["database"] == "failed":
+        return "unready"
+    return "degraded" if "failed" in states.values() else "ready"
+
+
+def _parts(services: Services) -> Parts:
+    found = services.readiness.parts().items()
+    return Parts(**{name: PartView(**vars(part)) for name, part in found})
+
+
+def _worker(seen: SeenWorker, age: float) -> WorkerView:
+    state: Literal["ok", "stopping", "lost"] = "stopping" if seen.draining else "ok"
+    return WorkerView(
+        **vars(seen.entry),
+        state=state if seen.is_there else "lost",
+        started_at=seen.started_at,
+        seen_seconds=round(seen.seen_seconds + age, 3),
+    )

@@ -81,7 +81,7 @@ async def invocations(
 
 
 @router.get("/health", operation_id="health", summary="Health, as MLflow asks for it")
-def health(services: ServicesDep) -> Ready:
+async def health(services: ServicesDep) -> Ready:
     """The same as `/readyz`."""
     return check_ready(services)
 

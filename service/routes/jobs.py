@@ -1,4 +1,4 @@
-"""Jobs: posted, checked, listed, read, cancelled."""
+"""Jobs: posted, checked, listed, read, cancelled, paused, resumed, retried, deleted."""
 
 from typing import Annotated, Literal
 
@@ -12,14 +12,28 @@ from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobSummary, JobView, Validation
 from service.threads import in_pool
 from service.views import job_summary, job_view, stored_view
-from service.waiting import Prefer, current, wanted_seconds
+from service.waiting import Prefer, current
 from worker.data import Prepared, sample
+from worker.errors import UnavailableError
 from worker.spec import JobSpec
-from worker.storage import jobs
+from worker.storage import deletion, jobs
+from worker.storage.limits import REPORT_SECONDS
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
 
 Spec = Annotated[JobSpec, Body(openapi_examples=JOBS)]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="idempotency-key",
+        min_length=1,
+        max_length=255,
+        description="A key of your choice. The same key with the same body gives the same job, "
+        "however often it is sent, and the header `Idempotent-Replayed: true` when it was sent "
+        "before; with another body it is refused.",
+        examples=["2f1c6f0e-circle-1"],
+    ),
+]
 
 
 @router.post(
@@ -33,17 +47,7 @@ async def create_job(
     request: Request,
     response: Response,
     spec: Spec,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            description="A key of your choice. The same key with the same body gives the same job, "
-            "however often it is sent, and the header `Idempotent-Replayed: true` when it was sent "
-            "before; with another body it is refused.",
-            examples=["2f1c6f0e-circle-1"],
-        ),
-    ] = None,
+    idempotency_key: Key = None,
     prefer: Prefer = None,
 ) -> JobView:
     """Accepts a training job. Once this is answered the job is stored and will be trained, whatever
@@ -58,9 +62,10 @@ async def create_job(
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    if accepted.replayed or wanted_seconds(prefer):
+    try:
         return await current(services, job.id, prefer, request, response)
-    return job_view(job)
+    except UnavailableError:
+        return job_view(job)  # it is stored, whatever happens to the database after that
 
 
 @router.post(
@@ -138,8 +143,85 @@ async def get_job(
     "/{id}/cancel", operation_id="cancel_job", summary="Cancel a job", responses=problems(404, 409)
 )
 def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
-    """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
-    changes nothing; a job that has ended otherwise cannot be cancelled.
+    """What is queued or paused is cancelled at once; what runs ends within about a second. What has
+    finished of it is kept. Cancelling twice changes nothing; a job that has ended otherwise cannot
+    be cancelled.
+    """
+    with services.database.write(statement=REPORT_SECONDS) as session:
+        view = stored_view(session, jobs.request_cancel(session, job_id))
+    services.collector.nudge()
+    return view
+
+
+@router.post(
+    "/{id}/pause", operation_id="pause_job", summary="Pause a job", responses=problems(404, 409)
+)
+def pause_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
+    """What is queued is not begun; what runs writes a checkpoint and stops within about a second.
+    Then the job is `paused`, until it is resumed or cancelled. Nothing is lost, and the final
+    weights are those of a job that was never paused. Time in which it is paused does not count
+    against its search's `budget_seconds`. Pausing twice changes nothing.
     """
     with services.database.write() as session:
-        return stored_view(session, jobs.request_cancel(session, job_id))
+        return stored_view(session, jobs.request_pause(session, job_id))
+
+
+@router.post(
+    "/{id}/resume",
+    operation_id="resume_job",
+    summary="Resume a paused job",
+    responses=problems(404, 409),
+)
+def resume_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
+    """Lets a paused job go on from its checkpoints. A job that is not paused is answered as it
+    is.
+    """
+    with services.database.write() as session:
+        view = stored_view(session, jobs.request_resume(session, job_id))
+    services.reconciler.nudge()
+    return view
+
+
+@router.post(
+    "/{id}/retry",
+    operation_id="retry_job",
+    summary="Train a job once more",
+    status_code=202,
+    responses=problems(404, 409),
+)
+def retry_job(
+    services: ServicesDep, response: Response, job_id: PlainJobId, idempotency_key: Key = None
+) -> JobView:
+    """Accepts a job that failed or was cancelled once more, as a new job: what has ended never
+    changes. The new job has the specification of the old one, to the last default and choice of a
+    search, and names it in `retry_of`; all of it is trained, from the start. `Location` says where
+    to follow it.
+    """
+    accepted = services.intake.retry(job_id, idempotency_key)
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    services.reconciler.nudge()
+    response.headers["Location"] = f"/v1/jobs/{accepted.job.id}"
+    try:
+        with services.database.read() as session:
+            return stored_view(session, accepted.job)
+    except UnavailableError:
+        return job_view(accepted.job)
+
+
+@router.delete(
+    "/{id}",
+    operation_id="delete_job",
+    summary="Delete a job",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409),
+)
+def delete_job(services: ServicesDep, job_id: PlainJobId) -> None:
+    """Deletes a job that has ended, with its trials, metrics, log and files. The version of a model
+    that it made stays, with its file, and answers as before. Refused while the job has not ended:
+    cancel it first. A request with its `Idempotency-Key` makes a new job from then on.
+    """
+    with services.database.write() as session:
+        deletion.delete_job(session, job_id)
+    services.collector.nudge()

@@ -1,11 +1,13 @@
 """Models: names, versions, aliases, certificates."""
 
+import logging
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from service.bodies import CheckedRoute
-from service.dependencies import ServicesDep
+from service.dependencies import Services, ServicesDep
 from service.errors import problems
 from service.schemas.common import Limit, Listing
 from service.schemas.models import (
@@ -17,8 +19,10 @@ from service.schemas.models import (
 )
 from service.threads import in_pool
 from service.views import model_summary, model_view, version_view
-from worker.storage import jobs, models
-from worker.storage.tables import TrialRow
+from worker.errors import ParsimonyError
+from worker.storage import models
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/v1/models", tags=["Models"], route_class=CheckedRoute)
 
@@ -27,6 +31,7 @@ VERSION = r"^([0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63})$"
 Version = Annotated[
     str, Path(pattern=VERSION, description="A version's number, or an alias.", examples=["1"])
 ]
+Number = Annotated[int, Path(ge=1, le=999_999_999, description="A version's number.", examples=[1])]
 Chosen = Annotated[
     str | None,
     Query(
@@ -69,9 +74,7 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-        job = jobs.find_job(session, row.job_id, complete=False)
-        trial = session.get_one(TrialRow, row.trial_id)
-        return version_view(row, name, trial, job.understood)
+        return version_view(row, name, models.origin(session, row))
 
 
 @router.put(
@@ -100,6 +103,53 @@ async def put_alias(
     """
     await services.serving.set_alias(name, alias, body.version)
     return await in_pool("answers", get_model, services, name)
+
+
+@router.delete(
+    "/{name}/versions/{version}",
+    operation_id="delete_model_version",
+    summary="Delete a version",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409),
+)
+async def delete_model_version(services: ServicesDep, name: Name, version: Number) -> None:
+    """Deletes a version and, unless its job is kept, its file. Refused while an alias points at it:
+    point that at another version first. Requests without a version are then answered by the newest
+    that is left; other processes of the service follow within a second. Its number is not given
+    again.
+    """
+    await _remove(services, await services.serving.delete(name, version))
+
+
+@router.delete(
+    "/{name}",
+    operation_id="delete_model",
+    summary="Delete a model",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409),
+)
+async def delete_model(services: ServicesDep, name: Name) -> None:
+    """Deletes a model with all its versions and aliases, and the files of those versions whose jobs
+    are gone. Refused while a prediction of a stored data set needs it. Other processes of the
+    service answer 404 within a second.
+    """
+    await _remove(services, await services.serving.delete(name))
+
+
+async def _remove(services: Services, folders: Sequence[str]) -> None:
+    """Remove files that nobody needs. The model is deleted, whether this works or not."""
+
+    def remove() -> None:
+        for folder in folders:
+            try:
+                services.artefacts.delete(folder)
+            except (OSError, ParsimonyError) as error:
+                log.warning("%s is left to `parsimony gc`: %s", folder, error)
+
+    if folders:
+        await in_pool("answers", remove)
 
 
 @router.get(

@@ -71,8 +71,8 @@ async def live() -> ServerLive:
 
 
 @router.get("/health/ready", operation_id="v2_server_ready", summary="Can requests be served?")
-def ready(services: ServicesDep) -> ServerReady:
-    """Answers 200 when the database answers, 503 otherwise."""
+async def ready(services: ServicesDep) -> ServerReady:
+    """Answers 200 and 503 as `/readyz` does."""
     try:
         check_ready(services)
     except UnavailableError as error:

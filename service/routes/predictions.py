@@ -18,9 +18,9 @@ from service.threads import in_pool
 from service.waiting import Prefer, ended, wanted_seconds
 from worker.errors import ConflictError
 from worker.spec import PredictionSpec
-from worker.storage import jobs, predictions
+from worker.storage import deletion, jobs, predictions
 from worker.storage.artefacts import PIECE
-from worker.storage.states import TERMINAL, Kind
+from worker.storage.states import Kind
 
 router = APIRouter(prefix="/v1/predictions", tags=["Predictions"], route_class=CheckedRoute)
 
@@ -162,10 +162,26 @@ def cancel_prediction(services: ServicesDep, prediction_id: PlainPredictionId) -
     with services.database.write() as session:
         jobs.request_cancel(session, prediction_id, kind=Kind.PREDICTION)
         view = prediction_view(predictions.find_prediction(session, prediction_id))
-    if view.state in TERMINAL:
-        # No worker had it: what an earlier attempt has left is removed here.
-        services.artefacts.discard(predictions.parts_folder(view.id))
+    # Where no worker had it, what an earlier attempt has left is removed here.
+    services.collector.nudge()
     return view
+
+
+@router.delete(
+    "/{id}",
+    operation_id="delete_prediction",
+    summary="Delete a prediction",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404, 409),
+)
+def delete_prediction(services: ServicesDep, prediction_id: PlainPredictionId) -> None:
+    """Deletes a prediction that has ended, with its result. Refused while it has not ended: cancel
+    it first.
+    """
+    with services.database.write() as session:
+        deletion.delete_job(session, prediction_id, kind=Kind.PREDICTION)
+    services.collector.nudge()
 
 
 async def _current(

@@ -17,6 +17,7 @@ from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
 from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
+from worker.storage.limits import REPORT_SECONDS
 from worker.storage.tables import Job
 
 NO_CURVES = (
@@ -205,7 +206,7 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     the simplest configuration that is as good, the importance of each searched field, the objective
     over two of them, learning curves, what to search next, and of a path its weights.
     """
-    with services.database.read() as session:
+    with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
             return comparison.compare(job, jobs.trials(session, job))
@@ -217,7 +218,7 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
 def _lines(
     services: Services, job_id: str, metric: str, most: int
 ) -> tuple[Job, Sequence[comparison.Line]]:
-    with services.database.read() as session:
+    with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
             rows = jobs.trials(session, job)

@@ -75,6 +75,8 @@ class JobBase(Body):
     """The metric that decides which configuration is best."""
     model: ModelReference | None
     """Where the winner is registered, if the job named a model."""
+    retry_of: Annotated[str | None, Field(examples=[None])]
+    """The job that it does once more, if it does."""
     created_at: Annotated[datetime, Field(examples=[WHEN])]
     """When it was accepted."""
     started_at: Annotated[datetime | None, Field(examples=[WHEN])]

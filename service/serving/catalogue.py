@@ -19,6 +19,7 @@ from worker.storage.catalogue import (
     changes_since,
 )
 from worker.storage.database import Database
+from worker.storage.limits import REPORT_SECONDS
 from worker.storage.models import PRODUCTION
 
 log = logging.getLogger(__name__)
@@ -133,7 +134,9 @@ class Catalogue:
             self._take(changes)
 
     def _read(self) -> CatalogueChanges | None:
-        with self._database.read() as session:
+        # All of them at first, which may be many; then what has changed.
+        longest = REPORT_SECONDS if self._revision is None else None
+        with self._database.read(statement=longest) as session:
             return changes_since(session, self._revision)
 
     def _take(self, changes: CatalogueChanges) -> None:

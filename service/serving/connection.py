@@ -31,6 +31,8 @@ class ExpressProtocol(BoundedProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Answer by the application, or wait for the body of what the express may take."""
+        if self._express.is_stopping:
+            cycle.keep_alive = False
         if cycle is self.cycle and self._part is _BODY and app is self._application:
             resident = self._express.resident(cycle.scope)
             if resident is not None:
@@ -46,6 +48,13 @@ class ExpressProtocol(BoundedProtocol):
             cycle, resident = held
             if not self._express.begin(self, cycle, resident):
                 super()._start_asgi_task(cycle, self._application)
+
+    def answer_last(self) -> None:
+        """Close after the request that is being answered. Who waits for none is left alone: one may
+        be on its way. See also ``Express.is_stopping``.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
 
     def reply(
         self, exchange: RequestResponseCycle, head: bytes, body: bytes, status: int = 200

@@ -17,6 +17,7 @@ from worker.errors import DataError
 from worker.models import PLAIN, Answers, AnswerSettings, Certificate
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
+from worker.storage import deletion
 from worker.storage.artefacts import Artefacts
 from worker.storage.catalogue import StoredVersion
 from worker.storage.database import Database
@@ -124,6 +125,17 @@ class ServingEngine:
             ConflictError: it did not pass; the alias stays as it is.
         """
         await self._registry.set_alias(name, alias, version)
+
+    async def delete(self, name: str, version: int | None = None) -> list[str]:
+        """Delete a version, or a model as a whole; the folders of files that nobody needs now.
+
+        Raises:
+            NotFoundError: there is no such model or version.
+            ConflictError: an alias points at the version, or a prediction needs it.
+        """
+        if version is None:
+            return await self._registry.change(deletion.delete_model, name)
+        return await self._registry.change(deletion.delete_version, name, version)
 
     async def predict(
         self,

@@ -58,6 +58,8 @@ class Express:
 
     def __init__(self, state: State, turn: Turn, ids: RequestIds) -> None:
         self._state, self._turn, self._ids = state, turn, ids
+        self.is_stopping = False
+        """Whether each connection is closed after its next answer."""
         self._refused: tuple[str, tuple[int, bytes, bytes]] | None = None
 
     def resident(self, scope: Any) -> Resident | None:

@@ -8,11 +8,11 @@ turn of the event loop. Requests that began with the old one end with it.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, Literal, ParamSpec
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -39,6 +39,7 @@ RETRY_SECONDS = 5.0
 
 Selector = str | None
 Parameters = ParamSpec("Parameters")
+Written = TypeVar("Written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Registry:
             target = await self._target(name, selector)
             self.residents.pardon([key_of(version) for version in target.versions])
             await self._first(target)
-        await self._write(models.set_unloaded, name, False)
+        await self.change(models.set_unloaded, name, False)
         return await self.find(name, selector)
 
     async def unload(self, name: str) -> None:
@@ -130,7 +131,7 @@ class Registry:
             NotFoundError: there is no such model.
             UnavailableError: the database cannot be reached.
         """
-        await self._write(models.set_unloaded, name, True)
+        await self.change(models.set_unloaded, name, True)
 
     async def set_alias(self, name: str, alias: str, number: int) -> None:
         """Point an alias at a version that is fit to be served; it answers here at once.
@@ -151,7 +152,7 @@ class Registry:
                 code=error.code,
                 **error.extra,
             ) from error
-        await self._write(models.set_alias, name, alias, number)
+        await self.change(models.set_alias, name, alias, number)
 
     async def settle(self, name: str) -> None:
         """Have a model that is in use answer as the database has it now.
@@ -281,6 +282,7 @@ class Registry:
         told of to all processes.
         """
         entries = {name: self.catalogue.entry(name) for name in names}
+        self._give_up_deleted(entries)
         for entry in entries.values():
             if entry is not None:
                 self.residents.pardon([(entry.id, number) for number in entry.versions])
@@ -301,6 +303,17 @@ class Registry:
                 task = asyncio.create_task(self._follow(name), name=f"follow {name}")
                 self._following[name] = task
                 task.add_done_callback(partial(self._followed, name))
+
+    def _give_up_deleted(self, entries: Mapping[str, CatalogueEntry | None]) -> None:
+        """Let go of what is loaded of versions that are no more."""
+        for resident in self.residents.held():
+            if resident.name not in entries:
+                continue
+            entry = entries[resident.name]
+            model_id, number = resident.key
+            if entry is None or entry.id != model_id or number not in entry.versions:
+                self._forget(resident)
+                self.residents.drop(resident.key)
 
     async def _follow(self, name: str) -> None:
         """Load what is meant by the selectors in use, and switch, until nothing is left to do."""
@@ -337,23 +350,24 @@ class Registry:
                 found.setdefault((number, len(target.versions)), (target, []))[1].append(selector)
         return list(found.values())
 
-    async def _write(
+    async def change(
         self,
-        write: Callable[Concatenate[Session, Parameters], object],
+        write: Callable[Concatenate[Session, Parameters], Written],
         *args: Parameters.args,
         **kwargs: Parameters.kwargs,
-    ) -> None:
+    ) -> Written:
         """Change the database, and follow it before anybody is told that it is done."""
 
-        def transaction() -> None:
+        def transaction() -> Written:
             with self._database.write() as session:
-                write(session, *args, **kwargs)
+                return write(session, *args, **kwargs)
 
-        await in_pool("answers", transaction)
+        written = await in_pool("answers", transaction)
         # It is done, whatever comes now; the poll follows what this cannot.
         with suppress(UnavailableError, TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.catalogue.refresh()
+        return written
 
 
 def _in_service(target: Target) -> Target:

@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from fastapi import FastAPI
 
-from service.app import create_app
+from service.app import Application, create_app
 from service.dependencies import Services
 from worker.settings import ServiceSettings
 
@@ -16,7 +15,7 @@ from worker.settings import ServiceSettings
 class Client:
     """Requests from a thread to the application, which runs in a loop of its own."""
 
-    def __init__(self, app: FastAPI, portal: BlockingPortal, http: httpx.AsyncClient) -> None:
+    def __init__(self, app: Application, portal: BlockingPortal, http: httpx.AsyncClient) -> None:
         self.app = app
         self.portal = portal
         self.http = http

@@ -15,9 +15,10 @@ LEASE = 300.0
 
 @pytest.fixture(autouse=True, scope="session")
 def _loads_take_their_time() -> Iterator[None]:
-    """A busy machine may need longer to load a model than a request waits."""
+    """A busy machine may need longer to load a model, or to plan a job, than a request waits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.serving.registry.ANSWER_SECONDS", 60.0)
+        patch.setattr("service.threads.HANGING_SECONDS", 60.0)
         yield
 
 

@@ -177,7 +177,7 @@ def test_the_only_model_and_the_one_of_the_setting_answer(alone: tuple[Client, P
 
 def test_the_questions_that_mlflow_asks_beside(client: Client) -> None:
     assert client.get("/ping").status_code == 200
-    assert client.get("/health").json()["status"] == "ready"
+    assert client.get("/health").json()["status"] in ("ready", "degraded")
     version = client.get("/version")
     assert version.headers["content-type"].startswith("text/plain")
     assert version.text == client.app.version

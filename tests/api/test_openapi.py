@@ -14,8 +14,11 @@ from tests.api.work import ask, post, score, train
 from worker.settings import ServiceSettings
 
 Json = dict[str, Any]
-ENDS = ("delete_dataset", "cancel_job", "cancel_prediction", "v2_unload")
-"""Operations after whose examples those of others do not work."""
+ENDS = (
+    *("delete_dataset", "delete_job", "delete_model", "delete_model_version", "delete_prediction"),
+    *("cancel_job", "cancel_prediction", "pause_job", "resume_job", "retry_job", "v2_unload"),
+)
+"""Operations after whose examples those of others do not work, or that want what has not ended."""
 ONE_OF_MANY = {"after", "trial", "version"}
 """Parameters that choose one thing of those that are stored: left out, they always work."""
 
@@ -126,6 +129,7 @@ def test_answers_are_as_documented(client: Client, document: Json) -> None:
         "/livez": client.get("/livez"),
         "/readyz": client.get("/readyz"),
         "/ping": client.get("/ping"),
+        "/v1/system": client.get("/v1/system"),
     }
     for part in ("", "/trials", "/metrics", "/events", "/checkpoints", "/chart", "/report"):
         bodies[f"/v1/jobs/{{id}}{part}"] = client.get(f"/v1/jobs/{job}{part}")

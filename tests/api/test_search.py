@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from tests.api.work import post
 from worker.runtime.fleet_training import FleetTraining
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
-from worker.storage import fleets, queries
+from worker.storage import events, fleets, jobs, queries
+from worker.storage.types import utc_now
 
 L1 = "regularization.l1.strength"
 DROPOUT = "regularization.dropout.p"
@@ -177,6 +179,21 @@ def test_a_budget_ends_a_search(small: Client) -> None:
     step(small, most=99)
     after = read(small, job_id)
     assert (after["state"], after["trials"]["total"]) == ("succeeded", 8)
+
+
+def test_a_pause_does_not_use_up_a_budget(small: Client) -> None:
+    job_id = post(small, search={"space": SPACE, "budget_seconds": 3600})
+    small.post(f"/v1/jobs/{job_id}/pause")
+    with small.services.database.write() as session:
+        long_ago = utc_now() - timedelta(days=2)
+        jobs.find_job(session, job_id).started_at = long_ago
+        for event in events.event_page(session, job_id).items:
+            event.created_at = long_ago
+    small.post(f"/v1/jobs/{job_id}/resume")
+    step(small)
+    after = read(small, job_id)
+    assert (after["state"], after["trials"]["total"] > 8) == ("running", True)
+    small.post(f"/v1/jobs/{job_id}/cancel")
 
 
 def test_cancelling_keeps_what_has_finished(small: Client) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.client import Client, running
 from tests.api.work import train
-from tests.stored_state import ARCHIVES, answers, differences, unpack
+from tests.stored_state import ARCHIVES, answers, differences, settle, unpack
 from worker.settings import ServiceSettings
 
 
@@ -19,6 +19,7 @@ def opened(
     folder = tmp_path_factory.mktemp("state")
     recorded = unpack(request.param, folder)
     with running(ServiceSettings(state=folder, threads=1, device="cpu")) as client:
+        settle(client)
         yield client, recorded
 
 

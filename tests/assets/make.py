@@ -73,6 +73,7 @@ def answers(head: str) -> None:
             with ZipFile(stored_state.ASSETS / archive) as packed:
                 packed.extractall(folder)
         with running(ServiceSettings(state=opened)) as client:
+            stored_state.settle(client)
             found = stored_state.answers(client, stored_state.readings(client))
         text = json.dumps(found, indent=1, ensure_ascii=False)
         (kept / stored_state.ANSWERS).write_text(text + "\n", encoding="utf-8")

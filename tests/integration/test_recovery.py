@@ -13,9 +13,8 @@ from tests.integration.running import Running, descendants, is_alive, running
 from tests.waiting import until
 from worker.errors import UnavailableError
 from worker.runtime.processes import Processes
-from worker.runtime.redis_server import RedisServer
 from worker.settings import ServiceSettings
-from worker.storage import events, jobs, models, queries
+from worker.storage import events, jobs, models, progress, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.artefacts import Artefacts
 
@@ -186,6 +185,37 @@ def test_a_running_job_is_cancelled(here: Running) -> None:
 
 
 @ON_BOTH
+def test_a_paused_job_goes_on_to_the_same_result(here: Running, undisturbed: str) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    with here.database.write() as session:
+        assert jobs.request_pause(session, job_id).state == "running"
+    until(lambda: here.job(job_id).state == "paused")
+    stopped_at = here.checkpoints(job_id)[0].epoch
+    # The worker is free, and does not take it up again.
+    assert here.ended(here.post(training={"epochs": 1})).state == "succeeded"
+    assert here.job(job_id).state == "paused"
+    with here.database.write() as session:
+        jobs.request_resume(session, job_id)
+    here.reconciler.nudge()
+    assert here.ended(job_id).state == "succeeded"
+    fleet = here.fleet(job_id)
+    assert (fleet.attempt, stopped_at < fleet.epochs) == (2, True)
+    assert fleet.result_sha256 == undisturbed
+
+
+def test_checkpoints_go_when_their_fleet_has_ended(here: Running) -> None:
+    job_id = here.post(**LONG)
+    here.checkpointed(job_id)
+    folder = progress.checkpoints_folder(job_id, here.fleet(job_id).id)
+    assert here.ended(job_id).state == "succeeded"
+    until(lambda: here.checkpoints(job_id) == [])
+    place = Artefacts(here.settings.artefacts_url).local_path(folder)
+    assert place is not None
+    assert not place.exists()
+
+
+@ON_BOTH
 def test_fleets_of_one_job_are_concluded_once(here: Running) -> None:
     widths = [4, 8, 16]
     job_id = here.post(
@@ -242,30 +272,3 @@ def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed:
     with running(settings) as after:
         assert after.ended(job_id).state == "succeeded"
         assert after.fleet(job_id).result_sha256 == undisturbed
-
-
-@pytest.mark.slow
-def test_jobs_are_accepted_while_redis_is_gone(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, f"sqlite:///{tmp_path}/test.db")
-    with running(settings) as here:
-        redis_pid = here.processes.redis_pid
-        assert redis_pid is not None
-        os.kill(redis_pid, signal.SIGKILL)
-        job_id = here.post(training={"epochs": 2})
-        assert here.job(job_id).state == "queued"
-        again = RedisServer(settings)
-        until(lambda: not is_running(redis_pid))
-        again.start()
-        try:
-            assert here.ended(job_id).state == "succeeded"
-        finally:
-            here.processes.stop_worker()
-            again.stop()
-
-
-def is_running(pid: int) -> bool:
-    """Alive, and not only waiting to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

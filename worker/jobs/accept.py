@@ -168,13 +168,25 @@ class JobIntake:
         digest = hashlib.sha256(canonical).hexdigest()
         if key is not None and (known := self._known(key, digest)) is not None:
             return Accepted(known, replayed=True)
-        proposal = self.propose(spec)
+        return self._accept(self.propose(spec), shown(document), key, digest)
+
+    def _accept(
+        self,
+        proposal: Proposal,
+        posted: Json,
+        key: str | None,
+        digest: str,
+        retry_of: str | None = None,
+    ) -> Accepted:
+        """Store a job, unless its key has made it meanwhile."""
         try:
             with self._database.write() as session:
                 known = idempotency.find(session, key, digest) if key is not None else None
                 if known is not None:
                     return Accepted(known, replayed=True)
-                job = _create(session, proposal, shown(document))
+                job = _create(session, proposal, posted)
+                if retry_of is not None:
+                    jobs.mark_retry(session, job, retry_of)
                 if key is not None:
                     idempotency.remember(session, key, digest, job.id)
                 return Accepted(job, replayed=False)
@@ -183,6 +195,27 @@ class JobIntake:
             if key is None or (known := self._known(key, digest)) is None:
                 raise
             return Accepted(known, replayed=True)
+
+    def retry(self, job_id: str, key: str | None = None) -> Accepted:
+        """Accept a job that failed or was cancelled once more, as a new one.
+
+        Its complete specification is taken, so that a search trains what it had chosen.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it has not ended, or has succeeded.
+            KeyReused: the key made another job.
+            SpecError, DataError: as :meth:`propose`.
+        """
+        with self._database.read() as session:
+            before = jobs.find_job(session, job_id)
+        jobs.check_retried(before)
+        digest = hashlib.sha256(f"retry {job_id}".encode()).hexdigest()
+        if key is not None and (known := self._known(key, digest)) is not None:
+            return Accepted(known, replayed=True)
+        spec = JobSpec.model_validate_json(orjson.dumps(before.spec))
+        posted = shown(before.spec) if before.posted is None else before.posted
+        return self._accept(self.propose(spec), posted, key, digest, retry_of=job_id)
 
     def _known(self, key: str, digest: str) -> Job | None:
         with self._database.read() as session:

@@ -16,7 +16,7 @@ from worker.results import Baseline, Group, JobError, TrialResult
 from worker.search import Comparison, FleetPlan, Search, Trained
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
-from worker.storage import events, fleets, queries
+from worker.storage import events, fleets, pauses, queries
 from worker.storage.additions import (
     Following,
     NewFleet,
@@ -28,7 +28,7 @@ from worker.storage.additions import (
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.queries import BASELINE, Ending
-from worker.storage.types import utc_now
+from worker.storage.types import read_clock
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _Known:
     last: bool
     """Whether the fleet that ends was the job's last: a refit of its winner."""
     spent: float
-    """Seconds since the job began."""
+    """Seconds since the job began, without its pauses."""
     groups: Sequence[Group]
     """What its configurations came to, this fleet's too; none where nobody asks."""
 
@@ -182,7 +182,8 @@ def _look(
         seen = snapshot(session, job, fleet.id)
         spent = 0.0
         if job.started_at is not None:
-            spent = (utc_now() - job.started_at).total_seconds()
+            spent = (read_clock(session) - job.started_at).total_seconds()
+            spent -= pauses.paused_seconds(session, job.id)
         settles = spec.refits or (search is not None and search.choose != "best")
         adaptive = search is not None and search.adaptive
         groups: Sequence[Group] = ()

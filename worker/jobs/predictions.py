@@ -188,6 +188,7 @@ def _create(
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         _dataset(session, dataset_id, keep=True)
+    models.keep(session, version, spec.model)
     return predictions.add_prediction(
         session,
         spec=spec.model_dump(mode="json"),

@@ -4,4 +4,12 @@ What other rooms use are the modules listed below. None is imported here: a trai
 and a supervisor no torch.
 """
 
-__all__ = ["doorbell", "lifeline", "processes", "reconciler", "redis_server"]
+__all__ = [
+    "collector",
+    "doorbell",
+    "lifeline",
+    "processes",
+    "reconciler",
+    "redis_server",
+    "restarts",
+]

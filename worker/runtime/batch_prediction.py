@@ -9,7 +9,7 @@ Imports torch: for trainer processes only.
 
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 
@@ -26,7 +26,7 @@ from worker.runtime.scored_table import FILES, Format, ResultWriter, ScoredPart,
 from worker.runtime.standby import CANCEL, Channel
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, PredictionSpec
-from worker.storage import datasets, fleets, predictions
+from worker.storage import datasets, fleets, predictions, retention
 from worker.storage.artefacts import ArtefactError, Artefacts, UnreadableError
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, StaleToken
@@ -206,7 +206,10 @@ class BatchPrediction:
         return State.QUEUED
 
     def _forget_parts(self) -> None:
-        """Remove what no row refers to any more. The prediction has ended, whether this works or
-        not.
+        """Remove what nobody needs any more. The prediction has ended, whether this works or not;
+        if not, it is found by its rows.
         """
-        self._artefacts.discard(predictions.parts_folder(self._lease.job_id))
+        with suppress(OSError, ParsimonyError):
+            self._artefacts.delete(predictions.parts_folder(self._lease.job_id))
+            with self._database.write() as session:
+                retention.forget_parts(session, self._lease.job_id)

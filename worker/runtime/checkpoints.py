@@ -72,7 +72,7 @@ class Checkpoints:
     def save(self, run: FleetRun, epoch: int) -> None:
         """Write one, and forget those that it makes superfluous."""
         began = self._clock()
-        folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/checkpoints"
+        folder = progress.checkpoints_folder(self._lease.job_id, self._lease.fleet_id)
         written = self._artefacts.write(folder, dump_state(run.state()))
         with self._database.write() as session:
             spare = progress.save_checkpoint(

@@ -11,34 +11,88 @@ import mmap
 import os
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 from celery import Celery, signals
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
+from worker.errors import UnavailableError
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
+from worker.storage import workers
 from worker.storage.database import Database
 
 if TYPE_CHECKING:
-    from worker.runtime.supervisor import Supervisor
+    from worker.runtime.caretaker import Caretaker
+    from worker.runtime.slot import Slot
+
+logger = logging.getLogger(__name__)
 
 QUEUE = "parsimony"
 TASK = "parsimony.train"
 LONGEST_QUEUE = 1000
 """Messages that may wait unread; more would only repeat them."""
+ANSWER_SECONDS = 2.0
+"""Redis must answer whoever rings within this; workers wait longer, for messages."""
+SENTINEL_SECONDS = 1.0
+"""The same of a sentinel, of which there are several, asked one after the other."""
+MASTER = "mymaster"
+"""The name of the primary that sentinels watch, unless the URL gives ``?master_name=``."""
+RECONNECT_SECONDS = 3.0
+"""Longest pause before a worker tries again to reach Redis; Celery's own grows to 30 s."""
+ATTEMPTS_A_LINE = 20
+"""Failed attempts, after the first few, of which one is logged."""
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(process)d %(name)s: %(message)s"
 
 
 def broker_url(settings: ServiceSettings) -> str:
     """The Redis in use, as Celery's transport reads it."""
-    scheme, _, rest = settings.redis.partition("://")
-    return f"redis+socket://{rest}" if scheme == "unix" else settings.redis
+    url, _ = _named_master(settings)
+    scheme, _, rest = url.partition("://")
+    return f"redis+socket://{rest}" if scheme == "unix" else url
 
 
-def create_celery(settings: ServiceSettings) -> Celery:
-    """The Celery application; nothing is connected yet."""
+def _named_master(settings: ServiceSettings) -> tuple[str, str]:
+    """The URL without what only sentinels need, and the name of the primary that they watch."""
+    if not settings.redis.startswith("sentinel://"):
+        return settings.redis, MASTER
+    url, _, query = settings.redis.partition("?")
+    return url, dict(parse_qsl(query)).get("master_name", MASTER)
+
+
+def _connect(settings: ServiceSettings) -> redis.Redis:
+    """A client that gives up soon."""
+    patience: dict[str, Any] = {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": ANSWER_SECONDS,
+        # The reconciler asks again by itself, and has other things to do meanwhile.
+        "retry": Retry(NoBackoff(), 0),
+    }
+    url, master = _named_master(settings)
+    if not url.startswith("sentinel://"):
+        return redis.Redis.from_url(url, **patience)
+    parts = [urlsplit(part) for part in url.split(";")]
+    once = {"socket_timeout": SENTINEL_SECONDS, "socket_connect_timeout": SENTINEL_SECONDS}
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]
+        [(part.hostname or "127.0.0.1", part.port or 26_379) for part in parts],
+        sentinel_kwargs={**once, "retry": Retry(NoBackoff(), 0)},
+    )
+    user, password = parts[0].username, parts[0].password
+    number = int(parts[-1].path.strip("/") or 0)
+    client: redis.Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
+        master, username=user, password=password, db=number, **patience
+    )
+    return client
+
+
+def create_celery(settings: ServiceSettings, answer_seconds: float = 5.0) -> Celery:
+    """The Celery application; nothing is connected yet.
+
+    Redis must answer within ``answer_seconds``, beside what a worker waits for a message.
+    """
     app = Celery("parsimony", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
         result_backend=None,
@@ -64,8 +118,13 @@ def create_celery(settings: ServiceSettings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
-            "socket_timeout": 5,
-            "socket_connect_timeout": 2,
+            "socket_timeout": answer_seconds,
+            "socket_connect_timeout": ANSWER_SECONDS,
+            "master_name": _named_master(settings)[1],
+            "sentinel_kwargs": {
+                "socket_timeout": SENTINEL_SECONDS,
+                "socket_connect_timeout": SENTINEL_SECONDS,
+            },
             "socket_keepalive": True,
             "health_check_interval": 25,
             "visibility_timeout": 3600,
@@ -78,19 +137,10 @@ class Doorbell:
     """Rings workers. Used by the reconciler alone, never inside a request."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._app = create_celery(settings)
-        self._sentinel = settings.redis.startswith("sentinel://")
-        self._redis = (
-            None
-            if self._sentinel
-            else redis.Redis.from_url(
-                settings.redis,
-                socket_timeout=2,
-                socket_connect_timeout=2,
-                # The reconciler asks again by itself, and has other things to do meanwhile.
-                retry=Retry(NoBackoff(), 0),
-            )
-        )
+        self._app = create_celery(settings, ANSWER_SECONDS)
+        # Once, and not again and again for some seconds, as Celery would.
+        self._app.conf.broker_transport_options["connect_retries_timeout"] = ANSWER_SECONDS / 2
+        self._redis = _connect(settings)
 
     def ring(self, fleet_id: str) -> None:
         """Announce a fleet. Raises when Redis cannot be reached; the message may have gone out."""
@@ -98,28 +148,44 @@ class Doorbell:
 
     def is_backed_up(self) -> bool:
         """Whether so many messages wait that more would help nobody."""
-        return self._redis is not None and int(self._redis.llen(QUEUE)) > LONGEST_QUEUE
+        return self._unread() > LONGEST_QUEUE
+
+    def has_unread(self) -> bool:
+        """Whether a message waits for a worker: all of them are busy, or none is there."""
+        return self._unread() > 0
+
+    def _unread(self) -> int:
+        return int(self._redis.llen(QUEUE))
+
+    def ping(self) -> None:
+        """Ask Redis whether it answers; raises when it does not within seconds."""
+        self._redis.ping()
 
     def close(self) -> None:
         """Give up the connections."""
         self._app.close()
-        if self._redis is not None:
-            self._redis.close()
+        self._redis.close()
 
 
 class Worker:
     """One Celery worker process and, in each of its children, one supervisor.
 
-    A warm shutdown (SIGTERM) drains: running fleets write a checkpoint and are given back.
+    A warm shutdown (SIGTERM) drains: running fleets write a checkpoint and are given back. This
+    process opens no database while it has children, for it forks them.
     """
 
     def __init__(self, settings: ServiceSettings, warm_fd: int | None = None) -> None:
+        from worker.runtime.caretaker import entry_of
+
         self._settings = settings
         self._warm_fd = warm_fd
-        self._supervisor: Supervisor | None = None
+        self._entry = entry_of(settings)
+        self._slot: Slot | None = None
+        self._caretaker: Caretaker | None = None
         # One byte that this process and its forked children share.
         self._drain = mmap.mmap(-1, 1)
         self.app = create_celery(settings)
+        self.app.conf.worker_consumer = _eager_consumer()
         self.app.task(name=TASK, bind=False)(self._train)
         signals.worker_process_init.connect(self._on_child_start, weak=False)
         signals.worker_process_shutdown.connect(self._on_child_end, weak=False)
@@ -128,30 +194,54 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop."""
         level = self._settings.log_level
-        self.app.worker_main(
-            [
-                *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            ]
-        )
+        try:
+            self.app.worker_main(
+                [
+                    *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
+                    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+                ]
+            )
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """The children have ended: this worker is no longer there."""
+        database = Database(self._settings.database_url)
+        try:
+            with database.write() as session:
+                workers.leave(session, self._entry.id)
+        except UnavailableError as error:
+            logger.warning("the registry keeps this worker for a while: %s", error.message)
+        finally:
+            database.close()
 
     def _train(self, fleet_id: str) -> None:
-        if self._supervisor is None:
-            raise RuntimeError("the supervisor is made when the pool process starts")
-        self._supervisor.work(fleet_id)
+        if self._slot is None:
+            raise RuntimeError("the slot is made when the pool process starts")
+        self._slot.work(fleet_id)
 
     def _on_child_start(self, **_: Any) -> None:
+        from billiard import current_process
+
+        from worker.runtime.caretaker import Caretaker
+        from worker.runtime.slot import Slot
         from worker.runtime.supervisor import Supervisor
 
         database = Database(self._settings.database_url)
-        self._supervisor = Supervisor(
+        supervisor = Supervisor(
             self._settings, database, draining=self._is_draining, on_warm=self._report_warm
         )
-        self._supervisor.warm_up()
+        self._slot = Slot(supervisor, self._settings.ring_after_seconds, self._is_draining)
+        self._slot.start()
+        if current_process().index == 0:
+            self._caretaker = Caretaker(self._settings, database, self._entry, self._is_draining)
+            self._caretaker.start()
 
     def _on_child_end(self, **_: Any) -> None:
-        if self._supervisor is not None:
-            self._supervisor.close()
+        if self._slot is not None:
+            self._slot.close()
+        if self._caretaker is not None:
+            self._caretaker.stop()
 
     def _on_shutdown(self, **_: Any) -> None:
         self._drain[0] = 1
@@ -165,6 +255,43 @@ class Worker:
                 os.write(self._warm_fd, b"w")
             except BrokenPipeError:
                 self._warm_fd = None
+
+
+def _eager_consumer() -> type:
+    """Celery's consumer, except that it comes back within seconds once Redis does."""
+    # Imported late: whoever only rings does not need them.
+    from celery.worker.consumer import Consumer
+    from celery.worker.state import maybe_shutdown
+
+    class EagerConsumer(Consumer):  # type: ignore[misc]  # Celery publishes no types
+        """Waits for Redis with short pauses, and replaces pool processes that die meanwhile."""
+
+        def ensure_connected(self, conn: Any) -> Any:
+            failed = 0
+
+            def say(error: BaseException, pause: float) -> None:
+                nonlocal failed
+                failed += 1
+                if failed <= 3 or failed % ATTEMPTS_A_LINE == 0:
+                    logger.warning(
+                        "Redis cannot be used (%s), attempt %d; idle supervisors look for fleets "
+                        "by themselves meanwhile",
+                        *(error, failed),
+                    )
+
+            def look_about() -> None:
+                maybe_shutdown()
+                self.pool.maintain_pool()
+
+            connected = conn.ensure_connection(
+                say, None, 1.0, 1.0, RECONNECT_SECONDS, callback=look_about
+            )
+            self.first_connection_attempt = False
+            if failed:
+                logger.info("Redis can be used again")
+            return connected
+
+    return EagerConsumer
 
 
 def main(arguments: list[str] | None = None) -> None:

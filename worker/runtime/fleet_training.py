@@ -6,36 +6,35 @@ Imports torch: for trainer processes only.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
-import orjson
 import torch
-from sqlalchemy.orm import Session
 
 from worker.advice import advise_on_missing_objective
 from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs import OngoingJob, finish_fleet, load_table, load_trials
+from worker.jobs import OngoingJob, finish_fleet, load_table
 from worker.results import Baseline, JobError, TrialResult, score_of
+from worker.runtime.aftermath import clear
 from worker.runtime.checkpoints import Checkpoints
+from worker.runtime.fleet_rows import read_fleet
 from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import CANCEL, Channel
 from worker.runtime.step_watcher import StepWatcher
 from worker.search import Halving, RungValues, boosting, goes_on
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
-from worker.statistics import mean
-from worker.storage import datasets, fleets, progress, queries
+from worker.storage import fleets, progress, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
-from worker.storage.fleets import Lease, StaleToken, hold
-from worker.storage.states import State
-from worker.storage.tables import Checkpoint, Dataset
+from worker.storage.fleets import Lease, StaleToken
+from worker.storage.states import TERMINAL, State
+from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun, Threshold, threads_for
+from worker.training import EpochReport, FleetRun, threads_for
 
 logger = logging.getLogger(__name__)
 
@@ -43,19 +42,6 @@ RESULT = "fleet.safetensors"
 PARTS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 FLUSH_SECONDS = 0.2
 """Epochs that end faster than this share a commit."""
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What the database says of a fleet."""
-
-    spec: JobSpec
-    trials: Sequence[Trial]
-    objective: str
-    maximize: bool
-    dataset: Dataset | None
-    checkpoints: Sequence[Checkpoint]
-    threshold: Threshold | None
 
 
 class FleetTraining:
@@ -97,9 +83,13 @@ class FleetTraining:
         fails the fleet, for another attempt would only repeat it.
         """
         try:
-            return self._run()
+            state = self._run()
         except Interrupted:
-            return self._leave()
+            state = self._leave()
+        if state in TERMINAL:
+            with suppress(OSError, ParsimonyError):  # it has ended, whether this works or not
+                clear(self._database, self._artefacts, self._lease)
+        return state
 
     def _run(self) -> str:
         try:
@@ -129,7 +119,7 @@ class FleetTraining:
 
     def _load(self) -> FleetRun | None:
         """What is to be trained; nothing where the fleet only carries its job on."""
-        rows = self._patience.insist(self._read_rows)
+        rows = self._patience.insist(lambda: read_fleet(self._database, self._lease))
         spec, trials = rows.spec, rows.trials
 
         def read() -> tuple[Table, str | None]:
@@ -156,26 +146,6 @@ class FleetTraining:
         resume = self._checkpoints.resume
         run, self._epoch = self._patience.insist(lambda: resume(build, rows.checkpoints))
         return run
-
-    def _read_rows(self) -> _Rows:
-        with self._database.read() as session:
-            job, fleet = hold(session, self._lease)
-            spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
-            trials = load_trials(session, fleet.id)
-            dataset = (
-                None
-                if isinstance(spec.dataset, Builtin)
-                else datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
-            )
-            return _Rows(
-                spec=spec,
-                trials=trials,
-                objective=job.objective,
-                maximize=job.maximize,
-                dataset=dataset,
-                checkpoints=progress.candidates(session, fleet.id),
-                threshold=_threshold(session, job.id, spec, trials),
-            )
 
     def _table(self, spec: JobSpec, dataset: Dataset | None) -> tuple[Table, str | None]:
         """The data, and the target that the job may leave out."""
@@ -379,19 +349,6 @@ class FleetTraining:
             stoppable=False,
         )
         return State.FAILED
-
-
-def _threshold(
-    session: Session, job_id: str, spec: JobSpec, trials: Sequence[Trial]
-) -> Threshold | None:
-    """The threshold that a job asks for. A refit has no rows to choose it on: it takes the mean of
-    those that were chosen for its configuration, on the validation rows of each repeat and fold.
-    """
-    refitted = [trial.refit for trial in trials if trial.refit is not None]
-    if not isinstance(spec.threshold, str) or not refitted:
-        return spec.threshold
-    chosen = queries.final_metric(session, job_id, "threshold", refitted)
-    return [mean(chosen.get(number, [0.5])) for number in refitted]
 
 
 def _succeeded(results: Sequence[TrialResult]) -> bool:

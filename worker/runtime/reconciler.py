@@ -1,10 +1,10 @@
 """What was promised and is not happening is started again.
 
 Queued fleets are announced at once when the reconciler is nudged, and again while nobody claims
-them. Running fleets whose ``(token, hb_seq)`` does not move for ``lease_seconds`` are taken back.
-All waiting is measured on this process's monotonic clock: no stored instant is compared, so a clock
-that jumps expires nothing, and a reconciler that has just started waits one full lease. Any number
-of reconcilers may run.
+them, as soon as all announcements have been heard. Running fleets whose ``(token, hb_seq)`` does
+not move for ``lease_seconds`` are taken back. All waiting is measured on this process's monotonic
+clock: no stored instant is compared, so a clock that jumps expires nothing, and a reconciler that
+has just started waits one full lease. Any number of reconcilers may run.
 """
 
 import logging
@@ -18,6 +18,7 @@ from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database
+from worker.storage.limits import REPORT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ class Bell(Protocol):
 
     def is_backed_up(self) -> bool:
         """Whether more announcements would help nobody."""
+
+    def has_unread(self) -> bool:
+        """Whether an announcement waits to be heard."""
 
     def close(self) -> None:
         """Give up the connections."""
@@ -90,11 +94,17 @@ class Reconciler:
             self._nudged.wait(TICK_SECONDS)
 
     def tick(self) -> None:
-        """Take back what is not heard of, then announce what waits."""
-        self._take_back()
-        self._announce()
+        """Announce what waits, and take back what is not heard of; announce that, too.
 
-    def _take_back(self) -> None:
+        What keeps a fleet from being taken back keeps no other from being announced.
+        """
+        self._announce()
+        if self._take_back():
+            self._announce()
+
+    def _take_back(self) -> bool:
+        """Take back what is not heard of; whether there was anything."""
+        taken_any = False
         now = self._clock()
         with self._database.read() as session:
             running = queries.running(session)
@@ -103,12 +113,26 @@ class Reconciler:
             last = self._seen.get(fleet)
             if last is None or last[0] != pulse:
                 self._seen[fleet] = (pulse, now)
-            elif now - last[1] >= self._settings.lease_seconds:
-                with self._database.write() as session:
-                    taken = fleets.take_back(session, fleet, pulse)
+            elif now - last[1] >= self._settings.lease_seconds and self._take(fleet, pulse):
                 del self._seen[fleet]
-                if taken:
-                    logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)
+                taken_any = True
+        return taken_any
+
+    def _take(self, fleet: str, pulse: tuple[int, int]) -> bool:
+        """Take one back; false where it cannot be had now: the next turn tries again."""
+        try:
+            with self._database.write(statement=REPORT_SECONDS) as session:
+                taken = fleets.take_back(session, fleet, pulse)
+        except UnavailableError as error:
+            logger.warning("fleet %s: its lease cannot be taken back: %s", fleet, error)
+            return False
+        except Exception:
+            # One fleet that nobody foresaw keeps no other with a worker that is gone.
+            logger.exception("fleet %s: its lease cannot be taken back", fleet)
+            return False
+        if taken:
+            logger.warning("fleet %s: lease taken back, its worker was not heard of", fleet)
+        return taken
 
     def _announce(self) -> None:
         now = self._clock()
@@ -122,6 +146,9 @@ class Reconciler:
         try:
             if self._bell.is_backed_up():
                 return
+            if self._bell.has_unread():
+                # Whoever hears what waits will look for all that is due: no need to repeat it.
+                due = [fleet for fleet in due if fleet not in self._rung]
             for fleet in due:
                 self._bell.ring(fleet)
                 self._rung[fleet] = now

@@ -82,6 +82,11 @@ class RedisServer:
         """Its process id, while it runs."""
         return None if self._process is None else self._process.pid
 
+    def ended(self) -> int | None:
+        """Its exit status, once it has ended by itself."""
+        process = self._process
+        return None if process is None else process.poll()
+
     def start(self) -> None:
         """Start it and wait until it answers; ``UnavailableError`` when it does not."""
         binary = find_redis()

@@ -8,10 +8,16 @@ A supervisor and its trainer send JSON lines over a pair of pipes. The superviso
 :class:`TrainerProcess`: ``{"lease": {…}}`` once, then at most ``{"stop": "cancel" | "drain"}``.
 The trainer's is a :class:`Channel`: ``{"event": "loaded"}``, ``{"event": "steps", "steps": n}``,
 ``{"event": "waiting", "for": …, "seconds": …}`` and ``{"event": "going_on"}`` around faults of the
-place; and once ``{"event": "ended", "outcome": …}``, ``{"event": "crashed", "reason": …}`` or, of
-one that its place ended, ``{"event": "displaced", "reason": …}``.
+place; once ``{"event": "ended", "outcome": …}``, ``{"event": "crashed", "reason": …}`` or, of one
+that its place ended, ``{"event": "displaced", "reason": …}``; and for as long as its threads run,
+``{"event": "alive"}``.
+
+Whoever is asked may be frozen: a supervisor waits for none of them without limit. A trainer is
+ended by a handle (a pidfd), which its standby opens before anything could reap it, and sends along
+with its number: the number alone might be another process's by then.
 """
 
+import logging
 import os
 import select
 import signal
@@ -19,7 +25,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -29,9 +37,21 @@ from worker.schema import Json
 from worker.settings import ServiceSettings
 from worker.storage.fleets import Lease
 
+logger = logging.getLogger(__name__)
+
 Message = Json
 COMMAND = (sys.executable, "-m", "worker.runtime.trainer")
 CANCEL, DRAIN = "cancel", "drain"
+START_SECONDS = 300.0
+"""Time in which a standby has imported torch, from a slow disk too."""
+FORK_SECONDS = 10.0
+"""A fork takes milliseconds. A standby that needs longer than this is frozen."""
+EXIT_SECONDS = 30.0
+"""Time in which a trainer that is ending has ended, a large core dump written, and its standby says
+so."""
+CLOSED_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+ALIVE_SECONDS = 0.5
+"""A trainer whose threads run says something at least so often."""
 
 
 class Standby:
@@ -58,7 +78,7 @@ class Standby:
             "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         }
         self._control, theirs = socket.socketpair()
-        self._replies = Lines(self._control.fileno())
+        self._replies = Replies(self._control)
         with theirs:
             self._process = subprocess.Popen(
                 [*command, str(os.getpid()), str(theirs.fileno())],
@@ -85,7 +105,7 @@ class Standby:
     def fork(self) -> "TrainerProcess":
         """A new trainer; waits until torch is imported. One at a time.
 
-        Raises ``UnavailableError`` when the standby has died.
+        Raises ``UnavailableError`` when the standby has died, or is frozen; it is killed then.
         """
         self._waiter.join()
         if not self._is_ready:
@@ -94,7 +114,7 @@ class Standby:
         their_reading, writing = os.pipe()
         try:
             socket.send_fds(self._control, [b"f"], [their_reading, their_writing])
-            pid = int(self.reply()["pid"])
+            reply = self.reply(FORK_SECONDS)
         except (OSError, UnavailableError) as error:
             os.close(reading)
             os.close(writing)
@@ -102,11 +122,19 @@ class Standby:
         finally:
             os.close(their_reading)
             os.close(their_writing)
-        return TrainerProcess(self, pid, reading, writing)
+        return TrainerProcess(self, reply["pid"], self._replies.descriptor(), reading, writing)
 
-    def reply(self) -> Message:
-        """The next thing that the standby says; ``UnavailableError`` when it has died."""
-        line = self._replies.next()
+    def reply(self, seconds: float) -> Message:
+        """The next thing that the standby says.
+
+        Raises ``UnavailableError`` when it has died, or says nothing in time; it is killed then.
+        """
+        try:
+            line = self._replies.next(seconds)
+        except TimeoutError as error:
+            logger.error("standby %d has not answered for %g s; it is killed", self.pid, seconds)
+            self._process.kill()
+            raise _dead() from error
         if not line:
             raise _dead()
         message: Message = orjson.loads(line)
@@ -115,13 +143,17 @@ class Standby:
     def close(self) -> None:
         """End it, and with it the trainer that it may have."""
         self._process.kill()
-        self._process.wait()
-        self._waiter.join()
+        try:
+            self._process.wait(EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            logger.error("standby %d does not end; it is left behind", self.pid)
+        self._waiter.join(EXIT_SECONDS)
+        self._replies.close()
         self._control.close()
 
     def _await_ready(self) -> None:
         try:
-            self._is_ready = bool(self.reply()["ready"])
+            self._is_ready = bool(self.reply(START_SECONDS)["ready"])
         except (OSError, UnavailableError):
             return
         if self._on_ready is not None:
@@ -131,10 +163,17 @@ class Standby:
 class TrainerProcess:
     """One process for one fleet."""
 
-    def __init__(self, standby: Standby, pid: int, reading: int, writing: int) -> None:
+    def __init__(
+        self, standby: Standby, pid: int, handle: int | None, reading: int, writing: int
+    ) -> None:
         self._standby = standby
         self.pid = pid
+        self._handle = handle
+        """Its pidfd; none where the system has no such thing."""
         self._reading, self._writing = reading, writing
+        # A pipe that a trainer which stands still does not empty is not to stop its supervisor.
+        os.set_blocking(reading, False)
+        os.set_blocking(writing, False)
         self._lines = Lines(reading)
         self._status: int | None = None
         self.lost_standby = False
@@ -150,38 +189,44 @@ class TrainerProcess:
 
     def receive(self, timeout: float) -> Message | None:
         """Its next message; ``{"event": "gone"}`` once it has ended, none after ``timeout``."""
-        if not self._lines.has_line and not select.select([self._reading], [], [], timeout)[0]:
+        try:
+            line = self._lines.next(timeout)
+        except TimeoutError:
             return None
-        line = self._lines.next()
         message: Message = orjson.loads(line) if line else {"event": "gone"}
         return message
 
     def kill(self) -> None:
         """End it at once."""
         if self._status is None:
-            try:
-                os.kill(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+            with suppress(ProcessLookupError):
+                if self._handle is not None:
+                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+                else:
+                    os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Its exit status, once it has ended; negative: the signal that ended it."""
+        """Its exit status, once it has ended; negative: the signal that ended it.
+
+        It must be ending: where it is not, within ``EXIT_SECONDS``, its standby is killed too.
+        """
         if self._status is None:
             try:
-                self._status = int(self._standby.reply()["status"])
+                self._status = int(self._standby.reply(EXIT_SECONDS)["status"])
             except UnavailableError:
                 # The standby was killed, and its trainer with it.
                 self.lost_standby = True
                 self._status = -signal.SIGKILL
             os.close(self._reading)
             os.close(self._writing)
+            if self._handle is not None:
+                os.close(self._handle)
         return self._status
 
     def _send(self, message: Message) -> None:
-        try:
+        # One that does not read what it is told will be killed for what it does not do.
+        with suppress(BrokenPipeError, BlockingIOError):
             os.write(self._writing, orjson.dumps(message) + b"\n")
-        except BrokenPipeError:
-            return
 
 
 class Channel:
@@ -209,10 +254,16 @@ class Channel:
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
 
     def _listen(self) -> None:
-        while line := self._lines.next():
+        while True:
+            try:
+                line = self._lines.next(ALIVE_SECONDS)
+            except TimeoutError:
+                self.say("alive")
+                continue
+            if not line:
+                # The supervisor is gone. Somebody else will claim the fleet: nothing is left here.
+                os._exit(1)
             self.stop_reason = str(orjson.loads(line)["stop"])
-        # The supervisor is gone. Somebody else will claim the fleet: nothing is left to do here.
-        os._exit(1)
 
 
 class Lines:
@@ -222,24 +273,52 @@ class Lines:
         self._descriptor = descriptor
         self._unread = b""
 
-    @property
-    def has_line(self) -> bool:
-        """Whether a line can be had without waiting."""
-        return b"\n" in self._unread
-
-    def next(self) -> bytes:
-        """The next line, waited for; empty at the end."""
-        while not self.has_line:
-            data = os.read(self._descriptor, 65_536)
+    def next(self, seconds: float | None = None) -> bytes:
+        """The next line, waited for; empty at the end. ``TimeoutError`` if it is not whole by then:
+        what has come of it is kept.
+        """
+        by = None if seconds is None else time.monotonic() + seconds
+        while b"\n" not in self._unread:
+            left = None if by is None else max(0.0, by - time.monotonic())
+            if not select.select([self._descriptor], [], [], left)[0]:
+                raise TimeoutError
+            data = self._read()
             if not data:
                 return b""
             self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
+    def _read(self) -> bytes:
+        return os.read(self._descriptor, 65_536)
+
+
+class Replies(Lines):
+    """Reads a standby's lines from its socket, and keeps the descriptor that came along."""
+
+    def __init__(self, control: socket.socket) -> None:
+        super().__init__(control.fileno())
+        self._control = control
+        self._descriptors: list[int] = []
+
+    def descriptor(self) -> int | None:
+        """The descriptor that came last, which is the caller's then; none if none did."""
+        return self._descriptors.pop() if self._descriptors else None
+
+    def close(self) -> None:
+        """Close what nobody asked for."""
+        while (descriptor := self.descriptor()) is not None:
+            os.close(descriptor)
+
+    def _read(self) -> bytes:
+        data, descriptors, _, _ = socket.recv_fds(self._control, 65_536, 1, CLOSED_ON_EXEC)
+        self._descriptors += descriptors
+        return data
+
 
 def _dead() -> UnavailableError:
     return UnavailableError(
-        "the standby that trainers are forked from has ended; the worker's log says why",
+        "the standby that trainers are forked from has ended, or was frozen; the worker's log says "
+        "which",
         code="no_standby",
     )

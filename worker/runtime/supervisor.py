@@ -19,13 +19,21 @@ from worker.errors import UnavailableError
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries, waits
-from worker.storage.database import Database
+from worker.storage.database import Database, LockedError
 from worker.storage.faults import reason_of
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.limits import REPORT_SECONDS
+from worker.storage.states import State
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
+BEAT_SECONDS = (0.5, 1.5)
+"""What a heartbeat may take, at the least and at the most; between them, one and a half intervals:
+less than what is left of the lease when it is time to give it up."""
+STILL_SECONDS = 5.0
+"""A trainer that says nothing for so long, while a lock is held that its supervisor needs, is taken
+to stand still with it. Its threads are never quiet for longer than ``standby.ALIVE_SECONDS``."""
 CLAIM_CANDIDATES = 8
 
 
@@ -63,17 +71,23 @@ class Supervisor:
         if standby is not None:
             standby.close()
 
-    def work(self, fleet_id: str) -> int:
-        """Train this fleet if it can be claimed, then whatever else waits; how many there were."""
+    def work(self, fleet_id: str | None = None) -> int:
+        """Train this fleet if it can be claimed, then whatever else waits; how many there were.
+
+        Without a fleet, whatever waits.
+        """
         done = 0
-        candidates = [fleet_id]
+        candidates = self._due() if fleet_id is None else [fleet_id]
         while candidates and not self._draining():
             if not self._train_one_of(candidates):
                 break
             done += 1
-            with self._database.read() as session:
-                candidates = queries.due(session, limit=CLAIM_CANDIDATES)
+            candidates = self._due()
         return done
+
+    def _due(self) -> list[str]:
+        with self._database.read() as session:
+            return queries.due(session, limit=CLAIM_CANDIDATES)
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
@@ -81,7 +95,7 @@ class Supervisor:
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.
-        trainer = self.warm_up().fork()
+        trainer = self._fork()
         try:
             lease = self._claim(waiting)
             if lease is None:
@@ -99,10 +113,28 @@ class Supervisor:
         watch.settle()
         return True
 
+    def _fork(self) -> TrainerProcess:
+        """A trainer; from another standby where this one has died, or is frozen."""
+        try:
+            return self.warm_up().fork()
+        except UnavailableError as error:
+            logger.warning("%s; another standby is started", error)
+            self.close()
+            return self.warm_up().fork()
+
     def _claim(self, candidates: list[str]) -> Lease | None:
+        """The first of the fleets that can be had. One whose job is held by a transaction that does
+        not end, of a worker that is frozen, keeps nobody from the others.
+        """
         for fleet_id in candidates:
-            with self._database.write() as session:
-                lease = fleets.claim(session, fleet_id, owner=self.owner)
+            try:
+                with self._database.write() as session:
+                    lease = fleets.claim(session, fleet_id, owner=self.owner)
+            except LockedError as error:
+                logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
+                if self._database.is_sqlite:  # which has one lock, for all
+                    return None
+                continue
             if lease is not None:
                 return lease
         return None
@@ -121,11 +153,12 @@ class _Watch:
         self._settings, self._database = settings, database
         self._lease, self._trainer = lease, trainer
         now = time.monotonic()
-        self._moved_at = self._beat_at = self._heard_at = now
+        self._moved_at = self._beat_at = self._heard_at = self._spoke_at = now
         self._steps = 0
         self._kill_at: float | None = None
-        self._cancelled = False
         self._fenced = False
+        self._missed: UnavailableError | None = None
+        """Why the last heartbeat was not written, if it was not."""
         self._outcome: str | None = None
         self._reason: str | None = None
         self._fault: str | None = None
@@ -141,7 +174,6 @@ class _Watch:
         if message is not None and not self._take(message, now):
             return False
         if draining:
-            self._drained = True
             self._ask_to_stop(DRAIN, now)
         if now - self._moved_at >= self._settings.stall_seconds:
             self._reason = f"no step in {self._settings.stall_seconds:g} s"
@@ -149,12 +181,15 @@ class _Watch:
             self._trainer.kill()
         elif now - self._beat_at >= self._settings.heartbeat_seconds and not self._fenced:
             self._beat(now)
+        if self._missed is not None and not self._fenced:
+            self._end_without_lease(self._missed, time.monotonic())
         if self._kill_at is not None and now >= self._kill_at:
             self._reason = self._reason or "it did not stop when asked"
             self._trainer.kill()
         return True
 
     def _take(self, message: Message, now: float) -> bool:
+        self._spoke_at = now
         match message["event"]:
             case "gone":
                 return False
@@ -180,14 +215,17 @@ class _Watch:
 
     def _ask_to_stop(self, reason: str, now: float) -> None:
         if self._kill_at is None:
+            self._drained = reason == DRAIN
             self._kill_at = now + self._settings.stop_seconds
             self._trainer.ask_to_stop(reason)
 
     def _beat(self, now: float) -> None:
         self._beat_at = now
+        least, most = BEAT_SECONDS
+        within = min(most, max(least, 1.5 * self._settings.heartbeat_seconds))
         try:
-            with self._database.write() as session:
-                cancel = fleets.heartbeat(session, self._lease)
+            with self._database.write(within=within) as session:
+                asked = fleets.heartbeat(session, self._lease)
         except StaleToken:
             # Either the trainer has just concluded, or the fleet is somebody else's by now. The
             # token keeps both apart in the database; here the process has nothing left to do.
@@ -196,24 +234,38 @@ class _Watch:
                 self._trainer.kill()
             return
         except UnavailableError as error:
-            patience = self._settings.lease_seconds - 2 * self._settings.heartbeat_seconds
-            if now - self._heard_at > patience:
-                logger.error("fleet %s: lease not renewed in time: %s", self._lease.fleet_id, error)
-                self._fenced = True
-                self._fault = reason_of(error)
-                self._trainer.kill()
+            self._missed = error
+            self._beat_at = time.monotonic()
             return
+        self._missed = None
         self._heard_at = now
         if not self._is_noted:
             self._note()
-        if cancel and not self._cancelled:
-            self._cancelled = True
-            self._ask_to_stop(CANCEL, now)
+        if asked is not None:
+            # Paused is a drain of this fleet alone: a checkpoint, and it is given back.
+            self._ask_to_stop(CANCEL if asked == State.CANCELLED else DRAIN, now)
+
+    def _end_without_lease(self, error: UnavailableError, now: float) -> None:
+        """The lease is not renewed: end the trainer before somebody else has its fleet, and sooner
+        if it seems to be what keeps the database.
+        """
+        longest = self._settings.lease_seconds - 2 * self._settings.heartbeat_seconds
+        if isinstance(error, LockedError) and now - self._spoke_at >= STILL_SECONDS:
+            self._fault = "the host: it stood still, and held what others wait for in the database"
+        elif now - self._heard_at > longest:
+            self._fault = reason_of(error)
+        else:
+            return
+        logger.error(
+            "fleet %s: lease not renewed: %s: %s", self._lease.fleet_id, self._fault, error
+        )
+        self._fenced = True
+        self._trainer.kill()
 
     def _note(self) -> None:
         """Show what the trainer waits for, once it is known that the database answers."""
         try:
-            with self._database.write() as session:
+            with self._database.write(within=BEAT_SECONDS[1]) as session:
                 job, fleet = fleets.hold(session, self._lease)
                 waits.note(session, job, fleet, self._waiting_for)
             self._is_noted = True
@@ -236,7 +288,7 @@ class _Watch:
             )
         )
         try:
-            with self._database.write() as session:
+            with self._database.write(statement=REPORT_SECONDS) as session:
                 self._give_back(session, reason, status)
             logger.warning("fleet %s: %s", self._lease.fleet_id, reason)
         except StaleToken:

@@ -25,6 +25,7 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
 from worker.storage.faults import in_words, is_collision, place_fault, reason_of
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.limits import TRAINER
 from worker.storage.states import Kind
 
 
@@ -40,7 +41,9 @@ def main() -> None:
 
 
 def serve(control: socket.socket, work: Callable[[Channel], int]) -> None:
-    """Fork for each request, a byte with two descriptors; say the child's pid, then its status."""
+    """Fork for each request, a byte with two descriptors; say the child's pid, with a handle on it,
+    then its status.
+    """
     _say(control, ready=True)
     me = os.getpid()
     while True:
@@ -52,9 +55,23 @@ def serve(control: socket.socket, work: Callable[[Channel], int]) -> None:
             _be_trainer(me, control, work, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        _say(control, pid=pid)
+        # Opened before the child is waited for, so that it is the child's and nobody else's.
+        handle = _handle_of(pid)
+        _say(control, handle, pid=pid)
+        if handle is not None:
+            os.close(handle)
         _, status = os.waitpid(pid, 0)
         _say(control, status=os.waitstatus_to_exitcode(status))
+
+
+def _handle_of(pid: int) -> int | None:
+    """The pidfd of a process; none where the system has no such thing."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 def _be_trainer(
@@ -74,8 +91,12 @@ def _be_trainer(
         os._exit(status)
 
 
-def _say(control: socket.socket, **what: object) -> None:
-    control.sendall(orjson.dumps(what) + b"\n")
+def _say(control: socket.socket, descriptor: int | None = None, **what: object) -> None:
+    line = orjson.dumps(what) + b"\n"
+    if descriptor is None:
+        control.sendall(line)
+    else:
+        socket.send_fds(control, [line], [descriptor])  # a line of few bytes goes as a whole
 
 
 def train(settings: ServiceSettings, channel: Channel) -> int:
@@ -86,7 +107,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
     channel.listen()
     patience = Patience(channel)
     try:
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, TRAINER)
         artefacts = Artefacts(settings.artefacts_url)
     except Exception as error:
         # A host that lacks a driver, or is set up for another place.

@@ -3,15 +3,21 @@
 ======================  ============================================================================
 ``fleets``              the life of a fleet: claimed, kept alive, given back, ended; leases
 ``jobs``                the life of a job: created, cancelled, concluded; its leaderboard and winner
+``pauses``              a job stands still, and goes on
 ``additions``           fleets and trials that are added to a job, and fleets that are split
 ``progress``            what a running fleet records: epochs, checkpoints
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
+``workers``             the registry of workers, and why a job waits for one
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
+``deletion``            jobs, versions and models are deleted
+``curves``              the metrics of epochs, row by row or packed
+``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``events, idempotency`` a job's log; keys that make one job
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
-``database``            sessions on SQLite or PostgreSQL
+``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
+``limits``              how long the database is waited for, and by whom
 ``artefacts``           whole, verified files, in a folder or an object store
 ``faults, waits``       whose fault an error is; what waits for its place, and who goes on
 ======================  ============================================================================
@@ -24,19 +30,25 @@ __all__ = [
     "additions",
     "artefacts",
     "catalogue",
+    "curves",
     "database",
     "datasets",
+    "deletion",
     "events",
     "faults",
     "fleets",
     "idempotency",
     "jobs",
+    "limits",
     "models",
+    "pauses",
     "predictions",
     "progress",
     "queries",
+    "retention",
     "states",
     "tables",
     "types",
     "waits",
+    "workers",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from worker.errors import ConflictError
 from worker.results import JobError, competes, standing_of
 from worker.schema import Json
+from worker.storage import pauses
 from worker.storage.states import OPEN, State
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
@@ -75,7 +76,7 @@ def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
     """Add fleets to a job whose row the caller holds; how many trials they have."""
     added = 0
     for number, new in enumerate(fleets, _next_number(session, job)):
-        state = State.QUEUED if new.error is None else State.FAILED
+        state = pauses.waiting(job) if new.error is None else State.FAILED
         fleet = Fleet(
             id=new_id("flt"),
             tenant=job.tenant,
@@ -198,6 +199,7 @@ def split_in_two(session: Session, job: Job, fleet: Fleet) -> Fleet | None:
         job_id=job.id,
         number=_next_number(session, job),
         epochs=fleet.epochs,
+        state=pauses.waiting(job),
     )
     session.add(second)
     session.flush()
@@ -210,7 +212,7 @@ def split_in_two(session: Session, job: Job, fleet: Fleet) -> Fleet | None:
     session.execute(
         update(TrialRow)
         .where(TrialRow.fleet_id == second.id, TrialRow.state.in_(OPEN))
-        .values(state=State.QUEUED)
+        .values(state=second.state)
         .execution_options(synchronize_session=False)
     )
     fleet.checkpoint_id = None

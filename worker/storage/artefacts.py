@@ -15,11 +15,13 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -28,9 +30,12 @@ from fsspec.implementations.local import LocalFileSystem
 
 from worker.errors import ParsimonyError, UnavailableError
 from worker.storage.faults import in_words
+from worker.storage.local_folders import write_folder
 from worker.storage.object_stores import open_store
 
 MANIFEST = "manifest.json"
+_WRITTEN = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}\.part")
+"""Names of folders that ``write`` makes, and makes them under."""
 PIECE = 2**22
 """Bytes of an open file that are copied at once."""
 
@@ -82,6 +87,22 @@ class FileManifest:
         return f"{self.path}/{name}"
 
 
+@dataclass(frozen=True)
+class StoredFolder:
+    """A folder as it lies in the store."""
+
+    path: str
+    """Relative to the root of the artefacts."""
+    bytes: int
+    modified: datetime | None
+    """When the last of its files was written; none where the store does not say."""
+
+    def with_file(self, size: int, modified: datetime | None) -> "StoredFolder":
+        """The folder with one more file."""
+        times = [at for at in (self.modified, modified) if at is not None]
+        return StoredFolder(self.path, self.bytes + size, max(times, default=None))
+
+
 class Artefacts:
     """A folder of artefacts: a local one, or an fsspec URL such as ``s3://bucket/prefix``.
 
@@ -96,6 +117,8 @@ class Artefacts:
         self._local = Path(root) if isinstance(filesystem, LocalFileSystem) else None
         # Whatever else a filesystem object raises comes from a store behind a network.
         self._faults = OSError if self._local is not None else Exception
+        self._was_there = self._answers()
+        """Whether anything was ever seen in it: then a folder that is empty is another one."""
 
     def write(self, folder: str, files: Mapping[str, Content]) -> FileManifest:
         """Write files into a new folder below ``folder``; whole and verified when it returns.
@@ -110,9 +133,12 @@ class Artefacts:
             option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
         )
         ordered = {**{_plain(name): data for name, data in files.items()}, MANIFEST: manifest}
+        if self._was_there and not self._answers():
+            raise _unavailable("its folder is gone")  # and is not to be made anew in its place
         with self._answering():
             if self._local is not None:
-                _write_folder(self._local, path, ordered)
+                pieces = {name: _pieces(content) for name, content in ordered.items()}
+                write_folder(self._local / path, pieces)
             else:
                 for name, content in ordered.items():
                     self._put(f"{self._root}/{path}/{name}", content)
@@ -121,6 +147,7 @@ class Artefacts:
             self._verify(written)
         except ArtefactError as error:
             raise _unavailable(f"what was just written to it is lost: {error.message}") from error
+        self._was_there = True
         return written
 
     def _put(self, key: str, content: Content) -> None:
@@ -194,6 +221,35 @@ class Artefacts:
         with suppress(UnavailableError):
             self.delete(path)
 
+    def folders(self, below: str = "") -> list[StoredFolder]:
+        """The folders that were written, whole or not; what has another name is not listed."""
+        place = f"{self._root}/{_contained(below)}" if below else self._root
+        self._filesystem.invalidate_cache()
+        with self._answering():
+            listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
+        found: dict[str, StoredFolder] = {}
+        for key, about in listed.items():
+            path = str(key).removeprefix(f"{self._root}/")
+            is_folder = about.get("type") == "directory"
+            folder = path if is_folder else path.rpartition("/")[0]
+            if not _WRITTEN.fullmatch(folder.rpartition("/")[2]):
+                continue
+            known = found.get(folder, StoredFolder(folder, 0, None))
+            found[folder] = known.with_file(0 if is_folder else about["size"], _modified(about))
+        return list(found.values())
+
+    def prune(self, path: str) -> None:
+        """Remove the folders around a path that are empty, but for the outermost: object stores
+        have none.
+        """
+        if self._local is None:
+            return
+        for parent in PurePosixPath(_contained(path)).parents[:-2]:
+            try:
+                (self._local / parent).rmdir()
+            except OSError:
+                return
+
     def local_path(self, path: str) -> Path | None:
         """Where a file lies on this machine; none in an object store."""
         return None if self._local is None else self._local / _contained(path)
@@ -219,7 +275,7 @@ class Artefacts:
             raise self._on_reading(path, error) from error
 
     def _on_reading(self, path: str, error: Exception) -> ParsimonyError:
-        if isinstance(error, FileNotFoundError) and self._answers():
+        if isinstance(error, FileNotFoundError) and self._answers(path.partition("/")[0]):
             return _missing(path)
         if isinstance(error, IsADirectoryError | NotADirectoryError):
             return ArtefactError(f"{path} is damaged: {in_words(error)}")
@@ -228,15 +284,15 @@ class Artefacts:
             return UnreadableError(f"artefact store: {path}: {in_words(error)}")
         return _unavailable(in_words(error))
 
-    def _answers(self) -> bool:
-        """Whether what was once written can be seen at all. Of a volume that is not mounted, an
-        empty folder is left.
+    def _answers(self, room: str = "") -> bool:
+        """Whether what was once written can be seen at all, or what was written in one of its
+        outermost folders. Of a volume that is not mounted, an empty folder is left.
         """
         if self._local is None:
             return True
         try:
-            with os.scandir(self._local) as entries:
-                return next(entries, None) is not None
+            with os.scandir(self._local / room) as entries:
+                return bool(room) or next(entries, None) is not None
         except OSError:
             return False
 
@@ -279,6 +335,15 @@ def _unavailable(reason: str) -> UnavailableError:
     return UnavailableError(f"artefact store: {reason}", code="artefacts_unavailable")
 
 
+def _modified(about: Mapping[str, Any]) -> datetime | None:
+    """When a file was written, as far as its file system says."""
+    names = ("mtime", "LastModified", "updated", "last_modified", "created")
+    at = next((about[name] for name in names if about.get(name) is not None), None)
+    if isinstance(at, int | float):
+        return datetime.fromtimestamp(at, UTC)
+    return at if isinstance(at, datetime) else None
+
+
 def _missing(path: str) -> ArtefactError:
     return ArtefactError(f"{path} is missing", code="artefact_missing")
 
@@ -302,47 +367,6 @@ def _entry(content: Content) -> Entry:
         size += len(piece)
         digest.update(piece)
     return Entry(size, digest.hexdigest())
-
-
-def _write_folder(root: Path, path: str, files: Mapping[str, Content]) -> None:
-    final = root / path
-    temporary = final.with_name(f".{final.name}.part")
-    parents = _make_folders(final.parent)
-    temporary.mkdir(mode=0o750)
-    try:
-        for name, content in files.items():
-            handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-            with os.fdopen(handle, "wb") as file:
-                for piece in _pieces(content):
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync_folder(temporary)
-        temporary.replace(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    for parent in [final.parent, *parents]:
-        _sync_folder(parent)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Create a folder; give back the parents that gained an entry, and so must be synced."""
-    touched = []
-    missing = folder
-    while not missing.exists():
-        touched.append(missing.parent)
-        missing = missing.parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    return touched
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _contained(path: str) -> str:

@@ -59,18 +59,26 @@ def mark_changed(session: Session, model_id: str) -> None:
     session.execute(update(Model).where(Model.id == model_id).values(revision=number))
 
 
+def mark_deleted(session: Session) -> None:
+    """Number the deletion of a model: nothing of it is left to be read as changed."""
+    following = CatalogueState.revision + 1
+    session.execute(update(CatalogueState).values(revision=following, deleted=following))
+
+
 def changes_since(
     session: Session, seen: int | None, *, tenant: str = DEFAULT_TENANT
 ) -> CatalogueChanges | None:
     """The models that changed after a revision, or all; none if nothing did.
 
-    Where the database is behind what was seen, it is another one, restored from a copy say: then
-    these are all models.
+    These are all models where one was deleted since; and where the database is behind what was
+    seen, since it is another one, restored from a copy say.
     """
-    revision = session.scalars(select(CatalogueState.revision)).one()
+    revision, deleted = session.execute(
+        select(CatalogueState.revision, CatalogueState.deleted)
+    ).one()
     if revision == seen:
         return None
-    complete = seen is None or revision < seen
+    complete = seen is None or not deleted <= seen <= revision
     chosen = Model.tenant == tenant
     if not complete:
         chosen &= Model.revision > seen

@@ -2,20 +2,24 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from worker.errors import UnavailableError
+from worker.storage.limits import MIGRATION, WORKER, Deadlines, Limits, Outage, unavailable
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier versions may corrupt a WAL database that several connections write."""
-BUSY_MILLISECONDS = 5000
+CONNECT_MILLISECONDS = 1000
+"""How long a new connection of SQLite may wait, which looks into the file."""
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 def sqlite_module() -> ModuleType:
@@ -35,22 +39,37 @@ def sqlite_version() -> tuple[int, ...]:
     return tuple(int(part) for part in sqlite_module().sqlite_version.split("."))
 
 
+class LockedError(UnavailableError):
+    """Another transaction holds what this one needs, for longer than it waits: a row, or a file of
+    SQLite.
+    """
+
+
 class Database:
     """Sessions on one database.
 
     ``write`` is one transaction, committed at its end and rolled back by an exception; under SQLite
     it takes the write lock at once (``BEGIN IMMEDIATE``), so that no transaction fails half-way.
-    ``read`` sees one consistent state and writes nothing. A database that cannot be reached raises
-    ``UnavailableError``.
+    ``read`` sees one consistent state and writes nothing. A database that cannot be reached, or
+    does not answer within its ``limits``, raises ``UnavailableError``.
+
+    Both take a limit in seconds of the whole transaction, ``within``, which is kept by this process
+    alone, and another limit of each ``statement`` than usual. A statement that reads must begin to
+    answer within the usual one all the same.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: Limits = WORKER) -> None:
         parsed = make_url(url)
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._deadlines = Deadlines(limits)
+        self._outage = Outage(limits.pause)
         options: dict[str, Any] = {
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
+            "pool_size": limits.kept,
+            "max_overflow": limits.connections - limits.kept,
+            "pool_timeout": limits.contact,
         }
         if self.is_sqlite:
             options["module"] = sqlite_module()
@@ -60,44 +79,118 @@ class Database:
         self.engine: Engine = create_engine(parsed, **options)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _on_sqlite_connect)
-            event.listen(self.engine, "begin", _on_sqlite_begin)
+            event.listen(self.engine, "begin", self._on_sqlite_begin)
+        else:
+            self._connect_within_limits(limits)
         self._writers = sessionmaker(
             self.engine.execution_options(parsimony_writes=True), expire_on_commit=False
         )
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(
+        self, *, within: float | None = None, statement: float | None = None
+    ) -> Iterator[Session]:
         """One transaction that may write."""
-        with _reachable(), self._writers.begin() as session:
+        with self._limited(within, statement), self._writers.begin() as session:
+            with self._outage.asking():
+                self._reach(session)
+            if statement is not None:
+                self._set(session, statement_timeout=statement)
             yield session
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(
+        self, *, within: float | None = None, statement: float | None = None
+    ) -> Iterator[Session]:
         """One transaction that reads. What it loaded may be used afterwards."""
-        with _reachable(), self._readers() as session:
+        with self._limited(within, None), self._readers() as session:
+            # Who reads a file of SQLite waits for nobody.
+            with nullcontext() if self.is_sqlite else self._outage.asking():
+                self._reach(session)
+            if statement is not None:
+                # What is read at length is computed with in between, and holds no lock.
+                idle = {"idle_in_transaction_session_timeout": statement}
+                self._set(session, statement_timeout=statement, **idle)
             yield session
 
     def migrate(self) -> None:
         """Bring the schema to this release's; refuse one that a newer release wrote."""
         from worker.storage.migrations import upgrade
 
-        with (
-            _reachable(),
-            self.engine.execution_options(parsimony_writes=True).begin() as connection,
-        ):
-            upgrade(connection)
+        patient = Database(self.url, MIGRATION)
+        try:
+            with patient.write() as session:
+                upgrade(session.connection())
+        finally:
+            patient.close()
 
     def close(self) -> None:
         """Give up all pooled connections."""
         self.engine.dispose()
+
+    def _reach(self, session: Session) -> None:
+        """Have a connection at hand, with a transaction begun on it."""
+        with self._deadlines.contact():
+            session.connection()
+
+    def _set(self, session: Session, **limits: float) -> None:
+        """Other limits of the server than usual, in seconds, until the transaction ends."""
+        if not self.is_sqlite:
+            changes = (
+                func.set_config(name, f"{round(1000 * s)}", True) for name, s in limits.items()
+            )
+            session.execute(select(*changes))
+
+    @contextmanager
+    def _limited(self, within: float | None, statement: float | None) -> Iterator[None]:
+        """A transaction within its limits, whose faults of the place are ``UnavailableError``."""
+        try:
+            with self._deadlines.transaction(within, statement):
+                yield
+        except PoolTimeout as error:
+            raise unavailable("all its connections are in use") from error
+        except OperationalError as error:
+            reason = _first_line(error)
+            file_is_locked = self.is_sqlite and "locked" in reason
+            if file_is_locked or isinstance(error.orig, TimeoutError):
+                self._outage.begin(reason)  # for all that write, or for all
+            is_locked = file_is_locked or _code(error) == LOCK_NOT_AVAILABLE
+            raise unavailable(reason, LockedError if is_locked else UnavailableError) from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise unavailable(_first_line(error)) from error
+            raise
+
+    def _connect_within_limits(self, limits: Limits) -> None:
+        from worker.storage import postgresql  # its driver is not needed elsewhere
+
+        ours = postgresql.options(limits)
+
+        def connect(
+            dialect: Dialect, record: Any, arguments: list[Any], named: dict[str, Any]
+        ) -> postgresql.LimitedConnection:
+            # What the URL says comes last, and so counts.
+            wanted = " ".join(filter(None, (ours["options"], named.get("options"))))
+            together = {**ours, **named, "options": wanted}
+            return postgresql.connect(self._deadlines, *arguments, **together)
+
+        event.listen(self.engine, "do_connect", connect)
+
+    def _on_sqlite_begin(self, connection: Connection) -> None:
+        if connection.get_execution_options().get("parsimony_writes", False):
+            milliseconds = self._deadlines.lock_milliseconds()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("BEGIN")
 
 
 def _on_sqlite_connect(connection: Any, record: Any) -> None:
     # The driver would open transactions by itself, always deferred; _on_sqlite_begin does it.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    cursor.execute(f"PRAGMA busy_timeout = {CONNECT_MILLISECONDS}")
     cursor.execute("PRAGMA journal_mode = WAL")
     # FULL, because NORMAL may roll back the last committed transactions when the power fails.
     cursor.execute("PRAGMA synchronous = FULL")
@@ -105,28 +198,9 @@ def _on_sqlite_connect(connection: Any, record: Any) -> None:
     cursor.close()
 
 
-def _on_sqlite_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("parsimony_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        raise _unavailable(error) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise _unavailable(error) from error
-        raise
-
-
-def _unavailable(error: DBAPIError) -> UnavailableError:
-    return UnavailableError(
-        f"the database cannot be used now ({_first_line(error)}); try again",
-        code="database_unavailable",
-    )
+def _code(error: DBAPIError) -> str | None:
+    """PostgreSQL's code of an error."""
+    return getattr(error.orig, "sqlstate", None)
 
 
 def without_sql(error: BaseException) -> str:

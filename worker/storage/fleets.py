@@ -11,7 +11,8 @@
 
 ``release``, ``give_back`` and ``take_back`` are no fault of the fleet: they do not count.
 ``heartbeat`` keeps a running fleet. A queued fleet of a job that is cancelled is cancelled at once,
-in ``jobs.request_cancel``. Terminal states are never left.
+in ``jobs.request_cancel``. Of a job that is paused, ``paused`` stands in the place of ``queued``:
+see ``pauses``. Terminal states are never left.
 
 Whoever writes for a fleet shows a :class:`Lease`, the right to do so until another token is given
 out: every write goes through :func:`hold`, which takes the job's row first and then asks for the
@@ -25,18 +26,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results import JobError, TrialResult
-from worker.storage import events, waits
+from worker.storage import events, pauses, waits
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, store, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
-from worker.storage.types import utc_now
+from worker.storage.types import read_clock, utc_now
 
 
 class StaleToken(ConflictError):  # noqa: N818  (says what happened)
@@ -66,26 +67,21 @@ class ResultFile:
 
 def hold(session: Session, lease: Lease) -> tuple[Job, Fleet]:
     """The job and the fleet, locked; ``StaleToken`` when the lease is no longer current."""
-    held = _lock(session, lease.job_id, lease.fleet_id, Fleet.token == lease.token)
+    held = _lock(session, lease.job_id, lease.fleet_id, Fleet.token == lease.token, wait=True)
     if held is None:
         raise _stale(lease)
     return held
 
 
 def _lock(
-    session: Session, job_id: str | None, fleet_id: str, *conditions: ColumnElement[bool]
+    session: Session, job_id: str | None, fleet_id: str, unmoved: ColumnElement[bool], *, wait: bool
 ) -> tuple[Job, Fleet] | None:
-    """The job and the fleet, if it is running and the conditions hold."""
-    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update())
+    """The job and the fleet, if it runs unmoved; none while others hold them, unless we wait."""
+    job = session.scalar(select(Job).where(Job.id == job_id).with_for_update(skip_locked=not wait))
     fleet = session.scalar(
         select(Fleet)
-        .where(
-            Fleet.id == fleet_id,
-            Fleet.job_id == job_id,
-            Fleet.state == State.RUNNING,
-            *conditions,
-        )
-        .with_for_update()
+        .where(Fleet.id == fleet_id, Fleet.job_id == job_id, Fleet.state == State.RUNNING, unmoved)
+        .with_for_update(skip_locked=not wait)
         .execution_options(populate_existing=True)
     )
     return None if job is None or fleet is None else (job, fleet)
@@ -106,7 +102,7 @@ def claim(
     The attempt is counted here, before anything can go wrong, so that a fleet that kills its
     trainer every time comes to an end.
     """
-    now = now or utc_now()
+    now = now or read_clock(session)
     job = session.scalar(
         select(Job)
         .join(Fleet, Fleet.job_id == Job.id)
@@ -153,8 +149,8 @@ def claim(
     return Lease(fleet_id=fleet_id, job_id=job.id, token=token, attempt=attempt)
 
 
-def heartbeat(session: Session, lease: Lease) -> bool:
-    """Say that the fleet is alive; true when its job is to be cancelled."""
+def heartbeat(session: Session, lease: Lease) -> State | None:
+    """Say that the fleet is alive; what its job is to be, ``CANCELLED`` or ``PAUSED``, if asked."""
     moved = session.execute(
         update(Fleet)
         .where(Fleet.id == lease.fleet_id, Fleet.token == lease.token, Fleet.state == State.RUNNING)
@@ -164,7 +160,7 @@ def heartbeat(session: Session, lease: Lease) -> bool:
     ).one_or_none()
     if moved is None:
         raise _stale(lease)
-    return bool(session.scalar(select(Job.cancel_requested).where(Job.id == lease.job_id)))
+    return pauses.asked_for(session, lease.job_id)
 
 
 # Back to the queue.
@@ -210,19 +206,22 @@ def crashed(
     if killed and last and _split(session, job, fleet, reason):
         return
     _retry_or_fail(session, job, fleet, "crashed", reason, max_attempts)
-    if fleet.state == State.QUEUED and retry_seconds:
+    if fleet.state in OPEN and retry_seconds:
         # At once, then after 1, 3, 7, … times retry_seconds.
         pause = retry_seconds * (2 ** min(max(0, fleet.stalled_attempts - 1), 10) - 1)
-        fleet.not_before = (now or utc_now()) + timedelta(seconds=pause)
+        fleet.not_before = (now or read_clock(session)) + timedelta(seconds=pause)
 
 
 def take_back(
     session: Session, fleet_id: str, seen: tuple[int, int], now: datetime | None = None
 ) -> bool:
-    """Take a fleet from a worker that was not heard of; false if it moved in the meantime."""
+    """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or while
+    a trainer that was frozen in a transaction holds its rows.
+    """
     token, hb_seq = seen
     job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))
-    held = _lock(session, job_id, fleet_id, Fleet.token == token, Fleet.hb_seq == hb_seq)
+    unmoved = and_(Fleet.token == token, Fleet.hb_seq == hb_seq)
+    held = _lock(session, job_id, fleet_id, unmoved, wait=False)
     if held is None:
         return False
     job, fleet = held
@@ -237,7 +236,7 @@ def _excuse(
     fleet.stalled_attempts = max(0, fleet.stalled_attempts - 1)
     fleet.place_faults += 1
     pause = waits.pause_after(fleet.place_faults)
-    fleet.not_before = (now or utc_now()) + pause if pause else None
+    fleet.not_before = (now or read_clock(session)) + pause if pause else None
     _requeue(session, job, fleet, kind, reason, level="warning")
 
 
@@ -271,22 +270,15 @@ def _retry_or_fail(
 def _requeue(
     session: Session, job: Job, fleet: Fleet, kind: str, reason: str, *, level: str
 ) -> None:
-    """Queue the fleet again; cancel it instead if its job is to be cancelled."""
+    """Queue the fleet again, or keep it paused; cancel it if its job is to be cancelled."""
     if job.cancel_requested:
         _set_open_trials(session, fleet, State.CANCELLED)
         _end(session, job, fleet, State.CANCELLED)
         return
-    fleet.state = State.QUEUED
+    fleet.state = pauses.waiting(job)
     fleet.owner = None
-    _set_open_trials(session, fleet, State.QUEUED)
-    session.flush()
-    others = session.scalar(
-        select(Fleet.id)
-        .where(Fleet.job_id == job.id, Fleet.state != State.QUEUED, Fleet.state.in_(OPEN))
-        .limit(1)
-    )
-    if others is None:
-        job.state = State.QUEUED
+    _set_open_trials(session, fleet, pauses.waiting(job))
+    pauses.settle(session, job)
     events.append(
         session,
         job,
@@ -381,7 +373,11 @@ def _end(
     update_best(session, job, fleet)
     if following is not None and following.winner is not None:
         choose(session, job, following.winner)
-    return conclude(session, job)
+    if conclude(session, job):
+        return True
+    if job.pause_requested:
+        pauses.settle(session, job)
+    return False
 
 
 def _keep(fleet: Fleet, file: ResultFile | None) -> None:

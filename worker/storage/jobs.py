@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, defer
 from worker.errors import ConflictError, NotFoundError
 from worker.results import Advice, Understood, place_of
 from worker.schema import Json
-from worker.storage import events
+from worker.storage import events, pauses
 from worker.storage.additions import NewFleet, add_fleets
 from worker.storage.outcome import conclude
 from worker.storage.page import Page, newest_first
@@ -203,9 +203,7 @@ def request_cancel(
     if job.state == State.CANCELLED or (job.cancel_requested and job.state not in TERMINAL):
         return job
     if job.state in TERMINAL:
-        raise ConflictError(
-            f"{_NOUNS[kind][0]} {job_id} has {job.state} already", code="job_ended", param="id"
-        )
+        raise _ended(job, "nothing of it is left to be cancelled")
     job.cancel_requested = True
     events.append(session, job, "cancel_requested", "cancellation requested")
     waiting = list(
@@ -228,6 +226,79 @@ def request_cancel(
     session.flush()
     conclude(session, job)
     return job
+
+
+def request_pause(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT) -> Job:
+    """Pause a job: what is queued stays, what runs writes a checkpoint and stops.
+
+    Pausing a paused job again changes nothing. Raises ``ConflictError`` when it has ended, or is to
+    be cancelled.
+    """
+    job = find_job(session, job_id, tenant=tenant, lock=True)
+    if job.state in TERMINAL:
+        raise _ended(job, "nothing of it is left to be paused")
+    if job.cancel_requested:
+        raise ConflictError(
+            f"job {job_id} is being cancelled; it cannot be paused",
+            code="job_cancelling",
+            param="id",
+        )
+    pauses.pause(session, job)
+    return job
+
+
+def request_resume(session: Session, job_id: str, *, tenant: str = DEFAULT_TENANT) -> Job:
+    """Let a paused job go on, from its checkpoints.
+
+    Resuming a job that is not paused changes nothing. Raises ``ConflictError`` when it has ended.
+    """
+    job = find_job(session, job_id, tenant=tenant, lock=True)
+    if job.state in TERMINAL:
+        remedy = f"POST /v1/jobs/{job_id}/retry trains it anew"
+        raise _ended(job, "post a new one" if job.state == State.SUCCEEDED else remedy)
+    if not job.cancel_requested:
+        pauses.resume(session, job)
+    return job
+
+
+def check_retried(job: Job) -> None:
+    """Raise ``ConflictError`` unless a job has failed or been cancelled."""
+    check_ended(job)
+    if job.state == State.SUCCEEDED:
+        raise ConflictError(
+            f"job {job.id} has succeeded; to train it again all the same, post its spec",
+            code="job_succeeded",
+            param="id",
+        )
+
+
+def mark_retry(session: Session, job: Job, before_id: str) -> None:
+    """Say that a new job does another once more, in its row and in the other's log."""
+    before = find_job(session, before_id, tenant=job.tenant, lock=True)
+    job.retry_of = before.id
+    message = f"trained once more, as {job.id}"
+    events.append(session, before, "retried", message, data={"job": job.id})
+    session.flush()
+
+
+def check_ended(job: Job) -> None:
+    """Raise ``ConflictError`` unless a job has ended: while it has not, something works for it."""
+    if job.state not in TERMINAL:
+        noun, listed = _NOUNS[Kind(job.kind)]
+        raise ConflictError(
+            f"{noun} {job.id} is {job.state}; cancel it first, by POST {listed}/{job.id}/cancel, "
+            "and wait for its end",
+            code="job_not_ended",
+            param="id",
+        )
+
+
+def _ended(job: Job, remedy: str) -> ConflictError:
+    state = "been cancelled" if job.state == State.CANCELLED else job.state
+    noun = _NOUNS[Kind(job.kind)][0]
+    return ConflictError(
+        f"{noun} {job.id} has {state} already; {remedy}", code="job_ended", param="id"
+    )
 
 
 def count(session: Session, job: Job) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
 from worker.errors import NotFoundError
-from worker.results import Estimated
-from worker.schema import Json
+from worker.results import Estimated, Metrics, NetworkReport, Understood
+from worker.schema import Json, Stored
 from worker.storage.base import Base
 from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
@@ -27,6 +27,21 @@ from worker.storage.types import new_id
 PRODUCTION = "production"
 ESTIMATE = "estimate"
 """The member of a manifest that says how sure a version's metrics are."""
+ORIGIN = "origin"
+"""The one that says where it comes from, once its job is deleted."""
+
+
+class Origin(Stored):
+    """What a version tells of the trial and the job that it comes from."""
+
+    id: str
+    """The trial's."""
+    settings: Json
+    metrics: Metrics
+    """What the trial came to, by itself."""
+    report: NetworkReport | None
+    understood: Understood | None
+    """What the job was understood as."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +78,10 @@ def register(
     """
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
         raise ValueError("only a finished fleet of a job that names a model can be registered")
-    # Inserted before it is looked for: of two jobs that end together, each may see no such model.
-    session.execute(
-        _insert(session, Model)
-        .values(id=new_id("mdl"), tenant=job.tenant, name=job.model_name)
-        .on_conflict_do_nothing(index_elements=[Model.tenant, Model.name])
-    )
-    model = session.scalars(
-        select(Model)
-        .where(Model.tenant == job.tenant, Model.name == job.model_name)
-        .with_for_update()
-    ).one()
-    newest = session.scalar(
-        select(func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)
-    )
+    model = _made(session, job.model_name, job.tenant)
     version = ModelVersion(
         model_id=model.id,
-        version=(newest or 0) + 1,
+        version=highest(session, model) + 1,
         tenant=job.tenant,
         job_id=job.id,
         fleet_id=fleet.id,
@@ -98,9 +100,36 @@ def register(
     return version
 
 
-def find_model(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> Model:
+def _made(session: Session, name: str, tenant: str) -> Model:
+    """The model of a name, made if there is none; locked."""
+    named = select(Model).where(Model.tenant == tenant, Model.name == name).with_for_update()
+    while True:
+        # Inserted before it is looked for: of two jobs that end together, each may see no such one.
+        session.execute(
+            _insert(session, Model)
+            .values(id=new_id("mdl"), tenant=tenant, name=name)
+            .on_conflict_do_nothing(index_elements=[Model.tenant, Model.name])
+        )
+        model = session.scalar(named)
+        if model is not None:
+            return model
+        # It was deleted between the two.
+
+
+def highest(session: Session, model: Model) -> int:
+    """The highest number that a version of a model has or has had; the caller holds its row."""
+    present = session.scalar(
+        select(func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)
+    )
+    return max(present or 0, model.newest)
+
+
+def find_model(
+    session: Session, name: str, *, tenant: str = DEFAULT_TENANT, lock: bool = False
+) -> Model:
     """The tenant's model of this name; ``NotFoundError`` without one."""
-    model = session.scalar(select(Model).where(Model.tenant == tenant, Model.name == name))
+    query = select(Model).where(Model.tenant == tenant, Model.name == name)
+    model = session.scalar(query.with_for_update() if lock else query)
     if model is None:
         raise no_model(name)
     return model
@@ -117,6 +146,20 @@ def no_version(name: str, version: int | str | None) -> NotFoundError:
         f"model {name!r} has no version {version}; GET /v1/models/{name} lists them",
         param="version",
     )
+
+
+def keep(session: Session, version: ModelVersion, name: str) -> None:
+    """Have a version stay until this transaction ends; ``NotFoundError`` if it was deleted."""
+    session.execute(
+        select(Model.id)
+        .where(Model.id == version.model_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    found = select(ModelVersion.version).where(
+        ModelVersion.model_id == version.model_id, ModelVersion.version == version.version
+    )
+    if session.scalar(found) is None:
+        raise no_version(name, version.version)
 
 
 def describe(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -> ModelDetail:
@@ -220,10 +263,27 @@ def resolve(
     return row
 
 
+def origin(session: Session, version: ModelVersion) -> Origin:
+    """Where a version comes from, whether its job is still there or not."""
+    kept = version.manifest.get(ORIGIN)
+    if kept is not None:
+        return Origin.model_validate(kept)
+    trial = session.get_one(TrialRow, version.trial_id)
+    understood = session.scalar(select(Job.understood).where(Job.id == version.job_id))
+    return Origin(
+        id=trial.id,
+        settings=trial.settings,
+        metrics=trial.metrics,
+        report=trial.report,
+        understood=understood,
+    )
+
+
 def set_alias(
     session: Session, name: str, alias: str, version: int, *, tenant: str = DEFAULT_TENANT
 ) -> ModelAlias:
     """Point an alias at a version that exists."""
+    find_model(session, name, tenant=tenant, lock=True)  # so that it is not deleted meanwhile
     row = resolve(session, name, version, tenant=tenant)
     session.execute(
         _insert(session, ModelAlias)

@@ -6,7 +6,7 @@ chooses otherwise. What is served is its refit, in a job that has one; else its 
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from worker.results import (
@@ -24,9 +24,10 @@ from worker.results import (
     objective_of,
     standing_of,
 )
+from worker.schema import Json
 from worker.storage import events, models, queries
 from worker.storage.states import OPEN, TERMINAL, Kind, State
-from worker.storage.tables import Fleet, Job, PredictionPart, TrialRow
+from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
 
 POISON = "poison"
@@ -153,7 +154,6 @@ def conclude(session: Session, job: Job) -> bool:
 def _conclude_prediction(session: Session, job: Job) -> None:
     fleet = session.scalars(select(Fleet).where(Fleet.job_id == job.id)).one()
     job.finished_at = utc_now()
-    session.execute(delete(PredictionPart).where(PredictionPart.prediction_id == job.id))
     if fleet.state == State.FAILED:
         _fail(session, job, fleet.error or JobError(code="failed", message="Nothing came of it."))
     else:
@@ -229,8 +229,15 @@ def _succeed(session: Session, job: Job, served: TrialRow) -> None:
             data={"name": job.model_name, "version": version.version},
         )
     events.append(
-        session, job, "succeeded", f"succeeded; best: {served.name}", data={"best": job.best}
+        session, job, "succeeded", f"succeeded; best: {served.name}", data=_brief(job.best)
     )
+
+
+def _brief(best: Winner | None) -> Json:
+    """What the log says of a winner; the job has the rest."""
+    if best is None:
+        return {}
+    return best.model_dump(mode="json", include={"trial", "name", "objective", "value"})
 
 
 def _findings(session: Session, job: Job, winner: TrialRow | None) -> list[Advice]:

@@ -50,14 +50,19 @@ class PartFile:
     sha256: str
 
 
+def prediction_folder(prediction_id: str) -> str:
+    """Where all its files lie, relative to the root of the artefacts."""
+    return f"predictions/{prediction_id}"
+
+
 def parts_folder(prediction_id: str) -> str:
-    """Where its parts lie while it is scored, relative to the root of the artefacts."""
-    return f"predictions/{prediction_id}/parts"
+    """Where its parts lie while it is scored."""
+    return f"{prediction_folder(prediction_id)}/parts"
 
 
 def result_folder(prediction_id: str) -> str:
     """Where its result lies."""
-    return f"predictions/{prediction_id}/result"
+    return f"{prediction_folder(prediction_id)}/result"
 
 
 def add_prediction(
@@ -196,6 +201,6 @@ def save_part(session: Session, lease: Lease, number: int, part: PartFile) -> No
 
 
 def finish(session: Session, lease: Lease, file: ResultFile, metrics: Metrics | None) -> None:
-    """End the prediction with its result. However it ends, its parts are no longer referred to."""
+    """End the prediction with its result. However it ends, nobody needs its parts any more."""
     held(session, lease).prediction.metrics = metrics
     fleets.finish(session, lease, [], file)

@@ -18,6 +18,16 @@ KEPT_CHECKPOINTS = 2
 Values = Mapping[str, Sequence[float | None]]
 
 
+def job_folder(job_id: str) -> str:
+    """Where all files of a job lie, relative to the root of the artefacts."""
+    return f"jobs/{job_id}"
+
+
+def checkpoints_folder(job_id: str, fleet_id: str) -> str:
+    """Where the checkpoints of a fleet lie."""
+    return f"{job_folder(job_id)}/{fleet_id}/checkpoints"
+
+
 def record_epochs(
     session: Session,
     lease: Lease,

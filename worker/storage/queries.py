@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from worker.results import UNSCORED, Baseline, Group, Standing, TrialResult, score_of
 from worker.schema import Json
+from worker.storage.curves import fleet_epochs
 from worker.storage.states import OPEN, State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
-from worker.storage.types import utc_now
+from worker.storage.types import database_now
 
 BASELINE = "baseline"
 """The type of the event that says what gradient boosting came to."""
@@ -28,7 +29,7 @@ Series = dict[str, list[float | None]]
 
 def due(session: Session, *, limit: int, now: datetime | None = None) -> list[str]:
     """Ids of the fleets that wait for a worker, the oldest first."""
-    query = select(Fleet.id).where(*_claimable(now))
+    query = select(Fleet.id).where(*_claimable(session, now))
     return list(session.scalars(query.order_by(Fleet.created_at, Fleet.number).limit(limit)))
 
 
@@ -36,15 +37,15 @@ def claimable(
     session: Session, fleet_ids: Sequence[str], *, now: datetime | None = None
 ) -> list[str]:
     """Those of the fleets that could be claimed now, in the given order."""
-    query = select(Fleet.id).where(Fleet.id.in_(fleet_ids), *_claimable(now))
+    query = select(Fleet.id).where(Fleet.id.in_(fleet_ids), *_claimable(session, now))
     waiting = set(session.scalars(query))
     return [fleet_id for fleet_id in fleet_ids if fleet_id in waiting]
 
 
-def _claimable(now: datetime | None) -> list[ColumnElement[bool]]:
+def _claimable(session: Session, now: datetime | None) -> list[ColumnElement[bool]]:
     return [
         Fleet.state == State.QUEUED,
-        or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or utc_now())),
+        or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or database_now(session))),
     ]
 
 
@@ -247,16 +248,6 @@ def baseline(session: Session, job: Job) -> Baseline | None:
 
 
 # Curves.
-
-
-def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, Json]]:
-    """All recorded epochs of a fleet, in order."""
-    epochs = session.execute(
-        select(EpochMetrics.epoch, EpochMetrics.values)
-        .where(EpochMetrics.fleet_id == fleet_id)
-        .order_by(EpochMetrics.epoch)
-    )
-    return [(epoch, values) for epoch, values in epochs]
 
 
 def series(session: Session, trials: Sequence[TrialRow]) -> dict[str, Series]:

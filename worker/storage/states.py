@@ -2,9 +2,11 @@
 
 ::
 
-    queued ──claim──▶ running ──▶ succeeded | failed | cancelled      (terminal: never left again)
-      ▲                  │
-      └── lease lost, drained, crashed ──┘
+    paused ◀──pause── queued ──claim──▶ running ──▶ succeeded | failed | cancelled   (never left)
+      │ ▲               ▲ ▲                │
+      │ │               │ └────────────────┤ lease lost, drained, crashed
+      │ └── drained ────│──────────────────┘ the same, once a pause was asked for
+      └──── resume ─────┘
 """
 
 from enum import StrEnum
@@ -34,6 +36,8 @@ class Kind(StrEnum):
     """Its fleets train trials."""
     PREDICTION = "prediction"
     """Its only fleet, which has no trials, scores the rows of a data set by a model."""
+    DELETED = "deleted"
+    """It had ended, of whatever kind, and nobody finds it any more: its files and rows go."""
 
 
 TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})

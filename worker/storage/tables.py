@@ -99,6 +99,8 @@ class Job(Base):
     """Where it wishes to train, `cpu` or `gpu`; none: wherever a worker is free."""
     priority: Mapped[int] = mapped_column(default=0)
     """Fleets of a job with more of it are claimed first."""
+    retry_of: Mapped[str | None]
+    """The job that had not come to its end, and is done once more by this one."""
     model_name: Mapped[str | None]
     model_version: Mapped[int | None]
     trials_total: Mapped[int] = mapped_column(default=0)
@@ -154,6 +156,8 @@ class Fleet(Base):
     """Of no use: earlier releases repeated its trials' settings here."""
     epoch: Mapped[int] = mapped_column(default=0)
     epochs: Mapped[int] = mapped_column(default=0)
+    curves: Mapped[bytes | None] = mapped_column(deferred=True)
+    """The metrics of its epochs, packed, once its job has ended: see ``curves``."""
     result_path: Mapped[str | None]
     result_sha256: Mapped[str | None]
     result_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -203,7 +207,7 @@ class TrialRow(Base):
 
 
 class EpochMetrics(Base):
-    """The metrics of one epoch of one fleet: ``{metric: [value or null for each position]}``."""
+    """A fleet's epoch, ``{metric: [value for each position]}``, until its job has ended."""
 
     __tablename__ = "epoch_metrics"
 
@@ -282,6 +286,8 @@ class CatalogueState(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     revision: Mapped[int] = mapped_column(BigInteger)
+    deleted: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The revision at which a model was last deleted: who has not seen it reads all models."""
 
 
 class Model(Base):
@@ -297,11 +303,16 @@ class Model(Base):
     """The catalogue's when it, a version or an alias of it last changed."""
     unloaded: Mapped[bool] = mapped_column(default=False)
     """Whether it was taken out of service."""
+    newest: Mapped[int] = mapped_column(default=0)
+    """The highest number of those that were deleted: none is given twice."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class ModelVersion(Base):
-    """The winner of one job: which member (``position``) of which fleet's result file."""
+    """The winner of one job: which member (``position``) of which fleet's result file.
+
+    It outlives its job; then its manifest has what is told of that.
+    """
 
     __tablename__ = "model_version"
 
@@ -310,9 +321,9 @@ class ModelVersion(Base):
     )
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     tenant: Mapped[str] = mapped_column(default=DEFAULT_TENANT)
-    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"), unique=True)
-    fleet_id: Mapped[str] = mapped_column(ForeignKey("fleet.id"))
-    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
+    job_id: Mapped[str] = mapped_column(unique=True)
+    fleet_id: Mapped[str]
+    trial_id: Mapped[str]
     position: Mapped[int]
     path: Mapped[str]
     sha256: Mapped[str]
@@ -361,7 +372,7 @@ class Prediction(Base):
 
 class PredictionPart(Base):
     """A part of a prediction that is done: a whole, verified folder of files. ``sha256`` is that of
-    its manifest. The parts are forgotten with their files once the result is written.
+    its manifest. Those of a prediction that has ended go, files first.
     """
 
     __tablename__ = "prediction_part"

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import JSON, DateTime, Dialect
+from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, func, literal, select
+from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
 
 
@@ -31,8 +32,23 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def utc_now() -> datetime:
-    """The present instant, aware, in UTC."""
+    """The present instant by this host's clock, aware, in UTC: for what is told, not compared."""
     return datetime.now(UTC)
+
+
+def database_now(session: Session) -> ColumnElement[datetime]:
+    """The present instant by the clock that all hosts share, as an expression.
+
+    It is the PostgreSQL server's. A file of SQLite is used by one host, whose clock it is.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        return func.clock_timestamp(type_=UtcDateTime())
+    return literal(utc_now(), UtcDateTime())
+
+
+def read_clock(session: Session) -> datetime:
+    """The present instant by the clock that all hosts share."""
+    return session.scalars(select(database_now(session))).one()
 
 
 def new_id(prefix: str) -> str:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from worker.storage import events
+from worker.storage import events, workers
 from worker.storage.states import OPEN
 from worker.storage.tables import Fleet, Job
 
@@ -18,13 +18,17 @@ LONGEST_PAUSE = 60.0
 
 
 def waiting_for(session: Session, job: Job) -> str | None:
-    """What a job waits for that is no fault of its own, in a few words; none where it goes on."""
-    return session.scalar(
+    """What a job waits for that is no fault of its own, in a few words; none where it goes on.
+
+    What its place lacks comes first; then, of one that is queued, why no worker has it.
+    """
+    lacking = session.scalar(
         select(Fleet.waiting_for)
         .where(Fleet.job_id == job.id, Fleet.state.in_(OPEN), Fleet.waiting_for.is_not(None))
         .order_by(Fleet.number)
         .limit(1)
     )
+    return lacking or workers.waiting_for(session, job)
 
 
 def is_exact(session: Session, job: Job) -> bool:

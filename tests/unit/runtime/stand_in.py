@@ -91,11 +91,21 @@ def lose_standby_once(channel: Channel, database: Database, lease: Lease) -> Non
     signal.pause()
 
 
+def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) -> None:
+    """The first time; then it finishes."""
+    if lease.attempt == 1:
+        channel.say("steps", steps=1)
+        with database.write() as session:
+            fleets.hold(session, lease)
+            os.kill(os.getpid(), signal.SIGSTOP)
+    finish(channel, database, lease)
+
+
 BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
     each.__name__: each
     for each in (
         *(finish, die, die_once, report, hang, obey),
-        *(wait_once, be_displaced, lose_standby_once),
+        *(wait_once, be_displaced, lose_standby_once, freeze_in_a_transaction),
     )
 }
 

@@ -25,7 +25,7 @@ class Bell:
 
     def __init__(self) -> None:
         self.rung: list[str] = []
-        self.broken = self.backed_up = self.closed = False
+        self.broken = self.backed_up = self.unread = self.closed = False
         self.on_ring: Callable[[], None] = lambda: None
 
     def ring(self, fleet_id: str) -> None:
@@ -36,6 +36,9 @@ class Bell:
 
     def is_backed_up(self) -> bool:
         return self.backed_up
+
+    def has_unread(self) -> bool:
+        return self.unread
 
     def close(self) -> None:
         self.closed = True
@@ -104,6 +107,21 @@ def test_a_full_queue_is_not_filled_further(
     bell.backed_up = True
     reconciler.tick()
     assert bell.rung == []
+
+
+def test_what_was_announced_is_not_repeated_before_all_is_heard(
+    reconciler: Reconciler, database: Database, bell: Bell, clock: Clock
+) -> None:
+    first = queued(database)
+    reconciler.tick()
+    bell.unread = True
+    clock.now += 15
+    second = queued(database)
+    reconciler.tick()
+    assert bell.rung == [first, second]
+    bell.unread = False
+    reconciler.tick()
+    assert bell.rung == [first, second, first]
 
 
 def test_a_lease_is_taken_back_after_its_time_and_not_before(

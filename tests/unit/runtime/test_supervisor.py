@@ -225,6 +225,25 @@ def test_a_running_fleet_is_cancelled(make: Make, database: Database) -> None:
     assert job_of(database, job_id).state == "cancelled"
 
 
+def test_a_paused_fleet_is_given_back_and_its_worker_goes_on(
+    make: Make, database: Database
+) -> None:
+    (paused, fleet_id), (other, _) = accepted(database, 2)
+    supervisor = make("obey")
+    thread = in_thread(lambda: supervisor.work(fleet_id))
+    until(lambda: beats(database, fleet_id) > 1, thread)
+    with database.write() as session:
+        jobs.request_pause(session, paused)
+    until(lambda: job_of(database, other).state == "running", thread)
+    job = job_of(database, paused)
+    with database.write() as session:
+        assert session.get_one(Fleet, fleet_id).stalled_attempts == 0
+        jobs.request_cancel(session, other)
+    thread.join()
+    assert job.state == "paused"
+    assert job_of(database, paused).state == "paused"
+
+
 def test_a_trainer_that_does_not_stop_is_killed(make: Make, database: Database) -> None:
     ((job_id, fleet_id),) = accepted(database)
     supervisor = make("hang", stop_seconds=0.1)

@@ -1,5 +1,7 @@
 """The command line: what it offers, and how it says what is wrong."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ def parsimony(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "doctor", "migrate", "api", "worker"])
+@pytest.mark.parametrize("command", ["up", "demo", "doctor", "migrate", "gc", "api", "worker"])
 def test_every_command_describes_itself(command: str) -> None:
     done = parsimony(command, "--help")
     assert done.exit_code == 0
@@ -40,6 +42,27 @@ def test_migrate_makes_a_database_and_may_be_repeated(tmp_path: Path) -> None:
         done = parsimony("migrate", "--state", str(tmp_path / "state"))
         assert done.exit_code == 0, done.output
     assert (tmp_path / "state" / "parsimony.db").exists()
+
+
+def test_gc_says_what_it_would_remove_and_removes_it(tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path))
+    parsimony("migrate", *state)
+    part = tmp_path / "artefacts" / "datasets" / f".{'a' * 32}.part"
+    part.mkdir(parents=True)
+    (part / "source").write_bytes(b"12345")
+    for path in (part / "source", part):
+        os.utime(path, (0, 0))
+    folder = part.relative_to(tmp_path / "artefacts").as_posix()
+    refused = parsimony("gc", *state)
+    assert refused.exit_code == 1
+    assert "refers to none of the 1 folders" in refused.output
+    found = {"kind": "orphan", "what": folder, "bytes": 5}
+    for dry_run in (True, False):
+        options = ["--force", "--json", *(["--dry-run"] if dry_run else [])]
+        done = parsimony("gc", *state, *options)
+        assert json.loads(done.output) == {"dry_run": dry_run, "bytes": 5, "removed": [found]}
+        assert part.exists() == dry_run
+    assert "0 of these, 0 bytes" in parsimony("gc", *state).output
 
 
 def test_importing_the_command_line_is_quick() -> None:

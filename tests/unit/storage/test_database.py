@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tests.rows import accept
 from worker.errors import UnavailableError
-from worker.storage import database as module
 from worker.storage import jobs
 from worker.storage.base import Base
 from worker.storage.database import SAFE_SQLITE, Database, sqlite_version, without_sql
+from worker.storage.limits import SERVICE
 from worker.storage.tables import Model
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -79,11 +80,8 @@ def test_writers_wait_for_each_other(database: Database) -> None:
 
 
 @ON_SQLITE
-def test_a_locked_database_is_unavailable(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "BUSY_MILLISECONDS", 1)
-    impatient = Database(f"sqlite:///{tmp_path}/test.db")
+def test_a_locked_database_is_unavailable(database: Database, tmp_path: Path) -> None:
+    impatient = Database(f"sqlite:///{tmp_path}/test.db", replace(SERVICE, lock=0.001, pause=0.0))
     with database.write() as session:
         accept(session)
         with pytest.raises(UnavailableError, match="try again"), impatient.write() as other:

@@ -117,6 +117,19 @@ def test_a_volume_that_is_not_there_is_no_missing_file(tmp_path: Path, left: str
     assert not isinstance(raised.value, UnreadableError)
 
 
+def test_a_store_is_not_begun_anew_where_one_was(tmp_path: Path) -> None:
+    artefacts = Artefacts(str(tmp_path / "artefacts"))
+    written = artefacts.write("jobs/a", FILES)
+    (tmp_path / "artefacts").rename(tmp_path / "unmounted")
+    with pytest.raises(UnavailableError, match="its folder is gone"):
+        artefacts.write("jobs/b", FILES)
+    # A process that starts now cannot know it; what it writes elsewhere hides nothing.
+    another = Artefacts(str(tmp_path / "artefacts"))
+    another.write("readiness", FILES)
+    with pytest.raises(UnavailableError):
+        another.load(*address(written))
+
+
 def test_an_open_file_that_fails_later(tmp_path: Path) -> None:
     artefacts = Artefacts(str(tmp_path))
     written = artefacts.write("jobs/a", FILES)

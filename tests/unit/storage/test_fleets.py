@@ -73,7 +73,7 @@ def test_a_stale_token_changes_nothing(database: Database, name: str) -> None:
             write()  # type: ignore[operator]
     assert everything(database, job.id, fleet.id) == before
     with database.write() as session:
-        assert fleets.heartbeat(session, current) is False
+        assert fleets.heartbeat(session, current) is None
 
 
 def everything(database: Database, job_id: str, fleet_id: str) -> object:
@@ -188,9 +188,9 @@ def test_the_heartbeat_carries_the_cancellation(database: Database) -> None:
     with database.write() as session:
         job, (fleet,) = accept(session)
         lease = claimed(session, fleet.id)
-        assert fleets.heartbeat(session, lease) is False
+        assert fleets.heartbeat(session, lease) is None
         jobs.request_cancel(session, job.id)
-        assert fleets.heartbeat(session, lease) is True
+        assert fleets.heartbeat(session, lease) == "cancelled"
         fleets.cancel(session, lease)
         assert jobs.find_job(session, job.id).state == "cancelled"
 

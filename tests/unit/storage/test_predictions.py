@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from tests.rows import RESULT, accept, claimed, error, good
 from worker.errors import NotFoundError
 from worker.results import Metrics
-from worker.storage import events, fleets, jobs, models, predictions, queries
+from worker.storage import events, fleets, jobs, models, predictions, queries, retention
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.predictions import PartFile, PredictionRows
@@ -78,13 +78,18 @@ def test_parts_count_once_and_are_progress(database: Database) -> None:
         assert (stored[0].path, sorted(stored)) == ("again", [0, 2])
 
 
-def test_the_end_has_result_and_metrics_and_no_parts(database: Database) -> None:
+def test_the_end_has_result_and_metrics_and_spends_its_parts(database: Database) -> None:
     with database.write() as session:
         made = asked(session)
         lease = leased(session, made)
         for number in range(3):
             predictions.save_part(session, lease, number, part(number))
+        assert retention.spent_parts(session, limit=9) == []
         predictions.finish(session, lease, RESULT, METRICS)
+    with database.write() as session:
+        (spent,) = retention.spent_parts(session, limit=9)
+        assert (spent.folder, spent.count) == (predictions.parts_folder(made.job.id), 3)
+        retention.forget_parts(session, spent.owner)
     with database.read() as session:
         now = predictions.find_prediction(session, made.job.id)
         assert (now.job.state, now.prediction.metrics) == ("succeeded", METRICS)
@@ -135,8 +140,8 @@ def test_a_lost_lease_is_taken_back_and_a_cancelled_one_ends(database: Database)
         assert predictions.find_prediction(session, made.job.id).job.state == "queued"
         lease = leased(session, made)
         jobs.request_cancel(session, made.job.id, kind=Kind.PREDICTION)
-        assert fleets.heartbeat(session, lease)
+        assert fleets.heartbeat(session, lease) == "cancelled"
         fleets.cancel(session, lease)
         now = predictions.find_prediction(session, made.job.id)
         assert (now.job.state, now.prediction.rows_done) == ("cancelled", 100)
-        assert predictions.stored_parts(session, made.job.id) == {}
+        assert [spent.owner for spent in retention.spent_parts(session, limit=9)] == [now.job.id]

@@ -1,4 +1,6 @@
-"""What operations need: faults of the place, paused jobs, wishes of jobs, workers that are."""
+"""What operations need: faults of the place, paused jobs, wishes of jobs, workers that are; and
+what it takes to delete jobs and models.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +9,13 @@ from worker.storage.types import UtcDateTime
 
 revision = "0007"
 down_revision = "0006"
+
+OF_A_JOB = {
+    "fk_model_version_job_id_job": ("job_id", "job"),
+    "fk_model_version_fleet_id_fleet": ("fleet_id", "fleet"),
+    "fk_model_version_trial_id_trial": ("trial_id", "trial"),
+}
+"""What kept a version's job from being deleted before it."""
 
 
 def upgrade() -> None:
@@ -22,6 +31,16 @@ def upgrade() -> None:
     )
     op.add_column("job", sa.Column("device", sa.String(), nullable=True))
     op.add_column("job", sa.Column("priority", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("fleet", sa.Column("curves", sa.LargeBinary(), nullable=True))
+    op.add_column("job", sa.Column("retry_of", sa.String(), nullable=True))
+    op.add_column("model", sa.Column("newest", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column(
+        "catalogue_state", sa.Column("deleted", sa.BigInteger(), nullable=False, server_default="0")
+    )
+    # Nothing refers to this table, so that SQLite may copy it.
+    with op.batch_alter_table("model_version") as versions:
+        for name in OF_A_JOB:
+            versions.drop_constraint(name, type_="foreignkey")
     op.create_table(
         "worker",
         sa.Column("id", sa.String(), nullable=False),
@@ -39,9 +58,16 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take them away again."""
+    """Take them away again, and with them the curves of ended jobs."""
     op.drop_table("worker")
+    with op.batch_alter_table("model_version") as versions:
+        for name, (column, table) in OF_A_JOB.items():
+            versions.create_foreign_key(name, table, [column], ["id"])
     for table, column in (
+        ("catalogue_state", "deleted"),
+        ("model", "newest"),
+        ("job", "retry_of"),
+        ("fleet", "curves"),
         ("job", "priority"),
         ("job", "device"),
         ("job", "pause_requested"),

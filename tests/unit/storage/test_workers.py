@@ -1,0 +1,119 @@
+"""The registry of workers, and what a job is told that waits."""
+
+from datetime import timedelta
+
+import pytest
+
+from tests.rows import accept, claimed
+from worker.storage import jobs, workers
+from worker.storage.database import Database
+from worker.storage.tables import Worker
+from worker.storage.workers import WorkerEntry
+
+
+def entry(slots: int = 1) -> WorkerEntry:
+    return WorkerEntry.new(host="h", pid=7, device="cpu", slots=slots, threads=2, release="1.2.3")
+
+
+def last_seen(database: Database, worker: WorkerEntry, seconds: float) -> None:
+    """Let a worker have been seen so long ago."""
+    with database.write() as session:
+        row = session.get_one(Worker, worker.id)
+        row.seen_at = workers.database_time(session) - timedelta(seconds=seconds)
+
+
+def waiting_for(database: Database, *, other_jobs: int = 0) -> str | None:
+    """What a new job waits for, after so many others."""
+    with database.write() as session:
+        for _ in range(other_jobs):
+            accept(session)
+        return workers.waiting_for(session, accept(session)[0])
+
+
+def test_a_worker_says_that_it_lives_and_leaves(database: Database) -> None:
+    worker, other = entry(slots=3), entry()
+    for _ in range(2):
+        with database.write() as session:
+            workers.beat(session, worker)
+    with database.write() as session:
+        workers.beat(session, other, draining=True)
+    last_seen(database, worker, 40)
+    with database.read() as session:
+        first, second = workers.seen(session)
+    assert (first.entry, first.draining, first.is_there) == (other, True, True)
+    assert (second.entry, second.draining, second.is_there) == (worker, False, False)
+    assert second.seen_seconds == pytest.approx(40, abs=10)
+    assert 0 <= first.seen_seconds < 10
+    assert first.started_at.tzinfo is not None
+    with database.write() as session:
+        workers.leave(session, worker.id)
+    with database.read() as session:
+        assert [seen.entry for seen in workers.seen(session)] == [other]
+
+
+def test_who_was_not_seen_for_a_day_is_forgotten(database: Database) -> None:
+    old, older = entry(), entry()
+    for worker, seconds in ((old, 86_000), (older, 87_000)):
+        with database.write() as session:
+            workers.beat(session, worker)
+        last_seen(database, worker, seconds)
+    new = entry()
+    with database.write() as session:
+        workers.beat(session, new)
+    with database.read() as session:
+        assert [seen.entry for seen in workers.seen(session)] == [new, old]
+
+
+def test_the_queue_is_counted(database: Database) -> None:
+    with database.read() as session:
+        assert workers.queue(session) == workers.Queue(0, 0, None)
+    with database.write() as session:
+        first = accept(session)[1][0].id
+        accept(session)
+        claimed(session, first)
+    with database.read() as session:
+        queue = workers.queue(session)
+    assert (queue.queued, queue.running) == (1, 1)
+    assert queue.oldest_seconds is not None
+    assert 0 <= queue.oldest_seconds < 30
+
+
+def test_a_job_says_that_no_worker_is_there(database: Database) -> None:
+    assert waiting_for(database) == "a worker: none was seen so far"
+    worker = entry()
+    with database.write() as session:
+        workers.beat(session, worker)
+    last_seen(database, worker, 40)
+    told = waiting_for(database)
+    assert told is not None
+    assert told.startswith("a worker: none was seen for 4")
+    with database.write() as session:
+        workers.beat(session, worker, draining=True)
+    assert waiting_for(database) == "a worker: all that are there are stopping"
+
+
+def test_a_job_says_that_others_are_before_it(database: Database) -> None:
+    with database.write() as session:
+        workers.beat(session, entry())
+    assert waiting_for(database) == "a worker to claim it"
+    assert waiting_for(database) == "its turn: 1 fleet is before it"
+    assert waiting_for(database, other_jobs=1) == "its turn: 3 fleets are before it"
+
+
+def test_a_job_says_that_all_workers_are_busy(database: Database) -> None:
+    with database.write() as session:
+        workers.beat(session, entry(slots=2))
+        running = [accept(session)[1][0] for _ in range(2)]
+        for fleet in running:
+            claimed(session, fleet.id)
+    assert waiting_for(database) == "a worker: 2 fleets are training, and there is room for 2"
+
+
+def test_a_job_that_runs_waits_for_none(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        claimed(session, fleet.id)
+    with database.read() as session:
+        running = jobs.find_job(session, job.id)
+        assert running.state == "running"
+        assert workers.waiting_for(session, running) is None

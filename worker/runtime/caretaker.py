@@ -1,0 +1,111 @@
+"""What each worker does for all: it says that it lives, and takes back what others have lost.
+
+It runs in the first of a worker's pool processes, which Celery replaces when it dies, and not in
+their parent: that one forks, and a connection of SQLite does not survive a fork.
+"""
+
+import logging
+import os
+import random
+import socket
+import threading
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from worker.errors import UnavailableError
+from worker.runtime.reconciler import Reconciler
+from worker.settings import ServiceSettings
+from worker.storage import workers
+from worker.storage.database import Database
+from worker.storage.workers import WorkerEntry
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 2.0
+
+
+class NoBell:
+    """Rings nobody: idle supervisors look for themselves, and the HTTP service rings the others."""
+
+    def ring(self, fleet_id: str) -> None:
+        """Ring nobody."""
+
+    def is_backed_up(self) -> bool:
+        """Always: announcements of a worker would help nobody."""
+        return True
+
+    def has_unread(self) -> bool:
+        """As if all had been heard."""
+        return False
+
+    def close(self) -> None:
+        """There is nothing to give up."""
+
+
+class Caretaker:
+    """A thread that registers a worker, and watches over the leases of all."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        database: Database,
+        entry: WorkerEntry,
+        draining: Callable[[], bool],
+    ) -> None:
+        self._database, self._entry, self._draining = database, entry, draining
+        self._reconciler = Reconciler(settings, database, NoBell())
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End. The entry stays: others of the worker's processes may be at work."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._try("the worker cannot say that it lives", self._beat)
+            self._try("leases cannot be looked at", self._reconciler.tick)
+            # Not in step: many workers may have been started at once.
+            self._stopping.wait(BEAT_SECONDS * random.uniform(0.75, 1.25))
+
+    def _beat(self) -> None:
+        with self._database.write() as session:
+            workers.beat(session, self._entry, draining=self._draining())
+
+    def _try(self, failing: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except UnavailableError as error:
+            logger.warning("%s: %s", failing, error.message)
+        except Exception:
+            logger.exception("%s: unexpected error; it is tried again", failing)
+
+
+def entry_of(settings: ServiceSettings) -> WorkerEntry:
+    """This process as the registry shall know it."""
+    try:
+        release = version("parsimony")
+    except PackageNotFoundError:
+        release = "0"
+    return WorkerEntry.new(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        device=_device(settings),
+        slots=settings.workers,
+        threads=settings.threads,
+        release=release,
+    )
+
+
+def _device(settings: ServiceSettings) -> str:
+    """Where it trains, as far as can be said without torch: whether there is a GPU to be seen."""
+    if settings.device != "auto":
+        return settings.device
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return "cuda" if not hidden and any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"

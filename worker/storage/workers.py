@@ -1,0 +1,166 @@
+"""The registry of workers, and why a job waits for one.
+
+Each worker says every few seconds that it lives. All is told by the database's clock, so that
+machines whose clocks differ agree on who is there.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import Session
+
+from worker.storage.states import State
+from worker.storage.tables import Fleet, Job, Worker
+from worker.storage.types import new_id
+
+SEEN_SECONDS = 15.0
+"""A worker that was seen within this time is there."""
+FORGOTTEN_AFTER = timedelta(days=1)
+"""A worker that was not seen for this long is removed."""
+
+
+@dataclass(frozen=True)
+class WorkerEntry:
+    """What a worker says of itself."""
+
+    id: str
+    host: str
+    pid: int
+    device: str
+    slots: int
+    threads: int
+    release: str
+
+    @classmethod
+    def new(
+        cls, *, host: str, pid: int, device: str, slots: int, threads: int, release: str
+    ) -> Self:
+        """One with an identifier of its own."""
+        return cls(new_id("wrk"), host, pid, device, slots, threads, release)
+
+
+@dataclass(frozen=True)
+class SeenWorker:
+    """A worker, and how long ago it was seen."""
+
+    entry: WorkerEntry
+    draining: bool
+    started_at: datetime
+    seen_seconds: float
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was seen lately."""
+        return self.seen_seconds <= SEEN_SECONDS
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits and what runs, over all jobs."""
+
+    queued: int
+    """Fleets that wait for a worker, or for the end of a pause."""
+    running: int
+    oldest_seconds: float | None
+    """How long the oldest of those that wait has been there; none where none waits."""
+
+
+def database_time(session: Session) -> datetime:
+    """The present instant by the database's clock, to the millisecond at least."""
+    if session.get_bind().dialect.name == "sqlite":
+        stamp = session.scalars(text("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")).one()
+        return datetime.fromisoformat(stamp)
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now
+
+
+def beat(session: Session, entry: WorkerEntry, *, draining: bool = False) -> None:
+    """Say that a worker lives, and forget those that were not seen for a day."""
+    now = database_time(session)
+    row = session.get(Worker, entry.id)
+    if row is None:
+        session.add(Worker(**vars(entry), draining=draining, started_at=now, seen_at=now))
+        session.execute(delete(Worker).where(Worker.seen_at < now - FORGOTTEN_AFTER))
+    else:
+        row.seen_at, row.draining = now, draining
+
+
+def leave(session: Session, worker_id: str) -> None:
+    """Remove a worker that has ended in good order."""
+    session.execute(delete(Worker).where(Worker.id == worker_id))
+
+
+def seen(session: Session) -> list[SeenWorker]:
+    """All that are known, those seen last first."""
+    now = database_time(session)
+    rows = session.scalars(select(Worker).order_by(Worker.seen_at.desc(), Worker.id))
+    return [
+        SeenWorker(
+            WorkerEntry(row.id, row.host, row.pid, row.device, row.slots, row.threads, row.release),
+            row.draining,
+            row.started_at,
+            max(0.0, (now - row.seen_at).total_seconds()),
+        )
+        for row in rows
+    ]
+
+
+def queue(session: Session) -> Queue:
+    """How many fleets wait and run now."""
+    counted = session.execute(
+        select(Fleet.state, func.count())
+        .where(Fleet.state.in_((State.QUEUED, State.RUNNING)))
+        .group_by(Fleet.state)
+    )
+    counts: dict[str, int] = dict(counted.all())
+    oldest = session.scalar(select(func.min(Fleet.created_at)).where(Fleet.state == State.QUEUED))
+    waited = None
+    if oldest is not None:
+        waited = max(0.0, (database_time(session) - oldest).total_seconds())
+    return Queue(counts.get(State.QUEUED, 0), counts.get(State.RUNNING, 0), waited)
+
+
+def missing(workers: list[SeenWorker]) -> str | None:
+    """Why nobody takes a job, where no worker is there that takes work."""
+    there = [worker for worker in workers if worker.is_there]
+    if any(not worker.draining for worker in there):
+        return None
+    if there:
+        return "all that are there are stopping"
+    if not workers:
+        return "none was seen so far"
+    return f"none was seen for {workers[0].seen_seconds:.0f} s"
+
+
+def waiting_for(session: Session, job: Job) -> str | None:
+    """What a queued job waits for, in words; none of a job in another state."""
+    if job.state != State.QUEUED:
+        return None
+    workers = seen(session)
+    if reason := missing(workers):
+        return f"a worker: {reason}"
+    first = session.scalar(
+        select(func.min(Fleet.created_at)).where(
+            Fleet.job_id == job.id, Fleet.state == State.QUEUED
+        )
+    )
+    before = 0
+    if first is not None:
+        before = session.scalars(
+            select(func.count()).where(
+                Fleet.state == State.QUEUED, Fleet.job_id != job.id, Fleet.created_at < first
+            )
+        ).one()
+    if before:
+        return f"its turn: {before} {_are(before, 'fleet')} before it"
+    slots = sum(w.entry.slots for w in workers if w.is_there and not w.draining)
+    busy = session.scalars(select(func.count()).where(Fleet.state == State.RUNNING)).one()
+    if busy >= slots:
+        return f"a worker: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
+    return "a worker to claim it"
+
+
+def _are(count: int, what: str) -> str:
+    return f"{what} is" if count == 1 else f"{what}s are"
