@@ -40,6 +40,9 @@ from worker.storage.limits import SERVICE
 
 log = logging.getLogger(__name__)
 
+STORE_SECONDS = 1.5
+"""How long a request waits for an object store before it is refused; a worker waits longer."""
+
 
 class Application(FastAPI):
     """FastAPI, with the front before its middleware: a request that a door answers meets none."""
@@ -124,7 +127,7 @@ def _lifespan(
         database = Database(settings.database_url, SERVICE)
         try:
             await asyncio.to_thread(schema.make_ready, database)
-            artefacts = Artefacts(settings.artefacts_url)
+            artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
             collector = Collector(settings, database, artefacts)

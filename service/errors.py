@@ -39,6 +39,7 @@ from worker.errors import (
 )
 from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
+from worker.storage.faults import place_fault
 from worker.storage.idempotency import KeyReused
 from worker.text import shortened
 
@@ -382,6 +383,14 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         return for_protocol(request.scope["path"], http_problem(request, error))
+
+    @app.exception_handler(OSError)
+    async def on_fault_of_the_place(request: Request, error: OSError) -> Response:
+        fault = place_fault(error)
+        if fault is None:
+            raise error
+        log.warning("%s", fault, exc_info=error)
+        return for_protocol(request.scope["path"], domain_problem(fault))
 
     @app.exception_handler(Exception)
     async def on_unforeseen_error(request: Request, error: Exception) -> Response:

@@ -6,14 +6,17 @@ from service.schemas.jobs import ErrorSummary
 from service.schemas.predictions import PredictionResult, PredictionSummary, PredictionView
 from service.views import LONGEST_MESSAGE
 from worker.storage.predictions import PredictionRows
-from worker.storage.states import State
+from worker.storage.states import TERMINAL, State
 from worker.text import shortened
 
 
 def prediction_view(rows: PredictionRows) -> PredictionView:
     """A prediction as it is now."""
     job = rows.job
-    return PredictionView(**_common(rows), keep=job.spec["keep"], error=job.error)
+    waiting_for = None if job.state in TERMINAL else rows.fleet.waiting_for
+    return PredictionView(
+        **_common(rows), keep=job.spec["keep"], waiting_for=waiting_for, error=job.error
+    )
 
 
 def prediction_summary(rows: PredictionRows) -> PredictionSummary:

@@ -80,7 +80,7 @@ def remove_upload(services: Services, dataset_id: str) -> None:
     with services.database.write() as session:
         path = datasets.delete(session, dataset_id).path
     services.tables.forget(dataset_id)
-    services.artefacts.delete(str(PurePosixPath(path).parent))
+    services.artefacts.discard(str(PurePosixPath(path).parent))
 
 
 def _read(upload: Upload, limit: int) -> Table:

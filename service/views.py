@@ -1,5 +1,7 @@
 """From rows to bodies, where they differ by more than the type."""
 
+from sqlalchemy.orm import Session
+
 from service.schemas.datasets import DatasetSummary, DatasetView, SourceView
 from service.schemas.jobs import (
     BestSummary,
@@ -18,6 +20,7 @@ from worker.jobs import stored_reading
 from worker.results import Estimated, SparsityReport, SparsitySummary
 from worker.schema import Json
 from worker.spec import is_open_ended, shown, summary_of, without_off
+from worker.storage import waits
 from worker.storage.models import ESTIMATE, ORIGIN, ModelBrief, ModelDetail, Origin
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
@@ -28,8 +31,13 @@ LONGEST_LISTED, LONGEST_MESSAGE = 100, 200
 """Letters of a name and of an error in a list."""
 
 
-def job_view(row: Job, *, resolved: bool = False) -> JobView:
-    """A job as it is now; ``resolved`` with its complete specification."""
+def job_view(
+    row: Job, *, waiting_for: str | None = None, exact: bool = True, resolved: bool = False
+) -> JobView:
+    """A job as it is now; ``resolved`` with its complete specification.
+
+    ``waiting_for`` and ``exact`` are what ``worker.storage.waits`` knows of it.
+    """
     # Earlier releases kept the complete specification alone.
     spec = shown(row.spec) if row.posted is None else row.posted
     search = spec.get("search") or {}
@@ -47,11 +55,19 @@ def job_view(row: Job, *, resolved: bool = False) -> JobView:
         best=row.best,
         model=_model_reference(row),
         retry_of=row.retry_of,
+        waiting_for=waiting_for,
+        exact=exact,
         error=row.error,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def stored_view(session: Session, row: Job, *, resolved: bool = False) -> JobView:
+    """A job as it is now, with what its fleets wait for."""
+    waiting_for, exact = waits.waiting_for(session, row), waits.is_exact(session, row)
+    return job_view(row, waiting_for=waiting_for, exact=exact, resolved=resolved)
 
 
 def job_summary(row: Job) -> JobSummary:

@@ -11,7 +11,7 @@ from fastapi import Header, Request, Response
 from service.dependencies import Services
 from service.schemas.jobs import JobView
 from service.threads import in_pool
-from service.views import job_view
+from service.views import stored_view
 from worker.errors import UnavailableError
 from worker.storage import jobs
 from worker.storage.states import TERMINAL
@@ -104,4 +104,5 @@ async def ended(
 
 def _read(services: Services, job_id: str, resolved: bool) -> JobView:
     with services.database.read() as session:
-        return job_view(jobs.find_job(session, job_id, complete=resolved), resolved=resolved)
+        job = jobs.find_job(session, job_id, complete=resolved)
+        return stored_view(session, job, resolved=resolved)

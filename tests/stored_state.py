@@ -50,7 +50,8 @@ def answers(client: Client, requests: Iterable[str]) -> dict[str, Any]:
         method, _, path = request.partition(" ")
         body = {"json": {"instances": INSTANCES}} if method == "POST" else {}
         answer = client.request(method, path, **body)
-        found[request] = {"status": answer.status_code, "body": answer.json()}
+        if "json" in answer.headers["content-type"]:  # the other files have their own tests
+            found[request] = {"status": answer.status_code, "body": answer.json()}
     return found
 
 

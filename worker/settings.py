@@ -107,7 +107,8 @@ class ServiceSettings(BaseSettings):
     """Pause before the third attempt of a fleet whose trainers die, growing with each further one;
     the second attempt follows at once."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """A fleet fails after this many attempts that brought no new checkpoint."""
+    """A fleet fails after this many attempts that died by themselves and brought no new checkpoint.
+    Faults of the place (files, database, network, lost workers) do not count."""
     checkpoint_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 5.0
     """Least time between two checkpoints of a fleet; 0 writes one after every epoch."""
     max_connections: int = Field(ge=16, le=1_000_000, default_factory=_default_connections)

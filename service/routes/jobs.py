@@ -11,9 +11,10 @@ from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobSummary, JobView, Validation
 from service.threads import in_pool
-from service.views import job_summary, job_view
-from service.waiting import Prefer, current, wanted_seconds
+from service.views import job_summary, job_view, stored_view
+from service.waiting import Prefer, current
 from worker.data import Prepared, sample
+from worker.errors import UnavailableError
 from worker.spec import JobSpec
 from worker.storage import deletion, jobs
 from worker.storage.limits import REPORT_SECONDS
@@ -61,9 +62,10 @@ async def create_job(
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    if wanted_seconds(prefer):
+    try:
         return await current(services, job.id, prefer, request, response)
-    return job_view(job)
+    except UnavailableError:
+        return job_view(job)  # it is stored, whatever happens to the database after that
 
 
 @router.post(
@@ -146,9 +148,9 @@ def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     be cancelled.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        job = jobs.request_cancel(session, job_id)
+        view = stored_view(session, jobs.request_cancel(session, job_id))
     services.collector.nudge()
-    return job_view(job)
+    return view
 
 
 @router.post(
@@ -161,7 +163,7 @@ def pause_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     against its search's `budget_seconds`. Pausing twice changes nothing.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        return job_view(jobs.request_pause(session, job_id))
+        return stored_view(session, jobs.request_pause(session, job_id))
 
 
 @router.post(
@@ -175,9 +177,9 @@ def resume_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     is.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        job = jobs.request_resume(session, job_id)
+        view = stored_view(session, jobs.request_resume(session, job_id))
     services.reconciler.nudge()
-    return job_view(job)
+    return view
 
 
 @router.post(
@@ -200,7 +202,11 @@ def retry_job(
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{accepted.job.id}"
-    return job_view(accepted.job)
+    try:
+        with services.database.read() as session:
+            return stored_view(session, accepted.job)
+    except UnavailableError:
+        return job_view(accepted.job)
 
 
 @router.delete(

@@ -140,6 +140,12 @@ class JobView(JobBase):
     results."""
     best: Best | None
     """The winner, or the best so far while the job runs."""
+    waiting_for: Annotated[str | None, Field(examples=["artefact store: read-only file system"])]
+    """What it waits for that is no fault of its own. It goes on by itself, however long that takes,
+    and is then null again."""
+    exact: Annotated[bool, Field(examples=[True])]
+    """Whether its weights are those of an undisturbed run to the bit. False once a part of it went
+    on from a checkpoint of another device, number of threads, processor or version of torch."""
     error: JobError | None
     """Why it failed, if it did."""
 

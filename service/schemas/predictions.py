@@ -77,5 +77,8 @@ class PredictionView(PredictionBase):
 
     keep: Annotated[list[str] | None, Field(examples=[["customer_id"]])]
     """The columns that stand before the answers; null for all."""
+    waiting_for: Annotated[str | None, Field(examples=["artefact store: read-only file system"])]
+    """What it waits for that is no fault of its own. It goes on by itself, however long that takes,
+    and is then null again."""
     error: JobError | None
     """Why it failed, if it did."""

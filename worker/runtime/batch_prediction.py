@@ -8,23 +8,26 @@ Imports torch: for trainer processes only.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 
 import orjson
 import torch
+from sqlalchemy.orm import Session
 
-from worker.errors import DataError, ModelError, ParsimonyError, UnavailableError
+from worker.errors import ModelError, ParsimonyError, UnavailableError
 from worker.jobs import kept_columns, opened
 from worker.models import TrainedModel, certify
 from worker.results import JobError, Metrics
+from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.scored_table import FILES, Format, ResultWriter, ScoredPart, ScoredTable
 from worker.runtime.standby import CANCEL, Channel
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, PredictionSpec
 from worker.storage import datasets, fleets, predictions, retention
-from worker.storage.artefacts import ArtefactError, Artefacts
+from worker.storage.artefacts import ArtefactError, Artefacts, UnreadableError
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile, StaleToken
 from worker.storage.predictions import PartFile
@@ -32,10 +35,6 @@ from worker.storage.states import State
 from worker.storage.tables import ModelVersion
 
 logger = logging.getLogger(__name__)
-
-
-class _Stopped(Exception):  # noqa: N818  (says what happened)
-    """The supervisor asked for it."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,11 @@ class BatchPrediction:
         artefacts: Artefacts,
         lease: Lease,
         channel: Channel,
+        patience: Patience | None = None,
     ) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
         self._lease, self._channel = lease, channel
+        self._patience = patience or Patience(channel)
         self._steps = 0
         self.loaded = False
         """Whether the model is in memory, and the data are at hand."""
@@ -81,33 +82,34 @@ class BatchPrediction:
         torch.set_flush_denormal(False)
         with ExitStack() as stack:
             try:
-                work = self._load(stack)
+                work = self._patience.insist(lambda: self._load(stack))
+                self.loaded = True
+                self._channel.say("loaded")
+                for number in range(work.parts):
+                    if number not in work.stored:
+                        self._score(work, number)
+                file, metrics = self._patience.insist(lambda: self._join(work))
+            except Interrupted:
+                return self._interrupt()
             except (StaleToken, UnavailableError):
                 raise
             except ParsimonyError as error:
                 return self.fail(JobError.of(error))
-            self.loaded = True
-            self._channel.say("loaded")
-            try:
-                for number in range(work.parts):
-                    if number not in work.stored:
-                        self._score(work, number)
-                file, metrics = self._join(work)
-            except _Stopped:
-                return self._interrupt()
-            except (DataError, ModelError) as error:
-                return self.fail(JobError.of(error))
-        with self._database.write() as session:
-            predictions.finish(session, self._lease, file, metrics)
-        self._forget_parts()
+        self._conclude(lambda session: predictions.finish(session, self._lease, file, metrics))
         return State.SUCCEEDED
 
     def fail(self, error: JobError) -> str:
         """End the prediction with an error that another attempt would only repeat."""
-        with self._database.write() as session:
-            fleets.fail(session, self._lease, error)
-        self._forget_parts()
+        self._conclude(lambda session: fleets.fail(session, self._lease, error))
         return State.FAILED
+
+    def _conclude(self, end: Callable[[Session], object]) -> None:
+        def conclude() -> None:
+            with self._database.write() as session:
+                end(session)
+
+        self._patience.insist(conclude, stoppable=False)
+        self._forget_parts()
 
     def _load(self, stack: ExitStack) -> _Work:
         with self._database.read() as session:
@@ -148,13 +150,17 @@ class BatchPrediction:
 
     def _score(self, work: _Work, number: int) -> ScoredPart:
         """Score a part and keep it."""
-        part = work.table.part(number)
+        part = self._patience.insist(lambda: work.table.part(number))
         folder = predictions.parts_folder(self._lease.job_id)
-        written = self._artefacts.write(folder, part.dump())
-        stored = PartFile(part.rows.num_rows, written.path, written.sha256)
-        with self._database.write() as session:
-            predictions.save_part(session, self._lease, number, stored)
-        work.stored[number] = stored
+
+        def keep() -> PartFile:
+            written = self._artefacts.write(folder, part.dump())
+            stored = PartFile(part.rows.num_rows, written.path, written.sha256)
+            with self._database.write() as session:
+                predictions.save_part(session, self._lease, number, stored)
+            return stored
+
+        work.stored[number] = self._patience.insist(keep)
         return part
 
     def _part(self, work: _Work, number: int) -> ScoredPart:
@@ -162,7 +168,7 @@ class BatchPrediction:
         stored = work.stored[number]
         try:
             return ScoredPart.load(self._artefacts.load(stored.path, stored.sha256), work.model)
-        except ArtefactError as error:
+        except (ArtefactError, UnreadableError) as error:
             logger.warning("prediction %s, part %d: %s", self._lease.job_id, number, error)
             return self._score(work, number)
 
@@ -185,16 +191,18 @@ class BatchPrediction:
         self._steps += 1
         self._channel.say("steps", steps=self._steps)
         if self._channel.stop_reason is not None:
-            raise _Stopped
+            raise Interrupted
 
     def _interrupt(self) -> str:
         if self._channel.stop_reason == CANCEL:
-            with self._database.write() as session:
-                fleets.cancel(session, self._lease)
-            self._forget_parts()
+            self._conclude(lambda session: fleets.cancel(session, self._lease))
             return State.CANCELLED
-        with self._database.write() as session:
-            fleets.release(session, self._lease)
+
+        def release() -> None:
+            with self._database.write() as session:
+                fleets.release(session, self._lease)
+
+        self._patience.insist(release, stoppable=False)
         return State.QUEUED
 
     def _forget_parts(self) -> None:

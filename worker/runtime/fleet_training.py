@@ -3,43 +3,43 @@
 Imports torch: for trainer processes only.
 """
 
-import threading
+import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-import orjson
 import torch
-from sqlalchemy.orm import Session
 
 from worker.advice import advise_on_missing_objective
 from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
-from worker.jobs import OngoingJob, finish_fleet, load_table, load_trials
+from worker.jobs import OngoingJob, finish_fleet, load_table
 from worker.results import Baseline, JobError, TrialResult, score_of
 from worker.runtime.checkpoints import Checkpoints
+from worker.runtime.fleet_rows import read_fleet
+from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import CANCEL, Channel
+from worker.runtime.step_watcher import StepWatcher
 from worker.search import Halving, RungValues, boosting, goes_on
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
-from worker.statistics import mean
-from worker.storage import datasets, fleets, progress, queries
+from worker.storage import fleets, progress, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
-from worker.storage.fleets import Lease, StaleToken, hold
+from worker.storage.faults import place_fault
+from worker.storage.fleets import Lease, StaleToken
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun, Threshold, threads_for
+from worker.training import EpochReport, FleetRun, threads_for
+
+logger = logging.getLogger(__name__)
 
 RESULT = "fleet.safetensors"
 PARTS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
 FLUSH_SECONDS = 0.2
 """Epochs that end faster than this share a commit."""
-REPORT_SECONDS = 0.1
-FIRST_STEP_SECONDS = 0.002
-"""How often the supervisor is told of steps, and how often the first one is looked for."""
 
 
 class FleetTraining:
@@ -55,9 +55,11 @@ class FleetTraining:
         artefacts: Artefacts,
         lease: Lease,
         channel: Channel,
+        patience: Patience | None = None,
     ) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
         self._lease, self._channel = lease, channel
+        self._patience = patience or Patience(channel)
         self._pending: list[EpochReport] = []
         self._flushed_at = 0.0
         self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
@@ -79,8 +81,14 @@ class FleetTraining:
         fails the fleet, for another attempt would only repeat it.
         """
         try:
+            return self._run()
+        except Interrupted:
+            return self._leave()
+
+    def _run(self) -> str:
+        try:
             run = self._load()
-        except (StaleToken, UnavailableError):
+        except (Interrupted, StaleToken, UnavailableError):
             raise
         except ParsimonyError as error:
             return self.fail(JobError.of(error))
@@ -91,40 +99,46 @@ class FleetTraining:
         watcher.start()
         try:
             for report in run.epochs(interrupted=self._is_asked_to_stop):
-                self._take(report, run)
+                if not self._take(report, run):
+                    return self._interrupt(run)
         finally:
             watcher.stop()
-        self._flush()
-        return self._interrupt(run) if run.interrupted else self._finish(run)
+        if run.interrupted:
+            return self._interrupt(run)
+        try:
+            self._patience.insist(self._flush)
+            return self._finish(run)
+        except Interrupted:
+            return self._interrupt(run)
 
     def _load(self) -> FleetRun | None:
         """What is to be trained; nothing where the fleet only carries its job on."""
-        with self._database.read() as session:
-            job, fleet = hold(session, self._lease)
-            objective, maximize = job.objective, job.maximize
-            spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
-            trials = load_trials(session, fleet.id)
-            dataset = (
-                None
-                if isinstance(spec.dataset, Builtin)
-                else datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
-            )
-            checkpoints = progress.candidates(session, fleet.id)
-            threshold = _threshold(session, job.id, spec, trials)
-        table, target = self._table(spec, dataset)
-        self._objective, self._maximize = objective, maximize
-        self._reread = lambda: self._table(spec, dataset)[0]
+        rows = self._patience.insist(lambda: read_fleet(self._database, self._lease))
+        spec, trials = rows.spec, rows.trials
+
+        def read() -> tuple[Table, str | None]:
+            return self._patience.insist(lambda: self._table(spec, rows.dataset))
+
+        table, target = read()
+        self._objective, self._maximize = rows.objective, rows.maximize
+        self._reread = lambda: read()[0]
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
         if not trials:
             return None
         prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
         self.loaded = True
-        rule = self._halving(spec, trials, objective, maximize=maximize)
-        run = FleetRun(trials, prepared, self._device(), rule, threshold)
-        torch.set_num_threads(self._threads(run))
-        if self._lease.attempt > 1:
-            self._epoch = self._checkpoints.resume(run, checkpoints)
+
+        def build() -> FleetRun:
+            rule = self._halving(spec, trials, rows.objective, maximize=rows.maximize)
+            run = FleetRun(trials, prepared, self._device(), rule, rows.threshold)
+            torch.set_num_threads(self._threads(run))
+            return run
+
+        if self._lease.attempt == 1:
+            return build()
+        resume = self._checkpoints.resume
+        run, self._epoch = self._patience.insist(lambda: resume(build, rows.checkpoints))
         return run
 
     def _table(self, spec: JobSpec, dataset: Dataset | None) -> tuple[Table, str | None]:
@@ -153,10 +167,13 @@ class FleetTraining:
         if search is None or search.method != "halving" or trials[0].refit is not None:
             return None
 
-        def elsewhere(epoch: int) -> RungValues:
+        def read(epoch: int) -> RungValues:
             job_id, fleet_id = self._lease.job_id, self._lease.fleet_id
             with self._database.read() as session:
                 return queries.rung(session, job_id, epoch, objective, without=fleet_id)
+
+        def elsewhere(epoch: int) -> RungValues:
+            return self._patience.insist(lambda: read(epoch))
 
         return Halving(
             [trial.configuration for trial in trials],
@@ -189,42 +206,71 @@ class FleetTraining:
     def _mark_first_step(self) -> None:
         self._first_step_at = utc_now()
 
-    def _take(self, report: EpochReport, run: FleetRun) -> None:
+    def _take(self, report: EpochReport, run: FleetRun) -> bool:
+        """Keep what an epoch came to; false when asked to stop meanwhile."""
         self._pending.append(report)
         self._epoch = report.epoch
         now = time.monotonic()
-        if now - self._flushed_at >= FLUSH_SECONDS:
-            self._flush()
-            self._flushed_at = now
-        # A decision among fleets is kept at once: made again, it might turn out otherwise.
+        # A decision among fleets is kept at once: made again, it might turn out otherwise. Any
+        # other checkpoint may be written later, and the fleet trains on without it.
         at_rung = run.halving is not None and report.epoch in run.halving.rungs
-        if at_rung or self._checkpoints.is_due:
-            self._flush()
-            self._checkpoints.save(run, self._epoch)
+        due = at_rung or self._checkpoints.is_due
+        try:
+            if due or now - self._flushed_at >= FLUSH_SECONDS:
+                self._patience.insist(self._flush)
+                self._flushed_at = now
+            if at_rung:
+                self._patience.insist(lambda: self._checkpoints.save(run, self._epoch))
+            elif due:
+                self._checkpoints.try_save(run, self._epoch)
+        except Interrupted:
+            return False
+        return True
 
     def _flush(self) -> None:
-        pending, self._pending = self._pending, []
-        if not pending:
+        if not self._pending:
             return
         with self._database.write() as session:
             progress.record_epochs(
                 session,
                 self._lease,
-                [(report.epoch, report.metrics) for report in pending],
+                [(report.epoch, report.metrics) for report in self._pending],
                 first_step_at=self._first_step_at,
             )
+        self._pending = []
 
     def _interrupt(self, run: FleetRun) -> str:
-        if self._channel.stop_reason == CANCEL:
-            return self._cancel(run)
-        self._checkpoints.save(run, self._epoch)
-        with self._database.write() as session:
-            fleets.release(session, self._lease)
-        return State.QUEUED
+        """End as asked, between two steps. What the place does not let be kept is done again."""
+        cancelled = self._channel.stop_reason == CANCEL
+        try:
+            self._flush()
+            if cancelled:
+                return self._cancel(run)
+            self._checkpoints.save(run, self._epoch)
+        except Exception as error:
+            if place_fault(error) is None:
+                raise
+            logger.warning(
+                "fleet %s: stops without its last steps: %s", self._lease.fleet_id, error
+            )
+        return self._leave()
+
+    def _leave(self) -> str:
+        """End as asked, and keep nothing."""
+        cancelled = self._channel.stop_reason == CANCEL
+
+        def leave() -> None:
+            with self._database.write() as session:
+                (fleets.cancel if cancelled else fleets.release)(session, self._lease)
+
+        self._patience.insist(leave, stoppable=False)
+        return State.CANCELLED if cancelled else State.QUEUED
 
     def _carry_on(self) -> str:
         """Plan what follows, having trained nothing."""
-        finish_fleet(self._database, self._lease, ongoing=self._ongoing)
+        self._patience.insist(
+            lambda: finish_fleet(self._database, self._lease, ongoing=self._ongoing)
+        )
         return State.SUCCEEDED
 
     def _cancel(self, run: FleetRun) -> str:
@@ -246,13 +292,18 @@ class FleetTraining:
         baseline: Baseline | None = None
         if self._boosted is not None:
             baseline = boosting(self._boosted, threads=self._settings.threads)
-        finish_fleet(
-            self._database,
-            self._lease,
-            results=results,
-            file=self._write_result(run) if succeeded else None,
-            baseline=baseline,
-            ongoing=self._ongoing,
+        file: fleets.ResultFile | None = None
+        if succeeded:
+            file = self._patience.insist(lambda: self._write_result(run))
+        self._patience.insist(
+            lambda: finish_fleet(
+                self._database,
+                self._lease,
+                results=results,
+                file=file,
+                baseline=baseline,
+                ongoing=self._ongoing,
+            )
         )
         return State.SUCCEEDED if succeeded else State.FAILED
 
@@ -287,48 +338,11 @@ class FleetTraining:
 
     def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
-        finish_fleet(self._database, self._lease, error=error, ongoing=self._ongoing)
+        self._patience.insist(
+            lambda: finish_fleet(self._database, self._lease, error=error, ongoing=self._ongoing),
+            stoppable=False,
+        )
         return State.FAILED
-
-
-class StepWatcher(threading.Thread):
-    """Tells the supervisor how many steps were made, and notes the first one."""
-
-    def __init__(self, run: FleetRun, channel: Channel, on_first: Callable[[], None]) -> None:
-        super().__init__(name="steps", daemon=True)
-        self._run, self._channel, self._on_first = run, channel, on_first
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Watch the counter; it is read often until the first step, and seldom after it."""
-        before = self._run.steps
-        while self._run.steps == before:
-            if self._stopping.wait(FIRST_STEP_SECONDS):
-                break
-        if self._run.steps != before:
-            self._on_first()
-        while True:
-            self._channel.say("steps", steps=self._run.steps)
-            if self._stopping.wait(REPORT_SECONDS):
-                return
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
-        self.join()
-
-
-def _threshold(
-    session: Session, job_id: str, spec: JobSpec, trials: Sequence[Trial]
-) -> Threshold | None:
-    """The threshold that a job asks for. A refit has no rows to choose it on: it takes the mean of
-    those that were chosen for its configuration, on the validation rows of each repeat and fold.
-    """
-    refitted = [trial.refit for trial in trials if trial.refit is not None]
-    if not isinstance(spec.threshold, str) or not refitted:
-        return spec.threshold
-    chosen = queries.final_metric(session, job_id, "threshold", refitted)
-    return [mean(chosen.get(number, [0.5])) for number in refitted]
 
 
 def _succeeded(results: Sequence[TrialResult]) -> bool:

@@ -127,9 +127,7 @@ class Reconciler:
         """Take one back; false where it cannot be had now: the next turn tries again."""
         try:
             with self._database.write(statement=REPORT_SECONDS) as session:
-                taken = fleets.take_back(
-                    session, fleet, pulse, max_attempts=self._settings.max_attempts
-                )
+                taken = fleets.take_back(session, fleet, pulse)
         except UnavailableError as error:
             logger.warning("fleet %s: its lease cannot be taken back: %s", fleet, error)
             return False

@@ -90,10 +90,11 @@ class ScoredTable:
 
     def part(self, number: int) -> ScoredPart:
         """The rows of one part, scored."""
-        if self._tables is None or number != self._next:
-            self._tables = self._source.parts(self._read, self._part_rows, number)
-        table = next(self._tables)
-        self._next = number + 1
+        tables, self._tables = self._tables, None
+        if tables is None or number != self._next:
+            tables = self._source.parts(self._read, self._part_rows, number)
+        table = next(tables)
+        self._tables, self._next = tables, number + 1  # not of one whose file could not be read
         features = self._model.encode(self._matching.apply(table))
         scores = np.concatenate(list(self._blocks(features)))
         answers = answer_columns(self._model.read_scores(scores), self._keep)

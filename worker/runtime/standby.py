@@ -7,8 +7,10 @@ So a fleet has a process of its own within milliseconds, and its memory goes bac
 A supervisor and its trainer send JSON lines over a pair of pipes. The supervisor's end is a
 :class:`TrainerProcess`: ``{"lease": {…}}`` once, then at most ``{"stop": "cancel" | "drain"}``.
 The trainer's is a :class:`Channel`: ``{"event": "loaded"}``, ``{"event": "steps", "steps": n}``,
-``{"event": "ended", "outcome": …}``, ``{"event": "crashed", "reason": …}``; and for as long as its
-threads run, ``{"event": "alive"}``.
+``{"event": "waiting", "for": …, "seconds": …}`` and ``{"event": "going_on"}`` around faults of the
+place; once ``{"event": "ended", "outcome": …}``, ``{"event": "crashed", "reason": …}`` or, of one
+that its place ended, ``{"event": "displaced", "reason": …}``; and for as long as its threads run,
+``{"event": "alive"}``.
 
 Whoever is asked may be frozen: a supervisor waits for none of them without limit. A trainer is
 ended by a handle (a pidfd), which its standby opens before anything could reap it, and sends along
@@ -174,6 +176,8 @@ class TrainerProcess:
         os.set_blocking(writing, False)
         self._lines = Lines(reading)
         self._status: int | None = None
+        self.lost_standby = False
+        """Whether it ended because the standby did; known once it was waited for."""
 
     def assign(self, lease: Lease) -> None:
         """Give it its fleet. If it has died meanwhile, its next message says so."""
@@ -211,6 +215,7 @@ class TrainerProcess:
                 self._status = int(self._standby.reply(EXIT_SECONDS)["status"])
             except UnavailableError:
                 # The standby was killed, and its trainer with it.
+                self.lost_standby = True
                 self._status = -signal.SIGKILL
             os.close(self._reading)
             os.close(self._writing)

@@ -13,13 +13,16 @@ import socket
 import time
 from collections.abc import Callable
 
+from sqlalchemy.orm import Session
+
 from worker.errors import UnavailableError
 from worker.logs import about_task
 from worker.runtime.devices import kind_of_device
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
-from worker.storage import fleets, queries
+from worker.storage import fleets, queries, waits
 from worker.storage.database import Database, LockedError
+from worker.storage.faults import reason_of
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import REPORT_SECONDS
 from worker.storage.states import State
@@ -171,6 +174,12 @@ class _Watch:
         """Why the last heartbeat was not written, if it was not."""
         self._outcome: str | None = None
         self._reason: str | None = None
+        self._fault: str | None = None
+        """What the trainer was lost by, where that was its place's doing and not its own."""
+        self._waiting_for: str | None = None
+        self._is_noted = True
+        """Whether its row says what it waits for."""
+        self._drained = False
 
     def goes_on(self, message: Message | None, *, draining: bool) -> bool:
         """Take in a message, or none, and do what is due; false once the trainer has ended."""
@@ -181,6 +190,7 @@ class _Watch:
             self._ask_to_stop(DRAIN, now)
         if now - self._moved_at >= self._settings.stall_seconds:
             self._reason = f"no step in {self._settings.stall_seconds:g} s"
+            self._fault = self._waiting_for  # if it hangs there, and not in a step
             self._trainer.kill()
         elif now - self._beat_at >= self._settings.heartbeat_seconds and not self._fenced:
             self._beat(now)
@@ -200,6 +210,16 @@ class _Watch:
                 self._steps, self._moved_at = message["steps"], now
             case "loaded":
                 self._moved_at = now
+            case "waiting":
+                # It pauses, and then tries: that may take as long as a step.
+                self._moved_at = now + message["seconds"]
+                self._is_noted &= self._waiting_for == message["for"]
+                self._waiting_for = message["for"]
+            case "going_on":
+                self._moved_at = now
+                self._waiting_for, self._is_noted = None, False
+            case "displaced":
+                self._fault = message["reason"]
             case "ended":
                 self._outcome = message["outcome"]
             case "crashed":
@@ -208,6 +228,7 @@ class _Watch:
 
     def _ask_to_stop(self, reason: str, now: float) -> None:
         if self._kill_at is None:
+            self._drained = reason == DRAIN
             self._kill_at = now + self._settings.stop_seconds
             self._trainer.ask_to_stop(reason)
 
@@ -233,6 +254,8 @@ class _Watch:
             return
         self._missed = None
         self._heard_at = now
+        if not self._is_noted:
+            self._note()
         if asked is not None:
             # Paused is a drain of this fleet alone: a checkpoint, and it is given back.
             self._ask_to_stop(CANCEL if asked == State.CANCELLED else DRAIN, now)
@@ -243,14 +266,26 @@ class _Watch:
         """
         longest = self._settings.lease_seconds - 2 * self._settings.heartbeat_seconds
         if isinstance(error, LockedError) and now - self._spoke_at >= STILL_SECONDS:
-            self._reason = "it stood still, and held what others wait for in the database"
+            self._fault = "the host: it stood still, and held what others wait for in the database"
         elif now - self._heard_at > longest:
-            self._reason = "its lease could not be renewed in time"
+            self._fault = reason_of(error)
         else:
             return
-        logger.error("fleet %s: %s: %s", self._lease.fleet_id, self._reason, error)
+        logger.error(
+            "fleet %s: lease not renewed: %s: %s", self._lease.fleet_id, self._fault, error
+        )
         self._fenced = True
         self._trainer.kill()
+
+    def _note(self) -> None:
+        """Show what the trainer waits for, once it is known that the database answers."""
+        try:
+            with self._database.write(within=BEAT_SECONDS[1]) as session:
+                job, fleet = fleets.hold(session, self._lease)
+                waits.note(session, job, fleet, self._waiting_for)
+            self._is_noted = True
+        except (StaleToken, UnavailableError) as error:
+            logger.info("fleet %s: %s", self._lease.fleet_id, error)  # the next beat sees to it
 
     def settle(self) -> None:
         """Give the fleet back if its trainer ended without a word, and its token is current."""
@@ -258,21 +293,18 @@ class _Watch:
             logger.info("fleet %s: %s", self._lease.fleet_id, self._outcome)
             return
         status = self._trainer.wait()
-        reason = self._reason or (
-            f"its trainer was ended by signal {-status}"
-            if status < 0
-            else f"its trainer ended with status {status}"
+        reason = (
+            self._fault
+            or self._reason
+            or (
+                f"its trainer was ended by signal {-status}"
+                if status < 0
+                else f"its trainer ended with status {status}"
+            )
         )
         try:
             with self._database.write(statement=REPORT_SECONDS) as session:
-                fleets.crashed(
-                    session,
-                    self._lease,
-                    reason,
-                    max_attempts=self._settings.max_attempts,
-                    retry_seconds=self._settings.retry_seconds,
-                    killed=self._reason is None and status == -signal.SIGKILL,
-                )
+                self._give_back(session, reason, status)
             logger.warning("fleet %s: %s", self._lease.fleet_id, reason)
         except StaleToken:
             ended = self._ended_state()
@@ -290,3 +322,21 @@ class _Watch:
                 return queries.ended_state(session, self._lease.fleet_id, self._lease.token)
         except UnavailableError:
             return None
+
+    def _give_back(self, session: Session, reason: str, status: int) -> None:
+        """Who was at fault: the worker that stops, its place, or the fleet itself."""
+        if self._drained:
+            fleets.release(session, self._lease)
+        elif self._fault is not None:
+            fleets.give_back(session, self._lease, reason)
+        elif self._trainer.lost_standby:
+            fleets.give_back(session, self._lease, "the host: the process it was forked from ended")
+        else:
+            fleets.crashed(
+                session,
+                self._lease,
+                reason,
+                max_attempts=self._settings.max_attempts,
+                retry_seconds=self._settings.retry_seconds,
+                killed=self._reason is None and status == -signal.SIGKILL,
+            )

@@ -14,27 +14,24 @@ from contextlib import suppress
 from typing import NoReturn
 
 import orjson
-from sqlalchemy.exc import IntegrityError
 
 from worker.errors import ParsimonyError
 from worker.logs import about_process, configure_logs
 from worker.results import JobError
 from worker.runtime.aftermath import clear
 from worker.runtime.lifeline import die_with_parent
+from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database, without_sql
+from worker.storage.faults import in_words, is_collision, place_fault, reason_of
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import TRAINER
 from worker.storage.states import TERMINAL, Kind
 
 logger = logging.getLogger(__name__)
-
-RETRYABLE = (OSError, ConnectionError, TimeoutError, IntegrityError)
-"""What may be over when the fleet is tried again: a full disk, a lost database, two transactions
-that collided."""
 
 
 def main() -> None:
@@ -110,22 +107,37 @@ def _say(control: socket.socket, descriptor: int | None = None, **what: object) 
 
 def train(settings: ServiceSettings, channel: Channel) -> int:
     """Wait for a fleet and train it: 0 when its rows say how it ended, else 1."""
-    database = Database(settings.database_url, TRAINER)
-    artefacts = Artefacts(settings.artefacts_url)
     lease = channel.lease()
     if lease is None:
         return 0
     about_process(job=lease.job_id, fleet=lease.fleet_id)
     channel.listen()
+    patience = Patience(channel)
     try:
-        outcome = _train(settings, database, artefacts, lease, channel)
+        database = Database(settings.database_url, TRAINER)
+        artefacts = Artefacts(settings.artefacts_url)
+    except Exception as error:
+        # A host that lacks a driver, or is set up for another place.
+        logger.exception("the trainer cannot work here")
+        channel.say("displaced", reason=f"the host: {in_words(error)}")
+        return 1
+    try:
+        outcome = _train(settings, database, artefacts, lease, channel, patience)
         channel.say("ended", outcome=outcome)
     except StaleToken:
         channel.say("ended", outcome="stale")
         return 0
+    except Interrupted:
+        # Asked to stop before it knew what it had: nothing is lost.
+        channel.say("displaced", reason="its worker stops")
+        return 1
     except Exception as error:
         logger.exception("the trainer crashed")
-        channel.say("crashed", reason=without_sql(error))
+        fault = place_fault(error)
+        if fault is None:
+            channel.say("crashed", reason=without_sql(error))
+        else:
+            channel.say("displaced", reason=reason_of(fault))
         return 1
     if outcome in TERMINAL:
         # After it was told: a supervisor that finds the fleet ended ends a trainer that is silent.
@@ -150,30 +162,37 @@ def _train(
     artefacts: Artefacts,
     lease: Lease,
     channel: Channel,
+    patience: Patience,
 ) -> str:
     from worker.jobs import is_out_of_memory
     from worker.runtime.batch_prediction import BatchPrediction
     from worker.runtime.fleet_training import FleetTraining
 
-    with database.read() as session:
-        predicts = queries.kind_of(session, lease.job_id) == Kind.PREDICTION
-    kind = BatchPrediction if predicts else FleetTraining
-    training = kind(settings, database, artefacts, lease, channel)
+    def predicts() -> bool:
+        with database.read() as session:
+            return queries.kind_of(session, lease.job_id) == Kind.PREDICTION
+
+    kind = BatchPrediction if patience.insist(predicts) else FleetTraining
+    training = kind(settings, database, artefacts, lease, channel, patience)
     try:
         return training.run()
-    except ParsimonyError:
+    except (ParsimonyError, Interrupted):
         raise
     except Exception as error:
         lacking = is_out_of_memory(error)
-        if isinstance(error, RETRYABLE) and not lacking:
+        if not lacking and (place_fault(error) is not None or is_collision(error)):
             raise
         logger.exception("the fleet cannot be trained")
         # The frames hold the tensors of the fleet, and there is no memory beside them.
         failure = error.with_traceback(None)
     if lacking and training.loaded:
-        with database.write() as session:
-            if fleets.split(session, lease):
-                return "split"
+
+        def split() -> bool:
+            with database.write() as session:
+                return fleets.split(session, lease)
+
+        if patience.insist(split, stoppable=False):
+            return "split"
     # The same fleet would end the same way again. It fails, and says why.
     return training.fail(_error(failure, training.remedy if lacking else None))
 

@@ -22,6 +22,7 @@
 ``schema``              whether a database has the schema that this release works on
 ``artefacts``           whole, verified files, in a folder or an object store
 ``backup``              copies of SQLite and a folder, taken while they are written
+``faults, waits``       whose fault an error is; what waits for its place, and who goes on
 ======================  ============================================================================
 
 Functions take an open session: whoever calls says what is one transaction. Nothing here imports
@@ -40,6 +41,7 @@ __all__ = [
     "datasets",
     "deletion",
     "events",
+    "faults",
     "fleets",
     "idempotency",
     "jobs",
@@ -54,5 +56,6 @@ __all__ = [
     "states",
     "tables",
     "types",
+    "waits",
     "workers",
 ]

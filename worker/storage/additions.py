@@ -220,7 +220,8 @@ def split_in_two(session: Session, job: Job, fleet: Fleet) -> Fleet | None:
         .execution_options(synchronize_session=False)
     )
     fleet.checkpoint_id = None
-    fleet.epoch = fleet.progress_epoch = fleet.stalled_attempts = 0
+    fleet.epoch = fleet.progress_epoch = fleet.stalled_attempts = fleet.place_faults = 0
+    fleet.exact = True
     session.execute(delete(Checkpoint).where(Checkpoint.fleet_id == fleet.id))
     session.execute(delete(EpochMetrics).where(EpochMetrics.fleet_id == fleet.id))
     job.epochs += second.epochs

@@ -5,30 +5,44 @@ SHA-256 of each file) last; the folder renamed into place and its parent synced;
 read back and hashed. Only then may a row refer to it. Object stores have no rename: there the
 manifest, uploaded last under a key that is used once, is what makes the folder whole. A file that
 is given open is copied piece by piece.
+
+What goes wrong is told apart here, once for all who read and write: a store that cannot be written,
+or does not answer, is ``UnavailableError``, for the place is at fault and the same will work later;
+a file that is missing or not what was written is ``ArtefactError``.
 """
 
+import errno
 import hashlib
+import io
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from worker.errors import ParsimonyError
+from worker.errors import ParsimonyError, UnavailableError
+from worker.storage.faults import in_words
+from worker.storage.local_folders import write_folder
+from worker.storage.object_stores import open_store
 
 MANIFEST = "manifest.json"
 _WRITTEN = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}\.part")
 """Names of folders that ``write`` makes, and makes them under."""
 PIECE = 2**22
 """Bytes of an open file that are copied at once."""
+
+STORE_SECONDS = 10.0
+"""How long an object store may take to go on with an answer, unless told otherwise."""
+UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)
+"""Errors of reading that one file may have, while the others can be read."""
 
 Content = bytes | BinaryIO
 """What a file shall hold: its bytes, or a file that is open for reading and can be searched."""
@@ -38,6 +52,12 @@ class ArtefactError(ParsimonyError):
     """A stored file is missing, or is not what was written."""
 
     code = "artefact_damaged"
+
+
+class UnreadableError(UnavailableError):
+    """The store answers, but does not give this one file. Who has another one may take that."""
+
+    code = "artefacts_unavailable"
 
 
 @dataclass(frozen=True)
@@ -84,33 +104,50 @@ class StoredFolder:
 
 
 class Artefacts:
-    """A folder of artefacts: a local one, or an fsspec URL such as ``s3://bucket/prefix``."""
+    """A folder of artefacts: a local one, or an fsspec URL such as ``s3://bucket/prefix``.
 
-    def __init__(self, url: str) -> None:
-        filesystem, root = url_to_fs(url)
+    Every method raises ``UnavailableError`` while the store is at fault. An object store is at
+    fault after ``seconds`` without an answer. What is tried again, and when, is said by who calls.
+    """
+
+    def __init__(self, url: str, *, seconds: float = STORE_SECONDS) -> None:
+        filesystem, root = open_store(url, seconds)
         self._filesystem: Any = filesystem
         self._root = root.rstrip("/")
         self._local = Path(root) if isinstance(filesystem, LocalFileSystem) else None
+        # Whatever else a filesystem object raises comes from a store behind a network.
+        self._faults = OSError if self._local is not None else Exception
+        self._was_there = self._answers()
+        """Whether anything was ever seen in it: then a folder that is empty is another one."""
 
     def write(self, folder: str, files: Mapping[str, Content]) -> FileManifest:
         """Write files into a new folder below ``folder``; whole and verified when it returns.
 
-        Raises ``OSError`` when they cannot be written, ``ArtefactError`` when they read back wrong.
+        Raises ``UnavailableError`` when they cannot be written, or read back wrong.
         """
         path = _contained(f"{folder}/{uuid.uuid4().hex}")
-        entries = {name: _entry(content) for name, content in files.items()}
+        with self._answering():
+            entries = {name: _entry(content) for name, content in files.items()}
         manifest = orjson.dumps(
             {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in entries.items()},
             option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
         )
         ordered = {**{_plain(name): data for name, data in files.items()}, MANIFEST: manifest}
-        if self._local is not None:
-            _write_folder(self._local, path, ordered)
-        else:
-            for name, content in ordered.items():
-                self._put(f"{self._root}/{path}/{name}", content)
+        if self._was_there and not self._answers():
+            raise _unavailable("its folder is gone")  # and is not to be made anew in its place
+        with self._answering():
+            if self._local is not None:
+                pieces = {name: _pieces(content) for name, content in ordered.items()}
+                write_folder(self._local / path, pieces)
+            else:
+                for name, content in ordered.items():
+                    self._put(f"{self._root}/{path}/{name}", content)
         written = FileManifest(path=path, sha256=_sha256(manifest), files=entries)
-        self._verify(written)
+        try:
+            self._verify(written)
+        except ArtefactError as error:
+            raise _unavailable(f"what was just written to it is lost: {error.message}") from error
+        self._was_there = True
         return written
 
     def _put(self, key: str, content: Content) -> None:
@@ -126,20 +163,19 @@ class Artefacts:
         self.read(written.file(MANIFEST), written.sha256)
         for name, entry in written.files.items():
             path = written.file(name)
-            try:
-                with self._filesystem.open(f"{self._root}/{path}", "rb") as file:
-                    found = _entry(file)
-            except FileNotFoundError as error:
-                raise _missing(path) from error
+            with (
+                self._reading(path),
+                self._filesystem.open(f"{self._root}/{path}", "rb") as file,
+            ):
+                found = _entry(file)
             if found != entry:
                 raise _damaged(path)
 
     def read(self, path: str, sha256: str | None = None) -> bytes:
         """One file; ``ArtefactError`` when it is missing or, with a hash given, another one."""
-        try:
-            data: bytes = self._filesystem.cat_file(f"{self._root}/{_contained(path)}")
-        except FileNotFoundError as error:
-            raise _missing(path) from error
+        place = f"{self._root}/{_contained(path)}"
+        with self._reading(path):
+            data: bytes = self._filesystem.cat_file(place)
         if sha256 is not None and _sha256(data) != sha256:
             raise _damaged(path)
         return data
@@ -149,10 +185,9 @@ class Artefacts:
 
         ``ArtefactError`` when it is missing or, with a hash given, another one: that reads it once.
         """
-        try:
-            file: BinaryIO = self._filesystem.open(f"{self._root}/{_contained(path)}", "rb")
-        except FileNotFoundError as error:
-            raise _missing(path) from error
+        place = f"{self._root}/{_contained(path)}"
+        with self._reading(path):
+            file = cast(BinaryIO, StoredFile(self._filesystem.open(place, "rb"), self, path))
         if sha256 is not None and _entry(file).sha256 != sha256:
             file.close()
             raise _damaged(path)
@@ -173,19 +208,25 @@ class Artefacts:
     def delete(self, path: str) -> None:
         """Remove a folder. One that is not there is no error."""
         place = _contained(path)
-        if self._local is not None:
-            shutil.rmtree(self._local / place, ignore_errors=True)
-            return
-        try:
-            self._filesystem.rm(f"{self._root}/{place}", recursive=True)
-        except FileNotFoundError:
-            return
+        with self._answering(), suppress(FileNotFoundError):
+            if self._local is not None:
+                shutil.rmtree(self._local / place)
+            else:
+                self._filesystem.rm(f"{self._root}/{place}", recursive=True)
+
+    def discard(self, path: str) -> None:
+        """Remove a folder that nothing refers to. What cannot be removed now is left to be
+        collected.
+        """
+        with suppress(UnavailableError):
+            self.delete(path)
 
     def folders(self, below: str = "") -> list[StoredFolder]:
         """The folders that were written, whole or not; what has another name is not listed."""
         place = f"{self._root}/{_contained(below)}" if below else self._root
         self._filesystem.invalidate_cache()
-        listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
+        with self._answering():
+            listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
         found: dict[str, StoredFolder] = {}
         for key, about in listed.items():
             path = str(key).removeprefix(f"{self._root}/")
@@ -212,6 +253,86 @@ class Artefacts:
     def local_path(self, path: str) -> Path | None:
         """Where a file lies on this machine; none in an object store."""
         return None if self._local is None else self._local / _contained(path)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Whatever the store raises here is its own fault."""
+        try:
+            yield
+        except (ParsimonyError, MemoryError):
+            raise
+        except self._faults as error:
+            raise _unavailable(in_words(error)) from error
+
+    @contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        """What the store raises here is the fault of this file, or its own."""
+        try:
+            yield
+        except (ParsimonyError, MemoryError):
+            raise
+        except self._faults as error:
+            raise self._on_reading(path, error) from error
+
+    def _on_reading(self, path: str, error: Exception) -> ParsimonyError:
+        if isinstance(error, FileNotFoundError) and self._answers(path.partition("/")[0]):
+            return _missing(path)
+        if isinstance(error, IsADirectoryError | NotADirectoryError):
+            return ArtefactError(f"{path} is damaged: {in_words(error)}")
+        alone = isinstance(error, OSError) and error.errno in UNREADABLE
+        if alone and self._local is not None and self._answers():
+            return UnreadableError(f"artefact store: {path}: {in_words(error)}")
+        return _unavailable(in_words(error))
+
+    def _answers(self, room: str = "") -> bool:
+        """Whether what was once written can be seen at all, or what was written in one of its
+        outermost folders. Of a volume that is not mounted, an empty folder is left.
+        """
+        if self._local is None:
+            return True
+        try:
+            with os.scandir(self._local / room) as entries:
+                return bool(room) or next(entries, None) is not None
+        except OSError:
+            return False
+
+
+class StoredFile(io.BufferedIOBase):
+    """A stored file that is open for reading; what goes wrong later is told apart as well."""
+
+    def __init__(self, file: BinaryIO, store: Artefacts, path: str) -> None:
+        self._file, self._store, self._path = file, store, path
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes; all that are left without a size."""
+        with self._store._reading(self._path):
+            return self._file.read(-1 if size is None else size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to another place."""
+        with self._store._reading(self._path):
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The present place."""
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def close(self) -> None:
+        """Give it up."""
+        self._file.close()
+        super().close()
+
+
+def _unavailable(reason: str) -> UnavailableError:
+    return UnavailableError(f"artefact store: {reason}", code="artefacts_unavailable")
 
 
 def _modified(about: Mapping[str, Any]) -> datetime | None:
@@ -246,47 +367,6 @@ def _entry(content: Content) -> Entry:
         size += len(piece)
         digest.update(piece)
     return Entry(size, digest.hexdigest())
-
-
-def _write_folder(root: Path, path: str, files: Mapping[str, Content]) -> None:
-    final = root / path
-    temporary = final.with_name(f".{final.name}.part")
-    parents = _make_folders(final.parent)
-    temporary.mkdir(mode=0o750)
-    try:
-        for name, content in files.items():
-            handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
-            with os.fdopen(handle, "wb") as file:
-                for piece in _pieces(content):
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync_folder(temporary)
-        temporary.replace(final)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    for parent in [final.parent, *parents]:
-        _sync_folder(parent)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Create a folder; give back the parents that gained an entry, and so must be synced."""
-    touched = []
-    missing = folder
-    while not missing.exists():
-        touched.append(missing.parent)
-        missing = missing.parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-    return touched
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _contained(path: str) -> str:

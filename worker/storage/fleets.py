@@ -3,12 +3,13 @@
                       claim                    finish  (a trial succeeded)
             queued ───────────▶ running ────────────────────────────────▶ succeeded
               ▲                  │ │ │      finish (none did), fail,
-              │                  │ │ └──────────────────────────────────▶ failed
-              │  release, split, │ │        crashed or taken back too often
+              │  release, split, │ │ └──────────────────────────────────▶ failed
+              │  crashed,        │ │        crashed too often
               └──────────────────┘ │
-                 crashed, take_back└────────────────────────────────────▶ cancelled
-                                     cancel; any of these, once it was asked
+                 give_back,        └────────────────────────────────────▶ cancelled
+                 take_back           cancel; any of these, once it was asked
 
+``release``, ``give_back`` and ``take_back`` are no fault of the fleet: they do not count.
 ``heartbeat`` keeps a running fleet. A queued fleet of a job that is cancelled is cancelled at once,
 in ``jobs.request_cancel``. Of a job that is paused, ``paused`` stands in the place of ``queued``:
 see ``pauses``. Terminal states are never left.
@@ -29,11 +30,11 @@ from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
-from worker.results import UNSCORED, JobError, TrialResult, competes, standing_of
-from worker.storage import counters, events, pauses, queries
+from worker.results import JobError, TrialResult
+from worker.storage import counters, events, pauses, queries, waits
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
-from worker.storage.outcome import POISON, choose, conclude, update_best
+from worker.storage.outcome import POISON, choose, conclude, store, update_best
 from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import read_clock, utc_now
@@ -178,6 +179,13 @@ def split(session: Session, lease: Lease) -> bool:
     return _split(session, job, fleet, "it ran out of memory")
 
 
+def give_back(session: Session, lease: Lease, fault: str, now: datetime | None = None) -> None:
+    """Give the fleet back for a fault of the place, which says nothing of the fleet."""
+    job, fleet = hold(session, lease)
+    waits.note(session, job, fleet, fault)
+    _excuse(session, job, fleet, "given_back", f"{fault}; the attempt does not count", now)
+
+
 def crashed(
     session: Session,
     lease: Lease,
@@ -204,7 +212,9 @@ def crashed(
         fleet.not_before = (now or read_clock(session)) + timedelta(seconds=pause)
 
 
-def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_attempts: int) -> bool:
+def take_back(
+    session: Session, fleet_id: str, seen: tuple[int, int], now: datetime | None = None
+) -> bool:
     """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or while
     a trainer that was frozen in a transaction holds its rows.
     """
@@ -215,8 +225,19 @@ def take_back(session: Session, fleet_id: str, seen: tuple[int, int], *, max_att
     if held is None:
         return False
     job, fleet = held
-    _retry_or_fail(session, job, fleet, "lease_lost", "its worker was not heard of", max_attempts)
+    _excuse(session, job, fleet, "lease_lost", "its worker was not heard of", now)
     return True
+
+
+def _excuse(
+    session: Session, job: Job, fleet: Fleet, kind: str, reason: str, now: datetime | None
+) -> None:
+    """Queue it again without counting the attempt; the pause grows from fault to fault."""
+    fleet.stalled_attempts = max(0, fleet.stalled_attempts - 1)
+    fleet.place_faults += 1
+    pause = waits.pause_after(fleet.place_faults)
+    fleet.not_before = (now or read_clock(session)) + pause if pause else None
+    _requeue(session, job, fleet, kind, reason, level="warning")
 
 
 def _split(session: Session, job: Job, fleet: Fleet, reason: str) -> bool:
@@ -284,7 +305,9 @@ def finish(
     with; ``OutdatedError`` when the job is not as it was when that was proposed.
     """
     job, fleet = hold(session, lease)
-    trials = _store(session, job, fleet, results, file)
+    waits.note(session, job, fleet, None)
+    trials = store(session, job, fleet, results)
+    _keep(fleet, file)
     failed = [trial for trial in trials if trial.state != State.SUCCEEDED]
     fleet.epoch = fleet.epochs
     if failed and len(failed) == len(trials):
@@ -322,7 +345,8 @@ def cancel(
     """
     job, fleet = hold(session, lease)
     if results:
-        _store(session, job, fleet, results, file)
+        store(session, job, fleet, results)
+        _keep(fleet, file)
     _set_open_trials(session, fleet, State.CANCELLED)
     return _end(session, job, fleet, State.CANCELLED)
 
@@ -341,7 +365,8 @@ def _end(
     """End a fleet that the caller holds, and the job if it was the last; true if it did."""
     if following is not None:
         follow(session, job, fleet, following)
-    fleet.state, fleet.finished_at, fleet.owner = state, utc_now(), None
+    fleet.state, fleet.finished_at = state, utc_now()
+    fleet.owner = fleet.waiting_for = None
     session.flush()
     counters.add_trials(session, fleet.id)
     count(session, job)
@@ -355,36 +380,10 @@ def _end(
     return False
 
 
-def _store(
-    session: Session,
-    job: Job,
-    fleet: Fleet,
-    results: Sequence[TrialResult],
-    file: ResultFile | None,
-) -> list[TrialRow]:
-    """Write the results into the fleet's trials, which are given back in order."""
-    of_fleet = select(TrialRow).where(TrialRow.fleet_id == fleet.id)
-    trials = list(session.scalars(of_fleet.order_by(TrialRow.position)))
-    if len(trials) != len(results):
-        raise ValueError(f"fleet {fleet.id} has {len(trials)} trials, {len(results)} results given")
-    for trial, result in zip(trials, results, strict=True):
-        trial.state = State(result.state)
-        trial.metrics = result.metrics
-        trial.epochs = result.epochs
-        trial.best_epoch = result.best_epoch
-        trial.error = result.error
-        trial.advice = result.advice
-        trial.report = result.report
-        trial.halved_at = result.halved_at
-        trial.score = queries.stored_score(job, result)
-        known = None if trial.score == UNSCORED else trial.score
-        trial.standing = standing_of(
-            known, competes=competes(trial.settings), halved=result.halved_at is not None
-        )
+def _keep(fleet: Fleet, file: ResultFile | None) -> None:
     if file is not None:
         fleet.result_path, fleet.result_sha256 = file.path, file.sha256
         fleet.result_bytes = file.bytes
-    return trials
 
 
 def _set_open_trials(

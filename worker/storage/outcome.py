@@ -4,7 +4,7 @@ The winner is the configuration with the best mean (`worker.results.ranking`), u
 chooses otherwise. What is served is its refit, in a job that has one; else its first trial.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
@@ -17,9 +17,12 @@ from worker.results import (
     JobError,
     Single,
     Standing,
+    TrialResult,
     Winner,
+    competes,
     estimated,
     objective_of,
+    standing_of,
 )
 from worker.schema import Json
 from worker.storage import events, models, queries
@@ -29,6 +32,31 @@ from worker.storage.types import utc_now
 
 POISON = "poison"
 """The code of the error of a fleet that no trainer survived."""
+
+
+def store(
+    session: Session, job: Job, fleet: Fleet, results: Sequence[TrialResult]
+) -> list[TrialRow]:
+    """Write the results into the fleet's trials, which are given back in order."""
+    of_fleet = select(TrialRow).where(TrialRow.fleet_id == fleet.id)
+    trials = list(session.scalars(of_fleet.order_by(TrialRow.position)))
+    if len(trials) != len(results):
+        raise ValueError(f"fleet {fleet.id} has {len(trials)} trials, {len(results)} results given")
+    for trial, result in zip(trials, results, strict=True):
+        trial.state = State(result.state)
+        trial.metrics = result.metrics
+        trial.epochs = result.epochs
+        trial.best_epoch = result.best_epoch
+        trial.error = result.error
+        trial.advice = result.advice
+        trial.report = result.report
+        trial.halved_at = result.halved_at
+        trial.score = queries.stored_score(job, result)
+        known = None if trial.score == UNSCORED else trial.score
+        trial.standing = standing_of(
+            known, competes=competes(trial.settings), halved=result.halved_at is not None
+        )
+    return trials
 
 
 def update_best(session: Session, job: Job, fleet: Fleet) -> None:

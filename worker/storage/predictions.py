@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from worker.errors import NotFoundError
 from worker.results import Metrics
 from worker.schema import Json
-from worker.storage import events, fleets, jobs
+from worker.storage import events, fleets, jobs, waits
 from worker.storage.additions import NewFleet, add_fleets
 from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.page import Page
@@ -178,6 +178,7 @@ def save_part(session: Session, lease: Lease, number: int, part: PartFile) -> No
     """
     found = held(session, lease)
     prediction, fleet = found.prediction, found.fleet
+    waits.note(session, found.job, fleet, None)
     row = session.get(PredictionPart, (prediction.id, number))
     if row is not None:
         row.path, row.sha256 = part.path, part.sha256
@@ -196,7 +197,7 @@ def save_part(session: Session, lease: Lease, number: int, part: PartFile) -> No
     fleet.epoch += 1
     if fleet.epoch > fleet.progress_epoch:
         fleet.progress_epoch = fleet.epoch
-        fleet.stalled_attempts = 0
+        fleet.stalled_attempts = fleet.place_faults = 0
 
 
 def finish(session: Session, lease: Lease, file: ResultFile, metrics: Metrics | None) -> None:

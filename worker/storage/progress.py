@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from worker.storage import counters, events
+from worker.storage import counters, events, waits
 from worker.storage.fleets import Lease, hold
 from worker.storage.jobs import count, count_epochs
 from worker.storage.tables import Checkpoint, EpochMetrics
@@ -35,10 +35,15 @@ def record_epochs(
     *,
     first_step_at: datetime | None = None,
 ) -> None:
-    """Store the metrics of some epochs, ``(epoch, {metric: [value for each position]})``."""
+    """Store the metrics of some epochs, ``(epoch, {metric: [value for each position]})``.
+
+    Those that are stored are left as they are: whoever lost the answer to a commit says them again.
+    """
     job, fleet = hold(session, lease)
+    waits.note(session, job, fleet, None)
     if fleet.first_step_at is None:
         fleet.first_step_at = first_step_at
+    epochs = [(epoch, values) for epoch, values in epochs if epoch > fleet.epoch]
     if epochs:
         session.execute(
             insert(EpochMetrics),
@@ -88,7 +93,7 @@ def save_checkpoint(
     fleet.checkpoint_id = checkpoint.id
     if epoch > fleet.progress_epoch:
         fleet.progress_epoch = epoch
-        fleet.stalled_attempts = 0
+        fleet.stalled_attempts = fleet.place_faults = 0
     spare = candidates(session, fleet.id)[KEPT_CHECKPOINTS:]
     for old in spare:
         session.delete(old)
@@ -113,9 +118,27 @@ def rewind(
     checkpoint: Checkpoint | None,
     *,
     damaged: Sequence[Checkpoint] = (),
+    foreign: str | None = None,
 ) -> None:
-    """Continue from a checkpoint, or from the start: what was recorded beyond it is forgotten."""
+    """Continue from a checkpoint, or from the start: what was recorded beyond it is forgotten.
+
+    ``foreign`` says in what the checkpoint's environment differs from this one: from there on the
+    fleet's weights are not those of an undisturbed run to the bit, unless it starts anew.
+    """
     job, fleet = hold(session, lease)
+    if checkpoint is None:
+        fleet.exact = True
+    elif foreign is not None:
+        fleet.exact = False
+        events.append(
+            session,
+            job,
+            "not_exact",
+            f"fleet {fleet.number} goes on from a checkpoint that was written elsewhere "
+            f"({foreign}); its weights are not those of an undisturbed run to the bit",
+            level="warning",
+            data={"fleet": fleet.id, "checkpoint": checkpoint.id},
+        )
     epoch = 0 if checkpoint is None else checkpoint.epoch
     for bad in damaged:
         events.append(

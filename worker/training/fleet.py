@@ -27,6 +27,7 @@ from worker.results import TrialResult
 from worker.search import Halving
 from worker.spec import Trial
 from worker.training.engine import Engine, FleetState
+from worker.training.environment import Environment
 from worker.training.final import Threshold
 from worker.training.numbers import PerTrialNumber, narrow
 from worker.training.outcome import Finals, Outcome, Report, record
@@ -92,6 +93,11 @@ class FleetRun:
         self.interrupted = False
         self._assemble(list(range(len(trials))))
         self.finals = Finals(self.engine)
+
+    @property
+    def environment(self) -> Environment:
+        """What its last bits depend on, beside its trials."""
+        return Environment.of(self.device)
 
     def _assemble(self, members: list[int]) -> None:
         """An engine for some of the trials, which are its rows; and their way of stepping."""

@@ -1,19 +1,27 @@
-"""A run's state at some step, and its form as files: safetensors and JSON, nothing else."""
+"""A run's state at some step, and its form as files: safetensors and JSON, nothing else.
+
+No generator is in it: random numbers follow from seed, place, epoch and step, so a state goes on
+where there is another device too, though it is rounded otherwise there.
+"""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from worker.training.environment import Environment
 from worker.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from worker.training.fleet import FleetRun
 
 TENSORS, META = "state.safetensors", "state.json"
+FORMAT = 1
+"""Of the two files. It grows when a release before could not go on from them; what is added to the
+state, and may be missing, does not count."""
 
 
 class Position(BaseModel):
@@ -32,6 +40,17 @@ class Position(BaseModel):
     """Of all trials."""
     halving: dict[str, list[float | None]] | None = None
     """What successive halving remembers."""
+    format: int = FORMAT
+    environment: Environment | None = None
+    """Where it was written; none of releases before the format had a number."""
+
+    @field_validator("format")
+    @classmethod
+    def format_is_known(cls, number: int) -> int:
+        """Refuse what a later release wrote."""
+        if number != FORMAT:
+            raise ValueError(f"the state has format {number}; this release reads {FORMAT}")
+        return number
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,7 @@ def state_of(run: "FleetRun") -> TrainingState:
         members=run.members,
         outcomes=[replace(outcome) for outcome in run.outcomes],
         halving=None if run.halving is None else run.halving.state(),
+        environment=run.environment,
     )
     return TrainingState(tensors, position)
 
@@ -76,5 +96,5 @@ def dump_state(state: TrainingState) -> dict[str, bytes]:
 
 
 def load_state(files: dict[str, bytes]) -> TrainingState:
-    """The state that ``dump_state`` wrote."""
+    """The state that ``dump_state`` wrote; ``ValueError`` when a later release did."""
     return TrainingState(load_tensors(files[TENSORS]), Position.model_validate_json(files[META]))

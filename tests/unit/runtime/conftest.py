@@ -6,6 +6,7 @@ import pytest
 
 from tests.rows import claimed, new_database
 from tests.unit.runtime.work import Work
+from worker.runtime.patience import Patience
 from worker.runtime.standby import Channel
 from worker.runtime.trainer import _train
 from worker.settings import ServiceSettings
@@ -59,6 +60,7 @@ def work(settings: ServiceSettings, database: Database, channel: Channel) -> Wor
                 lease = claimed(session, queued[0]) if queued else None
             if lease is None:
                 return found
-            found.append(_train(settings, database, artefacts, lease, channel))
+            patience = Patience(channel, sleep=lambda _: None)
+            found.append(_train(settings, database, artefacts, lease, channel, patience))
 
     return work

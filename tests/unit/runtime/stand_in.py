@@ -14,6 +14,7 @@ from worker.settings import ServiceSettings
 from worker.storage import fleets
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.tables import Fleet
 
 
 def finish(channel: Channel, database: Database, lease: Lease) -> None:
@@ -66,6 +67,38 @@ def obey(channel: Channel, database: Database, lease: Lease) -> None:
         channel.say("ended", outcome="stale")
 
 
+def wait_once(channel: Channel, database: Database, lease: Lease) -> None:
+    """Waits for its place, longer than a trainer may make no step, until its job says so."""
+    channel.say("waiting", **{"for": "artefact store: read-only file system", "seconds": 60.0})
+    while True:
+        with database.read() as session:
+            if session.get_one(Fleet, lease.fleet_id).waiting_for:
+                break
+        signal.sigtimedwait([], 0.02)
+    signal.sigtimedwait([], 0.5)
+    channel.say("going_on")
+    finish(channel, database, lease)
+
+
+def be_displaced(channel: Channel, database: Database, lease: Lease) -> None:
+    """Its place ends it in each attempt but the last."""
+    if lease.attempt > 5:
+        finish(channel, database, lease)
+        return
+    channel.say("displaced", reason="the host: no space left on device")
+    os._exit(1)
+
+
+def lose_standby_once(channel: Channel, database: Database, lease: Lease) -> None:
+    """Its standby is killed, and takes it along."""
+    if lease.attempt > 1:
+        finish(channel, database, lease)
+        return
+    channel.say("steps", steps=1)
+    os.kill(os.getppid(), signal.SIGKILL)
+    signal.pause()
+
+
 def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) -> None:
     """The first time; then it finishes."""
     if lease.attempt == 1:
@@ -78,7 +111,10 @@ def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) 
 
 BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
     each.__name__: each
-    for each in (finish, finish_slowly, die, die_once, report, hang, obey, freeze_in_a_transaction)
+    for each in (
+        *(finish, finish_slowly, die, die_once, report, hang, obey),
+        *(wait_once, be_displaced, lose_standby_once, freeze_in_a_transaction),
+    )
 }
 
 

@@ -3,14 +3,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.rows import accept, claimed
+from worker.errors import UnavailableError
 from worker.runtime.supervisor import Supervisor
 from worker.settings import ServiceSettings
-from worker.storage import fleets, jobs, queries
+from worker.storage import events, fleets, jobs, queries
 from worker.storage.database import Database
 from worker.storage.tables import Fleet, Job
 
@@ -151,6 +153,84 @@ def test_a_trainer_that_makes_no_step_is_killed(make: Make, database: Database) 
     assert "no step in 0.2 s" in error.message
 
 
+def fleet_of(database: Database, fleet_id: str) -> Fleet:
+    with database.read() as session:
+        return session.get_one(Fleet, fleet_id)
+
+
+def types_of(database: Database, job_id: str) -> list[str]:
+    with database.read() as session:
+        return [event.type for event in events.event_page(session, job_id).items]
+
+
+def test_a_trainer_that_waits_for_its_place_is_not_killed_and_its_job_says_so(
+    make: Make, database: Database
+) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    make("wait_once", stall_seconds=0.3, max_attempts=1).work(fleet_id)
+    assert job_of(database, job_id).state == "succeeded"
+    fleet = fleet_of(database, fleet_id)
+    assert (fleet.attempt, fleet.waiting_for) == (1, None)
+    assert types_of(database, job_id).count("waiting") == 1
+
+
+def test_a_trainer_that_its_place_ends_does_not_count(
+    make: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More often than a fleet may crash."""
+    monkeypatch.setattr("worker.storage.waits.pause_after", lambda _: timedelta(0))
+    ((job_id, fleet_id),) = accepted(database)
+    make("be_displaced").work(fleet_id)
+    assert job_of(database, job_id).state == "succeeded"
+    assert fleet_of(database, fleet_id).attempt == 6
+    types = types_of(database, job_id)
+    assert (types.count("given_back"), types.count("waiting")) == (5, 1)
+    assert "crashed" not in types
+
+
+def test_a_trainer_that_is_lost_with_its_standby_does_not_count(
+    make: Make, database: Database
+) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    make("lose_standby_once", max_attempts=1).work(fleet_id)
+    assert job_of(database, job_id).state == "succeeded"
+    assert "given_back" in types_of(database, job_id)
+
+
+def test_a_trainer_that_cannot_stop_in_time_is_given_back_by_a_worker_that_does(
+    make: Make, database: Database
+) -> None:
+    ((job_id, fleet_id),) = accepted(database)
+    supervisor = make("hang", stop_seconds=0.1, max_attempts=1)
+    thread = in_thread(lambda: supervisor.work(fleet_id))
+    until(lambda: beats(database, fleet_id) > 1, thread)
+    supervisor.drain.set()  # type: ignore[attr-defined]
+    thread.join()
+    assert job_of(database, job_id).state == "queued"
+    assert fleet_of(database, fleet_id).stalled_attempts == 0
+    assert types_of(database, job_id)[-1] == "released"
+
+
+def test_a_database_that_does_not_answer_for_a_lease_is_no_fault_of_the_fleet(
+    make: Make, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer is ended, for others may have its fleet; then the database answers again."""
+    ((_, fleet_id),) = accepted(database)
+    supervisor = make("obey", lease_seconds=0.3, max_attempts=1)
+    beat = fleets.heartbeat
+
+    def gone(*_: object) -> bool:
+        raise UnavailableError("the database cannot be used now (gone); try again")
+
+    monkeypatch.setattr(fleets, "heartbeat", gone)
+    monkeypatch.setattr("worker.storage.waits.pause_after", lambda _: timedelta(hours=1))
+    supervisor.work(fleet_id)
+    monkeypatch.setattr(fleets, "heartbeat", beat)
+    fleet = fleet_of(database, fleet_id)
+    assert (fleet.state, fleet.stalled_attempts, fleet.place_faults) == ("queued", 0, 1)
+    assert fleet.waiting_for == "the database cannot be used now (gone)"
+
+
 def test_a_running_fleet_is_cancelled(make: Make, database: Database) -> None:
     ((job_id, fleet_id),) = accepted(database)
     supervisor = make("obey")
@@ -217,7 +297,7 @@ def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(
     until(lambda: beats(database, fleet_id) > 1, thread)
     with database.write() as session:
         pulse = queries.running(session)[fleet_id]
-        assert fleets.take_back(session, fleet_id, pulse, max_attempts=9)
+        assert fleets.take_back(session, fleet_id, pulse)
         lease = claimed(session, fleet_id, owner="another worker")
     thread.join()
     with database.read() as session:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from worker.errors import UnavailableError
 from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError, Artefacts
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
@@ -70,7 +71,7 @@ class Failing(BytesIO):
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     artefacts = Artefacts(str(tmp_path))
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(UnavailableError, match="artefact store"):
         artefacts.write("jobs/a", {"a": b"1", "b": Failing(b"2")})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

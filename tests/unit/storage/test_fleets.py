@@ -47,6 +47,7 @@ def writes(session: Session, lease: Lease) -> dict[str, object]:
         "fail": lambda: fleets.fail(session, lease, error("x")),
         "cancel": lambda: fleets.cancel(session, lease),
         "release": lambda: fleets.release(session, lease),
+        "give_back": lambda: fleets.give_back(session, lease, "x"),
         "crashed": lambda: fleets.crashed(session, lease, "x", max_attempts=5),
     }
 
@@ -55,7 +56,7 @@ def writes(session: Session, lease: Lease) -> dict[str, object]:
     "name",
     [
         *("heartbeat", "record", "checkpoint", "rewind", "finish"),
-        *("fail", "cancel", "release", "crashed"),
+        *("fail", "cancel", "release", "give_back", "crashed"),
     ],
 )
 def test_a_stale_token_changes_nothing(database: Database, name: str) -> None:
@@ -99,7 +100,7 @@ def test_a_terminal_state_never_changes(database: Database) -> None:
             with pytest.raises(StaleToken):
                 write()  # type: ignore[operator]
         assert fleets.claim(session, fleet.id, owner="b") is None
-        assert fleets.take_back(session, fleet.id, (1, 0), max_attempts=5) is False
+        assert fleets.take_back(session, fleet.id, (1, 0)) is False
     assert everything(database, job.id, fleet.id) == before
 
 
@@ -124,15 +125,6 @@ def test_a_fleet_that_kills_every_trainer_fails(database: Database) -> None:
     assert job.error is not None
     assert job.error.code == "poison"
     assert "signal 9" in job.error.message
-
-
-def test_attempts_are_counted_by_lost_leases_too(database: Database) -> None:
-    with database.write() as session:
-        job, (fleet,) = accept(session)
-        for _ in range(5):
-            lease = claimed(session, fleet.id)
-            assert fleets.take_back(session, fleet.id, (lease.token, 0), max_attempts=5)
-        assert jobs.find_job(session, job.id).state == "failed"
 
 
 def test_a_further_checkpoint_is_progress_and_a_repeated_one_is_not(database: Database) -> None:
@@ -177,8 +169,8 @@ def test_a_lease_that_moved_is_not_taken_back(database: Database) -> None:
         lease = claimed(session, fleet.id)
         fleets.heartbeat(session, lease)
         assert queries.running(session) == {fleet.id: (1, 1)}
-        assert fleets.take_back(session, fleet.id, (1, 0), max_attempts=5) is False
-        assert fleets.take_back(session, fleet.id, (1, 1), max_attempts=5) is True
+        assert fleets.take_back(session, fleet.id, (1, 0)) is False
+        assert fleets.take_back(session, fleet.id, (1, 1)) is True
 
 
 def test_nothing_of_a_job_that_is_to_be_cancelled_is_claimed(database: Database) -> None:
@@ -214,7 +206,7 @@ def test_a_cancelled_job_is_not_queued_again(database: Database, way: str) -> No
         elif way == "release":
             fleets.release(session, lease)
         else:
-            fleets.take_back(session, fleet.id, (lease.token, 0), max_attempts=5)
+            fleets.take_back(session, fleet.id, (lease.token, 0))
         assert jobs.find_job(session, job.id).state == "cancelled"
         assert [row.state for row in jobs.trials(session, job)] == ["cancelled"]
 

@@ -136,7 +136,7 @@ def test_a_lost_lease_is_taken_back_and_a_cancelled_one_ends(database: Database)
         made = asked(session)
         lease = leased(session, made)
         predictions.save_part(session, lease, 0, part(0))
-        assert fleets.take_back(session, made.fleet.id, (lease.token, 0), max_attempts=2)
+        assert fleets.take_back(session, made.fleet.id, (lease.token, 0))
         assert predictions.find_prediction(session, made.job.id).job.state == "queued"
         lease = leased(session, made)
         jobs.request_cancel(session, made.job.id, kind=Kind.PREDICTION)

@@ -1,5 +1,5 @@
 from tests.rows import accept, claimed, trial
-from worker.storage import events, fleets, jobs, progress, queries
+from worker.storage import events, fleets, jobs, progress, queries, waits
 from worker.storage.database import Database
 from worker.storage.tables import Fleet
 from worker.storage.types import utc_now
@@ -44,6 +44,35 @@ def test_the_last_two_checkpoints_are_kept(database: Database) -> None:
         assert spare == [[], [], ["p1"], ["p2"]]
         assert [row.path for row in progress.candidates(session, fleet.id)] == ["p4", "p3"]
         assert len(jobs.checkpoints(session, job.id)) == 2
+
+
+def test_metrics_that_are_said_again_are_stored_once(database: Database) -> None:
+    """As by a trainer that lost the answer to its commit."""
+    with database.write() as session:
+        _, (fleet,) = accept(session)
+        lease = claimed(session, fleet.id)
+        progress.record_epochs(session, lease, [(1, {"loss": [0.5]}), (2, {"loss": [0.4]})])
+        progress.record_epochs(session, lease, [(2, {"loss": [0.4]}), (3, {"loss": [0.3]})])
+        epochs = queries.fleet_epochs(session, fleet.id)
+    assert [epoch for epoch, _ in epochs] == [1, 2, 3]
+
+
+def test_what_went_on_elsewhere_is_not_exact_until_it_starts_anew(database: Database) -> None:
+    with database.write() as session:
+        job, (fleet,) = accept(session)
+        lease = claimed(session, fleet.id)
+        progress.save_checkpoint(session, lease, epoch=1, path="p", sha256="s", bytes=1)
+        (checkpoint,) = progress.candidates(session, fleet.id)
+        assert waits.is_exact(session, job)
+        progress.rewind(session, lease, checkpoint, foreign="threads 2, not 1")
+        progress.rewind(session, lease, checkpoint)
+        session.flush()
+        assert not waits.is_exact(session, job)
+        (event,) = [e for e in events.event_page(session, job.id).items if e.type == "not_exact"]
+        assert "threads 2, not 1" in event.message
+        progress.rewind(session, lease, None)
+        session.flush()
+        assert waits.is_exact(session, job)
 
 
 def test_rewinding_forgets_what_lies_beyond_the_checkpoint(database: Database) -> None:
