@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.databases import Databases
-from tests.integration.running import Running, descendants, is_trainer, running
+from tests.integration.running import Running, descendants, is_trainer, parent_of, running
 from worker.settings import ServiceSettings
 from worker.storage import events, jobs
 
@@ -42,7 +42,8 @@ def here(
 def standby(here: Running) -> int:
     """Process id of the only standby: every trainer is a fork of it, limits included."""
     assert here.processes.worker_pid is not None
-    (pid,) = [pid for pid in descendants(here.processes.worker_pid) if is_trainer(pid)]
+    trainers = [pid for pid in descendants(here.processes.worker_pid) if is_trainer(pid)]
+    (pid,) = [pid for pid in trainers if not is_trainer(parent_of(pid))]
     return pid
 
 

@@ -55,14 +55,14 @@ def answers(here: Running) -> bool:
 
 
 def test_jobs_train_after_the_worker_is_killed_and_after_redis(
-    here: Running, capfd: pytest.CaptureFixture[str]
+    here: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     for pid in (here.processes.worker_pid, here.processes.redis_pid):
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         trains(here)
     until(lambda: answers(here))
-    said = capfd.readouterr().err
+    said = caplog.text
     assert "the worker (process" in said
     assert "redis-server (process" in said
     assert said.count("was ended by signal 9; another one starts in") == 2

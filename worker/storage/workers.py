@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import and_, delete, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.storage.base import Base
@@ -71,6 +71,10 @@ class SeenWorker:
     draining: bool
     started_at: datetime
     seen_seconds: float
+
+    def has(self, device: str) -> bool:
+        """Whether it trains where a job wishes: `cpu` or `gpu`."""
+        return (self.entry.device == "cpu") == (device == "cpu")
 
     @property
     def is_there(self) -> bool:
@@ -160,28 +164,40 @@ def waiting_for(session: Session, job: Job) -> str | None:
     """What a queued job waits for, in words; none of a job in another state."""
     if job.state != State.QUEUED:
         return None
-    workers = seen(session)
+    who, workers = "a worker", seen(session)
+    if job.device is not None:
+        who = f"a worker with a {job.device.upper()}"
+        workers = [worker for worker in workers if worker.has(job.device)]
     if reason := missing(workers):
-        return f"a worker: {reason}"
-    first = session.scalar(
-        select(func.min(Fleet.created_at)).where(
-            Fleet.job_id == job.id, Fleet.state == State.QUEUED
-        )
-    )
-    before = 0
-    if first is not None:
-        before = session.scalars(
-            select(func.count()).where(
-                Fleet.state == State.QUEUED, Fleet.job_id != job.id, Fleet.created_at < first
-            )
-        ).one()
+        return f"{who}: {reason}"
+    before = _before(session, job)
     if before:
         return f"its turn: {before} {_are(before, 'fleet')} before it"
     slots = sum(w.entry.slots for w in workers if w.is_there and not w.draining)
     busy = session.scalars(select(func.count()).where(Fleet.state == State.RUNNING)).one()
     if busy >= slots:
-        return f"a worker: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
-    return "a worker to claim it"
+        return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
+    return f"{who} to claim it"
+
+
+def _before(session: Session, job: Job) -> int:
+    """How many fleets of other jobs are claimed before the first that a job has waiting."""
+    first = session.scalar(
+        select(func.min(Fleet.created_at)).where(
+            Fleet.job_id == job.id, Fleet.state == State.QUEUED
+        )
+    )
+    if first is None:
+        return 0
+    rank = -job.priority
+    query = select(func.count()).where(
+        Fleet.state == State.QUEUED,
+        Fleet.job_id != job.id,
+        or_(Fleet.rank < rank, and_(Fleet.rank == rank, Fleet.created_at < first)),
+    )
+    if job.device is not None:  # what needs another device keeps none of its workers busy
+        query = query.where(or_(Fleet.device.is_(None), Fleet.device == job.device))
+    return session.scalars(query).one()
 
 
 def _are(count: int, what: str) -> str:

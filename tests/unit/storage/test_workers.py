@@ -99,6 +99,19 @@ def test_a_job_says_that_others_are_before_it(database: Database) -> None:
     assert waiting_for(database, other_jobs=1) == "its turn: 3 fleets are before it"
 
 
+def test_a_job_says_what_its_wishes_come_to(database: Database) -> None:
+    with database.write() as session:
+        workers.beat(session, entry())
+        accept(session, priority=1)
+        accept(session, priority=3)
+        wished = [accept(session, device=device, priority=2)[0] for device in ("cpu", "gpu")]
+        told = [workers.waiting_for(session, job) for job in wished]
+    assert told == [
+        "its turn: 1 fleet is before it",
+        "a worker with a GPU: none was seen so far",
+    ]
+
+
 def test_a_job_says_that_all_workers_are_busy(database: Database) -> None:
     with database.write() as session:
         workers.beat(session, entry(slots=2))
