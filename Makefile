@@ -7,6 +7,7 @@
 #   make contract  the OpenAPI document, read by programs written for Node, where there is Node
 #   make check   what takes too long for every change: the tests marked slow
 #   make bench   how fast it trains and answers, beside its peers
+#   make image   the container image; BASE=ubuntu:24.04 for one without CUDA's tools
 #   make lint    ruff: style and format
 #   make types   mypy, strict
 #   make lock    requirements*.lock from pyproject.toml; ARGS=--upgrade for the newest versions
@@ -14,7 +15,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install develop demo serve doctor test contract check bench lint types lock clean
+.PHONY: help install develop demo serve doctor test contract check bench image lint types lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -85,6 +86,11 @@ bench: $(DEVELOPS)
 	failed=; for file in benchmarks/[a-z]*.py; do \
 	  echo "→ $$file"; $(BIN)/python "$$file" || failed="$$failed $$file"; \
 	done; test -z "$$failed" || { echo "did not run:$$failed (some need a folder of data)"; false; }
+
+# deploy/check.sh builds it, runs it by Compose, and kills parts of it.
+image:
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(or $(IMAGE),parsimony) $(ARGS) .
+	docker image inspect --format '{{.Size}}' $(or $(IMAGE),parsimony) | awk '{printf "→ %.2f GB\n", $$1 / 1e9}'
 
 lint: $(DEVELOPS)
 	$(BIN)/ruff check .

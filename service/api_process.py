@@ -12,6 +12,7 @@ from functools import partial
 from service.fair_listener import Loads
 from service.listening import until_interrupted
 from worker.errors import ParsimonyError
+from worker.logs import about_process, configure_logs
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
 
@@ -25,6 +26,8 @@ def main(parent: int, number: int, listening: int, reporting: int, loads: int) -
         from service.server import Server  # takes seconds, in which the parent may say to stop
 
         settings = ServiceSettings()
+        configure_logs(settings)
+        about_process(http=str(number))
         sharing = (Loads(loads, settings.processes), number)
         try:
             Server(settings, partial(_report, reporting), sharing).serve_on(shared)

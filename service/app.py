@@ -24,12 +24,16 @@ from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
 from service.serving.front import Front, RequestIds, Turn
+from service.telemetry.board import Board
+from service.telemetry.requests import Requests, Watched
+from service.telemetry.telemetry import Telemetry
 from service.threads import one_thread_a_call
 from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.limits import SERVICE
@@ -43,13 +47,14 @@ STORE_SECONDS = 1.5
 class Application(FastAPI):
     """FastAPI, with the front before its middleware: a request that a door answers meets none."""
 
-    front: Front
+    watched: Watched
+    """The front, and what is counted of its answers."""
     express: Express
     """What connections ask before they ask the application."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the front, or by what is behind it."""
-        await self.front(scope, receive, send)
+        await self.watched(scope, receive, send)
 
     def begin_to_stop(self) -> None:
         """Be unready from now on, and let nobody wait for what takes long. On the event loop."""
@@ -63,13 +68,17 @@ class Application(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: ServiceSettings | None = None) -> Application:
-    """The HTTP service. It opens its database when it is started, not before."""
+def create_app(settings: ServiceSettings | None = None, board: Board | None = None) -> Application:
+    """The HTTP service. It opens its database when it is started, not before.
+
+    ``board`` is where several that answer on one port show what they have measured.
+    """
     settings = settings or ServiceSettings()
+    requests = Requests()
     app = Application(
         title="Parsimony",
         version=installed_version(),
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, requests, board or Board()),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -81,10 +90,11 @@ def create_app(settings: ServiceSettings | None = None) -> Application:
     )
     app.add_middleware(Conventions)
     turn, ids = Turn(), RequestIds()
-    app.front = Front(
+    front = Front(
         app.behind, app.state, open_doors=open_doors, open_streams=open_streams, turn=turn, ids=ids
     )
-    app.express = Express(app.state, turn, ids)
+    app.watched = Watched(front, requests)
+    app.express = Express(app.state, turn, ids, requests)
     errors.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:
@@ -108,13 +118,15 @@ def installed_version() -> str:
         return "0"
 
 
-def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: ServiceSettings, requests: Requests, board: Board
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings.prepare_state()
         database = Database(settings.database_url, SERVICE)
         try:
-            await asyncio.to_thread(database.migrate)
+            await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
             tables = TableCache(database, artefacts)
@@ -122,6 +134,13 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
             readiness = Readiness(settings, database, artefacts)
+            telemetry = Telemetry(
+                requests,
+                database,
+                serving.residents,
+                release=installed_version(),
+                board=board,
+            )
             app.state.services = Services(
                 settings=settings,
                 database=database,
@@ -137,17 +156,20 @@ def _lifespan(settings: ServiceSettings) -> Callable[[FastAPI], AbstractAsyncCon
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),
                 stopping=threading.Event(),
+                telemetry=telemetry,
             )
             await serving.start()
             reconciler.start()
             readiness.start()
             collector.start()
+            telemetry.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
             try:
                 with one_thread_a_call():
                     yield
             finally:
+                telemetry.stop()
                 polling.cancel()
                 with suppress(asyncio.CancelledError):
                     await polling

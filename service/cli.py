@@ -1,4 +1,4 @@
-"""The command line: ``parsimony up | demo | doctor | migrate | gc | api | worker``."""
+"""The command line: ``parsimony up | api | worker | migrate | gc | backup | restore | …``."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from worker.errors import ParsimonyError
+from worker.logs import configure_logs
 from worker.settings import ServiceSettings
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ def up(
         # Imported late: torch takes seconds, and `--help` should not.
         from service.run import run_everything
 
+        configure_logs(settings)
         run_everything(settings, Console(highlight=False))
 
 
@@ -60,6 +62,7 @@ def api(host: Host = None, port: Port = None, processes: ProcessCount = None) ->
         settings = _settings(host=host, port=port, processes=processes)
         from service.run import run_api
 
+        configure_logs(settings)
         run_api(settings, Console(highlight=False))
 
 
@@ -74,17 +77,46 @@ def worker(workers: Workers = None) -> None:
 
 
 @app.command()
-def migrate(state: State = None) -> None:
-    """Bring the database's schema to this release's."""
+def migrate(
+    state: State = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Change nothing; exit 1 if this release does not work on the schema."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the statements, done and undone in one transaction with locks."
+        ),
+    ] = False,
+) -> None:
+    """Bring the database's schema to this release's. Needed once a release with PostgreSQL; SQLite
+    is migrated by whatever opens it.
+    """
     with _errors_in_a_line():
         settings = _settings(state=state)
+        from worker.storage import schema
         from worker.storage.database import Database
 
         settings.prepare_state()
+        console = Console(highlight=False, soft_wrap=True)
         database = Database(settings.database_url)
-        database.migrate()
-        database.close()
-        Console(highlight=False).print("The database has this release's schema.")
+        try:
+            if dry_run:
+                for statement in schema.rehearse(database):
+                    console.print(statement, markup=False)
+            elif not check:
+                database.migrate()
+            found = schema.state_of(database)
+        finally:
+            database.close()
+        # Of a rehearsal the statements alone go to the output: it is to be read, or kept.
+        told = Console(stderr=True, highlight=False, soft_wrap=True) if dry_run else console
+        told.print(f"{found.sentence[0].upper()}{found.sentence[1:]}.", markup=False)
+        if check and not found.fits:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -108,6 +140,30 @@ def gc(
         from service.collection import collect
 
         collect(settings, Console(highlight=False), dry_run=dry_run, as_json=as_json, force=force)
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where to: a folder that is not there yet.")],
+    state: State = None,
+) -> None:
+    """Copy the database and all files that it refers to; the service may run meanwhile."""
+    with _errors_in_a_line():
+        from service.copies import back_up
+
+        back_up(_settings(state=state), folder, Console(highlight=False))
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `parsimony backup` has made.")],
+    state: Annotated[Path, typer.Option(help="The new state folder; not there yet, or empty.")],
+) -> None:
+    """Make a new state folder of a backup, once each of its files is found to be right."""
+    with _errors_in_a_line():
+        from service.copies import bring_back
+
+        bring_back(folder, state, Console(highlight=False))
 
 
 @app.command()

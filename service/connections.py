@@ -40,7 +40,7 @@ GONE = "parsimony.gone"
 """What the state of a request's scope calls the function that says if its client has left."""
 TICK_SECONDS = 0.002
 """What a timer may go off too early: clocks of event loops count milliseconds."""
-HEALTH = frozenset({"/livez", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
+HEALTH = {"/livez", "/readyz", "/ping", "/metrics", "/v2/health/live", "/v2/health/ready"}
 
 
 class Config(uvicorn.Config):

@@ -51,7 +51,9 @@ class Conventions:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self.app({**scope, "method": "GET"} if without_content else scope, receive, answered)
+        inner = {**scope, "method": "GET"} if without_content else scope
+        await self.app(inner, receive, answered)
+        scope["route"] = inner.get("route")
 
 
 async def only_known_parameters(request: Request) -> None:

@@ -11,6 +11,7 @@ from service.exporter import Exporter
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.serving.engine import ServingEngine
+from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
 from worker.jobs import JobIntake, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
@@ -40,6 +41,7 @@ class Services:
     exporter: Exporter
     stopping: threading.Event
     """Set once the service is told to stop. It answers for a while yet, but lets nobody wait."""
+    telemetry: Telemetry
 
 
 async def services_of(request: Request) -> Services:

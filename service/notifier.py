@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from service.threads import in_pool
 from worker.errors import UnavailableError
+from worker.logs import Outage
 from worker.storage.database import Database
 from worker.storage.tables import Event
 
@@ -28,6 +29,7 @@ class ChangeNotifier:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._outage = Outage(log, "reading the event log")
         self._subscribers = 0
         self._wanted = asyncio.Event()
         self._changed = asyncio.Event()
@@ -69,8 +71,9 @@ class ChangeNotifier:
             pause = POLL_SECONDS
             try:
                 latest = await in_pool("health", self._latest)
+                self._outage.worked()
             except UnavailableError as error:
-                log.warning("the event log cannot be read: %s", error.message)
+                self._outage.failed(error.message)
                 latest, pause = seen, LONGEST_WAIT_SECONDS
             if latest != seen:
                 seen = latest

@@ -5,6 +5,7 @@ that asks for it, so that none waits for a child that is gone. Each child runs t
 Nothing is shared but the socket, the database and the artefacts. The parent never loads torch.
 """
 
+import logging
 import os
 import select
 import signal
@@ -21,7 +22,8 @@ from service.listening import GRACE_SECONDS, Interruption
 from worker.errors import UnavailableError
 from worker.runtime.restarts import Pauses, ending
 from worker.settings import ServiceSettings
-from worker.storage.database import Database
+
+logger = logging.getLogger(__name__)
 
 STOP_SECONDS = GRACE_SECONDS + 5.0
 """Time in which processes must have ended after their drain, before they are killed."""
@@ -69,10 +71,6 @@ class ApiProcesses:
         Raises:
             UnavailableError: one of them does not start.
         """
-        self._settings.prepare_state()
-        database = Database(self._settings.database_url)
-        database.migrate()  # once, and not by all of them
-        database.close()
         self._loads = Loads.of(self._settings.processes)
         stop_by: int = signal.SIGTERM
         try:
@@ -132,11 +130,10 @@ class ApiProcesses:
     def _start_again(self, ended: _Child) -> None:
         pause = self._pauses.after(ended.started)
         self._due[ended.number] = time.monotonic() + pause
-        sys.stderr.write(
-            f"parsimony: HTTP process {ended.process.pid} {ending(ended.process.returncode)}; "
-            f"another one starts in {pause:g} s\n"
+        logger.warning(
+            "HTTP process %d %s; another one starts in %g s",
+            *(ended.process.pid, ending(ended.process.returncode), pause),
         )
-        sys.stderr.flush()
 
     def _stop(self, number: int) -> None:
         """Pass the signal on, and let the processes end; kill what takes too long.

@@ -12,6 +12,8 @@ from service.listening import announcement, listen, until_interrupted, url
 from service.processes import ApiProcesses
 from worker.runtime.processes import Processes
 from worker.settings import ServiceSettings
+from worker.storage import schema
+from worker.storage.database import Database
 
 
 def run_everything(settings: ServiceSettings, console: Console) -> None:
@@ -35,6 +37,13 @@ def _serve(
     announce: Callable[[], None],
     on_stop: Callable[[], None] | None = None,
 ) -> None:
+    settings.prepare_state()
+    database = Database(settings.database_url)
+    try:
+        # Here, once for all processes, and where what is missing is said in a line.
+        schema.make_ready(database, patience=settings.migration_seconds)
+    finally:
+        database.close()
     if settings.processes > 1:
         ApiProcesses(settings, listening, on_stop=on_stop).serve(announce)
         return

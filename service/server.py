@@ -19,6 +19,7 @@ from service.connections import Config
 from service.fair_listener import CountedConnections, FairListener, Loads
 from service.listening import GRACE_SECONDS
 from service.serving.connection import ExpressProtocol
+from service.telemetry.board import Board
 from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 
@@ -53,14 +54,15 @@ class Server(uvicorn.Server):
         on_stop: Callable[[], None] | None = None,
     ) -> None:
         level = settings.log_level
-        self._application = create_app(settings)
+        self._application = create_app(settings, _board(sharing, settings.processes))
         super().__init__(
             Config(
                 self._application,
                 settings,
                 http=ExpressProtocol,
                 log_level=level if level in {"debug", "error"} else "warning",
-                access_log=False,
+                log_config=None,  # worker/logs.py has done it
+                access_log=False,  # service/telemetry/requests.py has one
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -133,3 +135,10 @@ class Server(uvicorn.Server):
         self.run(sockets=[listening])
         if not self.started:
             raise UnavailableError("the HTTP service could not start; the lines above say why")
+
+
+def _board(sharing: tuple[Loads, int] | None, count: int) -> Board:
+    if sharing is None:
+        return Board()
+    loads, number = sharing
+    return Board(number, count, loads.descriptor)

@@ -23,7 +23,15 @@ from threadpoolctl import threadpool_limits
 from service.errors import BusyError
 
 Pool = Literal[
-    "health", "uploads", "planning", "reports", "answers", "catalogue", "loading", "sampling"
+    "health",
+    "metrics",
+    "uploads",
+    "planning",
+    "reports",
+    "answers",
+    "catalogue",
+    "loading",
+    "sampling",
 ]
 
 SIZES: dict[Pool, int] = {
@@ -35,6 +43,7 @@ SIZES: dict[Pool, int] = {
     "catalogue": 1,
     "loading": 2,
     "sampling": 2,
+    "metrics": 1,
 }
 """Most threads of each pool at once. Those of `answers` mostly wait, for a database or torch. Two
 load models, so that a large one does not keep a small one waiting."""

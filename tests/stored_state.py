@@ -13,7 +13,7 @@ from zipfile import ZipFile
 from tests.api.client import Client
 
 ASSETS = Path(__file__).parent / "assets"
-ARCHIVES = ("state-0001.zip", "state-0002.zip")
+ARCHIVES = ("state-0001.zip", "state-0002.zip", "state-0006.zip")
 """By the migration that the database was written at."""
 ANSWERS = "answers.json"
 MODEL = "shapes"
@@ -58,16 +58,25 @@ def answers(client: Client, requests: Iterable[str]) -> dict[str, Any]:
 def readings(client: Client) -> Iterator[str]:
     """All requests that read what is stored, and a prediction."""
     places: dict[str, list[dict[str, str]]] = {
-        "/v1/datasets": [{"id": row["id"]} for row in client.get("/v1/datasets").json()["data"]],
-        "/v1/jobs": [{"id": row["id"]} for row in client.get("/v1/jobs").json()["data"]],
+        **{
+            path: [{"id": row["id"]} for row in client.get(path).json()["data"]]
+            for path in ("/v1/datasets", "/v1/jobs", "/v1/predictions")
+        },
         "/v1/models": [{"name": MODEL, "version": "1"}],
     }
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         root = "/".join(path.split("/")[:3])
-        if "get" in methods and root in places and not path.endswith(UNRECORDED):
+        is_stored = root in places and not path.endswith(UNRECORDED)
+        if is_stored and _answers_json(methods):
             filled = [path.format(**place) for place in places[root]] if "{" in path else [path]
             yield from (f"GET {each}" for each in filled)
     yield f"POST /v1/models/{MODEL}/predict"
+
+
+def _answers_json(methods: dict[str, Any]) -> bool:
+    """Whether a path is read, and its answers are documents rather than files or pictures."""
+    answers = methods.get("get", {}).get("responses", {})
+    return "application/json" in answers.get("200", {}).get("content", {})
 
 
 def differences(before: Any, now: Any, place: str = "") -> Iterator[str]:

@@ -50,6 +50,7 @@ TOP_LEVEL = {
     "README.md",
     "benchmarks",
     "docker-compose.yml",
+    "deploy",
     "docs",
     "pyproject.toml",
     "requirements-dev.lock",

@@ -51,10 +51,19 @@ def test_its_settings_exist_and_are_valid(
     compose: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = compose["services"][name]["environment"]
-    assert set(environment) <= SETTINGS
+    assert set(environment) <= SETTINGS | {"HOME"}
     for variable, value in environment.items():
         monkeypatch.setenv(variable, re.sub(r"\$\{\w+:\?[^}]*\}", "secret", value))
     ServiceSettings()
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_its_containers_write_to_their_volume_and_to_memory_alone(
+    compose: dict[str, Any], name: str
+) -> None:
+    service = compose["services"][name]
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["tmpfs"] == [service["environment"]["HOME"]]
 
 
 def test_urls_name_services_of_the_file(compose: dict[str, Any]) -> None:

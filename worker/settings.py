@@ -81,10 +81,16 @@ class ServiceSettings(BaseSettings):
     GPU."""
     database_url: str = Field(default_factory=_default_database)
     """SQLAlchemy URL of the database, `sqlite:///…` or `postgresql+psycopg://…`."""
+    migration_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 60.0
+    """How long a start waits for `parsimony migrate`, where the database is PostgreSQL and has not
+    the schema of this release; then it ends with a line. SQLite is migrated by whoever opens it."""
     redis_url: str | None = None
     """URL of the Redis that carries wake-up calls, `redis://…`, `rediss://…`, `unix://…`, or
     `sentinel://a:26379;sentinel://b:26379/0?master_name=…` (`mymaster` unless given). Without it a
     private server on a unix socket is started and stopped with the service."""
+    celery_remote_control: bool = False
+    """Whether workers answer `celery inspect` and `celery control`, and send events for `celery
+    events` and Flower. Then whoever reaches the Redis can also stop workers."""
     artefacts_url: str = Field(default_factory=_default_artefacts)
     """Folder or fsspec URL of data sets, checkpoints and models."""
     lease_seconds: Seconds = 15.0
@@ -172,7 +178,10 @@ class ServiceSettings(BaseSettings):
     log_bytes: Annotated[int, Field(ge=4096)] = 10 * 1024 * 1024
     """A log file in the state folder that is larger is set aside; two earlier ones are kept."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least severe log lines that are written."""
+    """Least severe log lines that are written. `debug` has a line for each request."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Form of the log lines of all processes: `text` for people, `json` for machines; `auto` takes
+    `text` on a terminal and `json` elsewhere, as in `worker.log`."""
 
     @field_validator("state", mode="after")
     @classmethod

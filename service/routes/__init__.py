@@ -6,6 +6,7 @@ from service.routes import (
     health,
     invocations,
     jobs,
+    metrics,
     models,
     oip,
     predict,
@@ -28,5 +29,6 @@ RESOURCES = (
     oip,
     invocations,
     health,
+    metrics,
 )
 """In the order in which the documentation has them, and paths are looked for."""

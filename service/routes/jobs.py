@@ -162,7 +162,7 @@ def pause_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     weights are those of a job that was never paused. Time in which it is paused does not count
     against its search's `budget_seconds`. Pausing twice changes nothing.
     """
-    with services.database.write() as session:
+    with services.database.write(statement=REPORT_SECONDS) as session:
         return stored_view(session, jobs.request_pause(session, job_id))
 
 
@@ -176,7 +176,7 @@ def resume_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     """Lets a paused job go on from its checkpoints. A job that is not paused is answered as it
     is.
     """
-    with services.database.write() as session:
+    with services.database.write(statement=REPORT_SECONDS) as session:
         view = stored_view(session, jobs.request_resume(session, job_id))
     services.reconciler.nudge()
     return view

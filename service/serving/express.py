@@ -6,6 +6,7 @@ that is at hand) is read as soon as its body is there, and answered from within 
 was computed in, in one piece. All else is answered by the application, with the same bits.
 """
 
+import logging
 import time
 from functools import partial
 from typing import Any, Protocol
@@ -20,9 +21,11 @@ from service.serving.engine import FEW_ROWS
 from service.serving.front import RequestIds, Turn
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
+from service.telemetry.requests import Requests, are_said, say
 from worker.errors import ParsimonyError
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
+TEMPLATE = f"{PREFIX}{{name}}{SUFFIX}"
 MOST_BYTES = 64 * 1024
 """Of a body."""
 _FIELDS = {"instances", "warnings", "extra"}
@@ -54,12 +57,16 @@ class Express:
         state: whose `services` are there once the application has started.
         turn: what may be read at a time, here and by the front.
         ids: the names of requests.
+        requests: where they are counted.
     """
 
-    def __init__(self, state: State, turn: Turn, ids: RequestIds) -> None:
+    def __init__(self, state: State, turn: Turn, ids: RequestIds, requests: Requests) -> None:
         self._state, self._turn, self._ids = state, turn, ids
         self.is_stopping = False
         """Whether each connection is closed after its next answer."""
+        self._answered = requests.of("POST", TEMPLATE, "2xx")
+        self._requests = requests
+        self._says = are_said()
         self._refused: tuple[str, tuple[int, bytes, bytes]] | None = None
 
     def resident(self, scope: Any) -> Resident | None:
@@ -85,7 +92,7 @@ class Express:
 
     def begin(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:
         """Read a request whose body is here, and have it answered; whether it is plain."""
-        begun = time.perf_counter_ns()
+        begun, counted, says = time.perf_counter_ns(), self._answered.add, self._says
         reader = resident.model.plain
         if reader is None:
             return False
@@ -115,26 +122,35 @@ class Express:
                 if warnings:
                     body["warnings"] = []
                     statistics.looked_at += rows
-                connection.reply(exchange, self._head(exchange.scope), orjson.dumps(body))
+                head = self._head(exchange.scope)
+                connection.reply(exchange, head, orjson.dumps(body))
                 now = time.perf_counter_ns()
                 statistics.answered(rows, read, now - computed, now - begun)
+                counted(now - begun)
+                if says:
+                    name = head.rpartition(b": ")[2].strip()
+                    say(logging.DEBUG, "POST", exchange.scope["path"], 200, now - begun, name)
 
             resident.joiner.add(
                 cells,
                 deliver,
-                partial(self._fail, connection, exchange),
+                partial(self._fail, connection, exchange, begun),
                 gone=lambda: exchange.disconnected,
             )
         except BusyError as error:
-            self._refuse(connection, exchange, error)
+            self._refuse(connection, exchange, error, begun)
         except (ParsimonyError, orjson.JSONDecodeError):
             return False  # The application says what it is.
         return True
 
-    def _refuse(self, connection: Connection, exchange: Exchange, error: ParsimonyError) -> None:
+    def _refuse(
+        self, connection: Connection, exchange: Exchange, error: ParsimonyError, begun: int
+    ) -> None:
         """Say no at once: under overload most answers are this one, so it must cost little."""
         status, lines, body = self._refusal(error)
         connection.reply(exchange, self._head(exchange.scope, lines), body, status)
+        taken = time.perf_counter_ns() - begun
+        self._requests.of("POST", TEMPLATE, f"{status // 100}xx").add(taken)
 
     def _head(self, scope: Any, lines: bytes = _HEAD) -> bytes:
         """The lines of an answer's head."""
@@ -148,9 +164,11 @@ class Express:
             self._refused = error.message, (reply.status, lines, reply.body)
         return self._refused[1]
 
-    def _fail(self, connection: Connection, exchange: Exchange, error: Exception | None) -> None:
+    def _fail(
+        self, connection: Connection, exchange: Exchange, begun: int, error: Exception | None
+    ) -> None:
         if isinstance(error, ParsimonyError):
-            self._refuse(connection, exchange, error)
+            self._refuse(connection, exchange, error, begun)
         elif error is not None:
             connection.answer_by(exchange, internal_problem())
 

@@ -22,7 +22,9 @@ from service.connections import GONE
 from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
 from service.serving.doors.exchange import Call, Door, Reply
+from service.telemetry.requests import ROUTE
 from worker.errors import ParsimonyError
+from worker.logs import about_task
 
 log = logging.getLogger(__name__)
 
@@ -128,16 +130,19 @@ class Front:
             await self._app(scope, receive, send)
             return
         request_id = self._ids.of(scope["headers"])
+        about_task(request=request_id.decode())
         if scope["method"] == "POST":
             doors = self._doors()
             for path, takes, stream in self._streams:
                 match = path.fullmatch(scope["path"])
                 if match and takes(_kind(scope)):
+                    scope[ROUTE] = _template(match)
                     await stream(match.groupdict(), scope, receive, _named(request_id, send))
                     return
             for path, door in doors:
                 match = path.fullmatch(scope["path"])
                 if match:
+                    scope[ROUTE] = _template(match)
                     await self._ask(door, match.groupdict(), request_id, scope, receive, send)
                     return
         await self._app(scope, receive, _named(request_id, send))
@@ -184,7 +189,7 @@ class Front:
             await answer(scope, receive, _named(request_id, send))
             return
         except Exception:
-            log.exception("POST %s failed (%s)", scope["path"], request_id.decode())
+            log.exception("POST %s failed", scope["path"])
             answer = for_protocol(scope["path"], internal_problem())
             await answer(scope, receive, _named(request_id, send))
             return
@@ -194,6 +199,15 @@ class Front:
             await self._app(scope, receive, _named(request_id, send))
             return
         await _send(reply, request_id, send)
+
+
+def _template(match: re.Match[str]) -> str:
+    """The path with what it names replaced by the names."""
+    path = match.string
+    for name in sorted(match.re.groupindex, key=match.start, reverse=True):
+        if match[name] is not None:
+            path = f"{path[: match.start(name)]}{{{name}}}{path[match.end(name) :]}"
+    return path
 
 
 def _kind(scope: Scope) -> bytes:

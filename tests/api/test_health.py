@@ -18,8 +18,7 @@ from tests.databases import KINDS
 from tests.waiting import until
 from worker.errors import UnavailableError
 from worker.storage import workers
-from worker.storage.tables import Worker
-from worker.storage.workers import WorkerEntry
+from worker.storage.workers import Worker, WorkerEntry
 
 READY = ("/readyz", "/ping", "/health")
 ENTRY = WorkerEntry("wrk_1", "h", 7, "cpu", 2, 1, "1.2.3")

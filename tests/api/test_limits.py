@@ -81,7 +81,6 @@ def test_jobs_are_refused_in_time_and_accepted_again(client: Client, outage: Out
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/readyz"),
         ("GET", "/v1/jobs"),
         ("GET", "/v1/jobs/latest"),
         ("GET", "/v1/jobs/latest/report"),
@@ -96,7 +95,16 @@ def test_what_reads_is_refused_in_time(
     body = {"model": "iris", "dataset": f"ds_{0:024x}"} if method == "POST" else None
     with outage():
         assert_refused(timed(client.request, method, path, json=body))
-    until(lambda: client.get("/readyz").status_code == 200)
+    until(lambda: client.get("/v1/jobs").status_code == 200)
+
+
+@pytest.mark.slow
+@pytest.mark.database_kinds("postgresql")
+def test_readiness_is_answered_in_time_and_tells_of_it(client: Client, outage: Outage) -> None:
+    with outage():
+        until(lambda: timed(client.get, "/readyz").status_code == 503)
+        assert "database" in timed(client.get, "/readyz").json()["detail"]
+    until(lambda: timed(client.get, "/readyz").status_code == 200)
 
 
 @pytest.mark.slow

@@ -43,11 +43,20 @@ LONG_COVERAGE = {
 }
 """Operations for which the phase of coverage, which tries every bound of a schema, takes long."""
 
-SWITCHED_OFF = {"POST /v2/repository/models/{name}/unload"}
+SWITCHED_OFF = {
+    "POST /v2/repository/models/{name}/unload",
+    "DELETE /v1/models/{name}",
+    "DELETE /v1/models/{name}/versions/{version}",
+}
 """By the configuration."""
 UNFINISHED = {"GET /v1/predictions/{id}/result"}
 """Answers only once somebody has scored, and here the newest prediction is always one that was just
 posted."""
+SELDOM = {
+    *("POST /v1/jobs/{id}/pause", "POST /v1/jobs/{id}/resume"),
+    *("POST /v1/jobs/{id}/retry", "DELETE /v1/jobs/{id}", "DELETE /v1/predictions/{id}"),
+}
+"""Answer only in a state to which few of these requests bring a job: `test_life.py` does."""
 
 
 def _as_it_is(context: Any, value: Any) -> bytes:
@@ -119,7 +128,7 @@ def test_every_operation_is_asked_and_answers(
     operations = {
         f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
     }
-    assert set(answered) == operations - SWITCHED_OFF - UNFINISHED
+    assert set(answered) | SELDOM == operations - SWITCHED_OFF - UNFINISHED
     assert phases["examples"] >= 50
     assert phases["coverage"] >= 400
     assert phases["fuzzing"] >= 60

@@ -5,7 +5,7 @@
     python -m tests.assets.make state 0002    (named by the head of the migrations)
     python -m tests.assets.make answers 0002  (records anew what is answered on it)
 
-To write a state with the code of another commit, put its folder before this one on PYTHONPATH.
+``README.md`` says how to write a state with the code of another commit.
 """
 
 import json

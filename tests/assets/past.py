@@ -1,11 +1,17 @@
-"""What happened in the stored states: a data set, and jobs of every kind and ending."""
+"""What happened in the stored states: a data set, jobs of every kind and ending, predictions.
+
+Written against tests/api as it is now: of the code of another commit only ``service`` and
+``worker`` are taken.
+"""
 
 import os
 from pathlib import Path
 from typing import Any
 
 from tests.api.client import Client, running
-from tests.api.work import post, train
+from tests.api.work import ask, claimed, post, score, train
+from worker.jobs import predictions as intake
+from worker.runtime.batch_prediction import BatchPrediction
 from worker.runtime.fleet_training import FleetTraining
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
@@ -69,20 +75,22 @@ SEARCHED: dict[str, Any] = {
 }
 STEPS = 10
 """After so many steps the interrupted job stops: in its third epoch, when two trials have ended."""
+PART_ROWS, PARTS = 16, 2
+"""The interrupted prediction has three parts, and stops when so many are stored."""
 
 
 class Draining(Channel):
     """Asks the trainer to stop at a step."""
 
-    def __init__(self, silent: int) -> None:
-        self._steps = 0
+    def __init__(self, silent: int, after: int = STEPS) -> None:
+        self._steps, self._after = 0, after
         super().__init__(silent, silent)
 
     @property
     def stop_reason(self) -> str | None:  # type: ignore[override]
         """Asked before each step."""
         self._steps += 1
-        return "drain" if self._steps > STEPS else None
+        return "drain" if self._steps > self._after else None
 
     @stop_reason.setter
     def stop_reason(self, reason: str | None) -> None:
@@ -118,19 +126,21 @@ def live(state: Path) -> None:
         post(client, dataset=dataset, name="waiting", **COMPARED)
         if '"SearchSpec"' in client.get("/openapi.json").text:
             search(client, post(client, dataset=dataset, name="searched", **SEARCHED))
+        if '"PredictionSpec"' in client.get("/openapi.json").text:
+            predict(client, {"dataset": dataset, "model": "shapes", "format": "csv"})
 
 
 def interrupt(client: Client, job_id: str) -> None:
     """Train for a while, then put the fleet back with its checkpoint."""
-    parts = client.parts
+    services = client.services
     silent = os.open(os.devnull, os.O_RDWR)
-    with parts.database.read() as session:
+    with services.database.read() as session:
         (fleet,) = jobs.fleets(session, job_id)
-    with parts.database.write() as session:
+    with services.database.write() as session:
         lease = fleets.claim(session, fleet.id, owner="test")
     assert lease is not None
     training = FleetTraining(
-        parts.settings, parts.database, parts.artefacts, lease, Draining(silent)
+        services.settings, services.database, services.artefacts, lease, Draining(silent)
     )
     assert training.run() == "queued"
     os.close(silent)
@@ -139,8 +149,30 @@ def interrupt(client: Client, job_id: str) -> None:
 def search(client: Client, job_id: str) -> None:
     """Train wave after wave."""
     for _ in range(20):
-        with client.parts.database.read() as session:
+        with client.services.database.read() as session:
             waiting = [f.id for f in jobs.fleets(session, job_id) if f.state == "queued"]
         if not waiting:
             return
         train(client, job_id, waiting)
+
+
+def predict(client: Client, scored: dict[str, Any]) -> None:
+    """Score to the end, stop in the midst of another, leave one waiting. All have several parts."""
+    services = client.services
+    silent = os.open(os.devnull, os.O_RDWR)
+    whole_part, intake.PART_ROWS = intake.PART_ROWS, PART_ROWS
+    try:
+        score(client, ask(client, name="scored", **scored))
+        lease = claimed(client, ask(client, name="half scored", **scored))
+        prediction = BatchPrediction(
+            services.settings,
+            services.database,
+            services.artefacts,
+            lease,
+            Draining(silent, after=PARTS),
+        )
+        assert prediction.run() == "queued"
+        ask(client, name="to be scored", **scored)
+    finally:
+        intake.PART_ROWS = whole_part
+        os.close(silent)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.waiting import until
 from worker.jobs import JobIntake, TableCache
 from worker.runtime.doorbell import Doorbell
@@ -95,13 +97,11 @@ def running(settings: ServiceSettings) -> Iterator[Running]:
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below one, by Linux's /proc."""
+    """All processes below one, whichever of its threads has started them."""
     try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
         return []
-    children = [int(child) for child in text.split()]
-    return children + [pid for child in children for pid in descendants(child)]
 
 
 def is_trainer(pid: int) -> bool:

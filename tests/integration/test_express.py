@@ -155,3 +155,24 @@ def test_clients_that_leave_disturb_nobody(address: str) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_what_it_answers_is_counted(address: str) -> None:
+    def counted(status: str) -> float:
+        lines = httpx.get(f"http://{address}/metrics").text.splitlines()
+        series = (
+            'parsimony_http_request_seconds_count{method="POST",process="0",'
+            f'route="/v1/models/{{name}}/predict",status="{status}"}} '
+        )
+        return sum(float(line.removeprefix(series)) for line in lines if line.startswith(series))
+
+    before = counted("2xx")
+    with connected(address) as client:
+        for _ in range(3):
+            client.sendall(request(ROWS[:2]))
+            assert answer(client)[0] == "HTTP/1.1 200 OK"
+    assert counted("2xx") == before + 3
+    assert (
+        'parsimony_prediction_rows_total{model="circle"'
+        in httpx.get(f"http://{address}/metrics").text
+    )

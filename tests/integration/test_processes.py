@@ -120,3 +120,23 @@ def test_a_process_that_is_killed_is_replaced_and_others_answer(service: Service
     until(lambda: len(service.parent.children()) == 2)
     until(lambda: (service.connect().get("/livez"), min(service.connections()) > 0)[1])
     assert version(service.connect()) == 1
+
+
+def test_one_scrape_tells_of_all_processes(service: Service) -> None:
+    clients = [service.connect() for _ in range(4)]
+
+    def answered() -> dict[str, float]:
+        """Requests to `/livez` by process."""
+        series = re.compile(
+            r'parsimony_http_request_seconds_count\{method="GET",process="(\d)",'
+            r'route="/livez",status="2xx"\} (\S+)'
+        )
+        found = series.findall(clients[0].get("/metrics").text)
+        return {process: float(count) for process, count in found}
+
+    before = sum(answered().values())
+    for client in clients:
+        for _ in range(5):
+            assert client.get("/livez").status_code == 200
+    until(lambda: sum(answered().values()) == before + 20)
+    assert set(answered()) == {"0", "1"}

@@ -168,6 +168,7 @@ class JobIntake:
         digest = hashlib.sha256(canonical).hexdigest()
         if key is not None and (known := self._known(key, digest)) is not None:
             return Accepted(known, replayed=True)
+        self._database.expect_write()
         return self._accept(self.propose(spec), shown(document), key, digest)
 
     def _accept(
@@ -264,6 +265,8 @@ def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
         name=spec.name,
         dataset_id=dataset_id,
         model_name=spec.model,
+        device=spec.device,
+        priority=spec.priority,
     )
 
 

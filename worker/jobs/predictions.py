@@ -68,6 +68,7 @@ class PredictionIntake:
         """
         if key is not None and (known := self._known(spec, key)) is not None:
             return known
+        self._database.expect_write()
         with self._database.read() as session:
             version = models.resolve(session, spec.model, spec.version)
         with self._artefacts.open(version.path) as file:

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from worker.errors import UnavailableError
+from worker.logs import Outage
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage import workers
@@ -28,14 +29,14 @@ BEAT_SECONDS = 2.0
 class NoBell:
     """Rings nobody: idle supervisors look for themselves, and the HTTP service rings the others."""
 
-    def ring(self, fleet_id: str) -> None:
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
         """Ring nobody."""
 
-    def is_backed_up(self) -> bool:
+    def is_backed_up(self, device: str | None = None) -> bool:
         """Always: announcements of a worker would help nobody."""
         return True
 
-    def has_unread(self) -> bool:
+    def has_unread(self, device: str | None = None) -> bool:
         """As if all had been heard."""
         return False
 
@@ -55,6 +56,8 @@ class Caretaker:
     ) -> None:
         self._database, self._entry, self._draining = database, entry, draining
         self._reconciler = Reconciler(settings, database, NoBell())
+        self._silence = Outage(logger, "saying that this worker lives")
+        self._blindness = Outage(logger, "looking at the leases")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
 
@@ -69,8 +72,8 @@ class Caretaker:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._try("the worker cannot say that it lives", self._beat)
-            self._try("leases cannot be looked at", self._reconciler.tick)
+            self._try(self._silence, self._beat)
+            self._try(self._blindness, self._reconciler.tick)
             # Not in step: many workers may have been started at once.
             self._stopping.wait(BEAT_SECONDS * random.uniform(0.75, 1.25))
 
@@ -78,13 +81,14 @@ class Caretaker:
         with self._database.write() as session:
             workers.beat(session, self._entry, draining=self._draining())
 
-    def _try(self, failing: str, act: Callable[[], None]) -> None:
+    def _try(self, outage: Outage, act: Callable[[], None]) -> None:
         try:
             act()
+            outage.worked()
         except UnavailableError as error:
-            logger.warning("%s: %s", failing, error.message)
+            outage.failed(error.message)
         except Exception:
-            logger.exception("%s: unexpected error; it is tried again", failing)
+            logger.exception("caretaker: unexpected error; it is tried again")
 
 
 def entry_of(settings: ServiceSettings) -> WorkerEntry:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from worker.jobs import is_out_of_memory
 from worker.runtime.patience import pause_before
-from worker.storage import progress
+from worker.storage import counters, progress
 from worker.storage.artefacts import ArtefactError, Artefacts, UnreadableError
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
@@ -83,6 +83,9 @@ class Checkpoints:
                 sha256=written.sha256,
                 bytes=written.bytes,
             )
+            counters.add(session, counters.CHECKPOINTS, amount=written.bytes)
+            took = self._clock() - began
+            counters.add(session, counters.CHECKPOINT_SECONDS, amount=took)
         for path in spare:
             self._artefacts.discard(path)
         self._at = self._clock()

@@ -20,9 +20,11 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from worker.errors import UnavailableError
+from worker.logs import about_process, configure_logs
+from worker.runtime.devices import kind_of_device
 from worker.runtime.lifeline import die_with_parent
 from worker.settings import ServiceSettings
-from worker.storage import workers
+from worker.storage import schema, workers
 from worker.storage.database import Database
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 QUEUE = "parsimony"
+"""For every worker; beside it each listens to the queue of its own device."""
 TASK = "parsimony.train"
 LONGEST_QUEUE = 1000
 """Messages that may wait unread; more would only repeat them."""
@@ -45,7 +48,6 @@ RECONNECT_SECONDS = 3.0
 """Longest pause before a worker tries again to reach Redis; Celery's own grows to 30 s."""
 ATTEMPTS_A_LINE = 20
 """Failed attempts, after the first few, of which one is logged."""
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(process)d %(name)s: %(message)s"
 
 
 def broker_url(settings: ServiceSettings) -> str:
@@ -53,6 +55,11 @@ def broker_url(settings: ServiceSettings) -> str:
     url, _ = _named_master(settings)
     scheme, _, rest = url.partition("://")
     return f"redis+socket://{rest}" if scheme == "unix" else url
+
+
+def queue_of(device: str | None) -> str:
+    """The queue of what needs a device, ``cpu`` or ``gpu``, or none in particular."""
+    return QUEUE if device is None else f"{QUEUE}.{device}"
 
 
 def _named_master(settings: ServiceSettings) -> tuple[str, str]:
@@ -92,6 +99,9 @@ def create_celery(settings: ServiceSettings, answer_seconds: float = 5.0) -> Cel
     """The Celery application; nothing is connected yet.
 
     Redis must answer within ``answer_seconds``, beside what a worker waits for a message.
+
+    It can be looked at and controlled from outside (``celery inspect``, ``celery events``, Flower)
+    only where ``celery_remote_control`` allows it: whoever reaches Redis could stop workers.
     """
     app = Celery("parsimony", broker=broker_url(settings), set_as_current=False)
     app.conf.update(
@@ -101,6 +111,10 @@ def create_celery(settings: ServiceSettings, answer_seconds: float = 5.0) -> Cel
         # Early acknowledgement: the lease in the database does what late ones only pretend to.
         task_acks_late=False,
         task_default_queue=QUEUE,
+        task_queues={
+            queue: {"exchange": queue, "routing_key": queue}
+            for queue in map(queue_of, (None, kind_of_device(settings)))
+        },
         task_create_missing_queues=True,
         task_serializer="json",
         accept_content=["json"],
@@ -109,8 +123,8 @@ def create_celery(settings: ServiceSettings, answer_seconds: float = 5.0) -> Cel
         worker_pool="prefork",
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
-        worker_enable_remote_control=False,
-        worker_send_task_events=False,
+        worker_enable_remote_control=settings.celery_remote_control,
+        worker_send_task_events=settings.celery_remote_control,
         worker_hijack_root_logger=False,
         # A killed pool process is replaced at once; what it ran is in the database.
         worker_lost_wait=0.5,
@@ -142,20 +156,23 @@ class Doorbell:
         self._app.conf.broker_transport_options["connect_retries_timeout"] = ANSWER_SECONDS / 2
         self._redis = _connect(settings)
 
-    def ring(self, fleet_id: str) -> None:
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
         """Announce a fleet. Raises when Redis cannot be reached; the message may have gone out."""
-        self._app.send_task(TASK, kwargs={"fleet_id": fleet_id}, queue=QUEUE, retry=False)
+        queue = queue_of(device)
+        self._app.send_task(TASK, kwargs={"fleet_id": fleet_id}, queue=queue, retry=False)
 
-    def is_backed_up(self) -> bool:
-        """Whether so many messages wait that more would help nobody."""
-        return self._unread() > LONGEST_QUEUE
+    def is_backed_up(self, device: str | None = None) -> bool:
+        """Whether so many messages wait for a device that more would help nobody."""
+        return self._unread(device) > LONGEST_QUEUE
 
-    def has_unread(self) -> bool:
-        """Whether a message waits for a worker: all of them are busy, or none is there."""
-        return self._unread() > 0
+    def has_unread(self, device: str | None = None) -> bool:
+        """Whether a message waits for a worker with a device: all of them are busy, or none is
+        there.
+        """
+        return self._unread(device) > 0
 
-    def _unread(self) -> int:
-        return int(self._redis.llen(QUEUE))
+    def _unread(self, device: str | None) -> int:
+        return int(self._redis.llen(queue_of(device)))
 
     def ping(self) -> None:
         """Ask Redis whether it answers; raises when it does not within seconds."""
@@ -187,6 +204,7 @@ class Worker:
         self.app = create_celery(settings)
         self.app.conf.worker_consumer = _eager_consumer()
         self.app.task(name=TASK, bind=False)(self._train)
+        signals.setup_logging.connect(self._on_logging, weak=False)
         signals.worker_process_init.connect(self._on_child_start, weak=False)
         signals.worker_process_shutdown.connect(self._on_child_end, weak=False)
         signals.worker_shutting_down.connect(self._on_shutdown, weak=False)
@@ -194,13 +212,12 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop."""
         level = self._settings.log_level
+        name = f"--hostname=parsimony-{os.getpid()}@%h"
+        lone = ["--without-gossip", "--without-mingle"]
+        if not self._settings.celery_remote_control:
+            lone.append("--without-heartbeat")
         try:
-            self.app.worker_main(
-                [
-                    *("worker", f"--loglevel={level}", f"--hostname=parsimony-{os.getpid()}@%h"),
-                    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-                ]
-            )
+            self.app.worker_main(["--quiet", "worker", f"--loglevel={level}", name, *lone])
         finally:
             self._leave()
 
@@ -220,6 +237,10 @@ class Worker:
             raise RuntimeError("the slot is made when the pool process starts")
         self._slot.work(fleet_id)
 
+    def _on_logging(self, **_: Any) -> None:
+        """Celery asks who sets up its loggers, in each of its processes."""
+        configure_logs(self._settings)
+
     def _on_child_start(self, **_: Any) -> None:
         from billiard import current_process
 
@@ -231,6 +252,7 @@ class Worker:
         supervisor = Supervisor(
             self._settings, database, draining=self._is_draining, on_warm=self._report_warm
         )
+        about_process(worker=self._entry.id)
         self._slot = Slot(supervisor, self._settings.ring_after_seconds, self._is_draining)
         self._slot.start()
         if current_process().index == 0:
@@ -294,6 +316,19 @@ def _eager_consumer() -> type:
     return EagerConsumer
 
 
+def worker_app() -> Celery:
+    """The application by the environment's settings, for Celery's own command line."""
+    settings = ServiceSettings()
+
+    def prepare(**_: Any) -> None:
+        settings.prepare_state()
+        _check_database(settings)
+
+    # Sent when a worker starts, and not where the application is only looked at.
+    signals.celeryd_init.connect(prepare, weak=False)
+    return Worker(settings).app
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a worker: ``python -m worker.runtime``."""
     parser = argparse.ArgumentParser(prog="python -m worker.runtime", description=main.__doc__)
@@ -303,9 +338,17 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parent is not None:
         die_with_parent(options.parent)
     settings = ServiceSettings()
-    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
+    configure_logs(settings)
     settings.prepare_state()
-    database = Database(settings.database_url)
-    database.migrate()
-    database.close()
+    _check_database(settings)
     Worker(settings, options.warm_fd).run()
+
+
+def _check_database(settings: ServiceSettings) -> None:
+    database = Database(settings.database_url)
+    try:
+        schema.make_ready(database, patience=settings.migration_seconds)
+    except UnavailableError as error:
+        sys.exit(f"parsimony: {error.message}")
+    finally:
+        database.close()

@@ -1,6 +1,7 @@
 """Everything beside the HTTP service itself: Redis and a worker, started, watched, and stopped."""
 
 import fcntl
+import logging
 import os
 import select
 import signal
@@ -16,7 +17,10 @@ from worker.errors import UnavailableError
 from worker.runtime.redis_server import RedisServer
 from worker.runtime.restarts import Pauses, ending
 from worker.settings import ServiceSettings
+from worker.storage import schema
 from worker.storage.database import Database
+
+logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 5.0
 """What a worker may need to end, beyond the time that its trainers are given."""
@@ -56,7 +60,7 @@ class Processes:
         self._lock_state()
         try:
             database = Database(self._settings.database_url)
-            database.migrate()
+            schema.make_ready(database, patience=self._settings.migration_seconds)
             database.close()
             self._keeper.start()
         except BaseException:
@@ -290,5 +294,4 @@ class _Kept:
     def _wait(self, what: str) -> None:
         pause = self._pauses.after(self._started)
         self._due = time.monotonic() + pause
-        sys.stderr.write(f"parsimony: {what}; another one starts in {pause:g} s\n")
-        sys.stderr.flush()
+        logger.warning("%s; another one starts in %g s", what, pause)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from worker.errors import UnavailableError
+from worker.logs import Outage
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries
 from worker.storage.database import Database
@@ -24,20 +25,21 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 RUNG_AT_ONCE = 64
-"""Fleets announced at a time, the oldest first. Workers that are done look for more themselves."""
+"""Fleets of each device announced at a time, the most urgent first. Workers that are done look for
+more themselves."""
 
 
 class Bell(Protocol):
     """What rings the workers."""
 
-    def ring(self, fleet_id: str) -> None:
-        """Announce a fleet."""
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
+        """Announce a fleet to those who have the device that it needs."""
 
-    def is_backed_up(self) -> bool:
-        """Whether more announcements would help nobody."""
+    def is_backed_up(self, device: str | None = None) -> bool:
+        """Whether more announcements to them would help nobody."""
 
-    def has_unread(self) -> bool:
-        """Whether an announcement waits to be heard."""
+    def has_unread(self, device: str | None = None) -> bool:
+        """Whether an announcement to them waits to be heard."""
 
     def close(self) -> None:
         """Give up the connections."""
@@ -58,6 +60,8 @@ class Reconciler:
         self._database = database
         self._bell = bell
         self._clock = clock
+        self._bell_outage = Outage(logger, "the doorbell")
+        self._database_outage = Outage(logger, "the reconciler's database")
         self._rung: dict[str, float] = {}
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._nudged = threading.Event()
@@ -86,8 +90,9 @@ class Reconciler:
             self._nudged.clear()
             try:
                 self.tick()
+                self._database_outage.worked()
             except UnavailableError as error:
-                logger.warning("reconciler: %s", error)
+                self._database_outage.failed(error)
             except Exception:
                 # The loop is what keeps the promise: it must survive what nobody foresaw.
                 logger.exception("reconciler: unexpected error; the loop goes on")
@@ -137,21 +142,23 @@ class Reconciler:
     def _announce(self) -> None:
         now = self._clock()
         with self._database.read() as session:
-            waiting = queries.due(session, limit=RUNG_AT_ONCE)
+            waiting = queries.due_by_device(session, limit=RUNG_AT_ONCE)
         self._rung = {fleet: at for fleet, at in self._rung.items() if fleet in waiting}
         again = self._settings.ring_after_seconds
         due = [fleet for fleet in waiting if now - self._rung.get(fleet, -math.inf) >= again]
         if not due:
             return
         try:
-            if self._bell.is_backed_up():
-                return
-            if self._bell.has_unread():
-                # Whoever hears what waits will look for all that is due: no need to repeat it.
-                due = [fleet for fleet in due if fleet not in self._rung]
+            devices = {*waiting.values()}
+            full = {device for device in devices if self._bell.is_backed_up(device)}
+            # Whoever hears what waits will look for all that is due: no need to repeat it.
+            unread = {device for device in devices if self._bell.has_unread(device)}
             for fleet in due:
-                self._bell.ring(fleet)
-                self._rung[fleet] = now
+                device = waiting[fleet]
+                if device not in full and not (device in unread and fleet in self._rung):
+                    self._bell.ring(fleet, device)
+                    self._rung[fleet] = now
+            self._bell_outage.worked()
         except Exception as error:
             # Redis is out of reach or frozen. The rows are safe; the next turn tries again.
-            logger.warning("the doorbell does not work: %s: %s", type(error).__name__, error)
+            self._bell_outage.failed(f"{type(error).__name__}: {error}")

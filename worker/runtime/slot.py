@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from worker.errors import UnavailableError
+from worker.logs import Outage
 from worker.runtime.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Slot:
         self, supervisor: Supervisor, look_seconds: float, draining: Callable[[], bool]
     ) -> None:
         self._supervisor, self._look_seconds, self._draining = supervisor, look_seconds, draining
+        self._outage = Outage(logger, "looking for fleets")
         self._hints: list[_Hint] = []
         self._changed = threading.Condition()
         self._closing = False
@@ -85,8 +87,9 @@ class Slot:
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
+            self._outage.worked()
         except UnavailableError as error:
-            logger.warning("no fleet can be claimed now: %s", error.message)
+            self._outage.failed(error.message)
         except Exception:
             # The next round may succeed; without this thread the process would be of no use.
             logger.exception("supervisor: unexpected error; it goes on")

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from worker.errors import UnavailableError
+from worker.logs import about_task
+from worker.runtime.devices import kind_of_device
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
 from worker.storage import fleets, queries, waits
@@ -35,6 +37,8 @@ STILL_SECONDS = 5.0
 """A trainer that says nothing for so long, while a lock is held that its supervisor needs, is taken
 to stand still with it. Its threads are never quiet for longer than ``standby.ALIVE_SECONDS``."""
 CLAIM_CANDIDATES = 8
+CONCLUDED_SECONDS = 2.0
+"""Time in which a trainer whose fleet has ended must say so and end, too."""
 
 
 class Supervisor:
@@ -55,6 +59,7 @@ class Supervisor:
         self._on_warm = on_warm
         self._command = command
         self._standby: Standby | None = None
+        self.device = kind_of_device(settings)
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
 
     def warm_up(self) -> Standby:
@@ -77,9 +82,11 @@ class Supervisor:
         Without a fleet, whatever waits.
         """
         done = 0
-        candidates = self._due() if fleet_id is None else [fleet_id]
+        candidates = self._due() if fleet_id is None else self._before(fleet_id)
         while candidates and not self._draining():
-            if not self._train_one_of(candidates):
+            trained = self._train_one_of(candidates)
+            about_task()
+            if not trained:
                 break
             done += 1
             candidates = self._due()
@@ -87,11 +94,16 @@ class Supervisor:
 
     def _due(self) -> list[str]:
         with self._database.read() as session:
-            return queries.due(session, limit=CLAIM_CANDIDATES)
+            return queries.due(session, limit=CLAIM_CANDIDATES, device=self.device)
+
+    def _before(self, fleet_id: str) -> list[str]:
+        """What is more urgent than a fleet that was announced, and that one."""
+        with self._database.read() as session:
+            return queries.before(session, fleet_id, limit=CLAIM_CANDIDATES, device=self.device)
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
-            waiting = queries.claimable(session, candidates)
+            waiting = queries.claimable(session, candidates, device=self.device)
         if not waiting:
             return False
         # Forked before the claim: the lease need not cover a wait for torch.
@@ -100,6 +112,7 @@ class Supervisor:
             lease = self._claim(waiting)
             if lease is None:
                 return False
+            about_task(job=lease.job_id, fleet=lease.fleet_id)
             watch = _Watch(self._settings, self._database, lease, trainer)
             logger.info(
                 "fleet %s: attempt %d in process %d", lease.fleet_id, lease.attempt, trainer.pid
@@ -129,7 +142,7 @@ class Supervisor:
         for fleet_id in candidates:
             try:
                 with self._database.write() as session:
-                    lease = fleets.claim(session, fleet_id, owner=self.owner)
+                    lease = fleets.claim(session, fleet_id, owner=self.owner, device=self.device)
             except LockedError as error:
                 logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
                 if self._database.is_sqlite:  # which has one lock, for all
@@ -227,10 +240,12 @@ class _Watch:
             with self._database.write(within=within) as session:
                 asked = fleets.heartbeat(session, self._lease)
         except StaleToken:
-            # Either the trainer has just concluded, or the fleet is somebody else's by now. The
-            # token keeps both apart in the database; here the process has nothing left to do.
+            # Either the trainer has just concluded, and is about to say so, or the fleet is
+            # somebody else's by now, and the process has nothing left to do.
             self._fenced = True
-            if self._outcome is None:
+            if self._ended_state() is not None:
+                self._kill_at = self._kill_at or now + CONCLUDED_SECONDS
+            elif self._outcome is None:
                 self._trainer.kill()
             return
         except UnavailableError as error:
@@ -292,7 +307,11 @@ class _Watch:
                 self._give_back(session, reason, status)
             logger.warning("fleet %s: %s", self._lease.fleet_id, reason)
         except StaleToken:
-            logger.info("fleet %s: was taken over, or had ended", self._lease.fleet_id)
+            ended = self._ended_state()
+            if ended is not None:
+                logger.info("fleet %s: %s", self._lease.fleet_id, ended)
+            else:
+                logger.warning("fleet %s: was taken from this worker", self._lease.fleet_id)
         except UnavailableError as error:
             logger.error("fleet %s: %s; its lease runs out", self._lease.fleet_id, error)
 
@@ -313,3 +332,11 @@ class _Watch:
                 retry_seconds=self._settings.retry_seconds,
                 killed=self._reason is None and status == -signal.SIGKILL,
             )
+
+    def _ended_state(self) -> str | None:
+        """The state in which the fleet has ended, as long as that was by this claim's token."""
+        try:
+            with self._database.read() as session:
+                return queries.ended_state(session, self._lease.fleet_id, self._lease.token)
+        except UnavailableError:
+            return None

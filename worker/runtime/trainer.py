@@ -5,16 +5,17 @@ standby computes nothing, starts no thread and touches no GPU, so that forking i
 """
 
 import gc
+import logging
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 import orjson
 
 from worker.errors import ParsimonyError
+from worker.logs import about_process, configure_logs
 from worker.results import JobError
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.patience import Interrupted, Patience
@@ -28,12 +29,15 @@ from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import TRAINER
 from worker.storage.states import Kind
 
+logger = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Import torch, then fork a trainer at each request, until the supervisor is gone."""
     parent, control = int(sys.argv[1]), int(sys.argv[2])
     die_with_parent(parent)
     settings = ServiceSettings()
+    configure_logs(settings)
     _import_torch(settings.threads)
     # What is in memory now is shared with the trainers: their collectors need not copy it.
     gc.freeze()
@@ -84,7 +88,7 @@ def _be_trainer(
         die_with_parent(parent)
         status = work(Channel(*descriptors))
     except BaseException:
-        traceback.print_exc()
+        logger.exception("the trainer ends")
     finally:
         sys.stderr.flush()
         # All is written and told. Taking torch apart would only keep the next fleet waiting.
@@ -104,6 +108,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
     lease = channel.lease()
     if lease is None:
         return 0
+    about_process(job=lease.job_id, fleet=lease.fleet_id)
     channel.listen()
     patience = Patience(channel)
     try:
@@ -111,7 +116,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
         artefacts = Artefacts(settings.artefacts_url)
     except Exception as error:
         # A host that lacks a driver, or is set up for another place.
-        traceback.print_exc()
+        logger.exception("the trainer cannot reach what it needs")
         channel.say("displaced", reason=f"the host: {in_words(error)}")
         return 1
     try:
@@ -124,7 +129,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
         channel.say("displaced", reason="its worker stops")
         return 1
     except Exception as error:
-        traceback.print_exc()
+        logger.exception("the trainer crashed")
         fault = place_fault(error)
         if fault is None:
             channel.say("crashed", reason=without_sql(error))
@@ -170,7 +175,7 @@ def _train(
         lacking = is_out_of_memory(error)
         if not lacking and (place_fault(error) is not None or is_collision(error)):
             raise
-        traceback.print_exc()
+        logger.exception("the fleet cannot be trained")
         # The frames hold the tensors of the fleet, and there is no memory beside them.
         failure = error.with_traceback(None)
     if lacking and training.loaded:

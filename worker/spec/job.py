@@ -20,6 +20,7 @@ Name = Annotated[Printable, Field(min_length=1, max_length=120)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["credit"])]
 TaskKind = Literal["binary", "multiclass", "regression"]
 Task = Literal["auto", "binary", "multiclass", "regression"]
+Device = Literal["cpu", "gpu"]
 
 
 def _searched_regularization(value: Any) -> Any:
@@ -106,6 +107,12 @@ class JobSpec(Reading, Subject):
     Only complete configurations compete for the model."""
     model: ModelName | None = None
     """Register the winner as a version of this model."""
+    device: Device | None = None
+    """Where it trains: `gpu`, by workers with a GPU alone, or `cpu`, by those without; by whichever
+    is free unless given. It waits for as long as there is no such worker, and says so."""
+    priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    """Jobs with a higher number are begun first, and of equal ones the oldest. What trains already
+    is not interrupted."""
 
     @model_validator(mode="before")
     @classmethod

@@ -15,11 +15,14 @@
 ``curves``              the metrics of epochs, row by row or packed
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``events, idempotency`` a job's log; keys that make one job
+``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
 ``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
 ``limits``              how long the database is waited for, and by whom
+``schema``              whether a database has the schema that this release works on
 ``artefacts``           whole, verified files, in a folder or an object store
 ``faults, waits``       whose fault an error is; what waits for its place, and who goes on
+``backup``              copies of SQLite and a folder, taken while they are written
 ======================  ============================================================================
 
 Functions take an open session: whoever calls says what is one transaction. Nothing here imports
@@ -29,7 +32,10 @@ torch. What other rooms use are the modules listed below, and what those define 
 __all__ = [
     "additions",
     "artefacts",
+    "backup",
     "catalogue",
+    "census",
+    "counters",
     "curves",
     "database",
     "datasets",
@@ -46,6 +52,7 @@ __all__ = [
     "progress",
     "queries",
     "retention",
+    "schema",
     "states",
     "tables",
     "types",

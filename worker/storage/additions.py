@@ -84,6 +84,8 @@ def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
             number=number,
             epochs=new.epochs,
             state=state,
+            device=job.device,
+            rank=-job.priority,
             error=new.error,
             finished_at=None if new.error is None else utc_now(),
         )
@@ -200,6 +202,8 @@ def split_in_two(session: Session, job: Job, fleet: Fleet) -> Fleet | None:
         number=_next_number(session, job),
         epochs=fleet.epochs,
         state=pauses.waiting(job),
+        device=fleet.device,
+        rank=fleet.rank,
     )
     session.add(second)
     session.flush()

@@ -77,6 +77,9 @@ class Database:
         else:
             options["pool_pre_ping"] = True
         self.engine: Engine = create_engine(parsed, **options)
+        if not self.is_sqlite:
+            # Before SQLAlchemy's own look at the connection, which fails at another encoding.
+            event.listen(self.engine, "connect", _check_encoding, insert=True)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _on_sqlite_connect)
             event.listen(self.engine, "begin", self._on_sqlite_begin)
@@ -113,6 +116,10 @@ class Database:
                 idle = {"idle_in_transaction_session_timeout": statement}
                 self._set(session, statement_timeout=statement, **idle)
             yield session
+
+    def expect_write(self) -> None:
+        """Before work that is in vain unless it is stored: ``UnavailableError`` in an outage."""
+        self._outage.check()
 
     def migrate(self) -> None:
         """Bring the schema to this release's; refuse one that a newer release wrote."""
@@ -201,6 +208,17 @@ def _on_sqlite_connect(connection: Any, record: Any) -> None:
 def _code(error: DBAPIError) -> str | None:
     """PostgreSQL's code of an error."""
     return getattr(error.orig, "sqlstate", None)
+
+
+def _check_encoding(connection: Any, record: Any) -> None:
+    """Refuse a PostgreSQL database that cannot keep every text."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UnavailableError(
+            f"the database's encoding is {encoding}, and it must be UTF8: make another one by "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+            code="database_encoding",
+        )
 
 
 def without_sql(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.schema import Json
+from worker.storage import counters
 from worker.storage.page import Page
 from worker.storage.tables import DEFAULT_TENANT, Event, Job
 
@@ -31,6 +32,7 @@ def append(
         data=to_jsonable_python(data or {}),
     )
     session.add(event)
+    counters.add(session, counters.EVENT + kind)
     return event
 
 

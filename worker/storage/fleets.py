@@ -26,12 +26,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results import JobError, TrialResult
-from worker.storage import events, pauses, waits
+from worker.storage import counters, events, pauses, queries, waits
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, store, update_best
@@ -95,9 +95,14 @@ def _stale(lease: Lease) -> StaleToken:
 
 
 def claim(
-    session: Session, fleet_id: str, *, owner: str, now: datetime | None = None
+    session: Session,
+    fleet_id: str,
+    *,
+    owner: str,
+    device: str | None = None,
+    now: datetime | None = None,
 ) -> Lease | None:
-    """Take a queued fleet; none when another worker was faster, or there is nothing to do.
+    """Take a queued fleet; none when another worker was faster, or it is for another ``device``.
 
     The attempt is counted here, before anything can go wrong, so that a fleet that kills its
     trainer every time comes to an end.
@@ -113,11 +118,7 @@ def claim(
         return None
     claimed = session.execute(
         update(Fleet)
-        .where(
-            Fleet.id == fleet_id,
-            Fleet.state == State.QUEUED,
-            or_(Fleet.not_before.is_(None), Fleet.not_before <= now),
-        )
+        .where(Fleet.id == fleet_id, *queries.is_claimable(session, now, device))
         .values(
             state=State.RUNNING,
             token=Fleet.token + 1,
@@ -132,21 +133,20 @@ def claim(
     ).one_or_none()
     if claimed is None:
         return None
-    token, attempt = claimed
     fleet = session.get_one(Fleet, fleet_id, populate_existing=True)
     fleet.started_at = fleet.started_at or now
     _set_open_trials(session, fleet, State.RUNNING)
     job.state = State.RUNNING
     job.started_at = job.started_at or now
-    started = "started" if attempt == 1 else "resumed"
+    started = "started" if claimed.attempt == 1 else "resumed"
     events.append(
         session,
         job,
         started,
         f"fleet {fleet.number} {started}",
-        data={"fleet": fleet_id, "attempt": attempt},
+        data={"fleet": fleet_id, "attempt": claimed.attempt},
     )
-    return Lease(fleet_id=fleet_id, job_id=job.id, token=token, attempt=attempt)
+    return Lease(fleet_id, job.id, claimed.token, claimed.attempt)
 
 
 def heartbeat(session: Session, lease: Lease) -> State | None:
@@ -365,10 +365,10 @@ def _end(
     """End a fleet that the caller holds, and the job if it was the last; true if it did."""
     if following is not None:
         follow(session, job, fleet, following)
-    fleet.state = state
-    fleet.finished_at = utc_now()
-    fleet.owner = fleet.waiting_for = None
+    fleet.state, fleet.finished_at, fleet.owner = state, utc_now(), None
+    fleet.waiting_for = None
     session.flush()
+    counters.add_trials(session, fleet.id)
     count(session, job)
     update_best(session, job, fleet)
     if following is not None and following.winner is not None:

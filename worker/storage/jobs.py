@@ -38,6 +38,8 @@ def add_job(
     name: str = "",
     dataset_id: str | None = None,
     model_name: str | None = None,
+    device: str | None = None,
+    priority: int = 0,
     tenant: str = DEFAULT_TENANT,
 ) -> Job:
     """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202.
@@ -56,6 +58,8 @@ def add_job(
         advice=list(advice),
         understood=understood,
         model_name=model_name,
+        device=device,
+        priority=priority,
         objective=objective,
         maximize=maximize,
         trials_total=0,

@@ -120,13 +120,22 @@ class Outage:
             self._reason = reason
             self._ask_at = time.monotonic() + self._pause
 
+    def check(self) -> None:
+        """``UnavailableError`` where, in an outage, it is not to be asked now."""
+        with self._lock:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        waits = self._is_asking or time.monotonic() < self._ask_at
+        if self._reason is not None and waits:
+            raise unavailable(self._reason)
+
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Try to reach it; ``UnavailableError`` where, in an outage, it is not to be asked now."""
+        """Try to reach it; raises as :meth:`check`."""
         with self._lock:
+            self._refuse()
             mine = self._reason is not None
-            if mine and (self._is_asking or time.monotonic() < self._ask_at):
-                raise unavailable(str(self._reason))
             self._is_asking |= mine
         try:
             yield

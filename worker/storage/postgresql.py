@@ -73,8 +73,11 @@ def connect(deadlines: Deadlines, *args: Any, **options: Any) -> LimitedConnecti
         except BaseException as error:
             made.set_exception(error)
 
+    seconds = deadlines.connect_by() - time.monotonic()
+    if seconds <= 0.0:
+        # They were spent on a connection that was thought to work.
+        raise SilentError("the server has not answered in time")
     threading.Thread(target=run, name="connect", daemon=True).start()
-    seconds = max(0.0, deadlines.connect_by() - time.monotonic())
     try:
         connection = made.result(seconds)
     except TimeoutError as error:

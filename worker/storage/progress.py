@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from worker.storage import events, waits
+from worker.storage import counters, events, waits
 from worker.storage.fleets import Lease, hold
 from worker.storage.jobs import count, count_epochs
 from worker.storage.tables import Checkpoint, EpochMetrics
@@ -53,7 +53,14 @@ def record_epochs(
             ],
         )
         fleet.epoch = max(epoch for epoch, _ in epochs)
+        counters.add(session, counters.EPOCHS, sum(_trained(values) for _, values in epochs))
     count_epochs(session, job)
+
+
+def _trained(values: Values) -> int:
+    """How many trials were trained in an epoch: those that had ended have no metrics."""
+    columns = list(values.values())
+    return sum(any(value is not None for value in row) for row in zip(*columns, strict=True))
 
 
 def save_checkpoint(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from worker.results import UNSCORED, Baseline, Group, Standing, TrialResult, score_of
 from worker.schema import Json
 from worker.storage.curves import fleet_epochs
-from worker.storage.states import OPEN, State
+from worker.storage.states import OPEN, TERMINAL, State
 from worker.storage.tables import EpochMetrics, Event, Fleet, Job, TrialRow
 from worker.storage.types import database_now
 
@@ -27,26 +27,97 @@ Series = dict[str, list[float | None]]
 # What workers and the reconciler ask.
 
 
-def due(session: Session, *, limit: int, now: datetime | None = None) -> list[str]:
-    """Ids of the fleets that wait for a worker, the oldest first."""
-    query = select(Fleet.id).where(*_claimable(session, now))
-    return list(session.scalars(query.order_by(Fleet.created_at, Fleet.number).limit(limit)))
+DEVICES = ("cpu", "gpu")
+"""Where a job may wish to train."""
+
+
+def due(
+    session: Session, *, limit: int, device: str | None = None, now: datetime | None = None
+) -> list[str]:
+    """Ids of the fleets that wait for a worker with this device, or with any: those of the highest
+    priority first, and of equals the oldest.
+    """
+    places = (None, *DEVICES) if device is None else (None, device)
+    found = [row for place in places for row in _waiting(session, place, limit, now)]
+    return [fleet_id for *_, fleet_id in sorted(found)[:limit]]
+
+
+def due_by_device(
+    session: Session, *, limit: int, now: datetime | None = None
+) -> dict[str, str | None]:
+    """``{fleet: device}`` of those that wait, at most so many of each device: where nobody has one,
+    what waits for it keeps nobody else from being announced.
+    """
+    return {
+        fleet_id: place
+        for place in (None, *DEVICES)
+        for *_, fleet_id in _waiting(session, place, limit, now)
+    }
+
+
+def before(
+    session: Session,
+    fleet_id: str,
+    *,
+    limit: int,
+    device: str | None = None,
+    now: datetime | None = None,
+) -> list[str]:
+    """Of what waits, as :func:`due`, those of a higher priority than a fleet, and that one; none if
+    it is gone.
+    """
+    rank = session.scalar(select(Fleet.rank).where(Fleet.id == fleet_id))
+    if rank is None:
+        return []
+    places = (None, *DEVICES) if device is None else (None, device)
+    found = [row for place in places for row in _waiting(session, place, limit, now, rank)]
+    return [*(other for *_, other in sorted(found)[:limit]), fleet_id]
+
+
+def _waiting(
+    session: Session,
+    device: str | None,
+    limit: int,
+    now: datetime | None,
+    below: int | None = None,
+) -> Sequence[tuple[int, datetime, int, str]]:
+    """The first of what waits for one device. One range of an index, however much waits."""
+    query = select(Fleet.rank, Fleet.created_at, Fleet.number, Fleet.id).where(
+        *is_claimable(session, now),
+        Fleet.device.is_(None) if device is None else Fleet.device == device,
+    )
+    if below is not None:
+        query = query.where(Fleet.rank < below)
+    # By the device too, though it is one: otherwise PostgreSQL does not take the index for NULL.
+    order = (Fleet.device, Fleet.rank, Fleet.created_at, Fleet.number)
+    rows = session.execute(query.order_by(*order).limit(limit))
+    return [(rank, created_at, number, fleet_id) for rank, created_at, number, fleet_id in rows]
 
 
 def claimable(
-    session: Session, fleet_ids: Sequence[str], *, now: datetime | None = None
+    session: Session,
+    fleet_ids: Sequence[str],
+    *,
+    device: str | None = None,
+    now: datetime | None = None,
 ) -> list[str]:
-    """Those of the fleets that could be claimed now, in the given order."""
-    query = select(Fleet.id).where(Fleet.id.in_(fleet_ids), *_claimable(session, now))
+    """Those of the fleets that a worker with this device could claim now, in the given order."""
+    query = select(Fleet.id).where(Fleet.id.in_(fleet_ids), *is_claimable(session, now, device))
     waiting = set(session.scalars(query))
     return [fleet_id for fleet_id in fleet_ids if fleet_id in waiting]
 
 
-def _claimable(session: Session, now: datetime | None) -> list[ColumnElement[bool]]:
-    return [
+def is_claimable(
+    session: Session, now: datetime | None, device: str | None = None
+) -> list[ColumnElement[bool]]:
+    """Of a fleet: whether a worker with this device, or with any, may claim it."""
+    conditions = [
         Fleet.state == State.QUEUED,
         or_(Fleet.not_before.is_(None), Fleet.not_before <= (now or database_now(session))),
     ]
+    if device is not None:
+        conditions.append(or_(Fleet.device.is_(None), Fleet.device == device))
+    return conditions
 
 
 def running(session: Session) -> dict[str, tuple[int, int]]:
@@ -55,6 +126,17 @@ def running(session: Session) -> dict[str, tuple[int, int]]:
         select(Fleet.id, Fleet.token, Fleet.hb_seq).where(Fleet.state == State.RUNNING)
     )
     return {fleet_id: (token, hb_seq) for fleet_id, token, hb_seq in pulses}
+
+
+def ended_state(session: Session, fleet_id: str, token: int) -> str | None:
+    """How a fleet ended that nobody has claimed since this token was given out; none where it has
+    not ended, or somebody has.
+    """
+    return session.scalar(
+        select(Fleet.state).where(
+            Fleet.id == fleet_id, Fleet.token == token, Fleet.state.in_(TERMINAL)
+        )
+    )
 
 
 def kind_of(session: Session, job_id: str) -> str | None:

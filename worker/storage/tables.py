@@ -125,6 +125,7 @@ class Fleet(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
         Index("ix_fleet_state_created_at", "state", "created_at"),
+        Index("ix_fleet_state_device_rank", "state", "device", "rank", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -132,6 +133,10 @@ class Fleet(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
     number: Mapped[int]
     state: Mapped[str] = mapped_column(default=State.QUEUED)
+    device: Mapped[str | None]
+    """Its job's."""
+    rank: Mapped[int] = mapped_column(default=0)
+    """Minus its job's priority: fleets are claimed in the order of ``rank``, then of age."""
     token: Mapped[int] = mapped_column(default=0)
     """The fencing token: grows by one with each claim; a write with another one changes nothing."""
     hb_seq: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -252,27 +257,6 @@ class Checkpoint(Base):
     sha256: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
-
-
-class Worker(Base):
-    """A worker process, as it was last heard of."""
-
-    __tablename__ = "worker"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    host: Mapped[str]
-    pid: Mapped[int]
-    device: Mapped[str]
-    """Where it trains: `cpu`, `cuda`, …"""
-    slots: Mapped[int]
-    """Fleets that it trains at a time."""
-    threads: Mapped[int]
-    release: Mapped[str]
-    draining: Mapped[bool] = mapped_column(default=False)
-    """Whether it takes no more work."""
-    started_at: Mapped[datetime]
-    seen_at: Mapped[datetime]
-    """By the database's clock, as is ``started_at``."""
 
 
 class CatalogueState(Base):

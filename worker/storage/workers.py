@@ -9,16 +9,38 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from sqlalchemy import delete, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from worker.storage.base import Base
 from worker.storage.states import State
-from worker.storage.tables import Fleet, Job, Worker
+from worker.storage.tables import Fleet, Job
 from worker.storage.types import new_id
 
 SEEN_SECONDS = 15.0
 """A worker that was seen within this time is there."""
 FORGOTTEN_AFTER = timedelta(days=1)
 """A worker that was not seen for this long is removed."""
+
+
+class Worker(Base):
+    """A worker process, as it was last heard of."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    device: Mapped[str]
+    """Where it trains: `cpu`, `cuda`, …"""
+    slots: Mapped[int]
+    """Fleets that it trains at a time."""
+    threads: Mapped[int]
+    release: Mapped[str]
+    draining: Mapped[bool] = mapped_column(default=False)
+    """Whether it takes no more work."""
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    """By the database's clock, as is ``started_at``."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,14 @@ def finish(channel: Channel, database: Database, lease: Lease) -> None:
     channel.say("ended", outcome="succeeded")
 
 
+def finish_slowly(channel: Channel, database: Database, lease: Lease) -> None:
+    """Says that it has ended only after heartbeats have found its fleet ended."""
+    with database.write() as session:
+        fleets.finish(session, lease, [good()], RESULT)
+    signal.sigtimedwait([], 0.5)
+    channel.say("ended", outcome="said at last")
+
+
 def die(channel: Channel, database: Database, lease: Lease) -> None:
     channel.say("steps", steps=1)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -104,7 +112,7 @@ def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) 
 BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
     each.__name__: each
     for each in (
-        *(finish, die, die_once, report, hang, obey),
+        *(finish, finish_slowly, die, die_once, report, hang, obey),
         *(wait_once, be_displaced, lose_standby_once, freeze_in_a_transaction),
     )
 }

@@ -51,7 +51,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restarts, "FIRST_PAUSE", 0.01)
 
 
-def test_what_is_killed_is_started_again_and_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_killed_is_started_again_and_said(caplog: pytest.LogCaptureFixture) -> None:
     part, other = Part(), Part()
     keeper = _Keeper([("the part", part), ("the other", other)])
     keeper.start()
@@ -63,7 +63,7 @@ def test_what_is_killed_is_started_again_and_said(capfd: pytest.CaptureFixture[s
         # The thread that has started them is the one that they live with.
         assert part.threads == other.threads
         assert threading.get_ident() not in part.threads
-        said = capfd.readouterr().err
+        said = caplog.text
         assert f"the part (process {first}) was ended by signal 9; another one starts in" in said
     finally:
         keeper.let_go()
@@ -73,7 +73,7 @@ def test_what_is_killed_is_started_again_and_said(capfd: pytest.CaptureFixture[s
     assert (part.starts, other.starts) == (2, 1)
 
 
-def test_what_does_not_start_again_is_tried_again(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_start_again_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     part = Part()
     keeper = _Keeper([("the part", part)])
     keeper.start()
@@ -83,7 +83,7 @@ def test_what_does_not_start_again_is_tried_again(capfd: pytest.CaptureFixture[s
         until(lambda: part.starts >= 3)
         part.broken = False
         until(lambda: part.ended() is None)
-        assert "the part does not start: no such program" in capfd.readouterr().err
+        assert "the part does not start: no such program" in caplog.text
     finally:
         keeper.let_go()
         part.kill()

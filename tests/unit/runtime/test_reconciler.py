@@ -25,20 +25,24 @@ class Bell:
 
     def __init__(self) -> None:
         self.rung: list[str] = []
-        self.broken = self.backed_up = self.unread = self.closed = False
+        self.devices: dict[str, str | None] = {}
+        self.full: set[str | None] = set()
+        self.broken = self.closed = False
+        self.unread: set[str | None] = set()
         self.on_ring: Callable[[], None] = lambda: None
 
-    def ring(self, fleet_id: str) -> None:
+    def ring(self, fleet_id: str, device: str | None = None) -> None:
         if self.broken:
             raise ConnectionError("no Redis")
         self.rung.append(fleet_id)
+        self.devices[fleet_id] = device
         self.on_ring()
 
-    def is_backed_up(self) -> bool:
-        return self.backed_up
+    def is_backed_up(self, device: str | None = None) -> bool:
+        return device in self.full
 
-    def has_unread(self) -> bool:
-        return self.unread
+    def has_unread(self, device: str | None = None) -> bool:
+        return device in self.unread
 
     def close(self) -> None:
         self.closed = True
@@ -104,7 +108,7 @@ def test_a_full_queue_is_not_filled_further(
     reconciler: Reconciler, database: Database, bell: Bell
 ) -> None:
     queued(database)
-    bell.backed_up = True
+    bell.full = {None}
     reconciler.tick()
     assert bell.rung == []
 
@@ -114,14 +118,25 @@ def test_what_was_announced_is_not_repeated_before_all_is_heard(
 ) -> None:
     first = queued(database)
     reconciler.tick()
-    bell.unread = True
+    bell.unread = {None}
     clock.now += 15
     second = queued(database)
     reconciler.tick()
     assert bell.rung == [first, second]
-    bell.unread = False
+    bell.unread = set()
     reconciler.tick()
     assert bell.rung == [first, second, first]
+
+
+def test_a_full_queue_of_one_device_keeps_nothing_from_the_others(
+    reconciler: Reconciler, database: Database, bell: Bell
+) -> None:
+    with database.write() as session:
+        wishes = ("gpu", "cpu", None)
+        _gpu, cpu, anywhere = (accept(session, device=wish)[1][0].id for wish in wishes)
+    bell.full = {"gpu"}
+    reconciler.tick()
+    assert bell.devices == {cpu: "cpu", anywhere: None}
 
 
 def test_a_lease_is_taken_back_after_its_time_and_not_before(

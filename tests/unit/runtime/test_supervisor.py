@@ -25,7 +25,7 @@ def make(settings: ServiceSettings, database: Database) -> Iterator[Make]:
     """Makes supervisors whose trainers behave as told; ends them afterwards."""
     made: list[Supervisor] = []
 
-    def make(behaviour: str, **changes: float) -> Supervisor:
+    def make(behaviour: str, **changes: object) -> Supervisor:
         changed = settings.model_copy(update=changes)
         draining = threading.Event()
         supervisor = Supervisor(
@@ -75,6 +75,23 @@ def test_a_fleet_is_trained_and_then_what_else_waits(make: Make, database: Datab
     made = accepted(database, 3)
     assert make("finish").work(made[1][1]) == 3
     assert {job_of(database, job_id).state for job_id, _ in made} == {"succeeded"}
+
+
+def test_the_most_urgent_is_trained_first_and_what_is_for_another_device_waits(
+    make: Make, database: Database
+) -> None:
+    with database.write() as session:
+        wishes: list[dict[str, object]] = [{}, {"priority": 5}, {"device": "gpu", "priority": 9}]
+        made = [accept(session, **wish) for wish in wishes]
+        (job, (announced,)), (urgent, _), (elsewhere, _) = made
+    assert make("finish", device="cpu").work(announced.id) == 2
+    first, second = (job_of(database, one.id).started_at for one in (urgent, job))
+    assert first is not None
+    assert second is not None
+    assert first < second
+    assert job_of(database, elsewhere.id).state == "queued"
+    assert make("finish", device="cuda").work(announced.id) == 1
+    assert job_of(database, elsewhere.id).state == "succeeded"
 
 
 def test_two_deliveries_run_once(make: Make, database: Database) -> None:
@@ -296,3 +313,28 @@ def test_a_dead_standby_is_replaced(make: Make, database: Database) -> None:
     os.kill(standby.pid, signal.SIGKILL)
     standby._process.wait()
     assert supervisor.work(made[0][1]) == 1
+
+
+def test_a_trainer_whose_fleet_has_ended_may_say_so(
+    make: Make, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A heartbeat that comes between its last write and its last word is no fault."""
+    ((_, fleet),) = accepted(database)
+    with caplog.at_level("INFO", logger="worker"):
+        make("finish_slowly").work(fleet)
+    said = [(line.levelname, line.getMessage()) for line in caplog.records]
+    assert said[-1] == ("INFO", f"fleet {fleet}: said at last")
+
+
+def test_a_fleet_that_ended_without_a_word_is_not_taken_for_a_lost_one(
+    make: Make,
+    database: Database,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.runtime.supervisor.CONCLUDED_SECONDS", 0.0)
+    ((_, fleet),) = accepted(database)
+    with caplog.at_level("INFO", logger="worker"):
+        make("finish_slowly").work(fleet)
+    said = [(line.levelname, line.getMessage()) for line in caplog.records]
+    assert said[-1] == ("INFO", f"fleet {fleet}: succeeded")

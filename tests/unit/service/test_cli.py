@@ -65,6 +65,17 @@ def test_gc_says_what_it_would_remove_and_removes_it(tmp_path: Path) -> None:
     assert "0 of these, 0 bytes" in parsimony("gc", *state).output
 
 
+def test_migrate_checks_and_rehearses(tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path / "state"))
+    behind = parsimony("migrate", *state, "--check")
+    assert (behind.exit_code, "is empty" in behind.output) == (1, True)
+    rehearsed = parsimony("migrate", *state, "--dry-run")
+    assert (rehearsed.exit_code, "CREATE TABLE job" in rehearsed.output) == (0, True)
+    assert parsimony("migrate", *state, "--check").exit_code == 1
+    assert parsimony("migrate", *state).exit_code == 0
+    assert parsimony("migrate", *state, "--check").exit_code == 0
+
+
 def test_importing_the_command_line_is_quick() -> None:
     """`parsimony --help` need not load torch."""
 

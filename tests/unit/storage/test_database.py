@@ -34,15 +34,6 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         assert jobs.find_job(session, job.id).id == job.id
 
 
-def test_a_newer_schema_is_refused_and_kept(database: Database) -> None:
-    with database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(UnavailableError, match="newer release"):
-        database.migrate()
-    with database.read() as session:
-        assert session.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
-
-
 @ON_SQLITE
 def test_sqlite_is_durable_and_checks_keys(database: Database) -> None:
     with database.read() as session:

@@ -246,6 +246,13 @@ def test_a_file_that_another_process_writes_is_unavailable_in_time(
         with within(SOON), pytest.raises(UnavailableError, match="locked"):
             write(service)
         assert read(service) == 0
+        paused = impatient(replace(SHORT, pause=60.0))
+        paused.expect_write()
+        with pytest.raises(UnavailableError, match="locked"):
+            write(paused)
+        with within(0.1), pytest.raises(UnavailableError, match="locked"):
+            paused.expect_write()
+        assert read(paused) == 0
         with within(0.9), pytest.raises(UnavailableError, match="locked"), worker.write(within=0.1):
             pass
     write(service)

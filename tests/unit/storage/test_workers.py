@@ -7,8 +7,7 @@ import pytest
 from tests.rows import accept, claimed
 from worker.storage import jobs, workers
 from worker.storage.database import Database
-from worker.storage.tables import Worker
-from worker.storage.workers import WorkerEntry
+from worker.storage.workers import Worker, WorkerEntry
 
 
 def entry(slots: int = 1) -> WorkerEntry:

@@ -9,6 +9,8 @@ from worker.storage.types import UtcDateTime
 
 revision = "0007"
 down_revision = "0006"
+readable_from = "0006"
+"""What is new is added with defaults, so that a process of the release before goes on writing."""
 
 OF_A_JOB = {
     "fk_model_version_job_id_job": ("job_id", "job"),
@@ -26,6 +28,11 @@ def upgrade() -> None:
         "fleet", sa.Column("place_faults", sa.Integer(), nullable=False, server_default="0")
     )
     op.add_column("fleet", sa.Column("exact", sa.Boolean(), nullable=False, server_default="1"))
+    op.add_column("fleet", sa.Column("device", sa.String(), nullable=True))
+    op.add_column("fleet", sa.Column("rank", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index(
+        "ix_fleet_state_device_rank", "fleet", ["state", "device", "rank", "created_at"]
+    )
     op.add_column(
         "job", sa.Column("pause_requested", sa.Boolean(), nullable=False, server_default="0")
     )
@@ -55,14 +62,31 @@ def upgrade() -> None:
         sa.Column("seen_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_worker"),
     )
+    op.create_table(
+        "increment",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("amount", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_increment"),
+    )
+    op.create_table(
+        "schema_readable",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("since", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_schema_readable"),
+    )
 
 
 def downgrade() -> None:
     """Take them away again, and with them the curves of ended jobs."""
+    op.drop_table("schema_readable")
+    op.drop_table("increment")
     op.drop_table("worker")
     with op.batch_alter_table("model_version") as versions:
         for name, (column, table) in OF_A_JOB.items():
             versions.create_foreign_key(name, table, [column], ["id"])
+    op.drop_index("ix_fleet_state_device_rank", "fleet")
     for table, column in (
         ("catalogue_state", "deleted"),
         ("model", "newest"),
@@ -71,6 +95,8 @@ def downgrade() -> None:
         ("job", "priority"),
         ("job", "device"),
         ("job", "pause_requested"),
+        ("fleet", "rank"),
+        ("fleet", "device"),
         ("fleet", "exact"),
         ("fleet", "place_faults"),
         ("fleet", "waiting_for"),

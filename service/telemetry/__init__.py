@@ -1,0 +1,1 @@
+"""What is measured of this process, and what is shown of it and of the database at `/metrics`."""
