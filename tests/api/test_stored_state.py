@@ -61,7 +61,7 @@ def test_predictions_that_were_under_way_are_finished(
     opened: tuple[Client, dict[str, Any]],
 ) -> None:
     """From their stored parts, or from their first row, to the file of the one that had ended."""
-    client, recorded = opened
+    client, _ = opened
     listed = {one["name"]: one for one in client.get("/v1/predictions").json()["data"]}
     if not listed:
         pytest.skip("that release had no predictions")

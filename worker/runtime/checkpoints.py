@@ -84,7 +84,7 @@ class Checkpoints:
                 bytes=written.bytes,
             )
             counters.add(session, counters.CHECKPOINTS, amount=written.bytes)
-            took = time.monotonic() - began
+            took = self._clock() - began
             counters.add(session, counters.CHECKPOINT_SECONDS, amount=took)
         for path in spare:
             self._artefacts.discard(path)
