@@ -11,10 +11,10 @@ import socket
 import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from worker.errors import UnavailableError
 from worker.logs import Outage
+from worker.runtime.devices import device_of
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
 from worker.storage import workers
@@ -100,16 +100,8 @@ def entry_of(settings: ServiceSettings) -> WorkerEntry:
     return WorkerEntry.new(
         host=socket.gethostname(),
         pid=os.getpid(),
-        device=_device(settings),
+        device=device_of(settings),
         slots=settings.workers,
         threads=settings.threads,
         release=release,
     )
-
-
-def _device(settings: ServiceSettings) -> str:
-    """Where it trains, as far as can be said without torch: whether there is a GPU to be seen."""
-    if settings.device != "auto":
-        return settings.device
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return "cuda" if not hidden and any(Path("/dev").glob("nvidia[0-9]*")) else "cpu"

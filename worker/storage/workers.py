@@ -4,11 +4,12 @@ Each worker says every few seconds that it lives. All is told by the database's 
 machines whose clocks differ agree on who is there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import and_, delete, func, or_, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.storage.base import Base
@@ -54,6 +55,11 @@ class WorkerEntry:
     slots: int
     threads: int
     release: str
+
+    @property
+    def kind(self) -> str:
+        """What a job may wish for: ``cpu`` or ``gpu``."""
+        return "cpu" if self.device == "cpu" else "gpu"
 
     @classmethod
     def new(
@@ -144,8 +150,11 @@ def queue(session: Session) -> Queue:
     return Queue(counts.get(State.QUEUED, 0), counts.get(State.RUNNING, 0), waited)
 
 
-def missing(workers: list[SeenWorker]) -> str | None:
-    """Why nobody takes a job, where no worker is there that takes work."""
+def missing(workers: Sequence[SeenWorker], device: str | None = None) -> str | None:
+    """Why nobody takes a job that wishes a device, or none in particular, where no worker is there
+    that takes its work.
+    """
+    workers = [worker for worker in workers if device in (None, worker.entry.kind)]
     there = [worker for worker in workers if worker.is_there]
     if any(not worker.draining for worker in there):
         return None
@@ -160,28 +169,45 @@ def waiting_for(session: Session, job: Job) -> str | None:
     """What a queued job waits for, in words; none of a job in another state."""
     if job.state != State.QUEUED:
         return None
-    workers = seen(session)
-    if reason := missing(workers):
-        return f"a worker: {reason}"
-    first = session.scalar(
-        select(func.min(Fleet.created_at)).where(
-            Fleet.job_id == job.id, Fleet.state == State.QUEUED
-        )
-    )
-    before = 0
-    if first is not None:
-        before = session.scalars(
-            select(func.count()).where(
-                Fleet.state == State.QUEUED, Fleet.job_id != job.id, Fleet.created_at < first
-            )
-        ).one()
-    if before:
+    workers, who = seen(session), f"a worker{_WITH[job.device]}"
+    if reason := missing(workers, job.device):
+        return f"{who}: {reason}"
+    there = [worker.entry for worker in workers if worker.is_there and not worker.draining]
+    able = [entry for entry in there if job.device in (None, entry.kind)]
+    if before := _before(session, job, {entry.kind for entry in able}):
         return f"its turn: {before} {_are(before, 'fleet')} before it"
-    slots = sum(w.entry.slots for w in workers if w.is_there and not w.draining)
-    busy = session.scalars(select(func.count()).where(Fleet.state == State.RUNNING)).one()
+    slots = sum(entry.slots for entry in able)
+    at_work = select(func.count()).where(Fleet.state == State.RUNNING)
+    if len(able) < len(there):
+        # What has no wish may train elsewhere: it is not known which worker has it.
+        at_work = at_work.where(Fleet.device == job.device)
+    busy = session.scalars(at_work).one()
     if busy >= slots:
-        return f"a worker: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
-    return "a worker to claim it"
+        return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
+    return f"{who} to claim it"
+
+
+_WITH = {None: "", "cpu": " without a GPU", "gpu": " with a GPU"}
+
+
+def _before(session: Session, job: Job, kinds: set[str]) -> int:
+    """How many fleets of other jobs workers of these kinds take before those of a job."""
+    ours = select(func.min(Fleet.created_at)).where(
+        Fleet.job_id == job.id, Fleet.state == State.QUEUED
+    )
+    first = session.scalar(ours)
+    if first is None:
+        return 0
+    more_urgent = Fleet.rank < -job.priority
+    older = and_(Fleet.rank == -job.priority, Fleet.created_at < first)
+    return session.scalars(
+        select(func.count()).where(
+            Fleet.state == State.QUEUED,
+            Fleet.job_id != job.id,
+            or_(Fleet.device.is_(None), Fleet.device.in_(kinds)),
+            or_(more_urgent, older),
+        )
+    ).one()
 
 
 def _are(count: int, what: str) -> str:
