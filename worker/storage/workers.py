@@ -19,6 +19,8 @@ from worker.storage.types import new_id
 
 SEEN_SECONDS = 15.0
 """A worker that was seen within this time is there."""
+WATCHERS = 16
+"""Workers that look at the leases of all."""
 FORGOTTEN_AFTER = timedelta(days=1)
 """A worker that was not seen for this long is removed."""
 
@@ -113,6 +115,17 @@ def beat(session: Session, entry: WorkerEntry, *, draining: bool = False) -> Non
         session.execute(delete(Worker).where(Worker.seen_at < now - FORGOTTEN_AFTER))
     else:
         row.seen_at, row.draining = now, draining
+
+
+def watches(session: Session, worker_id: str) -> bool:
+    """Whether a worker is to look at the leases of all: the first few of those that are there do.
+
+    Each that looks reads a row of all that runs; were it all of them, that would grow with the
+    square of their number.
+    """
+    there = Worker.seen_at >= database_time(session) - timedelta(seconds=SEEN_SECONDS)
+    first = select(Worker.id).where(there).order_by(Worker.id).limit(WATCHERS)
+    return worker_id in session.scalars(first).all()
 
 
 def leave(session: Session, worker_id: str) -> None:

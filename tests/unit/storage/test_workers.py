@@ -63,6 +63,24 @@ def test_who_was_not_seen_for_a_day_is_forgotten(database: Database) -> None:
         assert [seen.entry for seen in workers.seen(session)] == [new, old]
 
 
+def test_few_of_those_that_are_there_watch(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "WATCHERS", 2)
+    made = sorted((entry() for _ in range(4)), key=lambda one: one.id)
+    with database.write() as session:
+        for one in made:
+            workers.beat(session, one)
+
+    def watching() -> list[bool]:
+        with database.read() as session:
+            return [workers.watches(session, one.id) for one in made]
+
+    assert watching() == [True, True, False, False]
+    last_seen(database, made[0], 40)
+    assert watching() == [False, True, True, False]
+
+
 def test_the_queue_is_counted(database: Database) -> None:
     with database.read() as session:
         assert workers.queue(session) == workers.Queue(0, 0, None)
