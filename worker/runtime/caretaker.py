@@ -1,4 +1,5 @@
-"""What each worker does for all: it says that it lives, and takes back what others have lost.
+"""What each worker does for all: it says that it lives, and, one of the first few, takes back what
+others have lost.
 
 It runs in the first of a worker's pool processes, which Celery replaces when it dies, and not in
 their parent: that one forks, and a connection of SQLite does not survive a fork.
@@ -73,13 +74,19 @@ class Caretaker:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._try(self._silence, self._beat)
-            self._try(self._blindness, self._reconciler.tick)
+            self._try(self._blindness, self._look)
             # Not in step: many workers may have been started at once.
             self._stopping.wait(BEAT_SECONDS * random.uniform(0.75, 1.25))
 
     def _beat(self) -> None:
         with self._database.write() as session:
             workers.beat(session, self._entry, draining=self._draining())
+
+    def _look(self) -> None:
+        with self._database.read() as session:
+            watches = workers.watches(session, self._entry.id)
+        if watches:
+            self._reconciler.tick()
 
     def _try(self, outage: Outage, act: Callable[[], None]) -> None:
         try:

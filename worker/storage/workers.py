@@ -4,6 +4,7 @@ Each worker says every few seconds that it lives. All is told by the database's 
 machines whose clocks differ agree on who is there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -18,6 +19,8 @@ from worker.storage.types import new_id
 
 SEEN_SECONDS = 15.0
 """A worker that was seen within this time is there."""
+WATCHERS = 16
+"""Workers that look at the leases of all."""
 FORGOTTEN_AFTER = timedelta(days=1)
 """A worker that was not seen for this long is removed."""
 
@@ -55,6 +58,11 @@ class WorkerEntry:
     threads: int
     release: str
 
+    @property
+    def kind(self) -> str:
+        """What a job may wish for: ``cpu`` or ``gpu``."""
+        return "cpu" if self.device == "cpu" else "gpu"
+
     @classmethod
     def new(
         cls, *, host: str, pid: int, device: str, slots: int, threads: int, release: str
@@ -71,10 +79,6 @@ class SeenWorker:
     draining: bool
     started_at: datetime
     seen_seconds: float
-
-    def has(self, device: str) -> bool:
-        """Whether it trains where a job wishes: `cpu` or `gpu`."""
-        return (self.entry.device == "cpu") == (device == "cpu")
 
     @property
     def is_there(self) -> bool:
@@ -113,6 +117,17 @@ def beat(session: Session, entry: WorkerEntry, *, draining: bool = False) -> Non
         row.seen_at, row.draining = now, draining
 
 
+def watches(session: Session, worker_id: str) -> bool:
+    """Whether a worker is to look at the leases of all: the first few of those that are there do.
+
+    Each that looks reads a row of all that runs; were it all of them, that would grow with the
+    square of their number.
+    """
+    there = Worker.seen_at >= database_time(session) - timedelta(seconds=SEEN_SECONDS)
+    first = select(Worker.id).where(there).order_by(Worker.id).limit(WATCHERS)
+    return worker_id in session.scalars(first).all()
+
+
 def leave(session: Session, worker_id: str) -> None:
     """Remove a worker that has ended in good order."""
     session.execute(delete(Worker).where(Worker.id == worker_id))
@@ -148,8 +163,11 @@ def queue(session: Session) -> Queue:
     return Queue(counts.get(State.QUEUED, 0), counts.get(State.RUNNING, 0), waited)
 
 
-def missing(workers: list[SeenWorker]) -> str | None:
-    """Why nobody takes a job, where no worker is there that takes work."""
+def missing(workers: Sequence[SeenWorker], device: str | None = None) -> str | None:
+    """Why nobody takes a job that wishes a device, or none in particular, where no worker is there
+    that takes its work.
+    """
+    workers = [worker for worker in workers if device in (None, worker.entry.kind)]
     there = [worker for worker in workers if worker.is_there]
     if any(not worker.draining for worker in there):
         return None
@@ -164,40 +182,45 @@ def waiting_for(session: Session, job: Job) -> str | None:
     """What a queued job waits for, in words; none of a job in another state."""
     if job.state != State.QUEUED:
         return None
-    who, workers = "a worker", seen(session)
-    if job.device is not None:
-        who = f"a worker with a {job.device.upper()}"
-        workers = [worker for worker in workers if worker.has(job.device)]
-    if reason := missing(workers):
+    workers, who = seen(session), f"a worker{_WITH[job.device]}"
+    if reason := missing(workers, job.device):
         return f"{who}: {reason}"
-    before = _before(session, job)
-    if before:
+    there = [worker.entry for worker in workers if worker.is_there and not worker.draining]
+    able = [entry for entry in there if job.device in (None, entry.kind)]
+    if before := _before(session, job, {entry.kind for entry in able}):
         return f"its turn: {before} {_are(before, 'fleet')} before it"
-    slots = sum(w.entry.slots for w in workers if w.is_there and not w.draining)
-    busy = session.scalars(select(func.count()).where(Fleet.state == State.RUNNING)).one()
+    slots = sum(entry.slots for entry in able)
+    at_work = select(func.count()).where(Fleet.state == State.RUNNING)
+    if len(able) < len(there):
+        # What has no wish may train elsewhere: it is not known which worker has it.
+        at_work = at_work.where(Fleet.device == job.device)
+    busy = session.scalars(at_work).one()
     if busy >= slots:
         return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
     return f"{who} to claim it"
 
 
-def _before(session: Session, job: Job) -> int:
-    """How many fleets of other jobs are claimed before the first that a job has waiting."""
-    first = session.scalar(
-        select(func.min(Fleet.created_at)).where(
-            Fleet.job_id == job.id, Fleet.state == State.QUEUED
-        )
+_WITH = {None: "", "cpu": " without a GPU", "gpu": " with a GPU"}
+
+
+def _before(session: Session, job: Job, kinds: set[str]) -> int:
+    """How many fleets of other jobs workers of these kinds take before those of a job."""
+    ours = select(func.min(Fleet.created_at)).where(
+        Fleet.job_id == job.id, Fleet.state == State.QUEUED
     )
+    first = session.scalar(ours)
     if first is None:
         return 0
-    rank = -job.priority
-    query = select(func.count()).where(
-        Fleet.state == State.QUEUED,
-        Fleet.job_id != job.id,
-        or_(Fleet.rank < rank, and_(Fleet.rank == rank, Fleet.created_at < first)),
-    )
-    if job.device is not None:  # what needs another device keeps none of its workers busy
-        query = query.where(or_(Fleet.device.is_(None), Fleet.device == job.device))
-    return session.scalars(query).one()
+    more_urgent = Fleet.rank < -job.priority
+    older = and_(Fleet.rank == -job.priority, Fleet.created_at < first)
+    return session.scalars(
+        select(func.count()).where(
+            Fleet.state == State.QUEUED,
+            Fleet.job_id != job.id,
+            or_(Fleet.device.is_(None), Fleet.device.in_(kinds)),
+            or_(more_urgent, older),
+        )
+    ).one()
 
 
 def _are(count: int, what: str) -> str:

@@ -10,8 +10,8 @@ from worker.storage.database import Database
 from worker.storage.workers import Worker, WorkerEntry
 
 
-def entry(slots: int = 1) -> WorkerEntry:
-    return WorkerEntry.new(host="h", pid=7, device="cpu", slots=slots, threads=2, release="1.2.3")
+def entry(slots: int = 1, device: str = "cpu") -> WorkerEntry:
+    return WorkerEntry.new(host="h", pid=7, device=device, slots=slots, threads=2, release="1.2.3")
 
 
 def last_seen(database: Database, worker: WorkerEntry, seconds: float) -> None:
@@ -21,12 +21,12 @@ def last_seen(database: Database, worker: WorkerEntry, seconds: float) -> None:
         row.seen_at = workers.database_time(session) - timedelta(seconds=seconds)
 
 
-def waiting_for(database: Database, *, other_jobs: int = 0) -> str | None:
+def waiting_for(database: Database, *, other_jobs: int = 0, **wishes: object) -> str | None:
     """What a new job waits for, after so many others."""
     with database.write() as session:
         for _ in range(other_jobs):
             accept(session)
-        return workers.waiting_for(session, accept(session)[0])
+        return workers.waiting_for(session, accept(session, **wishes)[0])
 
 
 def test_a_worker_says_that_it_lives_and_leaves(database: Database) -> None:
@@ -61,6 +61,24 @@ def test_who_was_not_seen_for_a_day_is_forgotten(database: Database) -> None:
         workers.beat(session, new)
     with database.read() as session:
         assert [seen.entry for seen in workers.seen(session)] == [new, old]
+
+
+def test_few_of_those_that_are_there_watch(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "WATCHERS", 2)
+    made = sorted((entry() for _ in range(4)), key=lambda one: one.id)
+    with database.write() as session:
+        for one in made:
+            workers.beat(session, one)
+
+    def watching() -> list[bool]:
+        with database.read() as session:
+            return [workers.watches(session, one.id) for one in made]
+
+    assert watching() == [True, True, False, False]
+    last_seen(database, made[0], 40)
+    assert watching() == [False, True, True, False]
 
 
 def test_the_queue_is_counted(database: Database) -> None:
@@ -119,6 +137,41 @@ def test_a_job_says_that_all_workers_are_busy(database: Database) -> None:
         for fleet in running:
             claimed(session, fleet.id)
     assert waiting_for(database) == "a worker: 2 fleets are training, and there is room for 2"
+
+
+def test_a_job_says_that_no_worker_has_its_device(database: Database) -> None:
+    with database.write() as session:
+        workers.beat(session, entry())
+    assert waiting_for(database, device="gpu") == "a worker with a GPU: none was seen so far"
+    # What waits for a GPU is not before it where there is none, and never for a CPU.
+    assert waiting_for(database) == "a worker to claim it"
+    assert waiting_for(database, device="cpu") == "its turn: 1 fleet is before it"
+    with database.write() as session:
+        workers.beat(session, entry(device="cuda:1"))
+    assert waiting_for(database, device="gpu") == "its turn: 2 fleets are before it"
+    assert waiting_for(database) == "its turn: 4 fleets are before it"
+
+
+def test_a_job_says_that_all_workers_with_its_device_are_busy(database: Database) -> None:
+    with database.write() as session:
+        workers.beat(session, entry(slots=5))
+        workers.beat(session, entry(device="cuda"))
+        claimed(session, accept(session)[1][0].id)
+    assert waiting_for(database, device="gpu", priority=9) == "a worker with a GPU to claim it"
+    with database.write() as session:
+        claimed(session, accept(session, device="gpu")[1][0].id)
+    assert waiting_for(database, device="gpu", priority=10) == (
+        "a worker with a GPU: 1 fleet is training, and there is room for 1"
+    )
+
+
+def test_a_job_of_a_higher_priority_does_not_wait_for_others(database: Database) -> None:
+    with database.write() as session:
+        workers.beat(session, entry())
+    usual = waiting_for(database, other_jobs=2)
+    assert usual == "its turn: 2 fleets are before it"
+    assert waiting_for(database, priority=1) == "a worker to claim it"
+    assert waiting_for(database, priority=-1) == "its turn: 4 fleets are before it"
 
 
 def test_a_job_that_runs_waits_for_none(database: Database) -> None:
