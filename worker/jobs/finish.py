@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from worker.data import Outline
+from worker.failpoints import failpoint
 from worker.jobs.accept import new_fleet, new_fleets
 from worker.jobs.memory import fleet_limits
 from worker.results import Baseline, Group, JobError, TrialResult
@@ -78,7 +79,11 @@ def finish_fleet(
                     fleets.fail(session, lease, error, following)
                 else:
                     fleets.finish(session, lease, results, file, following)
-                return
+                if following is not None and following.complete:
+                    failpoint("plan.complete")
+                failpoint("finish.before_commit")
+            failpoint("finish.after_commit")
+            return
         except OutdatedError:
             continue  # another fleet ended meanwhile, so this comes to an end
 

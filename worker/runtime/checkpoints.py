@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from worker.failpoints import failpoint
 from worker.jobs import is_out_of_memory
 from worker.runtime.patience import pause_before
 from worker.storage import counters, progress
@@ -74,6 +75,7 @@ class Checkpoints:
         began = self._clock()
         folder = progress.checkpoints_folder(self._lease.job_id, self._lease.fleet_id)
         written = self._artefacts.write(folder, dump_state(run.state()))
+        failpoint("checkpoint.written")
         with self._database.write() as session:
             spare = progress.save_checkpoint(
                 session,
@@ -86,6 +88,7 @@ class Checkpoints:
             counters.add(session, counters.CHECKPOINTS, amount=written.bytes)
             took = self._clock() - began
             counters.add(session, counters.CHECKPOINT_SECONDS, amount=took)
+        failpoint("checkpoint.referred")
         for path in spare:
             self._artefacts.discard(path)
         self._at = self._clock()
@@ -108,6 +111,7 @@ class Checkpoints:
         for checkpoint in candidates:
             try:
                 foreign = self._restore(run, checkpoint)
+                failpoint("resume.read")
             except Exception as error:
                 passable = isinstance(error, ArtefactError | UnreadableError | _Unusable)
                 if not passable:

@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from worker.errors import ConflictError, NotFoundError, UnavailableError
+from worker.failpoints import failpoint
 from worker.runtime.aftermath import drop_checkpoints, pack_curves
 from worker.runtime.logs import rotate_logs
 from worker.settings import ServiceSettings
@@ -185,8 +186,10 @@ class Collector:
     def _remove_job(self, job_id: str) -> None:
         with self._database.read() as session:
             folders = deletion.folders_of(session, job_id)
+        failpoint("gc.before")
         for folder in folders:
             self._artefacts.delete(folder)
+        failpoint("gc.files")
         while True:
             with self._database.write() as session:
                 more = deletion.remove_rows(session, job_id)

@@ -14,6 +14,7 @@ import torch
 from worker.advice import advise_on_missing_objective
 from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
+from worker.failpoints import failpoint
 from worker.jobs import OngoingJob, finish_fleet, load_table
 from worker.results import Baseline, JobError, TrialResult, score_of
 from worker.runtime.checkpoints import Checkpoints
@@ -93,6 +94,7 @@ class FleetTraining:
         except ParsimonyError as error:
             return self.fail(JobError.of(error))
         self._channel.say("loaded")
+        failpoint("loaded")
         if run is None:
             return self._carry_on()
         watcher = StepWatcher(run, self._channel, self._mark_first_step)
@@ -238,6 +240,7 @@ class FleetTraining:
                 first_step_at=self._first_step_at,
             )
         self._pending = []
+        failpoint("epochs.after")
 
     def _interrupt(self, run: FleetRun) -> str:
         """End as asked, between two steps. What the place does not let be kept is done again."""
@@ -332,7 +335,9 @@ class FleetTraining:
 
     def _write_result(self, run: FleetRun) -> fleets.ResultFile:
         folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/result"
+        failpoint("result.before")
         written = self._artefacts.write(folder, {RESULT: run.result().dump()})
+        failpoint("result.written")
         entry = written.files[RESULT]
         return fleets.ResultFile(path=written.file(RESULT), sha256=entry.sha256, bytes=entry.bytes)
 

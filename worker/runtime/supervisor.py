@@ -16,6 +16,7 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from worker.errors import UnavailableError
+from worker.failpoints import failpoint
 from worker.logs import about_task
 from worker.runtime.devices import kind_of_device
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
@@ -118,6 +119,7 @@ class Supervisor:
                 "fleet %s: attempt %d in process %d", lease.fleet_id, lease.attempt, trainer.pid
             )
             trainer.assign(lease)
+            failpoint("assigned")
             while watch.goes_on(trainer.receive(POLL_SECONDS), draining=self._draining()):
                 continue
         finally:
@@ -142,6 +144,7 @@ class Supervisor:
         for fleet_id in candidates:
             try:
                 with self._database.write() as session:
+                    failpoint("claim.before")
                     lease = fleets.claim(session, fleet_id, owner=self.owner, device=self.device)
             except LockedError as error:
                 logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
@@ -149,6 +152,7 @@ class Supervisor:
                     return None
                 continue
             if lease is not None:
+                failpoint("claim.after")
                 return lease
         return None
 

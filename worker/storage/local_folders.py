@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from worker.failpoints import failpoint
+
 
 def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
     """Write files, given piece by piece, and rename their folder into place. ``OSError`` leaves
@@ -12,6 +14,7 @@ def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
     """
     temporary = final.with_name(f".{final.name}.part")
     parents = _make_folders(final.parent)
+    failpoint("file.before")
     temporary.mkdir(mode=0o750)
     try:
         for name, pieces in files.items():
@@ -22,7 +25,9 @@ def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         _sync_folder(temporary)
+        failpoint("file.rename")
         temporary.replace(final)
+        failpoint("file.renamed")
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
 from worker.errors import NotFoundError
+from worker.failpoints import failpoint
 from worker.results import Estimated, Metrics, NetworkReport, Understood
 from worker.schema import Json, Stored
 from worker.storage.base import Base
@@ -97,6 +98,7 @@ def register(
     session.add(version)
     session.flush()
     mark_changed(session, model.id)
+    failpoint("publish.version")
     return version
 
 

@@ -1,0 +1,114 @@
+"""SIGKILL at every named point in the life of a fleet: it ends as one that nobody disturbed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.running import Running, running
+from tests.integration.test_recovery import settings_of
+from tests.waiting import until
+from worker.failpoints import POINTS
+from worker.storage import deletion, jobs
+from worker.storage.artefacts import Artefacts
+
+SEARCHED: dict[str, Any] = {
+    "network": {"kind": "mlp", "hidden": [8, 8]},
+    "regularization": {
+        "batch_norm": {},
+        "dropout": {"p": 0.2},
+        "ema": {"decay": 0.9},
+        "mixup": {"alpha": 0.2},
+        "early_stopping": {"patience": 3},
+    },
+    "training": {"epochs": 8, "batch_size": 32},
+    "search": {
+        "space": {"regularization.dropout.p": {"low": 0.1, "high": 0.5}},
+        "trials": 4,
+        "method": "halving",
+        "min_epochs": 2,
+        "refit": True,
+    },
+    "model": "searched",
+}
+"""Whatever could betray a lost or repeated step: masks, running means, averages, pairs of rows,
+patience, and a choice between epochs."""
+
+
+@pytest.fixture(scope="module")
+def fail_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names the point at which the next process dies; read by child processes alone."""
+    path = tmp_path_factory.mktemp("fail") / "at"
+    os.environ["PARSIMONY_FAIL_FILE"] = str(path)
+    yield path
+    del os.environ["PARSIMONY_FAIL_FILE"]
+
+
+@pytest.fixture(scope="module")
+def here(fail_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    state = tmp_path_factory.mktemp("state")
+    with running(settings_of(state, f"sqlite:///{state}/parsimony.db")) as here:
+        yield here
+
+
+def hashes(here: Running, job_id: str) -> list[str | None]:
+    """Of the result files of a search's fleets and of its refit."""
+    with here.database.read() as session:
+        return [fleet.result_sha256 for fleet in jobs.fleets(session, job_id)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(here: Running) -> list[str | None]:
+    job = here.ended(here.post(**SEARCHED))
+    assert (job.state, job.error) == ("succeeded", None)
+    found = hashes(here, job.id)
+    assert len(found) == 2
+    assert None not in found
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", [point for point in POINTS if not point.startswith("gc.")])
+def test_a_process_that_dies_there_changes_nothing(
+    here: Running, undisturbed: list[str | None], fail_file: Path, point: str
+) -> None:
+    if point == "resume.read":  # somebody must have died before
+        fail_file.write_text("checkpoint.referred", encoding="utf-8")
+        job_id = here.post(**SEARCHED)
+        until(lambda: not fail_file.exists())
+        fail_file.write_text(point, encoding="utf-8")
+    else:
+        fail_file.write_text(point, encoding="utf-8")
+        job_id = here.post(**SEARCHED)
+    job = here.ended(job_id)
+    assert not fail_file.exists(), "nobody came to this point"
+    assert (job.state, job.error) == ("succeeded", None)
+    assert hashes(here, job_id) == undisturbed
+    with here.database.read() as session:
+        versions = jobs.find_job(session, job_id).model_version
+    assert versions is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", [point for point in POINTS if point.startswith("gc.")])
+def test_a_deletion_that_dies_is_carried_on(
+    here: Running, undisturbed: list[str | None], fail_file: Path, point: str
+) -> None:
+    job = here.ended(here.post(**{**SEARCHED, "model": None}))
+    artefacts = Artefacts(here.settings.artefacts_url)
+    assert f"jobs/{job.id}" in {folder.path.rsplit("/", 3)[0] for folder in artefacts.folders()}
+    with here.database.write() as session:
+        deletion.delete_job(session, job.id)
+    command = [sys.executable, "-m", "service", "gc"]
+    environment = {**os.environ, **here.settings.environment()}
+    fail_file.write_text(point, encoding="utf-8")
+    died = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (died.returncode, fail_file.exists()) == (-9, False), died.stderr
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [folder for folder in artefacts.folders() if job.id in folder.path]
+    assert hashes(here, job.id) == []
