@@ -51,6 +51,7 @@ def test_a_service_that_stands_alone_serves_and_says_what_it_lacks(
 ) -> None:
     assert fresh.get("/livez").json() == {"status": "ok"}
     until(lambda: fresh.get("/readyz").json()["failed"] == ["workers", "redis"])
+    until(lambda: part(fresh, "artefacts")["state"] != "unknown")
     answer = fresh.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     found = answer.json()["parts"]

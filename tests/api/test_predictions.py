@@ -226,6 +226,8 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     write = Artefacts.write
 
     def broken(self: Artefacts, folder: str, files: Any) -> FileManifest:
+        if not folder.startswith("predictions/"):  # the service looks whether it can write
+            return write(self, folder, files)
         left[0] -= 1
         if left[0] < 0:
             raise Killed

@@ -10,6 +10,7 @@ from service.errors import BusyError, domain_problem
 from service.serving.express import Express
 from service.serving.front import RequestIds, Turn
 from service.serving.residents import Resident
+from service.telemetry.requests import Requests
 
 
 class Connection:
@@ -36,7 +37,8 @@ def test_a_model_that_has_too_much_to_do_says_so_without_the_application() -> No
     resident = cast(
         Resident, SimpleNamespace(model=SimpleNamespace(plain=object()), joiner=Joiner())
     )
-    express = Express(State(), cast(Turn, SimpleNamespace(enter=lambda: None)), RequestIds())
+    turn = cast(Turn, SimpleNamespace(enter=lambda: None))
+    express = Express(State(), turn, RequestIds(), Requests())
     connection = Connection()
     exchange = cast(
         Any,
