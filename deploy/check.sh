@@ -39,9 +39,9 @@ until_true() {  # seconds, what, command …
 }
 answers() { curl --silent --fail --max-time 5 "$API/readyz"; }
 
-post() {  # a training job of about $1 epochs; its id
+post() {  # a training job of $1 epochs whose model is $2; its id. One name, for it stands in the file.
   curl --silent --fail-with-body --max-time 10 "$API/v1/jobs" --header 'Content-Type: application/json' --data "{
-    \"dataset\": \"$DATASET\", \"name\": \"$2\", \"model\": \"$2\", \"training\": {\"epochs\": $1, \"batch_size\": 8},
+    \"dataset\": \"$DATASET\", \"name\": \"check\", \"model\": \"$2\", \"training\": {\"epochs\": $1, \"batch_size\": 8},
     \"regularization\": {\"dropout\": {\"p\": 0.2}}}" | field id
 }
 state() { curl --silent --fail --max-time 5 "$API/v1/jobs/$1" | field state; }
@@ -105,8 +105,8 @@ docker start "$worker" "$api" >/dev/null  # killed by hand, a container is not r
 until_true 120 "the API does not come back" answers
 for job in "${jobs[@]}"; do succeeded "$job"; done
 expected=$(version_file undisturbed)
-for n in 1 2 3 4; do [ "$(version_file "killed-$n")" = "$expected" ] || say "killed-$n: other bytes than the undisturbed one's"; done
-say "four jobs succeeded after the kills; weights of the undisturbed: ${expected:0:12}"
+for n in 1 2 3 4; do [ "$(version_file "killed-$n")" = "$expected" ] || fail "killed-$n has other weights than the undisturbed one"; done
+say "four jobs succeeded after the kills, with the weights of an undisturbed one: ${expected:0:12}"
 
 # 5. Everything is started again in mid-training, Redis with nothing kept.
 last=$(post 1500 last)
@@ -116,6 +116,7 @@ say "starting everything again"
 until_true 180 "the API does not come back" answers
 succeeded "$last"
 [ "$(version_file first)" = "$hash" ] || fail "the first model is another one"
+[ "$(version_file last)" = "$expected" ] || fail "what was interrupted by the restart has other weights"
 predict first >/dev/null || fail "it does not predict"
 count=$(curl --silent --fail "$API/v1/jobs?limit=100&state=succeeded" | "$PYTHON" -c 'import json, sys; print(len(json.load(sys.stdin)["data"]))')
 [ "$count" = 7 ] || fail "7 jobs were accepted, $count succeeded"
