@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.databases import KINDS, Databases
 from tests.rows import RESULT, accept, error, good, trial
@@ -107,6 +107,7 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([LEASE_SECONDS + 1.0, 16.0, LEASE_SECONDS + 1.0, 0.5]))
     def reconcile(self, seconds: float) -> None:
         self.clock.now += seconds
+        self._skip_pauses()
         before = self._running()
         self.reconciler.tick()
         self.seen["taken back"] += len(before - self._running())
@@ -194,9 +195,12 @@ class Life(RuleBasedStateMachine):
             assert not states & OPEN
             return
         assert states & OPEN, f"{job.id} waits for nothing"
-        runs = State.RUNNING in states
-        assert (job.state == State.RUNNING) == runs
-        assert (job.state == State.PAUSED) == (job.pause_requested and not runs)
+        if State.RUNNING in states:
+            assert job.state == State.RUNNING
+        elif job.pause_requested:
+            assert job.state == State.PAUSED
+        else:  # between two of its fleets a job is still said to run
+            assert job.state in (State.QUEUED, State.RUNNING)
 
     def _check_fleet(self, fleet: Fleet) -> None:
         """One lease at most is good; only crashes count."""
@@ -220,6 +224,7 @@ class Life(RuleBasedStateMachine):
                     jobs.request_resume(session, job_id)
         for _ in range(40):
             self.clock.now += LEASE_SECONDS + 1.0
+            self._skip_pauses()
             self.reconciler.tick()
             rung, self.bell.rung = self.bell.rung, []
             for fleet_id in rung:
@@ -236,10 +241,14 @@ class Life(RuleBasedStateMachine):
 
     # How it is done
 
-    def _claim(self, fleet_id: str) -> Lease | None:
+    def _skip_pauses(self) -> None:
+        """Pauses between attempts are over: the database has a clock of its own."""
         with self.database.write() as session:
-            # Pauses between attempts are over.
-            session.get_one(Fleet, fleet_id).not_before = None
+            session.execute(update(Fleet).values(not_before=None))
+
+    def _claim(self, fleet_id: str) -> Lease | None:
+        self._skip_pauses()
+        with self.database.write() as session:
             lease = fleets.claim(session, fleet_id, owner="test")
         if lease is None:
             return None
@@ -294,6 +303,7 @@ MUST_HAPPEN = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_order_of_events_breaks_a_promise(
     kind: str, databases: Databases, tmp_path: Path
@@ -308,9 +318,12 @@ def test_no_order_of_events_breaks_a_promise(
         run_state_machine_as_test(
             Here,
             settings=settings(
-                max_examples=30,
+                max_examples=60,
                 stateful_step_count=40,
                 deadline=None,
+                derandomize=True,
+                # What fails is short enough to be read; to shrink it takes minutes.
+                phases=[Phase.explicit, Phase.reuse, Phase.generate],
                 suppress_health_check=list(HealthCheck),
             ),
         )
