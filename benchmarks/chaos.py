@@ -245,7 +245,7 @@ def _scorecard(
     twice = sum(rows.finished_twice(posted.job) for posted in client.accepted)
     same = sum(rows.hashes(posted.job) == twins[posted.kind] for posted in finished)
     said = here.said()
-    fenced = said.count(": stale") + said.count("was taken over")
+    fenced = said.count(": stale") + said.count("was taken from this worker")
     counted = Counter(fault.kind for fault in faults.done)
     missing = sorted(set(faults.kinds) - set(counted))
     events = rows.events()
