@@ -1,6 +1,5 @@
 """Outages of one part of a place: begun, and ended again."""
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -51,19 +50,23 @@ def _artefacts(here: Place) -> Path:
 @contextmanager
 def read_only(here: Place) -> Iterator[None]:
     """The folder of artefacts is mounted read-only."""
-    folder = str(_artefacts(here))
-    _mount("--bind", folder, folder)
+    folder = _artefacts(here)
+    if not folder.is_mount():
+        raise CannotBeDoneError("the artefacts have no disk of their own")
+    _mount("-o", "remount,ro", str(folder))
     try:
-        _mount("-o", "remount,ro,bind", folder)
         yield
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=False)
+        _mount("-o", "remount,rw", str(folder))
 
 
 @contextmanager
 def full(here: Place) -> Iterator[None]:
     """The disk of the artefacts, a small one of their own, has no byte left."""
-    filler = _artefacts(here) / "filler"
+    folder = _artefacts(here)
+    if not folder.is_mount():
+        raise CannotBeDoneError("the artefacts have no disk of their own")
+    filler = folder / "filler"
     try:
         with filler.open("wb", buffering=0) as file, suppress(OSError):
             while True:
@@ -187,11 +190,6 @@ def frozen_in_transaction(here: Place) -> Iterator[None]:
                     process.send_signal(signal.SIGCONT)
             connection.rollback()
     database.close()
-
-
-def sees_mounts() -> bool:
-    """Whether this user may mount."""
-    return os.geteuid() == 0
 
 
 OUTAGES = (

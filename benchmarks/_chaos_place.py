@@ -17,8 +17,10 @@ from typing import Protocol
 
 import httpx
 import psutil
+import psycopg
 from _chaos_relay import Relay
 from _serving import ROOT, free_port
+from sqlalchemy import make_url
 
 from worker.runtime.redis_server import find_redis
 from worker.storage.database import Database
@@ -26,6 +28,7 @@ from worker.storage.database import Database
 BUCKET = "parsimony"
 START_SECONDS = 120.0
 LEASE_SECONDS = 4.0
+DISK_BYTES = 256 * 1024 * 1024
 SETTINGS = {
     "PARSIMONY_CHECKPOINT_SECONDS": "0",
     "PARSIMONY_HEARTBEAT_SECONDS": "0.5",
@@ -150,6 +153,7 @@ def place(kind: str, workers: int) -> Iterator[Place]:
         else:
             settings["PARSIMONY_DATABASE_URL"] = f"sqlite:///{folder / 'parsimony.db'}"
             settings["PARSIMONY_ARTEFACTS_URL"] = str(folder / "artefacts")
+            stack.enter_context(_small_disk(folder / "artefacts"))
         socket_path = folder / "redis.sock"
         settings["PARSIMONY_REDIS_URL"] = f"unix://{socket_path}"
         database = Database(settings["PARSIMONY_DATABASE_URL"])
@@ -205,6 +209,19 @@ def _end(part: Part) -> None:
     psutil.wait_procs(members, 5.0)
 
 
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[None]:
+    """A disk of its own for a folder, where this user may mount one."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
 class Server(Protocol):
     """A PostgreSQL."""
 
@@ -228,6 +245,10 @@ def _postgresql() -> Iterator[tuple[Server, str]]:
     server.start()
     try:
         with server.database() as url:
+            # The tests' server forgets the last commits when it is stopped at once; a real one not.
+            name = make_url(url).database
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                connection.execute(f"ALTER DATABASE {name} SET synchronous_commit TO on")
             yield server, url
     finally:
         server.stop()

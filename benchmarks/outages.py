@@ -67,15 +67,7 @@ class Watch:
 
 def unfit(answer: httpx.Response) -> set[str]:
     """The parts that `/readyz` says cannot be used, whatever its status."""
-    body = answer.json()
-    if answer.status_code != httpx.codes.OK and "checks" not in body:
-        return {"database"} if "database" in answer.text else set()
-    checks = body.get("checks", {})
-    return {
-        name
-        for name, check in checks.items()
-        if (check if isinstance(check, str) else check.get("state")) != "ok"
-    }
+    return set(answer.json().get("failed", ()))
 
 
 def run(here: Place, outage: Outage, rows: Rows, seconds: float) -> bool:
