@@ -125,7 +125,7 @@ class Artefacts:
 
         Raises ``UnavailableError`` when they cannot be written, or read back wrong.
         """
-        path = _contained(f"{folder}/{uuid.uuid4().hex}")
+        path = contained(f"{folder}/{uuid.uuid4().hex}")
         with self._answering():
             entries = {name: _entry(content) for name, content in files.items()}
         manifest = orjson.dumps(
@@ -173,7 +173,7 @@ class Artefacts:
 
     def read(self, path: str, sha256: str | None = None) -> bytes:
         """One file; ``ArtefactError`` when it is missing or, with a hash given, another one."""
-        place = f"{self._root}/{_contained(path)}"
+        place = f"{self._root}/{contained(path)}"
         with self._reading(path):
             data: bytes = self._filesystem.cat_file(place)
         if sha256 is not None and _sha256(data) != sha256:
@@ -185,7 +185,7 @@ class Artefacts:
 
         ``ArtefactError`` when it is missing or, with a hash given, another one: that reads it once.
         """
-        place = f"{self._root}/{_contained(path)}"
+        place = f"{self._root}/{contained(path)}"
         with self._reading(path):
             file = cast(BinaryIO, StoredFile(self._filesystem.open(place, "rb"), self, path))
         if sha256 is not None and _entry(file).sha256 != sha256:
@@ -207,7 +207,7 @@ class Artefacts:
 
     def delete(self, path: str) -> None:
         """Remove a folder. One that is not there is no error."""
-        place = _contained(path)
+        place = contained(path)
         with self._answering(), suppress(FileNotFoundError):
             if self._local is not None:
                 shutil.rmtree(self._local / place)
@@ -223,7 +223,7 @@ class Artefacts:
 
     def folders(self, below: str = "") -> list[StoredFolder]:
         """The folders that were written, whole or not; what has another name is not listed."""
-        place = f"{self._root}/{_contained(below)}" if below else self._root
+        place = f"{self._root}/{contained(below)}" if below else self._root
         self._filesystem.invalidate_cache()
         with self._answering():
             listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
@@ -244,7 +244,7 @@ class Artefacts:
         """
         if self._local is None:
             return
-        for parent in PurePosixPath(_contained(path)).parents[:-2]:
+        for parent in PurePosixPath(contained(path)).parents[:-2]:
             try:
                 (self._local / parent).rmdir()
             except OSError:
@@ -252,7 +252,7 @@ class Artefacts:
 
     def local_path(self, path: str) -> Path | None:
         """Where a file lies on this machine; none in an object store."""
-        return None if self._local is None else self._local / _contained(path)
+        return None if self._local is None else self._local / contained(path)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
@@ -369,16 +369,16 @@ def _entry(content: Content) -> Entry:
     return Entry(size, digest.hexdigest())
 
 
-def _contained(path: str) -> str:
+def contained(path: str) -> str:
     """The path, if it stays below the root whatever it says."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or "\\" in path or "\0" in path or ".." in parts:
-        raise ValueError(f"{path!r} is no path of an artefact")
+        raise ValueError(f"{path!r} is no path below the folder")
     return "/".join(parts)
 
 
 def _plain(name: str) -> str:
-    if _contained(name) != name or "/" in name or name.startswith("."):
+    if contained(name) != name or "/" in name or name.startswith("."):
         raise ValueError(f"{name!r} is no file name of an artefact")
     return name
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -23,8 +23,9 @@ from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, ParsimonyError
 from worker.settings import ServiceSettings
-from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError
+from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError, contained
 from worker.storage.database import sqlite_module
+from worker.storage.local_folders import sync_folder
 from worker.storage.states import OPEN, Kind
 from worker.storage.tables import Checkpoint, Dataset, Fleet, Job, ModelVersion, PredictionPart
 from worker.storage.types import utc_now
@@ -123,12 +124,12 @@ def restore(folder: Path, state: Path) -> Copied:
             if not source.is_file() or _copy(source, part / path) != entry:
                 raise BackupError(f"{source} is missing, or is not what was copied")
         (part / ARTEFACTS).mkdir(exist_ok=True)
-        _sync(part)
+        sync_folder(part)
         part.replace(state)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    _sync(state.parent)
+    sync_folder(state.parent)
     return result
 
 
@@ -291,7 +292,7 @@ def _write_manifest(
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / MANIFEST)
-    _sync(folder)
+    sync_folder(folder)
 
 
 def _read_manifest(folder: Path) -> tuple[Copied, dict[str, _Entry]]:
@@ -300,7 +301,7 @@ def _read_manifest(folder: Path) -> tuple[Copied, dict[str, _Entry]]:
         form = content["format"]
         if form != FORMAT:
             raise BackupError(f"{folder} has format {form}; this release reads format {FORMAT}")
-        entries = {_contained(p): _Entry(**entry) for p, entry in content["files"].items()}
+        entries = {contained(p): _Entry(**entry) for p, entry in content["files"].items()}
         created_at = datetime.fromisoformat(content["created_at"])
         left_out = list(content["left_out"])
     except FileNotFoundError as error:
@@ -313,18 +314,3 @@ def _read_manifest(folder: Path) -> tuple[Copied, dict[str, _Entry]]:
         raise BackupError(f"{folder / MANIFEST} is damaged: it names no {DATABASE}")
     total = sum(entry.bytes for entry in entries.values())
     return Copied(len(entries), total, created_at, left_out), entries
-
-
-def _contained(path: str) -> str:
-    parts = PurePosixPath(path).parts
-    if not parts or parts[0] == "/" or ".." in parts:
-        raise ValueError(f"{path!r} lies outside")
-    return path
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

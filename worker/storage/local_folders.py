@@ -24,7 +24,7 @@ def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
-        _sync_folder(temporary)
+        sync_folder(temporary)
         failpoint("file.rename")
         temporary.replace(final)
         failpoint("file.renamed")
@@ -32,7 +32,7 @@ def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     for parent in [final.parent, *parents]:
-        _sync_folder(parent)
+        sync_folder(parent)
 
 
 def _make_folders(folder: Path) -> list[Path]:
@@ -46,7 +46,8 @@ def _make_folders(folder: Path) -> list[Path]:
     return touched
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have what is in a folder, and its name, outlive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
