@@ -373,7 +373,7 @@ def contained(path: str) -> str:
     """The path, if it stays below the root whatever it says."""
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or "\\" in path or "\0" in path or ".." in parts:
-        raise ValueError(f"{path!r} is no path below the folder")
+        raise ValueError(f"{path!r} is no path of an artefact")
     return "/".join(parts)
 
 
