@@ -174,7 +174,7 @@ def test_no_file_outside_is_written(here: Client, tmp_path: Path) -> None:
     content = orjson.loads(manifest.read_bytes())
     content["files"]["../evil"] = {"bytes": 0, "sha256": ""}
     manifest.write_bytes(orjson.dumps(content))
-    with pytest.raises(BackupError, match="is damaged.*evil.* is no path"):
+    with pytest.raises(BackupError, match=r"is damaged.*evil.* is no path"):
         backup.restore(tmp_path / "copy", tmp_path / "new")
 
 
