@@ -56,17 +56,48 @@ LATEST = "latest"
 """In place of an id: the newest. What deletes or cancels takes ids only: by the time that it is
 asked, another may be the newest."""
 
-PlainJobId = Annotated[
-    str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
-]
-PlainDatasetId = Annotated[
-    str, Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"])
-]
 
-PlainPredictionId = Annotated[
-    str,
-    Path(alias="id", description="A prediction's id.", examples=["pred_5f0c9a3e1b7d2468ace0f135"]),
-]
+def _plain(given: str) -> str:
+    if given == LATEST:
+        raise NotFoundError(
+            "`latest` is for reading only: by the time that this is done another may be the "
+            "newest. Please give the id.",
+            param="id",
+        )
+    return given
+
+
+def _plain_job_id(
+    given: Annotated[
+        str, Path(alias="id", description="A job's id.", examples=["job_5f0c9a3e1b7d2468ace0f135"])
+    ],
+) -> str:
+    return _plain(given)
+
+
+def _plain_dataset_id(
+    given: Annotated[
+        str,
+        Path(alias="id", description="A data set's id.", examples=["ds_5f0c9a3e1b7d2468ace0f135"]),
+    ],
+) -> str:
+    return _plain(given)
+
+
+def _plain_prediction_id(
+    given: Annotated[
+        str,
+        Path(
+            alias="id", description="A prediction's id.", examples=["pred_5f0c9a3e1b7d2468ace0f135"]
+        ),
+    ],
+) -> str:
+    return _plain(given)
+
+
+PlainJobId = Annotated[str, Depends(_plain_job_id)]
+PlainDatasetId = Annotated[str, Depends(_plain_dataset_id)]
+PlainPredictionId = Annotated[str, Depends(_plain_prediction_id)]
 
 
 def job_id(

@@ -206,3 +206,11 @@ def test_a_prediction_is_deleted_with_its_result(client: Client) -> None:
     assert client.delete(path).status_code == 204
     assert problem(client.get(path), 404) == "not_found"
     until(lambda: gone(client, f"predictions/{prediction}"))
+
+
+@pytest.mark.parametrize("what", ["pause", "resume", "retry", "cancel"])
+def test_what_changes_a_job_wants_its_id(client: Client, what: str) -> None:
+    post(client)
+    answer = client.post(f"/v1/jobs/latest/{what}")
+    assert answer.status_code == 404
+    assert "give the id" in answer.json()["detail"]
