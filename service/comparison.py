@@ -50,6 +50,8 @@ def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = 
         more = {"network": _network(of_it), "equivalents": _equivalents(of_it, preprocessing)}
         configurations.append(entry.model_copy(update=more))
     return Report(
+        verdict=None if job.appraisal is None else job.appraisal.verdict,
+        appraisal=job.appraisal,
         job=job.id,
         objective=job.objective,
         maximize=job.maximize,

@@ -21,6 +21,7 @@ CORE = (
     "worker.models",
     "worker.search",
     "worker.advice",
+    "worker.appraisal",
     "worker.errors",
 )
 EDGE = ("worker.storage", "worker.jobs", "worker.runtime", "worker.settings", "service")

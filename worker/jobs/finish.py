@@ -1,19 +1,22 @@
 """A fleet ends: what its trials came to is stored and ranked, what follows in its search or
-comparison is planned, in the end the refit of its winner, and its job is concluded if that was all.
-One transaction.
+comparison is planned, in the end the refit of its winner; its job is appraised and concluded, if
+that was all. One transaction.
 
 What follows is proposed from a snapshot, outside of the transaction, since a proposal may take
-seconds; if another fleet of the job was planned or ended meanwhile, it is made anew.
+seconds; if another fleet of the job was planned or ended meanwhile, it is made anew. So is the
+appraisal, which the last fleet of a job makes.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from sqlalchemy.orm import Session
+
 from worker.data import Outline
 from worker.failpoints import failpoint
 from worker.jobs.accept import new_fleet, new_fleets
 from worker.jobs.memory import fleet_limits
-from worker.results import Baseline, Group, JobError, TrialResult
+from worker.results import Appraisal, Baseline, Group, JobError, TrialResult
 from worker.search import Comparison, FleetPlan, Search, Trained
 from worker.settings import ServiceSettings
 from worker.spec import JobSpec
@@ -43,6 +46,23 @@ class OngoingJob:
     outline: Outline
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A job whose last fleet ends: what its configurations came to, that fleet's too."""
+
+    groups: Sequence[Group]
+    winner: int
+    """The number of the configuration that wins."""
+
+
+@dataclass(frozen=True)
+class Appraised:
+    """What a job's networks come to together, and the file of an ensemble that is served."""
+
+    appraisal: Appraisal
+    ensemble: ResultFile | None = None
+
+
 def finish_fleet(
     database: Database,
     lease: Lease,
@@ -52,6 +72,7 @@ def finish_fleet(
     error: JobError | None = None,
     baseline: Baseline | None = None,
     ongoing: OngoingJob | None = None,
+    appraise: Callable[[Ended], Appraised | None] | None = None,
 ) -> None:
     """End a fleet.
 
@@ -63,14 +84,23 @@ def finish_fleet(
         error: why all its trials failed, where another attempt would only fail again.
         baseline: what gradient boosting came to on its rows, for the job's log.
         ongoing: the job, if something is planned as its fleets end.
+        appraise: looks at the networks of the job, if this is its last fleet and something has won.
 
     Raises:
         StaleToken: the fleet is somebody else's.
     """
     while True:
         following = None if ongoing is None else _following(database, lease, ongoing, results)
+        appraised, seen = None, None
+        if appraise is not None and (following is None or following.ends):
+            ended, seen = _ended(database, lease, following, results)
+            appraised = None if ended is None else appraise(ended)
         try:
             with database.write() as session:
+                if seen is not None:
+                    _check_alone(session, lease, seen)
+                if appraised is not None:
+                    _keep(session, lease, appraised)
                 if baseline is not None:
                     job, _ = hold(session, lease)
                     measured = f"measured {baseline.name}"
@@ -86,6 +116,48 @@ def finish_fleet(
             return
         except OutdatedError:
             continue  # another fleet ended meanwhile, so this comes to an end
+
+
+def _ended(
+    database: Database,
+    lease: Lease,
+    following: Following | None,
+    results: Sequence[TrialResult],
+) -> tuple[Ended | None, int]:
+    """The job, if this fleet is its last and a configuration wins; and how many others are open."""
+    with database.read() as session:
+        job, fleet = hold(session, lease)
+        others = snapshot(session, job, fleet.id).open_fleets
+        if others or job.cancel_requested:
+            return None, others
+        groups = queries.groups(session, job, ending=Ending(fleet.id, results))
+        if is_refit(session, fleet):
+            return (None if job.best is None else Ended(groups, job.best.configuration)), others
+    best = min((group.rank for group in groups if group.rank.wins), default=None)
+    if best is None:
+        return None, others
+    chosen = None if following is None else following.winner
+    return Ended(groups, best.configuration if chosen is None else chosen), others
+
+
+def _check_alone(session: Session, lease: Lease, others: int) -> None:
+    """Refuse to end what has become the last fleet of its job since it was looked at.
+
+    Raises:
+        OutdatedError: the others have ended meanwhile.
+    """
+    job, fleet = hold(session, lease)
+    if others and not snapshot(session, job, fleet.id).open_fleets:
+        raise OutdatedError(f"the other fleets of job {job.id} ended meanwhile")
+
+
+def _keep(session: Session, lease: Lease, appraised: Appraised) -> None:
+    job, _ = hold(session, lease)
+    job.appraisal = appraised.appraisal
+    if appraised.ensemble is not None:
+        job.ensemble_path = appraised.ensemble.path
+        job.ensemble_sha256 = appraised.ensemble.sha256
+        job.ensemble_bytes = appraised.ensemble.bytes
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Nothing here imports torch, so that storage and the supervisor may.
 """
 
+from worker.results.appraisal import Appraisal, Part
 from worker.results.comparison import (
     Attribution,
     ConfigurationReport,
@@ -78,6 +79,7 @@ __all__ = [
     "NOT_MEASURABLE",
     "UNSCORED",
     "Advice",
+    "Appraisal",
     "Attribution",
     "Baseline",
     "Best",
@@ -102,6 +104,7 @@ __all__ = [
     "NetworkReport",
     "OneStandardError",
     "Pair",
+    "Part",
     "PartCurves",
     "PathReport",
     "PrecisionRecallCurve",

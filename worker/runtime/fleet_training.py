@@ -15,8 +15,10 @@ from worker.advice import advise_on_missing_objective
 from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.failpoints import failpoint
-from worker.jobs import OngoingJob, finish_fleet, load_table
+from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table
+from worker.models import ModelFile
 from worker.results import Baseline, JobError, TrialResult, score_of
+from worker.runtime.appraising import OwnTrials, appraise_job
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.fleet_rows import read_fleet
 from worker.runtime.patience import Interrupted, Patience
@@ -70,6 +72,8 @@ class FleetTraining:
         self._objective, self._maximize = "", False
         self._reread: Callable[[], Table] | None = None
         """Reads the data again, which are not kept while they train."""
+        self._prepared: Callable[[], Prepared] | None = None
+        """The data as the trials of the job that are not refits see them."""
         self._boosted: Prepared | None = None
         """What gradient boosting is to be measured on, beside a winner that is refitted."""
         self.loaded = False
@@ -126,9 +130,13 @@ class FleetTraining:
         self._reread = lambda: read()[0]
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
+        self._prepared = lambda: prepare(read()[0], spec, target)
         if not trials:
             return None
-        prepared = self._prepare(table, spec, target, refit=trials[0].refit is not None)
+        refit = trials[0].refit is not None
+        prepared = self._prepare(table, spec, target, refit=refit)
+        if not refit:
+            self._prepared = lambda: prepared
         self.loaded = True
 
         def build() -> FleetRun:
@@ -272,9 +280,28 @@ class FleetTraining:
     def _carry_on(self) -> str:
         """Plan what follows, having trained nothing."""
         self._patience.insist(
-            lambda: finish_fleet(self._database, self._lease, ongoing=self._ongoing)
+            lambda: finish_fleet(
+                self._database,
+                self._lease,
+                ongoing=self._ongoing,
+                appraise=lambda ended: self._appraise(ended, OwnTrials((), None)),
+            )
         )
         return State.SUCCEEDED
+
+    def _appraise(self, ended: Ended, own: OwnTrials) -> Appraised | None:
+        """Look at the networks of the job, whose last fleet this is."""
+        if self._prepared is None:
+            return None
+        return appraise_job(
+            self._database,
+            self._artefacts,
+            self._lease,
+            ended,
+            own,
+            self._prepared,
+            self._objective,
+        )
 
     def _cancel(self, run: FleetRun) -> str:
         """End; trials that had ended before keep what they came to."""
@@ -284,7 +311,7 @@ class FleetTraining:
                 result if outcome.ended else TrialResult(state="cancelled")
                 for result, outcome in zip(run.results(), run.outcomes, strict=True)
             ]
-        file = self._write_result(run) if _succeeded(results) else None
+        file = self._write_result(run.result()) if _succeeded(results) else None
         with self._database.write() as session:
             fleets.cancel(session, self._lease, results, file)
         return State.CANCELLED
@@ -295,9 +322,12 @@ class FleetTraining:
         baseline: Baseline | None = None
         if self._boosted is not None:
             baseline = boosting(self._boosted, threads=self._settings.threads)
+        models: ModelFile | None = None
         file: fleets.ResultFile | None = None
         if succeeded:
-            file = self._patience.insist(lambda: self._write_result(run))
+            models = trained = run.result()
+            file = self._patience.insist(lambda: self._write_result(trained))
+        own = OwnTrials(results, models)
         self._patience.insist(
             lambda: finish_fleet(
                 self._database,
@@ -306,6 +336,7 @@ class FleetTraining:
                 file=file,
                 baseline=baseline,
                 ongoing=self._ongoing,
+                appraise=lambda ended: self._appraise(ended, own),
             )
         )
         return State.SUCCEEDED if succeeded else State.FAILED
@@ -333,10 +364,10 @@ class FleetTraining:
             explained.append(result.model_copy(update={"advice": [*result.advice, finding]}))
         return explained
 
-    def _write_result(self, run: FleetRun) -> fleets.ResultFile:
+    def _write_result(self, models: ModelFile) -> fleets.ResultFile:
         folder = f"jobs/{self._lease.job_id}/{self._lease.fleet_id}/result"
         failpoint("result.before")
-        written = self._artefacts.write(folder, {RESULT: run.result().dump()})
+        written = self._artefacts.write(folder, {RESULT: models.dump()})
         failpoint("result.written")
         entry = written.files[RESULT]
         return fleets.ResultFile(path=written.file(RESULT), sha256=entry.sha256, bytes=entry.bytes)
@@ -344,7 +375,13 @@ class FleetTraining:
     def fail(self, error: JobError) -> str:
         """End the fleet with an error that another attempt would only repeat."""
         self._patience.insist(
-            lambda: finish_fleet(self._database, self._lease, error=error, ongoing=self._ongoing),
+            lambda: finish_fleet(
+                self._database,
+                self._lease,
+                error=error,
+                ongoing=self._ongoing,
+                appraise=lambda ended: self._appraise(ended, OwnTrials((), None)),
+            ),
             stoppable=False,
         )
         return State.FAILED

@@ -71,6 +71,11 @@ class Following:
     winner: int | None = None
     """The configuration that wins although another has a better mean; none where the best does."""
 
+    @property
+    def ends(self) -> bool:
+        """Whether the job ends with this fleet, as far as its other fleets have ended."""
+        return self.complete and all(fleet.error is not None for fleet in self.fleets)
+
 
 def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
     """Add fleets to a job whose row the caller holds; how many trials they have."""

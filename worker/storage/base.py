@@ -6,7 +6,7 @@ from typing import ClassVar
 from sqlalchemy import JSON, BigInteger, Integer, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from worker.results import Advice, JobError, Metrics, NetworkReport, Understood, Winner
+from worker.results import Advice, Appraisal, JobError, Metrics, NetworkReport, Understood, Winner
 from worker.schema import Json
 from worker.storage.types import JsonRecord, UtcDateTime
 
@@ -32,6 +32,7 @@ class Base(DeclarativeBase):
         Metrics: JSON(none_as_null=True),
         JobError: JsonRecord(JobError),
         Winner: JsonRecord(Winner),
+        Appraisal: JsonRecord(Appraisal),
         NetworkReport: JsonRecord(NetworkReport),
         list[Advice]: JsonRecord(list[Advice]),
         Understood: JsonRecord(Understood),

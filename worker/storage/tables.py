@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from worker.results import (
     UNSCORED,
     Advice,
+    Appraisal,
     JobError,
     Metrics,
     NetworkReport,
@@ -109,6 +110,13 @@ class Job(Base):
     trials_finished: Mapped[int] = mapped_column(default=0)
     trials_failed: Mapped[int] = mapped_column(default=0)
     best: Mapped[Winner | None]
+    appraisal: Mapped[Appraisal | None] = mapped_column(deferred=True)
+    """What can be said of its networks together: set as it ends, none of jobs without rows held
+    back, and of jobs of earlier releases."""
+    ensemble_path: Mapped[str | None]
+    """The file of the ensemble that is served; none where one trial is."""
+    ensemble_sha256: Mapped[str | None]
+    ensemble_bytes: Mapped[int | None] = mapped_column(BigInteger)
     objective: Mapped[str]
     maximize: Mapped[bool] = mapped_column(default=False)
     epoch: Mapped[int] = mapped_column(default=0)

@@ -1,6 +1,6 @@
 """A fleet ends, and what follows it: one transaction, from a proposal that is not outdated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +9,9 @@ from tests.rows import RESULT, bad, claimed, error, good
 from worker.data import Outline
 from worker.jobs import finish as module
 from worker.jobs.accept import JobIntake
-from worker.jobs.finish import OngoingJob, finish_fleet
+from worker.jobs.finish import Appraised, Ended, OngoingJob, finish_fleet
 from worker.jobs.table_cache import TableCache
+from worker.results.appraisal import Appraisal
 from worker.results.search import Baseline
 from worker.results.trial import TrialResult
 from worker.settings import ServiceSettings
@@ -57,8 +58,20 @@ class Searching:
             rows = jobs.trials(session, jobs.find_job(session, self.job_id))
         return sum(row.fleet_id == lease.fleet_id for row in rows)
 
-    def end(self, lease: Lease, results: Sequence[TrialResult]) -> None:
-        finish_fleet(self.database, lease, results=results, file=RESULT, ongoing=self.ongoing)
+    def end(
+        self,
+        lease: Lease,
+        results: Sequence[TrialResult],
+        appraise: Callable[[Ended], Appraised | None] | None = None,
+    ) -> None:
+        finish_fleet(
+            self.database,
+            lease,
+            results=results,
+            file=RESULT,
+            ongoing=self.ongoing,
+            appraise=appraise,
+        )
 
 
 @pytest.fixture
@@ -228,3 +241,81 @@ def test_a_comparison_whose_fleet_kills_its_trainers_goes_on(comparing: Searchin
     job = comparing.job
     assert (job.trials_failed, job.trials_planned) == (600, 1100)
     assert comparing.queued()
+
+
+class Appraisals:
+    """Appraises, and remembers what it was shown."""
+
+    def __init__(self, meanwhile: Callable[[], None] | None = None) -> None:
+        self.shown: list[Ended] = []
+        self._meanwhile = meanwhile
+
+    def __call__(self, ended: Ended) -> Appraised:
+        self.shown.append(ended)
+        if self._meanwhile is not None:
+            self._meanwhile()
+        return Appraised(Appraisal(verdict="told", part="test", rows=1))
+
+
+def test_the_last_fleet_of_a_search_appraises_it(searching: Searching) -> None:
+    best, appraise = 13, Appraisals()
+    while queued := searching.queued():
+        assert appraise.shown == []
+        lease = searching.claim(queued[0])
+        with searching.database.read() as session:
+            rows = sorted(jobs.trials(session, searching.job), key=lambda row: row.position)
+        numbers = [row.configuration for row in rows if row.fleet_id == lease.fleet_id]
+        results = [good(0.1 if number == best else 0.5) for number in numbers]
+        searching.end(lease, results, appraise)
+    (ended,) = appraise.shown
+    assert (ended.winner, len(ended.groups)) == (best, 20)
+    with searching.database.read() as session:
+        told = jobs.find_job(session, searching.job_id).appraisal
+    assert told is not None
+    assert told.verdict == "told"
+
+
+@pytest.mark.parametrize("first_sees_second", [True, False])
+def test_of_two_last_fleets_that_end_at_once_one_appraises(
+    intake: JobIntake,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    first_sees_second: bool,
+) -> None:
+    """Each looks while the other is open; whoever is later in its transaction looks again."""
+    compare = [{"name": "a"}, {"name": "b", "network": {"kind": "mlp", "hidden": [3]}}]
+    spec = JobSpec.model_validate({"dataset": {"builtin": "circle"}, "compare": compare})
+    job_id = intake.accept(spec).id
+    with database.write() as session:
+        first, second = [claimed(session, fleet.id) for fleet in jobs.fleets(session, job_id)]
+    appraise = Appraisals()
+    look, looked = module._ended, list[Lease]()
+
+    def meanwhile(_: Database, lease: Lease, *arguments: Any) -> Any:
+        seen = look(database, lease, *arguments)
+        looked.append(lease)
+        if first_sees_second and len(looked) == 1:
+            end(second)
+        return seen
+
+    def end(lease: Lease) -> None:
+        finish_fleet(database, lease, results=[good()], file=RESULT, appraise=appraise)
+
+    monkeypatch.setattr(module, "_ended", meanwhile)
+    end(first)
+    if not first_sees_second:
+        end(second)
+    assert looked == ([first, second, first] if first_sees_second else [first, second])
+    assert len(appraise.shown) == 1
+    with database.read() as session:
+        job = jobs.find_job(session, job_id)
+        assert (job.state, job.appraisal is not None) == ("succeeded", True)
+
+
+def test_a_job_without_a_winner_is_not_appraised(searching: Searching) -> None:
+    appraise = Appraisals()
+    while queued := searching.queued():
+        lease = searching.claim(queued[0])
+        searching.end(lease, [bad()] * searching.size(lease), appraise)
+    assert (searching.job.state, appraise.shown) == ("failed", [])

@@ -32,7 +32,7 @@ ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 BEFORE = "0006"
 """The schema of the release before this one."""
-HEAD = "0007"
+HEAD = "0008"
 Rows = dict[str, list[dict[str, Any]]]
 _numbers = itertools.count()
 
@@ -147,7 +147,7 @@ def test_a_shared_database_is_migrated_by_the_command_alone(of_before: Database)
     with pytest.raises(UnavailableError) as refused:
         schema.make_ready(of_before)
     assert refused.value.message == (
-        "the database has schema 0006, this release needs 0007: run `parsimony migrate` once"
+        "the database has schema 0006, this release needs 0008: run `parsimony migrate` once"
     )
     assert schema.state_of(of_before).current == BEFORE
 
@@ -166,7 +166,7 @@ def test_a_start_waits_for_the_command(
     schema.make_ready(of_before, patience=60.0, pause=migrate_meanwhile)
     assert len(pauses) == 3
     assert [record.message for record in caplog.records if record.name == schema.__name__] == [
-        "the database has schema 0006, this release needs 0007: run `parsimony migrate` once; "
+        "the database has schema 0006, this release needs 0008: run `parsimony migrate` once; "
         "waiting up to 60 s for it"
     ]
 
@@ -188,7 +188,7 @@ def test_a_newer_schema_that_took_nothing_away_serves(database: Database) -> Non
     assert "newer release" in state.sentence
 
 
-@pytest.mark.parametrize("since", ["0008", "0009"])
+@pytest.mark.parametrize("since", ["0009", "0010"])
 def test_a_newer_schema_without_what_this_release_needs_is_refused(
     database: Database, since: str
 ) -> None:
@@ -211,7 +211,7 @@ def test_a_rehearsal_shows_the_statements_and_changes_nothing(
 ) -> None:
     statements = schema.rehearse(of_before)
     assert any(line.startswith("CREATE TABLE worker") for line in statements)
-    assert any("0007" in line and "alembic_version" in line for line in statements)
+    assert any("0008" in line and "alembic_version" in line for line in statements)
     assert schema.state_of(of_before).current == BEFORE
     of_before.migrate()  # nothing is held, and nothing was left behind
 
@@ -257,6 +257,6 @@ def test_each_part_refuses_to_start_in_a_line(
     # The worker logs, Alembic's imports included.
     lines = [line for line in done.stderr.splitlines() if line and " INFO " not in line]
     assert lines == [
-        "parsimony: the database is empty, this release needs schema 0007: "
+        "parsimony: the database is empty, this release needs schema 0008: "
         "run `parsimony migrate` once"
     ]
