@@ -212,7 +212,8 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
             return comparison.compare(job, jobs.trials(session, job))
         searched, trials = search_report(session, job)
         path = path_report(session, services.artefacts, job)
-    return comparison.compare(job, trials, searched).model_copy(update={"path": path})
+        report = comparison.compare(job, trials, searched)
+    return report.model_copy(update={"path": path})
 
 
 def _lines(
