@@ -24,7 +24,7 @@ from starlette.responses import Response
 from service.body_limit import JSON_BYTES
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
 from service.operations import Operation
-from service.serving.encodings import decoded
+from service.serving.encodings import decompressed
 from service.threads import in_pool
 from service.validation import Finding, findings, first_errors
 from worker.text import shortened
@@ -69,7 +69,7 @@ class CheckedRoute(Operation):
             else:
                 body = await _body(request)
                 if coding.strip().lower() not in ("", "identity"):
-                    body = await in_pool("answers", decoded, body, coding, JSON_BYTES)
+                    body = await in_pool("answers", decompressed, body, coding, JSON_BYTES)
                     request = _Read(request, None)
                 # Of a body that is empty, or not called JSON, FastAPI says what is missing.
                 if len(body) > SMALL_BYTES:

@@ -35,7 +35,7 @@ class BodyLimit:
         limit = self.upload_bytes + FORM_BYTES if uploads else JSON_BYTES
         shown = self.upload_bytes if uploads else JSON_BYTES
         headers = Headers(scope=scope)
-        if uploads and media_type(headers) != FORM:
+        if uploads and media_type(headers.get("content-type", "")) != FORM:
             await domain_problem(NOT_AN_UPLOAD)(scope, receive, send)
             return
         announced = headers.get("content-length", "")
@@ -56,9 +56,9 @@ class BodyLimit:
         await self.app(scope, counted, send)
 
 
-def media_type(headers: Headers) -> str:
-    """The kind of a body, without its parameters; empty where it is not said."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+def media_type(content_type: str) -> str:
+    """A content type without its parameters; empty where it is."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 def too_large(limit: int) -> TooLargeError:

@@ -40,7 +40,7 @@ class Line:
     values: Curve
 
 
-def compare(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
+def report_of(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
     """Final metrics, what is left of the networks, and what each technique bought."""
     groups = _groups(trials)
     preprocessing = Preprocessing.model_validate(job.spec.get("preprocessing") or {})

@@ -12,7 +12,7 @@ import sys
 from service.serving.residents import Resident
 from worker.errors import ModelError
 from worker.lru import Lru
-from worker.models.export import ExportFormat, Origin, export, program
+from worker.models.export import ExportFormat, ExportSource, export, program
 from worker.storage import models
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -40,7 +40,7 @@ class Exporter:
         """
         with self._database.read() as session:
             row = models.resolve(session, resident.name, resident.version)
-        origin = Origin(resident.name, resident.version, row.sha256)
+        origin = ExportSource(resident.name, resident.version, row.sha256)
 
         def make() -> bytes:
             data = self._artefacts.read(row.path, row.sha256)
@@ -51,7 +51,9 @@ class Exporter:
         return self._kept.get((row.model_id, row.version, to), make)
 
 
-def export_apart(data: bytes, origin: Origin, to: ExportFormat, seconds: float = SECONDS) -> bytes:
+def export_apart(
+    data: bytes, origin: ExportSource, to: ExportFormat, seconds: float = SECONDS
+) -> bytes:
     """Export the model of a file of one, in a process of its own.
 
     Raises:

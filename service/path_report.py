@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from worker.models import ModelFile
 from worker.results import PathReport, WeightPath
-from worker.search.report import is_number
+from worker.search.report import is_numeric_value
 from worker.statistics import mean, standard_error
 from worker.storage.artefacts import Artefacts
 from worker.storage.states import State
@@ -27,7 +27,7 @@ def path_report(session: Session, artefacts: Artefacts, job: Job) -> PathReport 
         return None
     points = _points(session, job)
     strengths = [trials[0].overrides[over] for trials in points if trials[0].overrides]
-    if not all(map(is_number, strengths)):
+    if not all(map(is_numeric_value, strengths)):
         return None
     losses = [_metric(trials, "validation_loss") for trials in points]
     return PathReport(

@@ -74,7 +74,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-class Slots:
+class FairSemaphore:
     """The right to a thread of a pool, given in the order in which it is asked for.
 
     Args:
@@ -140,7 +140,7 @@ class _Pools:
 
     def __init__(self) -> None:
         self.slots = {
-            name: Slots(size, LONGER_SECONDS.get(name, HANGING_SECONDS))
+            name: FairSemaphore(size, LONGER_SECONDS.get(name, HANGING_SECONDS))
             for name, size in SIZES.items()
         }
         self.limiter = CapacityLimiter(math.inf)

@@ -20,7 +20,7 @@ LONGEST_SECONDS = 60
 SETTLE_SECONDS = 1.0
 
 
-class Ending(Protocol):
+class Stateful(Protocol):
     """What may be waited for."""
 
     @property
@@ -28,7 +28,7 @@ class Ending(Protocol):
         """Where it stands."""
 
 
-View = TypeVar("View", bound=Ending)
+View = TypeVar("View", bound=Stateful)
 
 Prefer = Annotated[
     str | None,

@@ -338,3 +338,28 @@ def test_every_technique_is_named_as_its_class() -> None:
     assert {name: technique.key() for name, technique in techniques().items()} == {
         name: name for name in techniques()
     }
+
+
+def public_definitions() -> dict[str, set[str]]:
+    """The public top-level functions and classes → the modules that define them."""
+    where: dict[str, set[str]] = {}
+    for path in files("service", "worker"):
+        for node in tree(path).body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                where.setdefault(node.name, set()).add(module_name(path))
+    return {name: where[name] for name in sorted(where) if not name.startswith("_")}
+
+
+DEFINED_TWICE = {
+    "delete_job",  # the route's handler, by whose name the API's operation goes, and its use case
+    "delete_model",
+    "restore",  # the command, by whose name it is called, and its use case
+    "main",  # of each program
+    "upgrade",  # Alembic calls these in each migration
+    "downgrade",
+}
+
+
+def test_a_public_name_means_one_thing() -> None:
+    twice = {name: where for name, where in public_definitions().items() if len(where) > 1}
+    assert twice.keys() == DEFINED_TWICE, twice

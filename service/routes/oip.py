@@ -32,7 +32,7 @@ from service.serving.doors.exchange import Call
 from service.serving.doors.oip.infer import InferDoor
 from service.serving.doors.oip.metadata import EXTENSIONS, SERVER, model_config, model_metadata
 from service.serving.doors.oip.statistics import model_statistics
-from service.serving.encodings import decoded
+from service.serving.encodings import decompressed
 from service.threads import in_pool
 from worker.errors import ModelError, UnavailableError
 from worker.schema import Json
@@ -312,6 +312,6 @@ async def _whole(request: Request) -> bytes:
 async def _content(request: Request, model: type[Content]) -> Content:
     """A small body of JSON, which may be empty, whatever its Content-Type says."""
     coding = request.headers.get("content-encoding", "")
-    body = decoded(await _whole(request), coding, JSON_BYTES)
+    body = decompressed(await _whole(request), coding, JSON_BYTES)
     content = await in_pool("answers", read_body, body if body.strip() else b"{}", model)
     return cast(Content, content)

@@ -13,7 +13,7 @@ from service.dependencies import ServicesDep
 from service.errors import Responses, problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import PredictRequest, PredictResponse
-from service.serving.encodings import encoded
+from service.serving.encodings import compressed
 from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
@@ -152,6 +152,6 @@ def _written(resident: Resident, answered: Answered, accept: str) -> Response:
     }
     if answered.warnings is not None:
         body["warnings"] = [warning.model_dump() for warning in answered.warnings]
-    content, coding = encoded(orjson.dumps(body), accept)
+    content, coding = compressed(orjson.dumps(body), accept)
     headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": coding} if coding else {})
     return Response(content, media_type="application/json", headers=headers)

@@ -209,10 +209,10 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id)
         if job.spec.get("search") is None:
-            return comparison.compare(job, jobs.trials(session, job))
+            return comparison.report_of(job, jobs.trials(session, job))
         searched, trials = search_report(session, job)
         path = path_report(session, services.artefacts, job)
-        report = comparison.compare(job, trials, searched)
+        report = comparison.report_of(job, trials, searched)
     return report.model_copy(update={"path": path})
 
 

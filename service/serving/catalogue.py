@@ -35,7 +35,7 @@ database."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedVersions:
     """What a name and a selector mean now."""
 
     entry: CatalogueEntry
@@ -69,7 +69,7 @@ class Catalogue:
         """All models, by name."""
         return sorted(self._entries.values(), key=lambda entry: entry.name)
 
-    def target(self, name: str, selector: str | None = None) -> Target | None:
+    def target(self, name: str, selector: str | None = None) -> ResolvedVersions | None:
         """What is meant by a model's name and a version's number, an alias or nothing.
 
         Nothing means ``production`` where that is set, else the newest. None if the model, version
@@ -82,11 +82,15 @@ class Catalogue:
         if selector is None:
             number = entry.aliases.get(PRODUCTION)
             if number is None:
-                return Target(entry, tuple(entry.versions.values())) if entry.versions else None
+                return (
+                    ResolvedVersions(entry, tuple(entry.versions.values()))
+                    if entry.versions
+                    else None
+                )
         else:
             number = int(selector) if selector.isdecimal() else entry.aliases.get(selector)
         version = None if number is None else entry.versions.get(number)
-        return None if version is None else Target(entry, (version,))
+        return None if version is None else ResolvedVersions(entry, (version,))
 
     async def refresh(self) -> None:
         """Be no older than this call. All who call before a reading begins share it.

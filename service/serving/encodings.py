@@ -23,7 +23,7 @@ _CHUNK = 32 * 1024
 _GZIP, _ZLIB, _BARE = 31, 15, -15
 
 
-def decoded(body: bytes, coding: str, limit: int) -> bytes:
+def decompressed(body: bytes, coding: str, limit: int) -> bytes:
     """A body as it was before it was compressed. Linear in its size and in `limit`.
 
     Args:
@@ -51,7 +51,7 @@ def decoded(body: bytes, coding: str, limit: int) -> bytes:
         raise _damaged(name, str(error)) from error
 
 
-def encoded(body: bytes, accept: str) -> tuple[bytes, str]:
+def compressed(body: bytes, accept: str) -> tuple[bytes, str]:
     """A body as a client takes it, and its coding; the body itself and "" if it stays as it is.
 
     Args:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.serving.joiner import MOST_ROWS
 from service.serving.registry import IndexEntry, Registry
-from service.serving.residents import Resident, load
+from service.serving.residents import Resident, load_resident
 from service.threads import in_pool
 from worker.errors import DataError
 from worker.models import PLAIN, Answers, AnswerSettings, Certificate
@@ -214,7 +214,7 @@ class ServingEngine:
         return await self._registry.certificate(name, version)
 
     def _load(self, version: StoredVersion, name: str) -> Resident:
-        return load(self._artefacts, version, name, self._threads)
+        return load_resident(self._artefacts, version, name, self._threads)
 
 
 def _read(

@@ -17,7 +17,7 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from sqlalchemy.orm import Session
 
 from service.serving.cache import UNFIT, Load, ResidentCache, key_of
-from service.serving.catalogue import Catalogue, Target
+from service.serving.catalogue import Catalogue, ResolvedVersions
 from service.serving.residents import Resident
 from service.threads import in_pool
 from worker.errors import ConflictError, ModelError, ParsimonyError, UnavailableError
@@ -214,7 +214,7 @@ class Registry:
             reason = failure.error.message
         return IndexEntry(entry.name, number, "UNAVAILABLE" if reason else "READY", reason)
 
-    async def _target(self, name: str, selector: Selector) -> Target:
+    async def _target(self, name: str, selector: Selector) -> ResolvedVersions:
         """What is meant now; what was meant last where the database cannot be asked."""
         unreachable: Exception | None = None
         known = self.catalogue.target(name, selector) is not None
@@ -236,7 +236,7 @@ class Registry:
             raise models.no_model(name)
         raise models.no_version(name, selector)
 
-    async def _first(self, target: Target) -> Resident:
+    async def _first(self, target: ResolvedVersions) -> Resident:
         """The first of the versions that is fit to be served."""
         errors: list[ParsimonyError] = []
         for version in target.versions:
@@ -338,9 +338,9 @@ class Registry:
     def _followed(self, name: str, task: asyncio.Task[None]) -> None:
         del self._following[name]
 
-    def _astray(self, name: str) -> list[tuple[Target, list[Selector]]]:
+    def _astray(self, name: str) -> list[tuple[ResolvedVersions, list[Selector]]]:
         """The selectors in use that mean another version now, those of one target together."""
-        found: dict[tuple[int, int], tuple[Target, list[Selector]]] = {}
+        found: dict[tuple[int, int], tuple[ResolvedVersions, list[Selector]]] = {}
         for selector in tuple(self._selectors.get(name, ())):
             target = self.catalogue.target(name, selector)
             if target is None:
@@ -370,7 +370,7 @@ class Registry:
         return written
 
 
-def _in_service(target: Target) -> Target:
+def _in_service(target: ResolvedVersions) -> ResolvedVersions:
     if target.entry.unloaded:
         name = target.entry.name
         raise UnavailableError(

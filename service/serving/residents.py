@@ -40,7 +40,7 @@ class Resident:
     """When it was used last: a number that grows with each use of any model."""
 
 
-def load(
+def load_resident(
     artefacts: Artefacts, version: StoredVersion, name: str, threads: ThreadPoolExecutor
 ) -> Resident:
     """Read a version's weights, rebuild its network, certify it, and let it answer some rows.

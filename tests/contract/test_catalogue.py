@@ -3,7 +3,7 @@
 import pytest
 
 from worker.regularization import techniques
-from worker.regularization.card import LABELS, catalogue, missing, paragraphs
+from worker.regularization.card import LABELS, catalogue, paragraphs, undocumented_parts
 from worker.regularization.technique import Technique
 
 NAMES = list(techniques())
@@ -11,7 +11,7 @@ NAMES = list(techniques())
 
 @pytest.mark.parametrize("name", NAMES)
 def test_says_everything(name: str) -> None:
-    lacking = missing(techniques()[name])
+    lacking = undocumented_parts(techniques()[name])
     assert not lacking, f"the docstring of {name} lacks: {', '.join(lacking)}"
 
 
@@ -78,4 +78,4 @@ def test_what_is_missing_is_named() -> None:
 
         family = "none"
 
-    assert missing(Silent) == [*LABELS, "does", "formula"]
+    assert undocumented_parts(Silent) == [*LABELS, "does", "formula"]

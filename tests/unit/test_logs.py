@@ -139,9 +139,9 @@ def test_an_outage_is_told_when_it_begins_now_and_then_and_when_it_is_over(tmp_p
 def test_a_worker_writes_nothing_but_objects(tmp_path: Path) -> None:
     """Celery's lines too, from its start to its end: here it ends for want of a command."""
     program = (
-        "import logging; from worker.runtime.doorbell import Worker;"
+        "import logging; from worker.runtime.doorbell import CeleryWorker;"
         "from worker.settings import ServiceSettings; settings = ServiceSettings();"
-        "from worker import logs; logs.configure_logs(settings); worker = Worker(settings);"
+        "from worker import logs; logs.configure_logs(settings); worker = CeleryWorker(settings);"
         "worker.app.log.setup(loglevel='INFO');"
         "logging.getLogger('celery.worker').info('ready');"
         "from celery.utils.log import get_task_logger; get_task_logger('t').warning('task')"

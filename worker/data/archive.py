@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from worker.data.reading import LIMITS, Limits, Source, file_error
+from worker.data.reading import LIMITS, FileLimits, Source, file_error
 from worker.text import INVALID_NAME, control_character
 
 DAMAGED = (
@@ -63,7 +63,7 @@ def open_archive(source: Source) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def archived_files(archive: zipfile.ZipFile, limits: Limits = LIMITS) -> list[ArchivedFile]:
+def archived_files(archive: zipfile.ZipFile, limits: FileLimits = LIMITS) -> list[ArchivedFile]:
     """The files of an archive, by path.
 
     Raises:
@@ -129,7 +129,7 @@ def _check_paths_differ(files: Sequence[ArchivedFile]) -> None:
         seen.add(file.path)
 
 
-def _check(file: ArchivedFile, limits: Limits) -> None:
+def _check(file: ArchivedFile, limits: FileLimits) -> None:
     info = file.info
     fact = ""
     if stat.S_ISLNK(info.external_attr >> 16):

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex
 from worker.data.cell_texts import parse_dates, parse_numbers
 from worker.data.notation import Notation
-from worker.data.parquet import days_of, is_date, is_number, is_text
+from worker.data.parquet import days_of, is_date, is_numeric_type, is_text
 from worker.data.patterns import among
 from worker.data.reading import Place, file_error
 from worker.data.records import Records, Unmatched
@@ -74,7 +74,7 @@ class ArrowRecords:
     def _numbers(self, column: Column, array: pa.Array, place: Place) -> NDArray[np.float64]:
         if is_text(array.type):
             return self._parsed(column, array, place, parse_numbers)
-        if not is_number(array.type):
+        if not is_numeric_type(array.type):
             _refuse_type(column, array.type)
         # Not safe: decimals are rounded, and whole numbers beyond 2**53, as those of JSON are.
         values = np.array(
@@ -142,7 +142,7 @@ class ArrowRecords:
             array = pc.cast(array, pa.float64(), safe=False)
         if is_text(array.type):
             found = known.exact(array)
-        elif pt.is_boolean(array.type) or is_number(array.type):
+        elif pt.is_boolean(array.type) or is_numeric_type(array.type):
             found = np.full(len(array), UNKNOWN, dtype=np.int64)
         else:
             _refuse_type(column, array.type)

@@ -31,7 +31,7 @@ from worker.data.notation import (
     Notation,
     Written,
     has_point,
-    leading_zeros,
+    have_leading_zeros,
     may_hold_numbers,
     plain,
     points_are_ambiguous,
@@ -39,7 +39,7 @@ from worker.data.notation import (
     survey,
 )
 from worker.data.patterns import among, matches, taken, trimmed
-from worker.data.reading import Limits, Place, file_error
+from worker.data.reading import FileLimits, Place, file_error
 from worker.data.table import LARGEST, MISSING, Cells, dates, numeric
 from worker.data.text_column import (
     TextColumn,
@@ -61,7 +61,7 @@ class TextColumns:
     """The columns of text of one file: look at each, then type them all."""
 
     def __init__(
-        self, reading: Reading, limits: Limits, place: Place, *, typed: bool = False
+        self, reading: Reading, limits: FileLimits, place: Place, *, typed: bool = False
     ) -> None:
         """Begin.
 
@@ -257,7 +257,7 @@ class TextColumns:
 
     def _plain_column(self, column: TextColumn, values: NDArray[np.float64]) -> Cells:
         doubted = column.declared is None
-        zeros = leading_zeros(column.texts) & ~column.missing if doubted else np.zeros(1, bool)
+        zeros = have_leading_zeros(column.texts) & ~column.missing if doubted else np.zeros(1, bool)
         if zeros.any():
             self._drafts.append(text_findings.leading_zeros(column, zeros))
             return categorical_cells(column)

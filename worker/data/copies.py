@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.cell_texts import parse_numbers
-from worker.data.drafts import Draft, settle
+from worker.data.drafts import Draft, bounded_findings
 from worker.data.findings import FEWEST_ROWS
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.results import Advice
@@ -42,7 +42,7 @@ def target_findings(table: Table, target: str) -> list[Advice]:
                     change={"columns": {column.name: "ignore"}},
                 )
             )
-    return list(settle(drafts))
+    return list(bounded_findings(drafts))
 
 
 def _numbered(table: Table, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

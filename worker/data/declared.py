@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
-from worker.data.drafts import Draft, settle
+from worker.data.drafts import Draft, bounded_findings
 from worker.data.reading import LIMITS, check_declared
 from worker.data.table import MISSING_CODE, Cells, Column, Table, categorical, label_of, numeric
 from worker.errors import DataError
@@ -74,7 +74,7 @@ def declare(table: Table, columns: Mapping[str, ColumnKind]) -> Table:
         columns=tuple(column for column, _ in cells),
         values={column.name: values for column, values in cells},
         ignored=tuple(ignored),
-        findings=(*answered, *settle(drafts)),
+        findings=(*answered, *bounded_findings(drafts)),
     ).declared(columns)
 
 

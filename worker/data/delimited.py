@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
 from worker.data.dialect import Dialect, collapsed, decoded, find_dialect
-from worker.data.drafts import Draft, settle
+from worker.data.drafts import Draft, bounded_findings
 from worker.data.findings import draft_findings
 from worker.data.header import (
     doubtful_header,
@@ -43,7 +43,7 @@ from worker.data.header import (
 from worker.data.lookalikes import check_is_table
 from worker.data.reading import (
     LIMITS,
-    Limits,
+    FileLimits,
     Source,
     check_declared,
     check_names,
@@ -61,13 +61,13 @@ INDEX = "Unnamed: 0"
 """The name of a first column that has none, as pandas reads it."""
 
 
-def read_csv(source: Source, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+def read_csv(source: Source, limits: FileLimits = LIMITS, reading: Reading | None = None) -> Table:
     """Read and type a file; see `parse_csv`."""
     data = source.read_bytes() if isinstance(source, Path) else source.read()
     return parse_csv(data, limits, reading)
 
 
-def parse_csv(data: bytes, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+def parse_csv(data: bytes, limits: FileLimits = LIMITS, reading: Reading | None = None) -> Table:
     """Read and type CSV, as far as `reading` leaves open how.
 
     Raises:
@@ -241,7 +241,7 @@ def _no_rows() -> DataError:
 class _Typing:
     """From a file and what is said of it to a table."""
 
-    def __init__(self, file: _File, dialect: Dialect, limits: Limits, reading: Reading) -> None:
+    def __init__(self, file: _File, dialect: Dialect, limits: FileLimits, reading: Reading) -> None:
         self._file = file
         self._others = dialect.others
         self._limits = limits
@@ -276,7 +276,7 @@ class _Typing:
             drafts += doubtful_header(table)
         if len(self._names) == 1:
             drafts.append(one_column())
-        return replace(table, findings=settle([*self._drafts, *drafts], self._lines))
+        return replace(table, findings=bounded_findings([*self._drafts, *drafts], self._lines))
 
     def _typed(self, frame: pa.Table) -> tuple[Table, list[Draft]]:
         texts = dict(zip(self._names, frame.columns, strict=True))

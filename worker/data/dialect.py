@@ -241,8 +241,8 @@ def _comments(data: bytes, start: int) -> tuple[list[int], int]:
 
 def _is_header(comment: str, sample: list[str], separator: str) -> bool:
     """Whether the last line that begins with # holds the columns' names."""
-    rows = list(islice(split(sample, separator), 20))
-    (names,) = islice(split([comment.strip("\r\n")], separator), 1)
+    rows = list(islice(split_cells(sample, separator), 20))
+    (names,) = islice(split_cells([comment.strip("\r\n")], separator), 1)
     if not rows or len(names) != len(rows[0]) or len(names) < 2:
         return False
     numbers = [[_NUMBER.fullmatch(cell.strip()) is not None for cell in row] for row in rows]
@@ -263,7 +263,7 @@ def _sample(data: bytes, start: int) -> list[str]:
     return text.splitlines(keepends=True) if "\x85" not in text else re.split(r"(?<=\n)", text)
 
 
-def split(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
+def split_cells(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
     """The cells of lines that are not blank; blanks as a separator count once, however many."""
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ")
     try:
@@ -275,7 +275,7 @@ def split(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
 
 
 def _widths(sample: list[str], separator: str) -> list[int]:
-    return [len(cells) for cells in islice(split(sample, separator), _SAMPLE_LINES)]
+    return [len(cells) for cells in islice(split_cells(sample, separator), _SAMPLE_LINES)]
 
 
 def _is_consistent(widths: list[int]) -> bool:
@@ -305,7 +305,7 @@ def _chosen(sample: list[str]) -> str:
 
 def _numbers(sample: list[str], separator: str) -> float:
     """The share of cells below the first line that are numbers, in any notation, or empty."""
-    cells = [cell for row in islice(split(sample, separator), 1, 30) for cell in row]
+    cells = [cell for row in islice(split_cells(sample, separator), 1, 30) for cell in row]
     held = [cell for cell in cells if _NUMBER.fullmatch(cell.strip()) or not cell.strip()]
     return round(len(held) / max(len(cells), 1), 3)
 
@@ -340,7 +340,7 @@ def _check_one_column(sample: list[str], separator: str) -> None:
     for mark in _PROPOSED:
         found = _widths(sample, mark)
         if _is_consistent(found):
-            first = next(split(sample, mark), [])
+            first = next(split_cells(sample, mark), [])
             shown = ", ".join(repr(shortened(cell, 20)) for cell in first[:5])
             name = {" ": "a blank", "\t": "a tab"}.get(mark, repr(mark))
             raise DataError(

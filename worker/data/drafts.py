@@ -1,7 +1,7 @@
 """Drafts: findings whose places are not known yet, and how they become the findings of a table.
 
-Whoever looks at cells drafts what is worth knowing. `settle` gives drafts their lines, joins those
-of one kind where they are many, and bounds how many there are.
+Whoever looks at cells drafts what is worth knowing. `bounded_findings` gives drafts their
+lines, joins those of one kind where they are many, and bounds how many there are.
 """
 
 from collections import defaultdict
@@ -69,7 +69,7 @@ Lines = Callable[[Sequence[int]], Mapping[int, int]]
 """Rows, counted from 0 → the lines of the file on which they begin."""
 
 
-def settle(drafts: Iterable[Draft], lines: Lines | None = None) -> tuple[Advice, ...]:
+def bounded_findings(drafts: Iterable[Draft], lines: Lines | None = None) -> tuple[Advice, ...]:
     """The findings of a table, warnings first: bounded in number and in size."""
     by_code: dict[tuple[str, str], list[Draft]] = defaultdict(list)
     for draft in _without_rivals(list(drafts)):

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from worker.data.archive import open_archive
 from worker.data.declared import declare
 from worker.data.delimited import read_csv
-from worker.data.drafts import settle
+from worker.data.drafts import bounded_findings
 from worker.data.findings import draft_findings
 from worker.data.images import read_images
 from worker.data.npz import read_npz
@@ -170,7 +170,7 @@ def _with_findings(table: Table, reading: Reading) -> Table:
     """The table of a file whose types are its own, as declared, and what is worth knowing of it."""
     declared = declare(table, reading.columns)
     drafts = draft_findings(declared, reading.columns)
-    return replace(declared, findings=(*declared.findings, *settle(drafts)))
+    return replace(declared, findings=(*declared.findings, *bounded_findings(drafts)))
 
 
 def _reason(names: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.data.archive import DAMAGED, ArchivedFile, archived_files, open_archive
-from worker.data.reading import LIMITS, Limits, Source, file_error
+from worker.data.reading import LIMITS, FileLimits, Source, file_error
 from worker.data.table import Table, categorical, images
 from worker.errors import DataError
 
@@ -53,7 +53,7 @@ class _Picture:
     part: str
 
 
-def read_images(source: Source, limits: Limits = LIMITS) -> Table:
+def read_images(source: Source, limits: FileLimits = LIMITS) -> Table:
     """Read an archive of images.
 
     Raises:
@@ -106,7 +106,7 @@ def _pictures(files: Sequence[ArchivedFile]) -> list[_Picture]:
 
 
 def _decoded(
-    archive: zipfile.ZipFile, pictures: Sequence[_Picture], limits: Limits
+    archive: zipfile.ZipFile, pictures: Sequence[_Picture], limits: FileLimits
 ) -> NDArray[np.uint8]:
     """All images, [N, C, H, W]."""
     kinds = [_header(archive, picture.file, limits) for picture in pictures]
@@ -138,7 +138,7 @@ def _decoded(
 
 
 def _header(
-    archive: zipfile.ZipFile, file: ArchivedFile, limits: Limits
+    archive: zipfile.ZipFile, file: ArchivedFile, limits: FileLimits
 ) -> tuple[tuple[int, int], str]:
     """Width and height, and mode; nothing is decoded."""
     try:

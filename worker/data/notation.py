@@ -117,7 +117,7 @@ def points_are_ambiguous(texts: pa.Array) -> bool:
     return True
 
 
-def leading_zeros(texts: pa.Array) -> NDArray[np.bool_]:
+def have_leading_zeros(texts: pa.Array) -> NDArray[np.bool_]:
     """Of plain numbers: which begin with a needless zero, as 007 and 00 do, and 0 and 0.5 do not.
 
     By bytes: a pattern would cost as much as reading the numbers.

@@ -41,9 +41,9 @@ from numpy.typing import NDArray
 
 from worker.data.archive import DAMAGED
 from worker.data.cells import TextColumns
-from worker.data.drafts import Draft, settle
+from worker.data.drafts import Draft, bounded_findings
 from worker.data.mixture import is_measurement, numbers_of
-from worker.data.reading import LIMITS, Limits, Source, file_error, too_many_rows
+from worker.data.reading import LIMITS, FileLimits, Source, file_error, too_many_rows
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
 from worker.data.text_findings import Markers, marker_findings
 from worker.errors import DataError
@@ -65,7 +65,7 @@ _DAMAGED = (*DAMAGED, SyntaxError, TokenError)
 """Of an archive, and of an array's header."""
 
 
-def read_npz(source: Source, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+def read_npz(source: Source, limits: FileLimits = LIMITS, reading: Reading | None = None) -> Table:
     """Read and type a file; of `reading`, `missing` matters: which labels are none.
 
     Raises:
@@ -89,7 +89,7 @@ def read_npz(source: Source, limits: Limits = LIMITS, reading: Reading | None = 
     cells = [_series_cells(x)] if features == "series" else _feature_cells(x, limits)
     parts = sizes if len(endings) > 1 else None
     labels, drafts = _label_cells(y, None if reading is None else reading.missing)
-    return Table.of([*cells, labels], target="y", parts=parts, findings=settle(drafts))
+    return Table.of([*cells, labels], target="y", parts=parts, findings=bounded_findings(drafts))
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
@@ -110,7 +110,7 @@ def _layout(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 
 
 def _check_headers(
-    archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], limits: Limits
+    archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], limits: FileLimits
 ) -> None:
     """Refuse by the headers what cannot become a table."""
     size = 0
@@ -161,7 +161,7 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def _part_sizes(
-    arrays: Mapping[str, NDArray[Any]], features: str, endings: Sequence[str], limits: Limits
+    arrays: Mapping[str, NDArray[Any]], features: str, endings: Sequence[str], limits: FileLimits
 ) -> dict[str, int]:
     """The rows of each part, by its name."""
     sizes = {}
@@ -194,7 +194,7 @@ def _joined(arrays: Mapping[str, NDArray[Any]], name: str, endings: Sequence[str
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _feature_cells(x: NDArray[Any], limits: Limits) -> list[Cells]:
+def _feature_cells(x: NDArray[Any], limits: FileLimits) -> list[Cells]:
     """Numeric columns, or one column of images."""
     _check_numbers("x", x)
     if x.ndim == 2:

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
 from worker.data.declared import declare
-from worker.data.drafts import Draft, settle
+from worker.data.drafts import Draft, bounded_findings
 from worker.data.findings import draft_findings
 from worker.data.reading import (
     LIMITS,
-    Limits,
+    FileLimits,
     Source,
     check_declared,
     check_names,
@@ -46,7 +46,9 @@ _INDEX = re.compile(r"__index_level_\d+__")
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
-def read_parquet(source: Source, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+def read_parquet(
+    source: Source, limits: FileLimits = LIMITS, reading: Reading | None = None
+) -> Table:
     """Read and type a file; of `reading`, `columns` and `missing` matter.
 
     Raises:
@@ -73,10 +75,10 @@ def read_parquet(source: Source, limits: Limits = LIMITS, reading: Reading | Non
     table = _typed(frame, limits, reading, drafts)
     ignored = tuple(name for name in names if name not in table.names)
     drafts += draft_findings(table, reading.columns, drafts)
-    return replace(table, ignored=ignored, findings=settle(drafts))
+    return replace(table, ignored=ignored, findings=bounded_findings(drafts))
 
 
-def _typed(frame: pa.Table, limits: Limits, reading: Reading, drafts: list[Draft]) -> Table:
+def _typed(frame: pa.Table, limits: FileLimits, reading: Reading, drafts: list[Draft]) -> Table:
     """The table; what is found of single columns is added to `drafts`."""
     texts = TextColumns(reading, limits, _row, typed=True)
     others: dict[str, Cells] = {}
@@ -126,7 +128,7 @@ def _unreadable() -> DataError:
     )
 
 
-def _check_size(rows: int, columns: int, limits: Limits) -> None:
+def _check_size(rows: int, columns: int, limits: FileLimits) -> None:
     if rows == 0:
         raise file_error("The file has no rows.", "no_rows")
     if rows > limits.rows:
@@ -144,7 +146,7 @@ def is_text(kind: pa.DataType) -> bool:
     return any(test(kind) for test in (pt.is_string, pt.is_large_string, pt.is_string_view))
 
 
-def is_number(kind: pa.DataType) -> bool:
+def is_numeric_type(kind: pa.DataType) -> bool:
     """Whether cells of this type are numbers, or all of them missing."""
     return any(test(kind) for test in (pt.is_integer, pt.is_floating, pt.is_decimal, pt.is_null))
 
@@ -157,7 +159,7 @@ def is_date(kind: pa.DataType) -> bool:
 def _check_type(name: str, kind: pa.DataType) -> None:
     """Refuse a column that is neither a number nor one of a list of texts."""
     inner = kind.value_type if pt.is_dictionary(kind) else kind
-    if is_text(inner) or is_number(inner) or pt.is_boolean(inner) or is_date(inner):
+    if is_text(inner) or is_numeric_type(inner) or pt.is_boolean(inner) or is_date(inner):
         return
     if pt.is_temporal(inner):
         remedy = (

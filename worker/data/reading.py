@@ -27,7 +27,7 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
-class Limits:
+class FileLimits:
     """How much one uploaded file may hold."""
 
     rows: int = 10_000_000
@@ -48,7 +48,7 @@ class Limits:
     """Unpacked to packed bytes of one of its files."""
 
 
-LIMITS = Limits()
+LIMITS = FileLimits()
 
 
 def file_error(
@@ -80,7 +80,7 @@ def file_error(
     return DataError(message, code=code, param="file", **known)
 
 
-def too_many_rows(rows: int, limits: Limits) -> DataError:
+def too_many_rows(rows: int, limits: FileLimits) -> DataError:
     """The error of a file with more rows than `limits` allow."""
     return file_error(
         f"The file has {rows:,} rows; at most {limits.rows:,} are read. Upload a sample of them.",
@@ -88,7 +88,7 @@ def too_many_rows(rows: int, limits: Limits) -> DataError:
     )
 
 
-def check_names(names: Sequence[str], limits: Limits, *, line: int | None = None) -> None:
+def check_names(names: Sequence[str], limits: FileLimits, *, line: int | None = None) -> None:
     """Refuse names of columns that a job could not use.
 
     `line` is that of the header, in a file of text.

@@ -27,8 +27,8 @@ from worker.data.mixture import MOST_NUMERIC_CLASSES, SHOWN, Mixture, is_measure
 from worker.data.table import MISSING_CODE, Column, Table, label_of, suggest
 from worker.data.target import Target, is_known
 from worker.data.target_errors import (
+    codes_among_numbers,
     declaration,
-    leading_zeros,
     mostly_without,
     not_read,
     rare_texts,
@@ -218,7 +218,7 @@ def _decide(
             return _of_numbers(column, mixture.numbers, task)
         if nearly:
             zeros = _finding(table, column.name, "leading_zeros")
-            raise leading_zeros(column.name, mixture, zeros)
+            raise codes_among_numbers(column.name, mixture, zeros)
         named = table.target == column.name  # Folders and the like, which are names in any case.
         measured = Numbers.of(mixture.numbers) if mixture.is_measured and not named else None
         return _of_texts(column, labels, task, measured)

@@ -37,7 +37,7 @@ def stray_text(name: str, mixture: Mixture, finding: Advice | None) -> DataError
     )
 
 
-def leading_zeros(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
+def codes_among_numbers(name: str, mixture: Mixture, finding: Advice | None) -> DataError:
     """A few numbers that are written as codes are, in a column of others."""
     row, cell, place, where = _place(mixture, finding)
     numeric = {"columns": {name: "numeric"}}

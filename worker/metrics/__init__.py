@@ -19,7 +19,7 @@ from worker.metrics.definitions import (
     held_out,
     is_maximized,
     is_per_epoch,
-    kind_of,
+    task_of,
     trial_metrics,
 )
 from worker.metrics.regression import final_regression, from_squares
@@ -38,8 +38,8 @@ __all__ = [
     "held_out",
     "is_maximized",
     "is_per_epoch",
-    "kind_of",
     "margins",
     "part_curves",
+    "task_of",
     "trial_metrics",
 ]

@@ -118,12 +118,12 @@ def log_softmax(scores: NDArray[Any]) -> Floats:
 
 def calibration_error(p: Floats, right: NDArray[np.bool_]) -> Floats:
     """Σ_b |Σ_i (p_i − right_i)| / n, i being the rows of bin b; ``[K, n]`` each → ``[K]``."""
-    cells = np.arange(len(p))[:, None] * BINS + bins(p)
+    cells = np.arange(len(p))[:, None] * BINS + bin_indices(p)
     sums = np.bincount(cells.ravel(), weights=(p - right).ravel(), minlength=len(p) * BINS)
     return np.asarray(np.abs(sums.reshape(-1, BINS)).sum(1) / p.shape[1])
 
 
-def bins(p: Floats) -> NDArray[np.int64]:
+def bin_indices(p: Floats) -> NDArray[np.int64]:
     """The bin of each probability; the last includes 1."""
     return np.minimum((p * BINS).astype(np.int64), BINS - 1)
 
@@ -132,13 +132,15 @@ def _of_order(logits: NDArray[Any], truth: NDArray[np.bool_]) -> Measured:
     """AUC and average precision."""
     auc, precision = np.empty(len(logits)), np.empty(len(logits))
     for some in _some(logits):
-        ranked = Ranked(logits[some], truth[some])
+        ranked = ThresholdCounts(logits[some], truth[some])
         auc[some], precision[some] = ranked.auc(), ranked.average_precision()
     return {"auc": auc, "average_precision": precision}
 
 
 def _auc(scores: NDArray[Any], truth: NDArray[np.bool_]) -> Floats:
-    return np.concatenate([Ranked(scores[some], truth[some]).auc() for some in _some(scores)])
+    return np.concatenate(
+        [ThresholdCounts(scores[some], truth[some]).auc() for some in _some(scores)]
+    )
 
 
 def _some(scores: NDArray[Any]) -> Iterator[slice]:
@@ -148,7 +150,7 @@ def _some(scores: NDArray[Any]) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-class Ranked:
+class ThresholdCounts:
     """The rows of each trial by falling score, with what is above each: ``[K, n]`` each.
 
     Rows of equal score are one step: only the last of them is an ``edge``, at which the counts are
@@ -227,7 +229,10 @@ def choose_threshold(logits: NDArray[Any], truth: NDArray[np.bool_], rule: Rule)
     """
     clipped = np.clip(np.nan_to_num(logits), -LARGEST, LARGEST)
     return np.concatenate(
-        [Ranked(clipped[some], truth[some]).best_threshold(rule) for some in _some(clipped)]
+        [
+            ThresholdCounts(clipped[some], truth[some]).best_threshold(rule)
+            for some in _some(clipped)
+        ]
     )
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from worker.metrics.classification import (
     BINS,
     Floats,
-    Ranked,
-    bins,
+    ThresholdCounts,
+    bin_indices,
     confusion,
     log_softmax,
     margins,
@@ -55,7 +55,7 @@ def part_curves(
 def _curves(
     logits: NDArray[Any], truth: NDArray[np.bool_]
 ) -> tuple[RocCurve | None, PrecisionRecallCurve | None]:
-    ranked = Ranked(logits[None], truth[None])
+    ranked = ThresholdCounts(logits[None], truth[None])
     edge = ranked.edge[0]
     hits, alarms = ranked.hits[0][edge], ranked.alarms[0][edge]
     positives, negatives = int(ranked.positives[0]), int(ranked.negatives[0])
@@ -94,7 +94,7 @@ def _thinned(along: Floats, most: int = POINTS) -> NDArray[np.int64]:
 
 
 def _calibration(p: Floats, right: NDArray[np.bool_]) -> Calibration:
-    cells = bins(p)
+    cells = bin_indices(p)
     rows = np.bincount(cells, minlength=BINS)
     some = rows > 0
     sums, hits = (np.bincount(cells, weights=w, minlength=BINS)[some] for w in (p, right))

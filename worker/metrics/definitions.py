@@ -202,7 +202,7 @@ _MEASURES = {metric.name: metric for metric in MEASURES}
 _OF_TRIALS = {metric.name: metric for metric in OF_TRIALS}
 
 
-def kind_of(classes: Sequence[str]) -> Kind:
+def task_of(classes: Sequence[str]) -> Kind:
     """What is predicted, from the classes of a target; a regression has none."""
     if not classes:
         return "regression"

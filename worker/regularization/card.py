@@ -119,7 +119,7 @@ def paragraphs(doc: str) -> dict[str, str]:
     return by_label
 
 
-def missing(technique: type[Technique]) -> list[str]:
+def undocumented_parts(technique: type[Technique]) -> list[str]:
     """The parts that a technique's docstring lacks: labels, ``formula``, ``does``."""
     parts = paragraphs(technique.__doc__ or "")
     lacking = [label for label in (*LABELS, "does") if label not in parts]

@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from worker.metrics import definition, is_maximized, kind_of
-from worker.regularization.families.stopping import Patience, Stopping
+from worker.metrics import definition, is_maximized, task_of
+from worker.regularization.families.stopping import Stopping, StoppingState
 from worker.regularization.per_trial import PerTrial
 from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
 
@@ -67,7 +67,7 @@ class EarlyStopping(Stopping):
 
     @classmethod
     def judge(
-        cls, value: Tensor, memory: Patience, stack: PerTrial["EarlyStopping"]
+        cls, value: Tensor, memory: StoppingState, stack: PerTrial["EarlyStopping"]
     ) -> tuple[Tensor, Tensor]:
         """Which trials improved, and which have waited long enough. Updates ``memory`` in place."""
         improved = value < memory.best - stack.numbers(lambda s: s.min_delta)
@@ -84,7 +84,7 @@ class EarlyStopping(Stopping):
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Targets that have the metric which it watches."""
         metric = definition(self.metric)
-        if metric is None or kind_of(data.classes) in metric.kinds:
+        if metric is None or task_of(data.classes) in metric.kinds:
             return None
         remedy = "validation_balanced_accuracy" if data.classes else "validation_rmse"
         return Misfit(

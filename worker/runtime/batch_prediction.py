@@ -95,7 +95,9 @@ class BatchPrediction:
                 raise
             except ParsimonyError as error:
                 return self.fail(JobError.of(error))
-        self._conclude(lambda session: predictions.finish(session, self._lease, file, metrics))
+        self._conclude(
+            lambda session: predictions.store_result(session, self._lease, file, metrics)
+        )
         return State.SUCCEEDED
 
     def fail(self, error: JobError) -> str:

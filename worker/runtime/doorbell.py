@@ -184,7 +184,7 @@ class Doorbell:
         self._redis.close()
 
 
-class Worker:
+class CeleryWorker:
     """One Celery worker process and, in each of its children, one supervisor.
 
     A warm shutdown (SIGTERM) drains: running fleets write a checkpoint and are given back. This
@@ -326,7 +326,7 @@ def worker_app() -> Celery:
 
     # Sent when a worker starts, and not where the application is only looked at.
     signals.celeryd_init.connect(prepare, weak=False)
-    return Worker(settings).app
+    return CeleryWorker(settings).app
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -341,7 +341,7 @@ def main(arguments: list[str] | None = None) -> None:
     configure_logs(settings)
     settings.prepare_state()
     _check_database(settings)
-    Worker(settings, options.warm_fd).run()
+    CeleryWorker(settings, options.warm_fd).run()
 
 
 def _check_database(settings: ServiceSettings) -> None:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from worker.data import Outline
 from worker.errors import SpecError
-from worker.metrics import is_per_epoch, kind_of, trial_metrics
+from worker.metrics import is_per_epoch, task_of, trial_metrics
 from worker.search.plan import replica_count
 from worker.search.refit import without_validation_remedy
 from worker.spec import JobSpec, PartRows
@@ -87,7 +87,7 @@ def metric_names(outline: Outline) -> tuple[str, ...]:
         "validation": all(outline.validation_rows),
         "test": all(outline.test_rows),
     }
-    return trial_metrics(kind_of(outline.target.classes), rows)
+    return trial_metrics(task_of(outline.target.classes), rows)
 
 
 def _of_epochs(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ REQUEUED = ("released", "crashed", "lease_lost", "split", "given_back", "resume_
 
 
 @dataclass(frozen=True)
-class Group:
+class StateCount:
     """Jobs or fleets of a kind in a state."""
 
     kind: str
@@ -31,8 +31,8 @@ class Group:
 class Census:
     """The state of all work that has not ended."""
 
-    jobs: list[Group]
-    fleets: list[Group]
+    jobs: list[StateCount]
+    fleets: list[StateCount]
     oldest_due_seconds: float | None
     """How long the fleet that has waited longest for a worker could have been claimed; none where
     none waits."""
@@ -58,8 +58,8 @@ def census(session: Session) -> Census:
         .group_by(Job.kind, Job.state)
     )
     return Census(
-        jobs=[Group(*row) for row in jobs],
-        fleets=[Group(kind, state, count) for kind, state, count, _ in fleets],
+        jobs=[StateCount(*row) for row in jobs],
+        fleets=[StateCount(kind, state, count) for kind, state, count, _ in fleets],
         oldest_due_seconds=_oldest_due(session, now),
         waiting_for_place=sum(waiting for *_, waiting in fleets),
         workers=workers.seen(session),

@@ -57,7 +57,7 @@ def add(session: Session, name: str, count: int = 1, amount: float = 0.0) -> Non
     """Count something, if and when the session's transaction is committed."""
     session.add(Increment(name=name, count=count, amount=amount))
     if random.randrange(FOLD_AFTER) == 0:
-        fold(session)
+        compact(session)
 
 
 def add_trials(session: Session, fleet_id: str) -> None:
@@ -81,7 +81,7 @@ def totals(session: Session) -> Mapping[str, Total]:
     return {name: Total(int(count), float(amount)) for name, count, amount in summed}
 
 
-def fold(session: Session) -> None:
+def compact(session: Session) -> None:
     """Make one row of each counter's rows. What another transaction is folding is left to it."""
     rows = session.execute(
         select(Increment.id, Increment.name, Increment.count, Increment.amount)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from worker.errors import UnavailableError
-from worker.storage.limits import MIGRATION, WORKER, Deadlines, Limits, Outage, unavailable
+from worker.storage.limits import MIGRATION, WORKER, CircuitBreaker, Deadlines, Limits, unavailable
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier versions may corrupt a WAL database that several connections write."""
@@ -63,7 +63,7 @@ class Database:
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._deadlines = Deadlines(limits)
-        self._outage = Outage(limits.pause)
+        self._outage = CircuitBreaker(limits.pause)
         options: dict[str, Any] = {
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,

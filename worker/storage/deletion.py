@@ -28,7 +28,7 @@ from worker.storage.tables import (
     Model,
     ModelAlias,
     ModelVersion,
-    Prediction,
+    PredictionJob,
 )
 
 
@@ -58,7 +58,7 @@ def deleted_jobs(session: Session, *, limit: int | None, tenant: str = DEFAULT_T
 
 def folders_of(session: Session, job_id: str) -> list[str]:
     """The folders of a deleted job's files, without the file of a version that it made."""
-    if session.get(Prediction, job_id) is not None:
+    if session.get(PredictionJob, job_id) is not None:
         return [prediction_folder(job_id)]
     serving = session.scalar(select(ModelVersion.fleet_id).where(ModelVersion.job_id == job_id))
     if serving is None:
@@ -139,12 +139,12 @@ def delete_model(session: Session, name: str, *, tenant: str = DEFAULT_TENANT) -
 def _check_unused(session: Session, model: Model, number: int | None = None) -> None:
     using = (
         select(Job.id)
-        .join(Prediction, Prediction.id == Job.id)
-        .where(Prediction.model_id == model.id, Job.state.in_(OPEN))
+        .join(PredictionJob, PredictionJob.id == Job.id)
+        .where(PredictionJob.model_id == model.id, Job.state.in_(OPEN))
         .limit(1)
     )
     if number is not None:
-        using = using.where(Prediction.version == number)
+        using = using.where(PredictionJob.version == number)
     user = session.scalar(using)
     if user is not None:
         what = f"model {model.name!r}" if number is None else f"version {number}"

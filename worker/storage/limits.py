@@ -100,7 +100,7 @@ class Deadlines(threading.local):
         return max(0, int(1000 * seconds))
 
 
-class Outage:
+class CircuitBreaker:
     """Whether the database was silent when it was asked last. Then, after a pause, one thread asks,
     and all others are told at once.
 

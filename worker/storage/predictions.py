@@ -23,7 +23,7 @@ from worker.storage.tables import (
     Fleet,
     Job,
     ModelVersion,
-    Prediction,
+    PredictionJob,
     PredictionPart,
 )
 from worker.storage.types import new_id
@@ -37,7 +37,7 @@ class PredictionRows:
     """The rows of one prediction."""
 
     job: Job
-    prediction: Prediction
+    prediction: PredictionJob
     fleet: Fleet
 
 
@@ -92,7 +92,7 @@ def add_prediction(
     )
     session.add(job)
     session.flush()
-    prediction = Prediction(
+    prediction = PredictionJob(
         id=job.id,
         tenant=tenant,
         model_id=version.model_id,
@@ -139,7 +139,7 @@ def prediction_page(
 def _complete(session: Session, found: Sequence[Job]) -> list[PredictionRows]:
     """What belongs to these jobs, in two queries for all."""
     ids = [job.id for job in found]
-    own = session.scalars(select(Prediction).where(Prediction.id.in_(ids)))
+    own = session.scalars(select(PredictionJob).where(PredictionJob.id.in_(ids)))
     fleets_of = session.scalars(select(Fleet).where(Fleet.job_id.in_(ids)))
     by_id = {prediction.id: prediction for prediction in own}
     by_job = {fleet.job_id: fleet for fleet in fleets_of}
@@ -149,10 +149,10 @@ def _complete(session: Session, found: Sequence[Job]) -> list[PredictionRows]:
 def held(session: Session, lease: Lease) -> PredictionRows:
     """The rows, locked; ``StaleToken`` when the lease is no longer current."""
     job, fleet = hold(session, lease)
-    return PredictionRows(job, session.get_one(Prediction, job.id), fleet)
+    return PredictionRows(job, session.get_one(PredictionJob, job.id), fleet)
 
 
-def find_version(session: Session, prediction: Prediction) -> ModelVersion:
+def find_version(session: Session, prediction: PredictionJob) -> ModelVersion:
     """The version that was pinned; ``NotFoundError`` when it has been deleted since."""
     version = session.get(ModelVersion, (prediction.model_id, prediction.version))
     if version is None:
@@ -200,7 +200,7 @@ def save_part(session: Session, lease: Lease, number: int, part: PartFile) -> No
         fleet.stalled_attempts = fleet.place_faults = 0
 
 
-def finish(session: Session, lease: Lease, file: ResultFile, metrics: Metrics | None) -> None:
+def store_result(session: Session, lease: Lease, file: ResultFile, metrics: Metrics | None) -> None:
     """End the prediction with its result. However it ends, nobody needs its parts any more."""
     held(session, lease).prediction.metrics = metrics
     fleets.finish(session, lease, [], file)

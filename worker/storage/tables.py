@@ -338,7 +338,7 @@ class ModelAlias(Base):
     version: Mapped[int]
 
 
-class Prediction(Base):
+class PredictionJob(Base):
     """A data set that is scored by a version of a model: what its job does not say.
 
     The version is found by the model's id: another model may get its name meanwhile. The file that

@@ -28,7 +28,7 @@ def waiting_for(session: Session, job: Job) -> str | None:
         .order_by(Fleet.number)
         .limit(1)
     )
-    return lacking or workers.waiting_for(session, job)
+    return lacking or workers.why_queued(session, job)
 
 
 def is_exact(session: Session, job: Job) -> bool:

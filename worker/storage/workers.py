@@ -178,7 +178,7 @@ def missing(workers: Sequence[SeenWorker], device: str | None = None) -> str | N
     return f"none was seen for {workers[0].seen_seconds:.0f} s"
 
 
-def waiting_for(session: Session, job: Job) -> str | None:
+def why_queued(session: Session, job: Job) -> str | None:
     """What a queued job waits for, in words; none of a job in another state."""
     if job.state != State.QUEUED:
         return None

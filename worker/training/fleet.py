@@ -32,7 +32,7 @@ from worker.training.final import Threshold
 from worker.training.numbers import PerTrialNumber, narrow
 from worker.training.outcome import Finals, Outcome, Report, record
 from worker.training.result import model_file, trial_results
-from worker.training.state import TrainingState, state_of
+from worker.training.state import TrainingState, training_state
 from worker.training.stepping import stepping
 
 
@@ -202,7 +202,7 @@ class FleetRun:
 
     def state(self) -> TrainingState:
         """Everything needed to go on from this very step."""
-        return state_of(self)
+        return training_state(self)
 
     def restore(self, state: TrainingState) -> None:
         """Take over a state of the same trials and data."""

@@ -73,7 +73,7 @@ class TrainingState:
         }
 
 
-def state_of(run: "FleetRun") -> TrainingState:
+def training_state(run: "FleetRun") -> TrainingState:
     """The state of a run, on the processor."""
     tensors = {f"rows.{n}": t.detach().cpu() for n, t in run.engine.state.tensors.items()}
     tensors |= {f"finals.{name}": tensor for name, tensor in run.finals.tensors.items()}

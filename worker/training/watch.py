@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.regularization import PerTrial, Regularization, stacks
-from worker.regularization.families import Patience, Stopping
+from worker.regularization.families import Stopping, StoppingState
 
 
 class _Watched:
@@ -53,7 +53,7 @@ class Watch:
         self, regularizations: Sequence[Regularization], served: dict[str, Tensor], w: Tensor
     ) -> None:
         self._stoppings = [
-            (technique, stack, _Watched(stack, w.device), Patience(*self._fresh(w)))
+            (technique, stack, _Watched(stack, w.device), StoppingState(*self._fresh(w)))
             for technique, stack in stacks(Stopping, regularizations, w.device).items()
         ]
         self.restores = torch.zeros(len(w), dtype=torch.bool, device=w.device)

@@ -80,7 +80,7 @@ class Appended(Output):
         return DelimitedWriter(self._reader.names, layout)
 
 
-class Listed(Output):
+class JsonOutput(Output):
     """The answer that a request of JSON has."""
 
     def __init__(self, resident: Resident) -> None:

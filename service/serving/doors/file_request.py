@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Literal
 from urllib.parse import parse_qsl
 
+from service.body_limit import media_type
 from service.errors import MediaTypeError, invalid
 from service.reading_form import reading_of
 from service.serving.encodings import CODINGS, chosen
@@ -31,7 +32,6 @@ KINDS: dict[str, Form] = {
     "application/vnd.apache.parquet": "parquet",
     "application/x-parquet": "parquet",
 }
-FORM = "multipart/form-data"
 WRITTEN: dict[Wanted, str] = {
     "csv": "text/csv; charset=utf-8",
     "ndjson": "application/x-ndjson",
@@ -84,7 +84,7 @@ class FileRequest:
             )
         content_type = given.get(b"content-type", b"")
         return cls(
-            kind=media_type(content_type),
+            kind=media_type(content_type.decode("latin-1")),
             content_type=content_type,
             coding="" if coding == "identity" else coding,
             accept=given.get(b"accept", b"").decode("latin-1"),
@@ -154,18 +154,15 @@ class FileFields:
         )
 
 
-def media_type(content_type: bytes) -> str:
-    """A content type without its parameters."""
-    return content_type.partition(b";")[0].strip().lower().decode("latin-1")
-
-
 def form_of(filename: str, content_type: bytes) -> Form:
     """The form of a file in a form: by the type of its part, else by the ending of its name.
 
     Raises:
         MediaTypeError: neither tells.
     """
-    found = KINDS.get(media_type(content_type)) or _ENDINGS.get(PurePath(filename).suffix.lower())
+    found = KINDS.get(media_type(content_type.decode("latin-1"))) or _ENDINGS.get(
+        PurePath(filename).suffix.lower()
+    )
     if found is None:
         raise MediaTypeError(
             f"The file {shortened(filename)!r} is of no kind that is read here, by its name and "

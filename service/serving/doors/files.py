@@ -29,22 +29,21 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
+from service.body_limit import FORM, media_type
 from service.errors import (
     BusyError,
     domain_problem,
     internal_problem,
     invalid,
 )
-from service.serving.doors.file_outputs import Appended, Listed, Output, Scored, notation_of
+from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored, notation_of
 from service.serving.doors.file_request import (
-    FORM,
     KINDS,
     WRITTEN,
     FileFields,
     FileRequest,
     Wanted,
     form_of,
-    media_type,
 )
 from service.serving.encodings import Deflater, Inflater
 from service.serving.engine import ServingEngine
@@ -115,7 +114,7 @@ class FileDoor:
     @staticmethod
     def takes(content_type: bytes) -> bool:
         """Whether a body of this type is a file of rows."""
-        kind = media_type(content_type)
+        kind = media_type(content_type.decode("latin-1"))
         return kind in KINDS or kind == FORM
 
     async def __call__(
@@ -274,7 +273,7 @@ class _Work:
             self._output = Scored(resident, notation_of(resident, said))
             wanted = "json"
         elif wanted == "json":
-            self._output = Listed(resident)
+            self._output = JsonOutput(resident)
         else:
             self._output = Appended(resident, reader, wanted)
         self._deflater = Deflater(coding) if coding else None

@@ -32,7 +32,7 @@ from service.protocol_errors import INVOCATIONS
 from service.serving.doors.exchange import PRIVATE_JSON, Call, Headers, Reply, refusal
 from service.serving.doors.file_request import KINDS, WRITTEN, FileRequest, Wanted
 from service.serving.doors.scored_instances import instances_of, return_of
-from service.serving.encodings import decoded, encoded
+from service.serving.encodings import compressed, decompressed
 from service.serving.engine import FEW_ROWS, ServingEngine
 from service.serving.residents import Resident
 from service.threads import in_pool
@@ -145,7 +145,7 @@ async def _answered(
 
 
 def _read(resident: Resident, call: Call, request: FileRequest) -> tuple[Read, Returned]:
-    body = decoded(call.body, request.coding, JSON_BYTES)
+    body = decompressed(call.body, request.coding, JSON_BYTES)
     model = resident.model
     if request.kind != "application/json":
         return _file(resident, request, body), "predictions"
@@ -204,7 +204,7 @@ def _written(answers: Answers, returned: Returned, wanted: Wanted, request: File
         body = b"".join(orjson.dumps({"prediction": one}) + b"\n" for one in predictions)
     else:
         body = orjson.dumps({"predictions": predictions})
-    body, coding = encoded(body, request.accept_encoding)
+    body, coding = compressed(body, request.accept_encoding)
     headers: Headers = [(b"content-type", WRITTEN[wanted].encode()), *PRIVATE_JSON[1:]]
     if coding:
         headers += [(b"content-encoding", coding.encode()), (b"vary", b"Accept-Encoding")]

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from worker.data import Table, delimited, dialect, read_csv
 from worker.data.delimited import parse_csv
-from worker.data.reading import LIMITS, Limits
+from worker.data.reading import LIMITS, FileLimits
 from worker.data.table import MISSING
 from worker.errors import DataError
 
 
-def refuse(data: bytes, limits: Limits = LIMITS) -> DataError:
+def refuse(data: bytes, limits: FileLimits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         parse_csv(data, limits)
     assert caught.value.param == "file"
@@ -136,7 +136,7 @@ def test_counting_headers_are_names() -> None:
 
 
 def test_limits() -> None:
-    limits = Limits(rows=2, columns=2, cell=5)
+    limits = FileLimits(rows=2, columns=2, cell=5)
     parse_csv(b"a,b\n1,12345\n2,x\n", limits)
     assert refuse(b"a,b,c\n1,2,3\n", limits).code == "too_many_columns"
     assert refuse(b"a,b\n1,2\n1,2\n1,2\n", limits).code == "too_many_rows"

@@ -7,7 +7,7 @@ import pytest
 
 from worker.data import Table, target_findings
 from worker.data.delimited import parse_csv
-from worker.data.drafts import MOST, Draft, settle
+from worker.data.drafts import MOST, Draft, bounded_findings
 from worker.data.findings import draft_findings
 from worker.data.table import Cells, categorical, dates, numeric
 from worker.results import Advice
@@ -168,7 +168,7 @@ def test_findings_are_few_and_small() -> None:
     mended = read(",".join(names) + "\n" + rows, columns=zeros.change["columns"])
     assert {c.kind for c in mended.columns} == {"numeric"}
     many = [Draft(f"code{n}", "What.", "Do.", column="x") for n in range(150)]
-    settled = settle(many)
+    settled = bounded_findings(many)
     assert (len(settled), settled[-1].code, settled[-1].evidence["more"]) == (
         101,
         "more_findings",

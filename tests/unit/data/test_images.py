@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from worker.data.images import read_images
-from worker.data.reading import LIMITS, Limits
+from worker.data.reading import LIMITS, FileLimits
 from worker.errors import DataError
 
 
@@ -31,7 +31,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
     return path / "images.zip"
 
 
-def refuse(path: Path, limits: Limits = LIMITS) -> DataError:
+def refuse(path: Path, limits: FileLimits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         read_images(path, limits)
     assert caught.value.param == "file"
@@ -126,11 +126,11 @@ def test_links_and_bombs_are_refused(tmp_path: Path) -> None:
 
 def test_caps(tmp_path: Path) -> None:
     path = pack(tmp_path, {"a/1.png": picture(), "b/2.png": picture()})
-    assert refuse(path, Limits(files=1)).code == "too_many_files"
-    assert refuse(path, Limits(unpacked=50)).code == "too_large"
-    assert refuse(path, Limits(bytes=39)).code == "too_large"
-    assert "5 x 4" in refuse(path, Limits(pixels=19)).message
-    assert read_images(path, Limits(pixels=20, bytes=40)).rows == 2
+    assert refuse(path, FileLimits(files=1)).code == "too_many_files"
+    assert refuse(path, FileLimits(unpacked=50)).code == "too_large"
+    assert refuse(path, FileLimits(bytes=39)).code == "too_large"
+    assert "5 x 4" in refuse(path, FileLimits(pixels=19)).message
+    assert read_images(path, FileLimits(pixels=20, bytes=40)).rows == 2
 
 
 def test_a_huge_image_is_refused_before_it_is_decoded(

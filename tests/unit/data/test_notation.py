@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from worker.data import Table
 from worker.data.cell_texts import parse_numbers
 from worker.data.delimited import parse_csv
-from worker.data.notation import is_number, leading_zeros, points_are_ambiguous
+from worker.data.notation import have_leading_zeros, is_number, points_are_ambiguous
 from worker.errors import DataError
 from worker.results import Advice
 from worker.spec import Reading
@@ -242,7 +242,7 @@ def test_numbers_that_float32_cannot_hold(cell: str, beside: str) -> None:
 def test_bytes_tell_leading_zeros_as_patterns_do(texts: list[str]) -> None:
     array = pa.array(["0" * 3, *texts]).slice(1)
     expected = [text.lstrip("+-")[:1] == "0" and text.lstrip("+-")[1:2].isdigit() for text in texts]
-    assert leading_zeros(array).tolist() == expected
+    assert have_leading_zeros(array).tolist() == expected
 
 
 def test_what_is_a_number_in_any_notation() -> None:

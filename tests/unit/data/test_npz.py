@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from worker.data import Outline, prepare
 from worker.data.npz import read_npz
-from worker.data.reading import LIMITS, Limits
+from worker.data.reading import LIMITS, FileLimits
 from worker.errors import DataError
 from worker.spec import JobSpec, Split
 
@@ -18,7 +18,7 @@ def write(path: Path, **arrays: Any) -> Path:
     return path / "data.npz"
 
 
-def refuse(path: Path, limits: Limits = LIMITS) -> DataError:
+def refuse(path: Path, limits: FileLimits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         read_npz(path, limits)
     assert caught.value.param == "file"
@@ -157,9 +157,9 @@ def test_sizes_are_refused_by_their_headers(tmp_path: Path) -> None:
         archive.writestr("y.npy", header)
     assert refuse(path).code == "too_large"
     small = write(tmp_path, x=np.ones((3, 2)), y=np.ones(3))
-    assert refuse(small, Limits(bytes=60)).code == "too_large"
-    assert refuse(small, Limits(rows=2)).code == "too_many_rows"
-    assert refuse(small, Limits(columns=1)).code == "too_many_columns"
+    assert refuse(small, FileLimits(bytes=60)).code == "too_large"
+    assert refuse(small, FileLimits(rows=2)).code == "too_many_rows"
+    assert refuse(small, FileLimits(columns=1)).code == "too_many_columns"
 
 
 def test_damage_is_refused(tmp_path: Path) -> None:

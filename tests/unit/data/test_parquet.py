@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from worker.data import Table, prepare, read_table
 from worker.data.delimited import parse_csv
 from worker.data.parquet import read_parquet
-from worker.data.reading import LIMITS, Limits
+from worker.data.reading import LIMITS, FileLimits
 from worker.errors import DataError
 from worker.spec import JobSpec, Preprocessing, Reading
 
@@ -25,7 +25,7 @@ def write(path: Path, columns: dict[str, Any], **options: Any) -> Path:
     return path / "data.parquet"
 
 
-def refuse(path: Path, limits: Limits = LIMITS) -> DataError:
+def refuse(path: Path, limits: FileLimits = LIMITS) -> DataError:
     with pytest.raises(DataError) as caught:
         read_parquet(path, limits)
     assert caught.value.param == "file"
@@ -181,15 +181,15 @@ def test_sizes_are_refused_by_the_footer(tmp_path: Path, monkeypatch: pytest.Mon
         raise AssertionError("a page was read")
 
     monkeypatch.setattr(pq.ParquetFile, "read", read)
-    assert refuse(path, Limits(rows=2)).code == "too_many_rows"
-    assert refuse(path, Limits(columns=1)).code == "too_many_columns"
-    assert refuse(path, Limits(cells=5)).code == "too_large"
+    assert refuse(path, FileLimits(rows=2)).code == "too_many_rows"
+    assert refuse(path, FileLimits(columns=1)).code == "too_many_columns"
+    assert refuse(path, FileLimits(cells=5)).code == "too_large"
 
 
 def test_refusals(tmp_path: Path) -> None:
     assert refuse(write(tmp_path, {"a": pa.array([], pa.float64())})).code == "no_rows"
     assert refuse(write(tmp_path, {"": [1.0]})).code == "invalid_name"
-    assert refuse(write(tmp_path, {"a": ["x" * 11]}), Limits(cell=10)).code == "cell_too_long"
+    assert refuse(write(tmp_path, {"a": ["x" * 11]}), FileLimits(cell=10)).code == "cell_too_long"
     twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     pq.write_table(twice, tmp_path / "twice.parquet")
     assert refuse(tmp_path / "twice.parquet").code == "duplicate_column"

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from worker.metrics import held_out, is_maximized, is_per_epoch, kind_of, trial_metrics
+from worker.metrics import held_out, is_maximized, is_per_epoch, task_of, trial_metrics
 from worker.metrics.definitions import MEASURES, OF_TRIALS
 from worker.regularization.early_stopping import Metric as Watched
 
@@ -63,7 +63,7 @@ def test_names_are_told_apart_and_say_what_they_are() -> None:
 )
 def test_metrics_of_a_trial(classes: tuple[str, ...], rows: str, has: str, lacks: str) -> None:
     """Those of final weights on what is held out; on the training rows where nothing is."""
-    names = set(trial_metrics(kind_of(classes), dict.fromkeys(rows.split(), True)))
+    names = set(trial_metrics(task_of(classes), dict.fromkeys(rows.split(), True)))
     assert set(has.split()) <= names
     assert not set(lacks.split()) & names
 

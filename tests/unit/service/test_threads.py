@@ -12,7 +12,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from service.errors import BusyError
-from service.threads import Slots, one_thread_a_call
+from service.threads import FairSemaphore, one_thread_a_call
 
 
 def blas_threads() -> set[int]:
@@ -49,7 +49,7 @@ def test_all_threads_compute_alone_and_afterwards_as_before() -> None:
 
 def test_who_waits_while_all_hang_is_refused_and_the_next_one_is_served() -> None:
     async def run() -> None:
-        slots = Slots(2, 0.05)
+        slots = FairSemaphore(2, 0.05)
         await slots.take()
         await slots.take()
         refused = await asyncio.gather(*(slots.take() for _ in range(3)), return_exceptions=True)
@@ -62,7 +62,7 @@ def test_who_waits_while_all_hang_is_refused_and_the_next_one_is_served() -> Non
 
 def test_who_waits_in_a_queue_that_moves_is_served_in_turn() -> None:
     async def run() -> None:
-        slots, served = Slots(1, 0.5), list[int]()
+        slots, served = FairSemaphore(1, 0.5), list[int]()
         await slots.take()
 
         async def wait(number: int) -> None:
@@ -81,7 +81,7 @@ def test_who_waits_in_a_queue_that_moves_is_served_in_turn() -> None:
 
 def test_who_leaves_takes_no_slot_along() -> None:
     async def run() -> None:
-        slots = Slots(1, 30)
+        slots = FairSemaphore(1, 30)
         await slots.take()
         early, late = asyncio.create_task(slots.take()), asyncio.create_task(slots.take())
         await asyncio.sleep(0)

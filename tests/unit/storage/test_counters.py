@@ -55,7 +55,7 @@ def test_folding_keeps_the_totals_in_few_rows(database: Database) -> None:
             counters.add(session, f"c{number % 3}", amount=0.5)
     before = counted(database)
     with database.write() as session:
-        counters.fold(session)
+        counters.compact(session)
         assert session.scalar(select(func.count()).select_from(Increment)) == 3
     assert counted(database) == before
     assert before["c0"] == Total(17, 8.5)
@@ -82,10 +82,10 @@ def test_who_hangs_while_folding_holds_nobody_up(database: Database) -> None:
     def count_and_fold() -> None:
         with database.write() as session:
             counters.add(session, "x")
-            counters.fold(session)
+            counters.compact(session)
 
     with database.write() as hanging:
-        counters.fold(hanging)
+        counters.compact(hanging)
         Aside(count_and_fold).end()
         assert counted(database)["x"].count == 6
     assert counted(database)["x"].count == 6

@@ -85,7 +85,7 @@ def test_the_end_has_result_and_metrics_and_spends_its_parts(database: Database)
         for number in range(3):
             predictions.save_part(session, lease, number, part(number))
         assert retention.spent_parts(session, limit=9) == []
-        predictions.finish(session, lease, RESULT, METRICS)
+        predictions.store_result(session, lease, RESULT, METRICS)
     with database.write() as session:
         (spent,) = retention.spent_parts(session, limit=9)
         assert (spent.folder, spent.count) == (predictions.parts_folder(made.job.id), 3)
@@ -109,14 +109,14 @@ def test_a_stale_token_changes_nothing(database: Database) -> None:
         current = leased(session, made)
     for write in (
         lambda s: predictions.save_part(s, stale, 0, part(0)),
-        lambda s: predictions.finish(s, stale, RESULT, None),
+        lambda s: predictions.store_result(s, stale, RESULT, None),
         lambda s: fleets.fail(s, stale, error()),
     ):
         with pytest.raises(StaleToken), database.write() as session:
             write(session)
     with database.write() as session:
         assert predictions.find_prediction(session, made.job.id).prediction.rows_done == 0
-        predictions.finish(session, current, RESULT, None)
+        predictions.store_result(session, current, RESULT, None)
 
 
 def test_what_no_worker_survives_fails_with_the_reason(database: Database) -> None:

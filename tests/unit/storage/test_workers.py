@@ -26,7 +26,7 @@ def waiting_for(database: Database, *, other_jobs: int = 0, **wishes: object) ->
     with database.write() as session:
         for _ in range(other_jobs):
             accept(session)
-        return workers.waiting_for(session, accept(session, **wishes)[0])
+        return workers.why_queued(session, accept(session, **wishes)[0])
 
 
 def test_a_worker_says_that_it_lives_and_leaves(database: Database) -> None:
@@ -123,7 +123,7 @@ def test_a_job_says_what_its_wishes_come_to(database: Database) -> None:
         accept(session, priority=1)
         accept(session, priority=3)
         wished = [accept(session, device=device, priority=2)[0] for device in ("cpu", "gpu")]
-        told = [workers.waiting_for(session, job) for job in wished]
+        told = [workers.why_queued(session, job) for job in wished]
     assert told == [
         "its turn: 1 fleet is before it",
         "a worker with a GPU: none was seen so far",
@@ -181,4 +181,4 @@ def test_a_job_that_runs_waits_for_none(database: Database) -> None:
     with database.read() as session:
         running = jobs.find_job(session, job.id)
         assert running.state == "running"
-        assert workers.waiting_for(session, running) is None
+        assert workers.why_queued(session, running) is None

@@ -28,7 +28,7 @@ from worker.data.reading import file_error
 from worker.data.rows.block import LEAST_BYTES, LONGEST_ROW, MOST_BYTES, ROWS, Form, RowBlock
 from worker.data.rows.decoding import Decoding, check_text
 from worker.data.rows.ends import end_of_records, line_ends, records
-from worker.data.rows.header import Head, Layout, read_head
+from worker.data.rows.header import DelimitedLayout, Head, read_head
 from worker.data.table import LARGEST, MISSING, Column
 from worker.errors import DataError
 from worker.spec import Reading
@@ -89,7 +89,7 @@ class DelimitedRows:
         return self._head.names if self._head else ()
 
     @property
-    def layout(self) -> Layout | None:
+    def layout(self) -> DelimitedLayout | None:
         """How the file is written, known with the first block."""
         return self._head.layout if self._head else None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.dialect import collapsed, split
+from worker.data.dialect import collapsed, split_cells
 
 _Spans = tuple[NDArray[np.int64], NDArray[np.int64]]
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|$)")
@@ -47,7 +47,7 @@ def first_record(head: bytes, start: int, separator: str) -> tuple[list[str], in
         if end >= len(head) or whole:
             break
     text = (collapsed(record) if separator == " " else record).decode()
-    return next(split([text], separator), []), end
+    return next(split_cells([text], separator), []), end
 
 
 def records(

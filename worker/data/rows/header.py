@@ -14,7 +14,7 @@ from worker.spec import Reading
 
 
 @dataclass(frozen=True)
-class Layout:
+class DelimitedLayout:
     """How a file is written, for whoever writes it again."""
 
     separator: str
@@ -31,7 +31,7 @@ class Layout:
 class Head:
     """The first lines of a file, understood."""
 
-    layout: Layout
+    layout: DelimitedLayout
     names: Sequence[str]
     """One a cell of a row, each once."""
     places: dict[str, int]
@@ -76,7 +76,7 @@ def read_head(
     newline = (
         b"\r\n" if b"\r\n" in head else b"\r" if b"\n" not in head and b"\r" in head else b"\n"
     )
-    layout = Layout(
+    layout = DelimitedLayout(
         dialect.separator,
         newline,
         marked,

@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from worker.data.parquet import is_date, is_number, is_text
+from worker.data.parquet import is_date, is_numeric_type, is_text
 from worker.data.reading import file_error
 from worker.data.rows.block import Rows
-from worker.data.rows.header import Layout
+from worker.data.rows.header import DelimitedLayout
 
 Columns = Mapping[str, pa.Array]
 """What is appended to a block, by name: ``[rows]`` each."""
@@ -43,8 +43,8 @@ class RowWriter(Protocol):
 class DelimitedWriter:
     """Writes a CSV: in the layout of the one that was read, or with commas, a header and LF."""
 
-    def __init__(self, names: Sequence[str], layout: Layout | None = None) -> None:
-        self._layout = layout or Layout(",", b"\n", False, b"", tuple(names))
+    def __init__(self, names: Sequence[str], layout: DelimitedLayout | None = None) -> None:
+        self._layout = layout or DelimitedLayout(",", b"\n", False, b"", tuple(names))
         self._begun = False
 
     def write(self, rows: Rows, columns: Columns) -> bytes:
@@ -213,7 +213,11 @@ def as_texts(name: str, array: pa.Array) -> pa.Array:
     if pt.is_dictionary(kind):
         return as_texts(name, pc.cast(array, kind.value_type))
     if not (
-        is_text(kind) or is_number(kind) or is_date(kind) or pt.is_boolean(kind) or pt.is_time(kind)
+        is_text(kind)
+        or is_numeric_type(kind)
+        or is_date(kind)
+        or pt.is_boolean(kind)
+        or pt.is_time(kind)
     ):
         raise file_error(
             f"Column {name!r} is of type {kind}, which has no form as text. Ask for Parquet, or "

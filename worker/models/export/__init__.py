@@ -4,6 +4,6 @@ Imports of onnx, onnxruntime and torch.export lie inside functions: trainers and
 service do without them.
 """
 
-from worker.models.export.export import ExportFormat, Origin, export
+from worker.models.export.export import ExportFormat, ExportSource, export
 
-__all__ = ["ExportFormat", "Origin", "export", "program"]
+__all__ = ["ExportFormat", "ExportSource", "export", "program"]

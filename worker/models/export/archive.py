@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from worker.errors import ModelError
 from worker.models.export.module import ExportedModel
-from worker.models.export.rows import Rows
+from worker.models.export.rows import SampleRows
 from worker.models.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ DESCRIPTION = "parsimony.json"
 """The extra file that says what inputs and outputs mean."""
 
 
-def pt2_archive(model: TrainedModel, rows: Rows, description: str) -> bytes:
+def pt2_archive(model: TrainedModel, rows: SampleRows, description: str) -> bytes:
     """The archive of a model, not yet checked.
 
     Raises:
@@ -101,7 +101,7 @@ def refuse_pickle(data: bytes) -> None:
 _TEXTS = (".json", "/archive_format", "/archive_version", "/version", "/byteorder", "ation_id")
 
 
-def tensors(model: TrainedModel, rows: Rows) -> dict[str, Tensor]:
+def tensors(model: TrainedModel, rows: SampleRows) -> dict[str, Tensor]:
     """Rows as the archive's program takes them."""
     columns = model.encoder.columns
     values = rows.table.values

@@ -18,8 +18,8 @@ from worker.data import Target
 from worker.errors import ModelError
 from worker.models.answers import Answers
 from worker.models.export.archive import load_archive, tensors
-from worker.models.export.onnx_graph import output_names
-from worker.models.export.rows import Rows
+from worker.models.export.onnx_graph import graph_output_names
+from worker.models.export.rows import SampleRows
 from worker.models.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ TORCH_DROPOUT = frozenset(
     }
 )
 
-Runner = Callable[[Rows], Answers]
+Runner = Callable[[SampleRows], Answers]
 """Answers rows by an exported file."""
 
 
-def check_onnx(data: bytes, model: TrainedModel, rows: Rows) -> float:
+def check_onnx(data: bytes, model: TrainedModel, rows: SampleRows) -> float:
     """Check an ONNX file; the largest difference from the model, as a share of what is allowed.
 
     Raises:
@@ -69,7 +69,7 @@ def check_onnx(data: bytes, model: TrainedModel, rows: Rows) -> float:
     return compare(model, rows, onnx_runner(data, model))
 
 
-def check_pt2(data: bytes, model: TrainedModel, rows: Rows) -> float:
+def check_pt2(data: bytes, model: TrainedModel, rows: SampleRows) -> float:
     """Check a torch.export archive likewise.
 
     Raises:
@@ -80,14 +80,14 @@ def check_pt2(data: bytes, model: TrainedModel, rows: Rows) -> float:
     module = program.module()
 
     @torch.no_grad()
-    def run(part: Rows) -> Answers:
+    def run(part: SampleRows) -> Answers:
         named = {name: t.numpy() for name, t in module(**tensors(model, part)).items()}
         return _answers(model.target, named)
 
     return compare(model, rows, run)
 
 
-def check_safetensors(data: bytes, model: TrainedModel, rows: Rows) -> float:
+def check_safetensors(data: bytes, model: TrainedModel, rows: SampleRows) -> float:
     """Check a model file of one trial: its answers are the same to the bit.
 
     Raises:
@@ -95,7 +95,7 @@ def check_safetensors(data: bytes, model: TrainedModel, rows: Rows) -> float:
     """
     loaded = TrainedModel.load(data, 0)
 
-    def run(part: Rows) -> Answers:
+    def run(part: SampleRows) -> Answers:
         answers = loaded.answer(loaded.encode(part.table))
         numbers = loaded.target.whole_numbers
         if numbers is None or answers.best is None:
@@ -113,11 +113,11 @@ def onnx_runner(data: bytes, model: TrainedModel) -> Runner:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = {name: output for output, name in output_names(model).items()}
+    names = {name: output for output, name in graph_output_names(model).items()}
     wanted = [output.name for output in session.get_outputs()]
     code_of = {name: number for number, name in enumerate(model.target.classes)}
 
-    def run(rows: Rows) -> Answers:
+    def run(rows: SampleRows) -> Answers:
         found = session.run(wanted, onnx_feeds(model, rows))
         named = {names[name]: values for name, values in zip(wanted, found, strict=True)}
         if "label" in named:
@@ -128,7 +128,7 @@ def onnx_runner(data: bytes, model: TrainedModel) -> Runner:
     return run
 
 
-def onnx_feeds(model: TrainedModel, rows: Rows) -> dict[str, NDArray[Any]]:
+def onnx_feeds(model: TrainedModel, rows: SampleRows) -> dict[str, NDArray[Any]]:
     """Raw columns as the ONNX file takes them."""
     feeds: dict[str, NDArray[Any]] = {}
     for column in model.encoder.columns:
@@ -212,7 +212,9 @@ def _answers(target: Target, named: Mapping[str, NDArray[Any]]) -> Answers:
     return Answers(target, named["probabilities"], named["best"], further=further)
 
 
-def compare(model: TrainedModel, rows: Rows, run: Runner, tolerance: float = TOLERANCE) -> float:
+def compare(
+    model: TrainedModel, rows: SampleRows, run: Runner, tolerance: float = TOLERANCE
+) -> float:
     """Compare an exported file with the model: all rows at once, then one alone.
 
     Returns:

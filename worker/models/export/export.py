@@ -13,7 +13,7 @@ ExportFormat = Literal["safetensors", "onnx", "pt2"]
 
 
 @dataclass(frozen=True)
-class Origin:
+class ExportSource:
     """Which model is exported, for whoever finds the file later."""
 
     name: str
@@ -24,7 +24,7 @@ class Origin:
 
 def export(
     data: bytes,
-    origin: Origin,
+    origin: ExportSource,
     to: ExportFormat,
     *,
     position: int = 0,
@@ -46,7 +46,7 @@ def export(
     """
     model = live or TrainedModel.load(data, position)
     rows = make_rows(model.encoder)
-    about = describe(model, origin)
+    about = export_metadata(model, origin)
     if to == "safetensors":
         from worker.models.export.check import check_safetensors
 
@@ -68,7 +68,7 @@ def export(
     return content
 
 
-def describe(model: TrainedModel, origin: Origin) -> Json:
+def export_metadata(model: TrainedModel, origin: ExportSource) -> Json:
     """What a file says of itself: of its columns, how they are given, and of its answers."""
     target = model.target
     about: Json = {

@@ -18,8 +18,8 @@ from worker.models.export.steps import (
     Activate,
     Add,
     Convolve,
-    Dense,
     Flatten,
+    Gemm,
     MaxPool,
     Normalize,
     Path,
@@ -46,7 +46,9 @@ class ExportedModel(nn.Module):
         else:
             self.preprocessing = PixelInputs(model.encoder)
         self.members = nn.ModuleList(_sequence(path) for path in paths(model))
-        self.answers = Regression(model) if model.target.task == "regression" else Classes(model)
+        self.answers = (
+            Regression(model) if model.target.task == "regression" else Classification(model)
+        )
         self.requires_grad_(False)
         self.eval()
 
@@ -106,7 +108,7 @@ class TableInputs(nn.Module):
             elif numbers is not None:
                 column = numbers[:, number : number + 1]
                 if kind == "date":
-                    column = date_parts(column, time_of_day=time_of_day)
+                    column = torch_date_parts(column, time_of_day=time_of_day)
                 part = slice(place, place + column.shape[1])
                 blocks.append(self._scaled(column, part))
                 place, number = part.stop, number + 1
@@ -142,7 +144,7 @@ class PixelInputs(nn.Module):
         return scaled.clamp(-LARGEST, LARGEST).float()
 
 
-def date_parts(dates: Tensor, *, time_of_day: bool) -> Tensor:
+def torch_date_parts(dates: Tensor, *, time_of_day: bool) -> Tensor:
     """As ``calendar.date_parts``, ``[N, 1]`` → ``[N, parts]``, NaN where a date is missing.
 
     Source: H. Hinnant, chrono-Compatible Low-Level Date Algorithms, 2021.
@@ -193,7 +195,7 @@ class Regression(nn.Module):
         return {"value": scores.mean(0)[:, 0].double() * self._scale + self._center}
 
 
-class Classes(nn.Module):
+class Classification(nn.Module):
     """Members' scores ``[M, N, O]`` → mean probabilities, and the class that is answered."""
 
     numbers: Tensor
@@ -247,7 +249,7 @@ class _Step(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """``[N, …]`` → ``[N, …]``."""
         match self._step:
-            case Dense():
+            case Gemm():
                 return torch.addmm(self.get_buffer("bias"), h, self.get_buffer("weight"))
             case Convolve():
                 convolve = functional.conv1d if h.ndim == 3 else functional.conv2d

@@ -19,8 +19,8 @@ from worker.models.export.steps import (
     Add,
     Array,
     Convolve,
-    Dense,
     Flatten,
+    Gemm,
     MaxPool,
     Normalize,
     Path,
@@ -40,7 +40,7 @@ _FLOAT64 = 11
 _SELU_ALPHA, _SELU_GAMMA = 1.6732632423543772, 1.0507009873554805
 
 
-def output_names(model: TrainedModel) -> dict[str, str]:
+def graph_output_names(model: TrainedModel) -> dict[str, str]:
     """What each output is called in the graph."""
     taken = {column.name for column in model.encoder.columns}
     names = {}
@@ -60,7 +60,7 @@ def onnx_model(
     Raises:
         ModelError: the network has something that this export does not know, or is too large.
     """
-    names = output_names(model)
+    names = graph_output_names(model)
     graph = Graph({*names.values(), *(column.name for column in model.encoder.columns)})
     encoded = features(graph, model)
     members = [_run(graph, path, encoded, model.encoder.shape) for path in paths(model)]
@@ -82,7 +82,7 @@ def _run(graph: Graph, path: Path, h: str, shape: tuple[int, ...]) -> str:
 def _step(graph: Graph, step: Step, h: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     """The result of a step, and the shape of one row of it."""
     match step:
-        case Dense():
+        case Gemm():
             product = graph.add("MatMul", h, _float32(graph, step.weight))
             return graph.add("Add", product, _float32(graph, step.bias)), step.bias.shape
         case Convolve():

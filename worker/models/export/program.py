@@ -12,13 +12,13 @@ from dataclasses import asdict
 import torch
 
 from worker.errors import ModelError
-from worker.models.export.export import ExportFormat, Origin, export
+from worker.models.export.export import ExportFormat, ExportSource, export
 
 REFUSED = 3
 """The exit status of an export that was refused with an error of the core."""
 
 
-def request(origin: Origin, to: ExportFormat, data: bytes) -> bytes:
+def request(origin: ExportSource, to: ExportFormat, data: bytes) -> bytes:
     """What this program reads."""
     return json.dumps({"origin": asdict(origin), "to": to}).encode() + b"\n" + data
 
@@ -31,7 +31,7 @@ def main() -> int:
     torch.set_num_threads(1)
     asked = json.loads(sys.stdin.buffer.readline())
     try:
-        content = export(sys.stdin.buffer.read(), Origin(**asked["origin"]), asked["to"])
+        content = export(sys.stdin.buffer.read(), ExportSource(**asked["origin"]), asked["to"])
     except ModelError as error:
         sys.stderr.write("\n" + json.dumps(error.body()) + "\n")
         return REFUSED

@@ -16,21 +16,21 @@ FAR = 1e4
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class SampleRows:
     """Some rows: as a table, and the texts of its categorical columns."""
 
     table: Table
     texts: dict[str, NDArray[Any]]
     """By column, ``[N]``: the cells as they are written; empty where missing."""
 
-    def part(self, rows: slice) -> "Rows":
+    def part(self, rows: slice) -> "SampleRows":
         """Some of the rows."""
         chosen = np.arange(self.table.rows)[rows]
         texts = {name: cells[chosen] for name, cells in self.texts.items()}
-        return Rows(self.table.select(chosen), texts)
+        return SampleRows(self.table.select(chosen), texts)
 
 
-def make_rows(encoder: Encoder, count: int = COUNT) -> Rows:
+def make_rows(encoder: Encoder, count: int = COUNT) -> SampleRows:
     """Rows that fit an encoder's columns, always the same for the same columns.
 
     The first has all cells missing, the second and third have the least and greatest numbers of
@@ -52,7 +52,7 @@ def make_rows(encoder: Encoder, count: int = COUNT) -> Rows:
             values[column.name] = pixels.astype(np.float32)
         else:
             values[column.name] = _numbers(*ends[column.name], random, count)
-    return Rows(Table(columns=columns, values=values, rows=count), texts)
+    return SampleRows(Table(columns=columns, values=values, rows=count), texts)
 
 
 def _numbers(

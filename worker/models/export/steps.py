@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class Gemm:
     """``h W + b``: W ``[in, out]``, b ``[out]``."""
 
     weight: Array
@@ -90,7 +90,7 @@ class Add:
     branches: tuple[tuple["Step", ...], ...]
 
 
-Step = Dense | Convolve | MaxPool | Flatten | Activate | Scale | Normalize | Add
+Step = Gemm | Convolve | MaxPool | Flatten | Activate | Scale | Normalize | Add
 Path = tuple[Step, ...]
 
 
@@ -207,11 +207,11 @@ class _Member:
             ),
         )
 
-    def _affine(self, layer: nn.Module) -> Dense | Convolve:
+    def _affine(self, layer: nn.Module) -> Gemm | Convolve:
         if not isinstance(layer, Affine):
             raise _unsupported(layer)
         _silent(layer.disturb)
-        kind = Convolve if isinstance(layer, Convolution) else Dense
+        kind = Convolve if isinstance(layer, Convolution) else Gemm
         return kind(self._row(layer.weight), self._row(layer.bias))
 
     def _norm(self, module: nn.Module) -> Iterator[Step]:
@@ -275,8 +275,8 @@ def _merged(steps: Iterator[Step] | list[Step]) -> Path:
     merged: list[Step] = []
     for step in steps:
         before = merged[-1] if merged else None
-        if isinstance(step, Scale) and isinstance(before, Dense):
-            merged[-1] = Dense(before.weight * step.factor, before.bias * step.factor + step.offset)
+        if isinstance(step, Scale) and isinstance(before, Gemm):
+            merged[-1] = Gemm(before.weight * step.factor, before.bias * step.factor + step.offset)
         elif isinstance(step, Scale) and isinstance(before, Convolve):
             factor = step.factor.reshape(-1, *[1] * (before.weight.ndim - 1))
             merged[-1] = Convolve(before.weight * factor, before.bias * step.factor + step.offset)

@@ -22,7 +22,7 @@ from worker.regularization.families.penalty import (
     is_proximal,
 )
 from worker.regularization.families.random_layer import RandomLayer
-from worker.regularization.families.stopping import Patience, Stopping
+from worker.regularization.families.stopping import Stopping, StoppingState
 from worker.regularization.families.strength import StrengthTechnique
 
 __all__ = [
@@ -45,13 +45,13 @@ __all__ = [
     "NormalizationLayer",
     "OutputPenalties",
     "OutputPenalty",
-    "Patience",
     "Penalties",
     "Penalty",
     "Place",
     "ProximalPenalty",
     "RandomLayer",
     "Stopping",
+    "StoppingState",
     "StrengthTechnique",
     "WeightAverage",
     "WeightDropout",

@@ -89,7 +89,7 @@ def needs_branches(technique: str, network: NetworkFacts) -> Misfit | None:
     )
 
 
-class Scale(torch.autograd.Function):
+class ShakeFunction(torch.autograd.Function):
     """h·a forward and g·b backward: a gradient on purpose not that of the forward pass."""
 
     @staticmethod
@@ -107,5 +107,5 @@ class Scale(torch.autograd.Function):
 
 def scale(h: Tensor, forward: Tensor, backward: Tensor) -> Tensor:
     """``h·forward``, whose gradient is ``g·backward``."""
-    scaled: Tensor = Scale.apply(h, forward, backward)  # type: ignore[no-untyped-call]
+    scaled: Tensor = ShakeFunction.apply(h, forward, backward)  # type: ignore[no-untyped-call]
     return scaled

@@ -11,7 +11,7 @@ from worker.regularization.technique import Technique
 
 
 @dataclass
-class Patience:
+class StoppingState:
     """What stopping remembers of each trial: its best value so far, and for how long."""
 
     best: Tensor
@@ -27,7 +27,9 @@ class Stopping(Technique):
 
     @classmethod
     @abstractmethod
-    def judge(cls, value: Tensor, memory: Patience, stack: PerTrial[Self]) -> tuple[Tensor, Tensor]:
+    def judge(
+        cls, value: Tensor, memory: StoppingState, stack: PerTrial[Self]
+    ) -> tuple[Tensor, Tensor]:
         """Take in an epoch's metric ``[K]``; give which improved and which stop, ``[K]`` bool.
 
         ``memory`` is changed in place. Less is better: other metrics come negated.

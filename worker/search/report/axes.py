@@ -42,7 +42,7 @@ class Axis:
             return "number"
         if not self.values:
             return "switch"
-        return "number" if all(map(is_number, self.values)) else "choice"
+        return "number" if all(map(is_numeric_value, self.values)) else "choice"
 
     @property
     def levels(self) -> tuple[Any, ...]:
@@ -165,6 +165,6 @@ def _bounds(path: str) -> tuple[float, float]:
     return 0.0 if low is None else low, float("inf") if high is None else high
 
 
-def is_number(value: Any) -> bool:
+def is_numeric_value(value: Any) -> bool:
     """Whether a value is a number, and not true or false."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -14,7 +14,7 @@ from worker.search.report.axes import (
     ConfigurationResult,
     axes_of,
     in_order,
-    is_number,
+    is_numeric_value,
     varied_axes,
 )
 from worker.spec import SearchSpec
@@ -167,9 +167,13 @@ def _amount(axis: Axis, overrides: Mapping[str, Any]) -> float | None:
 
 
 def _size(value: Any) -> float:
-    if is_number(value):
+    if is_numeric_value(value):
         return float(value)
-    if isinstance(value, Sequence) and not isinstance(value, str) and all(map(is_number, value)):
+    if (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(map(is_numeric_value, value))
+    ):
         widths = [1.0, *map(float, value), 1.0]
         return sum(a * b for a, b in pairwise(widths))
     return 1.0

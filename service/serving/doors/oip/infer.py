@@ -10,8 +10,8 @@ from service.protocol_errors import PREFIX
 from service.serving.doors.exchange import Call, Reply, refusal
 from service.serving.doors.oip.outputs import check_outputs, reply
 from service.serving.doors.oip.requests import LENGTH_HEADER, InferenceRequest, read_request
-from service.serving.doors.oip.rows import Rows, encode
-from service.serving.encodings import decoded
+from service.serving.doors.oip.rows import EncodedRows, encode
+from service.serving.encodings import decompressed
 from service.serving.engine import FEW_ROWS, ServingEngine
 from service.serving.residents import Resident
 from service.threads import in_pool
@@ -75,8 +75,8 @@ async def _answered(engine: ServingEngine, resident: Resident, call: Call, begun
     return written
 
 
-def _read(resident: Resident, call: Call) -> tuple[InferenceRequest, Rows]:
-    body = decoded(call.body, call.header(b"content-encoding").decode("latin-1"), JSON_BYTES)
+def _read(resident: Resident, call: Call) -> tuple[InferenceRequest, EncodedRows]:
+    body = decompressed(call.body, call.header(b"content-encoding").decode("latin-1"), JSON_BYTES)
     request = read_request(body, call.header(_LENGTH).decode("latin-1"))
     check_outputs(request, resident.model.target)
     return request, encode(resident.model, request.inputs, extra=request.extra)
@@ -86,7 +86,7 @@ def _written(
     resident: Resident,
     call: Call,
     request: InferenceRequest,
-    rows: Rows,
+    rows: EncodedRows,
     answers: Answers,
 ) -> Reply:
     return reply(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from service.serving.doors.exchange import PRIVATE_JSON, Headers, Reply
 from service.serving.doors.oip.requests import LENGTH_HEADER, InferenceRequest, WantedOutput
 from service.serving.doors.oip.tensors import BYTES, DTYPES, Tensor, wrong
-from service.serving.encodings import encoded
+from service.serving.encodings import compressed
 from worker.data import Target
 from worker.models import Answers
 from worker.schema import Json
@@ -101,7 +101,7 @@ def reply(
     headers = [*PRIVATE_JSON]
     if any(binary for _, binary in tensors):
         headers = [*_BINARY, (_LENGTH, b"%d" % len(text))]
-    body, coding = encoded(b"".join([text, *parts]) if parts else text, accept)
+    body, coding = compressed(b"".join([text, *parts]) if parts else text, accept)
     if coding:
         headers.append((b"content-encoding", coding.encode()))
     return Reply(body, 200, headers)

@@ -27,7 +27,7 @@ MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class EncodedRows:
     """Rows, encoded."""
 
     features: NDArray[np.float32]
@@ -36,7 +36,7 @@ class Rows:
     """What they hold that training did not."""
 
 
-def encode(model: TrainedModel, inputs: Sequence[Tensor], *, extra: bool) -> Rows:
+def encode(model: TrainedModel, inputs: Sequence[Tensor], *, extra: bool) -> EncodedRows:
     """Read and encode the rows of a request.
 
     Args:
@@ -65,10 +65,10 @@ def encode(model: TrainedModel, inputs: Sequence[Tensor], *, extra: bool) -> Row
             tensor.name: _column(tensor, number, shape[0]) for number, tensor in enumerate(inputs)
         }
     records = model.read_arrays(arrays, extra=extra)
-    return Rows(model.encode(records.table), model.surprises(records))
+    return EncodedRows(model.encode(records.table), model.surprises(records))
 
 
-def _matrix(model: TrainedModel, matrix: NDArray[Any]) -> Rows:
+def _matrix(model: TrainedModel, matrix: NDArray[Any]) -> EncodedRows:
     rows, width = matrix.shape
     names = [column.name for column in model.encoder.columns]
     if width != len(names):
@@ -81,8 +81,8 @@ def _matrix(model: TrainedModel, matrix: NDArray[Any]) -> Rows:
         raise wrong("inputs.0.shape", "has no rows; give at least one")
     plain = None if model.plain is None else model.plain.matrix_features(matrix)
     if plain is not None:
-        return Rows(plain, ())
-    return Rows(model.encode_numbers(matrix), model.number_surprises(matrix))
+        return EncodedRows(plain, ())
+    return EncodedRows(model.encode_numbers(matrix), model.number_surprises(matrix))
 
 
 def _column(tensor: Tensor, number: int, rows: int) -> NDArray[Any]:

@@ -20,8 +20,7 @@ from worker.models import TrainedModel
 from worker.models.export import export
 from worker.models.export.archive import load_archive, refuse_pickle, save_archive, tensors
 from worker.models.export.check import check_pt2
-from worker.models.export.module import ExportedModel
-from worker.models.export.module import date_parts as torch_date_parts
+from worker.models.export.module import ExportedModel, torch_date_parts
 from worker.models.export.rows import make_rows
 
 pytestmark = pytest.mark.timeout(600)  # tracing takes 2 s, many more on a busy machine

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from service.serving import catalogue as module
-from service.serving.catalogue import Catalogue, Target
+from service.serving.catalogue import Catalogue, ResolvedVersions
 from tests.registered import in_loop, register
 from worker.errors import UnavailableError
 from worker.storage import models
@@ -17,7 +17,7 @@ from worker.storage.catalogue import CatalogueChanges, changes_since
 from worker.storage.database import Database
 
 
-def meant(target: Target | None) -> list[int]:
+def meant(target: ResolvedVersions | None) -> list[int]:
     return [] if target is None else [version.version for version in target.versions]
 
 

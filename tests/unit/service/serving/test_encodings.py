@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import MalformedError, MediaTypeError, TooLargeError
-from service.serving.encodings import MOST_MEMBERS, SMALLEST, chosen, decoded, encoded
+from service.serving.encodings import MOST_MEMBERS, SMALLEST, chosen, compressed, decompressed
 
 LIMIT = 1 << 20
 
@@ -23,22 +23,22 @@ def bare(body: bytes) -> bytes:
 @settings(max_examples=30)
 @given(st.binary(max_size=5000))
 def test_what_was_compressed_comes_back(body: bytes) -> None:
-    assert decoded(gzip.compress(body), "gzip", LIMIT) == body
-    assert decoded(gzip.compress(body), " X-GZip ", LIMIT) == body
-    assert decoded(zlib.compress(body), "deflate", LIMIT) == body
-    assert decoded(bare(body), "deflate", LIMIT) == body
-    assert decoded(body, "", LIMIT) == decoded(body, "identity", LIMIT) == body
-    assert decoded(gzip.compress(body[:99]) + gzip.compress(body[99:]), "gzip", LIMIT) == body
+    assert decompressed(gzip.compress(body), "gzip", LIMIT) == body
+    assert decompressed(gzip.compress(body), " X-GZip ", LIMIT) == body
+    assert decompressed(zlib.compress(body), "deflate", LIMIT) == body
+    assert decompressed(bare(body), "deflate", LIMIT) == body
+    assert decompressed(body, "", LIMIT) == decompressed(body, "identity", LIMIT) == body
+    assert decompressed(gzip.compress(body[:99]) + gzip.compress(body[99:]), "gzip", LIMIT) == body
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_an_answer_is_read_by_the_standard_library(coding: str) -> None:
     body = bytes(range(256)) * 20
-    sent, said = encoded(body, coding)
+    sent, said = compressed(body, coding)
     assert said == coding
     assert len(sent) < len(body)
     assert (gzip.decompress if coding == "gzip" else zlib.decompress)(sent) == body
-    assert encoded(body[: SMALLEST - 1], coding) == (body[: SMALLEST - 1], "")
+    assert compressed(body[: SMALLEST - 1], coding) == (body[: SMALLEST - 1], "")
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zlib.compress, bare])
@@ -48,13 +48,13 @@ def test_a_bomb_is_refused_before_it_is_held(compress: Callable[[bytes], bytes])
     tracemalloc.start()
     try:
         with pytest.raises(TooLargeError):
-            decoded(bomb, coding, LIMIT)
+            decompressed(bomb, coding, LIMIT)
         assert tracemalloc.get_traced_memory()[1] < 4 * LIMIT
     finally:
         tracemalloc.stop()
-    assert decoded(compress(bytes(LIMIT)), coding, LIMIT) == bytes(LIMIT)
+    assert decompressed(compress(bytes(LIMIT)), coding, LIMIT) == bytes(LIMIT)
     with pytest.raises(TooLargeError):
-        decoded(compress(bytes(LIMIT + 1)), coding, LIMIT)
+        decompressed(compress(bytes(LIMIT + 1)), coding, LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_a_bomb_is_refused_before_it_is_held(compress: Callable[[bytes], bytes])
 )
 def test_what_is_damaged_is_said_to_be(body: bytes, coding: str) -> None:
     with pytest.raises(MalformedError, match=f"cannot be decompressed as {coding}"):
-        decoded(body, coding, LIMIT)
+        decompressed(body, coding, LIMIT)
 
 
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "compress", "*"])
 def test_another_coding_is_refused(coding: str) -> None:
     with pytest.raises(MediaTypeError, match="gzip and deflate are read"):
-        decoded(b"", coding, LIMIT)
+        decompressed(b"", coding, LIMIT)
 
 
 @pytest.mark.parametrize(
