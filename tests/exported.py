@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from worker.data import Outline, Table, prepare
 from worker.data.table import Cells, categorical, dates, images, numeric
 from worker.models import TrainedModel
-from worker.models.export import Origin
+from worker.models.export import ExportSource
 from worker.search import plan
 from worker.spec import JobSpec
 from worker.training import FleetRun
 
-ORIGIN = Origin("a model", 3, "0" * 64)
+ORIGIN = ExportSource("a model", 3, "0" * 64)
 ROWS = 90
 CITIES = ("Köln", "Ulm", "zzz rare")
 EPOCH = datetime(1970, 1, 1)
