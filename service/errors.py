@@ -222,6 +222,7 @@ BY_ERROR = {
     for error, title in about.titles.items()
 }
 
+# FastAPI takes this very type.
 Responses = dict[int | str, dict[str, Any]]
 
 

@@ -12,30 +12,54 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
-from service.threads import POOLS, in_pool
+from service.threads import POOLS, Pool, in_pool
+
+Writer = Callable[[Any], bytes]
+"""Makes the JSON of what a function gives."""
 
 
 class Operation(APIRoute):
     """A route whose function, unless it is a coroutine, runs in the pool of its operation."""
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        operation_id: str | None = None,
+        status_code: int | None = None,
+        response_model_exclude_unset: bool = False,
+        response_model_exclude_none: bool = False,
+        **options: Any,
+    ) -> None:
         function = inspect.unwrap(endpoint)
         if not inspect.iscoroutinefunction(function):
-            endpoint = _in_its_pool(function, options)
-        super().__init__(path, endpoint, **options)
+            write = _writer(
+                get_type_hints(function).get("return"),
+                exclude_unset=response_model_exclude_unset,
+                exclude_none=response_model_exclude_none,
+            )
+            pool = POOLS.get(operation_id or "", "answers")
+            endpoint = _in_its_pool(function, pool, write, status_code or 200)
+        super().__init__(
+            path,
+            endpoint,
+            operation_id=operation_id,
+            status_code=status_code,
+            response_model_exclude_unset=response_model_exclude_unset,
+            response_model_exclude_none=response_model_exclude_none,
+            **options,
+        )
 
 
-def _in_its_pool(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
-    pool = POOLS.get(options.get("operation_id") or "", "answers")
-    write = _writer(get_type_hints(function).get("return"), options)
-
+def _in_its_pool(
+    function: Callable[..., Any], pool: Pool, write: Writer | None, status: int
+) -> Callable[..., Any]:
     def answer(**values: Any) -> Any:
         result = function(**values)
         if write is None or isinstance(result, Response):
             return result
-        written = Response(
-            write(result), options.get("status_code") or 200, media_type="application/json"
-        )
+        written = Response(write(result), status, media_type="application/json")
         if isinstance(values.get("response"), Response):
             written.headers.raw.extend(values["response"].headers.raw)
         return written
@@ -47,13 +71,13 @@ def _in_its_pool(function: Callable[..., Any], options: dict[str, Any]) -> Calla
     return answered
 
 
-def _writer(model: Any, options: dict[str, Any]) -> Callable[[Any], bytes] | None:
+def _writer(model: Any, *, exclude_unset: bool, exclude_none: bool) -> Writer | None:
     """What writes a model as the route's options say; none where it answers no model."""
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return None
     return functools.partial(
         TypeAdapter(model).dump_json,
         by_alias=True,
-        exclude_unset=bool(options.get("response_model_exclude_unset")),
-        exclude_none=bool(options.get("response_model_exclude_none")),
+        exclude_unset=exclude_unset,
+        exclude_none=exclude_none,
     )

@@ -1,9 +1,12 @@
 """From the rows of a prediction to its bodies."""
 
-from typing import Any
-
 from service.schemas.jobs import ErrorSummary
-from service.schemas.predictions import PredictionResult, PredictionSummary, PredictionView
+from service.schemas.predictions import (
+    PredictionBase,
+    PredictionResult,
+    PredictionSummary,
+    PredictionView,
+)
 from service.views import LONGEST_MESSAGE
 from worker.storage.predictions import PredictionRows
 from worker.storage.states import TERMINAL, State
@@ -15,7 +18,7 @@ def prediction_view(rows: PredictionRows) -> PredictionView:
     job = rows.job
     waiting_for = None if job.state in TERMINAL else rows.fleet.waiting_for
     return PredictionView(
-        **_common(rows), keep=job.spec["keep"], waiting_for=waiting_for, error=job.error
+        **vars(_common(rows)), keep=job.spec["keep"], waiting_for=waiting_for, error=job.error
     )
 
 
@@ -23,31 +26,31 @@ def prediction_summary(rows: PredictionRows) -> PredictionSummary:
     """A prediction in a list."""
     error = rows.job.error
     return PredictionSummary(
-        **_common(rows),
+        **vars(_common(rows)),
         error=None
         if error is None
         else ErrorSummary(code=error.code, message=shortened(error.message, LONGEST_MESSAGE)),
     )
 
 
-def _common(rows: PredictionRows) -> dict[str, Any]:
+def _common(rows: PredictionRows) -> PredictionBase:
     job, prediction = rows.job, rows.prediction
     brief = job.summary or {}
-    return {
-        "id": job.id,
-        "name": job.name,
-        "state": State(job.state).value,
-        "model": prediction.model_name,
-        "version": prediction.version,
-        "dataset": brief["dataset"],
-        "format": brief["format"],
-        "rows_total": prediction.rows_total,
-        "rows_done": prediction.rows_done,
-        "result": _result(rows),
-        "created_at": job.created_at,
-        "started_at": job.started_at,
-        "finished_at": job.finished_at,
-    }
+    return PredictionBase(
+        id=job.id,
+        name=job.name,
+        state=State(job.state).value,
+        model=prediction.model_name,
+        version=prediction.version,
+        dataset=brief["dataset"],
+        format=brief["format"],
+        rows_total=prediction.rows_total,
+        rows_done=prediction.rows_done,
+        result=_result(rows),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+    )
 
 
 def _result(rows: PredictionRows) -> PredictionResult | None:

@@ -35,7 +35,7 @@ def reading_of(form: Mapping[str, str | None]) -> Reading:
     Raises:
         InvalidError: a field is wrong; `param` is its name.
     """
-    said: dict[str, Any] = {}
+    said: dict[str, object] = {}
     wrong: list[Finding] = []
     for name, text in form.items():
         if text is None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TextIO
 
 import orjson
 
@@ -75,7 +75,7 @@ def _formatter(form: str, stream: TextIO) -> logging.Formatter:
     return TextFormatter() if form == "text" else JsonFormatter()
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _fields(record: logging.LogRecord) -> dict[str, object]:
     """What a line is about, and what else was given with it."""
     given = {name: value for name, value in vars(record).items() if name not in _USUAL}
     return {**_process, **_context.get(), **given}

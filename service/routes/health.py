@@ -3,7 +3,8 @@
 All is read from memory, by the event loop itself: no thread is waited for that others may hold.
 """
 
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 from fastapi import APIRouter, Request
 
@@ -75,14 +76,12 @@ def check_ready(services: Services) -> Ready:
     """What can be done now; ``UnavailableError`` when requests cannot be served."""
     parts = _parts(services)
     failed = [name for name, part in parts if part.state == "failed"]
-    found: dict[str, Any] = {"failed": failed, "parts": parts.model_dump(mode="json")}
+    refusal = partial(UnavailableError, failed=failed, parts=parts.model_dump(mode="json"))
     status = _status(services)
     if status == "stopping":
-        raise UnavailableError("The service is stopping.", code="stopping", **found)
+        raise refusal("The service is stopping.", code="stopping")
     if status == "unready":
-        raise UnavailableError(
-            f"The database cannot be used: {parts.database.reason}.", code="not_ready", **found
-        )
+        raise refusal(f"The database cannot be used: {parts.database.reason}.", code="not_ready")
     return Ready(status=status, failed=failed, parts=parts)
 
 

@@ -20,14 +20,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import BusyError
 from service.serving.statistics import Statistics
-from worker.models import Answers, TrainedModel
+from worker.models import AnswerRow, Answers, TrainedModel
 
 INLINE_NS = 1_500_000
 """What is expected to take no longer is computed on the event loop."""
@@ -63,7 +62,7 @@ class Joined:
         return self._model.read_scores(self.scores)
 
     @cached_property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[AnswerRow]:
         """The answers as JSON has them."""
         return list(self.answers.rows())
 

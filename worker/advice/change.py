@@ -1,8 +1,16 @@
 """Fixes as members of a job's body: values at paths, merged into it as RFC 7396 merges."""
 
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from worker.schema import Json
+
+
+class Remedy(TypedDict):
+    """What an advice proposes: the members of ``Advice`` that depend on the case."""
+
+    fix: str
+    change: NotRequired[Json]
+    """Missing where only words can say it."""
 
 
 def change_of(*settings: tuple[str, Any]) -> Json:

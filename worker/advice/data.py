@@ -1,9 +1,8 @@
 """Rules about data: how many rows, how balanced, labels, targets that may be something else."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from worker.advice.change import change_of
+from worker.advice.change import Remedy, change_of
 from worker.advice.context import Context
 from worker.regularization import Dropout
 from worker.regularization.families import Decay, WeightTechnique
@@ -206,7 +205,7 @@ def rows_left_out(context: Context) -> Iterator[Advice]:
     )
 
 
-def _restraint(context: Context) -> dict[str, Any]:
+def _restraint(context: Context) -> Remedy:
     """What holds a network back with little risk: stopping, where rows tell when."""
     if isinstance(context.training.optimizer, SolverSpec):
         path, value, words = "l2.strength", 0.01, "l2 with a strength of 0.01"

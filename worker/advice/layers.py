@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from worker.advice.change import change_of
+from worker.advice.change import Remedy, change_of
 from worker.advice.context import Context
 from worker.regularization import DropConnect
 from worker.regularization.families import ActivationDropout, Normalization
@@ -207,7 +206,7 @@ def last_batch_of_one(context: Context) -> Iterator[Advice]:
         )
 
 
-def _batches(rows: int) -> dict[str, Any]:
+def _batches(rows: int) -> Remedy:
     """Batches that can be normalized, where there are rows for them."""
     if rows < 2:
         return {

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
-from worker.advice.change import change_of, one_digit
+from worker.advice.change import Remedy, change_of, one_digit
 from worker.advice.context import Context
 from worker.regularization import L2
 from worker.regularization.families import (
@@ -233,7 +232,7 @@ def _on_the_same(one: StrengthTechnique, other: StrengthTechnique) -> bool:
     return first is None or second is None or bool(set(first) & set(second))
 
 
-def _beside_adam(context: Context, name: str) -> dict[str, Any]:
+def _beside_adam(context: Context, name: str) -> Remedy:
     """What to put in the place of a square that goes through Adam."""
     path, decay = f"regularization.{name}", "regularization.weight_decay.strength"
     if name in METHODS_BESIDE_ADAM:

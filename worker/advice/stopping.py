@@ -1,9 +1,8 @@
 """Rules about early stopping."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from worker.advice.change import change_of
+from worker.advice.change import Remedy, change_of
 from worker.advice.context import Context
 from worker.results import Advice
 from worker.spec import SolverSpec
@@ -100,7 +99,7 @@ def patience_beyond_epochs(context: Context) -> Iterator[Advice]:
     )
 
 
-def with_validation_rows(context: Context) -> dict[str, Any]:
+def with_validation_rows(context: Context) -> Remedy:
     """Fix and change of a job without validation rows."""
     if context.job.spec.split.rows is not None:
         return {"fix": "Name some validation rows in split.rows."}

@@ -1,6 +1,6 @@
 """Models: the file format, the trained model, its certificate, its predictions."""
 
-from worker.models.answers import MOST_SAMPLES, PLAIN, Answers, AnswerSettings
+from worker.models.answers import MOST_SAMPLES, PLAIN, AnswerRow, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
 from worker.models.columns import answer_columns
 from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
@@ -12,6 +12,7 @@ __all__ = [
     "FORMAT",
     "MOST_SAMPLES",
     "PLAIN",
+    "AnswerRow",
     "AnswerSettings",
     "Answers",
     "Certificate",

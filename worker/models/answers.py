@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from worker.data import Target
 from worker.results import Prediction
 
+AnswerRow = dict[str, str | int | float | dict[str, float]]
+"""One row's answer as JSON has it: a label or a value, and by class what is said of each."""
+
 MOST_SAMPLES = 1_000
 """Passes with dropout of one request."""
 
@@ -62,7 +65,7 @@ class Answers:
             {name: column[rows] for name, column in self.further.items()},
         )
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Iterator[AnswerRow]:
         """Each row's answer with the members of `Prediction`, for JSON."""
         if not self.further:
             yield from self._plain_rows()
@@ -75,7 +78,7 @@ class Answers:
                 answer[name] = dict(zip(classes, one, strict=True)) if type(one) is list else one
             yield answer
 
-    def _plain_rows(self) -> Iterator[dict[str, Any]]:
+    def _plain_rows(self) -> Iterator[AnswerRow]:
         if self.values is not None:
             yield from ({"value": value} for value in self.values.tolist())
             return
@@ -83,7 +86,7 @@ class Answers:
             return
         classes, numbers = self.target.classes, self.target.whole_numbers
         for best, row in zip(self.best.tolist(), self.probabilities.tolist(), strict=True):
-            answer = {
+            answer: AnswerRow = {
                 "label": classes[best],
                 "probabilities": dict(zip(classes, row, strict=True)),
             }
@@ -95,4 +98,4 @@ class Answers:
         """One a row: classification sets ``label`` and ``probabilities``, and ``value`` where its
         classes are whole numbers; regression ``value``.
         """
-        return [Prediction(**row) for row in self.rows()]
+        return [Prediction.model_validate(row) for row in self.rows()]

@@ -174,7 +174,9 @@ def spread_of_classes(
     }
 
 
-def spread_of_values(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], dict[str, Any]]:
+def spread_of_values(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Values ``[S, N]`` → their mean ``[N]``, and their ``deviation`` ``[N]``."""
     mean: NDArray[np.float64] = np.add.reduce(values, axis=0) / len(values)
     return mean, {"deviation": _deviation(values, mean)}

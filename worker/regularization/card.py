@@ -9,6 +9,8 @@ import inspect
 import re
 from typing import Any
 
+from pydantic.json_schema import JsonSchemaValue
+
 from worker.regularization.regularization import techniques
 from worker.regularization.technique import SEARCHED, Technique
 from worker.schema import Settings
@@ -168,9 +170,9 @@ def _fields(technique: type[Technique]) -> tuple[FieldCard, ...]:
     )
 
 
-def _field(name: str, about: dict[str, Any], *, required: bool) -> FieldCard:
+def _field(name: str, about: JsonSchemaValue, *, required: bool) -> FieldCard:
     # Of "this or null", the bounds are those of this.
-    known: dict[str, Any] = {}
+    known: JsonSchemaValue = {}
     for choice in about.get("anyOf", []):
         known |= choice
     known |= about

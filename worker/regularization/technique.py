@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, ClassVar, Protocol, Self, Union, get_args, get_origin
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from worker.schema import Settings
 from worker.shapes import inherit_shapes
@@ -139,7 +140,7 @@ class Technique(Settings, ABC):
         return not any(field.is_required() for field in cls.model_fields.values())
 
     @classmethod
-    def example(cls) -> dict[str, Any]:
+    def example(cls) -> JsonDict:
         """Short settings: a usual value of its main field, or of its first that has one."""
         usual = cls.usual().model_dump()
         main = cls.main_field()
@@ -203,7 +204,7 @@ def _takes_a_number(annotation: Any) -> bool:
     return False
 
 
-def search_range(low: float, high: float, *, log: bool = False) -> dict[str, Any]:
+def search_range(low: float, high: float, *, log: bool = False) -> JsonDict:
     """A field's default search range, as it appears in the schema."""
     return {SEARCHED: {"low": low, "high": high, "log": log}}
 

@@ -72,7 +72,7 @@ def _named_master(settings: ServiceSettings) -> tuple[str, str]:
 
 def _connect(settings: ServiceSettings) -> redis.Redis:
     """A client that gives up soon."""
-    patience: dict[str, Any] = {
+    patience: dict[str, float | Retry] = {
         "socket_timeout": ANSWER_SECONDS,
         "socket_connect_timeout": ANSWER_SECONDS,
         # The reconciler asks again by itself, and has other things to do meanwhile.

@@ -64,19 +64,17 @@ class Database:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._deadlines = Deadlines(limits)
         self._outage = CircuitBreaker(limits.pause)
-        options: dict[str, Any] = {
-            "json_serializer": lambda value: orjson.dumps(value).decode(),
-            "json_deserializer": orjson.loads,
-            "pool_size": limits.kept,
-            "max_overflow": limits.connections - limits.kept,
-            "pool_timeout": limits.contact,
-        }
-        if self.is_sqlite:
-            options["module"] = sqlite_module()
-            options["connect_args"] = {"check_same_thread": False}
-        else:
-            options["pool_pre_ping"] = True
-        self.engine: Engine = create_engine(parsed, **options)
+        self.engine: Engine = create_engine(
+            parsed,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            pool_size=limits.kept,
+            max_overflow=limits.connections - limits.kept,
+            pool_timeout=limits.contact,
+            pool_pre_ping=not self.is_sqlite,
+            module=sqlite_module() if self.is_sqlite else None,
+            connect_args={"check_same_thread": False} if self.is_sqlite else {},
+        )
         if not self.is_sqlite:
             # Before SQLAlchemy's own look at the connection, which fails at another encoding.
             event.listen(self.engine, "connect", _check_encoding, insert=True)

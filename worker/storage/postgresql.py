@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import psycopg
 
@@ -39,7 +39,22 @@ class LimitedConnection(psycopg.Connection[Any]):
             raise
 
 
-def options(limits: Limits) -> dict[str, Any]:
+class ConnectOptions(TypedDict):
+    """Parameters of libpq; seconds where it does not say otherwise."""
+
+    options: str
+    """Settings of the server, as on its command line."""
+    connect_timeout: int
+    keepalives: int
+    """1: the connection is probed where nothing is sent."""
+    keepalives_idle: int
+    keepalives_interval: int
+    keepalives_count: int
+    tcp_user_timeout: int
+    """Milliseconds."""
+
+
+def options(limits: Limits) -> ConnectOptions:
     """What a connection is to ask of its server and of TCP."""
     kept_by_server = {
         "statement_timeout": limits.statement,

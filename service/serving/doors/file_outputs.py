@@ -3,7 +3,7 @@ are.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import orjson
@@ -24,7 +24,7 @@ from worker.data import (
     true_values,
 )
 from worker.errors import DataError
-from worker.models import Scoring, answer_columns
+from worker.models import AnswerRow, Scoring, answer_columns
 
 MOST_IN_JSON = 100_000
 """Rows of an answer in JSON, which is held whole; as many as a request in JSON may have."""
@@ -47,7 +47,7 @@ class Output(ABC):
     def end(self) -> bytes:
         """What ends the answer."""
 
-    def _json(self, content: dict[str, Any]) -> bytes:
+    def _json(self, content: Mapping[str, object]) -> bytes:
         resident = self._resident
         return orjson.dumps({**content, "model": resident.name, "version": resident.version})
 
@@ -85,7 +85,7 @@ class JsonOutput(Output):
 
     def __init__(self, resident: Resident) -> None:
         super().__init__(resident)
-        self._predictions: list[dict[str, Any]] = []
+        self._predictions: list[AnswerRow] = []
 
     def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
         """A block."""

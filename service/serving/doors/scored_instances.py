@@ -1,6 +1,6 @@
 """What MLflow's scoring protocol says of the rows: one of four forms, as instances."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from service.errors import invalid
@@ -112,13 +112,15 @@ def _listed(form: str, value: Any) -> list[Any]:
     return value
 
 
-def _by_column(columns: dict[str, Any]) -> list[Any]:
+def _by_column(columns: Mapping[str, object]) -> list[Any]:
     """Lists, one a column."""
+    lists: list[list[Any]] = []
     for name, cells in columns.items():
         if not isinstance(cells, list):
             raise invalid([Finding(f"inputs.{shortened(name)}", "must be a list, one cell a row")])
-    lengths = {len(cells) for cells in columns.values()}
+        lists.append(cells)
+    lengths = {len(cells) for cells in lists}
     if len(lengths) > 1:
         raise invalid([Finding("inputs", "has lists of different lengths; give one cell a row")])
     names = tuple(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]

@@ -5,9 +5,8 @@ file. Its pages are then read one after the other. Sizes are bounded as those of
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -148,9 +147,9 @@ class TableBlock:
     def lines(self, form: Form) -> None:
         """None: they are no lines."""
 
-    def objects(self) -> Sequence[dict[str, Any]]:
+    def objects(self) -> Sequence[Mapping[str, object]]:
         """Objects by column name."""
-        rows: list[dict[str, Any]] = self._table.to_pylist()
+        rows: list[dict[str, object]] = self._table.to_pylist()
         return rows
 
     def table(self) -> pa.Table:
