@@ -16,9 +16,9 @@ from worker.metrics.curves import part_curves
 from worker.metrics.definitions import (
     PARTS,
     definition,
-    held_out,
     is_maximized,
     is_per_epoch,
+    measured_parts,
     task_of,
     trial_metrics,
 )
@@ -35,10 +35,10 @@ __all__ = [
     "final_regression",
     "from_confusion",
     "from_squares",
-    "held_out",
     "is_maximized",
     "is_per_epoch",
     "margins",
+    "measured_parts",
     "part_curves",
     "task_of",
     "trial_metrics",

@@ -240,7 +240,7 @@ def measures(kind: Kind, *, per_epoch: bool | None = None) -> tuple[str, ...]:
     )
 
 
-def held_out(rows: dict[str, bool]) -> tuple[str, ...]:
+def measured_parts(rows: dict[str, bool]) -> tuple[str, ...]:
     """The parts that final metrics are measured on, of those that have rows: what is held out, or
     the training rows where nothing is.
     """
@@ -259,7 +259,7 @@ def trial_metrics(kind: Kind, rows: dict[str, bool]) -> tuple[str, ...]:
         f"{part}_{name}"
         for part in PARTS
         if rows.get(part)
-        for name in measures(kind, per_epoch=None if part in held_out(rows) else True)
+        for name in measures(kind, per_epoch=None if part in measured_parts(rows) else True)
     ]
     names += ["gap"] if rows.get("validation") else []
     return (*names, "penalty", "sparsity")

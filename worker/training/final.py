@@ -15,8 +15,8 @@ from worker.metrics import (
     choose_threshold,
     final_classification,
     final_regression,
-    held_out,
     margins,
+    measured_parts,
     part_curves,
 )
 from worker.results import Advice, Curves, PartCurves
@@ -83,7 +83,7 @@ def measure_finals(
     ``objective`` is smaller for better trials: the best of them get curves. Thresholds are set.
     """
     data = engine.data
-    parts = held_out({part: data.rows(part) > 0 for part in PARTS})
+    parts = measured_parts({part: data.rows(part) > 0 for part in PARTS})
     curved = set(_curved(prepared.target, objective))
     metrics: dict[str, list[float]] = {}
     of_parts: dict[int, dict[str, PartCurves]] = {trial: {} for trial in curved}

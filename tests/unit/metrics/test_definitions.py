@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from worker.metrics import held_out, is_maximized, is_per_epoch, task_of, trial_metrics
+from worker.metrics import is_maximized, is_per_epoch, measured_parts, task_of, trial_metrics
 from worker.metrics.definitions import MEASURES, OF_TRIALS
 from worker.regularization.early_stopping import Metric as Watched
 
@@ -69,5 +69,8 @@ def test_metrics_of_a_trial(classes: tuple[str, ...], rows: str, has: str, lacks
 
 
 def test_what_is_held_out() -> None:
-    assert held_out({"train": True, "validation": False, "test": False}) == ("train",)
-    assert held_out({"train": True, "validation": True, "test": True}) == ("validation", "test")
+    assert measured_parts({"train": True, "validation": False, "test": False}) == ("train",)
+    assert measured_parts({"train": True, "validation": True, "test": True}) == (
+        "validation",
+        "test",
+    )
