@@ -1,7 +1,6 @@
 """Configurations compared, from the rows of their trials: repeats and folds, and attribution."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import orjson
 
@@ -13,7 +12,6 @@ from worker.results import (
     UNSCORED,
     Attribution,
     ConfigurationReport,
-    Curve,
     Equivalent,
     Pair,
     Rank,
@@ -22,7 +20,6 @@ from worker.results import (
     caveat,
     competes,
     effects,
-    mean_curve,
     rank,
     spreads,
 )
@@ -30,14 +27,6 @@ from worker.spec import Preprocessing, Trial
 from worker.storage import queries
 from worker.storage.states import State
 from worker.storage.tables import Job, TrialRow
-
-
-@dataclass(frozen=True)
-class Line:
-    """One configuration's curve."""
-
-    name: str
-    values: Curve
 
 
 def report_of(job: Job, trials: Sequence[TrialRow], search: SearchReport | None = None) -> Report:
@@ -62,26 +51,10 @@ def report_of(job: Job, trials: Sequence[TrialRow], search: SearchReport | None 
     )
 
 
-def lines(
-    job: Job,
-    trials: Sequence[TrialRow],
-    series: Mapping[str, Mapping[str, Curve]],
-    metric: str,
-    most: int,
-) -> list[Line]:
-    """The mean curve of each configuration, in the order posted; of many, the best ones."""
+def ranked(job: Job, trials: Sequence[TrialRow]) -> list[list[TrialRow]]:
+    """The trials of each configuration, its repeats and folds, in the order of the ranking."""
     groups = _groups(trials)
-    ranked = [entry.configuration for entry in _ranked(job, groups)]
-    chosen = sorted(ranked[:most])
-    return [
-        Line(
-            name=groups[number][0].name,
-            values=mean_curve(
-                [series.get(trial.id, {}).get(metric, []) for trial in groups[number]]
-            ),
-        )
-        for number in chosen
-    ]
+    return [groups[entry.configuration] for entry in _ranked(job, groups)]
 
 
 def _ranked(job: Job, groups: Mapping[int, Sequence[TrialRow]]) -> list[ConfigurationReport]:

@@ -17,6 +17,7 @@ OF_A_JOB = (
     "list_checkpoints",
     "get_chart",
     "get_chart_picture",
+    "get_chart_drawing",
     "get_report",
 )
 OF_A_MODEL = ("get_model", "delete_model", "get_certificate", "get_model_statistics", "predict")

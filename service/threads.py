@@ -56,6 +56,7 @@ POOLS: dict[str, Pool] = {
     "validate_job": "planning",
     "get_chart": "reports",
     "get_chart_picture": "reports",
+    "get_chart_drawing": "reports",
     "get_report": "reports",
 }
 """The pool of an operation; `answers` unless it is listed."""

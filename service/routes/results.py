@@ -1,7 +1,6 @@
 """What comes of a job: trials, metrics, events, checkpoints, charts, the comparison."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -15,10 +14,8 @@ from service.schemas.jobs import CheckpointView, EventView, TrialView
 from service.schemas.results import Chart, CurvesView, MetricsView, Report
 from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
-from worker.errors import NotFoundError
 from worker.storage import events, jobs, queries
 from worker.storage.limits import REPORT_SECONDS
-from worker.storage.tables import Job
 
 NO_CURVES = (
     "No curves are kept of this trial: there are none of a regression, of a trial that has not "
@@ -27,17 +24,63 @@ NO_CURVES = (
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operation)
 
+Kind = Annotated[
+    charts.PictureKind,
+    Query(
+        description="What to draw. `curves`: the objective over the epochs, validation rows full "
+        "and training rows dashed, mean and ± 1 standard deviation over repeats and folds. "
+        "`training`: the training loss of each configuration. `path`: weights, zeros and loss "
+        "over log λ. `surface`: a search's objective over two fields. `attribution`: what each "
+        "technique does. `confusion`, `calibration`, `roc`, `precision_recall`: how a classifier "
+        "answers. `importance` is reserved. A kind that the job does not have is refused, with "
+        "those that it has.",
+        examples=["curves"],
+    ),
+]
 Metric = Annotated[
-    str,
+    str | None,
     Query(
         max_length=100,
-        description="Which metric to draw. `train_loss` is the data loss in eval mode, without "
-        "penalty, dropout and noise, so that configurations can be compared.",
-        examples=["train_loss"],
+        description="Of `curves` and `training`: the metric to draw, one that each epoch has; "
+        "the objective and `train_loss` unless given. Of `attribution`: the metric that is "
+        "attributed, the objective unless given. Other kinds do not look at it.",
+        examples=["validation_loss"],
     ),
 ]
 Most = Annotated[
-    int, Query(ge=1, le=100, description="Most configurations to draw, the best.", examples=[12])
+    int,
+    Query(
+        ge=1,
+        le=100,
+        description="Of `curves` and `training`: most configurations to draw, the best. Of "
+        "`path`: most weights, the largest. Other kinds do not look at it.",
+        examples=[12],
+    ),
+]
+OfTrial = Annotated[
+    str | None,
+    Query(
+        description="Of `confusion`, `calibration`, `roc` and `precision_recall`: a trial's id; "
+        "the best trial unless given."
+    ),
+]
+OfPart = Annotated[
+    charts.PartName | None,
+    Query(description="Of the same kinds: the rows. `test` unless given, or what there is."),
+]
+Width = Annotated[int, Query(ge=480, le=1600, description="Width in pixels.", examples=[800])]
+Height = Annotated[
+    int | None,
+    Query(ge=360, le=1600, description="Height in pixels; as the kind needs it unless given."),
+]
+Density = Annotated[
+    int,
+    Query(
+        ge=1,
+        le=2,
+        description="Dots for each pixel, in both directions: 2 for screens with fine dots.",
+        examples=[1],
+    ),
 ]
 
 
@@ -164,36 +207,86 @@ def list_checkpoints(services: ServicesDep, job_id: JobId) -> Listing[Checkpoint
 
 
 @router.get(
-    "/chart", operation_id="get_chart", summary="A Chart.js configuration", responses=problems(404)
+    "/chart",
+    operation_id="get_chart",
+    summary="A Chart.js configuration",
+    responses=problems(404, 409),
 )
 def get_chart(
-    services: ServicesDep, job_id: JobId, metric: Metric = "train_loss", top: Most = 12
+    services: ServicesDep,
+    job_id: JobId,
+    kind: Kind = "curves",
+    metric: Metric = None,
+    top: Most = 12,
+    trial: OfTrial = None,
+    part: OfPart = None,
 ) -> Chart:
-    """The curve of each configuration, the mean over its repeats and folds."""
-    job, lines = _lines(services, job_id, metric, top)
-    return charts.chartjs(lines, title=_title(job, metric), label=_label(metric))
+    """A picture of what came of the job, for Chart.js 4 without plug-ins: docs/pictures.md."""
+    wanted = charts.Wanted(kind=kind, metric=metric, top=top, trial=trial, part=part)
+    return charts.chartjs(_picture(services, job_id, wanted))
 
 
 @router.get(
     "/chart.png",
     operation_id="get_chart_picture",
-    summary="The chart as a picture",
+    summary="The chart as PNG",
     response_class=Response,
     responses={
         200: {
             "description": "The picture.",
             "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
         },
-        **problems(404),
+        **problems(404, 409),
     },
 )
 def get_chart_picture(
-    services: ServicesDep, job_id: JobId, metric: Metric = "train_loss", top: Most = 12
+    services: ServicesDep,
+    job_id: JobId,
+    kind: Kind = "curves",
+    metric: Metric = None,
+    top: Most = 12,
+    trial: OfTrial = None,
+    part: OfPart = None,
+    width: Width = 800,
+    height: Height = None,
+    density: Density = 1,
 ) -> Response:
-    """The same curves as a PNG."""
-    job, lines = _lines(services, job_id, metric, top)
-    content = charts.png(lines, title=_title(job, metric), label=_label(metric))
+    """The same picture as a PNG of `width` × `height` pixels, times `density`."""
+    wanted = charts.Wanted(kind=kind, metric=metric, top=top, trial=trial, part=part)
+    picture = _picture(services, job_id, wanted)
+    content = _draw(picture, "png", width, height, density)
     return Response(content, media_type="image/png")
+
+
+@router.get(
+    "/chart.svg",
+    operation_id="get_chart_drawing",
+    summary="The chart as SVG",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The picture.",
+            "content": {"image/svg+xml": {"schema": {"type": "string"}}},
+        },
+        **problems(404, 409),
+    },
+)
+def get_chart_drawing(
+    services: ServicesDep,
+    job_id: JobId,
+    kind: Kind = "curves",
+    metric: Metric = None,
+    top: Most = 12,
+    trial: OfTrial = None,
+    part: OfPart = None,
+    width: Width = 800,
+    height: Height = None,
+) -> Response:
+    """The same picture as an SVG, whose letters are outlines: it looks the same everywhere."""
+    wanted = charts.Wanted(kind=kind, metric=metric, top=top, trial=trial, part=part)
+    picture = _picture(services, job_id, wanted)
+    content = _draw(picture, "svg", width, height, 1)
+    return Response(content, media_type="image/svg+xml")
 
 
 @router.get(
@@ -216,28 +309,20 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     return report.model_copy(update={"path": path})
 
 
-def _lines(
-    services: Services, job_id: str, metric: str, most: int
-) -> tuple[Job, Sequence[comparison.Line]]:
+def _picture(services: Services, job_id: str, wanted: charts.Wanted) -> charts.Picture:
     with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id)
-        if job.spec.get("search") is None:
-            rows = jobs.trials(session, job)
-        else:  # thousands, of which a few are drawn
-            best = queries.best_first(session, job)[:most]
-            rows = queries.trials_of(session, job, [group.number for group in best])
-        series = queries.series(session, rows)
-    known = sorted({name for curves in series.values() for name in curves})
-    if known and metric not in known:
-        raise NotFoundError(
-            f"Job {job_id} has no metric {metric!r}; it has {', '.join(known)}.", param="metric"
-        )
-    return job, comparison.lines(job, rows, series, metric, most)
+        return charts.picture_of(session, services.artefacts, job, wanted)
 
 
-def _title(job: Job, metric: str) -> str:
-    return f"{_label(metric)}: {job.name}" if job.name else _label(metric)
+def _draw(
+    picture: charts.Picture,
+    form: Literal["png", "svg"],
+    width: int,
+    height: int | None,
+    density: int,
+) -> bytes:
+    # Imported where it is used: it takes half a second, and most requests draw nothing.
+    from service.charts.drawing import draw
 
-
-def _label(metric: str) -> str:
-    return metric.replace("_", " ").capitalize()
+    return draw(picture, form, width=width, height=height or picture.height, density=density)

@@ -97,17 +97,18 @@ class ChartData(Body):
     """The `data` of a Chart.js configuration."""
 
     labels: Annotated[list[int], Field(examples=[[1, 2]])]
-    """The epochs, from 1."""
+    """Of curves over epochs: the epochs, from 1. Else empty: the points have their own x."""
     datasets: Annotated[list[Json], Field(examples=[[{"label": "dropout", "data": [0.31, 0.18]}]])]
-    """One line a configuration: label, data, colours."""
+    """Lines, bands, bars and cells, with labels, data and colours. A band is two of them without
+    a label: its lower edge, and its upper edge, which is filled down to the one before it."""
 
 
 class Chart(Body):
-    """A Chart.js configuration: give it to `new Chart(canvas, …)` as it is."""
+    """A Chart.js configuration: give it to `new Chart(canvas, …)` of Chart.js 4 as it is."""
 
-    type: Annotated[Literal["line"], Field(examples=["line"])] = "line"
-    """Always `line`."""
+    type: Annotated[Literal["line", "bar"], Field(examples=["line"])] = "line"
+    """`line`, or `bar` where there are bars or cells."""
     data: ChartData
-    """The epochs and the lines."""
+    """What is drawn."""
     options: Annotated[Json, Field(examples=[{"scales": {"y": {"beginAtZero": True}}}])]
-    """Titles and axes."""
+    """Title, note, axes, legend."""

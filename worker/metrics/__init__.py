@@ -4,6 +4,7 @@
 """
 
 from worker.metrics.classification import (
+    BINS,
     Measured,
     Rule,
     choose_threshold,
@@ -25,6 +26,7 @@ from worker.metrics.definitions import (
 from worker.metrics.regression import final_regression, from_squares
 
 __all__ = [
+    "BINS",
     "PARTS",
     "Measured",
     "Rule",

@@ -1,0 +1,283 @@
+"""A picture as PNG or SVG, by matplotlib without its pyplot, which keeps figures alive."""
+
+import io
+import math
+import threading
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any, Literal
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
+
+from service.charts.curves import marked
+from service.charts.palette import COLOURS, DASHES, GRAY, Look, MarkerShape, ink
+from service.charts.picture import Band, Bars, Cells, Line, Panel, Picture, PictureAxis, Shade
+
+PIXELS_PER_INCH = 96
+"""So that an SVG, whose unit is 1/72 of an inch, has the size in pixels of a page."""
+POINT = 72 / PIXELS_PER_INCH
+"""Points of a pixel."""
+LETTER = 6.4
+"""Pixels that a letter of a legend takes, on the average and a little more."""
+SYMBOLS: dict[MarkerShape, str] = {
+    "none": "None",
+    "circle": "o",
+    "square": "s",
+    "triangle": "^",
+    "diamond": "D",
+    "cross": "X",
+    "star": "*",
+}
+FONT = "DejaVu Sans"
+STYLE: dict[Any, Any] = {
+    "font.family": [FONT],
+    "font.size": 9.0,
+    "axes.titlesize": 11.0,
+    "axes.labelsize": 9.0,
+    "legend.fontsize": 8.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "svg.hashsalt": "parsimony",
+    "svg.fonttype": "path",
+}
+"""Its own, whatever the user's matplotlibrc says."""
+TALLEST_LEGEND = 0.4
+"""Share of the height that a legend may take; of more entries the last says how many."""
+
+_drawing = threading.Lock()
+"""Matplotlib shares caches of fonts and glyphs, and its settings, between figures and threads."""
+
+
+def draw(
+    picture: Picture, form: Literal["png", "svg"], *, width: int, height: int, density: int = 1
+) -> bytes:
+    """The picture.
+
+    Args:
+        picture: what to draw.
+        form: PNG, or SVG with letters as outlines, which looks the same everywhere.
+        width: in pixels.
+        height: in pixels.
+        density: dots of a PNG for each pixel and direction: 2 for screens with fine dots.
+    """
+    sink = io.BytesIO()
+    with _drawing, rc_context(STYLE):
+        size = (width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
+        figure = Figure(figsize=size, dpi=PIXELS_PER_INCH * density, layout="constrained")
+        _fill(figure, picture, width, height)
+        if form == "png":
+            FigureCanvasAgg(figure).print_png(sink)  # type: ignore[no-untyped-call]
+        else:
+            # Without a date, the same picture is the same file.
+            FigureCanvasSVG(figure).print_svg(sink, metadata={"Date": None})  # type: ignore[no-untyped-call]
+    return sink.getvalue()
+
+
+def _fill(figure: Figure, picture: Picture, width: int, height: int) -> None:
+    shares = [panel.share for panel in picture.panels]
+    grid = figure.subplots(
+        len(shares), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": shares}
+    )
+    for axes, panel in zip(grid[:, 0], picture.panels, strict=True):
+        _panel(axes, panel, picture.x)
+    _x_axis(grid[-1, 0], picture.x, width)
+    figure.align_ylabels()
+    letters = int(width / 7.6)
+    figure.suptitle(_text(_cut(picture.title, letters)), fontsize=11, parse_math=False)
+    if picture.note:
+        lines = _lines(picture.note, int(width / 6.2))
+        grid[0, 0].set_title(_text(lines), fontsize=8.5, color=GRAY, parse_math=False, loc="center")
+    _legend(figure, picture, width, height)
+
+
+def _panel(axes: Axes, panel: Panel, x: PictureAxis) -> None:
+    axes.set_axisbelow(True)
+    cells = any(isinstance(mark, Cells) for mark in panel.marks)
+    if not cells:
+        axes.grid(axis="y" if x.names else "both", color="#DDDDDD", linewidth=0.6)
+    for mark in panel.marks:
+        if isinstance(mark, Line):
+            _line(axes, mark)
+        elif isinstance(mark, Band):
+            low, high = (_numbers(values) for values in (mark.low, mark.high))
+            axes.fill_between(mark.x, low, high, color=mark.colour, alpha=0.15, linewidth=0)
+        elif isinstance(mark, Bars):
+            _bars(axes, mark)
+        else:
+            _cells(axes, mark)
+    y = panel.y
+    axes.set_ylabel(_text(y.label), parse_math=False)
+    if y.names:
+        axes.set_yticks(range(len(y.names)), [_text(name) for name in y.names], parse_math=False)
+        axes.set_ylim(-0.5, len(y.names) - 0.5)
+    else:
+        axes.set_ylim(y.low, y.high)
+        axes.yaxis.set_major_locator(MultipleLocator(y.step))
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _x_axis(axes: Axes, x: PictureAxis, width: int) -> None:
+    axes.set_xlabel(_text(x.label), parse_math=False)
+    if x.names:
+        axes.set_xlim(-0.5, len(x.names) - 0.5)
+        widest = max(map(len, x.names)) * LETTER
+        turned = widest > 0.8 * width / len(x.names)
+        axes.set_xticks(
+            range(len(x.names)),
+            [_text(name) for name in x.names],
+            rotation=35 if turned else 0,
+            ha="right" if turned else "center",
+            rotation_mode="anchor" if turned else "default",
+            parse_math=False,
+        )
+        return
+    if x.low < x.high:
+        margin = 0.01 * (x.high - x.low)
+        axes.set_xlim(x.low - margin, x.high + margin)
+    if x.whole:
+        axes.xaxis.set_major_locator(FixedLocator(_counted(x)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MultipleLocator(x.step))
+
+
+def _counted(x: PictureAxis) -> list[float]:
+    """1, and then the multiples of the step."""
+    step = int(x.step)
+    return [x.low, *(float(n) for n in range(step, int(x.high) + 1, step) if n > x.low + step / 3)]
+
+
+def _line(axes: Axes, line: Line) -> None:
+    drawn = _stroke(line.x, _numbers(line.y), line.look, marker=line.listed)
+    drawn.set_markevery(marked(len(line.x), _number(line.look)) if line.listed else None)
+    axes.add_line(drawn)
+
+
+def _number(look: Look) -> int:
+    return COLOURS.index(look.colour) if look.colour in COLOURS else 0
+
+
+def _stroke(x: Sequence[float], y: Sequence[float], look: Look, *, marker: bool = True) -> Line2D:
+    scaled = tuple(length / look.width for length in DASHES[look.dash])  # its unit is the width
+    return Line2D(
+        x,
+        y,
+        color=look.colour,
+        linewidth=look.width * POINT,
+        linestyle=(0, scaled) if scaled else "solid",
+        marker=SYMBOLS[look.marker] if marker else "None",
+        markersize=8 * POINT,
+    )
+
+
+def _bars(axes: Axes, bars: Bars) -> None:
+    if bars.width is None:
+        axes.vlines(bars.x, bars.low, bars.high, colors=bars.colour, linewidth=2 * POINT, zorder=3)
+        return
+    heights = [high - low for low, high in zip(bars.low, bars.high, strict=True)]
+    axes.bar(bars.x, heights, bottom=bars.low, width=bars.width, color=bars.colour)
+
+
+def _cells(axes: Axes, cells: Cells) -> None:
+    for row, (values, texts) in enumerate(_rows(cells)):
+        for column, value in enumerate(values):
+            colour = "#FFFFFF" if value is None else cells.shades[value].colour
+            axes.add_patch(
+                Rectangle(
+                    (column - 0.5, row - 0.5),
+                    1,
+                    1,
+                    facecolor=colour,
+                    edgecolor=GRAY if value is None else "#FFFFFF",
+                    hatch="///" if value is None else None,
+                    linewidth=0.5,
+                )
+            )
+            if texts:
+                axes.text(
+                    column, row, _text(texts[column]), ha="center", va="center",
+                    color=ink(colour), fontsize=8.5, parse_math=False,
+                )  # fmt: skip
+
+
+def _rows(cells: Cells) -> list[tuple[Sequence[int | None], Sequence[str]]]:
+    texts: Sequence[Sequence[str]] = cells.texts or [()] * len(cells.cells)
+    return list(zip(cells.cells, texts, strict=True))
+
+
+def _legend(figure: Figure, picture: Picture, width: int, height: int) -> None:
+    """Below the panels, in as many columns as its names leave room for."""
+    entries = picture.legend
+    if not entries:
+        return
+    letters = max(len(entry.name) for entry in entries)
+    columns = max(1, min(len(entries), int((width - 30) / (letters * LETTER + 60))))
+    rows = max(1, int(TALLEST_LEGEND * height / 17))
+    shown = entries if len(entries) <= rows * columns else entries[: rows * columns - 1]
+    handles = [_handle(entry) for entry in shown]
+    names = [entry.name for entry in shown]
+    if len(shown) < len(entries):
+        handles.append(Line2D([], [], linestyle="None"))
+        names.append(f"and {len(entries) - len(shown)} more")
+    # Matplotlib fills column by column; a ranking is read line by line.
+    per_column = math.ceil(len(names) / columns)
+    order = [
+        row * columns + column
+        for column in range(columns)
+        for row in range(per_column)
+        if row * columns + column < len(names)
+    ]
+    legend = figure.legend(
+        [handles[place] for place in order],
+        # A name that begins with an underscore would be kept out.
+        ["\u200b" + _text(names[place]) for place in order],
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=3.2,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _handle(entry: Line | Bars | Shade) -> Line2D | Patch:
+    if isinstance(entry, Line):
+        return _stroke([], [], entry.look)
+    if isinstance(entry, Bars):
+        return Patch(facecolor=entry.colour)
+    empty = not entry.colour
+    return Patch(
+        facecolor="#FFFFFF" if empty else entry.colour,
+        edgecolor=GRAY,
+        hatch="///" if empty else None,
+        linewidth=0.5,
+    )
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def _cut(text: str, letters: int) -> str:
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
+def _lines(text: str, letters: int) -> str:
+    return fill(text, letters)
+
+
+def _text(text: str) -> str:
+    """With a box in place of each letter that the font lacks: matplotlib warns of those."""
+    known = get_font(findfont(FontProperties(family=FONT))).get_charmap()
+    return "".join(
+        letter if ord(letter) in known or letter in "\n\u200b" else "□" for letter in text
+    )

@@ -1,0 +1,74 @@
+"""The picture of a search: its objective over the two numbers that matter most."""
+
+import math
+
+from service.charts.palette import SHADES
+from service.charts.picture import Cells, Panel, Picture, PictureAxis, Shade, digits
+from service.charts.words import field_name, label, titled
+from worker.results import Bin, Surface
+
+MOST_TEXTS = 12
+"""Cells of a row that are still wide enough for a number."""
+
+
+def surface_picture(
+    surface: Surface, *, objective: str, maximize: bool, job_name: str, task: str | None
+) -> Picture:
+    """Mean objective of each cell: the better, the darker. Cells without a configuration stay
+    white.
+    """
+    known = [value for row in surface.mean for value in row if value is not None]
+    best, worst = (max(known), min(known)) if maximize else (min(known), max(known))
+    steps = len(SHADES) if best != worst else 1
+    ends = [best + (worst - best) * n / steps for n in range(steps + 1)]
+    shades = tuple(Shade(_between(*sorted(ends[n : n + 2])), SHADES[n]) for n in range(steps))
+    names = [tuple(_bin(part) for part in parts) for parts in (surface.x_bins, surface.y_bins)]
+    return Picture(
+        title=titled(f"{label(objective, task)} of the configurations searched", job_name),
+        note="Mean of each cell; in brackets how many configurations it holds. Darker is better.",
+        x=PictureAxis(field_name(surface.x), names=names[0]),
+        panels=(
+            Panel(
+                PictureAxis(field_name(surface.y), names=names[1]),
+                (
+                    Cells(
+                        shades,
+                        tuple(
+                            tuple(_step(value, best, worst, steps) for value in row)
+                            for row in surface.mean
+                        ),
+                        tuple(
+                            tuple(_text(*cell) for cell in zip(*row, strict=True))
+                            for row in zip(surface.mean, surface.count, strict=True)
+                        )
+                        if len(surface.x_bins) <= MOST_TEXTS
+                        else (),
+                        "no configuration",
+                    ),
+                ),
+            ),
+        ),
+        height=520,
+    )
+
+
+def _step(value: float | None, best: float, worst: float, steps: int) -> int | None:
+    if value is None:
+        return None
+    share = 0.0 if best == worst else (value - best) / (worst - best)
+    return min(steps - 1, math.floor(share * steps))
+
+
+def _between(low: float, high: float) -> str:
+    return digits(low) if low == high else f"{digits(low)} to {digits(high)}"
+
+
+def _text(value: float | None, count: int) -> str:
+    return "" if value is None else f"{digits(value)} ({count})"
+
+
+def _bin(part: Bin) -> str:
+    if part.low is not None and part.high is not None:
+        return f"{part.low:.2g} to {part.high:.2g}"
+    value = part.value
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
