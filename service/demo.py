@@ -228,7 +228,7 @@ def compare_on_circle(client: Client, folder: Path) -> None:
             console.print(f"[yellow]advice[/] {prefix}{advice['message']}")
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / "loss.png"
-    picture.write_bytes(client.get_bytes(f"/v1/jobs/{job['id']}/chart.png"))
+    picture.write_bytes(client.get_bytes(f"/v1/jobs/{job['id']}/chart.png?kind=training&density=2"))
     console.print(f"loss curves: {picture}")
 
 

@@ -49,7 +49,9 @@ def attribution_picture(
     ordered = sorted(contributions, key=lambda one: -abs(one.effect.difference))
     effect = ordered[0].effect
     whole = effect.mean_with
-    names, starts = [name_of(one.technique) for one in ordered], []
+    names = [one.technique.replace("_", " ") for one in ordered]
+    starts = []
+    alone = len(ordered) == 1  # nothing else that could act together with it
     if without_any is None:
         starts = [whole - one.effect.difference for one in ordered]
         shown, offset = [*names, f"all: {configuration}"], 0
@@ -58,7 +60,7 @@ def attribution_picture(
         for one in ordered:
             starts.append(level)
             level += one.effect.difference
-        shown = ["none", *names, "together, beyond", f"all: {configuration}"]
+        shown = ["none", *names, *([] if alone else ["interplay"]), f"all: {configuration}"]
         offset = 1
     ends = [start + one.effect.difference for start, one in zip(starts, ordered, strict=True)]
     at = [float(n + offset) for n in range(len(ordered))]
@@ -67,6 +69,7 @@ def attribution_picture(
     rest: list[tuple[float, float, float]] = []
     if without_any is not None:
         levels.insert(0, (0.0, without_any))
+    if without_any is not None and not alone:
         rest = [(last - 1, ends[-1], whole)]
     intervals = _intervals(ordered, starts, at)
     seen = [*starts, *ends, whole, *(v for _, low, high in intervals for v in (low, high))]
@@ -75,10 +78,10 @@ def attribution_picture(
     marks: list[Line | Bars] = list(_links(levels, at, ends, rest))
     marks += _steps(ordered, at, starts, ends)
     if rest:
-        marks.append(_bars("what they do together, beyond the sum", rest, "#B8B8B8"))
+        marks.append(_bars("interplay: beyond the sum", rest, "#B8B8B8"))
     marks.append(_bars("", [(x, y - flat, y + flat) for x, y in levels], BLACK))
     if intervals:
-        marks.append(Bars("", *_columns(intervals), colour=BLACK, width=None))
+        marks.append(Bars("95 % interval", *_columns(intervals), colour=BLACK, width=None))
     return Picture(
         title=titled(f"What each technique does to the {_lower(effect.metric)}", job_name),
         note=_note(effect, ordered, without_any is not None),
@@ -136,10 +139,10 @@ def _links(
 ) -> list[Line]:
     """Thin lines from where one bar ends to where the next begins."""
     thin = Look(GRAY, "dotted", width=1.0)
-    if not rest:
-        whole = levels[-1][1]
-        return [Line("", (at[0] - 0.35, levels[-1][0]), (whole, whole), thin, listed=False)]
-    points = [levels[0], *zip(at, ends, strict=True), (rest[0][0], rest[0][2])]
+    if len(levels) == 1:
+        (last, whole) = levels[0]
+        return [Line("", (at[0] - 0.35, last), (whole, whole), thin, listed=False)]
+    points = [levels[0], *zip(at, ends, strict=True), *((x, end) for x, _, end in rest)]
     return [Line("", (x, x + 1), (level, level), thin, listed=False) for x, level in points]
 
 
@@ -152,7 +155,7 @@ def _note(effect: Effect, ordered: Sequence[Contribution], summed: bool) -> str:
     parts = [f"{'More' if effect.maximize else 'Less'} is better."]
     pairs = {one.effect.pairs for one in ordered}
     if any(one.effect.interval for one in ordered):
-        parts.append(f"Thin bars: 95 % intervals of the differences, {max(pairs)} pairs.")
+        parts.append(f"95 % intervals of the differences, {max(pairs)} pairs.")
     else:
         parts.append("One pair each: no intervals.")
     parts.append("Each technique was left out alone.")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from service.charts.curves import marked
-from service.charts.palette import COLOURS, DASHES, EMPTY, GRAY, MarkerShape, pale
+from service.charts.palette import COLOURS, DASHES, EMPTY, GRAY, MarkerShape, ink, pale
 from service.charts.picture import Band, Bars, Cells, Line, Panel, Picture, PictureAxis
 from service.schemas.results import Chart, ChartData
 from worker.schema import Json
@@ -25,6 +25,7 @@ POINT_STYLES: dict[MarkerShape, str] = {
 }
 BENEATH = 100
 """The `order` of what is drawn beneath the lines, and comes last in the legend."""
+EDGE = "#BBBBBB"
 WIDTH = 800
 """Pixels of the width that a picture's height is said for."""
 
@@ -38,15 +39,14 @@ def chartjs(picture: Picture) -> Chart:
     several = len(picture.panels) > 1
     # Chart.js stacks axes from the bottom.
     for number, panel in enumerate(reversed(picture.panels)):
+        if number:
+            scales[f"gap{number}"] = _gap(sum(p.share for p in picture.panels))
         axis = "y" if number == 0 else f"y{number + 1}"
         scales[axis] = _y(panel.y)
-        placed = [axis]
+        if several:
+            scales[axis] |= {"stack": "panels", "stackWeight": panel.share}
         if panel.y.names:
             scales[f"{axis}Names"] = _names(panel.y, "y")
-            placed.append(f"{axis}Names")
-        if several:
-            for name in placed:
-                scales[name] |= {"stack": "panels", "stackWeight": panel.share, "offset": False}
     for number, panel in reversed(list(enumerate(reversed(picture.panels)))):
         axis = "y" if number == 0 else f"y{number + 1}"
         _add(datasets, panel, axis, counted=picture.x.whole)
@@ -59,7 +59,7 @@ def chartjs(picture: Picture) -> Chart:
             "aspectRatio": round(WIDTH / picture.height, 4),
             "scales": scales,
             "plugins": {
-                "title": {"display": True, "text": picture.title, "font": {"size": 16}},
+                "title": {"display": True, "text": picture.title, "font": {"size": 14}},
                 "subtitle": {
                     "display": bool(picture.note),
                     "text": _wrapped(picture.note),
@@ -105,9 +105,11 @@ def _line(line: Line, axis: str, counted: bool) -> Json:
             "pointStyle": POINT_STYLES[line.look.marker],
             "pointRadius": [4 if place in shown else 0 for place in range(len(line.x))],
             "pointHitRadius": 6,
+            "pointBackgroundColor": line.look.colour,
+            "pointBorderWidth": 1,
         }
     else:
-        style["pointStyle"] = "line"
+        style["pointStyle"] = "line" if line.name else False
     return {
         "type": "line",
         "label": line.name,
@@ -117,11 +119,19 @@ def _line(line: Line, axis: str, counted: bool) -> Json:
         "backgroundColor": pale(line.look.colour, 0.2),
         "borderWidth": line.look.width,
         "borderDash": list(DASHES[line.look.dash]),
-        "order": 0 if line.listed else 1,
+        "order": _order(line),
         "fill": False,
         "tension": 0,
+        "clip": 8,  # a marker on the edge is whole
         **style,
     }
+
+
+def _order(line: Line) -> int:
+    """Of a legend; and the larger, the further beneath."""
+    if line.listed:
+        return 0
+    return 1 if line.name else BENEATH - 1
 
 
 def _marked(line: Line) -> bool:
@@ -164,16 +174,18 @@ def _bars(bars: Bars, axis: str) -> Json:
         ],
         "yAxisID": axis,
         "backgroundColor": bars.colour,
+        "borderColor": bars.colour,
+        "borderWidth": 1 if thin else 0,
         "borderSkipped": False,
         "grouped": False,
-        "pointStyle": False if thin else "rect",
+        "pointStyle": ("line" if thin else "rect") if bars.name else False,
         "order": 0 if thin else 2,
-        **({"barThickness": 2} if thin else {"categoryPercentage": 1, "barPercentage": bars.width}),
+        **({"barThickness": 1} if thin else {"categoryPercentage": 1, "barPercentage": bars.width}),
     }
 
 
 def _cells(cells: Cells, axis: str) -> list[Json]:
-    """One set of bars for each shade, for a legend; then the empty ones, which have an edge alone."""
+    """One set of bars for each shade, for a legend; then the empty ones, with an edge alone."""
     numbers: list[int | None] = [*range(len(cells.shades)), None]
     made: list[Json] = []
     for number in numbers:
@@ -192,7 +204,7 @@ def _cells(cells: Cells, axis: str) -> list[Json]:
                 "data": places,
                 "yAxisID": axis,
                 "backgroundColor": EMPTY if number is None else cells.shades[number].colour,
-                "borderColor": GRAY if number is None else EMPTY,
+                "borderColor": GRAY if number is None else EDGE,
                 "borderWidth": 1,
                 "borderSkipped": False,
                 "grouped": False,
@@ -205,46 +217,64 @@ def _cells(cells: Cells, axis: str) -> list[Json]:
     return made
 
 
+def _gap(shares: int) -> Json:
+    """An axis without anything, between two panels: their outermost ticks would meet."""
+    nothing = {"display": False}
+    return {
+        "type": "linear",
+        "axis": "y",
+        "position": "left",
+        "stack": "panels",
+        "stackWeight": 0.05 * shares,
+        **dict.fromkeys(("ticks", "grid", "border", "title"), nothing),
+    }
+
+
 def _texts(panel: Panel, axis: str) -> Json:
     """What stands in the cells: Chart.js writes no text in a chart but at ticks, so that each row
-    has an axis of names along its middle, with neither line nor grid.
+    has axes of names along its middle, with neither line nor grid: one in black, one in white.
     """
     found: Json = {}
     for cells in panel.marks:
-        if isinstance(cells, Cells):
-            for row, texts in enumerate(cells.texts):
-                found[f"{axis}Row{row}"] = {
+        if not isinstance(cells, Cells):
+            continue
+        for row, (texts, values) in enumerate(zip(cells.texts, cells.cells, strict=False)):
+            inks = [ink(EMPTY if v is None else cells.shades[v].colour) for v in values]
+            for colour in sorted(set(inks)):
+                labels = [t if i == colour else "" for t, i in zip(texts, inks, strict=True)]
+                found[f"{axis}Row{row}{colour}"] = {
                     "type": "category",
                     "axis": "x",
-                    "labels": list(texts),
+                    "labels": labels,
                     "offset": True,
                     "position": {axis: row},
                     "border": {"display": False},
-                    "grid": {"display": False},
+                    "grid": {"display": False, "drawTicks": False},
                     "ticks": {
                         "autoSkip": False,
                         "maxRotation": 0,
-                        "padding": -8,
+                        "padding": -7,
                         "z": 10,
-                        "color": "#000000",
-                        "textStrokeColor": "#FFFFFF",
-                        "textStrokeWidth": 3,
+                        "color": colour,
                     },
                 }
     return found
 
 
 def _labels(picture: Picture) -> list[int]:
-    return list(range(1, int(picture.x.high) + 1)) if picture.x.whole else []
+    """Of curves, the epochs that any of them has."""
+    lengths = [
+        len(mark.x) for panel in picture.panels for mark in panel.marks if isinstance(mark, Line)
+    ]
+    return list(range(1, max(lengths, default=0) + 1)) if picture.x.whole else []
 
 
 def _x(picture: Picture) -> Json:
     axis = picture.x
     if axis.whole:
-        points = any(m.x for p in picture.panels for m in p.marks if isinstance(m, Line))
         return {
             "type": "category",
-            "labels": _labels(picture) if points else [],
+            "labels": _labels(picture),
             "title": {"display": True, "text": axis.label},
             "ticks": {"maxRotation": 0, "autoSkipPadding": 12},
         }
@@ -265,13 +295,17 @@ def _numbers(axis: PictureAxis) -> Json:
             "offset": False,
             "ticks": {"stepSize": 1},
         }
+    ticks: Json = {"stepSize": axis.step, "includeBounds": False}
+    if axis.whole:
+        ticks["precision"] = 0
     return {
-        "type": "linear",
+        "type": "logarithmic" if axis.log else "linear",
         "min": axis.low,
         "max": axis.high,
         "offset": False,
         "title": {"display": True, "text": axis.label},
-        "ticks": {"stepSize": axis.step, **({"precision": 0} if axis.whole else {})},
+        "grid": {"offset": False},
+        "ticks": {"format": {"maximumSignificantDigits": 2}} if axis.log else ticks,
     }
 
 
@@ -297,4 +331,4 @@ def _has_cells(picture: Picture) -> bool:
 
 
 def _wrapped(note: str) -> list[str]:
-    return wrap(note, 110)
+    return wrap(note, 120)

@@ -86,7 +86,7 @@ def calibration_picture(curves: Curves, part: str, trial_name: str) -> Picture:
             ),
             Panel(
                 axis_over("Rows", counts, zero=True, whole=True),
-                (Bars("", centres, (0.0,) * BINS, tuple(counts), SKY, width=0.9 / BINS),),
+                (Bars("", centres, (0.0,) * BINS, tuple(counts), SKY, width=0.9),),
             ),
         ),
         height=640,

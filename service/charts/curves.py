@@ -4,13 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.charts.palette import DASHES, MARKERS, Dash, look
-from service.charts.picture import Band, Line, Panel, Picture, PictureAxis, axis_over, name_of
-from service.charts.words import in_words, label, titled
+from service.charts.picture import (
+    Band,
+    Line,
+    Panel,
+    Picture,
+    PictureAxis,
+    axis_of_losses,
+    axis_over,
+    name_of,
+)
+from service.charts.words import in_words, is_loss, label, titled
 from worker.results import Curve, mean_curve
 from worker.statistics import mean, standard_deviation
 
 MARKED = 8
 """About as many markers has a line."""
+FEW = 4
+"""Configurations of which the dashed lines have names too."""
+TALLEST = 1000
+"""Pixels, however many lines there are."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +34,8 @@ class CurveGroup:
     name: str
     series: tuple[Mapping[str, Curve], ...]
     """``{metric: [one value an epoch]}`` of each."""
+    replicas: str = ""
+    """What these are, in words; empty for a single trial."""
 
 
 def curves(
@@ -43,9 +58,11 @@ def curves(
         asked: the metric that was asked for; another one than ``metric`` if it has no curve.
     """
     twin = _twin(metric, groups)
+    axis = axis_of_losses if is_loss(metric) else axis_over
+    named = len(groups) <= FEW
     full = [_line(n, g, metric, winner) for n, g in enumerate(groups)]
     bands = [band for n, g in enumerate(groups) if (band := _band(n, g, metric))]
-    dashed = [_dashed(n, g, twin) for n, g in enumerate(groups)] if twin else []
+    dashed = [_dashed(n, g, twin, named=named) for n, g in enumerate(groups)] if twin else []
     dashed = [line for line in dashed if any(value is not None for value in line.y)]
     seen = [value for line in (*full, *dashed) for value in line.y]
     seen += [value for band in bands for value in (*band.low, *band.high)]
@@ -53,7 +70,8 @@ def curves(
         title=titled(f"{in_words(metric)} over the epochs", job_name),
         note=_note(groups, metric, twin, bands, asked, winner),
         x=_epochs([*full, *dashed]),
-        panels=(Panel(axis_over(label(metric, task), seen), (*bands, *dashed, *full)),),
+        panels=(Panel(axis(label(metric, task), seen), (*bands, *dashed, *full)),),
+        height=_height(len(full)),
     )
 
 
@@ -74,6 +92,7 @@ def training(
         note="" if not _replicas(groups) else f"Lines: means over {_replicas(groups)}.",
         x=_epochs(lines),
         panels=(Panel(axis_over(label(metric, task), values, zero=True), tuple(lines)),),
+        height=_height(len(lines)),
     )
 
 
@@ -93,9 +112,10 @@ def _line(
     return Line(name_of(group.name), _places(values), tuple(values), drawn)
 
 
-def _dashed(number: int, group: CurveGroup, metric: str) -> Line:
+def _dashed(number: int, group: CurveGroup, metric: str, *, named: bool) -> Line:
     values = mean_curve([series.get(metric, []) for series in group.series])
-    name = name_of(f"{name_of(group.name)}, training")
+    # Of many, an interactive legend would leave no room for the lines.
+    name = f"training: {name_of(group.name)}" if named else ""
     return Line(name, _places(values), tuple(values), look(number, dash="dashed"), listed=False)
 
 
@@ -138,12 +158,13 @@ def _note(
 
 
 def _replicas(groups: Sequence[CurveGroup]) -> str:
-    """How many repeats and folds the means are over; empty for one."""
-    counts = sorted({len(group.series) for group in groups})
-    if not counts or counts == [1]:
-        return ""
-    text = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{text} repeats and folds"
+    """What the means are over; empty for one trial each."""
+    return next((group.replicas for group in groups if group.replicas), "")
+
+
+def _height(lines: int) -> int:
+    """Pixels: a legend of many lines takes room, which the lines need as well."""
+    return min(TALLEST, 500 + 17 * max(0, (lines + 1) // 2 - 3))
 
 
 def _epochs(lines: Sequence[Line]) -> PictureAxis:

@@ -4,6 +4,7 @@ import io
 import math
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import Any, Literal
 
@@ -19,7 +20,17 @@ from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
 from service.charts.curves import marked
 from service.charts.palette import COLOURS, DASHES, GRAY, Look, MarkerShape, ink
-from service.charts.picture import Band, Bars, Cells, Line, Panel, Picture, PictureAxis, Shade
+from service.charts.picture import (
+    Band,
+    Bars,
+    Cells,
+    Line,
+    Panel,
+    Picture,
+    PictureAxis,
+    Shade,
+    log_ticks,
+)
 
 PIXELS_PER_INCH = 96
 """So that an SVG, whose unit is 1/72 of an inch, has the size in pixels of a page."""
@@ -40,7 +51,6 @@ FONT = "DejaVu Sans"
 STYLE: dict[Any, Any] = {
     "font.family": [FONT],
     "font.size": 9.0,
-    "axes.titlesize": 11.0,
     "axes.labelsize": 9.0,
     "legend.fontsize": 8.5,
     "xtick.labelsize": 8.5,
@@ -49,6 +59,17 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
 }
 """Its own, whatever the user's matplotlibrc says."""
+TITLE_POINTS, NOTE_POINTS = 11.0, 8.5
+PAD = 0.06
+"""Inches above and below."""
+TITLE_LETTER = 9.0
+"""Pixels of a letter of the title."""
+TICK = 15
+"""Pixels from one tick to the next at least, of an upright axis."""
+NAMES = 0.22
+"""Share of the width that the names of an upright axis may take."""
+TURNED = 24
+"""Letters of a name that is written aslant."""
 TALLEST_LEGEND = 0.4
 """Share of the height that a legend may take; of more entries the last says how many."""
 
@@ -82,58 +103,86 @@ def draw(
 
 
 def _fill(figure: Figure, picture: Picture, width: int, height: int) -> None:
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(w_pad=0.08, h_pad=PAD)
     shares = [panel.share for panel in picture.panels]
     grid = figure.subplots(
         len(shares), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": shares}
     )
     for axes, panel in zip(grid[:, 0], picture.panels, strict=True):
-        _panel(axes, panel, picture.x)
+        # What titles and legend leave, about.
+        tall = 0.6 * height * panel.share / sum(shares)
+        _panel(axes, panel, picture.x, width, tall)
+        label = _lines(panel.y.label, int(1.15 * tall / LETTER), 2)
+        axes.set_ylabel(_text(label), parse_math=False)
     _x_axis(grid[-1, 0], picture.x, width)
     figure.align_ylabels()
-    letters = int(width / 7.6)
-    figure.suptitle(_text(_cut(picture.title, letters)), fontsize=11, parse_math=False)
-    if picture.note:
-        lines = _lines(picture.note, int(width / 6.2))
-        grid[0, 0].set_title(_text(lines), fontsize=8.5, color=GRAY, parse_math=False, loc="center")
+    _title(figure, picture, width, height)
     _legend(figure, picture, width, height)
 
 
-def _panel(axes: Axes, panel: Panel, x: PictureAxis) -> None:
+def _title(figure: Figure, picture: Picture, width: int, height: int) -> None:
+    """The title, and below it the note, for which empty lines of the title keep the place."""
+    note = _lines(picture.note, int(width / LETTER), 3)
+    lines = note.count("\n") + 1 if note else 0
+    kept = "\n" * math.ceil(lines * NOTE_POINTS / TITLE_POINTS)
+    title = _text(_cut(picture.title, int(width / TITLE_LETTER)))
+    figure.suptitle(title + kept, fontsize=TITLE_POINTS, parse_math=False)
+    if note:
+        below = (PAD * 72 + 1.4 * TITLE_POINTS) / (height * POINT)
+        figure.text(
+            0.5, 1 - below, _text(note), ha="center", va="top",
+            fontsize=NOTE_POINTS, color=GRAY, parse_math=False,
+        )  # fmt: skip
+
+
+def _panel(axes: Axes, panel: Panel, x: PictureAxis, width: int, tall: float) -> None:
     axes.set_axisbelow(True)
     cells = any(isinstance(mark, Cells) for mark in panel.marks)
     if not cells:
         axes.grid(axis="y" if x.names else "both", color="#DDDDDD", linewidth=0.6)
-    for mark in panel.marks:
+    for place, mark in enumerate(panel.marks):
         if isinstance(mark, Line):
-            _line(axes, mark)
+            # The first, which is the best, lies on top; those that no legend names beneath.
+            _line(axes, mark, 2.5 - 0.4 * place / len(panel.marks) - 0.5 * (not mark.listed))
         elif isinstance(mark, Band):
             low, high = (_numbers(values) for values in (mark.low, mark.high))
             axes.fill_between(mark.x, low, high, color=mark.colour, alpha=0.15, linewidth=0)
         elif isinstance(mark, Bars):
-            _bars(axes, mark)
+            _bars(axes, mark, 1.0 if x.names else None)
         else:
-            _cells(axes, mark)
+            _cells(axes, mark, width, tall)
     y = panel.y
-    axes.set_ylabel(_text(y.label), parse_math=False)
     if y.names:
-        axes.set_yticks(range(len(y.names)), [_text(name) for name in y.names], parse_math=False)
+        names = [_text(_cut(name, int(NAMES * width / LETTER))) for name in y.names]
+        axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(-0.5, len(y.names) - 0.5)
+    elif y.log:
+        axes.set_yscale("log")
+        axes.set_ylim(y.low, y.high)
+        ticks = log_ticks(y)
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     else:
         axes.set_ylim(y.low, y.high)
-        axes.yaxis.set_major_locator(MultipleLocator(y.step))
+        step = y.step
+        while (y.high - y.low) / step * TICK > tall:
+            step *= 2
+        axes.yaxis.set_major_locator(MultipleLocator(step))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
 
 def _x_axis(axes: Axes, x: PictureAxis, width: int) -> None:
-    axes.set_xlabel(_text(x.label), parse_math=False)
+    axes.set_xlabel(_text(_lines(x.label, int(0.85 * width / LETTER), 2)), parse_math=False)
     if x.names:
         axes.set_xlim(-0.5, len(x.names) - 0.5)
-        widest = max(map(len, x.names)) * LETTER
-        turned = widest > 0.8 * width / len(x.names)
+        room = int(0.85 * width / len(x.names) / LETTER)
+        turned = max(len(word) for name in x.names for word in name.split() or [""]) > room
         axes.set_xticks(
             range(len(x.names)),
-            [_text(name) for name in x.names],
+            [_text(_cut(name, TURNED) if turned else fill(name, room)) for name in x.names],
             rotation=35 if turned else 0,
             ha="right" if turned else "center",
             rotation_mode="anchor" if turned else "default",
@@ -156,9 +205,11 @@ def _counted(x: PictureAxis) -> list[float]:
     return [x.low, *(float(n) for n in range(step, int(x.high) + 1, step) if n > x.low + step / 3)]
 
 
-def _line(axes: Axes, line: Line) -> None:
+def _line(axes: Axes, line: Line, order: float) -> None:
     drawn = _stroke(line.x, _numbers(line.y), line.look, marker=line.listed)
     drawn.set_markevery(marked(len(line.x), _number(line.look)) if line.listed else None)
+    drawn.set_zorder(order)
+    drawn.set_clip_on(False)  # a marker on the edge is whole
     axes.add_line(drawn)
 
 
@@ -179,15 +230,23 @@ def _stroke(x: Sequence[float], y: Sequence[float], look: Look, *, marker: bool 
     )
 
 
-def _bars(axes: Axes, bars: Bars) -> None:
+def _bars(axes: Axes, bars: Bars, unit: float | None) -> None:
+    """Bars; ``unit`` is the distance between neighbours, that of these unless said."""
     if bars.width is None:
         axes.vlines(bars.x, bars.low, bars.high, colors=bars.colour, linewidth=2 * POINT, zorder=3)
         return
+    if unit is None:
+        places = sorted(set(bars.x))
+        unit = min((b - a for a, b in pairwise(places)), default=1.0)
     heights = [high - low for low, high in zip(bars.low, bars.high, strict=True)]
-    axes.bar(bars.x, heights, bottom=bars.low, width=bars.width, color=bars.colour)
+    axes.bar(bars.x, heights, bottom=bars.low, width=bars.width * unit, color=bars.colour)
 
 
-def _cells(axes: Axes, cells: Cells) -> None:
+def _cells(axes: Axes, cells: Cells, width: int, tall: float) -> None:
+    """Cells, with what stands in them where there is room for it."""
+    letters = max((len(text) for row in cells.texts for text in row), default=0)
+    columns, rows = len(cells.cells[0]), len(cells.cells)
+    readable = letters * LETTER < 0.8 * width / columns and tall / rows > TICK
     for row, (values, texts) in enumerate(_rows(cells)):
         for column, value in enumerate(values):
             colour = "#FFFFFF" if value is None else cells.shades[value].colour
@@ -197,12 +256,12 @@ def _cells(axes: Axes, cells: Cells) -> None:
                     1,
                     1,
                     facecolor=colour,
-                    edgecolor=GRAY if value is None else "#FFFFFF",
+                    edgecolor=GRAY if value is None else "#BBBBBB",
                     hatch="///" if value is None else None,
                     linewidth=0.5,
                 )
             )
-            if texts:
+            if texts and readable:
                 axes.text(
                     column, row, _text(texts[column]), ha="center", va="center",
                     color=ink(colour), fontsize=8.5, parse_math=False,
@@ -221,6 +280,7 @@ def _legend(figure: Figure, picture: Picture, width: int, height: int) -> None:
         return
     letters = max(len(entry.name) for entry in entries)
     columns = max(1, min(len(entries), int((width - 30) / (letters * LETTER + 60))))
+    columns = math.ceil(len(entries) / math.ceil(len(entries) / columns))
     rows = max(1, int(TALLEST_LEGEND * height / 17))
     shown = entries if len(entries) <= rows * columns else entries[: rows * columns - 1]
     handles = [_handle(entry) for entry in shown]
@@ -253,6 +313,8 @@ def _handle(entry: Line | Bars | Shade) -> Line2D | Patch:
     if isinstance(entry, Line):
         return _stroke([], [], entry.look)
     if isinstance(entry, Bars):
+        if entry.width is None:
+            return Line2D([], [], color=entry.colour, marker="|", linestyle="None", markersize=9)
         return Patch(facecolor=entry.colour)
     empty = not entry.colour
     return Patch(
@@ -271,8 +333,9 @@ def _cut(text: str, letters: int) -> str:
     return text if len(text) <= letters else f"{text[: letters - 1]}…"
 
 
-def _lines(text: str, letters: int) -> str:
-    return fill(text, letters)
+def _lines(text: str, letters: int, most: int) -> str:
+    """The text in lines of so many letters."""
+    return fill(text, max(letters, 8), max_lines=most, placeholder=" …")
 
 
 def _text(text: str) -> str:

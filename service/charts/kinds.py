@@ -165,6 +165,7 @@ def _curves(session: Session, job: Job, wanted: Wanted) -> Picture:
             trials[0].configuration,
             trials[0].name,
             tuple(series.get(trial.id, {}) for trial in trials),
+            _replicas(trials),
         )
         for trials in ranked
     ]
@@ -190,6 +191,15 @@ def _curves(session: Session, job: Job, wanted: Wanted) -> Picture:
     )
 
 
+def _replicas(trials: Sequence[TrialRow]) -> str:
+    """What the trials of one configuration are: `5 folds`, `3 repeats`, `2 repeats of 5 folds`."""
+    repeats = len({trial.repeat for trial in trials})
+    folds = len({trial.fold for trial in trials if trial.fold is not None})
+    words = [f"{repeats} repeats"] if repeats > 1 else []
+    words += [f"{folds} folds"] if folds > 1 else []
+    return " of ".join(words)
+
+
 def _winner(job: Job, groups: Sequence[CurveGroup]) -> int | None:
     """The job's best where it is told already; that of a refit is the configuration refitted."""
     if job.best is None:
@@ -205,7 +215,7 @@ def _path(session: Session, artefacts: Artefacts, job: Job, wanted: Wanted) -> P
         _refuse(session, job, "path", Absent("none of its points is trained", _is_open(job)))
     trials = queries.trials_of(session, job, path.configurations[:1])
     return path_picture(
-        path, most=wanted.top, job_name=job.name, task=_task(job), replicas=len(trials)
+        path, most=wanted.top, job_name=job.name, task=_task(job), replicas=_replicas(trials)
     )
 
 

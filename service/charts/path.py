@@ -18,7 +18,7 @@ from worker.results import PathReport, WeightPath
 
 
 def path_picture(
-    path: PathReport, *, most: int, job_name: str, task: str | None, replicas: int
+    path: PathReport, *, most: int, job_name: str, task: str | None, replicas: str
 ) -> Picture:
     """Weights, the share of weights that are 0 and the loss, over log λ.
 
@@ -39,7 +39,7 @@ def path_picture(
     return Picture(
         title=titled(f"Path over {field_name(path.over)}", job_name),
         note=_note(path, most, replicas),
-        x=axis_over(f"log λ: natural logarithm of {field_name(path.over)}", x),
+        x=axis_over(f"log λ: natural logarithm of {field_name(path.over)}", x, tight=True),
         panels=tuple(panels),
         height=720 if path.weights else 560,
     )
@@ -60,7 +60,7 @@ def _weights(path: PathReport, seen: Sequence[int], x: tuple[float, ...], most: 
         for number, weight in enumerate(chosen)
     ]
     values = [value for line in lines for value in line.y]
-    unit = "Weight (feature and target as preprocessed)"
+    unit = "Weight, as preprocessed"
     return Panel(axis_over(unit, values, zero=True), tuple(lines), share=4)
 
 
@@ -79,12 +79,12 @@ def _zeros(path: PathReport, seen: Sequence[int], x: tuple[float, ...]) -> Panel
         counts = [_count(path.weights, n) for n in seen]
         line = Line("", x, tuple(counts), look_of_it, listed=False)
         axis = axis_over(
-            "Weights not 0", [*counts, float(len(path.weights))], zero=True, whole=True
+            "Weights not 0", [*counts, float(len(path.weights))], zero=True, whole=True, ticks=4
         )
         return Panel(axis, (line,), share=2)
     shares = [None if path.sparsity[n] is None else 100 * (path.sparsity[n] or 0.0) for n in seen]
     line = Line("", x, tuple(shares), look_of_it, listed=False)
-    return Panel(axis_over("Weights at 0 (%)", [0.0, 100.0]), (line,), share=2)
+    return Panel(axis_over("Weights at 0 (%)", [0.0, 100.0], ticks=4), (line,), share=2)
 
 
 def _count(weights: Sequence[WeightPath], point: int) -> float | None:
@@ -105,9 +105,9 @@ def _losses(path: PathReport, seen: Sequence[int], x: tuple[float, ...], task: s
     high = [_plus(loss, error, 1) for loss, error in zip(losses, errors, strict=True)]
     if any(value is not None for value in low):
         lines.append(Band("", x, tuple(low), tuple(high), BLUE))
-    lines.append(Line("Training loss", x, tuple(trained), Look(VERMILION, "dashed")))
     if held_out:
         lines.append(Line("Validation loss", x, tuple(losses), Look(BLUE, width=2.5)))
+    lines.append(Line("Training loss", x, tuple(trained), Look(VERMILION, "dashed")))
     axis = axis_over(label("loss", task), [*losses, *trained, *low, *high])
     return Panel(axis, tuple(lines), share=3)
 
@@ -145,11 +145,11 @@ def _with_marks(panel: Panel, marks: Sequence[tuple[str, float, Look]], *, named
     return Panel(panel.y, (*panel.marks, *lines), panel.share)
 
 
-def _note(path: PathReport, most: int, replicas: int) -> str:
+def _note(path: PathReport, most: int, replicas: str) -> str:
     parts = []
     if len(path.weights) > most:
         parts.append(f"The {most} largest of {len(path.weights)} weights.")
-    if replicas > 1:
+    if replicas:
         if path.weights:
             parts.append("Weights of the first fold or repeat.")
         parts.append(f"Loss: mean over {replicas}; band: ± 1 standard error.")

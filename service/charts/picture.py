@@ -25,9 +25,9 @@ PictureKind = Literal[
     "precision_recall",
     "importance",
 ]
-LONGEST_NAME = 36
+LONGEST_NAME = 44
 """Letters of a name in a legend or on an axis; of a longer one the beginning is shown."""
-TICKS = 5
+TICKS = 6
 """About as many steps has an axis of numbers."""
 
 
@@ -44,6 +44,8 @@ class PictureAxis:
     whole: bool = False
     """Whether its numbers are counted: epochs, rows."""
     names: tuple[str, ...] = ()
+    log: bool = False
+    """Whether it is logarithmic; then it has no step."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Bars:
     high: tuple[float, ...]
     colour: str = GRAY
     width: float | None = 0.7
-    """In units of x; none: as thin as a line, for an interval."""
+    """Share of the distance between neighbours; none: as thin as a line, for an interval."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,13 @@ class Picture:
 
 
 def axis_over(
-    label: str, values: Iterable[float | None], *, zero: bool = False, whole: bool = False
+    label: str,
+    values: Iterable[float | None],
+    *,
+    zero: bool = False,
+    whole: bool = False,
+    tight: bool = False,
+    ticks: int = TICKS,
 ) -> PictureAxis:
     """An axis of numbers that holds all these, from round number to round number.
 
@@ -156,6 +164,8 @@ def axis_over(
         values: what is to be seen; those that are not finite are left out.
         zero: whether 0 is to be seen as well.
         whole: whether only whole numbers are ticked.
+        tight: whether it ends where the values end.
+        ticks: about how many steps there are.
     """
     known = [value for value in values if value is not None and math.isfinite(value)]
     if zero:
@@ -164,13 +174,42 @@ def axis_over(
     if low == high:
         around = abs(low) * 0.1 or 1.0
         low, high = (low, low + around) if zero and low == 0 else (low - around, high + around)
-    step = _round((high - low) / TICKS)
+    step = _round((high - low) / ticks)
     if whole:
         step = max(1.0, math.ceil(step))
+    if tight:
+        return PictureAxis(label, low=low, high=high, step=step, whole=whole)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return PictureAxis(
         label, low=_tidy(first * step), high=_tidy(last * step), step=step, whole=whole
     )
+
+
+def axis_of_losses(label: str, values: Iterable[float | None]) -> PictureAxis:
+    """An axis of numbers, logarithmic where linear would show only the first epochs: all are above
+    0, and the largest is at least 8 and at most 10,000 times the smallest.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if low <= 0 or not 8 <= high / low <= 1e4:
+        return axis_over(label, known)
+    low = max(n for n in _ones_twos_fives(low) if n <= low * (1 + 1e-9))
+    high = min(n for n in _ones_twos_fives(high) if n >= high * (1 - 1e-9))
+    return PictureAxis(f"{label}, logarithmic", low=low, high=high, log=True)
+
+
+def log_ticks(axis: PictureAxis) -> list[float]:
+    """The ticks of a logarithmic axis: powers of ten, and over few of them 2 and 5 times those."""
+    first, last = (math.floor(math.log10(end) + 1e-9) for end in (axis.low, axis.high))
+    factors = (1, 2, 5) if last - first <= 3 else (1,)
+    ticks = (_tidy(f * 10.0**power) for power in range(first, last + 1) for f in factors)
+    return [tick for tick in ticks if axis.low <= tick <= axis.high]
+
+
+def _ones_twos_fives(value: float) -> list[float]:
+    """Round numbers around a value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return [_tidy(factor * power) for factor in (0.5, 1, 2, 5, 10)]
 
 
 def _round(step: float) -> float:

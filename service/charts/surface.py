@@ -1,7 +1,5 @@
 """The picture of a search: its objective over the two numbers that matter most."""
 
-import math
-
 from service.charts.palette import SHADES
 from service.charts.picture import Cells, Panel, Picture, PictureAxis, Shade, digits
 from service.charts.words import field_name, label, titled
@@ -17,15 +15,19 @@ def surface_picture(
     """Mean objective of each cell: the better, the darker. Cells without a configuration stay
     white.
     """
-    known = [value for row in surface.mean for value in row if value is not None]
-    best, worst = (max(known), min(known)) if maximize else (min(known), max(known))
-    steps = len(SHADES) if best != worst else 1
-    ends = [best + (worst - best) * n / steps for n in range(steps + 1)]
-    shades = tuple(Shade(_between(*sorted(ends[n : n + 2])), SHADES[n]) for n in range(steps))
+    known = sorted({v for row in surface.mean for v in row if v is not None}, reverse=maximize)
+    steps = min(len(SHADES), len(known))
+    class_of = {value: place * steps // len(known) for place, value in enumerate(known)}
+    shades = tuple(
+        Shade(_between(*sorted((members[0], members[-1]))), colour)
+        for n, colour in enumerate(_spread(steps))
+        for members in [[value for value in known if class_of[value] == n]]
+    )
     names = [tuple(_bin(part) for part in parts) for parts in (surface.x_bins, surface.y_bins)]
     return Picture(
         title=titled(f"{label(objective, task)} of the configurations searched", job_name),
-        note="Mean of each cell; in brackets how many configurations it holds. Darker is better.",
+        note="Mean of each cell; in brackets how many configurations it holds. Darker is better; "
+        "each colour holds equally many cells.",
         x=PictureAxis(field_name(surface.x), names=names[0]),
         panels=(
             Panel(
@@ -34,7 +36,7 @@ def surface_picture(
                     Cells(
                         shades,
                         tuple(
-                            tuple(_step(value, best, worst, steps) for value in row)
+                            tuple(None if v is None else class_of[v] for v in row)
                             for row in surface.mean
                         ),
                         tuple(
@@ -52,11 +54,10 @@ def surface_picture(
     )
 
 
-def _step(value: float | None, best: float, worst: float, steps: int) -> int | None:
-    if value is None:
-        return None
-    share = 0.0 if best == worst else (value - best) / (worst - best)
-    return min(steps - 1, math.floor(share * steps))
+def _spread(count: int) -> list[str]:
+    """So many of the colours, from end to end."""
+    last = len(SHADES) - 1
+    return [SHADES[round(n * last / max(count - 1, 1))] for n in range(count)]
 
 
 def _between(low: float, high: float) -> str:

@@ -1,6 +1,8 @@
 """The words of titles and axes: metrics with their units, fields by their paths."""
 
-from service.charts.picture import name_of
+from worker.text import shortened
+
+LONGEST_TITLE = 84
 
 SHORT = {"auc": "AUC", "ece": "ECE", "f1": "F1", "mae": "MAE", "mape": "MAPE", "r2": "R²"}
 SHORT |= {"rmse": "RMSE", "brier": "Brier score", "log_loss": "log loss"}
@@ -31,6 +33,12 @@ def in_words(metric: str) -> str:
     return SHORT.get(metric, metric.replace("_", " ").capitalize())
 
 
+def is_loss(metric: str) -> bool:
+    """Whether a metric is an error, which falls by powers of ten while a network learns."""
+    name = metric.partition("_")[2]
+    return metric == "objective" or name in IN_NATS or name in OF_THE_TARGET
+
+
 def label(metric: str, task: str | None) -> str:
     """The metric in words, and its unit."""
     part, _, rest = metric.partition("_")
@@ -42,7 +50,7 @@ def label(metric: str, task: str | None) -> str:
 
 def titled(what: str, job_name: str) -> str:
     """A title: what is drawn, and of which job."""
-    return f"{what}: {name_of(job_name)}" if job_name else what
+    return shortened(f"{what}: {job_name}" if job_name else what, LONGEST_TITLE)
 
 
 def field_name(path: str) -> str:
@@ -54,7 +62,7 @@ def _unit(name: str, task: str | None) -> str:
     if name in IN_NATS or name == "gap":
         if task is None:
             return ""
-        return "of the target as preprocessed" if task == "regression" else "nats"
+        return "target as preprocessed" if task == "regression" else "nats"
     if name in OF_THE_TARGET:
         return "in the target's unit"
     return "0 to 1" if name in SHARES_OF_ROWS else ""

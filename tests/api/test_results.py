@@ -19,7 +19,6 @@ COMPARED = {
     ],
     "repeats": 2,
 }
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.fixture(scope="module")
@@ -104,51 +103,9 @@ def test_the_report_is_the_mean_over_repeats(client: Client, job: dict[str, Any]
     assert entries[0]["name"] == job["best"]["name"]
 
 
-def test_the_chart_is_a_chartjs_configuration_of_eval_mode_losses(
-    client: Client, job: dict[str, Any]
-) -> None:
-    chart = client.get(f"/v1/jobs/{job['id']}/chart").json()
-    assert chart["type"] == "line"
-    assert chart["data"]["labels"] == [1, 2, 3]
-    lines = chart["data"]["datasets"]
-    assert [line["label"] for line in lines] == ["none", "L1", "$dropout_"]
-    assert lines[0]["borderColor"] == "#4CAF50"
-    assert lines[0]["backgroundColor"] == "rgba(76, 175, 80, 0.2)"
-    assert chart["options"]["scales"]["x"]["title"] == {"display": True, "text": "Epoch"}
-    trials = client.get(f"/v1/jobs/{job['id']}/trials").json()["data"]
-    series = [
-        client.get(f"/v1/jobs/{job['id']}/metrics", params={"trial": trial["id"]}).json()
-        for trial in trials
-        if trial["name"] == "none"
-    ]
-    curves = [one["metrics"]["train_loss"] for one in series]
-    mean = [statistics.fmean(v) for v in zip(*curves, strict=True)]
-    assert lines[0]["data"] == pytest.approx(mean)
-
-
-def test_the_chart_draws_the_best_of_many_and_other_metrics(
-    client: Client, job: dict[str, Any]
-) -> None:
-    path = f"/v1/jobs/{job['id']}/chart"
-    one = client.get(path, params={"top": 1, "metric": "validation_loss"}).json()
-    assert [line["label"] for line in one["data"]["datasets"]] == [job["best"]["name"]]
-    answer = client.get(path, params={"metric": "beauty"})
-    assert (answer.status_code, answer.json()["param"]) == (404, "metric")
-    assert "train_loss" in answer.json()["detail"]
-
-
-def test_the_picture_is_a_png(client: Client, job: dict[str, Any]) -> None:
-    answer = client.get(f"/v1/jobs/{job['id']}/chart.png")
-    assert answer.headers["content-type"] == "image/png"
-    assert answer.content.startswith(PNG)
-    assert len(answer.content) > 10_000
-
-
 def test_a_job_that_has_not_begun_has_empty_results(client: Client) -> None:
     path = f"/v1/jobs/{post(client)}"
     assert client.get(f"{path}/metrics").json()["epochs"] == []
-    assert client.get(f"{path}/chart").json()["data"]["labels"] == []
-    assert client.get(f"{path}/chart.png").content.startswith(PNG)
     (entry,) = client.get(f"{path}/report").json()["configurations"]
     assert (entry["succeeded"], entry["metrics"]) == (0, {})
 

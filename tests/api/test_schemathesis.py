@@ -39,6 +39,7 @@ LONG_COVERAGE = {
     "POST /v1/jobs/validate",
     # Each answer is drawn, or computed, anew; the parameters are those of `/chart`.
     "GET /v1/jobs/{id}/chart.png",
+    "GET /v1/jobs/{id}/chart.svg",
     "GET /v1/jobs/{id}/report",
 }
 """Operations for which the phase of coverage, which tries every bound of a schema, takes long."""

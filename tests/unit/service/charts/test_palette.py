@@ -1,0 +1,116 @@
+"""Colours that everybody tells apart: computed from published matrices and bounds."""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.charts.palette import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GRAY,
+    MARKERS,
+    SHADES,
+    SHARES,
+    VERMILION,
+    contrast,
+    ink,
+    look,
+    luminance,
+)
+
+Vector = NDArray[np.float64]
+SEEN_BY = {
+    "everybody": np.eye(3),
+    # Machado, Oliveira & Fernandes 2009, IEEE TVCG 15 (6), severity 1.0, of linear RGB.
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
+# IEC 61966-2-1: linear RGB to CIE XYZ, white D65.
+XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+)
+WHITE = XYZ @ np.ones(3)
+
+
+def linear(colour: str) -> Vector:
+    parts = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: Vector) -> Vector:
+    """CIELAB of linear RGB: CIE 15."""
+    x, y, z = (
+        float(np.cbrt(t)) if t > 216 / 24389 else (24389 / 27 * t + 16) / 116
+        for t in XYZ @ np.clip(rgb, 0, 1) / WHITE
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def nearest(colours: tuple[str, ...], matrix: Vector) -> float:
+    """The smallest distance of two of them, CIE 1976, as seen through a matrix."""
+    places = [lab(matrix @ linear(colour)) for colour in colours]
+    return min(float(np.linalg.norm(a - b)) for a, b in combinations(places, 2))
+
+
+def test_the_measure_finds_what_is_known_to_be_hard() -> None:
+    """Red and green are far apart for most, and near each other in deuteranopia; these two are of
+    the owner's example."""
+    pair = ("#4CAF50", "#FFC107")
+    assert nearest(pair, SEEN_BY["everybody"]) > 60
+    assert nearest(("#C44E00", "#7A7A00"), SEEN_BY["deuteranopia"]) < 18
+    assert contrast("#FFC107") < 3 < contrast("#767676")
+    assert contrast("#000000") == pytest.approx(21)
+
+
+@pytest.mark.parametrize("eyes", SEEN_BY)
+def test_lines_differ_in_colour_for_all_eyes(eyes: str) -> None:
+    assert nearest(COLOURS, SEEN_BY[eyes]) >= 18
+    assert nearest((BLUE, VERMILION, GRAY), SEEN_BY[eyes]) >= 18  # helps, harms, unclear
+
+
+@pytest.mark.parametrize("colour", [*COLOURS, GRAY])
+def test_lines_stand_out_from_white(colour: str) -> None:
+    assert contrast(colour) >= 3  # WCAG 2.2, 1.4.11
+
+
+def test_no_two_of_forty_two_lines_look_alike() -> None:
+    looks = [(look(n).colour, look(n).marker) for n in range(len(COLOURS) * len(MARKERS))]
+    assert len(set(looks)) == len(looks) == 42
+    assert [look(n).marker for n in range(6)] == list(MARKERS)
+    assert look(0, thick=True).width > 2 * look(0).width
+
+
+@pytest.mark.parametrize("steps", [SHADES, SHARES])
+def test_steps_go_one_way_for_all_eyes_and_carry_text(steps: tuple[str, ...]) -> None:
+    for matrix in SEEN_BY.values():
+        lightness = [lab(matrix @ linear(colour))[0] for colour in steps]
+        assert lightness in (sorted(lightness), sorted(lightness, reverse=True))
+        assert min(abs(a - b) for a, b in pairwise(lightness)) > 4
+    assert all(contrast(ink(colour), colour) >= 4.5 for colour in steps)  # WCAG 2.2, 1.4.3
+    assert luminance(BLACK) == 0
