@@ -92,7 +92,7 @@ def draw(
     sink = io.BytesIO()
     with _drawing, rc_context(STYLE):
         size = (width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
-        figure = Figure(figsize=size, dpi=PIXELS_PER_INCH * density, layout="constrained")
+        figure = Figure(figsize=size, dpi=PIXELS_PER_INCH * density)
         _fill(figure, picture, width, height)
         if form == "png":
             FigureCanvasAgg(figure).print_png(sink)  # type: ignore[no-untyped-call]
@@ -103,9 +103,7 @@ def draw(
 
 
 def _fill(figure: Figure, picture: Picture, width: int, height: int) -> None:
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.set(w_pad=0.08, h_pad=PAD)
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=PAD)
     shares = [panel.share for panel in picture.panels]
     grid = figure.subplots(
         len(shares), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": shares}

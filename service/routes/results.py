@@ -66,12 +66,20 @@ OfTrial = Annotated[
 ]
 OfPart = Annotated[
     charts.PartName | None,
-    Query(description="Of the same kinds: the rows. `test` unless given, or what there is."),
+    Query(
+        description="Of the same kinds: the rows. `test` unless given, or what there is.",
+        examples=["validation"],
+    ),
 ]
 Width = Annotated[int, Query(ge=480, le=1600, description="Width in pixels.", examples=[800])]
 Height = Annotated[
     int | None,
-    Query(ge=360, le=1600, description="Height in pixels; as the kind needs it unless given."),
+    Query(
+        ge=360,
+        le=1600,
+        description="Height in pixels; as the kind needs it unless given.",
+        examples=[500],
+    ),
 ]
 Density = Annotated[
     int,
