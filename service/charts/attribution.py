@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.charts.palette import BLACK, BLUE, GRAY, VERMILION, Look
 from service.charts.picture import Bars, Line, Panel, Picture, PictureAxis, axis_over, name_of
-from service.charts.words import in_words, label, titled
+from service.charts.words import label, metric_in_words, titled
 from worker.results import Effect
 
 VERDICTS = (
@@ -147,7 +147,7 @@ def _links(
 
 
 def _lower(metric: str) -> str:
-    words = in_words(metric)
+    words = metric_in_words(metric)
     return words if words.isupper() else words[0].lower() + words[1:]
 
 

@@ -14,7 +14,7 @@ from service.charts.picture import (
     axis_over,
     name_of,
 )
-from service.charts.words import in_words, is_loss, label, titled
+from service.charts.words import is_loss, label, metric_in_words, titled
 from worker.results import Curve, mean_curve
 from worker.statistics import mean, standard_deviation
 
@@ -38,7 +38,7 @@ class CurveGroup:
     """What these are, in words; empty for a single trial."""
 
 
-def curves(
+def curves_picture(
     groups: Sequence[CurveGroup],
     *,
     metric: str,
@@ -67,7 +67,7 @@ def curves(
     seen = [value for line in (*full, *dashed) for value in line.y]
     seen += [value for band in bands for value in (*band.low, *band.high)]
     return Picture(
-        title=titled(f"{in_words(metric)} over the epochs", job_name),
+        title=titled(f"{metric_in_words(metric)} over the epochs", job_name),
         note=_note(groups, metric, twin, bands, asked, winner),
         x=_epochs([*full, *dashed]),
         panels=(Panel(axis(label(metric, task), seen), (*bands, *dashed, *full)),),
@@ -75,7 +75,7 @@ def curves(
     )
 
 
-def training(
+def training_picture(
     groups: Sequence[CurveGroup], *, metric: str, job_name: str, task: str | None
 ) -> Picture:
     """One metric of each configuration in the order posted, from 0: the four lines of the text that
@@ -88,7 +88,7 @@ def training(
     ]
     values = [value for line in lines for value in line.y]
     return Picture(
-        title=titled(f"{in_words(metric)} over the epochs", job_name),
+        title=titled(f"{metric_in_words(metric)} over the epochs", job_name),
         note="" if not _replicas(groups) else f"Lines: means over {_replicas(groups)}.",
         x=_epochs(lines),
         panels=(Panel(axis_over(label(metric, task), values, zero=True), tuple(lines)),),
@@ -147,7 +147,7 @@ def _note(
 ) -> str:
     parts = []
     if asked != metric:
-        parts.append(f"{in_words(asked)} is measured at the end only.")
+        parts.append(f"{metric_in_words(asked)} is measured at the end only.")
     if twin is not None:
         parts.append("Full: validation rows; dashed: training rows.")
     if bands:

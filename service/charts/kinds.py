@@ -14,7 +14,7 @@ from service.charts.classifier import (
     precision_recall_picture,
     roc_picture,
 )
-from service.charts.curves import CurveGroup, curves, training
+from service.charts.curves import CurveGroup, curves_picture, training_picture
 from service.charts.path import path_picture
 from service.charts.picture import Picture, PictureKind
 from service.charts.surface import surface_picture
@@ -178,10 +178,10 @@ def _curves(session: Session, job: Job, wanted: Wanted) -> Picture:
         )
     if wanted.kind == "training":
         metric = wanted.metric or "train_loss"
-        return training(groups, metric=metric, job_name=job.name, task=_task(job))
+        return training_picture(groups, metric=metric, job_name=job.name, task=_task(job))
     asked = wanted.metric or job.objective
     usual = (asked, "validation_loss", "train_loss")
-    return curves(
+    return curves_picture(
         groups,
         metric=next((name for name in usual if name in known), asked),
         winner=_winner(job, groups),
@@ -239,7 +239,7 @@ def _is_open(job: Job) -> bool:
 
 def _attribution(session: Session, job: Job, wanted: Wanted) -> Picture:
     trials = jobs.trials(session, job)
-    report = comparison.compare(job, trials)
+    report = comparison.report_of(job, trials)
     chosen = _attributed(report)
     known = sorted({effect.metric for one in chosen for effect in one.effects})
     if not known:

@@ -22,7 +22,7 @@ SHARES_OF_ROWS = frozenset(
 )
 
 
-def in_words(metric: str) -> str:
+def metric_in_words(metric: str) -> str:
     """`validation_balanced_accuracy` → `Validation balanced accuracy`."""
     part, _, rest = metric.partition("_")
     if metric in OTHERS:
@@ -44,7 +44,7 @@ def label(metric: str, task: str | None) -> str:
     part, _, rest = metric.partition("_")
     name = rest if part in PARTS_IN_WORDS else metric
     unit = _unit(name, task)
-    words = in_words(metric)
+    words = metric_in_words(metric)
     return f"{words} ({unit})" if unit else words
 
 

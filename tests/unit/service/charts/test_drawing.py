@@ -11,7 +11,7 @@ from PIL import Image
 
 from service.charts.chartjs import chartjs
 from service.charts.classifier import expected_calibration_error
-from service.charts.curves import CurveGroup, curves
+from service.charts.curves import CurveGroup, curves_picture
 from service.charts.drawing import draw
 from service.charts.palette import look
 from service.charts.picture import (
@@ -39,7 +39,7 @@ def many_lines(count: int = 24) -> Picture:
         )
         for n in range(count)
     ]
-    return curves(
+    return curves_picture(
         groups,
         metric="validation_loss",
         winner=0,

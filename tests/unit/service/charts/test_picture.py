@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.charts.picture import axis_of_losses, axis_over, log_ticks
-from service.charts.words import in_words, label, titled
+from service.charts.words import label, metric_in_words, titled
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_losses_over_decades_are_logarithmic_and_others_are_not() -> None:
 )
 def test_metrics_are_told_in_words_with_their_unit(metric: str, task: str, words: str) -> None:
     assert label(metric, task) == words
-    assert in_words(metric) in words
+    assert metric_in_words(metric) in words
 
 
 def test_titles_are_short() -> None:
