@@ -52,19 +52,27 @@ class AdamWSpec(AdamSpec):
 class SolverSpec(Settings):
     """For the network `linear` alone: solves for the optimum, which is unique with a penalty.
 
-    Proximal gradient steps over all training rows with momentum and adaptive restart, until the
-    gradient mapping is `tolerance` times the gradient at w = 0. `l1`, `l2`, `elastic_net` and
+    Newton's method over all training rows: each iteration minimizes the second-order model of the
+    loss with the penalties as they are, kinks included, and searches along the line to that
+    minimum. It ends where no entry of the gradient mapping exceeds `tolerance` times the largest
+    entry of the gradient with the intercept alone, each column taken at a root mean square of 1:
+    badly scaled columns do not matter. `l1`, `l2`, `elastic_net` and
     `group_lasso` are exact, with exact zeros, and the intercept is not penalized; `class_weights`
     weigh the rows. Docstrings convert strengths from scikit-learn's, and the report of a job has
     its `equivalents`. There is no learning rate, no batch size.
-    `training.epochs` bounds how long it tries: a trial ends when it is solved.
+    `training.epochs` bounds how long it tries: a trial ends when it is solved. No trial starts from
+    another one's solution: what it ends with would depend on its company.
 
-    Source: Beck & Teboulle 2009, SIAM J. Imaging Sci. 2(1); O'Donoghue & Candès 2015,
-    arXiv:1204.3982.
+    Source: Lee, Sun & Saunders 2014, SIAM J. Optim. 24(3); Beck & Teboulle 2009, SIAM J. Imaging
+    Sci. 2(1); O'Donoghue & Candès 2015, arXiv:1204.3982.
     """
 
     kind: Literal["solver"]
     """Always `solver`."""
+    method: Literal["auto", "newton", "proximal_gradient"] = "auto"
+    """`newton`: few iterations, each with a matrix of all pairs of weights. `proximal_gradient`:
+    gradient steps with momentum and adaptive restart (FISTA), many cheap iterations. `auto` takes
+    `newton` up to 2,000 weights a trial, and `proximal_gradient` beyond."""
     tolerance: Annotated[float, Field(ge=1e-13, le=0.1)] = 1e-10
     """Largest entry of the gradient mapping at which a trial is solved, relative."""
     iterations: Annotated[int, Field(ge=1, le=100_000)] = 100

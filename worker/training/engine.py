@@ -29,7 +29,7 @@ from worker.training.numbers import PerTrialNumber, per_trial_number
 from worker.training.optimizers import build_optimizer
 from worker.training.schedules import learning_rate
 from worker.training.snapshots import Snapshots
-from worker.training.solver import build_solver
+from worker.training.solver.solver import build_solver
 from worker.training.training_loss import TrainingLoss
 from worker.training.watch import Watch
 

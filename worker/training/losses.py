@@ -1,6 +1,7 @@
-"""The data loss of each task, one number a trial: a mean over rows."""
+"""The data losses: of a row by its scores, with derivatives. A fleet's is their mean over rows."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ def cross_entropy_slope(scores: Tensor, y: Tensor) -> Tensor:
         return probabilities.sub_(y)
     if y.is_cuda:  # the deterministic scatter there copies from the host, which no capture allows
         classes = torch.arange(probabilities.shape[2], device=y.device)
-        return probabilities.sub_(torch.eq(y.unsqueeze(2), classes).float())
+        return probabilities.sub_(torch.eq(y.unsqueeze(2), classes).to(probabilities.dtype))
     return probabilities.scatter_add_(2, y.unsqueeze(2), -torch.ones_like(scores[..., :1]))
 
 
@@ -62,15 +63,40 @@ def squared_error_slope(scores: Tensor, y: Tensor) -> Tensor:
     return (scores - y.unsqueeze(2)).mul_(2)
 
 
-LOSSES: dict[TaskKind, Loss] = {
-    "binary": binary_cross_entropy,
-    "multiclass": cross_entropy,
-    "regression": squared_error,
-}
+def binary_curvature(scores: Tensor, y: Tensor) -> Tensor:
+    """σ(s)(1 − σ(s)), ``[K, B, 1]``."""
+    return _sigmoid(scores) * _sigmoid(-scores)
 
-SLOPES: dict[TaskKind, Loss] = {
-    "binary": binary_cross_entropy_slope,
-    "multiclass": cross_entropy_slope,
-    "regression": squared_error_slope,
+
+def softmax_curvature(scores: Tensor, y: Tensor) -> Tensor:
+    """p_c(1 − p_c), ``[K, B, C]``, p = softmax(s); off the diagonal it is −p_c·p_d."""
+    p = scores.softmax(2)
+    return p * (1 - p)
+
+
+def squared_curvature(scores: Tensor, y: Tensor) -> Tensor:
+    """2, ``[K, B, 1]``."""
+    return torch.full_like(scores, 2.0)
+
+
+@dataclass(frozen=True)
+class DataLoss:
+    """A row's loss by its scores, and its derivatives."""
+
+    value: Loss
+    slope: Loss
+    """∂/∂s, ``[K, B, O]``."""
+    curvature: Loss
+    """∂²/∂s_o², or a bound of it where that is 0 at places, ``[K, B, O]``."""
+    steepest: float | None
+    """The largest second derivative in any direction; none where there is no such number."""
+
+
+LOSS: dict[TaskKind, DataLoss] = {
+    "binary": DataLoss(binary_cross_entropy, binary_cross_entropy_slope, binary_curvature, 0.25),
+    "multiclass": DataLoss(cross_entropy, cross_entropy_slope, softmax_curvature, 0.5),
+    "regression": DataLoss(squared_error, squared_error_slope, squared_curvature, 2.0),
 }
-"""The derivatives of the losses of rows by their scores."""
+"""The loss of each task unless a job asks for another one."""
+LOSSES: dict[TaskKind, Loss] = {task: loss.value for task, loss in LOSS.items()}
+SLOPES: dict[TaskKind, Loss] = {task: loss.slope for task, loss in LOSS.items()}

@@ -1,13 +1,14 @@
 """Penalties: terms of the loss that depend on the weights alone."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.strength import ScheduledStrength, StrengthTechnique
 from worker.regularization.per_trial import Numbers, ParameterIndex, PerTrial
 from worker.regularization.technique import (
@@ -153,6 +154,11 @@ class ProximalPenalty(EntryTechnique, Penalty):
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """argmin over v of ½(v − w)² + step·R(v), ``[K, P]``; step ``[K, 1]``."""
 
+    @staticmethod
+    @abstractmethod
+    def convex(terms: PenaltyTerms) -> ConvexTerms:
+        """R in the form that a solver takes."""
+
 
 class SparsePenalty(ProximalPenalty):
     """A penalty with a kink at 0, which only a proximal step turns into exact zeros."""
@@ -168,8 +174,6 @@ def is_proximal(penalty: Penalty) -> bool:
 
 
 R = TypeVar("R", bound=Penalty)
-JointStep = Callable[[Tensor, Tensor], Tensor]
-"""Weights ``[K, P]`` and steps ``[K, 1]`` → the weights after one proximal step."""
 
 
 class _Part(Generic[R]):
@@ -227,26 +231,15 @@ class Penalties:
         for part in self._proximal:
             w.copy_(part.technique.proximal(w, part.terms, step))
 
-    def joint_step(self) -> JointStep:
-        """The proximal step of all penalties together, whatever their method; step ``[K, 1]``.
-
-        Exact for `l1`, `l2` and one of `elastic_net` and `group_lasso` at once: a sparse group's
-        soft threshold comes before its block, and a square only scales what is left.
+    def convex(self, w: Tensor) -> ConvexTerms:
+        """All penalties together, whatever their method; w is ``[K, P]``.
 
         Raises:
             TypeError: one of them has no proximal step.
         """
-        known: list[tuple[type[ProximalPenalty], PenaltyTerms]] = []
+        total = ConvexTerms.none(w)
         for part in self._all:
             if not issubclass(part.technique, ProximalPenalty):
                 raise TypeError(f"{part.technique.key()} has no proximal step to solve by")
-            known.append((part.technique, part.terms))
-        # Kinks before squares: prox of a·|w| + c·w² is the soft threshold, then the shrinkage.
-        known.sort(key=lambda pair: not issubclass(pair[0], SparsePenalty))
-
-        def step_all(w: Tensor, step: Tensor) -> Tensor:
-            for technique, terms in known:
-                w = technique.proximal(w, terms, step)
-            return w
-
-        return step_all
+            total = total + part.technique.convex(part.terms)
+        return total
