@@ -223,6 +223,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
         and any(isinstance(t, Normalization) and t.needs_batch for t in on),
         by_hand(trial),
         type(trial.training.optimizer),
+        trial.training.loss,
         trial.training.precision,
         trial.training.epochs,
         trial.training.batch_size,

@@ -95,7 +95,7 @@ class Engine:
         self.decays = Decays(stacks(Decay, regularizations, device), index)
         self.constraints = Constraints(stacks(Constraint, regularizations, device), index)
         optimizers = [trial.training.optimizer for trial in trials]
-        self.solver = build_solver(optimizers, self.data, w, self.penalties, regularizations)
+        self.solver = build_solver(self.data, w, self.penalties, trials)
         self.optimizer = build_optimizer(optimizers, w)
         self.averages = Averages(stacks(WeightAverage, regularizations, device), w, self.epochs)
         live = {"weights": w, **self.buffers()}
@@ -196,8 +196,8 @@ class Engine:
     def _training_rows(self) -> Iterator[Tensor]:
         """Features of the training rows in their order, in batches as in training."""
         batches = self.data.batches("train", self.training.batch_size)
-        for x, _ in islice(batches, max(1, self.batches)):
-            yield x
+        for rows in islice(batches, max(1, self.batches)):
+            yield rows.x
 
     @torch.no_grad()
     def measure(self) -> dict[str, Tensor]:
@@ -225,7 +225,10 @@ class Engine:
     def scores(self, part: str) -> tuple[Tensor, Tensor]:
         """Scores ``[K, n, O]`` and targets ``[K, n]`` of a part's rows, in eval mode."""
         self.network.eval()
-        pairs = [(self.answer(x), y) for x, y in self.data.measured(part, self.rows_measured)]
+        pairs = [
+            (rows.scored(self.answer(rows.x)), rows.y)
+            for rows in self.data.measured(part, self.rows_measured)
+        ]
         self.network.train()
         return torch.cat([scores for scores, _ in pairs], 1), torch.cat([y for _, y in pairs], 1)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from worker.networks import alike
-from worker.spec import TaskKind
+from worker.spec import HuberLoss, LossSpec, PoissonLoss, QuantileLoss, TaskKind
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Scores ``[K, B, O]`` and targets to losses of rows ``[K, B]``. Targets are ``[K, B]``: class
@@ -79,6 +79,65 @@ def squared_curvature(scores: Tensor, y: Tensor) -> Tensor:
     return torch.full_like(scores, 2.0)
 
 
+def poisson_deviance(scores: Tensor, y: Tensor) -> Tensor:
+    """2·(eˢ − y·s − y + y·log y)."""
+    s = scores[..., 0]
+    deviance: Tensor = 2 * (_exp(s) - y * s - y + torch.special.xlogy(y, y))
+    return deviance
+
+
+def poisson_slope(scores: Tensor, y: Tensor) -> Tensor:
+    """2(eˢ − y), ``[K, B, 1]``."""
+    return (_exp(scores) - y.unsqueeze(2)).mul_(2)
+
+
+def poisson_curvature(scores: Tensor, y: Tensor) -> Tensor:
+    """2eˢ, ``[K, B, 1]``."""
+    return 2 * _exp(scores)
+
+
+_exp = alike(torch.exp)
+
+FAR = 1e-3
+"""What a row beyond δ bends the model of a Huber loss, of what it does by its secant: 0 itself
+would leave nothing to solve for where all rows are far."""
+
+
+def huber(delta: float) -> "DataLoss":
+    """r² where |r| ≤ δ, else 2δ|r| − δ²."""
+
+    def value(scores: Tensor, y: Tensor) -> Tensor:
+        size = (scores[..., 0] - y).abs()
+        near = size.clamp(max=delta)
+        return near * (2 * size - near)
+
+    def slope(scores: Tensor, y: Tensor) -> Tensor:
+        return (scores - y.unsqueeze(2)).clamp(-delta, delta).mul_(2)
+
+    def curvature(scores: Tensor, y: Tensor) -> Tensor:
+        size = (scores - y.unsqueeze(2)).abs()
+        return torch.where(size <= delta, torch.full_like(size, 2.0), 2 * FAR * delta / size)
+
+    return DataLoss(value, slope, curvature, 2.0)
+
+
+def pinball(q: float) -> "DataLoss":
+    """max(q·(y − s), (q − 1)·(y − s))."""
+
+    def value(scores: Tensor, y: Tensor) -> Tensor:
+        left = y - scores[..., 0]
+        return torch.maximum(q * left, (q - 1) * left)
+
+    def slope(scores: Tensor, y: Tensor) -> Tensor:
+        left = y.unsqueeze(2) - scores
+        return torch.where(left > 0, -q, 0.0) + torch.where(left < 0, 1 - q, 0.0)
+
+    def curvature(scores: Tensor, y: Tensor) -> Tensor:
+        return torch.zeros_like(scores)
+
+    return DataLoss(value, slope, curvature, None)
+
+
 @dataclass(frozen=True)
 class DataLoss:
     """A row's loss by its scores, and its derivatives."""
@@ -90,6 +149,12 @@ class DataLoss:
     """∂²/∂s_o², or a bound of it where that is 0 at places, ``[K, B, O]``."""
     steepest: float | None
     """The largest second derivative in any direction; none where there is no such number."""
+    log_link: bool = False
+    """Whether a score is the logarithm of what is answered."""
+
+    def mean(self, scores: Tensor) -> Tensor:
+        """From a regression's scores to its answers, as preprocessed."""
+        return _exp(scores) if self.log_link else scores
 
 
 LOSS: dict[TaskKind, DataLoss] = {
@@ -100,3 +165,16 @@ LOSS: dict[TaskKind, DataLoss] = {
 """The loss of each task unless a job asks for another one."""
 LOSSES: dict[TaskKind, Loss] = {task: loss.value for task, loss in LOSS.items()}
 SLOPES: dict[TaskKind, Loss] = {task: loss.slope for task, loss in LOSS.items()}
+
+
+def data_loss(task: TaskKind, spec: LossSpec | None) -> DataLoss:
+    """The loss of a task, or the one that a job asks for."""
+    match spec:
+        case PoissonLoss():
+            return DataLoss(poisson_deviance, poisson_slope, poisson_curvature, None, log_link=True)
+        case HuberLoss():
+            return huber(spec.delta)
+        case QuantileLoss():
+            return pinball(spec.q)
+        case _:
+            return LOSS[task]

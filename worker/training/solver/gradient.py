@@ -58,12 +58,13 @@ class ProximalGradient(Part):
     def _alike(self) -> Iterator[tuple[list[int], Tensor | None]]:
         """The trials by what their step follows from, with one trial's row weights ``[n]``.
 
-        A trial's step must not depend on its company: one without weights is one of a fleet without.
+        A step must not depend on the company: a trial without weights is one of a fleet without.
         """
         numbers: dict[tuple[bytes, bytes], list[int]] = {}
         for trial, scale in enumerate(self.scale):
-            c = b"" if self.weights is None else self.weights[trial].cpu().numpy().tobytes()
+            own = None if self.weights is None else self.weights[trial % len(self.weights)]
+            c = b"" if own is None else own.cpu().numpy().tobytes()
             numbers.setdefault((scale.cpu().numpy().tobytes(), c), []).append(trial)
         for some in numbers.values():
-            own = None if self.weights is None else self.weights[some[0]]
+            own = None if self.weights is None else self.weights[some[0] % len(self.weights)]
             yield some, None if own is None or bool((own == 1).all()) else own

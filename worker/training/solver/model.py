@@ -5,12 +5,16 @@ from torch import Tensor
 
 from worker.regularization.families import ConvexTerms
 
-ROUNDS = 200
-STEPS = 20
-"""Gradient steps of a round, by which columns come and go; then the others are solved for."""
+ROUNDS = 60
+STEPS, GROWTH, MOST_STEPS = 20, 1.25, 1_000
+"""Gradient steps of the first round, by which columns come and go, how many more there are in each
+further one, and the most. They follow from the round alone, not from the company."""
+POWER_ITERATIONS = 30
+SAFETY = 1.1
+"""Power iteration comes from below."""
 DAMPING = 1e-10
 """Added to the diagonal, relative: a direction in which nothing bends is not gone along."""
-WIDE = 512
+WIDE = 128
 """From so many columns on, matrices are taken one by one."""
 
 
@@ -42,7 +46,8 @@ def minimize(
             break
         if number == ROUNDS - 1:
             break
-        v = torch.where(done[:, None], v, model.descended(v))
+        steps = min(MOST_STEPS, int(STEPS * GROWTH**number))
+        v = torch.where(done[:, None], v, model.descended(v, steps))
     return v, model.step[:, 0]
 
 
@@ -54,9 +59,19 @@ class _Model:
         self._smooth = terms.smooth()
         rows = bend.abs().sum(2).amax(1)
         whole = bend.square().flatten(1).sum(1).sqrt()
-        most = torch.minimum(rows, whole).clamp(min=torch.finfo(torch.float32).tiny)
-        self.step = (1 / most)[:, None]
+        bound = torch.minimum(rows, whole)[:, None]
+        tiny = torch.finfo(torch.float32).tiny
+        self._sure = 1 / bound.clamp(min=tiny)
         """1 / L, L a bound of H's largest eigenvalue, ``[K, 1]``."""
+        trials, columns = len(slope), slope.shape[1]
+        v = torch.linspace(1, 2, columns, dtype=slope.dtype, device=slope.device)
+        v = v.expand(trials, columns)
+        for _ in range(POWER_ITERATIONS):
+            image = self._times(v)
+            largest = image.square().sum(1, keepdim=True).sqrt().clamp(min=tiny)
+            v = image / largest
+        self.step = 1 / torch.minimum(bound, SAFETY * largest).clamp(min=tiny)
+        """The same with L as it most likely is."""
         self._damping = (DAMPING * bend.diagonal(dim1=1, dim2=2).amax(1)).clamp(min=1e-30)
 
     def gradient(self, v: Tensor) -> Tensor:
@@ -76,10 +91,10 @@ class _Model:
         """The largest entry of the mapping, ``[K]``."""
         return self.mapping(v).abs().amax(1)
 
-    def descended(self, v: Tensor) -> Tensor:
+    def descended(self, v: Tensor, steps: int) -> Tensor:
         """v after gradient steps with momentum, where that is lower."""
         point, ahead, momentum = v, v, torch.ones_like(self.step)
-        for _ in range(STEPS):
+        for _ in range(steps):
             new = self._forward(ahead)
             uphill = ((ahead - new) * (new - point)).sum(1, keepdim=True) > 0
             following = (1 + (1 + 4 * momentum * momentum).sqrt()) / 2
@@ -87,8 +102,9 @@ class _Model:
             ahead = new + go_on * (new - point)
             momentum = torch.where(uphill, torch.ones_like(momentum), following)
             point = new
-        # Momentum may have gone up; a plain step never does.
-        return torch.where((self.value(point) <= self.value(v))[:, None], point, self._forward(v))
+        # Momentum may have gone up, and L may have been too small; a sure step never goes up.
+        sure = self._terms.proximal(v - self._sure * self.gradient(v), self._sure)
+        return torch.where((self.value(point) <= self.value(v))[:, None], point, sure)
 
     def polished(self, v: Tensor) -> Tensor:
         """v after Newton's step on the columns that are not 0, if that is better."""

@@ -43,7 +43,7 @@ class Newton(Part):
     def _advance(
         self, w: Tensor, optimality: Tensor, tolerance: Tensor, some: Tensor
     ) -> tuple[Tensor, Tensor]:
-        c = None if self.weights is None else self.weights[some]
+        c = self.weights if self.weights is None or len(self.weights) == 1 else self.weights[some]
         scale, reference = self.scale[some], self.reference[some]
         terms = self.terms[some].scaled(scale)
         u = w * scale

@@ -39,27 +39,38 @@ class TrainingRows:
         ones = torch.full_like(x[:, :1], float(intercept))
         self.x = torch.cat([x, ones], dim=1)
         self.outputs, self.intercept = outputs, intercept
-        self._task, self._loss = data.task, LOSS[data.task]
+        self._task, self._loss = data.task, data.loss
+        squared = data.loss is LOSS["regression"]
         y = data.y[rows]
         self.y = y if self._task == "multiclass" else y.double()
+        self._offset = None if data.offset is None else data.offset[rows].double()
+        if self._offset is not None and squared:  # what is left of the target is fitted
+            self.y, self._offset = self.y - self._offset, None
+        self.weights = None if data.weights is None else data.weights[rows].double()
         self.labels = y.long()  # of a regression, which has no classes to weigh: of no use
         square = self.x.square().mean(0)
         scale = torch.where(square > 0, square.sqrt(), torch.ones_like(square))
         self.scale = scale.repeat_interleave(outputs)
         """Root mean square of each weight's column, ``[P]``; 1 of one that is all 0."""
         self._gram: Tensor | None = None
-        if self._task == "regression" and self.x.shape[1] <= len(self.x):
-            self._gram = 2 * (self.x.mT @ self.x) / len(self.x)
-            self._moment = 2 * (self.x.mT @ self.y[:, None])[:, 0] / len(self.x)
+        if squared and self.x.shape[1] <= len(self.x):
+            x = self.x if self.weights is None else self.x * self.weights[:, None]
+            self._gram = 2 * (x.mT @ self.x) / len(x)
+            self._moment = 2 * (x.mT @ self.y[:, None])[:, 0] / len(x)
 
     @property
     def steepest(self) -> float | None:
         """The largest second derivative of a row's loss."""
         return self._loss.steepest
 
-    def weights_of(self, classes: Tensor) -> Tensor:
-        """c ``[K, n]`` from the weights of the classes ``[K, C]``."""
-        return classes.double()[:, self.labels]
+    def weights_of(self, classes: Tensor | None) -> Tensor | None:
+        """c ``[K, n]`` from the weights of the classes ``[K, C]`` and of the rows; none where all
+        count 1, ``[1, n]`` where all trials agree.
+        """
+        if classes is None:
+            return None if self.weights is None else self.weights[None]
+        of_classes = classes.double()[:, self.labels]
+        return of_classes if self.weights is None else of_classes * self.weights
 
     def start(self, trials: int, weights: Tensor | None) -> Tensor:
         """w ``[K, P]`` with which the intercept alone is fitted; 0 without one."""
@@ -72,10 +83,15 @@ class TrainingRows:
             share = (c[..., None] * of_class).sum(1) / c.sum(1, keepdim=True)
             logarithms = share.clamp(min=SURE).log()
             w[:, -self.outputs :] = logarithms - logarithms.mean(1, keepdim=True)
-        else:
+        elif self._task == "binary":
             mean = (c * self.y).sum(1) / c.sum(1)
-            of_two = self._task == "binary"
-            w[:, -1] = torch.logit(mean.clamp(SURE, 1 - SURE)) if of_two else mean
+            w[:, -1] = torch.logit(mean.clamp(SURE, 1 - SURE))
+        elif self._loss.log_link:
+            exposure = torch.ones_like(self.y) if self._offset is None else self._offset.exp()
+            w[:, -1] = ((c * self.y).sum(1) / (c * exposure).sum(1)).log()
+        else:
+            y = self.y if self._offset is None else self.y - self._offset
+            w[:, -1] = (c * y).sum(1) / c.sum(1)
         return w
 
     def scores(self, w: Tensor) -> Tensor:
@@ -83,7 +99,8 @@ class TrainingRows:
         trials, outputs = len(w), self.outputs
         stacked = w.view(trials, -1, outputs).transpose(0, 1).flatten(1)  # [F + 1, K·O]
         scores = product(self.x, stacked).view(-1, trials, outputs)
-        return scores.transpose(0, 1).contiguous()
+        scores = scores.transpose(0, 1).contiguous()
+        return scores if self._offset is None else scores + self._offset[:, None]
 
     def loss(self, w: Tensor, weights: Tensor | None = None) -> Tensor:
         """f ``[K]``."""
@@ -94,13 +111,13 @@ class TrainingRows:
 
     def gradient(self, w: Tensor, weights: Tensor | None = None) -> Tensor:
         """∇f ``[K, P]``."""
-        if self._gram is not None and weights is None:
+        if self._gram is not None:
             return product(self._gram, w.mT).mT - self._moment
         return self._collected(self._loss.slope(self.scores(w), self._targets(w)), weights)
 
     def hessian(self, w: Tensor, weights: Tensor | None = None) -> Tensor:
         """∇²f ``[K, P, P]``; one ``[1, P, P]`` for all where it does not depend on w."""
-        if self._gram is not None and weights is None:
+        if self._gram is not None:
             return self._gram[None]
         scores = self.scores(w)
         bend = self._loss.curvature(scores, self._targets(w)) / len(self.x)
@@ -109,7 +126,9 @@ class TrainingRows:
             bend = bend * weights[..., None]
         blocks = [
             self._block(
-                bend[k], None if p is None else p[k], None if weights is None else weights[k]
+                bend[k],
+                None if p is None else p[k],
+                None if weights is None else weights[k % len(weights)],
             )
             for k in range(len(w))
         ]

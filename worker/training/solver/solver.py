@@ -5,17 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.regularization import Classes, ClassWeights, Regularization, stacks
+from worker.regularization import Classes, ClassWeights, stacks
 from worker.regularization.families import ConvexTerms, Penalties
-from worker.spec import OptimizerSpec, SolverSpec
+from worker.spec import NEWTON_WEIGHTS, LinearSpec, SolverSpec, Trial
 from worker.training.fleet_data import FleetData
 from worker.training.solver.gradient import ProximalGradient
 from worker.training.solver.newton import Newton
 from worker.training.solver.part import Part
 from worker.training.solver.rows import TrainingRows
-
-NEWTON_WEIGHTS = 2_000
-"""The most weights of a trial for which `auto` takes Newton's method."""
 
 
 class Solver:
@@ -35,6 +32,8 @@ class Solver:
         w: Tensor,
         terms: ConvexTerms,
         weights: Tensor | None,
+        *,
+        intercept: bool = True,
     ) -> None:
         """``weights`` ``[K, C]`` are those of the classes; none where no trial weighs them."""
         self.iterations = specs[0].iterations
@@ -46,13 +45,13 @@ class Solver:
         outputs = w.shape[1] // (data.x[0].numel() + 1)
         by_newton = torch.tensor([_by_newton(spec, w.shape[1]) for spec in specs], device=w.device)
         for fold in range(len(data.parts["train"])):
-            rows = TrainingRows(data, fold, outputs)
+            rows = TrainingRows(data, fold, outputs, intercept=intercept)
             for method in (Newton, ProximalGradient):
                 chosen = (data.fold == fold) & (by_newton == (method is Newton))
                 members = torch.nonzero(chosen)[:, 0]
                 if not len(members):
                     continue
-                c = None if weights is None else rows.weights_of(weights[members])
+                c = rows.weights_of(None if weights is None else weights[members])
                 part: Part = method(rows, terms[members], c)
                 self._parts.append((members, part))
                 self.point[members] = part.start
@@ -101,18 +100,20 @@ def _by_newton(spec: SolverSpec, weights: int) -> bool:
 
 
 def build_solver(
-    specs: Sequence[OptimizerSpec],
     data: FleetData,
     w: Tensor,
     penalties: Penalties,
-    regularizations: Sequence[Regularization],
+    trials: Sequence[Trial],
 ) -> Solver | None:
     """The solver of a fleet that asks for one; all its trials name the same kind."""
+    specs = [trial.training.optimizer for trial in trials]
     solvers = [spec for spec in specs if isinstance(spec, SolverSpec)]
-    if not solvers:
+    network = trials[0].network
+    if not solvers or not isinstance(network, LinearSpec):
         return None
+    regularizations = [trial.regularization for trial in trials]
     stack = stacks(ClassWeights, regularizations, w.device).get(ClassWeights)
     weights: Tensor | None = None
     if stack is not None:
         weights = ClassWeights.numbers(stack, Classes(data.classes, data.class_rows()))["weights"]
-    return Solver(solvers, data, w, penalties.convex(w), weights)
+    return Solver(solvers, data, w, penalties.convex(w), weights, intercept=network.intercept)
