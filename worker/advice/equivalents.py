@@ -25,12 +25,22 @@ from worker.regularization.families import (
     Decay,
     EntryTechnique,
     Penalty,
+    ProximalPenalty,
     WeightTechnique,
     is_proximal,
 )
 from worker.results import Equivalent, Fitted
 from worker.schema import Json
-from worker.spec import AdamSpec, LinearSpec, MlpSpec, Preprocessing, SgdSpec, SolverSpec, Trial
+from worker.spec import (
+    AdamSpec,
+    LinearSpec,
+    MlpSpec,
+    Preprocessing,
+    SgdSpec,
+    SolverSpec,
+    SquaredLoss,
+    Trial,
+)
 
 SQUARES_AND_KINKS = frozenset({"l1", "l2", "elastic_net", "weight_decay"})
 """Techniques that add |w| or w² to the objective."""
@@ -65,7 +75,7 @@ def equivalents(trial: Trial, preprocessing: Preprocessing, fitted: Fitted) -> l
     may be beside them but class weights.
     """
     objective = _objective(trial)
-    if objective is None:
+    if objective is None or not isinstance(trial.training.loss, SquaredLoss | None):
         return []
     if isinstance(trial.network, LinearSpec):
         if fitted.task == "regression":
@@ -88,6 +98,8 @@ def _objective(trial: Trial) -> _Objective | None:
         layers = range(trial.network.depth + 1)
         everywhere = technique.layers is None or set(technique.layers) >= set(layers)
         if technique.biases or technique.schedule is not None or not everywhere:
+            return None
+        if isinstance(technique, ProximalPenalty) and technique.factors is not None:
             return None
         if not _has_this_optimum(technique, trial):
             return None

@@ -14,6 +14,7 @@ Decisions:
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ from worker.data.splits import RowSplit, given_split, split_rows
 from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows
 from worker.errors import DataError
+from worker.regularization import DataFacts
 from worker.results import Understood
 from worker.spec import JobSpec, Preprocessing
 
@@ -70,6 +72,15 @@ class Prepared:
         """The shape of one encoded row: (F,), (C, L) for a series, (C, H, W) for an image."""
         return self.x.shape[2:]
 
+    @property
+    def inputs(self) -> dict[str, slice]:
+        """Which of the F inputs each column became."""
+        ends = np.cumsum([0, *self.encoders[0].widths]).tolist()
+        return {
+            name: slice(*place)
+            for name, place in zip(self.features, pairwise(ends), strict=False)  # without an offset
+        }
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -96,6 +107,8 @@ class Outline:
     """Of the target's numbers, where the task was worked out from them."""
     understood: Understood
     """What the job predicts, from which rows and columns, and why it was understood so."""
+    columns: tuple[str, ...] = ()
+    """Names of the features."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -116,7 +129,13 @@ class Outline:
             class_rows=_class_rows(frame),
             numbers=frame.data.resolution.numbers,
             understood=frame.data.understood(frame.splits[0]),
+            columns=tuple(column.name for column in frame.columns),
         )
+
+    @property
+    def facts(self) -> DataFacts:
+        """What techniques may know of it."""
+        return DataFacts(self.shape, self.target.classes, self.columns)
 
     @property
     def inputs(self) -> int:

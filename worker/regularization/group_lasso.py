@@ -11,6 +11,7 @@ from torch import Tensor
 from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, SparsePenalty
 from worker.regularization.per_trial import ParameterIndex, PerTrial
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
 
 GROUPS = ("inputs", "units")
 SINGLE = "single"
@@ -47,6 +48,16 @@ class GroupLasso(SparsePenalty):
     `proximal`: after each update, prox(w) with step η·λ; groups become exactly 0."""
     groups: Literal["inputs", "units"] = "inputs"
     """`inputs`: all weights that leave one input of a layer. `units`: all that enter one unit."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever a penalty fits; factors are of `inputs` alone."""
+        if self.factors is not None and self.groups == "units":
+            return Misfit(
+                "A unit's group has weights of all columns, so that factors do not apply; leave "
+                "them out, or set groups to inputs.",
+                "factors",
+            )
+        return super().fits(network, data)
 
     @classmethod
     def terms(cls, stack: PerTrial[Any], index: ParameterIndex) -> PenaltyTerms:

@@ -1,7 +1,7 @@
 """The engine of a fleet: networks, data, techniques and optimizers of K trials, stacked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -90,7 +90,8 @@ class Engine:
         self.network.to(device)
         solved = isinstance(trials[0].training.optimizer, SolverSpec)
         self.parameters = Parameters(self.network, padded=not solved)
-        w, index = self.parameters.values, self.parameters.index
+        w = self.parameters.values
+        index = replace(self.parameters.index, inputs=prepared.inputs)
         self.penalties = Penalties(stacks(Penalty, regularizations, device), index)
         self.decays = Decays(stacks(Decay, regularizations, device), index)
         self.constraints = Constraints(stacks(Constraint, regularizations, device), index)

@@ -3,9 +3,11 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.families.convex import ConvexTerms
@@ -147,6 +149,44 @@ class Penalty(WeightTechnique):
 
 class ProximalPenalty(EntryTechnique, Penalty):
     """A convex penalty whose proximal step is known, so that it can be solved for exactly."""
+
+    factors: (
+        Annotated[
+            dict[str, Annotated[float, Field(ge=0.0, le=1e6)]],
+            Field(min_length=1, max_length=10_000),
+        ]
+        | None
+    ) = None
+    """What λ is multiplied by for the weights that leave a column of the data, by its name; 0
+    leaves them free, one that is not named has 1: `{"age": 0}`. As glmnet's `penalty.factor`,
+    without its division by the mean factor."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever its layers exist, and the columns that have factors."""
+        misfit = super().fits(network, data)
+        if misfit is not None or self.factors is None:
+            return misfit
+        if len(data.shape) != 1:
+            return Misfit("Factors are of columns, and these rows are images or series.", "factors")
+        if self.layers is not None and 0 not in self.layers:
+            return Misfit("Factors are of the first layer's weights; name layer 0.", "factors")
+        for name in self.factors if data.columns else ():
+            if name not in data.columns:
+                close = get_close_matches(name[:100], data.columns) or data.columns[:10]
+                return Misfit(
+                    f"There is no feature {name!r}; did you mean {', '.join(map(repr, close))}?",
+                    f"factors.{name}",
+                )
+        return None
+
+    @classmethod
+    def strengths(cls, stack: PerTrial[Self], index: ParameterIndex) -> Tensor:
+        """λ times the columns' factors."""
+        matrix = super().strengths(stack, index)
+        for row, member in enumerate(stack.members):
+            if member is not None and member.factors is not None:
+                matrix[row] *= index.input_factors(member.factors)
+        return matrix
 
     @staticmethod
     @abstractmethod
