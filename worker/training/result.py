@@ -88,6 +88,8 @@ def _fitted(
                 rows=len(rows),
                 classes=len(target.classes),
                 target_sd=deviation,
+                weighted=prepared.weights is not None,
+                offset=prepared.offset is not None,
             )
         fitted, weights = by_fold[fold], trial.regularization.class_weights
         if weights is not None:
