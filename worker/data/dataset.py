@@ -21,10 +21,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.encoder import Encoder, Offset
+from worker.data.encoder import Encoder
 from worker.data.inputs import sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
+from worker.data.roles import Offset
 from worker.data.splits import RowSplit, given_split, split_rows
 from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows

@@ -29,6 +29,7 @@ from worker.data.calendar import date_parts
 from worker.data.dummies import dummies
 from worker.data.inputs import input_names, sample_shape, width
 from worker.data.pixels import PixelScaling, row_parts
+from worker.data.roles import Offset
 from worker.data.scaling import Observed, center_and_scale
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
@@ -48,15 +49,6 @@ class EncoderSchema(Record):
     or ignored ones, and that of weights. Rows to be predicted may have them."""
     offset: bool = False
     """Whether the last column is added to the score as it is, and is no feature."""
-
-
-@dataclass(frozen=True)
-class Offset:
-    """A column that is added to the score."""
-
-    column: Column
-    unit: float
-    """What it is divided by: the length of one unit of the target as preprocessed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,8 +332,8 @@ class Encoder:
             low=arrays.get("low"),
             high=arrays.get("high"),
             offset=schema.offset,
-            hit=_narrow(arrays.get("hit")),
-            miss=_narrow(arrays.get("miss")),
+            hit=arrays["hit"].astype(np.float32) if "hit" in arrays else None,
+            miss=arrays["miss"].astype(np.float32) if "hit" in arrays else None,
         )
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:
@@ -398,10 +390,6 @@ def _acting(columns: Sequence[Column], constants: Mapping[str, NDArray[Any]]) ->
     if low is None or high is None or not low.shape == high.shape == (len(widths),):
         return np.ones(sum(widths))
     return np.repeat(np.not_equal(low, high).astype(np.float64), widths)
-
-
-def _narrow(values: NDArray[np.float64] | None) -> NDArray[np.float32] | None:
-    return None if values is None else values.astype(np.float32)
 
 
 def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from worker.data.splits import RowSplit
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood
-from worker.spec import JobSpec, PoissonLoss
+from worker.spec import JobSpec, PoissonLoss, Task
 from worker.text import shortened
 
 UNUSED = "in no part of the split"
@@ -51,7 +51,7 @@ class JobData:
         resolution = Resolution.of(
             table,
             name,
-            spec.task,
+            _task(table, name, spec),
             positive=spec.positive,
             declared=name is not None and spec.columns.get(name) == "categorical",
             drop=spec.target_missing == "drop",
@@ -95,6 +95,12 @@ class JobData:
             features=len(self.columns),
             left_out=dict(islice(self.left_out.items(), CLASSES_SHOWN)),
         )
+
+
+def _task(table: Table, target: str | None, spec: JobSpec) -> Task:
+    """The task as the job has it; a loss of numbers says it too, if the target has numbers."""
+    numeric = any(column.name == target and column.kind == "numeric" for column in table.columns)
+    return "regression" if spec.task == "auto" and spec.loss is not None and numeric else spec.task
 
 
 def _check_loss(spec: JobSpec, resolution: Resolution) -> None:

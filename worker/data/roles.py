@@ -16,6 +16,15 @@ WEIGHT, OFFSET = "sample_weight", "offset"
 _USES = {WEIGHT: "what a row counts", OFFSET: "what is added to a row's score"}
 
 
+@dataclass(frozen=True)
+class Offset:
+    """A column that is added to the score."""
+
+    column: Column
+    unit: float
+    """What it is divided by: the length of one unit of the target as preprocessed."""
+
+
 @dataclass(frozen=True, eq=False)
 class Roles:
     """The columns of a job's `sample_weight` and `offset`, and their values in some rows."""
