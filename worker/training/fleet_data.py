@@ -14,10 +14,10 @@ from worker.training.losses import data_loss
 
 PARTS = ("train", "validation", "test")
 BLOCK = 32
-"""Rows that are measured together at least."""
+"""TrialRows that are measured together at least."""
 
 
-class Rows(NamedTuple):
+class TrialRows(NamedTuple):
     """Some rows, as each trial sees them."""
 
     x: Tensor
@@ -115,7 +115,7 @@ class FleetData:
         counts = [torch.bincount(fold, minlength=classes) for fold in labels]
         return torch.stack(counts)[self._fold]
 
-    def gather(self, rows: Tensor) -> Rows:
+    def gather(self, rows: Tensor) -> TrialRows:
         """What lies at rows ``[K, B]`` or ``[1, B]``."""
         trials, flat = len(self._streams), rows.reshape(-1)
         x = self.x.index_select(0, flat).view(*rows.shape, *self.shape)
@@ -125,18 +125,18 @@ class FleetData:
         )
         if y is None:
             raise ValueError("rows have targets")
-        return Rows(x.expand(trials, *x.shape[1:]), y, weights, offset)
+        return TrialRows(x.expand(trials, *x.shape[1:]), y, weights, offset)
 
     def rows(self, part: str) -> int:
         """How many rows a part has."""
         return self.parts[part].shape[1]
 
-    def batches(self, part: str, size: int) -> Iterator[Rows]:
+    def batches(self, part: str, size: int) -> Iterator[TrialRows]:
         """A part's rows in order, ``size`` at a time, for every trial."""
         for index in torch.split(self._index(part), size, dim=1):
             yield self.gather(index)
 
-    def measured(self, part: str, size: int, most: int | None = None) -> Iterator[Rows]:
+    def measured(self, part: str, size: int, most: int | None = None) -> Iterator[TrialRows]:
         """A part's rows in order for every trial, about ``size`` at a time.
 
         Whole blocks of ``BLOCK`` rows come together and the rest apart, whatever the size: how many

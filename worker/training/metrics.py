@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from worker.metrics import from_confusion, from_squares
-from worker.training.fleet_data import BLOCK, FleetData, Rows
-from worker.training.losses import LOSS
+from worker.training.fleet_data import BLOCK, FleetData, TrialRows
+from worker.training.losses import LOSS, DataLoss
 
 CELLS = 250_000
 """Numbers of one layer's activations held at a time while measuring: they fit the cache."""
@@ -22,7 +22,7 @@ GPU_CELLS = 2**25
 def measure(
     answer: Callable[[Tensor], Tensor],
     data: FleetData,
-    batches: Iterator[Rows],
+    batches: Iterator[TrialRows],
     thresholds: Tensor,
 ) -> dict[str, Tensor]:
     """Mean loss and the metrics of every epoch, float64 ``[K]`` each; NaN where not defined.
@@ -37,7 +37,7 @@ def measure(
         thresholds: ``[K]``, of two classes the probability from which the positive is answered.
     """
     if data.task == "regression":
-        return _of_values(answer, batches, data)
+        return _of_values(answer, batches, data.unit, data.loss)
     sums: list[Tensor] = []
     confusion: Tensor | int = 0
     for rows in batches:
@@ -55,32 +55,35 @@ def measure(
 
 
 def _of_values(
-    answer: Callable[[Tensor], Tensor], batches: Iterator[Rows], data: FleetData
+    answer: Callable[[Tensor], Tensor],
+    batches: Iterator[TrialRows],
+    unit: Tensor,
+    loss_of: DataLoss,
 ) -> dict[str, Tensor]:
     """Sums in float64 of targets less the first: their mean may be any multiple of what they vary
     by, and squares would leave nothing but its rounding.
     """
     sums: list[Tensor] = []
     first: Tensor | None = None
-    squared = data.loss is LOSS["regression"]
+    squared = loss_of is LOSS["regression"]
     for rows in batches:
         scores, truth = rows.scored(answer(rows.x)), rows.y.double()
-        values = data.loss.mean(scores)[..., 0].double()
+        values = loss_of.mean(scores)[..., 0].double()
         first = truth[:, :1].clone() if first is None else first
         apart, errors = truth - first, (values - truth).square()
-        losses = errors if squared else data.loss.value(scores.double(), truth)
+        losses = errors if squared else loss_of.value(scores.double(), truth)
         sums.append(_weighted(rows, losses, errors, apart.square(), apart))
     total, *others = torch.cat(sums, dim=2).sum(2)
     loss, error, square, mean = (some / total for some in others)
     variance = (square - mean.square()).clamp(min=0)
-    numbers = (tensor.cpu().numpy() for tensor in (error, variance, data.unit))
+    numbers = (tensor.cpu().numpy() for tensor in (error, variance, unit))
     return {"loss": loss} | {
         name: torch.from_numpy(metric).to(loss.device)
         for name, metric in from_squares(*numbers).items()
     }
 
 
-def _weighted(rows: Rows, *values: Tensor) -> Tensor:
+def _weighted(rows: TrialRows, *values: Tensor) -> Tensor:
     """Sums over blocks of the rows' weights, and of values ``[K, B]`` by them:
     ``[1 + V, K, blocks]``.
     """

@@ -8,7 +8,7 @@ from torch import Tensor
 from worker.networks import DenseChain, Network
 from worker.regularization import Batch, Classes, RandomStreams, Regularization, stacks, widened
 from worker.regularization.families import Attack, BatchTechnique, OutputPenalties, OutputPenalty
-from worker.training.fleet_data import FleetData, Rows
+from worker.training.fleet_data import FleetData, TrialRows
 
 
 class TrainingLoss:
@@ -87,7 +87,7 @@ class TrainingLoss:
 
     @torch.no_grad()
     def _by_hand(
-        self, chain: DenseChain, batch: Batch, found: Rows
+        self, chain: DenseChain, batch: Batch, found: TrialRows
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """The same without autograd, where the network can do that."""
         scores = found.scored(chain.forward(self._network.enter(batch.x)))
@@ -111,7 +111,7 @@ class TrainingLoss:
             scores: Tensor = self._network(x)
         return scores.float()
 
-    def _attacked(self, x: Tensor, clean: Tensor, batch: Batch, found: Rows) -> Tensor:
+    def _attacked(self, x: Tensor, clean: Tensor, batch: Batch, found: TrialRows) -> Tensor:
         """Losses ``[K, B]``: the mean over the rows as they are and as each attack makes them."""
         losses = clean
         (gradient,) = torch.autograd.grad(clean.sum(), x, retain_graph=True)

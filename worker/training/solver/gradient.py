@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from worker.regularization.families import ConvexTerms
-from worker.training.solver.part import Part
+from worker.training.solver.method import SolverMethod
 from worker.training.solver.rows import TrainingRows
 
 POWER_ITERATIONS = 200
@@ -14,7 +14,7 @@ SAFETY = 1.02
 """Power iteration comes from below, and a step beyond 1 / L may diverge."""
 
 
-class ProximalGradient(Part):
+class ProximalGradient(SolverMethod):
     """FISTA with adaptive restart for K linear, logistic or softmax regressions of one fold.
 
     u⁺ = prox_{ηR}(v − η·∇f(v)), v⁺ = u⁺ + β·(u⁺ − u), η = 1/L in units of the columns' root mean

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from worker.regularization.families import ConvexTerms
+from worker.training.solver.method import SolverMethod
 from worker.training.solver.model import minimize
-from worker.training.solver.part import Part
 
 NUMBERS = 2**22
 """Entries of the matrices ``[K, P, P]`` that are held at a time."""
@@ -18,7 +18,7 @@ ROUNDING = 1e-14
 """Of an objective, relative."""
 
 
-class Newton(Part):
+class Newton(SolverMethod):
     """Proximal Newton for K linear, logistic or softmax regressions of one fold.
 
     d minimizes ∇f(w)'d + d'Hd/2 + R(w + d), H the second derivative of f; w⁺ = w + t·d with the

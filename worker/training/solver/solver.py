@@ -10,8 +10,8 @@ from worker.regularization.families import ConvexTerms, Penalties
 from worker.spec import NEWTON_WEIGHTS, LinearSpec, SolverSpec, Trial
 from worker.training.fleet_data import FleetData
 from worker.training.solver.gradient import ProximalGradient
+from worker.training.solver.method import SolverMethod
 from worker.training.solver.newton import Newton
-from worker.training.solver.part import Part
 from worker.training.solver.rows import TrainingRows
 
 
@@ -40,7 +40,7 @@ class Solver:
         self._tolerance = torch.tensor(
             [spec.tolerance for spec in specs], device=w.device, dtype=torch.float64
         )
-        self._parts: list[tuple[Tensor, Part]] = []
+        self._parts: list[tuple[Tensor, SolverMethod]] = []
         self.point = torch.zeros_like(w, dtype=torch.float64)
         outputs = w.shape[1] // (data.x[0].numel() + 1)
         by_newton = torch.tensor([_by_newton(spec, w.shape[1]) for spec in specs], device=w.device)
@@ -52,7 +52,7 @@ class Solver:
                 if not len(members):
                     continue
                 c = rows.weights_of(None if weights is None else weights[members])
-                part: Part = method(rows, terms[members], c)
+                part: SolverMethod = method(rows, terms[members], c)
                 self._parts.append((members, part))
                 self.point[members] = part.start
         self.ahead = self.point.clone()

@@ -9,7 +9,7 @@ from worker.regularization.families import ConvexTerms
 from worker.training.solver.rows import TrainingRows
 
 
-class Part(ABC):
+class SolverMethod(ABC):
     """K trials of one fold, with their penalties and the weights of their rows.
 
     Columns are measured in units of their root mean square, unless a group of weights lies across
