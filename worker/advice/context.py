@@ -60,7 +60,7 @@ class Context:
     @property
     def data(self) -> DataFacts:
         """What techniques may know of the data."""
-        return DataFacts(self.outline.shape, self.outline.target.classes)
+        return self.outline.facts
 
     @property
     def layout(self) -> Layout:

@@ -25,12 +25,23 @@ from worker.regularization.families import (
     Decay,
     EntryTechnique,
     Penalty,
+    ProximalPenalty,
     WeightTechnique,
     is_proximal,
 )
 from worker.results import Equivalent, Fitted
 from worker.schema import Json
-from worker.spec import AdamSpec, LinearSpec, MlpSpec, Preprocessing, SgdSpec, SolverSpec, Trial
+from worker.spec import (
+    AdamSpec,
+    LinearSpec,
+    MlpSpec,
+    PoissonLoss,
+    Preprocessing,
+    SgdSpec,
+    SolverSpec,
+    SquaredLoss,
+    Trial,
+)
 
 SQUARES_AND_KINKS = frozenset({"l1", "l2", "elastic_net", "weight_decay"})
 """Techniques that add |w| or w² to the objective."""
@@ -65,7 +76,11 @@ def equivalents(trial: Trial, preprocessing: Preprocessing, fitted: Fitted) -> l
     may be beside them but class weights.
     """
     objective = _objective(trial)
-    if objective is None:
+    if objective is None or fitted.offset:
+        return []
+    if isinstance(trial.training.loss, PoissonLoss):
+        return _poisson_regressions(objective, trial, preprocessing, fitted)
+    if not isinstance(trial.training.loss, SquaredLoss | None):
         return []
     if isinstance(trial.network, LinearSpec):
         if fitted.task == "regression":
@@ -88,6 +103,8 @@ def _objective(trial: Trial) -> _Objective | None:
         layers = range(trial.network.depth + 1)
         everywhere = technique.layers is None or set(technique.layers) >= set(layers)
         if technique.biases or technique.schedule is not None or not everywhere:
+            return None
+        if isinstance(technique, ProximalPenalty) and technique.factors is not None:
             return None
         if not _has_this_optimum(technique, trial):
             return None
@@ -137,6 +154,7 @@ def _linear_regressions(
         estimator, parameters = "Ridge", {"alpha": fitted.rows * square}
     else:
         estimator, parameters = "LinearRegression", {}
+    parameters |= _fit_intercept(trial)
     features = _features(trial, preprocessing, fitted)
     own = "y in its own unit; so are the coefficients then, each for one unit of X."
     found = [_scikit_learn(estimator, parameters, trial, [features, own])]
@@ -158,6 +176,28 @@ def _linear_regressions(
     return found
 
 
+def _poisson_regressions(
+    objective: _Objective, trial: Trial, preprocessing: Preprocessing, fitted: Fitted
+) -> list[Equivalent]:
+    """Half the deviance and half the square there; glmnet leaves out the deviance's factor 2."""
+    if not isinstance(trial.network, LinearSpec):
+        return []
+    features = _features(trial, preprocessing, fitted)
+    kink, square = objective.kink / 2, objective.square
+    found = []
+    if not kink:
+        parameters = {"alpha": square, **_fit_intercept(trial)}
+        found.append(_scikit_learn("PoissonRegressor", parameters, trial, [features]))
+    if (whole := kink + square) > 0:
+        found.append(_glmnet("poisson", whole, kink / whole, trial, [features]))
+    return found
+
+
+def _fit_intercept(trial: Trial) -> Json:
+    has_none = isinstance(trial.network, LinearSpec) and not trial.network.intercept
+    return {"fit_intercept": False} if has_none else {}
+
+
 def _logistic_regressions(
     objective: _Objective, trial: Trial, preprocessing: Preprocessing, fitted: Fitted
 ) -> list[Equivalent]:
@@ -171,6 +211,7 @@ def _logistic_regressions(
     if (whole := kink + 2 * single) > 0:
         mean = fitted.mean_weight
         parameters: Json = {"C": 1 / (fitted.rows * mean * whole), "l1_ratio": kink / whole}
+        parameters |= _fit_intercept(trial)
         if kink:
             parameters["solver"] = "saga"
         conditions = [features]
@@ -250,9 +291,13 @@ def _optimizer(optimizer: Any) -> Json:
 
 def _features(trial: Trial, preprocessing: Preprocessing, fitted: Fitted) -> str:
     fold = "" if trial.fold is None else f" of fold {trial.fold}"
+    weights = " sample_weight: the rows' weights, divided by their mean over these rows."
     return (
         f"X: the {fitted.rows:,} training rows{fold} as this job encodes them: "
-        f"{NUMERIC[preprocessing.numeric]}, one column of 0 and 1 for each category."
+        f"{NUMERIC[preprocessing.numeric]}, one column of 0 and 1 for each category"
+        f"{' but the first' if preprocessing.drop_first else ''}"
+        f"{', standardized too' if preprocessing.dummies == 'standardize' else ''}."
+        f"{weights if fitted.weighted else ''}"
     )
 
 
@@ -267,7 +312,13 @@ def _scikit_learn(
 def _glmnet(
     family: str, strength: float, ratio: float, trial: Trial, conditions: list[str]
 ) -> Equivalent:
-    parameters = {"family": family, "alpha": ratio, "lambda": strength, "standardize": False}
+    parameters: Json = {
+        "family": family,
+        "alpha": ratio,
+        "lambda": strength,
+        "standardize": False,
+        **({"intercept": False} if _fit_intercept(trial) else {}),
+    }
     more = "standardize is off, for X is what is penalized here; to compare digits, lower thresh."
     return _equivalent("glmnet", "glmnet", parameters, trial, [*conditions, more])
 

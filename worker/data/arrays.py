@@ -52,6 +52,10 @@ def read_arrays(
             code="unknown_column",
             param=unknown[0],
         )
+    lacking = [column.name for column in columns if column.optional and column.name not in arrays]
+    if lacking and arrays:
+        rows = len(next(iter(arrays.values())))
+        arrays = {**arrays, **dict.fromkeys(lacking, np.full(rows, np.nan))}
     for name in names:
         if name not in arrays:
             raise DataError(

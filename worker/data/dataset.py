@@ -14,6 +14,7 @@ Decisions:
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from typing import Any, Self
 
@@ -24,10 +25,12 @@ from worker.data.encoder import Encoder
 from worker.data.inputs import sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
+from worker.data.roles import Offset
 from worker.data.splits import RowSplit, given_split, split_rows
 from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows
 from worker.errors import DataError
+from worker.regularization import DataFacts
 from worker.results import Understood
 from worker.spec import JobSpec, Preprocessing
 
@@ -60,11 +63,24 @@ class Prepared:
     """[S]; 1 unless a regression's target is standardized."""
     row_numbers: NDArray[np.int64]
     """[N]: the number, in the table, of each row of `x`."""
+    weights: NDArray[np.float32] | None = None
+    """[S, N]: what each row counts, with a mean of 1 over the training rows; 1 unless given."""
+    offset: NDArray[np.float32] | None = None
+    """[S, N]: what is added to each row's score, in units of the target as preprocessed."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one encoded row: (F,), (C, L) for a series, (C, H, W) for an image."""
         return self.x.shape[2:]
+
+    @property
+    def inputs(self) -> dict[str, slice]:
+        """Which of the F inputs each column became."""
+        ends = np.cumsum([0, *self.encoders[0].widths]).tolist()
+        return {
+            name: slice(*place)
+            for name, place in zip(self.features, pairwise(ends), strict=False)  # without an offset
+        }
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,8 @@ class Outline:
     """Of the target's numbers, where the task was worked out from them."""
     understood: Understood
     """What the job predicts, from which rows and columns, and why it was understood so."""
+    columns: tuple[str, ...] = ()
+    """Names of the features."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -112,7 +130,13 @@ class Outline:
             class_rows=_class_rows(frame),
             numbers=frame.data.resolution.numbers,
             understood=frame.data.understood(frame.splits[0]),
+            columns=tuple(column.name for column in frame.columns),
         )
+
+    @property
+    def facts(self) -> DataFacts:
+        """What techniques may know of it."""
+        return DataFacts(self.shape, self.target.classes, self.columns)
 
     @property
     def inputs(self) -> int:
@@ -161,15 +185,25 @@ def prepare(
     features = tuple(column.name for column in frame.columns)
     labelled = frame.data.table.select(frame.row_numbers)
     left_out = tuple(frame.data.left_out)
+    y, center, scale = target_numbers(frame.target, frame.values, frame.splits, spec.preprocessing)
+    roles = frame.data.roles
     encoders = tuple(
-        Encoder.fit(labelled, features, split.train, spec.preprocessing, left_out)
-        for split in frame.splits
+        Encoder.fit(
+            labelled,
+            features,
+            split.train,
+            spec.preprocessing,
+            left_out,
+            None if roles.offset is None else Offset(roles.offset, unit),
+        )
+        for split, unit in zip(frame.splits, scale.tolist(), strict=True)
     )
-    shape = (len(encoders), labelled.rows, *sample_shape(frame.columns))
-    x = np.empty(shape, dtype=np.float32)
+    x = np.empty((len(encoders), labelled.rows, *encoders[0].shape), dtype=np.float32)
     for encoder, matrix in zip(encoders, x, strict=True):
         encoder.transform(labelled, out=matrix)
-    y, center, scale = target_numbers(frame.target, frame.values, frame.splits, spec.preprocessing)
+    offset = None
+    if roles.offset is not None:
+        x, offset = np.ascontiguousarray(x[..., :-1]), np.ascontiguousarray(x[..., -1])
     return Prepared(
         target=frame.target,
         features=features,
@@ -180,7 +214,26 @@ def prepare(
         target_center=center,
         target_scale=scale,
         row_numbers=frame.row_numbers,
+        weights=_relative(roles.weights, frame.splits),
+        offset=offset,
     )
+
+
+def _relative(
+    weights: NDArray[np.float64] | None, splits: tuple[RowSplit, ...]
+) -> NDArray[np.float32] | None:
+    """[S, N], divided by their mean over each split's training rows."""
+    if weights is None:
+        return None
+    means = [weights[split.train].mean() for split in splits]
+    if min(means) <= 0:
+        raise DataError(
+            "The training rows of a split count nothing: all their weights are 0. Weigh some of "
+            "them, or choose another split.",
+            code="invalid_sample_weight",
+            param="sample_weight",
+        )
+    return np.stack([weights / mean for mean in means]).astype(np.float32)
 
 
 def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_out: int) -> Prepared:
@@ -193,7 +246,8 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
     row_numbers = labelled[np.linspace(0, len(labelled) - 1, train + held_out).astype(np.int64)]
     timed = with_times(table)
     rows = timed.select(row_numbers)
-    columns, _ = informative(timed, outline.target.column, labelled)
+    others = [name for name in (spec.sample_weight, spec.offset) if name is not None]
+    columns, _ = informative(timed, (outline.target.column, *others), labelled)
     features = tuple(column.name for column in columns)
     places = np.arange(train + held_out, dtype=np.int64)
     splits = (RowSplit(places[:train], places[train:], places[:0]),) * len(outline.train_rows)

@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.calendar import date_parts
+from worker.data.dummies import dummies
 from worker.data.inputs import input_names, sample_shape, width
 from worker.data.pixels import PixelScaling, row_parts
+from worker.data.roles import Offset
 from worker.data.scaling import Observed, center_and_scale
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
@@ -43,8 +45,10 @@ class EncoderSchema(Record):
     preprocessing: Preprocessing
     """The job's settings."""
     left_out: tuple[str, ...] = ()
-    """The other columns of the training data beside the target, which say nothing: constant, empty
-    or ignored ones. Rows to be predicted may have them."""
+    """The other columns of the training data beside the target, which are not read: constant, empty
+    or ignored ones, and that of weights. Rows to be predicted may have them."""
+    offset: bool = False
+    """Whether the last column is added to the score as it is, and is no feature."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +58,11 @@ class Encoder:
     With P numbers (of numeric columns and of dates) and C categories over all categorical columns:
     `fill`, `center`, `scale` are float64 [P], `acts` is float32 [P], 0 for a number that the
     training rows do not tell apart; `seen` is float32 [C], 1 for a category of the training rows
-    and 0 otherwise. An input is (x - center) / scale where it acts, or `seen` at the place of its
-    category. An image column has constants of its own, `pixels`. `low` and `high` are the least and
+    and 0 otherwise. An input is (x - center) / scale where it acts, or of a category `hit` where it
+    is the row's and `miss` elsewhere, float32 [C]: `seen` and 0, unless categories are standardized
+    or the first is left out. An image column has constants of its own, `pixels`. Where there is an
+    `offset`, the last column is one: a number divided by the target's unit, 0 where it is missing.
+    `low` and `high` are the least and
     the greatest number of the training rows, float64: one of each numeric or date column, or one of
     all pixels. A column without a number has the least and the greatest that there are. They change
     no input, and models of earlier releases lack them.
@@ -73,6 +80,11 @@ class Encoder:
     """As in the schema."""
     low: NDArray[np.float64] | None = None
     high: NDArray[np.float64] | None = None
+    offset: bool = False
+    """As in the schema."""
+    hit: NDArray[np.float32] | None = None
+    """As indicators unless given, with `miss`."""
+    miss: NDArray[np.float32] | None = None
 
     @classmethod
     def fit(
@@ -82,6 +94,7 @@ class Encoder:
         rows: NDArray[np.int64],
         preprocessing: Preprocessing,
         left_out: Sequence[str] = (),
+        offset: Offset | None = None,
     ) -> Self:
         """Fit on `rows` of `table`: the training rows, and no others.
 
@@ -89,6 +102,8 @@ class Encoder:
             DataError: `features` names a column that the table does not have.
         """
         columns = tuple(table.column(name) for name in features)
+        if offset is not None:
+            columns = (*columns, offset.column)
         numbers = Observed.of(table, columns, rows)
         constant = (numbers.filled == numbers.filled[:1]).all(axis=0)
         center, scale = center_and_scale(numbers.filled, constant, preprocessing.numeric)
@@ -104,14 +119,22 @@ class Encoder:
             if column.kind == "image"
         ]
         low, high = _range(table, columns, rows)
+        hit, miss = dummies(table, columns, rows, mask, preprocessing)
+        fill, center = numbers.fill + numbers.origin, center + numbers.origin
+        acts = (~constant).astype(np.float32)
+        if offset is not None:
+            fill[-1], center[-1], scale[-1], acts[-1] = 0.0, 0.0, offset.unit, 1.0
         return cls(
             columns,
             preprocessing,
-            fill=numbers.fill + numbers.origin,
-            center=center + numbers.origin,
+            fill=fill,
+            center=center,
             scale=scale,
-            acts=(~constant).astype(np.float32),
+            acts=acts,
             seen=mask,
+            offset=offset is not None,
+            hit=hit,
+            miss=miss,
             pixels=(*pixels, None)[0],
             left_out=tuple(left_out),
             low=low,
@@ -129,11 +152,21 @@ class Encoder:
         return sample_shape(self.columns)
 
     @property
+    def network_shape(self) -> tuple[int, ...]:
+        """The shape of what a network sees of a row: without the offset."""
+        return (self.inputs - 1,) if self.offset else self.shape
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that a network sees: all but the offset."""
+        return self.columns[:-1] if self.offset else self.columns
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
-        """One name an input: the column's, "column=category", "column.month" of a date, or
-        "column[channel,row,column]".
+        """One name an input of the network: the column's, "column=category", "column.month" of a
+        date, or "column[channel,row,column]".
         """
-        return tuple(name for column in self.columns for name in input_names(column))
+        return tuple(name for column in self.features for name in input_names(column))
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -168,15 +201,23 @@ class Encoder:
                 place += parts.shape[1]
                 continue
             known = values >= 0
-            codes = values[known]
-            x[rows[known], place + codes] = self.seen[category + codes]
-            place += len(column.categories)
-            category += len(column.categories)
+            codes, size = values[known], len(column.categories)
+            hit, miss = self.indicators
+            x[:, place : place + size] = miss[category : category + size]
+            x[rows[known], place + codes] = hit[category + codes]
+            place += size
+            category += size
         for first in range(0, len(numbers), _BLOCK):
             block = slice(first, first + _BLOCK)
             places, columns = zip(*numbers[block], strict=True)
             x[:, places] = self._scaled(np.stack(columns, axis=1), block)
         return x
+
+    @property
+    def indicators(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What each category's input is where it is the row's, and elsewhere, [C] each."""
+        hit = self.seen if self.hit is None else self.hit
+        return hit, np.zeros_like(self.seen) if self.miss is None else self.miss
 
     @cached_property
     def takes_numbers(self) -> bool:
@@ -213,7 +254,10 @@ class Encoder:
     def schema(self) -> EncoderSchema:
         """All but the constants."""
         return EncoderSchema(
-            columns=self.columns, preprocessing=self.preprocessing, left_out=self.left_out
+            columns=self.columns,
+            preprocessing=self.preprocessing,
+            left_out=self.left_out,
+            offset=self.offset,
         )
 
     def constants(self) -> dict[str, NDArray[Any]]:
@@ -229,6 +273,8 @@ class Encoder:
             "acts": self.acts,
             "seen": self.seen,
         }
+        if self.hit is not None and self.miss is not None:
+            constants |= {"hit": self.hit, "miss": self.miss}
         if self.low is not None and self.high is not None:
             constants |= {"low": self.low, "high": self.high}
         if self.pixels is None:
@@ -254,6 +300,8 @@ class Encoder:
         constants = {"acts": _acting(columns, constants), **constants}
         shapes = dict.fromkeys(("fill", "center", "scale", "acts"), (numbers,))
         shapes["seen"] = (sum(len(column.categories) for column in columns),)
+        if "hit" in constants:
+            shapes |= dict.fromkeys(("hit", "miss"), shapes["seen"])
         image = next((column for column in columns if column.kind == "image"), None)
         if image is not None:
             channels = image.shape[0]
@@ -283,6 +331,9 @@ class Encoder:
             left_out=schema.left_out,
             low=arrays.get("low"),
             high=arrays.get("high"),
+            offset=schema.offset,
+            hit=arrays["hit"].astype(np.float32) if "hit" in arrays else None,
+            miss=arrays["miss"].astype(np.float32) if "hit" in arrays else None,
         )
 
     def _values(self, table: Table, column: Column) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """What a job makes of its data: the target, and the columns that say something of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Self
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from worker.data.inputs import width
 from worker.data.resolution import Resolution
+from worker.data.roles import WEIGHT, Roles
 from worker.data.splits import RowSplit
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood
-from worker.spec import JobSpec
+from worker.spec import JobSpec, PoissonLoss, Task
 from worker.text import shortened
 
 UNUSED = "in no part of the split"
@@ -35,7 +36,9 @@ class JobData:
     columns: tuple[Column, ...]
     """The features."""
     left_out: Mapping[str, str]
-    """The other columns: name → `constant`, `empty` or `ignored`."""
+    """The other columns: name → `constant`, `empty`, `ignored` or `sample_weight`."""
+    roles: Roles
+    """What its rows count, and what their scores begin with."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -48,14 +51,19 @@ class JobData:
         resolution = Resolution.of(
             table,
             name,
-            spec.task,
+            _task(table, name, spec),
             positive=spec.positive,
             declared=name is not None and spec.columns.get(name) == "categorical",
             drop=spec.target_missing == "drop",
             settled=spec.decimal is not None or spec.thousands is not None,
         )
         table = with_times(table)
-        columns, left_out = informative(table, resolution.target.column, resolution.rows)
+        roles = Roles.of(table, spec, resolution.target.column, resolution.rows)
+        taken = (resolution.target.column, *roles.names)
+        columns, left_out = informative(table, taken, resolution.rows)
+        if roles.weight is not None:
+            left_out[roles.weight] = WEIGHT
+        _check_loss(spec, resolution)
         if width(columns) == 0:
             others = ", ".join(f"{name!r} is {reason}" for name, reason in left_out.items())
             raise DataError(
@@ -66,7 +74,7 @@ class JobData:
                 param="dataset",
             )
         _check_alone(columns)
-        return cls(table, resolution, columns, left_out)
+        return cls(table, resolution, columns, left_out, roles)
 
     def understood(self, split: RowSplit | None = None) -> Understood:
         """What is predicted and why; with a split, from the rows that are in it."""
@@ -86,6 +94,40 @@ class JobData:
             rows=RowCounts(used=used, left_out={**resolution.left_out, **unused}),
             features=len(self.columns),
             left_out=dict(islice(self.left_out.items(), CLASSES_SHOWN)),
+        )
+
+
+def _task(table: Table, target: str | None, spec: JobSpec) -> Task:
+    """The task as the job has it; a loss of numbers says it too, if the target has numbers."""
+    numeric = any(column.name == target and column.kind == "numeric" for column in table.columns)
+    return "regression" if spec.task == "auto" and spec.loss is not None and numeric else spec.task
+
+
+def _check_loss(spec: JobSpec, resolution: Resolution) -> None:
+    """Refuse a loss that is not one of the target's.
+
+    Raises:
+        DataError: it is one of numbers and there are classes, or one of counts and some are below
+            0, or all are 0.
+    """
+    loss, target = spec.loss, resolution.target
+    if loss is None:
+        return
+    if target.task != "regression":
+        raise DataError(
+            f"The loss {loss.kind} is one of numbers, and {target.column!r} has classes; leave "
+            '`training.loss` out, or set `task` to "regression".',
+            code="invalid_loss",
+            param="training.loss",
+        )
+    values = resolution.values[resolution.rows]
+    if isinstance(loss, PoissonLoss) and ((values < 0).any() or not (values > 0).any()):
+        fault = "has numbers below 0" if (values < 0).any() else "is 0 in all rows"
+        raise DataError(
+            f"The loss poisson is one of counts, from 0 up, and {target.column!r} {fault}; choose "
+            "another loss.",
+            code="invalid_loss",
+            param="training.loss",
         )
 
 
@@ -114,14 +156,14 @@ def _has_times(dates: NDArray[np.float64]) -> bool:
 
 
 def informative(
-    table: Table, target: str, rows: NDArray[np.int64]
+    table: Table, taken: Collection[str], rows: NDArray[np.int64]
 ) -> tuple[tuple[Column, ...], dict[str, str]]:
-    """The columns beside the target that say something in `rows`, and why the others do not."""
+    """The columns beside those taken that say something in `rows`, and why the others do not."""
     columns: list[Column] = []
     left_out: dict[str, str] = {}
     whole = len(rows) == table.rows
     for column in table.columns:
-        if column.name == target:
+        if column.name in taken:
             continue
         values = table.values[column.name]
         silent = _silent(column, values if whole else values[rows])

@@ -35,6 +35,7 @@ def kinds_to_declare(
         DataError: it lacks columns, or has images of another shape; `columns` names all of them.
     """
     there = {column.name: column for column in present}
+    needed = [one for one in needed if not one.optional or one.name in there]
     lacking = [one.name for one in needed if one.name not in there and one.name not in ignored]
     if lacking:
         raise _lacks(lacking, [*there])
@@ -99,8 +100,10 @@ class Matching:
         there = {column.name: column for column in present}
         codes = {}
         for column in needed:
+            if column.kind != "categorical":
+                continue
             categories = there[column.name].categories
-            if column.kind == "categorical" and categories != column.categories:
+            if categories != column.categories:
                 index = CategoryIndex(column)
                 found = [max(index.find(category), MISSING_CODE) for category in categories]
                 codes[column.name] = np.array([*found, MISSING_CODE], dtype=np.int32)
@@ -110,6 +113,9 @@ class Matching:
         """Some rows of the table, with the encoder's columns and categories."""
         values = {}
         for column in self.columns:
+            if column.optional and column.name not in part.values:
+                values[column.name] = np.full(part.rows, np.nan)
+                continue
             cells = part.values[column.name]
             codes = self.codes.get(column.name)
             values[column.name] = cells if codes is None else codes[cells]

@@ -50,6 +50,10 @@ class PlainReader:
     center: NDArray[np.float64]
     scale: NDArray[np.float64]
     inputs: int
+    hit: NDArray[np.float32]
+    """[F]: what a category's input is where it is the row's."""
+    resting: NDArray[np.float32]
+    """[F]: what it is elsewhere; 0 of numbers."""
 
     @classmethod
     def of(cls, encoder: Encoder, beside: Collection[str] = ()) -> Self | None:
@@ -62,6 +66,8 @@ class PlainReader:
         if not columns or any(column.kind in ("date", "image") for column in columns):
             return None
         numbers, categories, places = [], [], []
+        hit, resting = np.zeros((2, encoder.inputs), dtype=np.float32)
+        hits, misses = encoder.indicators
         place = category = 0
         for position, (column, width) in enumerate(zip(columns, encoder.widths, strict=True)):
             if column.kind == "numeric":
@@ -73,6 +79,8 @@ class PlainReader:
                 inputs = (place + codes if seen.any() else np.full(width, -1)).tolist()
                 texts = (column.categories[code] for code in codes.tolist())
                 categories.append((position, dict(zip(texts, inputs, strict=True))))
+                own = slice(category, category + width)
+                hit[place : place + width], resting[place : place + width] = hits[own], misses[own]
                 category += width
             place += width
         bounds = Expectations.of(encoder).bounds
@@ -99,6 +107,8 @@ class PlainReader:
             center=encoder.center,
             scale=encoder.scale,
             inputs=encoder.inputs,
+            hit=hit,
+            resting=resting,
         )
 
     def features(self, instances: Sequence[Any]) -> NDArray[np.float32] | None:
@@ -124,7 +134,7 @@ class PlainReader:
         if numeric:
             x = values.astype(np.float32)
         else:
-            x = np.zeros((len(rows), self.inputs), dtype=np.float32)
+            x = np.tile(self.resting, (len(rows), 1))
             x[:, self.places] = values
             if not self._categories(rows, x):
                 return None
@@ -218,5 +228,5 @@ class PlainReader:
                     return False
                 if place >= 0:
                     places.append(first + place)
-        flat[places] = 1.0
+        flat[places] = self.hit[np.array(places, dtype=np.int64) % self.inputs]
         return True

@@ -82,7 +82,12 @@ class Records:
             raise DataError(
                 "There are no instances; give at least one.", code="no_instances", param="instances"
             )
-        layout = _Layout(tuple(column.name for column in columns), frozenset(beside), extra)
+        layout = _Layout(
+            tuple(column.name for column in columns),
+            frozenset(beside),
+            extra,
+            frozenset(column.name for column in columns if column.optional),
+        )
         if any(column.kind == "image" for column in columns):
             (column,) = columns
             pixels = _pixels(column, layout, instances, as_bytes=as_bytes)
@@ -157,6 +162,8 @@ class _Layout:
     names: tuple[str, ...]
     beside: frozenset[str]
     extra: bool
+    optional: frozenset[str]
+    """Columns that an instance may lack; an array those at its end."""
 
     @property
     def is_lone(self) -> bool:
@@ -171,11 +178,13 @@ class _Layout:
     def cells(self, position: int, instance: object) -> Sequence[object]:
         """The instance's cells in the order of the columns."""
         if isinstance(instance, Mapping):
+            lacking = self.optional.difference(instance)
             try:
-                cells = [instance[name] for name in self.names]
+                cells = [None if name in lacking else instance[name] for name in self.names]
             except KeyError:
                 raise self._misfit(position, instance) from None
-            fits = self.extra or len(instance) == len(cells) or instance.keys() <= self.known
+            whole = len(instance) == len(cells) - len(lacking)
+            fits = self.extra or whole or instance.keys() <= self.known
             if not fits:
                 raise self._misfit(position, instance)
             return cells
@@ -187,6 +196,8 @@ class _Layout:
                 code="invalid_instance",
                 param=f"instances.{position}",
             )
+        if len(instance) == len(names) - len(self.optional):
+            return [*instance, *[None] * len(self.optional)]
         if len(instance) != len(names):
             raise DataError(
                 f"Instance {position} has {len(instance)} values; the model takes {len(names)}, in "
@@ -208,7 +219,9 @@ class _Layout:
                 code="unknown_column",
                 param=f"{param}.{unknown[0]}",
             )
-        absent = next(name for name in self.names if name not in instance)
+        absent = next(
+            name for name in self.names if name not in instance and name not in self.optional
+        )
         meant = Guesses().nearest(sorted(unknown), absent)
         given = "" if meant is None else f"; it has {meant!r}"
         return DataError(

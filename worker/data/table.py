@@ -77,6 +77,8 @@ class Column(Settings):
     most of whose cells are numbers."""
     date_order: DateOrder | None = None
     """Of a date column read from text: the order of its numbers."""
+    optional: bool = False
+    """Of a model's numeric column: whether a row may lack it. It is missing then."""
 
 
 Cells = tuple[Column, NDArray[Any]]

@@ -27,6 +27,8 @@ DATA_FIELDS = {
     "task",
     "target_missing",
     "positive",
+    "sample_weight",
+    "offset",
     "split",
     "preprocessing",
     *Reading.model_fields,
@@ -99,7 +101,8 @@ class TableCache:
             outline = Outline.of(table, spec, default_target)
             return Checked(outline, findings_about(table, outline.target.column))
 
-        return self._checked.get(spec.model_dump_json(include=DATA_FIELDS), check)
+        loss = None if spec.loss is None else spec.loss.kind  # counts are refused below 0
+        return self._checked.get(f"{loss} {spec.model_dump_json(include=DATA_FIELDS)}", check)
 
     def forget(self, dataset_id: str) -> None:
         """Drop a data set that was deleted, however it was read."""

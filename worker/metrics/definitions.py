@@ -43,7 +43,8 @@ MEASURES = (
     Metric(
         "loss",
         "The data loss that is trained on, without penalties, in eval mode.",
-        "mean of −log p(true class), in nats; mean of (s − y)² of the target as preprocessed",
+        "mean of −log p(true class), in nats; mean of (s − y)² of the target as preprocessed, or "
+        "of what `training.loss` asks for; with `sample_weight` Σ w·l / Σ w",
         (*_CLASSES, "regression"),
     ),
     Metric(
@@ -174,6 +175,22 @@ MEASURES = (
         ("regression",),
         per_epoch=False,
         undefined="a target is 0",
+    ),
+    Metric(
+        "pinball",
+        "Mean error of a quantile, in the target's own unit: that of a `quantile` loss, else the "
+        "median, of which it is half the mean absolute error.",
+        "mean of max(q·(y − ŷ), (q − 1)·(y − ŷ))",
+        ("regression",),
+        per_epoch=False,
+    ),
+    Metric(
+        "poisson_deviance",
+        "How far counts are from their means, in twice the log-likelihood of a Poisson.",
+        "mean of 2·(y·log(y/ŷ) − y + ŷ)",
+        ("regression",),
+        per_epoch=False,
+        undefined="a target is below 0, or an answer is not above it",
     ),
 )
 """What is measured of rows."""

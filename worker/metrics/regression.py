@@ -28,15 +28,20 @@ def from_squares(errors: NDArray[Any], deviations: NDArray[Any], unit: NDArray[A
 
 
 def final_regression(
-    values: NDArray[Any], y: NDArray[Any], unit: NDArray[Any], center: NDArray[Any]
+    values: NDArray[Any],
+    y: NDArray[Any],
+    unit: NDArray[Any],
+    center: NDArray[Any],
+    quantile: float = 0.5,
 ) -> Measured:
-    """The metrics of absolute errors, measured on final weights alone.
+    """The metrics of absolute errors and of counts, measured on final weights alone.
 
     Args:
         values: what is predicted, ``[K, n]``, as preprocessed.
         y: the truth, likewise.
         unit: ``[K]``, the length of one preprocessed unit in the target's own.
         center: ``[K]``, what was subtracted from the target.
+        quantile: that the pinball loss is measured at.
     """
     truth = y.astype(np.float64)
     errors = np.abs(values.astype(np.float64) - truth) * unit[:, None]
@@ -48,4 +53,26 @@ def final_regression(
         "mae": errors.mean(1),
         "median_absolute_error": np.median(errors, axis=1),
         "mape": np.where(defined, shares.mean(1), np.nan),
+        "pinball": _pinball(values, truth, quantile) * unit,
+        "poisson_deviance": _deviance(values, truth, unit, center),
     }
+
+
+def _pinball(values: NDArray[Any], y: NDArray[np.float64], q: float) -> NDArray[np.float64]:
+    left = y - values.astype(np.float64)
+    return np.asarray(np.maximum(q * left, (q - 1) * left).mean(1))
+
+
+def _deviance(
+    values: NDArray[Any], y: NDArray[np.float64], unit: NDArray[Any], center: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Mean of 2·(y·log(y/ŷ) − y + ŷ) in the target's own unit, ``[K]``."""
+    unit, center = unit[:, None], center[:, None]
+    mean = values.astype(np.float64) * unit + center
+    # A target of 0 that was centred in float32 is moved back to near 0.
+    truth = y * unit + center
+    truth = np.where(np.abs(truth) <= np.abs(center) * _ROUNDED, 0.0, truth)
+    defined = (mean > 0).all(1) & (truth >= 0).all(1)
+    safe, count = np.where(mean > 0, mean, 1.0), np.maximum(truth, 0.0)
+    logarithm = np.log(np.where(count > 0, count / safe, 1.0))
+    return np.where(defined, 2 * (count * logarithm - count + safe).mean(1), np.nan)

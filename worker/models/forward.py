@@ -128,6 +128,34 @@ class RowForward:
         return all(alike(first, n * multiple) for first, n in parts) and alike(1, most)
 
 
+@dataclass(frozen=True, eq=False)
+class OffsetForward:
+    """A pass to which the last feature is added as it is."""
+
+    inner: RowForward
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one row, about."""
+        return self.inner.flops
+
+    @property
+    def multiple(self) -> int:
+        """Any number of rows costs as much as the next multiple of this one."""
+        return self.inner.multiple
+
+    @property
+    def rows_per_chunk(self) -> int:
+        """Most rows that are computed at once."""
+        return self.inner.rows_per_chunk
+
+    def __call__(self, features: Features, threads: int = 1) -> Features:
+        """``[N, F + 1]`` → ``[N, O]``."""
+        scores = self.inner(np.ascontiguousarray(features[:, :-1]), threads)
+        with np.errstate(all="ignore"):
+            return scores + features[:, -1:]
+
+
 def compile_forward(
     network: Network, members: int, task: TaskKind, shape: tuple[int, ...]
 ) -> RowForward:

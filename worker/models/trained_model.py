@@ -22,12 +22,12 @@ from worker.data import (
 )
 from worker.models.answers import Answers, AnswerSettings
 from worker.models.file import ModelFile
-from worker.models.forward import Forward, compile_forward, mean_scores
+from worker.models.forward import Forward, OffsetForward, compile_forward, mean_scores
 from worker.models.probabilities import class_probabilities
 from worker.models.stochastic import StochasticForward, spread_of_classes, spread_of_values
 from worker.networks import Network
 from worker.results import Prediction, PredictionWarning
-from worker.spec import Trial
+from worker.spec import PoissonLoss, Trial
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ class TrainedModel:
     @torch.inference_mode()
     def scores(self, features: Tensor) -> Tensor:
         """Encoded features ``[B, …]`` → scores ``[B, O]``; an ensemble's of its members' mean."""
+        if self.encoder.offset:
+            return self._network_scores(features[:, :-1]) + features[:, -1:]
+        return self._network_scores(features)
+
+    def _network_scores(self, features: Tensor) -> Tensor:
         if self.members < 2:
             scores: Tensor = self.network(features[None])[0]
             return scores
@@ -86,7 +91,23 @@ class TrainedModel:
     @cached_property
     def forward(self) -> Forward:
         """The pass that answers."""
-        return compile_forward(self.network, self.members, self.target.task, self.encoder.shape)
+        forward = compile_forward(
+            self.network, self.members, self.target.task, self.encoder.network_shape
+        )
+        return OffsetForward(forward) if self.encoder.offset else forward
+
+    @property
+    def has_log_link(self) -> bool:
+        """Whether a score is the logarithm of the value that is answered."""
+        return isinstance(self.trial.training.loss, PoissonLoss)
+
+    def _values(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scores of a regression in the target's own unit."""
+        values = scores.astype(np.float64)
+        if self.has_log_link:
+            with np.errstate(over="ignore"):
+                values = np.exp(values)
+        return values * self.target_scale + self.target_center
 
     def read_scores(self, scores: NDArray[np.float32]) -> Answers:
         """What scores ``[N, O]`` of the forward pass say.
@@ -95,8 +116,7 @@ class TrainedModel:
         the threshold on.
         """
         if self.target.task == "regression":
-            values = scores[:, 0].astype(np.float64) * self.target_scale + self.target_center
-            return Answers(self.target, values=values)
+            return Answers(self.target, values=self._values(scores[:, 0]))
         probabilities = class_probabilities(self.target.task, scores)
         return Answers(self.target, probabilities, self._best(scores, probabilities))
 
@@ -109,15 +129,17 @@ class TrainedModel:
         forward = StochasticForward(
             self.network,
             self.trial,
-            self.encoder.shape,
+            self.encoder.network_shape,
             self.target.task,
             samples=settings.mc_samples,
             seed=settings.seed,
         )
-        scores = forward(features)
+        if self.encoder.offset:
+            scores = forward(np.ascontiguousarray(features[:, :-1])) + features[:, -1:]
+        else:
+            scores = forward(features)
         if self.target.task == "regression":
-            each = scores[:, :, 0].astype(np.float64) * self.target_scale + self.target_center
-            values, further = spread_of_values(each)
+            values, further = spread_of_values(self._values(scores[:, :, 0]))
             return Answers(self.target, values=values, further=further)
         probabilities, further = spread_of_classes(self.target.task, scores)
         positive = self.target.positive_number

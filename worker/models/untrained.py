@@ -36,7 +36,9 @@ def _untrained(encoder: Encoder) -> NDArray[np.bool_]:
     number = category = ranged = 0
     for column, width in zip(encoder.columns, encoder.widths, strict=True):
         if column.kind == "categorical":
-            parts.append(encoder.seen[category : category + width] == 0)
+            own = slice(category, category + width)
+            hit, miss = encoder.indicators
+            parts.append((hit[own] == 0) & (miss[own] == 0))
             category += width
             continue
         silent = encoder.acts[number : number + width] == 0
@@ -44,6 +46,8 @@ def _untrained(encoder: Encoder) -> NDArray[np.bool_]:
             silent = silent | (encoder.low[ranged] == encoder.high[ranged])
         parts.append(silent)
         number, ranged = number + width, ranged + 1
+    if encoder.offset:  # it has no weight
+        parts[-1] = np.zeros(1, dtype=bool)
     return np.concatenate(parts or [np.zeros(0, dtype=bool)])
 
 

@@ -33,7 +33,7 @@ def build_network(
         spec, regularizations, streams or RandomStreams([0] * len(regularizations)), structure
     )
     if isinstance(spec, LinearSpec):
-        return Linear(shape, outputs, slots)
+        return Linear(spec, shape, outputs, slots)
     if isinstance(spec, ResidualMlpSpec):
         return ResidualMlp(spec, shape, outputs, slots)
     if isinstance(spec, CnnSpec):

@@ -47,7 +47,8 @@ class Batch:
         if weights is not None:
             theirs = partners(weights)
             weights = torch.lerp(weights, theirs, part)
-            part = part * theirs / weights  # [K, B]
+            least = torch.finfo(weights.dtype).tiny  # rows may count 0, both of them
+            part = part * theirs / weights.clamp(min=least)  # [K, B]
         part = part if y.dim() == 2 else part[..., None]
         return replace(self, x=x, y=torch.lerp(y, partners(y), part), weights=weights)
 

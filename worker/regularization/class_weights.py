@@ -89,5 +89,6 @@ class ClassWeights(TargetTechnique):
 
     @staticmethod
     def alter(batch: Batch, numbers: Numbers, random: Stream) -> Batch:
-        """w_y for each row."""
-        return replace(batch, weights=numbers["weights"].gather(1, batch.y.long()))
+        """w_y for each row, times its own weight."""
+        weights = numbers["weights"].gather(1, batch.y.long())
+        return replace(batch, weights=weights if batch.weights is None else weights * batch.weights)

@@ -1,12 +1,14 @@
 """Elastic net: lasso and ridge in one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, final
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, SparsePenalty
 from worker.regularization.per_trial import ParameterIndex, PerTrial
 from worker.regularization.technique import search_range
@@ -77,3 +79,13 @@ class ElasticNet(SparsePenalty):
         """sign(w)·max(|w| − ηλρ, 0) / (1 + 2ηλ(1 − ρ))."""
         ratio, full = terms.numbers["l1_ratio"], step * terms.strength
         return w.sign() * (w.abs() - full * ratio).relu() / (1 + 2 * full * (1 - ratio))
+
+    @staticmethod
+    def convex(terms: PenaltyTerms) -> ConvexTerms:
+        """a = λρ, b = λ(1 − ρ)."""
+        strength, ratio = terms.strength.double(), terms.numbers["l1_ratio"].double()
+        return replace(
+            ConvexTerms.none(terms.strength),
+            absolute=strength * ratio,
+            square=strength * (1 - ratio),
+        )

@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Literal, final
 import torch
 from torch import Tensor
 
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, SparsePenalty
 from worker.regularization.per_trial import ParameterIndex, PerTrial
+from worker.regularization.technique import DataFacts, Misfit, NetworkFacts
 
 GROUPS = ("inputs", "units")
 SINGLE = "single"
@@ -46,6 +48,16 @@ class GroupLasso(SparsePenalty):
     `proximal`: after each update, prox(w) with step η·λ; groups become exactly 0."""
     groups: Literal["inputs", "units"] = "inputs"
     """`inputs`: all weights that leave one input of a layer. `units`: all that enter one unit."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever a penalty fits; factors are of `inputs` alone."""
+        if self.factors is not None and self.groups == "units":
+            return Misfit(
+                "A unit's group has weights of all columns, so that factors do not apply; leave "
+                "them out, or set groups to inputs.",
+                "factors",
+            )
+        return super().fits(network, data)
 
     @classmethod
     def terms(cls, stack: PerTrial[Any], index: ParameterIndex) -> PenaltyTerms:
@@ -94,6 +106,27 @@ class GroupLasso(SparsePenalty):
             threshold = step * terms.strength * terms.numbers[SINGLE]
             shrunk = shrunk.sign() * (shrunk.abs() - threshold).relu()
         return shrunk
+
+    @staticmethod
+    def convex(terms: PenaltyTerms) -> ConvexTerms:
+        """c = λ√|g|; a = λ of biases, which are groups of one."""
+        none = ConvexTerms.none(terms.strength)
+        absolute, group, number = none.absolute.clone(), none.group.clone(), none.number.clone()
+        first = 0
+        for matrix in terms.index.matrices:
+            block, strength = matrix.of(group), matrix.of(terms.strength.double())
+            for kind in (kind for kind in GROUPS if kind in terms.numbers):
+                axis = 1 if kind == "inputs" else block.dim() - 1
+                count = block.shape[axis]
+                on = terms.numbers[kind].view(-1, *[1] * (block.dim() - 1)).double()
+                block += on * strength * (block[0].numel() // count) ** 0.5
+                numbers = first + torch.arange(count, device=group.device)
+                wide = numbers.view(*[1] * axis, -1, *[1] * (block.dim() - 1 - axis))
+                matrix.of(number)[...] = torch.where(on > 0, wide, matrix.of(number))
+            first += max(block.shape[1], block.shape[-1])
+        if SINGLE in terms.numbers:
+            absolute += terms.strength * terms.numbers[SINGLE]
+        return ConvexTerms(absolute, none.square, group, number)
 
 
 def _has_groups(settings: GroupLasso, kind: str) -> bool:

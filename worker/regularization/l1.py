@@ -1,11 +1,13 @@
 """L1: the lasso."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, SparsePenalty
 
 
@@ -54,3 +56,8 @@ class L1(SparsePenalty):
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """Soft threshold: sign(w)·max(|w| − ηλ, 0)."""
         return w.sign() * (w.abs() - step * terms.strength).relu()
+
+    @staticmethod
+    def convex(terms: PenaltyTerms) -> ConvexTerms:
+        """a = λ."""
+        return replace(ConvexTerms.none(terms.strength), absolute=terms.strength.double())

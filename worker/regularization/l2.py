@@ -1,11 +1,13 @@
 """L2: ridge."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.penalty import InitialWeights, PenaltyTerms, ProximalPenalty
 
 
@@ -57,3 +59,8 @@ class L2(ProximalPenalty):
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """w / (1 + 2ηλ)."""
         return w / (1 + 2 * step * terms.strength)
+
+    @staticmethod
+    def convex(terms: PenaltyTerms) -> ConvexTerms:
+        """b = λ."""
+        return replace(ConvexTerms.none(terms.strength), square=terms.strength.double())

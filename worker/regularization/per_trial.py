@@ -1,7 +1,7 @@
 """The settings of one technique over all trials of a fleet, as tensors."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import torch
@@ -42,6 +42,26 @@ class ParameterIndex:
     """``[P]`` int64: number of the layer it belongs to, from 0 at the input; below 0 of none."""
     matrices: tuple[WeightMatrix, ...] = ()
     """The weight matrices, from the input on."""
+    inputs: Mapping[str, slice] = field(default_factory=dict)
+    """The inputs of each column of the data, by its name."""
+
+    def input_factors(self, factors: Mapping[str, float]) -> Tensor:
+        """``[P]``: the factor of each column's weights in the first layer, 1 elsewhere.
+
+        Raises:
+            ValueError: a column has no inputs, or the first layer is none of the inputs.
+        """
+        whole = torch.ones(1, self.weight.numel(), device=self.weight.device)
+        first = next((matrix for matrix in self.matrices if matrix.layer == 0), None)
+        size = max((place.stop for place in self.inputs.values()), default=0)
+        if first is None or first.shape[0] != size or len(first.shape) != 2:
+            raise ValueError("penalty factors need a first layer with a row for each input")
+        view = first.of(whole)
+        for name, factor in factors.items():
+            if name not in self.inputs:
+                raise ValueError(f"no input belongs to a column {name!r}")
+            view[:, self.inputs[name]] = factor
+        return whole[0]
 
     def chosen(self, *, biases: bool, layers: Sequence[int] | None) -> Tensor:
         """``[P]`` bool: the columns a technique acts on."""

@@ -49,6 +49,8 @@ class DataFacts:
     """Of one encoded row: ``(F,)``, ``(C, L)`` for a series, ``(C, H, W)`` for an image."""
     classes: tuple[str, ...]
     """Names of the target's classes; none in a regression."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns that are features; none where they are not known."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ class Fitted(Stored):
     the denominator."""
     mean_weight: float = 1.0
     """The mean of `class_weights` as they were posted, over the training rows."""
+    weighted: bool = False
+    """Whether rows had weights of their own."""
+    offset: bool = False
+    """Whether scores began with an offset."""
 
 
 class Equivalent(Record):

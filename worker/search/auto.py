@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.metrics import is_per_epoch
-from worker.regularization import ClassWeights, DataFacts, SnapshotEnsemble, fitting
+from worker.regularization import ClassWeights, SnapshotEnsemble, fitting
 from worker.schema import Json
 from worker.spec import (
     ConstantSchedule,
@@ -133,7 +133,7 @@ def _fitting(spec: JobSpec, outline: Outline) -> Iterator[str]:
             "optimizer adam, or search a path.",
             param="training.optimizer.kind",
         )
-    names = fitting(COCKTAIL, spec.network, DataFacts(outline.shape, outline.target.classes))
+    names = fitting(COCKTAIL, spec.network, outline.facts)
     return (name for name in names if name != "snapshot_ensemble" or _has_cycles(spec))
 
 

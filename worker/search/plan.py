@@ -7,7 +7,7 @@ from typing import overload
 from worker.data import Outline
 from worker.errors import SpecError
 from worker.networks import Layout, by_hand, lay_out
-from worker.regularization import DataFacts, EarlyStopping, Memory, Technique
+from worker.regularization import EarlyStopping, Memory, Technique
 from worker.regularization.families import Normalization
 from worker.search.space import Overrides
 from worker.spec import (
@@ -171,7 +171,7 @@ def replica_count(spec: JobSpec) -> int:
 
 def check_against(outline: Outline, trial: Trial) -> None:
     """Refuse a trial that contradicts itself or its data; ``SpecError``."""
-    check_trial(trial, DataFacts(outline.shape, outline.target.classes))
+    check_trial(trial, outline.facts)
 
 
 def group(
@@ -223,6 +223,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
         and any(isinstance(t, Normalization) and t.needs_batch for t in on),
         by_hand(trial),
         type(trial.training.optimizer),
+        trial.training.loss,
         trial.training.precision,
         trial.training.epochs,
         trial.training.batch_size,

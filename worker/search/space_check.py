@@ -48,6 +48,12 @@ def check_space(space: Dimensions, document: SectionsJson, check: Check) -> None
 
 
 def _refuse_roots(path: str) -> None:
+    if path == "training.loss" or path.startswith("training.loss."):
+        raise SpecError(
+            f"{path} cannot be searched: configurations are ranked by their loss, so all of them "
+            "must have the same; post a job for each.",
+            param=f"search.space.{path}",
+        )
     if path.partition(".")[0] not in ("network", "regularization", "training"):
         raise SpecError(
             f"{path} cannot be searched; paths begin with network, regularization or training.",

@@ -4,6 +4,7 @@ Whether a technique fits a network and its data it says itself (``Technique.fits
 holds between techniques, and between them and the training.
 """
 
+from math import prod
 from typing import NamedTuple
 
 from worker.errors import SpecError
@@ -11,9 +12,12 @@ from worker.regularization import ClassWeights, DataFacts, Regularization
 from worker.regularization.families import Decay, OutputPenalty, Penalty, ProximalPenalty, Stopping
 from worker.spec.network import CnnSpec, LinearSpec
 from worker.spec.training import (
+    NEWTON_WEIGHTS,
     AdamWSpec,
     ConstantSchedule,
     CosineSchedule,
+    PoissonLoss,
+    QuantileLoss,
     SgdSpec,
     SolverSpec,
     Training,
@@ -65,8 +69,9 @@ def check_trial(trial: Trial, data: DataFacts) -> None:
     _check_pairs(trial.regularization, EXCLUSIVE)
     _check_optimizer(trial.regularization, trial.training)
     _check_snapshots(trial.regularization, trial.training)
+    _check_loss(trial)
     if isinstance(trial.training.optimizer, SolverSpec):
-        _check_solver(trial)
+        _check_solver(trial, data)
 
 
 def _check_pairs(regularization: Regularization, pairs: tuple[Pair, ...]) -> None:
@@ -118,7 +123,45 @@ def _check_snapshots(regularization: Regularization, training: Training) -> None
         )
 
 
-def _check_solver(trial: Trial) -> None:
+def _check_loss(trial: Trial) -> None:
+    if isinstance(trial.training.loss, PoissonLoss) and trial.regularization.snapshot_ensemble:
+        raise SpecError(
+            "The members of a snapshot_ensemble answer with the mean of their scores, which are "
+            "logarithms with the loss poisson; choose ema or swa.",
+            param="regularization.snapshot_ensemble",
+        )
+
+
+def _check_solvable(trial: Trial, optimizer: SolverSpec, data: DataFacts) -> None:
+    """Whether the loss is one that the solver's method can minimize."""
+    loss = trial.training.loss
+    if isinstance(loss, QuantileLoss):
+        raise SpecError(
+            "A quantile loss bends nowhere, so that no solver reaches its optimum exactly; choose "
+            "the optimizer adam, which comes near.",
+            param="training.optimizer.kind",
+        )
+    if not isinstance(loss, PoissonLoss):
+        return
+    if optimizer.method == "proximal_gradient":
+        raise SpecError(
+            "The curvature of a poisson loss has no bound from which a gradient step could be "
+            "chosen; set the method to newton.",
+            param="training.optimizer.method",
+        )
+    weights = prod(data.shape) + 1
+    if optimizer.method == "auto" and weights > NEWTON_WEIGHTS:
+        raise SpecError(
+            f"A poisson loss is solved by Newton's method alone, and auto takes that up to "
+            f"{NEWTON_WEIGHTS:,} weights, not for {weights:,}; set the method to newton, or choose "
+            "the optimizer adam.",
+            param="training.optimizer.method",
+        )
+
+
+def _check_solver(trial: Trial, data: DataFacts) -> None:
+    if isinstance(trial.training.optimizer, SolverSpec):
+        _check_solvable(trial, trial.training.optimizer, data)
     if not isinstance(trial.network, LinearSpec):
         raise SpecError(
             "A solver finds the optimum of linear networks alone; choose the network linear, or "

@@ -13,12 +13,13 @@ from worker.spec.preprocessing import Preprocessing
 from worker.spec.reading import Reading
 from worker.spec.search import SearchSpec
 from worker.spec.split import Split
-from worker.spec.training import Training
+from worker.spec.training import LossSpec, PoissonLoss, Training
 from worker.text import Printable
 
 Name = Annotated[Printable, Field(min_length=1, max_length=120)]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["credit"])]
 TaskKind = Literal["binary", "multiclass", "regression"]
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 Task = Literal["auto", "binary", "multiclass", "regression"]
 Device = Literal["cpu", "gpu"]
 
@@ -57,6 +58,15 @@ class Subject(Settings):
     prices: `refuse` the job, naming the first of them, or `drop` these rows. Rows whose target is
     missing are left out in any case, and counted; where they are more than half of all, `refuse`
     refuses the job as well, and `drop` goes on with the others."""
+    sample_weight: ColumnName | None = None
+    """A column of numbers from 0 up that say what each row counts: every loss is Σ w·l / Σ w, in
+    training and where it is measured, and so are rmse and R²; what counts right answers counts
+    rows. The weights are divided by their mean over the training rows, so that the loss, and with
+    it the meaning of λ and of the learning rate, keeps its size. It is no feature."""
+    offset: ColumnName | None = None
+    """A column of numbers that are added to each row's score as they are, such as the logarithm of
+    an exposure beside `training.loss: poisson`; of a standardized target in the target's unit. It
+    is no feature. Rows to be predicted may lack it: then it is 0."""
     positive: Annotated[str, Field(max_length=65_536, examples=["bad"])] | None = None
     """Binary classification: the class that recall, precision, the threshold and the like are
     about; the second of the classes unless given."""
@@ -162,6 +172,37 @@ class JobSpec(Reading, Subject):
                 "leave one of them out"
             )
         return self
+
+    @model_validator(mode="after")
+    def minimizes_one_loss(self) -> Self:
+        """Refuse losses that cannot be compared, and a standardized target of counts."""
+        losses = {training.loss for training in self._trainings()}
+        if len(losses) > 1:
+            raise ValueError(
+                "compare: configurations are ranked by their loss, so all of them must have the "
+                "same training.loss; post a job for each loss"
+            )
+        if not isinstance(self.loss, PoissonLoss) or self.preprocessing.target == "none":
+            return self
+        if "target" in self.preprocessing.model_fields_set:
+            raise ValueError(
+                "preprocessing.target: counts of a poisson loss are not standardized; leave it "
+                "out, or set it to none"
+            )
+        # The default of this loss, written where all others find it.
+        object.__setattr__(
+            self, "preprocessing", self.preprocessing.model_copy(update={"target": "none"})
+        )
+        return self
+
+    def _trainings(self) -> list[Training]:
+        variants = [variant.training for variant in self.compare or (Variant(name="job"),)]
+        return [self.training if training is None else training for training in variants]
+
+    @property
+    def loss(self) -> LossSpec | None:
+        """What all its configurations minimize; none for the task's own."""
+        return self._trainings()[0].loss
 
     @property
     def refits(self) -> bool:

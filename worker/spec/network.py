@@ -40,6 +40,10 @@ class LinearSpec(Structure):
 
     kind: Literal["linear"]
     """Always `linear`."""
+    intercept: bool = True
+    """Whether there is a constant beside the features; without, the score of a row of zeros is 0.
+    Standardized features and targets have means of 0, so set `preprocessing` to `none` for a
+    regression through the origin of the data."""
 
 
 class MlpSpec(Structure):

@@ -12,4 +12,13 @@ class Preprocessing(Settings):
     """`standardize`: (x − mean) / sd. `robust`: (x − median) / interquartile range. Images and
     series are brought to [0, 1] first, then treated so channel by channel."""
     target: Literal["standardize", "none"] = "standardize"
-    """Regression only: train on the standardized target; predictions come in its own unit."""
+    """Regression only: train on the standardized target; predictions come in its own unit. With
+    the loss `poisson` it is `none`."""
+    drop_first: bool = False
+    """Leave out the first category of each categorical column that the training rows hold: the
+    others' weights are differences from it. As scikit-learn's `OneHotEncoder(drop="first")`; its
+    input is 0 in all rows. A column with missing cells keeps all: what they differ from is them."""
+    dummies: Literal["indicator", "standardize"] = "indicator"
+    """What a category is: `indicator` 1 where it is the row's, else 0. `standardize`: that minus
+    its mean over the training rows, divided by its standard deviation, as glmnet does it, so that a
+    penalty weighs rare categories as it weighs others."""

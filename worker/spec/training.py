@@ -49,22 +49,34 @@ class AdamWSpec(AdamSpec):
     """Always `adamw`."""
 
 
+NEWTON_WEIGHTS = 2_000
+"""The most weights of a trial for which a solver's `auto` takes Newton's method."""
+
+
 class SolverSpec(Settings):
     """For the network `linear` alone: solves for the optimum, which is unique with a penalty.
 
-    Proximal gradient steps over all training rows with momentum and adaptive restart, until the
-    gradient mapping is `tolerance` times the gradient at w = 0. `l1`, `l2`, `elastic_net` and
+    Newton's method over all training rows: each iteration minimizes the second-order model of the
+    loss with the penalties as they are, kinks included, and searches along the line to that
+    minimum. It ends where no entry of the gradient mapping exceeds `tolerance` times the largest
+    entry of the gradient with the intercept alone, each column taken at a root mean square of 1:
+    badly scaled columns do not matter. `l1`, `l2`, `elastic_net` and
     `group_lasso` are exact, with exact zeros, and the intercept is not penalized; `class_weights`
     weigh the rows. Docstrings convert strengths from scikit-learn's, and the report of a job has
     its `equivalents`. There is no learning rate, no batch size.
-    `training.epochs` bounds how long it tries: a trial ends when it is solved.
+    `training.epochs` bounds how long it tries: a trial ends when it is solved. No trial starts from
+    another one's solution: what it ends with would depend on its company.
 
-    Source: Beck & Teboulle 2009, SIAM J. Imaging Sci. 2(1); O'Donoghue & Candès 2015,
-    arXiv:1204.3982.
+    Source: Lee, Sun & Saunders 2014, SIAM J. Optim. 24(3); Beck & Teboulle 2009, SIAM J. Imaging
+    Sci. 2(1); O'Donoghue & Candès 2015, arXiv:1204.3982.
     """
 
     kind: Literal["solver"]
     """Always `solver`."""
+    method: Literal["auto", "newton", "proximal_gradient"] = "auto"
+    """`newton`: few iterations, each with a matrix of all pairs of weights. `proximal_gradient`:
+    gradient steps with momentum and adaptive restart (FISTA), many cheap iterations. `auto` takes
+    `newton` up to 2,000 weights a trial, and `proximal_gradient` beyond."""
     tolerance: Annotated[float, Field(ge=1e-13, le=0.1)] = 1e-10
     """Largest entry of the gradient mapping at which a trial is solved, relative."""
     iterations: Annotated[int, Field(ge=1, le=100_000)] = 100
@@ -125,6 +137,71 @@ class WarmupSchedule(Settings):
     """Epochs until the full η."""
 
 
+class SquaredLoss(Settings):
+    """Squared error: l = (s − y)², without a half, of the target as preprocessed."""
+
+    kind: Literal["squared"]
+    """Always `squared`."""
+
+
+class PoissonLoss(Settings):
+    """Poisson deviance with a log link: l = 2·(μ − y·s − y + y·log y), μ = eˢ the mean of y.
+
+    For counts and rates, y ≥ 0; predictions are μ. With sample weights that are exposures, or an
+    `offset` that is the logarithm of them, it is a regression of rates. The target is not
+    standardized. scikit-learn's `PoissonRegressor(alpha)` halves the deviance and the square: an
+    `l2` of strength λ = alpha has its optimum. glmnet's lambda: λ = 2·lambda of `l1`, λ = lambda
+    of `l2`.
+
+    Source: McCullagh & Nelder 1989, Generalized Linear Models.
+    """
+
+    kind: Literal["poisson"]
+    """Always `poisson`."""
+
+
+class HuberLoss(Settings):
+    """Huber's loss: l = r² where |r| ≤ δ, else 2δ|r| − δ², r = s − y of the target as preprocessed.
+
+    Rows far off count linearly, not by their square. scikit-learn's `HuberRegressor` estimates a
+    scale along with the coefficients, so its optimum is another one.
+
+    Source: Huber 1964, Ann. Math. Statist. 35(1).
+    """
+
+    kind: Literal["huber"]
+    """Always `huber`."""
+    delta: Annotated[float, Field(gt=0.0, le=1e6)] = 1.35
+    """δ, in the unit of the target as preprocessed: deviations, unless `preprocessing.target` is
+    `none`."""
+
+
+class QuantileLoss(Settings):
+    """Pinball loss: l = max(q·(y − s), (q − 1)·(y − s)); its optimum is the q-quantile of y.
+
+    Not smooth, so that no `solver` takes it; adam and sgd come near. scikit-learn's
+    `QuantileRegressor(alpha)` has the same loss: λ = alpha of `l1`, with
+    `preprocessing.target: none`.
+
+    Source: Koenker & Bassett 1978, Econometrica 46(1).
+    """
+
+    kind: Literal["quantile"]
+    """Always `quantile`."""
+    q: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """The share of rows that lie below the answer; 0.5 is the median."""
+
+
+LossSpec = Annotated[
+    SquaredLoss | PoissonLoss | HuberLoss | QuantileLoss, Field(discriminator="kind")
+]
+
+
+def quantile_of(loss: LossSpec | None) -> float:
+    """The quantile that a pinball loss is measured at: that of the loss; 0.5 of others."""
+    return loss.q if isinstance(loss, QuantileLoss) else 0.5
+
+
 ScheduleSpec = Annotated[
     ConstantSchedule | StepSchedule | CosineSchedule | WarmupSchedule, Field(discriminator="kind")
 ]
@@ -137,6 +214,9 @@ class Training(Settings):
     """Passes over the training rows."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     """Rows a step. Larger than the training set means full batches."""
+    loss: LossSpec | None = None
+    """Regression: what is minimized, as a mean over rows; the squared error unless given. All
+    configurations of a job have a log link (`poisson`), or none has. Classes have cross-entropy."""
     optimizer: OptimizerSpec = AdamSpec()
     """The update rule."""
     schedule: ScheduleSpec = ConstantSchedule()

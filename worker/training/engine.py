@@ -1,7 +1,7 @@
 """The engine of a fleet: networks, data, techniques and optimizers of K trials, stacked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -29,7 +29,7 @@ from worker.training.numbers import PerTrialNumber, per_trial_number
 from worker.training.optimizers import build_optimizer
 from worker.training.schedules import learning_rate
 from worker.training.snapshots import Snapshots
-from worker.training.solver import build_solver
+from worker.training.solver.solver import build_solver
 from worker.training.training_loss import TrainingLoss
 from worker.training.watch import Watch
 
@@ -90,12 +90,13 @@ class Engine:
         self.network.to(device)
         solved = isinstance(trials[0].training.optimizer, SolverSpec)
         self.parameters = Parameters(self.network, padded=not solved)
-        w, index = self.parameters.values, self.parameters.index
+        w = self.parameters.values
+        index = replace(self.parameters.index, inputs=prepared.inputs)
         self.penalties = Penalties(stacks(Penalty, regularizations, device), index)
         self.decays = Decays(stacks(Decay, regularizations, device), index)
         self.constraints = Constraints(stacks(Constraint, regularizations, device), index)
         optimizers = [trial.training.optimizer for trial in trials]
-        self.solver = build_solver(optimizers, self.data, w, self.penalties, regularizations)
+        self.solver = build_solver(self.data, w, self.penalties, trials)
         self.optimizer = build_optimizer(optimizers, w)
         self.averages = Averages(stacks(WeightAverage, regularizations, device), w, self.epochs)
         live = {"weights": w, **self.buffers()}
@@ -196,8 +197,8 @@ class Engine:
     def _training_rows(self) -> Iterator[Tensor]:
         """Features of the training rows in their order, in batches as in training."""
         batches = self.data.batches("train", self.training.batch_size)
-        for x, _ in islice(batches, max(1, self.batches)):
-            yield x
+        for rows in islice(batches, max(1, self.batches)):
+            yield rows.x
 
     @torch.no_grad()
     def measure(self) -> dict[str, Tensor]:
@@ -225,7 +226,10 @@ class Engine:
     def scores(self, part: str) -> tuple[Tensor, Tensor]:
         """Scores ``[K, n, O]`` and targets ``[K, n]`` of a part's rows, in eval mode."""
         self.network.eval()
-        pairs = [(self.answer(x), y) for x, y in self.data.measured(part, self.rows_measured)]
+        pairs = [
+            (rows.scored(self.answer(rows.x)), rows.y)
+            for rows in self.data.measured(part, self.rows_measured)
+        ]
         self.network.train()
         return torch.cat([scores for scores, _ in pairs], 1), torch.cat([y for _, y in pairs], 1)
 

@@ -92,8 +92,9 @@ def measure_finals(
             scores, y = _scores(engine_of, part)
             if data.task == "regression":
                 unit, center = engine_of.data.unit, engine_of.data.center
+                values = data.loss.mean(torch.from_numpy(scores))[..., 0].numpy()
                 found = final_regression(
-                    scores[..., 0], y, unit.cpu().numpy(), center.cpu().numpy()
+                    values, y, unit.cpu().numpy(), center.cpu().numpy(), data.quantile
                 )
             else:
                 found = final_classification(scores, y, data.positive)

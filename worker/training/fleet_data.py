@@ -1,6 +1,7 @@
 """A prepared data set on the device, and the rows that each trial of a fleet sees."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,11 +9,30 @@ from torch import Tensor
 
 from worker.data import Prepared
 from worker.regularization import derive_seed
-from worker.spec import Trial
+from worker.spec import Trial, quantile_of
+from worker.training.losses import data_loss
 
 PARTS = ("train", "validation", "test")
 BLOCK = 32
-"""Rows that are measured together at least."""
+"""TrialRows that are measured together at least."""
+
+
+class TrialRows(NamedTuple):
+    """Some rows, as each trial sees them."""
+
+    x: Tensor
+    """``[K, B, …]``."""
+    y: Tensor
+    """``[K, B]``."""
+    weights: Tensor | None = None
+    """What each row's loss counts, ``[K, B]``, with a mean of 1 over the training rows; 1 unless
+    the job has weights."""
+    offset: Tensor | None = None
+    """What is added to each row's score, ``[K, B]``; nothing unless the job has an offset."""
+
+    def scored(self, scores: Tensor) -> Tensor:
+        """The network's scores ``[K, B, O]`` with the offset added."""
+        return scores if self.offset is None else scores + self.offset.unsqueeze(2)
 
 
 class FleetData:
@@ -24,10 +44,17 @@ class FleetData:
     def __init__(self, trials: Sequence[Trial], prepared: Prepared, device: str) -> None:
         self.task = prepared.target.task
         self.classes = prepared.target.classes
+        loss = trials[0].training.loss
+        self.loss = data_loss(self.task, loss)
+        self.quantile = quantile_of(loss)
         splits, rows, *shape = prepared.x.shape
         self.x = torch.from_numpy(prepared.x).reshape(splits * rows, *shape).to(device)
         y = torch.from_numpy(np.ascontiguousarray(prepared.y)).reshape(splits * rows)
         self.y = (y if self.task == "multiclass" else y.float()).to(device)
+        self.weights, self.offset = (
+            None if rows_of is None else torch.from_numpy(rows_of.reshape(-1)).to(device)
+            for rows_of in (prepared.weights, prepared.offset)
+        )  # [S·N], float32
         self.split = torch.tensor([trial.fold or 0 for trial in trials], device=device)
         self.unit = torch.from_numpy(prepared.target_scale).to(device)[self.split]
         self.center = torch.from_numpy(prepared.target_center).to(device)[self.split]
@@ -88,25 +115,28 @@ class FleetData:
         counts = [torch.bincount(fold, minlength=classes) for fold in labels]
         return torch.stack(counts)[self._fold]
 
-    def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Features ``[K, B, …]`` and targets ``[K, B]`` of rows ``[K, B]`` or ``[1, B]``."""
+    def gather(self, rows: Tensor) -> TrialRows:
+        """What lies at rows ``[K, B]`` or ``[1, B]``."""
         trials, flat = len(self._streams), rows.reshape(-1)
         x = self.x.index_select(0, flat).view(*rows.shape, *self.shape)
-        y = self.y.index_select(0, flat).view(rows.shape)
-        return x.expand(trials, *x.shape[1:]), y.expand(trials, -1)
+        y, weights, offset = (
+            None if of is None else of.index_select(0, flat).view(rows.shape).expand(trials, -1)
+            for of in (self.y, self.weights, self.offset)
+        )
+        if y is None:
+            raise ValueError("rows have targets")
+        return TrialRows(x.expand(trials, *x.shape[1:]), y, weights, offset)
 
     def rows(self, part: str) -> int:
         """How many rows a part has."""
         return self.parts[part].shape[1]
 
-    def batches(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, part: str, size: int) -> Iterator[TrialRows]:
         """A part's rows in order, ``size`` at a time, for every trial."""
         for index in torch.split(self._index(part), size, dim=1):
             yield self.gather(index)
 
-    def measured(
-        self, part: str, size: int, most: int | None = None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def measured(self, part: str, size: int, most: int | None = None) -> Iterator[TrialRows]:
         """A part's rows in order for every trial, about ``size`` at a time.
 
         Whole blocks of ``BLOCK`` rows come together and the rest apart, whatever the size: how many

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from worker.metrics import from_confusion, from_squares
-from worker.training.fleet_data import BLOCK, FleetData
-from worker.training.losses import LOSSES
+from worker.training.fleet_data import BLOCK, FleetData, TrialRows
+from worker.training.losses import LOSS, DataLoss
 
 CELLS = 250_000
 """Numbers of one layer's activations held at a time while measuring: they fit the cache."""
@@ -22,59 +22,75 @@ GPU_CELLS = 2**25
 def measure(
     answer: Callable[[Tensor], Tensor],
     data: FleetData,
-    batches: Iterator[tuple[Tensor, Tensor]],
+    batches: Iterator[TrialRows],
     thresholds: Tensor,
 ) -> dict[str, Tensor]:
     """Mean loss and the metrics of every epoch, float64 ``[K]`` each; NaN where not defined.
 
+    The loss, and with it a regression's rmse and R², counts each row by its weight, Σ w·l / Σ w;
+    what is counted in right and wrong answers counts rows.
+
     Args:
         answer: features to scores ``[K, B, O]``, a network in eval mode.
-        data: what the scores mean: task, positive class, unit of the target.
-        batches: features ``[K, B, F]`` and targets ``[K, B]``.
+        data: what the scores mean: task, loss, positive class, unit of the target.
+        batches: the rows.
         thresholds: ``[K]``, of two classes the probability from which the positive is answered.
     """
     if data.task == "regression":
-        return _of_values(answer, batches, data.unit)
-    rows = 0
-    losses: list[Tensor] = []
+        return _of_values(answer, batches, data.unit, data.loss)
+    sums: list[Tensor] = []
     confusion: Tensor | int = 0
-    for x, y in batches:
-        scores = answer(x)
-        losses.append(block_sums(LOSSES[data.task](scores, y)))
-        rows += y.shape[1]
+    for rows in batches:
+        scores = rows.scored(answer(rows.x))
+        losses = data.loss.value(scores, rows.y)
+        sums.append(_weighted(rows, losses))
         answers = answered(scores, data.positive, thresholds)
-        confusion = confusion + _confusion(answers, y.long(), len(data.classes))
-    loss = torch.cat(losses, dim=1).sum(1) / rows
+        confusion = confusion + _confusion(answers, rows.y.long(), len(data.classes))
+    total, loss = torch.cat(sums, dim=2).sum(2)
     table = torch.as_tensor(confusion).cpu().numpy()
-    return {"loss": loss} | {
+    return {"loss": loss / total} | {
         name: torch.from_numpy(values).to(loss.device)
         for name, values in from_confusion(table, data.positive).items()
     }
 
 
 def _of_values(
-    answer: Callable[[Tensor], Tensor], batches: Iterator[tuple[Tensor, Tensor]], unit: Tensor
+    answer: Callable[[Tensor], Tensor],
+    batches: Iterator[TrialRows],
+    unit: Tensor,
+    loss_of: DataLoss,
 ) -> dict[str, Tensor]:
     """Sums in float64 of targets less the first: their mean may be any multiple of what they vary
     by, and squares would leave nothing but its rounding.
     """
-    rows = 0
     sums: list[Tensor] = []
     first: Tensor | None = None
-    for x, y in batches:
-        values, truth = answer(x)[..., 0].double(), y.double()
+    squared = loss_of is LOSS["regression"]
+    for rows in batches:
+        scores, truth = rows.scored(answer(rows.x)), rows.y.double()
+        values = loss_of.mean(scores)[..., 0].double()
         first = truth[:, :1].clone() if first is None else first
-        apart = truth - first
-        squares = (values - truth).square(), apart.square()
-        sums.append(torch.stack([block_sums(some) for some in (*squares, apart)]))
-        rows += y.shape[1]
-    loss, square, mean = torch.cat(sums, dim=2).sum(2) / rows
+        apart, errors = truth - first, (values - truth).square()
+        losses = errors if squared else loss_of.value(scores.double(), truth)
+        sums.append(_weighted(rows, losses, errors, apart.square(), apart))
+    total, *others = torch.cat(sums, dim=2).sum(2)
+    loss, error, square, mean = (some / total for some in others)
     variance = (square - mean.square()).clamp(min=0)
-    numbers = (tensor.cpu().numpy() for tensor in (loss, variance, unit))
+    numbers = (tensor.cpu().numpy() for tensor in (error, variance, unit))
     return {"loss": loss} | {
         name: torch.from_numpy(metric).to(loss.device)
         for name, metric in from_squares(*numbers).items()
     }
+
+
+def _weighted(rows: TrialRows, *values: Tensor) -> Tensor:
+    """Sums over blocks of the rows' weights, and of values ``[K, B]`` by them:
+    ``[1 + V, K, blocks]``.
+    """
+    if rows.weights is None:
+        return torch.stack([block_sums(torch.ones_like(rows.y)), *map(block_sums, values)])
+    w = rows.weights.double()
+    return torch.stack([block_sums(w), *(block_sums(some.double() * w) for some in values)])
 
 
 def block_sums(values: Tensor) -> Tensor:

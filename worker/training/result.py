@@ -88,6 +88,8 @@ def _fitted(
                 rows=len(rows),
                 classes=len(target.classes),
                 target_sd=deviation,
+                weighted=prepared.weights is not None,
+                offset=prepared.offset is not None,
             )
         fitted, weights = by_fold[fold], trial.regularization.class_weights
         if weights is not None:
@@ -112,9 +114,13 @@ def model_file(engine: Engine, prepared: Prepared, threshold: Threshold | None =
     tensors["target.center"] = torch.as_tensor(prepared.target_center)
     tensors["target.scale"] = torch.as_tensor(prepared.target_scale)
     probe = torch.from_numpy(prepared.x[:, :PROBE_ROWS].copy())  # [S, R, …]
-    tensors["probe.features"] = probe
     features = probe.to(engine.data.x.device)[engine.data.split]
-    tensors["probe.scores"] = engine.answer(features).cpu()
+    scores = engine.answer(features).cpu()
+    if prepared.offset is not None:
+        offset = torch.from_numpy(prepared.offset[:, :PROBE_ROWS, None].copy())
+        probe = torch.cat([probe, offset], dim=2)
+        scores = scores + offset[engine.data.split.cpu()]
+    tensors["probe.features"], tensors["probe.scores"] = probe, scores
     return ModelFile(tensors, _manifest(engine, prepared, thresholds))
 
 

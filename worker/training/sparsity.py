@@ -192,8 +192,9 @@ class _Columns:
     @classmethod
     def of(cls, prepared: Prepared, device: torch.device) -> "_Columns":
         encoder = prepared.encoders[0]
-        columns = encoder.columns
-        numbers = torch.arange(len(columns)).repeat_interleave(torch.tensor(encoder.widths))
+        columns = encoder.features
+        widths = torch.tensor(encoder.widths[: len(columns)])
+        numbers = torch.arange(len(columns)).repeat_interleave(widths)
         named = all(column.kind != "image" for column in columns)
         return cls(
             np.array([column.name for column in columns], dtype=object),

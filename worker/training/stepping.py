@@ -16,7 +16,7 @@ from torch import Tensor
 
 from worker.training.engine import Engine
 from worker.training.numbers import PerTrialNumber
-from worker.training.solver import Solver
+from worker.training.solver.solver import Solver
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from torch import Tensor
 from worker.networks import DenseChain, Network
 from worker.regularization import Batch, Classes, RandomStreams, Regularization, stacks, widened
 from worker.regularization.families import Attack, BatchTechnique, OutputPenalties, OutputPenalty
-from worker.training.fleet_data import FleetData
-from worker.training.losses import LOSSES, SLOPES
+from worker.training.fleet_data import FleetData, TrialRows
 
 
 class TrainingLoss:
@@ -30,7 +29,7 @@ class TrainingLoss:
         device = data.x.device
         self._lowered = precision == "bfloat16"
         self._network, self._data = network, data
-        self._loss, self._slope = LOSSES[data.task], SLOPES[data.task]
+        self._loss, self._slope = data.loss.value, data.loss.slope
         classes = Classes(data.classes, data.class_rows())
         self._classes = len(classes.names)
         self._techniques = [
@@ -70,25 +69,28 @@ class TrainingLoss:
         its gradient by each of the network's parameters, ``[K, …]``. Trials do not mix: row k of a
         gradient is trial k's own.
         """
-        batch = Batch(*self._data.gather(rows), self._classes)
+        found = self._data.gather(rows)
+        batch = Batch(found.x, found.y, self._classes, found.weights)
         for technique, numbers, random in self._techniques:
             batch = technique.alter(batch, numbers, random)
         if self._chain is not None:
-            return self._by_hand(self._chain, batch)
+            return self._by_hand(self._chain, batch, found)
         x = batch.x.detach().requires_grad_() if self._differentiates_rows else batch.x
-        scores = self._scores(x)
+        scores = found.scored(self._scores(x))
         losses = self._loss(scores, batch.y)
         if self._attacks:
-            losses = self._attacked(x, losses, batch)
+            losses = self._attacked(x, losses, batch, found)
         loss = self._mean(losses, batch)
         if self._output:
             loss = loss + self._output.value(x, scores)
         return loss.detach(), torch.autograd.grad(loss.sum(), self._parameters)
 
     @torch.no_grad()
-    def _by_hand(self, chain: DenseChain, batch: Batch) -> tuple[Tensor, Sequence[Tensor]]:
+    def _by_hand(
+        self, chain: DenseChain, batch: Batch, found: TrialRows
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         """The same without autograd, where the network can do that."""
-        scores = chain.forward(self._network.enter(batch.x))
+        scores = found.scored(chain.forward(self._network.enter(batch.x)))
         slope = self._slope(scores, batch.y).div_(scores.shape[1])
         if batch.weights is not None:
             slope *= batch.weights.unsqueeze(2)
@@ -109,14 +111,15 @@ class TrainingLoss:
             scores: Tensor = self._network(x)
         return scores.float()
 
-    def _attacked(self, x: Tensor, clean: Tensor, batch: Batch) -> Tensor:
+    def _attacked(self, x: Tensor, clean: Tensor, batch: Batch, found: TrialRows) -> Tensor:
         """Losses ``[K, B]``: the mean over the rows as they are and as each attack makes them."""
         losses = clean
         (gradient,) = torch.autograd.grad(clean.sum(), x, retain_graph=True)
         averages = [tensor.clone() for tensor in self._averages]
         for technique, epsilon, share in self._attacks:
             attacked = technique.perturb(batch.x, gradient, widened(epsilon, batch.x))
-            losses = torch.lerp(losses, self._loss(self._scores(attacked), batch.y), share)
+            scores = found.scored(self._scores(attacked))
+            losses = torch.lerp(losses, self._loss(scores, batch.y), share)
         for tensor, before in zip(self._averages, averages, strict=True):
             tensor.copy_(before)
         return losses

@@ -9,6 +9,8 @@ from sklearn import metrics as reference
 from torch import Tensor
 
 from worker.metrics import final_regression, from_squares
+from worker.training.fleet_data import TrialRows
+from worker.training.losses import LOSS
 from worker.training.metrics import _of_values
 
 ONE, ZERO = np.ones(3), np.zeros(3)
@@ -20,10 +22,11 @@ def measured(values: Tensor, y: Tensor, rows_at_a_time: int = 64) -> dict[str, T
     pieces = [
         (x.split(rows_at_a_time, 1) if whole else ()) for x in (values[:, :whole], y[:, :whole])
     ]
-    batches = [(v[..., None], t) for v, t in zip(*pieces, strict=True)]
+    batches = [TrialRows(v[..., None], t) for v, t in zip(*pieces, strict=True)]
     if whole < y.shape[1]:
-        batches.append((values[:, whole:, None], y[:, whole:]))
-    return _of_values(lambda x: x, iter(batches), torch.ones(len(y), dtype=torch.float64))
+        batches.append(TrialRows(values[:, whole:, None], y[:, whole:]))
+    unit = torch.ones(len(y), dtype=torch.float64)
+    return _of_values(lambda x: x, iter(batches), unit, LOSS["regression"])
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e4, -1e6, 1e7])
@@ -66,6 +69,31 @@ def test_the_same_bits_however_many_are_measured_at_a_time_and_together() -> Non
         assert {n: t.item() for n, t in alone.items()} == {
             n: t[trial].item() for n, t in whole.items()
         }
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 0.9])
+def test_pinball_and_deviance_as_scikit_learn(q: float) -> None:
+    random = np.random.default_rng(3)
+    y = random.poisson(3.0, (3, 50)).astype(np.float64)
+    values = random.gamma(2.0, size=(3, 50))
+    found = final_regression(values, y, ONE, ZERO, q)
+    for trial in range(3):
+        loss = reference.mean_pinball_loss(y[trial], values[trial], alpha=q)
+        assert found["pinball"][trial] == pytest.approx(loss)
+        deviance = reference.mean_poisson_deviance(y[trial], values[trial])
+        assert found["poisson_deviance"][trial] == pytest.approx(deviance)
+
+
+@pytest.mark.parametrize(("value", "target"), [(0.0, 1.0), (-1.0, 1.0), (1.0, -0.5)])
+def test_a_deviance_without_a_logarithm_is_not_defined(value: float, target: float) -> None:
+    found = final_regression(np.array([[1.0, value]]), np.array([[2.0, target]]), ONE[:1], ZERO[:1])
+    assert math.isnan(found["poisson_deviance"][0])
+
+
+def test_a_count_of_0_that_was_standardized_is_one() -> None:
+    y = ((np.array([[0.0, 3.0]]) - 1234.5) / 7).astype(np.float32)
+    found = final_regression(y, y, np.array([7.0]), np.array([1234.5]))
+    assert math.isnan(found["poisson_deviance"][0]) or found["poisson_deviance"][0] < 1e-3
 
 
 @pytest.mark.parametrize("center", [0.0, 5.0, -1e6])

@@ -87,7 +87,7 @@ def test_it_has_no_proximal_step() -> None:
     stacks = {Orthogonality: PerTrial((Orthogonality(strength=1.0),))}
     penalties = Penalties(stacks, index)
     with pytest.raises(TypeError, match="orthogonality has no proximal step"):
-        penalties.joint_step()
+        penalties.convex(w)
     assert "method" not in techniques()["orthogonality"].model_fields
     assert Regularization(orthogonality=Orthogonality(strength=1.0)).orthogonality is not None
     assert penalties.value(w).item() > 0

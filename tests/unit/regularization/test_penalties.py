@@ -137,7 +137,7 @@ def test_penalties_together_are_one_proximal_step() -> None:
         total = sum(m.value(v.float(), p).double() for m, p in terms)
         return 0.5 * (v - w).square().sum(1) + step[:, 0] * total
 
-    found = penalties.joint_step()(w, step)
+    found = penalties.convex(w).proximal(w, step)
     generator = torch.Generator().manual_seed(1)
     for _ in range(50):
         noise = torch.randn(w.shape, generator=generator, dtype=torch.float64)

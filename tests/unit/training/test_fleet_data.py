@@ -18,28 +18,28 @@ def data() -> FleetData:
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_blocks_come_whole_and_the_rest_apart(data: FleetData, part: str, size: int) -> None:
     """How many rows a product has may change their last bits: it must not follow the size."""
-    rows = data.rows(part)
+    count = data.rows(part)
     measured = list(data.measured(part, size))
-    whole, rest = divmod(rows, BLOCK)
+    whole, rest = divmod(count, BLOCK)
     assert rest, "else nothing is apart"
-    counts = [x.shape[1] for x, _ in measured]
+    counts = [rows.x.shape[1] for rows in measured]
     assert counts[-1] == rest
     assert all(count % BLOCK == 0 for count in counts[:-1])
-    assert sum(counts) == rows
+    assert sum(counts) == count
     assert max([0, *counts[:-1]]) <= max(size, BLOCK)
-    if size >= rows:
+    if size >= count:
         assert len(counts) == (2 if whole else 1)
     for number, of_part in enumerate(data.fold.tolist()):
         index = data.parts[part][of_part]
-        assert torch.equal(torch.cat([x[number] for x, _ in measured]), data.x[index])
-        assert torch.equal(torch.cat([y[number] for _, y in measured]), data.y[index])
+        assert torch.equal(torch.cat([rows.x[number] for rows in measured]), data.x[index])
+        assert torch.equal(torch.cat([rows.y[number] for rows in measured]), data.y[index])
 
 
 def test_of_many_rows_some_are_taken_evenly(data: FleetData) -> None:
     index, most = data.parts["train"], 40
     measured = list(data.measured("train", 10_000, most=most))
-    assert [x.shape[1] for x, _ in measured] == [BLOCK, most - BLOCK]
-    taken = torch.cat([x[0] for x, _ in measured])
+    assert [rows.x.shape[1] for rows in measured] == [BLOCK, most - BLOCK]
+    taken = torch.cat([rows.x[0] for rows in measured])
     places = torch.arange(most) * index.shape[1] // most
     assert torch.equal(taken, data.x[index[data.fold[0]][places]])
     assert set(places.diff().tolist()) == {2, 3}

@@ -29,9 +29,20 @@ NETWORKS: dict[str, Any] = {
 SOLVED: dict[str, Any] = {
     "dataset": {"builtin": "diabetes"},
     "network": {"kind": "linear"},
-    "training": {"epochs": 40, "optimizer": {"kind": "solver", "iterations": 7}},
+    "training": {
+        "epochs": 40,
+        "optimizer": {"kind": "solver", "method": "proximal_gradient", "iterations": 7},
+    },
     "compare": [
         {"name": f"{s}", "regularization": {"l1": {"strength": s}}} for s in (0.5, 0.1, 0.01, 0.001)
+    ],
+}
+NEWTON: dict[str, Any] = {
+    "dataset": {"builtin": "breast_cancer"},
+    "network": {"kind": "linear"},
+    "training": {"epochs": 40, "optimizer": {"kind": "solver", "iterations": 2}},
+    "compare": [
+        {"name": f"{s}", "regularization": {"l1": {"strength": s}}} for s in (0.1, 0.001, 1e-5)
     ],
 }
 
@@ -65,6 +76,13 @@ def solved() -> bytes:
 @pytest.mark.parametrize("after", [1, 14, 100, 130])
 def test_solvers(solved: bytes, after: int) -> None:
     assert interrupted(SOLVED, after).result().dump() == solved
+
+
+@pytest.mark.parametrize("after", [1, 4, 9])
+def test_newton(after: int) -> None:
+    run = trained(fleet(**NEWTON))
+    assert run.steps > 9
+    assert interrupted(NEWTON, after).result().dump() == run.result().dump()
 
 
 def test_the_fleet_was_compacted(undisturbed: FleetRun) -> None:

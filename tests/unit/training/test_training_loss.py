@@ -47,7 +47,7 @@ def test_class_probabilities_of_certainty_are_class_numbers() -> None:
 def test_without_techniques_it_is_the_loss_of_the_rows() -> None:
     engine = fleet(**{**RANDOM, "compare": RANDOM["compare"][:1]}).engine
     rows = torch.arange(30)[None]
-    x, y = engine.data.gather(rows)
+    x, y, *_ = engine.data.gather(rows)
     assert y.dtype == torch.int64
     expected = functional.cross_entropy(engine.network(x)[0], y[0])
     torch.testing.assert_close(engine.loss(rows)[0], expected)
@@ -64,7 +64,7 @@ def test_class_weights_weigh_the_objective() -> None:
     weights = torch.where(labels == 0, 5.0, 1.0)
     weights = weights / weights.mean()
     rows = engine.data.parts["train"][:1]
-    x, y = engine.data.gather(rows)
+    x, y, *_ = engine.data.gather(rows)
     losses = LOSSES["multiclass"](engine.network(x), y)
     found = engine.loss(rows)
     torch.testing.assert_close(found[0], losses[0].mean())

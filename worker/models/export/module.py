@@ -45,6 +45,7 @@ class ExportedModel(nn.Module):
             self.preprocessing = TableInputs(model.encoder)
         else:
             self.preprocessing = PixelInputs(model.encoder)
+        self._offset = model.encoder.offset
         self.members = nn.ModuleList(_sequence(path) for path in paths(model))
         self.answers = (
             Regression(model) if model.target.task == "regression" else Classification(model)
@@ -69,7 +70,10 @@ class ExportedModel(nn.Module):
         """
         given = {"numbers": numbers, "codes": codes, "images": images}
         x = self.preprocessing(**{name: t for name, t in given.items() if t is not None})
-        answer: Answer = self.answers(torch.stack([member(x) for member in self.members]))
+        offset: Tensor | float = 0.0
+        if self._offset:
+            x, offset = x[:, :-1], x[:, -1:]
+        answer: Answer = self.answers(torch.stack([member(x) for member in self.members]) + offset)
         return answer
 
 
@@ -90,8 +94,9 @@ class TableInputs(nn.Module):
             self.register_buffer(name, _own(getattr(encoder, name)))
         self.register_buffer("acts", _own(encoder.acts != 0))
         sizes = [len(column.categories) for column in encoder.columns if column.categories]
-        for number, seen in enumerate(np.split(encoder.seen, np.cumsum(sizes)[:-1])):
-            self.register_buffer(f"seen_{number}", _own(seen))
+        for kind, values in zip(("hit", "miss"), encoder.indicators, strict=True):
+            for number, of_column in enumerate(np.split(values, np.cumsum(sizes)[:-1])):
+                self.register_buffer(f"{kind}_{number}", _own(of_column))
 
     def forward(self, numbers: Tensor | None = None, codes: Tensor | None = None) -> Tensor:
         """``[N, F]`` float32."""
@@ -102,7 +107,8 @@ class TableInputs(nn.Module):
                 if codes is not None and size:
                     names = torch.arange(size)
                     hit = codes[:, text : text + 1] == names
-                    blocks.append(hit * self.get_buffer(f"seen_{category}"))
+                    here, there = (self.get_buffer(f"{of}_{category}") for of in ("hit", "miss"))
+                    blocks.append(torch.where(hit, here, there))
                     category += 1
                 text += 1
             elif numbers is not None:
@@ -189,10 +195,14 @@ class Regression(nn.Module):
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
         self._scale, self._center = model.target_scale, model.target_center
+        self._log_link = model.has_log_link
 
     def forward(self, scores: Tensor) -> Answer:
         """The mean of the members."""
-        return {"value": scores.mean(0)[:, 0].double() * self._scale + self._center}
+        values = scores.mean(0)[:, 0].double()
+        if self._log_link:
+            values = values.exp()
+        return {"value": values * self._scale + self._center}
 
 
 class Classification(nn.Module):

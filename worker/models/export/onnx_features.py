@@ -29,7 +29,8 @@ def features(graph: Graph, model: TrainedModel) -> str:
         if categorical:
             for column in members:
                 size = len(column.categories)
-                block = _one_hot(graph, column, encoder.seen[category : category + size])
+                hit, miss = (of[category : category + size] for of in encoder.indicators)
+                block = _one_hot(graph, column, hit, miss)
                 blocks += [block] if size else []
                 category += size
         else:
@@ -78,8 +79,13 @@ def _rounded(graph: Graph, values: str) -> str:
     return graph.add("Cast", graph.add("Clip", values, *limits), to=_FLOAT32)
 
 
-def _one_hot(graph: Graph, column: Column, seen: NDArray[np.float32]) -> str:
-    """A column of texts → float32 ``[N, categories]``; zeros for what training did not see."""
+def _one_hot(
+    graph: Graph, column: Column, hit: NDArray[np.float32], miss: NDArray[np.float32]
+) -> str:
+    """A column of texts → float32 ``[N, categories]``; as an unknown one what training did not see.
+
+    Of each category ``hit`` where it is the row's, ``miss`` elsewhere.
+    """
     name = graph.input(
         column.name,
         str,
@@ -91,7 +97,7 @@ def _one_hot(graph: Graph, column: Column, seen: NDArray[np.float32]) -> str:
     if not size:
         return ""
     # A code of `size` lies outside the axis, and so encodes to zeros.
-    codes = [code if seen[code] else size for code in range(size)]
+    codes = [code if hit[code] else size for code in range(size)]
     code = graph.add(
         "LabelEncoder",
         name,
@@ -100,13 +106,17 @@ def _one_hot(graph: Graph, column: Column, seen: NDArray[np.float32]) -> str:
         values_int64s=codes,
         default_int64=size,
     )
-    return graph.add(
+    indicators = graph.add(
         "OneHot",
         graph.add("Reshape", code, graph.constant([-1], np.int64)),
         graph.constant(np.int64(size)),
         graph.constant([0.0, 1.0], np.float32),
         axis=-1,
     )
+    if not miss.any():
+        return indicators
+    apart = graph.add("Mul", indicators, graph.constant(hit - miss, np.float32))
+    return graph.add("Add", apart, graph.constant(miss, np.float32))
 
 
 def _pixels(graph: Graph, column: Column, model: TrainedModel) -> str:

@@ -63,7 +63,14 @@ def onnx_model(
     names = graph_output_names(model)
     graph = Graph({*names.values(), *(column.name for column in model.encoder.columns)})
     encoded = features(graph, model)
-    members = [_run(graph, path, encoded, model.encoder.shape) for path in paths(model)]
+    shape, offset = model.encoder.network_shape, ""
+    if model.encoder.offset:
+        (size,) = shape
+        offset = graph.add("Gather", encoded, graph.constant([size], np.int64), axis=1)
+        encoded = graph.add("Gather", encoded, graph.constant(range(size), np.int64), axis=1)
+    members = [_run(graph, path, encoded, shape) for path in paths(model)]
+    if offset:
+        members = [graph.add("Add", member, offset) for member in members]
     if model.target.task == "regression":
         _add_value(graph, model, members, names)
     else:
@@ -172,6 +179,8 @@ def _add_value(
 ) -> None:
     """The target in its own unit, in float64."""
     scores = graph.add("Cast", _mean(graph, members), to=_FLOAT64)
+    if model.has_log_link:
+        scores = graph.add("Exp", scores)
     scaled = graph.add("Mul", scores, graph.constant(np.float64(model.target_scale)))
     value = graph.add("Add", scaled, graph.constant(np.float64(model.target_center)))
     value = graph.add("Reshape", value, graph.constant([-1], np.int64))

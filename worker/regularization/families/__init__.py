@@ -8,6 +8,7 @@ from worker.regularization.families.averaging import Averages, WeightAverage
 from worker.regularization.families.batch import BatchTechnique
 from worker.regularization.families.branch import BranchDropout, BranchMerge
 from worker.regularization.families.constraint import Constraint, Constraints
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.dropout import ActivationDropout, DropoutLayer, WeightDropout
 from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
@@ -34,6 +35,7 @@ __all__ = [
     "BranchMerge",
     "Constraint",
     "Constraints",
+    "ConvexTerms",
     "Decay",
     "Decays",
     "Distribution",

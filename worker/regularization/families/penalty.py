@@ -1,13 +1,16 @@
 """Penalties: terms of the loss that depend on the weights alone."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.strength import ScheduledStrength, StrengthTechnique
 from worker.regularization.per_trial import Numbers, ParameterIndex, PerTrial
 from worker.regularization.technique import (
@@ -147,11 +150,54 @@ class Penalty(WeightTechnique):
 class ProximalPenalty(EntryTechnique, Penalty):
     """A convex penalty whose proximal step is known, so that it can be solved for exactly."""
 
+    factors: (
+        Annotated[
+            dict[str, Annotated[float, Field(ge=0.0, le=1e6)]],
+            Field(min_length=1, max_length=10_000),
+        ]
+        | None
+    ) = None
+    """What λ is multiplied by for the weights that leave a column of the data, by its name; 0
+    leaves them free, one that is not named has 1: `{"age": 0}`. As glmnet's `penalty.factor`,
+    without its division by the mean factor."""
+
+    def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
+        """Wherever its layers exist, and the columns that have factors."""
+        misfit = super().fits(network, data)
+        if misfit is not None or self.factors is None:
+            return misfit
+        if len(data.shape) != 1:
+            return Misfit("Factors are of columns, and these rows are images or series.", "factors")
+        if self.layers is not None and 0 not in self.layers:
+            return Misfit("Factors are of the first layer's weights; name layer 0.", "factors")
+        for name in self.factors if data.columns else ():
+            if name not in data.columns:
+                close = get_close_matches(name[:100], data.columns) or data.columns[:10]
+                return Misfit(
+                    f"There is no feature {name!r}; did you mean {', '.join(map(repr, close))}?",
+                    f"factors.{name}",
+                )
+        return None
+
+    @classmethod
+    def strengths(cls, stack: PerTrial[Self], index: ParameterIndex) -> Tensor:
+        """λ times the columns' factors."""
+        matrix = super().strengths(stack, index)
+        for row, member in enumerate(stack.members):
+            if member is not None and member.factors is not None:
+                matrix[row] *= index.input_factors(member.factors)
+        return matrix
+
     @staticmethod
     @abstractmethod
     @shaped(w="K P", step="K 1", returns="K P")
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:
         """argmin over v of ½(v − w)² + step·R(v), ``[K, P]``; step ``[K, 1]``."""
+
+    @staticmethod
+    @abstractmethod
+    def convex(terms: PenaltyTerms) -> ConvexTerms:
+        """R in the form that a solver takes."""
 
 
 class SparsePenalty(ProximalPenalty):
@@ -168,8 +214,6 @@ def is_proximal(penalty: Penalty) -> bool:
 
 
 R = TypeVar("R", bound=Penalty)
-JointStep = Callable[[Tensor, Tensor], Tensor]
-"""Weights ``[K, P]`` and steps ``[K, 1]`` → the weights after one proximal step."""
 
 
 class _Part(Generic[R]):
@@ -227,26 +271,15 @@ class Penalties:
         for part in self._proximal:
             w.copy_(part.technique.proximal(w, part.terms, step))
 
-    def joint_step(self) -> JointStep:
-        """The proximal step of all penalties together, whatever their method; step ``[K, 1]``.
-
-        Exact for `l1`, `l2` and one of `elastic_net` and `group_lasso` at once: a sparse group's
-        soft threshold comes before its block, and a square only scales what is left.
+    def convex(self, w: Tensor) -> ConvexTerms:
+        """All penalties together, whatever their method; w is ``[K, P]``.
 
         Raises:
             TypeError: one of them has no proximal step.
         """
-        known: list[tuple[type[ProximalPenalty], PenaltyTerms]] = []
+        total = ConvexTerms.none(w)
         for part in self._all:
             if not issubclass(part.technique, ProximalPenalty):
                 raise TypeError(f"{part.technique.key()} has no proximal step to solve by")
-            known.append((part.technique, part.terms))
-        # Kinks before squares: prox of a·|w| + c·w² is the soft threshold, then the shrinkage.
-        known.sort(key=lambda pair: not issubclass(pair[0], SparsePenalty))
-
-        def step_all(w: Tensor, step: Tensor) -> Tensor:
-            for technique, terms in known:
-                w = technique.proximal(w, terms, step)
-            return w
-
-        return step_all
+            total = total + part.technique.convex(part.terms)
+        return total

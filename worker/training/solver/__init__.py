@@ -1,0 +1,1 @@
+"""Linear networks solved to the optimum."""
