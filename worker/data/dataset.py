@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.encoder import Encoder
-from worker.data.inputs import sample_shape, width
+from worker.data.inputs import number_inputs, sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
 from worker.data.splits import RowSplit, given_split, split_rows
@@ -92,6 +92,8 @@ class Outline:
     """Of the target's numbers, where the task was worked out from them."""
     understood: Understood
     """What the job predicts, from which rows and columns, and why it was understood so."""
+    number_inputs: tuple[int, ...] | None = None
+    """Which inputs are numbers and no categories; all of them unless given."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -112,6 +114,7 @@ class Outline:
             class_rows=_class_rows(frame),
             numbers=frame.data.resolution.numbers,
             understood=frame.data.understood(frame.splits[0]),
+            number_inputs=number_inputs(frame.columns),
         )
 
     @property

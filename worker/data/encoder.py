@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.calendar import date_parts
-from worker.data.inputs import input_names, sample_shape, width
+from worker.data.inputs import input_names, number_inputs, sample_shape, width
 from worker.data.pixels import PixelScaling, row_parts
 from worker.data.scaling import Observed, center_and_scale
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
@@ -139,6 +139,11 @@ class Encoder:
     def widths(self) -> tuple[int, ...]:
         """How many inputs each column becomes."""
         return tuple(width([column]) for column in self.columns)
+
+    @property
+    def number_inputs(self) -> tuple[int, ...]:
+        """Which inputs are numbers: of numeric columns, and the parts of dates."""
+        return number_inputs(self.columns)
 
     def transform(
         self, table: Table, out: NDArray[np.float32] | None = None

@@ -110,6 +110,7 @@ class TrainedModel:
             self.network,
             self.trial,
             self.encoder.shape,
+            self.encoder.number_inputs,
             self.target.task,
             samples=settings.mc_samples,
             seed=settings.seed,

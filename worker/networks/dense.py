@@ -37,11 +37,15 @@ class Dense(Affine):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, in]`` → ``[K, B, out]``."""
-        weight, bias = self.disturb(self.weight), self.bias
-        if torch.is_grad_enabled() and not _ends_aligned(x, weight) and not _is_lowered(x):
-            aligned: Tensor = _AlignedAffine.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-            return aligned
-        return affine(x, weight, bias)
+        return multiply_add(x, self.disturb(self.weight), self.bias)
+
+
+def multiply_add(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``affine``, under autograd too."""
+    if torch.is_grad_enabled() and not _ends_aligned(h, weight) and not _is_lowered(h):
+        aligned: Tensor = _AlignedAffine.apply(h, weight, bias)  # type: ignore[no-untyped-call]
+        return aligned
+    return affine(h, weight, bias)
 
 
 @shaped(h="K B I", weight="K I O", bias="K O", returns="K B O")

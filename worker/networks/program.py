@@ -25,6 +25,7 @@ from worker.networks.affine import Affine
 from worker.networks.cnn import Cnn
 from worker.networks.convolution import CONVOLUTIONS, POOLS, Convolution, Pool
 from worker.networks.dense import Dense
+from worker.networks.embedding import Embedding, PeriodicEmbedding, PiecewiseLinearEmbedding
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
@@ -46,8 +47,9 @@ Step = Callable[[Tensor], Tensor]
 _SILENT = (nn.Identity, DropoutLayer, NoiseLayer)
 """What passes a row unchanged in eval mode."""
 _KNOWN = {
-    *_SILENT, Linear, Mlp, ResidualMlp, Cnn, Dense, Convolution, Pool, nn.ModuleList, nn.ModuleDict,
-    nn.Sequential, BatchNormLayer, LayerNormLayer, ShakeDropLayer, ShakeShakeLayer,
+    *_SILENT, Linear, Mlp, ResidualMlp, Cnn, PeriodicEmbedding, PiecewiseLinearEmbedding, Dense,
+    Convolution, Pool, nn.ModuleList, nn.ModuleDict, nn.Sequential, BatchNormLayer,
+    LayerNormLayer, ShakeDropLayer, ShakeShakeLayer,
 }  # fmt: skip
 
 
@@ -110,8 +112,17 @@ class _Writer:
     def _linear(self, network: Any) -> list[Step]:
         return [_flatten, *self._layer(network.layers[0])]
 
+    def _entrance(self, network: Mlp | ResidualMlp) -> list[Step]:
+        """What comes before the first layer."""
+        embedding = network.embedding
+        if embedding is None:
+            return [_flatten]
+        if embedding.dimension is not None:
+            self._flops += 2 * embedding.numbers * embedding.encoded * embedding.dimension
+        return [_flatten, _Embed.of(embedding, self._trial)]
+
     def _dense(self, network: Mlp) -> list[Step]:
-        steps: list[Step] = [_flatten]
+        steps = self._entrance(network)
         *hidden, output = network.layers
         for dense, norm in zip(hidden, network.norms, strict=True):
             steps += [*self._layer(dense, norm), network.activation.infer]
@@ -135,7 +146,7 @@ class _Writer:
         return [*steps, _flatten, *self._layer(output)]
 
     def _residual(self, network: ResidualMlp) -> list[Step]:
-        steps: list[Step] = [_flatten, *self._layer(network.layers[0])]
+        steps = [*self._entrance(network), *self._layer(network.layers[0])]
         activate = network.activation.infer
         for block, branch in enumerate(network.branches):
             one, two = 2 * block + 1, 2 * block + 2
@@ -322,6 +333,51 @@ class _Standardize:
         variance += np.float32(self.epsilon)
         rows /= np.sqrt(variance, out=variance)
         return self.scale(h)
+
+
+@dataclass(frozen=True, eq=False)
+class _Embed:
+    """Numbers become ``ReLU(e(x)W + b)``, or e(x) alone; the other inputs follow as they are.
+
+    W ``[P, E, D]``, b ``[P, 1, D]``, both none without a dense layer.
+    """
+
+    places: NDArray[np.int64]
+    others: NDArray[np.int64]
+    encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    """``[P, B, 1]`` → ``[P, B, E]``"""
+    weight: Tensor | None
+    bias: Tensor | None
+    width: int
+
+    @classmethod
+    def of(cls, embedding: Embedding, trial: int) -> "_Embed":
+        weight = bias = None
+        if embedding.weight is not None and embedding.bias is not None:
+            gap = max(0, NARROW - embedding.width)
+            own = embedding.weight[trial].double().numpy()
+            added = embedding.bias[trial].double().numpy().reshape(len(own), 1, -1)
+            weight = _float32(np.pad(own, ((0, 0), (0, 0), (0, gap))))
+            bias = _float32(np.pad(added, ((0, 0), (0, 0), (0, gap))))
+        return cls(
+            embedding.places.numpy(),
+            embedding.others.numpy(),
+            embedding.of_trial(trial),
+            weight,
+            bias,
+            embedding.width,
+        )
+
+    def __call__(self, h: Tensor) -> Tensor:
+        x = h.numpy()
+        rows, count = len(x), len(self.places)
+        encoded = torch.from_numpy(self.encode(x.T[self.places][:, :, None]))
+        if self.weight is not None and self.bias is not None:
+            encoded = torch.baddbmm(self.bias, encoded, self.weight).relu_()[:, :, : self.width]
+        out = np.empty((rows, count * self.width + len(self.others)), dtype=np.float32)
+        out[:, : count * self.width] = encoded.numpy().transpose(1, 0, 2).reshape(rows, -1)
+        out[:, count * self.width :] = x[:, self.others]
+        return torch.from_numpy(out)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,8 @@ class DataFacts:
     """Of one encoded row: ``(F,)``, ``(C, L)`` for a series, ``(C, H, W)`` for an image."""
     classes: tuple[str, ...]
     """Names of the target's classes; none in a regression."""
+    numbers: int | None = None
+    """Inputs that are numbers and no categories; none where that is not told."""
 
 
 @dataclass(frozen=True)

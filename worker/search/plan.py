@@ -171,7 +171,7 @@ def replica_count(spec: JobSpec) -> int:
 
 def check_against(outline: Outline, trial: Trial) -> None:
     """Refuse a trial that contradicts itself or its data; ``SpecError``."""
-    check_trial(trial, DataFacts(outline.shape, outline.target.classes))
+    check_trial(trial, _facts(outline))
 
 
 def group(
@@ -217,7 +217,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
     fold = trial.fold or 0
     on = [technique for _, technique in trial.regularization.techniques()]
     return (
-        trial.network,
+        trial.network.alike,
         tuple((type(t), t.structure()) for t in on if t.structure() is not None),
         outline.train_rows[fold] % trial.training.batch_size == 1
         and any(isinstance(t, Normalization) and t.needs_batch for t in on),
@@ -265,7 +265,13 @@ def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
     """
     layout = max(
         (
-            lay_out(trial.network, outline.shape, outline.outputs, trial.regularization)
+            lay_out(
+                trial.network,
+                outline.shape,
+                outline.outputs,
+                trial.regularization,
+                outline.number_inputs,
+            )
             for trial in _different(trials)
         ),
         key=lambda layout: layout.parameters,
@@ -292,7 +298,7 @@ def _different(trials: Sequence[Trial]) -> list[Trial]:
     for trial in trials:
         r = trial.regularization
         kind = (r.batch_norm is None, r.layer_norm is None, r.shake_shake is None)
-        different.setdefault((trial.network, kind), trial)
+        different.setdefault((trial.network.alike, kind), trial)
     return list(different.values())
 
 
@@ -308,6 +314,13 @@ def _needs(trials: Sequence[Trial]) -> tuple[Memory, bool]:
             needs[type(technique)] = technique.memory().at_least(needs.get(type(technique)))
             restores |= isinstance(technique, EarlyStopping) and technique.restore_best
     return Memory.total(needs.values()), restores
+
+
+def _facts(outline: Outline) -> DataFacts:
+    numbers = outline.number_inputs
+    return DataFacts(
+        outline.shape, outline.target.classes, None if numbers is None else len(numbers)
+    )
 
 
 def _is_solved(trial: Trial) -> bool:
