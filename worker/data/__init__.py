@@ -40,6 +40,7 @@ from worker.data.rows.delimited import DelimitedRows
 from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
+from worker.data.scaling import SOFT_LIMIT
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -48,6 +49,7 @@ __all__ = [
     "FIRST_DAY",
     "LARGEST",
     "LAST_DAY",
+    "SOFT_LIMIT",
     "Column",
     "ColumnReport",
     "DelimitedRows",

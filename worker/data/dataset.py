@@ -220,6 +220,13 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
 def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
     data = JobData.of(table, spec, default_target)
     target, row_numbers = data.resolution.target, data.resolution.rows
+    if spec.preprocessing.numeric == "robust_smooth_clip" and data.columns[0].kind == "image":
+        raise DataError(
+            "robust_smooth_clip is for columns of numbers, and these are images or series; choose "
+            "robust.",
+            code="not_for_images",
+            param="preprocessing.numeric",
+        )
     _check_size(data.columns, rows=len(row_numbers), splits=spec.split.folds or 1)
     values = data.resolution.values[row_numbers]
     labels = None if target.task == "regression" else values

@@ -229,7 +229,9 @@ class PiecewiseLinearEmbedding(Embedding):
         low, span, least, most = (tensor[trial].numpy()[:, None, :] for tensor in self.bins)
 
         def encode(x: Numbers) -> Numbers:
-            return np.minimum(np.maximum((x - low) / span, least), most)
+            shares: Numbers = (x - low) / span
+            np.maximum(shares, least, out=shares)
+            return np.minimum(shares, most, out=shares)
 
         return encode
 

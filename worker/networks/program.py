@@ -339,7 +339,8 @@ class _Standardize:
 class _Embed:
     """Numbers become ``ReLU(e(x)W + b)``, or e(x) alone; the other inputs follow as they are.
 
-    W ``[P, E, D]``, b ``[P, 1, D]``, both none without a dense layer.
+    W ``[P, E, D]``, b ``[P, 1, D]``, both none without a dense layer. Narrow ones are widened by
+    zeros both ways: batched products of few numbers go through another kernel.
     """
 
     places: NDArray[np.int64]
@@ -355,9 +356,10 @@ class _Embed:
         weight = bias = None
         if embedding.weight is not None and embedding.bias is not None:
             gap = max(0, NARROW - embedding.width)
+            below = max(0, NARROW - embedding.encoded)
             own = embedding.weight[trial].double().numpy()
             added = embedding.bias[trial].double().numpy().reshape(len(own), 1, -1)
-            weight = _float32(np.pad(own, ((0, 0), (0, 0), (0, gap))))
+            weight = _float32(np.pad(own, ((0, 0), (0, below), (0, gap))))
             bias = _float32(np.pad(added, ((0, 0), (0, 0), (0, gap))))
         return cls(
             embedding.places.numpy(),
@@ -373,6 +375,8 @@ class _Embed:
         rows, count = len(x), len(self.places)
         encoded = torch.from_numpy(self.encode(x.T[self.places][:, :, None]))
         if self.weight is not None and self.bias is not None:
+            below = self.weight.shape[1] - encoded.shape[2]
+            encoded = torch.nn.functional.pad(encoded, (0, below)) if below else encoded
             encoded = torch.baddbmm(self.bias, encoded, self.weight).relu_()[:, :, : self.width]
         out = np.empty((rows, count * self.width + len(self.others)), dtype=np.float32)
         out[:, : count * self.width] = encoded.numpy().transpose(1, 0, 2).reshape(rows, -1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worker.data import FIRST_DAY, LARGEST, LAST_DAY, Encoder
+from worker.data import FIRST_DAY, LARGEST, LAST_DAY, SOFT_LIMIT, Encoder
 from worker.models.export.steps import (
     Activate,
     Add,
@@ -87,6 +87,7 @@ class TableInputs(nn.Module):
         self._columns = [
             (column.kind, column.time_of_day, len(column.categories)) for column in encoder.columns
         ]
+        self._clips_smoothly = encoder.clips_smoothly
         for name in ("fill", "center", "scale"):
             self.register_buffer(name, _own(getattr(encoder, name)))
         self.register_buffer("acts", _own(encoder.acts != 0))
@@ -119,7 +120,10 @@ class TableInputs(nn.Module):
         filled = torch.where(values.isnan(), self.fill[part], values)
         scaled = (filled - self.center[part]) / self.scale[part]
         scaled = torch.where(self.acts[part], scaled, torch.zeros_like(scaled))
-        return scaled.clamp(-LARGEST, LARGEST).float()
+        scaled = scaled.clamp(-LARGEST, LARGEST)
+        if self._clips_smoothly:
+            scaled = scaled / torch.sqrt(1.0 + torch.square(scaled / SOFT_LIMIT))
+        return scaled.float()
 
 
 class PixelInputs(nn.Module):
