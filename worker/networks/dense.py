@@ -17,6 +17,9 @@ from worker.shapes import shaped
 
 ALIGNED = 4
 """Numbers of float32 in 16 bytes."""
+NARROW = 16
+"""Matrices of fewer columns are widened by columns of zeros where a row's bits must not depend on
+its place: kernels treat narrow ones otherwise."""
 
 
 class Dense(Affine):

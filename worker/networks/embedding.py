@@ -231,7 +231,8 @@ class PiecewiseLinearEmbedding(Embedding):
         def encode(x: Numbers) -> Numbers:
             shares: Numbers = (x - low) / span
             np.maximum(shares, least, out=shares)
-            return np.minimum(shares, most, out=shares)
+            np.minimum(shares, most, out=shares)
+            return shares
 
         return encode
 

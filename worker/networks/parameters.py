@@ -13,7 +13,7 @@ from worker.regularization import ParameterIndex, WeightMatrix
 
 NO_LAYER = -1
 """Of a column that is no parameter, or none that a technique acts on."""
-EMBEDDING, FREQUENCIES = "embedding.", "embedding.frequencies"
+_EMBEDDING, _FREQUENCIES = "embedding.", "embedding.frequencies"
 
 
 class Parameters:
@@ -60,7 +60,7 @@ class Parameters:
             width = columns.stop - columns.start
             weight += [len(shape) >= 2] * width
             # An embedding's frequencies are neither weights nor biases: nothing acts on them.
-            layer += [NO_LAYER if name == FREQUENCIES else layer_number(name)] * width
+            layer += [NO_LAYER if name == _FREQUENCIES else layer_number(name)] * width
         matrices = tuple(
             matrix
             for name, (columns, shape) in self.slices.items()
@@ -84,7 +84,7 @@ class Parameters:
 
 def _matrices(name: str, columns: slice, shape: tuple[int, ...]) -> Iterator[WeightMatrix]:
     """That of a layer; of an embedding one for each number."""
-    if not name.startswith(EMBEDDING):
+    if not name.startswith(_EMBEDDING):
         yield WeightMatrix(columns, shape, layer_number(name))
         return
     numbers, *own = shape

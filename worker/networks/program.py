@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from worker.networks.affine import Affine
 from worker.networks.cnn import Cnn
 from worker.networks.convolution import CONVOLUTIONS, POOLS, Convolution, Pool
-from worker.networks.dense import Dense
-from worker.networks.embedding import Embedding, PeriodicEmbedding, PiecewiseLinearEmbedding
+from worker.networks.dense import NARROW, Dense
+from worker.networks.embedding import PeriodicEmbedding, PiecewiseLinearEmbedding
+from worker.networks.embedding_step import EmbedStep
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
@@ -37,9 +38,6 @@ from worker.regularization import (
     ShakeShakeLayer,
 )
 from worker.regularization.families import DropoutLayer, NoiseLayer, NormalizationLayer
-
-NARROW = 16
-"""Matrices of fewer columns are widened by columns of zeros."""
 
 Step = Callable[[Tensor], Tensor]
 """Rows to rows; a step may write over what it is given."""
@@ -119,7 +117,7 @@ class _Writer:
             return [_flatten]
         if embedding.dimension is not None:
             self._flops += 2 * embedding.numbers * embedding.encoded * embedding.dimension
-        return [_flatten, _Embed.of(embedding, self._trial)]
+        return [_flatten, EmbedStep.of(embedding, self._trial)]
 
     def _dense(self, network: Mlp) -> list[Step]:
         steps = self._entrance(network)
@@ -333,55 +331,6 @@ class _Standardize:
         variance += np.float32(self.epsilon)
         rows /= np.sqrt(variance, out=variance)
         return self.scale(h)
-
-
-@dataclass(frozen=True, eq=False)
-class _Embed:
-    """Numbers become ``ReLU(e(x)W + b)``, or e(x) alone; the other inputs follow as they are.
-
-    W ``[P, E, D]``, b ``[P, 1, D]``, both none without a dense layer. Narrow ones are widened by
-    zeros both ways: batched products of few numbers go through another kernel.
-    """
-
-    places: NDArray[np.int64]
-    others: NDArray[np.int64]
-    encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-    """``[P, B, 1]`` → ``[P, B, E]``"""
-    weight: Tensor | None
-    bias: Tensor | None
-    width: int
-
-    @classmethod
-    def of(cls, embedding: Embedding, trial: int) -> "_Embed":
-        weight = bias = None
-        if embedding.weight is not None and embedding.bias is not None:
-            gap = max(0, NARROW - embedding.width)
-            below = max(0, NARROW - embedding.encoded)
-            own = embedding.weight[trial].double().numpy()
-            added = embedding.bias[trial].double().numpy().reshape(len(own), 1, -1)
-            weight = _float32(np.pad(own, ((0, 0), (0, below), (0, gap))))
-            bias = _float32(np.pad(added, ((0, 0), (0, 0), (0, gap))))
-        return cls(
-            embedding.places.numpy(),
-            embedding.others.numpy(),
-            embedding.of_trial(trial),
-            weight,
-            bias,
-            embedding.width,
-        )
-
-    def __call__(self, h: Tensor) -> Tensor:
-        x = h.numpy()
-        rows, count = len(x), len(self.places)
-        encoded = torch.from_numpy(self.encode(x.T[self.places][:, :, None]))
-        if self.weight is not None and self.bias is not None:
-            below = self.weight.shape[1] - encoded.shape[2]
-            encoded = torch.nn.functional.pad(encoded, (0, below)) if below else encoded
-            encoded = torch.baddbmm(self.bias, encoded, self.weight).relu_()[:, :, : self.width]
-        out = np.empty((rows, count * self.width + len(self.others)), dtype=np.float32)
-        out[:, : count * self.width] = encoded.numpy().transpose(1, 0, 2).reshape(rows, -1)
-        out[:, count * self.width :] = x[:, self.others]
-        return torch.from_numpy(out)
 
 
 @dataclass(frozen=True, eq=False)

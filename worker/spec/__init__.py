@@ -4,6 +4,7 @@ from worker.spec.checks import check_trial
 from worker.spec.dataset import Builtin, BuiltinName, DatasetRef
 from worker.spec.job import JobSpec, Task, TaskKind, Variant
 from worker.spec.network import (
+    EMBEDDING_FIELDS,
     Activation,
     CnnSpec,
     EmbeddingSpec,
@@ -44,6 +45,7 @@ from worker.spec.training import (
 from worker.spec.trial import Trial, Without
 
 __all__ = [
+    "EMBEDDING_FIELDS",
     "MOST_TRIALS",
     "Activation",
     "AdamSpec",

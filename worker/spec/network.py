@@ -1,5 +1,6 @@
 """What is trained: the structure of the network."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
@@ -58,6 +59,11 @@ class PiecewiseLinear(Settings):
 
 
 EmbeddingSpec = Annotated[Periodic | PiecewiseLinear, Field(discriminator="kind")]
+EMBEDDING_FIELDS: Mapping[str, frozenset[str]] = {
+    "periodic": frozenset(Periodic.model_fields),
+    "piecewise_linear": frozenset(PiecewiseLinear.model_fields),
+}
+"""What each kind of embedding has, so that a search knows what to draw for it."""
 
 
 class Structure(Settings):

@@ -18,7 +18,7 @@ from worker.results import FeatureReport, LayerReport, NetworkReport
 from worker.training.engine import Engine
 from worker.training.pruning import curves
 
-EMBEDDING = "embedding.weight"
+_EMBEDDING = "embedding.weight"
 NAMES = 100
 """Most names in one list of a report; the counts beside it are complete."""
 
@@ -34,7 +34,7 @@ def reports(
     """
     embedded, matrices = _matrices(engine)
     slices = engine.parameters.slices
-    named = [n for n, (_, shape) in slices.items() if len(shape) > 1 and n != EMBEDDING]
+    named = [n for n, (_, shape) in slices.items() if len(shape) > 1 and n != _EMBEDDING]
     layers = [
         _Layer.of(name.removesuffix(".weight"), matrix.layer, magnitude(engine, matrix))
         for name, matrix in zip(named, matrices, strict=True)
@@ -42,7 +42,7 @@ def reports(
     embedding = None
     if embedded:
         sizes = torch.cat([magnitude(engine, matrix) for matrix in embedded], dim=1)
-        embedding = _Layer.of(EMBEDDING.removesuffix(".weight"), 0, sizes)
+        embedding = _Layer.of(_EMBEDDING.removesuffix(".weight"), 0, sizes)
     units, used = _ways(engine) if engine.network.sequential else (None, _first_layer(engine))
     features = None if used is None else _features(prepared, used)
     pruned = curves(engine, prepared, objective)
