@@ -126,7 +126,10 @@ def _row_exact(compute: Compute, shape: tuple[int, ...], weights: int) -> RowFor
 
 
 def _members_and_outputs(network: Network) -> tuple[int, int]:
-    bias = list(network.parameters())[-1]
+    # The last of its parameters may be those of a normalization.
+    bias = [p for name, p in network.get_submodule("layers").named_parameters() if "bias" in name][
+        -1
+    ]
     return bias.shape[0], bias.shape[1]
 
 

@@ -1,15 +1,22 @@
 """Networks with embeddings, trained: by hand and by autograd, alone and in company, killed."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from tests.exported import ORIGIN, mixed_table, model_of
 from tests.fleets import fleet, fleets, trained
+from worker.data import Outline, load_builtin
 from worker.models import TrainedModel, certify
+from worker.models.export import export
 from worker.networks.mlp import Mlp
+from worker.search import Search, resolve_search
+from worker.spec import Builtin, JobSpec
 from worker.training import FleetRun
+from worker.training.sparsity import reports
 
 PERIODIC: dict[str, Any] = {"kind": "periodic", "frequencies": 5, "sigma": 0.2, "dimension": 3}
 BINS: dict[str, Any] = {"kind": "piecewise_linear", "bins": 6}
@@ -125,3 +132,70 @@ def test_penalties_act_on_the_weights_of_an_embedding_alone() -> None:
     assert not weight[columns["embedding.bias"]].any()
     assert every[columns["embedding.bias"]].all()
     assert not every[columns["embedding.frequencies"]].any()
+
+
+def test_a_column_is_used_if_its_embedding_is() -> None:
+    """Column 1 has no weights, and of column 2 no unit leads on."""
+    run = fleet(**job(PERIODIC))
+    engine = run.engine
+    weights = engine.network.state_dict()
+    with torch.no_grad():
+        weights["embedding.weight"][0, 1] = 0
+        weights["layers.0.weight"][0, 2 * 3 : 3 * 3] = 0
+    (report,) = reports(engine, run.prepared, [0.0])
+    assert report is not None
+    assert report.features is not None
+    assert report.features.unused == list(run.prepared.features[1:3])
+    assert [layer.name for layer in report.layers][:2] == ["embedding", "layers.0"]
+    assert report.layers[0].zeros == 5 * 2 * 3
+    assert report.dead_units == 0
+
+
+@pytest.mark.parametrize("embedding", [PERIODIC, TREE])
+def test_the_group_lasso_takes_an_embedded_column_as_one_group(embedding: dict[str, Any]) -> None:
+    """One entry of column 1 is large: the group stays, but for column 2, where all are small."""
+    lasso = {"group_lasso": {"strength": 0.01, "method": "proximal"}}
+    engine = fleet(**job(embedding, regularization=lasso)).engine
+    weight = engine.network.state_dict()["embedding.weight"][0]
+    with torch.no_grad():
+        weight[1:3] = 1e-4
+        weight[1, 0, 0] = 1.0
+        engine.penalties.shrink(engine.parameters.values, 1.0)
+    size, norm = weight[0].numel(), 1 + (weight[0].numel() - 1) * 1e-8
+    assert (weight[2] == 0).all()
+    assert (weight[[0, 1]] != 0).all()
+    expected = 1 - 0.01 * (size / norm) ** 0.5
+    assert weight[1, 0, 0].item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("to", ["safetensors", "onnx", pytest.param("pt2", marks=pytest.mark.slow)])
+def test_an_export_is_checked_against_the_service(to: Any) -> None:
+    network = {"kind": "mlp", "hidden": [5], "embedding": PERIODIC}
+    data, _ = model_of(mixed_table("multiclass"), network=network)
+    assert export(data, ORIGIN, to)
+
+
+def test_a_search_over_sigma_is_one_fleet_and_kinds_are_drawn_with_what_they_have() -> None:
+    space = {
+        "network.embedding": {"values": [None, PERIODIC, {"kind": "piecewise_linear", "bins": 4}]},
+        "network.embedding.sigma": {"low": 0.01, "high": 1.0, "log": True},
+    }
+    for method in ("random", "tpe"):
+        body = job(None, search={"method": method, "trials": 24, "space": space})
+        spec = JobSpec.model_validate({**body, "regularization": {}})
+        table, target = load_builtin(Builtin(builtin="wine"))
+        outline = Outline.of(table, spec, target)
+        wave = Search(resolve_search(spec, outline), outline).wave(0)
+        assert wave is not None
+        by_kind = Counter(
+            None if trial.network.embeds is None else trial.network.embeds.kind
+            for planned in wave.plans
+            for trial in planned.trials
+        )
+        assert set(by_kind) == {None, "periodic", "piecewise_linear"}
+        assert len(wave.plans) == 3
+        drawn = [o for planned in wave.plans for o in planned.overrides or ()]
+        with_sigma = [o for o in drawn if "network.embedding.sigma" in o]
+        assert len(with_sigma) == by_kind["periodic"]
+        assert all(o["network.embedding"]["kind"] == "periodic" for o in with_sigma)
+        assert len({o["network.embedding.sigma"] for o in with_sigma}) > 3
