@@ -1,7 +1,7 @@
 """Embeddings of numbers beside plain inputs and boosting, on real tables of numbers.
 
     python benchmarks/embeddings.py [../shared/data] [--sets phoneme segment] [--repeats 5]
-        [--splits 2]
+        [--splits 2] [--only plain "periodic, σ = .1"]
 
 2 × 256, dropout .15, label smoothing .05, AdamW .001, batches of 128, 60 epochs, balanced class
 weights; balanced accuracy in percent on a fifth of the rows, which are drawn anew, stratified, for
@@ -15,6 +15,7 @@ same rows.
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,10 @@ CONFIGURATIONS: dict[str, tuple[dict[str, Any] | None, str]] = {
 Scores = dict[str, list[float]]
 
 
-def job(target: str, rows: dict[str, list[int]], numeric: str, repeats: int) -> JobSpec:
-    """All configurations of one preprocessing."""
+def job(
+    target: str, rows: dict[str, list[int]], numeric: str, repeats: int, names: Sequence[str]
+) -> JobSpec:
+    """All of these configurations that have one preprocessing."""
     return JobSpec.model_validate(
         {
             "dataset": "ds_benchmark",
@@ -75,7 +78,7 @@ def job(target: str, rows: dict[str, list[int]], numeric: str, repeats: int) -> 
                     "network": {"kind": "mlp", "hidden": [256, 256], "embedding": embedding},
                 }
                 for name, (embedding, method) in CONFIGURATIONS.items()
-                if method == numeric
+                if method == numeric and name in names
             ],
             "repeats": repeats,
         }
@@ -111,7 +114,7 @@ def accuracy(truth: Any, probabilities: Any) -> float:
     return 100 * float(balanced_accuracy_score(truth, probabilities.argmax(1)))
 
 
-def compare(folder: Path, splits: int, repeats: int) -> None:
+def compare(folder: Path, splits: int, repeats: int, names: Sequence[str]) -> None:
     """Train on one data set and print its table."""
     table, target, _ = load(folder)
     labels = resolve_target(table, target).values(table)
@@ -122,14 +125,14 @@ def compare(folder: Path, splits: int, repeats: int) -> None:
             np.arange(table.rows), test_size=0.2, stratify=labels, random_state=1000 + split
         )
         rows = dict(zip(("train", "test"), map(np.sort, parts), strict=True))
-        for numeric in dict.fromkeys(method for _, method in CONFIGURATIONS.values()):
+        for numeric in dict.fromkeys(CONFIGURATIONS[name][1] for name in names):
             numbers = {part: own.tolist() for part, own in rows.items()}
-            spec = job(target, numbers, numeric, repeats)
+            spec = job(target, numbers, numeric, repeats, names)
             train(table, spec, one, mean, seconds, parameters)
         boosted += boost(table, target, rows, 1)
     print(f"\n{folder.name}: {splits} splits, {repeats} seeds")
     print(f"{'':<32}{'one':>7}{'mean of ' + str(repeats):>12}{'parameters':>12}{'s a trial':>11}")
-    for name in CONFIGURATIONS:
+    for name in names:
         print(
             f"{name:<32}{np.mean(one[name]):>7.1f}{np.mean(mean[name]):>12.1f}"
             f"{parameters[name][0]:>12,.0f}{np.mean(seconds[name]):>11.1f}"
@@ -142,12 +145,13 @@ def main() -> None:
     parser = arguments(__doc__, repeats=5)
     parser.add_argument("--sets", nargs="+", default=["phoneme", "segment"])
     parser.add_argument("--splits", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=CONFIGURATIONS, default=list(CONFIGURATIONS))
     options = parser.parse_args()
     present(options.data, "folder of data sets")
     tune_processor(options.threads)
     print(f"{machine(options.threads)}; balanced accuracy on test, %")
     for name in options.sets:
-        compare(options.data / name, options.splits, options.repeats)
+        compare(options.data / name, options.splits, options.repeats, options.only)
 
 
 if __name__ == "__main__":
