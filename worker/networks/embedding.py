@@ -19,7 +19,7 @@ from worker.regularization import derive_seed
 from worker.spec import EmbeddingSpec, Periodic, PiecewiseLinear
 
 _aten = torch.ops.aten
-Numbers = NDArray[np.float32]
+_Numbers = NDArray[np.float32]
 TURN = 2 * math.pi
 WIDEST = float(np.finfo(np.float32).max)
 
@@ -79,7 +79,7 @@ class Embedding(nn.Module, ABC):
         """Numbers ``[K, P, B, 1]`` → e ``[K, P, B, E]``."""
 
     @abstractmethod
-    def of_trial(self, trial: int) -> Callable[[Numbers], Numbers]:
+    def of_trial(self, trial: int) -> Callable[[_Numbers], _Numbers]:
         """One trial's encoding as NumPy computes it, ``[P, B, 1]`` → ``[P, B, E]``: each entry
         alike, wherever it lies.
         """
@@ -165,19 +165,19 @@ class PeriodicEmbedding(Embedding):
         circle: Tensor = _Circle.apply(x * (TURN * c))  # type: ignore[no-untyped-call]
         return circle
 
-    def of_trial(self, trial: int) -> Callable[[Numbers], Numbers]:
+    def of_trial(self, trial: int) -> Callable[[_Numbers], _Numbers]:
         """That of ``circle``."""
         turned = self.turned(trial)[:, None, :]
 
-        def encode(x: Numbers) -> Numbers:
+        def encode(x: _Numbers) -> _Numbers:
             angle = x * turned
             return np.concatenate([np.cos(angle), np.sin(angle)], axis=2)
 
         return encode
 
-    def turned(self, trial: int) -> Numbers:
+    def turned(self, trial: int) -> _Numbers:
         """2πc of one trial ``[P, m]``, rounded once, to float32."""
-        turned: Numbers = (TURN * self.frequencies[trial].detach().cpu()).numpy()
+        turned: _Numbers = (TURN * self.frequencies[trial].detach().cpu()).numpy()
         return turned.reshape(self.numbers, -1)
 
     def slope(self, x: Tensor, e: Tensor, g: Tensor) -> list[Tensor]:
@@ -224,12 +224,12 @@ class PiecewiseLinearEmbedding(Embedding):
         low, span, least, most = (tensor.unsqueeze(2) for tensor in self.bins)
         return torch.clamp((x - low) / span, least, most)
 
-    def of_trial(self, trial: int) -> Callable[[Numbers], Numbers]:
+    def of_trial(self, trial: int) -> Callable[[_Numbers], _Numbers]:
         """The formula."""
         low, span, least, most = (tensor[trial].numpy()[:, None, :] for tensor in self.bins)
 
-        def encode(x: Numbers) -> Numbers:
-            shares: Numbers = (x - low) / span
+        def encode(x: _Numbers) -> _Numbers:
+            shares: _Numbers = (x - low) / span
             np.maximum(shares, least, out=shares)
             np.minimum(shares, most, out=shares)
             return shares
