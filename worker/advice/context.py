@@ -66,7 +66,9 @@ class Context:
     def layout(self) -> Layout:
         """Its network's parameters."""
         outline = self.outline
-        return lay_out(self.network, outline.shape, outline.outputs, self.regularization)
+        return lay_out(
+            self.network, outline.shape, outline.outputs, self.regularization, outline.number_inputs
+        )
 
     @property
     def activation(self) -> Activation | None:

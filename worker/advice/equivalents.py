@@ -54,6 +54,8 @@ MOST_SHOWN = 100
 NUMERIC = {
     "standardize": "numeric columns minus their mean, divided by their standard deviation with n "
     "in the denominator (StandardScaler)",
+    "robust_smooth_clip": "numeric columns minus their median, divided by their interquartile "
+    "range (half their range where that is 0), then z / √(1 + (z/3)²)",
     "robust": "numeric columns minus their median, divided by their interquartile range "
     "(RobustScaler)",
     "none": "numeric columns as they are",

@@ -1,6 +1,7 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.arrays import check_numbers, is_numeric, read_arrays
+from worker.data.bins import bin_edges
 from worker.data.builtin import load_builtin
 from worker.data.calendar import DAYS, FIRST_DAY, LAST_DAY
 from worker.data.copies import target_findings
@@ -12,6 +13,7 @@ from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
+from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.notation import Notation
@@ -38,6 +40,7 @@ from worker.data.rows.delimited import DelimitedRows
 from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
+from worker.data.scaling import SOFT_LIMIT
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -46,6 +49,7 @@ __all__ = [
     "FIRST_DAY",
     "LARGEST",
     "LAST_DAY",
+    "SOFT_LIMIT",
     "Column",
     "ColumnReport",
     "DelimitedRows",
@@ -77,6 +81,7 @@ __all__ = [
     "TableParts",
     "Target",
     "ValueCount",
+    "bin_edges",
     "category_page",
     "check_numbers",
     "declare",
@@ -87,6 +92,7 @@ __all__ = [
     "listed",
     "load_builtin",
     "more_findings",
+    "number_inputs",
     "output_columns",
     "prepare",
     "preview",

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.encoder import Encoder
-from worker.data.inputs import sample_shape, width
+from worker.data.inputs import number_inputs, sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
 from worker.data.roles import Offset
@@ -110,6 +110,8 @@ class Outline:
     """What the job predicts, from which rows and columns, and why it was understood so."""
     columns: tuple[str, ...] = ()
     """Names of the features."""
+    number_inputs: tuple[int, ...] | None = None
+    """Which inputs are numbers and no categories; all of them unless given."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -131,12 +133,19 @@ class Outline:
             numbers=frame.data.resolution.numbers,
             understood=frame.data.understood(frame.splits[0]),
             columns=tuple(column.name for column in frame.columns),
+            number_inputs=number_inputs(frame.columns),
         )
 
     @property
     def facts(self) -> DataFacts:
         """What techniques may know of it."""
-        return DataFacts(self.shape, self.target.classes, self.columns)
+        places = self.number_inputs
+        return DataFacts(
+            self.shape,
+            self.target.classes,
+            self.columns,
+            None if places is None else len(places),
+        )
 
     @property
     def inputs(self) -> int:
@@ -271,6 +280,20 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
 def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
     data = JobData.of(table, spec, default_target)
     target, row_numbers = data.resolution.target, data.resolution.rows
+    if spec.preprocessing.numeric == "robust_smooth_clip" and data.columns[0].kind == "image":
+        raise DataError(
+            "robust_smooth_clip is for columns of numbers, and these are images or series; choose "
+            "robust.",
+            code="not_for_images",
+            param="preprocessing.numeric",
+        )
+    if spec.preprocessing.numeric == "robust_smooth_clip" and spec.offset is not None:
+        raise DataError(
+            "An offset is added to the score as it is, and robust_smooth_clip would bend it; choose "
+            "robust.",
+            code="bent_offset",
+            param="preprocessing.numeric",
+        )
     _check_size(data.columns, rows=len(row_numbers), splits=spec.split.folds or 1)
     values = data.resolution.values[row_numbers]
     labels = None if target.task == "regression" else values

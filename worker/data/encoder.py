@@ -6,7 +6,8 @@ Decisions:
 * Numeric, fitted on the training rows: a missing cell becomes the median of the observed ones (0
   if there are none), then `standardize` or `robust` take centre and scale of the filled column.
   `robust` scales by the standard deviation where the interquartile range is 0, as in a column that
-  is mostly zeros, which scale 1 would leave at its raw size.
+  is mostly zeros, which scale 1 would leave at its raw size. `robust_smooth_clip` scales by half
+  the range there, as RealMLP does, and bends what is far out to within ±3.
 * A date becomes numbers (`calendar.py`), which are scaled like others; a missing one becomes the
   median date, the earlier of two in the middle. `days` count from the earliest training row.
 * Categorical: one input for each category of the column.
@@ -27,10 +28,10 @@ from numpy.typing import NDArray
 
 from worker.data.calendar import date_parts
 from worker.data.dummies import dummies
-from worker.data.inputs import input_names, sample_shape, width
+from worker.data.inputs import input_names, number_inputs, sample_shape, width
 from worker.data.pixels import PixelScaling, row_parts
 from worker.data.roles import Offset
-from worker.data.scaling import Observed, center_and_scale
+from worker.data.scaling import Observed, center_and_scale, smooth_clip
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record
@@ -49,6 +50,11 @@ class EncoderSchema(Record):
     or ignored ones, and that of weights. Rows to be predicted may have them."""
     offset: bool = False
     """Whether the last column is added to the score as it is, and is no feature."""
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """The columns that a network sees: all but the offset."""
+        return self.columns[:-1] if self.offset else self.columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +179,11 @@ class Encoder:
         """How many inputs each column becomes."""
         return tuple(width([column]) for column in self.columns)
 
+    @property
+    def number_inputs(self) -> tuple[int, ...]:
+        """Which inputs are numbers: of numeric columns, and the parts of dates."""
+        return number_inputs(self.features)
+
     def transform(
         self, table: Table, out: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
@@ -249,7 +260,13 @@ class Encoder:
         with np.errstate(over="ignore"):
             scaled = (filled - self.center[block]) / self.scale[block]
         scaled[:, self.acts[block] == 0] = 0.0
-        return np.clip(scaled, -LARGEST, LARGEST)
+        clipped = np.clip(scaled, -LARGEST, LARGEST)
+        return smooth_clip(clipped) if self.clips_smoothly else clipped
+
+    @property
+    def clips_smoothly(self) -> bool:
+        """Whether numbers end between ±3."""
+        return self.preprocessing.numeric == "robust_smooth_clip"
 
     def schema(self) -> EncoderSchema:
         """All but the constants."""

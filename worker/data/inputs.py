@@ -26,6 +26,18 @@ def _width(column: Column) -> int:
     return prod(column.shape)
 
 
+def number_inputs(columns: Sequence[Column]) -> tuple[int, ...]:
+    """Which inputs are numbers: of numeric columns, and the parts of dates."""
+    places: list[int] = []
+    first = 0
+    for column in columns:
+        end = first + width([column])
+        if column.kind in ("numeric", "date"):
+            places += range(first, end)
+        first = end
+    return tuple(places)
+
+
 def sample_shape(columns: Sequence[Column]) -> tuple[int, ...]:
     """The shape of an encoded row: that of an image column, or (F,)."""
     return next((c.shape for c in columns if c.kind == "image"), (width(columns),))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from worker.data.encoder import Encoder
 from worker.data.expectations import Expectations
+from worker.data.scaling import smooth_clip
 from worker.data.table import LARGEST
 
 _NUMBERS = frozenset({int, float})
@@ -54,6 +55,7 @@ class PlainReader:
     """[F]: what a category's input is where it is the row's."""
     resting: NDArray[np.float32]
     """[F]: what it is elsewhere; 0 of numbers."""
+    clips_smoothly: bool = False
 
     @classmethod
     def of(cls, encoder: Encoder, beside: Collection[str] = ()) -> Self | None:
@@ -109,6 +111,7 @@ class PlainReader:
             inputs=encoder.inputs,
             hit=hit,
             resting=resting,
+            clips_smoothly=encoder.clips_smoothly,
         )
 
     def features(self, instances: Sequence[Any]) -> NDArray[np.float32] | None:
@@ -164,9 +167,7 @@ class PlainReader:
     def encode(self, rows: Sequence[Sequence[float]]) -> NDArray[np.float32]:
         """What ``cells`` gave → inputs ``[N, F]``."""
         values = np.array(rows, dtype=np.float64)
-        values -= self.center
-        values /= self.scale
-        x = values.astype(np.float32)
+        x = self._scaled(values).astype(np.float32)
         if len(self.silent):
             x[:, self.silent] = 0.0
         return x
@@ -194,9 +195,16 @@ class PlainReader:
         ordinary = (self.low <= values) & (values <= self.high)  # not of NaN, either
         if 0 in ordinary.tobytes():
             return False
+        scaled = self._scaled(values)
+        if scaled is not values:
+            values[...] = scaled
+        return True
+
+    def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Centre and scale numbers, whose place is written over."""
         values -= self.center
         values /= self.scale
-        return True
+        return smooth_clip(values) if self.clips_smoothly else values
 
     def _rows(self, instances: Sequence[Any]) -> list[Sequence[Any]]:
         """The cells of each instance in the order of the columns; none if one is not plain."""

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from worker.data.calendar import DAYS, date_parts
 from worker.data.table import Column, Table
 
+SOFT_LIMIT = 3.0
+"""What smooth clipping tends to."""
+
 
 @dataclass(frozen=True, eq=False)
 class Observed:
@@ -81,7 +84,19 @@ def center_and_scale(
     deviation = np.where(constant, 0.0, filled.std(axis=0))
     if method == "standardize":
         center, scale = np.where(constant, filled[0], filled.mean(axis=0)), deviation
+    elif method == "robust_smooth_clip":
+        low, center, high = np.quantile(filled, (0.25, 0.5, 0.75), axis=0)
+        half = (filled.max(axis=0) - filled.min(axis=0)) / 2
+        scale = np.where(high > low, high - low, half)
     else:
         low, center, high = np.quantile(filled, (0.25, 0.5, 0.75), axis=0)
         scale = np.where(high > low, high - low, deviation)
     return center, np.where(scale > 0, scale, 1.0)
+
+
+def smooth_clip(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``z / √(1 + (z/3)²)``: about z near 0, and never beyond ±3. |z| is 1e150 at most.
+
+    Source: Holzmüller, Grinsztajn & Steinwart 2024, arXiv:2407.04491, appendix
+    """
+    return scaled / np.sqrt(1.0 + np.square(scaled / SOFT_LIMIT))

@@ -88,6 +88,7 @@ class Admission:
                 outline.shape,
                 outline.outputs,
                 configuration.regularization,
+                outline.number_inputs,
             )
             self._admit_parameters(layout.parameters)
 

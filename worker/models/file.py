@@ -27,7 +27,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from worker.data import Encoder, EncoderSchema, Target
+from worker.data import Encoder, EncoderSchema, Target, number_inputs
 from worker.errors import ModelError
 from worker.networks import Network, build_network
 from worker.schema import Json
@@ -158,6 +158,7 @@ class ModelFile:
             tuple(self.manifest.shape),
             self.manifest.outputs,
             [trial.regularization] * max(1, members),
+            numbers=number_inputs(self.manifest.encoder.features),
         )
         state: dict[str, Tensor] = {}
         for name in network.state_dict():

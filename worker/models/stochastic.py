@@ -46,6 +46,7 @@ class StochasticForward:
         network: M members that answer together, in eval mode.
         trial: what they were built from.
         shape: of a row.
+        numbers: which inputs are numbers.
         task: what is predicted.
         samples: S.
         seed: of the masks.
@@ -59,6 +60,7 @@ class StochasticForward:
         network: Network,
         trial: Trial,
         shape: tuple[int, ...],
+        numbers: Sequence[int],
         task: TaskKind,
         *,
         samples: int,
@@ -72,7 +74,7 @@ class StochasticForward:
         seeds = [derive_seed(seed, "mc_samples", number) for number in range(samples)]
         groups = [seeds[first : first + size] for first in range(0, samples, size)]
         self._passes = [
-            _row_exact(self._compute(network, trial, shape, group), shape, weights)
+            _row_exact(self._compute(network, trial, shape, numbers, group), shape, weights)
             for group in groups
         ]
 
@@ -82,7 +84,12 @@ class StochasticForward:
         return np.ascontiguousarray(np.concatenate(parts, axis=1).transpose(1, 0, 2))
 
     def _compute(
-        self, network: Network, trial: Trial, shape: tuple[int, ...], seeds: Sequence[int]
+        self,
+        network: Network,
+        trial: Trial,
+        shape: tuple[int, ...],
+        numbers: Sequence[int],
+        seeds: Sequence[int],
     ) -> Any:
         members = self._members
         streams = RandomStreams([seed for seed in seeds for _ in range(members)])
@@ -92,6 +99,7 @@ class StochasticForward:
             self._outputs,
             [trial.regularization] * (len(seeds) * members),
             streams=streams,
+            numbers=numbers,
         )
         _share(network, thinned, len(seeds))
         _switch_on(thinned)
@@ -118,7 +126,10 @@ def _row_exact(compute: Compute, shape: tuple[int, ...], weights: int) -> RowFor
 
 
 def _members_and_outputs(network: Network) -> tuple[int, int]:
-    bias = list(network.parameters())[-1]
+    # The last of its parameters may be those of a normalization.
+    bias = [p for name, p in network.get_submodule("layers").named_parameters() if "bias" in name][
+        -1
+    ]
     return bias.shape[0], bias.shape[1]
 
 

@@ -130,6 +130,7 @@ class TrainedModel:
             self.network,
             self.trial,
             self.encoder.network_shape,
+            self.encoder.number_inputs,
             self.target.task,
             samples=settings.mc_samples,
             seed=settings.seed,

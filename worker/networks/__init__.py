@@ -6,6 +6,7 @@ from worker.networks.build import build_network, count_parameters
 from worker.networks.chain import DenseChain, by_hand
 from worker.networks.cnn import Cnn
 from worker.networks.convolution import Convolution, Pool
+from worker.networks.embedding import Embedding, PeriodicEmbedding, PiecewiseLinearEmbedding
 from worker.networks.layout import Layout, lay_out
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
@@ -19,11 +20,14 @@ __all__ = [
     "Cnn",
     "Convolution",
     "DenseChain",
+    "Embedding",
     "Layout",
     "Linear",
     "Mlp",
     "Network",
     "Parameters",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEmbedding",
     "Pool",
     "ResidualMlp",
     "alike",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from worker.networks.activations import Activation
 from worker.networks.dense import Dense, affine, back, outer
+from worker.networks.embedding import Embedding
 from worker.regularization import Dropout
 from worker.regularization.families import (
     DropoutLayer,
@@ -27,8 +28,13 @@ class DenseChain:
     """
 
     def __init__(
-        self, layers: Sequence[Dense], activation: Activation, dropouts: Iterable[nn.Module]
+        self,
+        layers: Sequence[Dense],
+        activation: Activation,
+        dropouts: Iterable[nn.Module],
+        embedding: Embedding | None = None,
     ) -> None:
+        self._embedding = embedding
         self._weights = [layer.weight.data for layer in layers]
         self._biases = [layer.bias.data for layer in layers]
         self._activation = activation
@@ -49,6 +55,8 @@ class DenseChain:
     def forward(self, h: Tensor) -> Tensor:
         """Scores, in training mode; keeps what the way back needs."""
         apply_, apply = self._activation.apply_, self._activation.apply
+        if self._embedding is not None:
+            h = self._embedding.remember(h)
         self._tape: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
         for weight, bias, dropout in zip_longest(
             self._weights[:-1], self._biases[:-1], self._dropouts
@@ -64,7 +72,10 @@ class DenseChain:
         return affine(h, self._weights[-1], self._biases[-1])
 
     def backward(self, g: Tensor) -> list[Tensor]:
-        """From ∂L/∂scores to ∂L/∂W and ∂L/∂b of every layer, in the order W₀, b₀, W₁, b₁, …"""
+        """From ∂L/∂scores to ∂L/∂W and ∂L/∂b of every layer, in the order W₀, b₀, W₁, b₁, …
+
+        Those of an embedding come before.
+        """
         gradients = [g.sum(1), outer(self._last, g)]
         for weight, (h, z, y, mask) in zip(self._weights[:0:-1], self._tape[::-1], strict=True):
             g = back(g, weight)
@@ -72,7 +83,10 @@ class DenseChain:
                 g.mul_(mask)
             g = self._activation.derive(g, z, y)
             gradients += [g.sum(1), outer(h, g)]
-        return gradients[::-1]
+        gradients.reverse()
+        if self._embedding is None or not self._embedding.learns:
+            return gradients
+        return self._embedding.backward(back(g, self._weights[0])) + gradients
 
 
 def by_hand(trial: Trial) -> bool:

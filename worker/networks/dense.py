@@ -17,6 +17,9 @@ from worker.shapes import shaped
 
 ALIGNED = 4
 """Numbers of float32 in 16 bytes."""
+NARROW = 16
+"""Matrices of fewer columns are widened by columns of zeros where a row's bits must not depend on
+its place: kernels treat narrow ones otherwise."""
 
 
 class Dense(Affine):
@@ -37,11 +40,15 @@ class Dense(Affine):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, in]`` → ``[K, B, out]``."""
-        weight, bias = self.disturb(self.weight), self.bias
-        if torch.is_grad_enabled() and not _ends_aligned(x, weight) and not _is_lowered(x):
-            aligned: Tensor = _AlignedAffine.apply(x, weight, bias)  # type: ignore[no-untyped-call]
-            return aligned
-        return affine(x, weight, bias)
+        return multiply_add(x, self.disturb(self.weight), self.bias)
+
+
+def multiply_add(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``affine``, under autograd too."""
+    if torch.is_grad_enabled() and not _ends_aligned(h, weight) and not _is_lowered(h):
+        aligned: Tensor = _AlignedAffine.apply(h, weight, bias)  # type: ignore[no-untyped-call]
+        return aligned
+    return affine(h, weight, bias)
 
 
 @shaped(h="K B I", weight="K I O", bias="K O", returns="K B O")

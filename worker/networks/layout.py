@@ -4,7 +4,7 @@ Nothing is allocated.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,8 @@ import torch
 
 from worker.networks.affine import Affine
 from worker.networks.build import build_network
-from worker.networks.parameters import layer_number
+from worker.networks.embedding import Embedding, PeriodicEmbedding
+from worker.networks.parameters import NO_LAYER, layer_number
 from worker.regularization import BatchNorm, LayerNorm, Regularization, ShakeShake
 from worker.spec import CnnSpec, NetworkSpec
 
@@ -62,18 +63,28 @@ class Layout:
         return tuple(
             block
             for block in self.blocks
-            if (block.weight or biases) and (layers is None or block.layer in layers)
+            if (block.weight or biases)
+            and block.layer != NO_LAYER
+            and (layers is None or block.layer in layers)
         )
 
 
 def lay_out(
-    spec: NetworkSpec, shape: tuple[int, ...], outputs: int, regularization: Regularization
+    spec: NetworkSpec,
+    shape: tuple[int, ...],
+    outputs: int,
+    regularization: Regularization,
+    numbers: tuple[int, ...] | None = None,
 ) -> Layout:
-    """The layout of a network for rows of a shape, with what its techniques add to it."""
+    """The layout of a network for rows of a shape, with what its techniques add to it.
+
+    ``numbers`` are the inputs that an embedding takes.
+    """
     return _lay_out(
-        spec,
+        spec.alike,
         shape,
         outputs,
+        None if spec.embeds is None else numbers,
         batch_norm=regularization.batch_norm is not None,
         layer_norm=regularization.layer_norm is not None,
         twins=regularization.shake_shake is not None,
@@ -85,6 +96,7 @@ def _lay_out(
     spec: NetworkSpec,
     shape: tuple[int, ...],
     outputs: int,
+    numbers: tuple[int, ...] | None,
     *,
     batch_norm: bool,
     layer_norm: bool,
@@ -96,7 +108,7 @@ def _lay_out(
         shake_shake=ShakeShake() if twins else None,
     )
     with torch.device("meta"):
-        network = build_network(spec, shape, outputs, [structural])
+        network = build_network(spec, shape, outputs, [structural], numbers=numbers)
     positions = _positions(spec, shape)
     blocks: list[Block] = []
     units = 0
@@ -111,11 +123,27 @@ def _lay_out(
                 blocks.append(
                     Block(layer_number(name), parameter.numel(), weight, *moments, units=columns)
                 )
+        elif isinstance(module, Embedding):
+            units += module.units
+            blocks += _embedded(module)
         else:  # a normalization begins with γ = 1 and β = 0
             for kind, parameter in own:
                 one, count = float(kind == "weight"), parameter.numel()
                 blocks.append(Block(layer_number(name), count, False, one, one, one, count))
     return Layout(tuple(blocks), positions, units)
+
+
+def _embedded(embedding: Embedding) -> Iterator[Block]:
+    """W of each number, all biases, and frequencies, on which nothing acts."""
+    count, columns = embedding.numbers, embedding.width
+    if embedding.dimension is not None:
+        moments = _moments(embedding.encoded, weight=True, lecun=False)
+        for _ in range(count):
+            yield Block(0, embedding.encoded * columns, True, *moments, units=columns)
+        yield Block(0, count * columns, False, *moments, units=count * columns)
+    if isinstance(embedding, PeriodicEmbedding):
+        frequencies = count * embedding.encoded // 2
+        yield Block(NO_LAYER, frequencies, False, 0.0, 0.0, 0.0, frequencies)
 
 
 def _moments(fan_in: int, *, weight: bool, lecun: bool) -> tuple[float, float, float]:

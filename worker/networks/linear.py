@@ -34,9 +34,9 @@ class Linear(Network):
             scores = scores - (self._bias - self._bias.detach()).unsqueeze(1)
         return scores
 
-    def initialize(self, seeds: Sequence[int]) -> None:
+    def initialize(self, seeds: Sequence[int], sigmas: Sequence[float] | None = None) -> None:
         """Draw the initial weights; an intercept that is not wanted is 0."""
-        super().initialize(seeds)
+        super().initialize(seeds, sigmas)
         if not self.intercept:
             nn.init.zeros_(self._bias)
 

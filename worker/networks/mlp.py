@@ -1,5 +1,6 @@
 """The multilayer perceptron."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from worker.networks.activations import activation
 from worker.networks.chain import DenseChain
 from worker.networks.dense import Dense
+from worker.networks.embedding import embed, inputs_of, widest
 from worker.networks.network import Network
 from worker.networks.slots import Slots
 from worker.spec import MlpSpec
@@ -18,10 +20,19 @@ class Mlp(Network):
 
     sequential = True
 
-    def __init__(self, spec: MlpSpec, shape: tuple[int, ...], outputs: int, slots: Slots) -> None:
+    def __init__(
+        self,
+        spec: MlpSpec,
+        shape: tuple[int, ...],
+        outputs: int,
+        slots: Slots,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
-        widths = (prod(shape), *spec.hidden, outputs)
-        self.widest = max(widths)
+        inputs = prod(shape)
+        self.embedding = embed(spec.embedding, slots.trials, inputs, numbers)
+        widths = (inputs_of(self.embedding, inputs), *spec.hidden, outputs)
+        self.widest = max(*widths, widest(self.embedding))
         self.lecun = spec.activation == "selu"
         self.activation = activation(spec.activation)
         self.input = slots.input(len(shape))
@@ -36,6 +47,8 @@ class Mlp(Network):
         """``[K, B, …]`` → ``[K, B, O]``."""
         *hidden, output = self.layers
         h = self.enter(x)
+        if self.embedding is not None:
+            h = self.embedding(h)
         for dense, norm, dropout in zip(hidden, self.norms, self.dropouts, strict=True):
             h = dropout(self.activation(norm(dense(h))))
         scores: Tensor = output(h)
@@ -50,5 +63,5 @@ class Mlp(Network):
         """A chain, unless something else than dropout stands between the layers."""
         layers = [layer for layer in self.layers if isinstance(layer, Dense)]
         if DenseChain.fits(layers, self.norms, self.dropouts):
-            return DenseChain(layers, self.activation, self.dropouts)
+            return DenseChain(layers, self.activation, self.dropouts, self.embedding)
         return None

@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 
 from worker.networks.affine import Affine
 from worker.networks.chain import DenseChain
+from worker.networks.embedding import Embedding
 from worker.regularization.families import RandomLayer
 
 
@@ -24,6 +25,11 @@ class Network(nn.Module, ABC):
     """Whether each layer feeds the next one, and only that."""
     widest: int
     """Numbers of one row in its widest layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding: Embedding | None = None
+        """How numbers enter, where they do not as they are."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -43,8 +49,12 @@ class Network(nn.Module, ABC):
             if isinstance(module, RandomLayer):
                 module.start_epoch(epoch, epochs)
 
-    def initialize(self, seeds: Sequence[int]) -> None:
-        """Draw the initial weights of each trial from its own seed."""
+    def initialize(self, seeds: Sequence[int], sigmas: Sequence[float] | None = None) -> None:
+        """Draw the initial weights of each trial from its own seed.
+
+        ``sigmas`` are the trials' scales of an embedding's frequencies; that of the network's
+        specification unless given.
+        """
         rows: dict[int, list[int]] = {}
         for row, seed in enumerate(seeds):
             rows.setdefault(seed, []).append(row)
@@ -53,3 +63,6 @@ class Network(nn.Module, ABC):
             for module in self.modules():
                 if isinstance(module, Affine):
                     module.draw(torch.tensor(members), generator, lecun=self.lecun)
+            if self.embedding is not None:
+                scales = None if sigmas is None else torch.tensor([sigmas[m] for m in members])
+                self.embedding.draw(torch.tensor(members), seed, scales)

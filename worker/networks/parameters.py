@@ -1,7 +1,8 @@
 """All weights of a fleet as one matrix: row k is trial k."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ from worker.networks.network import Network
 from worker.regularization import ParameterIndex, WeightMatrix
 
 NO_LAYER = -1
-"""Of a column that is no parameter."""
+"""Of a column that is no parameter, or none that a technique acts on."""
+_EMBEDDING, _FREQUENCIES = "embedding.", "embedding.frequencies"
 
 
 class Parameters:
@@ -57,11 +59,13 @@ class Parameters:
         for name, (columns, shape) in self.slices.items():
             width = columns.stop - columns.start
             weight += [len(shape) >= 2] * width
-            layer += [layer_number(name)] * width
+            # An embedding's frequencies are neither weights nor biases: nothing acts on them.
+            layer += [NO_LAYER if name == _FREQUENCIES else layer_number(name)] * width
         matrices = tuple(
-            WeightMatrix(columns, tuple(shape), layer_number(name))
+            matrix
             for name, (columns, shape) in self.slices.items()
             if len(shape) >= 2
+            for matrix in _matrices(name, columns, tuple(shape))
         )
         weight += [False] * self._padding.shape[1]
         layer += [NO_LAYER] * self._padding.shape[1]
@@ -76,6 +80,17 @@ class Parameters:
             name: matrix[:, columns].reshape(-1, *shape)
             for name, (columns, shape) in self.slices.items()
         }
+
+
+def _matrices(name: str, columns: slice, shape: tuple[int, ...]) -> Iterator[WeightMatrix]:
+    """That of a layer; of an embedding one for each number."""
+    if not name.startswith(_EMBEDDING):
+        yield WeightMatrix(columns, shape, layer_number(name))
+        return
+    numbers, *own = shape
+    size = prod(own)
+    for first in range(columns.start, columns.start + numbers * size, size):
+        yield WeightMatrix(slice(first, first + size), tuple(own), 0, column=True)
 
 
 def layer_number(name: str) -> int:

@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from worker.networks.affine import Affine
 from worker.networks.cnn import Cnn
 from worker.networks.convolution import CONVOLUTIONS, POOLS, Convolution, Pool
-from worker.networks.dense import Dense
+from worker.networks.dense import NARROW, Dense
+from worker.networks.embedding import PeriodicEmbedding, PiecewiseLinearEmbedding
+from worker.networks.embedding_step import EmbedStep
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
@@ -37,17 +39,15 @@ from worker.regularization import (
 )
 from worker.regularization.families import DropoutLayer, NoiseLayer, NormalizationLayer
 
-NARROW = 16
-"""Matrices of fewer columns are widened by columns of zeros."""
-
 Step = Callable[[Tensor], Tensor]
 """Rows to rows; a step may write over what it is given."""
 
 _SILENT = (nn.Identity, DropoutLayer, NoiseLayer)
 """What passes a row unchanged in eval mode."""
 _KNOWN = {
-    *_SILENT, Linear, Mlp, ResidualMlp, Cnn, Dense, Convolution, Pool, nn.ModuleList, nn.ModuleDict,
-    nn.Sequential, BatchNormLayer, LayerNormLayer, ShakeDropLayer, ShakeShakeLayer,
+    *_SILENT, Linear, Mlp, ResidualMlp, Cnn, PeriodicEmbedding, PiecewiseLinearEmbedding, Dense,
+    Convolution, Pool, nn.ModuleList, nn.ModuleDict, nn.Sequential, BatchNormLayer,
+    LayerNormLayer, ShakeDropLayer, ShakeShakeLayer,
 }  # fmt: skip
 
 
@@ -110,8 +110,17 @@ class _Writer:
     def _linear(self, network: Any) -> list[Step]:
         return [_flatten, *self._layer(network.layers[0])]
 
+    def _entrance(self, network: Mlp | ResidualMlp) -> list[Step]:
+        """What comes before the first layer."""
+        embedding = network.embedding
+        if embedding is None:
+            return [_flatten]
+        if embedding.dimension is not None:
+            self._flops += 2 * embedding.numbers * embedding.encoded * embedding.dimension
+        return [_flatten, EmbedStep.of(embedding, self._trial)]
+
     def _dense(self, network: Mlp) -> list[Step]:
-        steps: list[Step] = [_flatten]
+        steps = self._entrance(network)
         *hidden, output = network.layers
         for dense, norm in zip(hidden, network.norms, strict=True):
             steps += [*self._layer(dense, norm), network.activation.infer]
@@ -135,7 +144,7 @@ class _Writer:
         return [*steps, _flatten, *self._layer(output)]
 
     def _residual(self, network: ResidualMlp) -> list[Step]:
-        steps: list[Step] = [_flatten, *self._layer(network.layers[0])]
+        steps = [*self._entrance(network), *self._layer(network.layers[0])]
         activate = network.activation.infer
         for block, branch in enumerate(network.branches):
             one, two = 2 * block + 1, 2 * block + 2

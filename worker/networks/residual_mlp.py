@@ -1,11 +1,13 @@
 """The residual network of dense layers."""
 
+from collections.abc import Sequence
 from math import prod
 
 from torch import Tensor, nn
 
 from worker.networks.activations import activation
 from worker.networks.dense import Dense
+from worker.networks.embedding import embed, inputs_of, widest
 from worker.networks.network import Network
 from worker.networks.slots import Slots
 from worker.spec import ResidualMlpSpec
@@ -20,11 +22,18 @@ class ResidualMlp(Network):
     """
 
     def __init__(
-        self, spec: ResidualMlpSpec, shape: tuple[int, ...], outputs: int, slots: Slots
+        self,
+        spec: ResidualMlpSpec,
+        shape: tuple[int, ...],
+        outputs: int,
+        slots: Slots,
+        numbers: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        inputs, width, depth = prod(shape), spec.width, spec.depth
-        self.widest = max(inputs, width, outputs)
+        width, depth = spec.width, spec.depth
+        self.embedding = embed(spec.embedding, slots.trials, prod(shape), numbers)
+        inputs = inputs_of(self.embedding, prod(shape))
+        self.widest = max(inputs, width, outputs, widest(self.embedding))
         self.lecun = spec.activation == "selu"
         self.activation = activation(spec.activation)
         self.input = slots.input(len(shape))
@@ -47,7 +56,10 @@ class ResidualMlp(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, …]`` → ``[K, B, O]``."""
-        h = self.layers[0](self.input(x).flatten(2))
+        h = self.input(x).flatten(2)
+        if self.embedding is not None:
+            h = self.embedding(h)
+        h = self.layers[0](h)
         for block, branch in enumerate(self.branches):
             h = h + branch(self._branch(block, self.activation(self.norms[2 * block](h))))
         scores: Tensor = self.layers[-1](self.activation(self.norms[-1](h)))

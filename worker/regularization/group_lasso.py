@@ -150,6 +150,8 @@ def _blocks(
                 groups = 1 if kind == "inputs" else block.dim() - 1
                 axes = tuple(axis for axis in range(1, block.dim()) if axis != groups)
                 size = block[0].numel() // block.shape[groups]
+                if matrix.column and kind == "inputs":  # they are one input
+                    axes, size = tuple(range(1, block.dim())), block[0].numel()
                 on = terms.numbers[kind].view(-1, *[1] * (block.dim() - 1))
                 of_group = strength.amax(axes, keepdim=True)  # the same throughout a layer
                 yield matrix.of(target), block, of_group * on * size**0.5, axes

@@ -25,6 +25,8 @@ class WeightMatrix:
     """Of one trial: ``(in, out)`` of a dense layer, ``(out, in, …)`` of a convolution."""
     layer: int
     """Number of the layer, from 0 at the input."""
+    column: bool = False
+    """Whether all of its inputs are made of one number, as in an embedding."""
 
     def of(self, matrix: Tensor) -> Tensor:
         """A view of ``[K, P]`` as ``[K, in, out]``; of a convolution ``[K, in, …, out]``."""

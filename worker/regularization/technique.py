@@ -51,6 +51,8 @@ class DataFacts:
     """Names of the target's classes; none in a regression."""
     columns: tuple[str, ...] = ()
     """Names of the columns that are features; none where they are not known."""
+    numbers: int | None = None
+    """Inputs that are numbers and no categories; none where that is not told."""
 
 
 @dataclass(frozen=True)

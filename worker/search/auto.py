@@ -7,12 +7,15 @@ from worker.errors import SpecError
 from worker.metrics import is_per_epoch
 from worker.regularization import ClassWeights, SnapshotEnsemble, fitting
 from worker.schema import Json
+from worker.search.space import EMBEDDING, SIGMA
 from worker.spec import (
     ConstantSchedule,
     CosineSchedule,
     Dimension,
     JobSpec,
+    MlpSpec,
     Range,
+    ResidualMlpSpec,
     SearchSpec,
     SolverSpec,
     Switch,
@@ -62,6 +65,20 @@ is fixed there; label smoothing, stochastic depth and those for images are added
 """
 
 
+EMBEDDINGS = Values(
+    values=(
+        None,
+        {"kind": "periodic", "frequencies": 16, "dimension": 16},
+        {"kind": "piecewise_linear", "bins": 16},
+    )
+)
+"""How numbers enter, where the job does not say: of each, smaller than by default, so that a search
+stays affordable."""
+SIGMAS = Range(low=0.01, high=1.0, log=True)
+MOST_EMBEDDED = 64
+"""Numbers beyond which embeddings would make most of a network, and are not searched."""
+
+
 def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
     """The job with `auto` written out: a search like any other.
 
@@ -108,7 +125,8 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
 
 
 def joint_space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
-    """The joint space of a job: each technique that fits on or off, then its settings.
+    """The joint space of a job: each technique that fits on or off, then its settings; and how
+    numbers enter the network.
 
     Raises:
         SpecError: none fits.
@@ -119,7 +137,21 @@ def joint_space(spec: JobSpec, outline: Outline) -> dict[str, Dimension]:
         for field, dimension in COCKTAIL[name].items():
             if field != "shape" or spec.network.dropout_sites > 1:
                 space[f"{_path(name)}.{field}"] = dimension
+    if _may_embed(spec, outline):
+        space |= {EMBEDDING: EMBEDDINGS, SIGMA: SIGMAS}
     return space
+
+
+def _may_embed(spec: JobSpec, outline: Outline) -> bool:
+    """Whether numbers could be embedded, are few enough, and the job does not say how."""
+    network, numbers = spec.network, outline.number_inputs
+    return (
+        isinstance(network, MlpSpec | ResidualMlpSpec)
+        and network.embedding is None
+        and len(outline.shape) == 1
+        and numbers is not None
+        and 0 < len(numbers) <= MOST_EMBEDDED
+    )
 
 
 def _path(name: str) -> str:

@@ -68,7 +68,13 @@ class FleetCost:
             inputs=outline.inputs,
             layout=max(
                 (
-                    lay_out(t.network, outline.shape, outline.outputs, t.regularization)
+                    lay_out(
+                        t.network,
+                        outline.shape,
+                        outline.outputs,
+                        t.regularization,
+                        outline.number_inputs,
+                    )
                     for t in trials
                 ),
                 key=lambda layout: layout.parameters,

@@ -217,7 +217,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
     fold = trial.fold or 0
     on = [technique for _, technique in trial.regularization.techniques()]
     return (
-        trial.network,
+        trial.network.alike,
         tuple((type(t), t.structure()) for t in on if t.structure() is not None),
         outline.train_rows[fold] % trial.training.batch_size == 1
         and any(isinstance(t, Normalization) and t.needs_batch for t in on),
@@ -266,7 +266,13 @@ def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
     """
     layout = max(
         (
-            lay_out(trial.network, outline.shape, outline.outputs, trial.regularization)
+            lay_out(
+                trial.network,
+                outline.shape,
+                outline.outputs,
+                trial.regularization,
+                outline.number_inputs,
+            )
             for trial in _different(trials)
         ),
         key=lambda layout: layout.parameters,
@@ -293,7 +299,7 @@ def _different(trials: Sequence[Trial]) -> list[Trial]:
     for trial in trials:
         r = trial.regularization
         kind = (r.batch_norm is None, r.layer_norm is None, r.shake_shake is None)
-        different.setdefault((trial.network, kind), trial)
+        different.setdefault((trial.network.alike, kind), trial)
     return list(different.values())
 
 

@@ -16,6 +16,7 @@ from worker.search.space import (
     Overrides,
     SectionsJson,
     active,
+    applies,
     choices,
     even_values,
     in_few_digits,
@@ -242,9 +243,8 @@ def _add_history(
 def _ask(study: "Study", space: Dimensions, document: SectionsJson) -> Overrides:
     trial = study.ask()
     drawn: Overrides = {}
-    off: list[str] = []
     for path, dimension in space.items():
-        if any(path.startswith(f"{parent}.") for parent in off):
+        if not applies(path, drawn):
             continue
         if isinstance(dimension, Range):
             low, high, log = dimension.low, dimension.high, dimension.log
@@ -258,8 +258,6 @@ def _ask(study: "Study", space: Dimensions, document: SectionsJson) -> Overrides
             continue
         options = choices(path, dimension, document)
         drawn[path] = options[trial.suggest_categorical(path, range(len(options)))]
-        if drawn[path] is None:
-            off.append(path)
     return drawn
 
 

@@ -17,6 +17,7 @@ from worker.errors import SpecError
 from worker.regularization import SEARCHED, Regularization, techniques
 from worker.schema import Json, Settings
 from worker.spec import (
+    EMBEDDING_FIELDS,
     Dimension,
     JobSpec,
     LinearSpec,
@@ -36,6 +37,7 @@ Dimensions = Mapping[str, Dimension]
 SectionsJson = Mapping[str, Any]
 """The sections of a job as JSON: what overrides are applied to."""
 
+EMBEDDING, SIGMA = "network.embedding", "network.embedding.sigma"
 LONGEST_NAME = 110
 MOST_OFF = 4
 """Overrides above which a name leaves out what is off."""
@@ -194,9 +196,25 @@ def choices(path: str, dimension: Values | Switch, document: SectionsJson) -> tu
 
 
 def active(space: Dimensions, overrides: Overrides) -> Overrides:
-    """Without what lies below a path that is off."""
-    off = [f"{path}." for path, value in overrides.items() if value is None]
-    return {p: v for p, v in overrides.items() if not any(p.startswith(o) for o in off)}
+    """Without what lies below a path that is off, or that an embedding of this kind has not."""
+    return {path: value for path, value in overrides.items() if applies(path, overrides)}
+
+
+def applies(path: str, overrides: Overrides) -> bool:
+    """Whether a configuration has a field, by what lies above it."""
+    end = path.find(".")
+    while (end := path.find(".", end + 1)) > 0:
+        above = path[:end]
+        if above not in overrides:
+            continue
+        value = overrides[above]
+        if value is None:
+            return False
+        if above == EMBEDDING and isinstance(value, Mapping):
+            fields = EMBEDDING_FIELDS.get(str(value.get("kind")))
+            if fields is not None and path[end + 1 :] not in fields:
+                return False
+    return True
 
 
 def value_at(range_: Range, share: float) -> float | int:
@@ -282,7 +300,9 @@ def configuration_name(number: int, overrides: Overrides) -> str:
             continue
         if value is None and len(overrides) > MOST_OFF:
             continue
-        shown = "off" if value is None else "on" if isinstance(value, Mapping) else value
+        shown = "off" if value is None else value
+        if isinstance(value, Mapping):
+            shown = value.get("kind", "on")
         text = f"{shown:.3g}" if isinstance(shown, float) else str(shown)
         parts.append(f"{'.'.join(path.split('.')[1:]) or path}={text}")
     if overrides and not parts:

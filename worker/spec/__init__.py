@@ -4,11 +4,15 @@ from worker.spec.checks import check_trial
 from worker.spec.dataset import Builtin, BuiltinName, DatasetRef
 from worker.spec.job import JobSpec, Task, TaskKind, Variant
 from worker.spec.network import (
+    EMBEDDING_FIELDS,
     Activation,
     CnnSpec,
+    EmbeddingSpec,
     LinearSpec,
     MlpSpec,
     NetworkSpec,
+    Periodic,
+    PiecewiseLinear,
     ResidualMlpSpec,
     Structure,
 )
@@ -48,6 +52,7 @@ from worker.spec.training import (
 from worker.spec.trial import Trial, Without
 
 __all__ = [
+    "EMBEDDING_FIELDS",
     "MOST_TRIALS",
     "NEWTON_WEIGHTS",
     "Activation",
@@ -60,6 +65,7 @@ __all__ = [
     "CosineSchedule",
     "DatasetRef",
     "Dimension",
+    "EmbeddingSpec",
     "HuberLoss",
     "JobSpec",
     "LinearSpec",
@@ -68,6 +74,8 @@ __all__ = [
     "NetworkSpec",
     "OptimizerSpec",
     "PartRows",
+    "Periodic",
+    "PiecewiseLinear",
     "PoissonLoss",
     "PredictionSpec",
     "Preprocessing",

@@ -62,6 +62,11 @@ def check_trial(trial: Trial, data: DataFacts) -> None:
             "choose mlp or residual_mlp.",
             param="network.kind",
         )
+    if trial.network.embeds is not None and (len(data.shape) > 1 or data.numbers == 0):
+        raise SpecError(
+            "There is no column of numbers or dates to embed; leave the embedding out.",
+            param="network.embedding",
+        )
     for name, technique in trial.regularization.techniques():
         misfit = technique.fits(trial.network, data)
         if misfit is not None and misfit.refused:

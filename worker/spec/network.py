@@ -1,8 +1,9 @@
 """What is trained: the structure of the network."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from worker.schema import Settings
 
@@ -11,8 +12,83 @@ Channels = Annotated[int, Field(ge=1, le=2_048)]
 Activation = Literal["relu", "tanh", "gelu", "silu", "selu", "leaky_relu"]
 
 
+class Periodic(Settings):
+    """Each number x becomes ReLU(W·[cos 2πc₁x … cos 2πcₘx, sin 2πc₁x … sin 2πcₘx] + b).
+
+    W, b and the frequencies c are the column's own and are all trained. W is a weight matrix, on
+    which penalties and decay act as on those of the first layer; b and c are left alone. Known as
+    PLR.
+
+    Shapes: c [frequencies], W [dimension, 2·frequencies], b [dimension] for each number.
+    Source: Gorishniy, Rubachev & Babenko 2022, arXiv:2203.05556
+    """
+
+    kind: Literal["periodic"]
+    """Always `periodic`."""
+    frequencies: Annotated[int, Field(ge=1, le=512)] = 24
+    """m, frequencies of each number."""
+    sigma: Annotated[float, Field(gt=0.0, le=100.0)] = 0.1
+    """σ: frequencies begin normal with mean 0 and this deviation, in periods a unit of the number
+    as preprocessed. The setting that matters most: search it from 0.01 to 1, in logarithm. Trials
+    that differ in it share a fleet."""
+    dimension: Annotated[int, Field(ge=1, le=512)] = 24
+    """Inputs of the first layer that each number becomes."""
+
+
+class PiecewiseLinear(Settings):
+    """Each number x becomes T numbers, one a bin: how far x has come through it.
+
+    e_t = (x − b_{t−1}) / (b_t − b_{t−1}), not below 0 but in the first bin, and not above 1 but in
+    the last. The edges b are read off the training rows and stay. Of fewer different edges than
+    asked for, the remaining e_t are 0. With a dimension, ReLU(W·e + b) follows, W and b the
+    column's own: W is a weight matrix, on which penalties and decay act as on those of the first
+    layer.
+
+    Source: Gorishniy, Rubachev & Babenko 2022, arXiv:2203.05556
+    """
+
+    kind: Literal["piecewise_linear"]
+    """Always `piecewise_linear`."""
+    bins: Annotated[int, Field(ge=2, le=512)] = 32
+    """T, most bins of each number."""
+    by: Literal["quantile", "tree"] = "quantile"
+    """Where the edges lie: at the quantiles 0, 1/T … 1 of the training rows, or where a decision
+    tree with at most T leaves splits the column to predict the target."""
+    dimension: Annotated[int, Field(ge=1, le=512)] | None = None
+    """Inputs of the first layer that each number becomes; without it, the T numbers."""
+
+
+EmbeddingSpec = Annotated[Periodic | PiecewiseLinear, Field(discriminator="kind")]
+EMBEDDING_FIELDS: Mapping[str, frozenset[str]] = {
+    "periodic": frozenset(Periodic.model_fields),
+    "piecewise_linear": frozenset(PiecewiseLinear.model_fields),
+}
+"""What each kind of embedding has, so that a search knows what to draw for it."""
+
+
 class Structure(Settings):
     """What rules and techniques ask of any network."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def embeds_where_it_can(cls, given: Any) -> Any:
+        """Say why a network takes no embedding of numbers, where it takes none."""
+        if isinstance(given, dict) and "embedding" in given and "embedding" not in cls.model_fields:
+            raise ValueError(
+                f"a {given.get('kind')} network has no embedding of numbers: only mlp and "
+                "residual_mlp have; choose one of them, or leave the embedding out"
+            )
+        return given
+
+    @property
+    def embeds(self) -> "EmbeddingSpec | None":
+        """How numbers enter, where they do not as they are."""
+        return None
+
+    @property
+    def alike(self) -> "Structure":
+        """The same network, without what differs between trials of one fleet."""
+        return self
 
     @property
     def depth(self) -> int:
@@ -60,6 +136,18 @@ class MlpSpec(Structure):
     """Units of each hidden layer."""
     activation: Activation = "relu"
     """Nonlinearity after each hidden layer. `selu` is initialized with LeCun's normal."""
+    embedding: EmbeddingSpec | None = None
+    """How numbers enter; as they are unless given. Categories pass by it."""
+
+    @property
+    def embeds(self) -> EmbeddingSpec | None:
+        """The embedding."""
+        return self.embedding
+
+    @property
+    def alike(self) -> "MlpSpec":
+        """With any σ for none."""
+        return _of_any_sigma(self)
 
     @property
     def depth(self) -> int:
@@ -83,6 +171,18 @@ class ResidualMlpSpec(Structure):
     """Blocks of two layers. Dropout acts between the two."""
     activation: Activation = "relu"
     """Nonlinearity before each layer but the first. `selu` is initialized with LeCun's normal."""
+    embedding: EmbeddingSpec | None = None
+    """How numbers enter; as they are unless given. Categories pass by it."""
+
+    @property
+    def embeds(self) -> EmbeddingSpec | None:
+        """The embedding."""
+        return self.embedding
+
+    @property
+    def alike(self) -> "ResidualMlpSpec":
+        """With any σ for none."""
+        return _of_any_sigma(self)
 
     @property
     def depth(self) -> int:
@@ -136,6 +236,19 @@ class CnnSpec(Structure):
     def conv_layers(self) -> int:
         """Convolutional layers."""
         return len(self.channels)
+
+
+_Embedding = TypeVar("_Embedding", MlpSpec, ResidualMlpSpec)
+
+
+def _of_any_sigma(network: _Embedding) -> _Embedding:
+    embedding = network.embedding
+    if not isinstance(embedding, Periodic):
+        return network
+    common = Periodic(
+        kind="periodic", frequencies=embedding.frequencies, dimension=embedding.dimension
+    )
+    return network.model_copy(update={"embedding": common})
 
 
 NetworkSpec = Annotated[

@@ -8,8 +8,11 @@ from worker.schema import Settings
 class Preprocessing(Settings):
     """Numeric columns are imputed by the training median and scaled; categorical ones one-hot."""
 
-    numeric: Literal["standardize", "robust", "none"] = "standardize"
-    """`standardize`: (x − mean) / sd. `robust`: (x − median) / interquartile range. Images and
+    numeric: Literal["standardize", "robust", "robust_smooth_clip", "none"] = "standardize"
+    """`standardize`: (x − mean) / sd. `robust`: (x − median) / interquartile range.
+    `robust_smooth_clip`: the same z, or with half the range of the column for an interquartile
+    range of 0, then z / √(1 + (z/3)²), which lies between −3 and 3: that of RealMLP (Holzmüller,
+    Grinsztajn & Steinwart 2024, arXiv:2407.04491), for tables alone. Images and
     series are brought to [0, 1] first, then treated so channel by channel."""
     target: Literal["standardize", "none"] = "standardize"
     """Regression only: train on the standardized target; predictions come in its own unit. With

@@ -22,6 +22,7 @@ from worker.regularization.families import (
     WeightAverage,
 )
 from worker.spec import SolverSpec, Trial
+from worker.training.embeddings import fit_bins, sigmas
 from worker.training.eval_weights import EvalWeights
 from worker.training.fleet_data import PARTS, FleetData
 from worker.training.metrics import CELLS, GPU_CELLS, measure
@@ -81,12 +82,15 @@ class Engine:
         self.epochs = self.training.epochs
         self.data = FleetData(trials, prepared, device)
         self.outputs = prepared.target.outputs
+        self._numbers = prepared.encoders[0].number_inputs
         seeds = [trial.training.seed for trial in trials]
         self.streams = RandomStreams(seeds, device, fixed=self.data.x.is_cuda)
         regularizations = [trial.regularization for trial in trials]
         self._structure = [trial.regularization for trial in structure or trials]
         self.network = self._build(regularizations)
-        self.network.initialize([derive_seed(seed, "weights") for seed in seeds])
+        weight_seeds = [derive_seed(seed, "weights") for seed in seeds]
+        self.network.initialize(weight_seeds, sigmas(trials))
+        fit_bins(self.network.embedding, trials, prepared)
         self.network.to(device)
         solved = isinstance(trials[0].training.optimizer, SolverSpec)
         self.parameters = Parameters(self.network, padded=not solved)
@@ -128,6 +132,7 @@ class Engine:
             regularizations,
             streams=self.streams,
             structure=self._structure,
+            numbers=self._numbers,
         )
 
     def buffers(self) -> dict[str, Tensor]:

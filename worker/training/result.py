@@ -155,7 +155,11 @@ def _manifest(engine: Engine, prepared: Prepared, thresholds: Sequence[float | N
         outputs=prepared.target.outputs,
         parameters={
             "total": count_parameters(
-                first.network, engine.data.shape, prepared.target.outputs, first.regularization
+                first.network,
+                engine.data.shape,
+                prepared.target.outputs,
+                first.regularization,
+                prepared.encoders[0].number_inputs,
             ),
             "weight_tensors": len(engine.parameters.slices) - len(exempt),
             "exempt_tensors": len(exempt),

@@ -18,6 +18,7 @@ from worker.results import FeatureReport, LayerReport, NetworkReport
 from worker.training.engine import Engine
 from worker.training.pruning import curves
 
+_EMBEDDING = "embedding.weight"
 NAMES = 100
 """Most names in one list of a report; the counts beside it are complete."""
 
@@ -31,12 +32,17 @@ def reports(
     ``engine`` has the final weights, ``objective`` is smaller for better trials: the best of them
     get a pruning curve.
     """
-    matrices = engine.parameters.index.matrices
-    named = [n for n, (_, shape) in engine.parameters.slices.items() if len(shape) > 1]
+    embedded, matrices = _matrices(engine)
+    slices = engine.parameters.slices
+    named = [n for n, (_, shape) in slices.items() if len(shape) > 1 and n != _EMBEDDING]
     layers = [
         _Layer.of(name.removesuffix(".weight"), matrix.layer, magnitude(engine, matrix))
         for name, matrix in zip(named, matrices, strict=True)
     ]
+    embedding = None
+    if embedded:
+        sizes = torch.cat([magnitude(engine, matrix) for matrix in embedded], dim=1)
+        embedding = _Layer.of(_EMBEDDING.removesuffix(".weight"), 0, sizes)
     units, used = _ways(engine) if engine.network.sequential else (None, _first_layer(engine))
     features = None if used is None else _features(prepared, used)
     pruned = curves(engine, prepared, objective)
@@ -49,6 +55,8 @@ def reports(
             layer.report(trial, units[number] if units and number < len(units) else None)
             for number, layer in enumerate(layers)
         ]
+        if embedding is not None:
+            own.insert(0, embedding.report(trial, None))
         weights, zeros = sum(layer.weights for layer in own), sum(layer.zeros for layer in own)
         network_reports.append(
             NetworkReport(
@@ -143,9 +151,11 @@ def _ways(engine: Engine) -> tuple[list[_Units], Tensor | None]:
     Returns:
         Counts by hidden layer, and ``[K, F]`` bool: inputs with a way to a score; none for maps.
     """
-    links = [_linked(engine, matrix) for matrix in engine.parameters.index.matrices]
+    matrices = _matrices(engine)[1]
+    links = [_linked(engine, matrix) for matrix in matrices]
     trials = len(engine.trials)
-    reached = [links[0].new_ones(trials, links[0].shape[1])]
+    entrance = _entrance(engine)
+    reached = [links[0].new_ones(trials, links[0].shape[1]) if entrance is None else entrance]
     for link in links:
         active = reached[-1]
         places = link.shape[1] // active.shape[1]  # positions of a map, each an input of the next
@@ -164,8 +174,40 @@ def _ways(engine: Engine) -> tuple[list[_Units], Tensor | None]:
         )
         for into, out in zip(reached[1:-1], leading[1:-1], strict=True)
     ]
-    maps = engine.parameters.index.matrices[0].shape
-    return hidden, leading[0] > 0 if len(maps) == 2 else None
+    if len(matrices[0].shape) > 2:
+        return hidden, None
+    return hidden, _inputs(engine, leading[0] * reached[0] > 0)
+
+
+def _matrices(engine: Engine) -> tuple[list[WeightMatrix], list[WeightMatrix]]:
+    """Those of an embedding, one a number, and those of the layers."""
+    every = engine.parameters.index.matrices
+    return [m for m in every if m.column], [m for m in every if not m.column]
+
+
+def _entrance(engine: Engine) -> Tensor | None:
+    """``[K, inputs of the first layer]``: 1 for those that an input leads to; none without an
+    embedding with weights, where all are.
+    """
+    embedding, (embedded, _) = engine.network.embedding, _matrices(engine)
+    if embedding is None or not embedded:
+        return None
+    linked = torch.cat([_linked(engine, matrix).amax(1) for matrix in embedded], dim=1)
+    others = embedding.outputs - linked.shape[1]
+    return torch.cat([linked, linked.new_ones(len(linked), others)], dim=1)
+
+
+def _inputs(engine: Engine, used: Tensor) -> Tensor:
+    """Used inputs of the first layer → used inputs of the network ``[K, F]``, bool."""
+    embedding = engine.network.embedding
+    if embedding is None:
+        return used
+    numbers, others = embedding.places, embedding.others
+    inputs = used.new_zeros(len(used), len(numbers) + len(others))
+    units = embedding.numbers * embedding.width
+    inputs[:, numbers] = used[:, :units].view(len(used), embedding.numbers, -1).any(2)
+    inputs[:, others] = used[:, units:]
+    return inputs
 
 
 def _linked(engine: Engine, matrix: WeightMatrix) -> Tensor:
@@ -176,7 +218,9 @@ def _linked(engine: Engine, matrix: WeightMatrix) -> Tensor:
 
 def _first_layer(engine: Engine) -> Tensor:
     """``[K, F]`` bool: inputs that the first layer takes, where the rest is no simple chain."""
-    return _linked(engine, engine.parameters.index.matrices[0]).amax(2) > 0
+    used = _linked(engine, _matrices(engine)[1][0]).amax(2) > 0
+    entrance = _entrance(engine)
+    return _inputs(engine, used if entrance is None else used & (entrance > 0))
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def test_images_that_are_none(image: NDArray[Any], code: str) -> None:
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("method", ["standardize", "robust", "none"])
+@pytest.mark.parametrize("method", ["standardize", "robust", "robust_smooth_clip", "none"])
 @pytest.mark.parametrize("width", [1, 3, 64, 150])
 def test_a_matrix_encodes_to_the_bits_of_a_table(method: str, width: int) -> None:
     random = np.random.default_rng(width)

@@ -306,3 +306,24 @@ def test_one_hot_rows_sum_to_whether_the_category_was_seen(
         seen = set()
     expected = [float(code >= 0 and code in seen) for code in codes]
     np.testing.assert_array_equal(encoder.transform(table).sum(axis=1), expected)
+
+
+def test_smooth_clipping_is_that_of_realmlp() -> None:
+    """Quartiles, or half the range where they agree; then z / √(1 + (z/3)²)."""
+    spread = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 1e6])
+    zeros = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 10.0])
+    same = np.full(6, 5.0)
+    table = Table.of([numeric("spread", spread), numeric("zeros", zeros), numeric("same", same)])
+    settings = Preprocessing(numeric="robust_smooth_clip")
+    found = Encoder.fit(table, table.names, np.arange(6), settings).transform(table)
+    low, median, high = np.quantile(spread, (0.25, 0.5, 0.75))
+    for column, z in ((0, (spread - median) / (high - low)), (1, zeros / 5)):
+        expected = z / np.sqrt(1 + (z / 3) ** 2)
+        np.testing.assert_allclose(found[:, column], expected, rtol=1e-6)
+    assert (found[:, 2] == 0).all()
+    assert found.max() < 3.0001
+    far = Table.of(
+        [numeric(name, np.array([1e300, -1e300])) for name in ("spread", "zeros", "same")]
+    )
+    encoder = Encoder.fit(table, table.names, np.arange(6), settings)
+    np.testing.assert_allclose(encoder.transform(far)[:, :2], [[3, 3], [-3, -3]], rtol=1e-6)

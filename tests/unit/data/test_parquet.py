@@ -225,7 +225,7 @@ texts = st.one_of(st.none(), st.sampled_from(["red", "green", " blue ", "a,b", '
 @given(
     st.lists(st.tuples(values, texts, st.booleans()), min_size=1, max_size=30),
     st.integers(1, 30),
-    st.sampled_from(["standardize", "robust", "none"]),
+    st.sampled_from(["standardize", "robust", "robust_smooth_clip", "none"]),
 )
 def test_a_table_prepares_alike_from_csv_and_from_parquet(
     cells: list[tuple[float | None, str | None, bool]], group: int, method: Any

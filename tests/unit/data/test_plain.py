@@ -34,6 +34,8 @@ HUGE = numeric("huge", np.where(np.arange(ROWS) % 2, 1e19, 0.0))
 ENCODERS = {
     "numbers": fitted(NUMBERS),
     "robust": fitted(NUMBERS, "robust"),
+    "smooth clip": fitted([*NUMBERS, ALWAYS], "robust_smooth_clip"),
+    "mixed, smooth clip": fitted([NUMBERS[2], COLOURS, ALWAYS], "robust_smooth_clip"),
     "as they are": fitted([*NUMBERS, HUGE], "none"),
     "one": fitted(NUMBERS[:1]),
     "one of one value": fitted([ALWAYS]),

@@ -47,8 +47,12 @@ def test_a_linear_network_has_the_mean_and_variance_of_the_closed_form() -> None
         {"dropout": {"p": 0.3}, "snapshot_ensemble": {"members": 3}},
     ],
 )
-def test_a_row_has_the_same_bits_alone_and_in_any_batch(regularization: dict[str, object]) -> None:
-    one = model(regularization, "iris")
+@pytest.mark.parametrize("embedding", [None, "periodic", "piecewise_linear"])
+def test_a_row_has_the_same_bits_alone_and_in_any_batch(
+    regularization: dict[str, object], embedding: str | None
+) -> None:
+    embedded = {"embedding": {"kind": embedding}} if embedding else {}
+    one = model(regularization, "iris", kind="mlp", hidden=[8, 6], **embedded)
     x = np.resize(one.probe_features[0].numpy(), (77, 4))
     settings = AnswerSettings(mc_samples=7, seed=3)
     together = one.sample(x, settings)

@@ -195,3 +195,26 @@ def test_contradictions_are_refused_by_the_spec() -> None:
             regularization={},
             search={"space": {MIXES[0]: {"optional": True}}, "exclusive": [MIXES[:2]]},
         )
+
+
+def test_how_numbers_enter_is_searched_where_they_are_few_and_the_job_does_not_say() -> None:
+    def searched(spec: JobSpec, **changes: Any) -> set[str]:
+        found = auto.joint_space(spec, replace(outline(spec), **changes))
+        return {path for path in found if path.startswith("network.")}
+
+    both = {"network.embedding", "network.embedding.sigma"}
+    assert searched(job()) == both
+    assert searched(job(network={"kind": "residual_mlp"})) == both
+    assert searched(job(), number_inputs=()) == set()
+    assert searched(job(), number_inputs=tuple(range(65))) == set()
+    assert searched(job(network={"kind": "linear"})) == set()
+    own = {"kind": "mlp", "embedding": {"kind": "periodic"}}
+    assert searched(job(network=own)) == set()
+    _, *drawn = draws(job())  # the first has all techniques off and nothing else changed
+    kinds = [overrides["network.embedding"] for overrides in drawn]
+    for kind in (None, "periodic", "piecewise_linear"):
+        share = sum((k and k["kind"]) == kind for k in kinds) / len(kinds)
+        assert share == pytest.approx(1 / 3, abs=0.12), kind
+    for overrides, kind in zip(drawn, kinds, strict=True):
+        periodic = kind is not None and kind["kind"] == "periodic"
+        assert ("network.embedding.sigma" in overrides) == periodic

@@ -205,6 +205,8 @@ def size(**job: Any) -> int:
         {"training": ADAM, "regularization": {"lookahead": {}, "swa": {}, "batch_norm": {}}},
         {"training": ADAM, "regularization": {"snapshot_ensemble": {"members": 4}}},
         {"training": ADAM, "network": {"kind": "residual_mlp"}},
+        {"training": ADAM, "network": {"kind": "mlp", "embedding": {"kind": "periodic"}}},
+        {"training": ADAM, "network": {"kind": "mlp", "embedding": {"kind": "piecewise_linear"}}},
     ],
     ids=str,
 )

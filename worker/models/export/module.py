@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worker.data import FIRST_DAY, LARGEST, LAST_DAY, Encoder
+from worker.data import FIRST_DAY, LARGEST, LAST_DAY, SOFT_LIMIT, Encoder
 from worker.models.export.steps import (
     Activate,
     Add,
     Convolve,
+    Embed,
     Flatten,
     Gemm,
     MaxPool,
@@ -90,6 +91,7 @@ class TableInputs(nn.Module):
         self._columns = [
             (column.kind, column.time_of_day, len(column.categories)) for column in encoder.columns
         ]
+        self._clips_smoothly = encoder.clips_smoothly
         for name in ("fill", "center", "scale"):
             self.register_buffer(name, _own(getattr(encoder, name)))
         self.register_buffer("acts", _own(encoder.acts != 0))
@@ -124,7 +126,10 @@ class TableInputs(nn.Module):
         filled = torch.where(values.isnan(), self.fill[part], values)
         scaled = (filled - self.center[part]) / self.scale[part]
         scaled = torch.where(self.acts[part], scaled, torch.zeros_like(scaled))
-        return scaled.clamp(-LARGEST, LARGEST).float()
+        scaled = scaled.clamp(-LARGEST, LARGEST)
+        if self._clips_smoothly:
+            scaled = scaled / torch.sqrt(1.0 + torch.square(scaled / SOFT_LIMIT))
+        return scaled.float()
 
 
 class PixelInputs(nn.Module):
@@ -248,6 +253,8 @@ class _Step(nn.Module):
 
     @staticmethod
     def of(step: Step) -> nn.Module:
+        if isinstance(step, Embed):
+            return _Embedding(step)
         return _Sum(step) if isinstance(step, Add) else _Step(step)
 
     def __init__(self, step: Step) -> None:
@@ -286,6 +293,37 @@ class _Step(nn.Module):
 
     def _wide(self, name: str, h: Tensor) -> Tensor:
         return self.get_buffer(name).view(-1, *[1] * (h.ndim - 2))
+
+
+class _Embedding(nn.Module):
+    """Numbers, embedded."""
+
+    places: Tensor
+    others: Tensor
+
+    def __init__(self, step: Embed) -> None:
+        super().__init__()
+        for name in ("places", "others"):
+            self.register_buffer(name, _own(getattr(step, name)))
+        for name in ("turned", "bins", "weight", "bias"):
+            values = getattr(step, name)
+            if values is not None:
+                self.register_buffer(name, _own(values.astype(np.float32)))
+        self._periodic, self._dense = step.turned is not None, step.weight is not None
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``[N, F]`` → ``[N, P·D + F − P]``."""
+        x = h[:, self.places].t().unsqueeze(2)  # [P, N, 1]
+        if self._periodic:
+            angle = x * self.get_buffer("turned").unsqueeze(1)
+            encoded = torch.cat([angle.cos(), angle.sin()], dim=2)
+        else:
+            low, span, least, most = self.get_buffer("bins").unsqueeze(2).unbind(0)
+            encoded = torch.clamp((x - low) / span, least, most)
+        if self._dense:
+            encoded = torch.baddbmm(self.get_buffer("bias"), encoded, self.get_buffer("weight"))
+            encoded = encoded.relu()
+        return torch.cat([encoded.transpose(0, 1).flatten(1), h[:, self.others]], dim=1)
 
 
 class _Sum(nn.Module):

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data import FIRST_DAY, LARGEST, LAST_DAY, Column
+from worker.data import FIRST_DAY, LARGEST, LAST_DAY, SOFT_LIMIT, Column
 from worker.models.export.graph import ML, Graph
 from worker.models.trained_model import TrainedModel
 
@@ -70,13 +70,19 @@ def _scaled(graph: Graph, raw: list[str], model: TrainedModel, part: slice) -> s
     )
     acts = graph.constant(encoder.acts[part] != 0)
     scaled = graph.add("Where", acts, scaled, graph.constant(np.float64(0.0)))
-    return _rounded(graph, scaled)
+    return _rounded(graph, scaled, smoothly=encoder.clips_smoothly)
 
 
-def _rounded(graph: Graph, values: str) -> str:
-    """Clipped to what float32 holds, as float32."""
+def _rounded(graph: Graph, values: str, *, smoothly: bool = False) -> str:
+    """Clipped to what float32 holds, and perhaps smoothly to within ±3, as float32."""
     limits = (graph.constant(np.float64(-LARGEST)), graph.constant(np.float64(LARGEST)))
-    return graph.add("Cast", graph.add("Clip", values, *limits), to=_FLOAT32)
+    clipped = graph.add("Clip", values, *limits)
+    if smoothly:
+        share = graph.add("Div", clipped, graph.constant(np.float64(SOFT_LIMIT)))
+        square = graph.add("Mul", share, share)
+        root = graph.add("Sqrt", graph.add("Add", graph.constant(np.float64(1.0)), square))
+        clipped = graph.add("Div", clipped, root)
+    return graph.add("Cast", clipped, to=_FLOAT32)
 
 
 def _one_hot(

@@ -19,6 +19,7 @@ from worker.models.export.steps import (
     Add,
     Array,
     Convolve,
+    Embed,
     Flatten,
     Gemm,
     MaxPool,
@@ -92,6 +93,8 @@ def _step(graph: Graph, step: Step, h: str, shape: tuple[int, ...]) -> tuple[str
         case Gemm():
             product = graph.add("MatMul", h, _float32(graph, step.weight))
             return graph.add("Add", product, _float32(graph, step.bias)), step.bias.shape
+        case Embed():
+            return _embedded(graph, step, h)
         case Convolve():
             kernel = step.weight.shape[2:]
             around = [(side - 1) // 2 for side in kernel]
@@ -131,6 +134,35 @@ def _step(graph: Graph, step: Step, h: str, shape: tuple[int, ...]) -> tuple[str
             entry = _run(graph, step.entry, h, shape)
             branches = [_run(graph, branch, entry, shape) for branch in step.branches]
             return reduce(lambda a, b: graph.add("Add", a, b), [h, *branches]), shape
+
+
+def _embedded(graph: Graph, step: Embed, h: str) -> tuple[str, tuple[int, ...]]:
+    """Numbers ``[N, P]`` become ``[P, N, 1]``, ``[P, N, E]``, ``[P, N, D]``, ``[N, P·D]``."""
+    picked = graph.add("Gather", h, graph.constant(step.places, np.int64), axis=1)
+    x = graph.add("Transpose", picked, perm=[1, 0])
+    x = graph.add("Unsqueeze", x, graph.constant([2], np.int64))
+    if step.turned is not None:
+        angle = graph.add("Mul", x, _float32(graph, step.turned[:, None, :]))
+        encoded = graph.add("Concat", graph.add("Cos", angle), graph.add("Sin", angle), axis=2)
+        width = 2 * step.turned.shape[1]
+    elif step.bins is not None:
+        low, span, least, most = (_float32(graph, one[:, None, :]) for one in step.bins)
+        share = graph.add("Div", graph.add("Sub", x, low), span)
+        encoded = graph.add("Min", graph.add("Max", share, least), most)
+        width = step.bins.shape[2]
+    else:
+        raise ValueError("an embedding has frequencies or bins")
+    if step.weight is not None and step.bias is not None:
+        product = graph.add("MatMul", encoded, _float32(graph, step.weight))
+        encoded = graph.add("Relu", graph.add("Add", product, _float32(graph, step.bias)))
+        width = step.weight.shape[2]
+    units = len(step.places) * width
+    by_row = graph.add("Transpose", encoded, perm=[1, 0, 2])
+    flat = graph.add("Reshape", by_row, graph.constant([-1, units], np.int64))
+    if not len(step.others):
+        return flat, (units,)
+    others = graph.add("Gather", h, graph.constant(step.others, np.int64), axis=1)
+    return graph.add("Concat", flat, others, axis=1), (units + len(step.others),)
 
 
 def _float32(graph: Graph, values: Array) -> str:

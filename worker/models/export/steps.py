@@ -18,7 +18,18 @@ from torch import Tensor, nn
 
 from worker.errors import ModelError
 from worker.models.trained_model import TrainedModel
-from worker.networks import Affine, Cnn, Convolution, Linear, Mlp, Network, Pool, ResidualMlp
+from worker.networks import (
+    Affine,
+    Cnn,
+    Convolution,
+    Linear,
+    Mlp,
+    Network,
+    PeriodicEmbedding,
+    PiecewiseLinearEmbedding,
+    Pool,
+    ResidualMlp,
+)
 from worker.regularization import (
     BatchNormLayer,
     LayerNormLayer,
@@ -90,7 +101,24 @@ class Add:
     branches: tuple[tuple["Step", ...], ...]
 
 
-Step = Gemm | Convolve | MaxPool | Flatten | Activate | Scale | Normalize | Add
+@dataclass(frozen=True, eq=False)
+class Embed:
+    """Inputs at ``places`` become ``ReLU(e(x)W + b)`` each, or e(x) alone; ``others`` follow.
+
+    With frequencies, e(x) = [cos x·turned, sin x·turned], turned = 2πc ``[P, m]``. With bins
+    ``[4, P, T]`` (low, span, least, most), e(x) = (x − low)/span, kept from least to most.
+    W ``[P, E, D]``, b ``[P, 1, D]``.
+    """
+
+    places: NDArray[np.int64]
+    others: NDArray[np.int64]
+    turned: Array | None
+    bins: Array | None
+    weight: Array | None
+    bias: Array | None
+
+
+Step = Embed | Gemm | Convolve | MaxPool | Flatten | Activate | Scale | Normalize | Add
 Path = tuple[Step, ...]
 
 
@@ -143,9 +171,27 @@ class _Member:
         yield Flatten()
         yield self._affine(network.layers[0])
 
+    def _entrance(self, network: Mlp | ResidualMlp) -> Iterator[Step]:
+        yield Flatten()
+        embedding = network.embedding
+        if embedding is None:
+            return
+        turned = bins = weight = bias = None
+        if isinstance(embedding, PeriodicEmbedding):
+            turned = embedding.turned(self.k).astype(np.float64)
+        elif isinstance(embedding, PiecewiseLinearEmbedding):
+            bins = np.stack([tensor[self.k].double().cpu().numpy() for tensor in embedding.bins])
+        else:
+            raise _unsupported(embedding)
+        if embedding.weight is not None and embedding.bias is not None:
+            weight = self._row(embedding.weight)
+            bias = self._row(embedding.bias).reshape(len(weight), 1, -1)
+        places, others = embedding.places.cpu().numpy(), embedding.others.cpu().numpy()
+        yield Embed(places, others, turned, bins, weight, bias)
+
     def _mlp(self, network: Mlp) -> Iterator[Step]:
         *hidden, output = network.layers
-        yield Flatten()
+        yield from self._entrance(network)
         for layer, norm, dropout in zip(hidden, network.norms, network.dropouts, strict=True):
             yield self._affine(layer)
             yield from self._norm(norm)
@@ -169,7 +215,7 @@ class _Member:
         yield self._affine(output)
 
     def _residual(self, network: ResidualMlp) -> Iterator[Step]:
-        yield Flatten()
+        yield from self._entrance(network)
         yield self._affine(network.layers[0])
         for block in range(len(network.branches)):
             yield self._block(network, block)

@@ -17,6 +17,7 @@ from worker.search.report.axes import (
     is_numeric_value,
     varied_axes,
 )
+from worker.search.space import EMBEDDING, SIGMA
 from worker.spec import SearchSpec
 from worker.statistics import interval
 
@@ -121,16 +122,17 @@ def simplicity(axes: Sequence[Axis], overrides: Mapping[str, Any]) -> tuple[floa
     """A sorting key: the simplest configuration has the smallest.
 
     1. The size of the network, as far as it is searched: the product of the weights between hidden
-       layers (`hidden`) and of the numbers of the network's other searched fields.
+       layers (`hidden`) and of the numbers of the network's other searched fields, but for the
+       scale of frequencies; an embedding counts double.
     2. Less the amount of regularization: over the searched strengths, probabilities and the like,
        the mean position on their scales from 0, the weakest, to 1, the strongest; 0 where the
        technique is off.
     3. Less the number of searched techniques that are on.
     """
     size = prod(
-        _size(overrides[axis.path])
+        _size(overrides[axis.path], embedding=axis.path == EMBEDDING)
         for axis in axes
-        if axis.path.startswith("network.") and axis.path in overrides
+        if axis.path.startswith("network.") and axis.path in overrides and axis.path != SIGMA
     )
     held = [amount for axis in axes if (amount := _amount(axis, overrides)) is not None]
     on = sum(bool(axis.position(overrides.get(axis.path))) for axis in axes if _is_switch(axis))
@@ -140,7 +142,9 @@ def simplicity(axes: Sequence[Axis], overrides: Mapping[str, Any]) -> tuple[floa
 def can_be_simpler(axes: Sequence[Axis]) -> bool:
     """Whether one of these fields takes part in this order."""
     return any(
-        axis.path.startswith("network.") or _is_switch(axis) or _direction(axis) != 0
+        (axis.path.startswith("network.") and axis.path != SIGMA)
+        or _is_switch(axis)
+        or _direction(axis) != 0
         for axis in axes
     )
 
@@ -166,7 +170,9 @@ def _amount(axis: Axis, overrides: Mapping[str, Any]) -> float | None:
     return position if direction > 0 else 1 - position
 
 
-def _size(value: Any) -> float:
+def _size(value: Any, *, embedding: bool = False) -> float:
+    if embedding:
+        return 2.0 if value else 1.0
     if is_numeric_value(value):
         return float(value)
     if (

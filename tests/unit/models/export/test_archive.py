@@ -61,6 +61,22 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "network": {"kind": "residual_mlp", "width": 6, "blocks": 1, "activation": "gelu"},
         "regularization": {"layer_norm": {}, "shake_shake": {}, "dropout": {"p": 0.5}},
     },
+    "periodic": {
+        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "periodic"}},
+        "preprocessing": {"numeric": "robust_smooth_clip"},
+        "regularization": {"batch_norm": {}},
+    },
+    "bins": {
+        "network": {
+            "kind": "residual_mlp",
+            "width": 6,
+            "blocks": 1,
+            "embedding": {"kind": "piecewise_linear", "by": "tree", "bins": 5, "dimension": 3},
+        },
+    },
+    "bins alone": {
+        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "piecewise_linear"}},
+    },
     "ensemble": {
         "network": {"kind": "mlp", "hidden": [5]},
         "regularization": {"snapshot_ensemble": {"members": 2}, "batch_norm": {}},
