@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.division import set_aside
 from worker.data.inputs import width
 from worker.data.resolution import Resolution
 from worker.data.splits import RowSplit
@@ -35,7 +36,8 @@ class JobData:
     columns: tuple[Column, ...]
     """The features."""
     left_out: Mapping[str, str]
-    """The other columns: name → `constant`, `empty` or `ignored`."""
+    """The other columns: name → `constant`, `empty` or `ignored`; of those that divide the rows
+    `folds`, `groups` or `order`."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -55,7 +57,9 @@ class JobData:
             settled=spec.decimal is not None or spec.thousands is not None,
         )
         table = with_times(table)
-        columns, left_out = informative(table, resolution.target.column, resolution.rows)
+        columns, left_out = informative(
+            table, resolution.target.column, resolution.rows, set_aside(spec)
+        )
         if width(columns) == 0:
             others = ", ".join(f"{name!r} is {reason}" for name, reason in left_out.items())
             raise DataError(
@@ -114,14 +118,20 @@ def _has_times(dates: NDArray[np.float64]) -> bool:
 
 
 def informative(
-    table: Table, target: str, rows: NDArray[np.int64]
+    table: Table, target: str, rows: NDArray[np.int64], aside: Mapping[str, str]
 ) -> tuple[tuple[Column, ...], dict[str, str]]:
-    """The columns beside the target that say something in `rows`, and why the others do not."""
+    """The columns beside the target that say something in `rows`, and why the others do not.
+
+    Those that are set `aside` are no features, for the reason that is given.
+    """
     columns: list[Column] = []
     left_out: dict[str, str] = {}
     whole = len(rows) == table.rows
     for column in table.columns:
         if column.name == target:
+            continue
+        if column.name in aside:
+            left_out[column.name] = aside[column.name]
             continue
         values = table.values[column.name]
         silent = _silent(column, values if whole else values[rows])

@@ -25,7 +25,7 @@ from worker.spec.search import (
     Values,
 )
 from worker.spec.shown import is_open_ended, shown, summary_of, without_off
-from worker.spec.split import PartRows, Split
+from worker.spec.split import FoldColumn, PartRows, Split
 from worker.spec.training import (
     AdamSpec,
     ConstantSchedule,
@@ -52,6 +52,7 @@ __all__ = [
     "CosineSchedule",
     "DatasetRef",
     "Dimension",
+    "FoldColumn",
     "JobSpec",
     "LinearSpec",
     "MlpSpec",
