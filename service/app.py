@@ -17,6 +17,7 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
+from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.routes import RESOURCES
@@ -28,7 +29,7 @@ from service.telemetry.board import Board
 from service.telemetry.requests import Requests, Watched
 from service.telemetry.telemetry import Telemetry
 from service.threads import one_thread_a_call
-from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.jobs import JobIntake, JobRows, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
@@ -151,10 +152,12 @@ def _lifespan(
                 readiness=readiness,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
+                rows=JobRows(database, artefacts, tables),
                 predictions=PredictionIntake(database, artefacts, tables),
                 serving=serving,
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),
+                model_files=ModelFiles(artefacts),
                 stopping=threading.Event(),
                 telemetry=telemetry,
             )

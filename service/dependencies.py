@@ -8,12 +8,13 @@ from fastapi import Depends, Path, Request
 
 from service.estimate import Estimator
 from service.exporter import Exporter
+from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.serving.engine import ServingEngine
 from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
-from worker.jobs import JobIntake, PredictionIntake, TableCache
+from worker.jobs import JobIntake, JobRows, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.reconciler import Reconciler
 from worker.settings import ServiceSettings
@@ -35,10 +36,12 @@ class Services:
     readiness: Readiness
     tables: TableCache
     intake: JobIntake
+    rows: JobRows
     predictions: PredictionIntake
     serving: ServingEngine
     estimator: Estimator
     exporter: Exporter
+    model_files: ModelFiles
     stopping: threading.Event
     """Set once the service is told to stop. It answers for a while yet, but lets nobody wait."""
     telemetry: Telemetry

@@ -50,6 +50,7 @@ REGRESSION: Json = {
     "network": {"kind": "linear"},
     "regularization": {"l1": {"strength": 0.02, "method": "proximal"}},
     "training": {"epochs": 100, "optimizer": {"kind": "sgd", "learning_rate": 0.05}},
+    "model": "diabetes",
 }
 
 SEARCH: Json = {

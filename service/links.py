@@ -19,9 +19,16 @@ OF_A_JOB = (
     "get_chart_picture",
     "get_chart_drawing",
     "get_report",
+    "get_splits",
+    "get_row_answers",
 )
 OF_A_MODEL = ("get_model", "delete_model", "get_certificate", "get_model_statistics", "predict")
-OF_A_VERSION = ("get_model_version", "delete_model_version")
+OF_A_VERSION = (
+    "get_model_version",
+    "get_coefficients",
+    "get_model_file",
+    "delete_model_version",
+)
 OF_A_PREDICTION = (
     "get_prediction",
     "get_prediction_result",

@@ -58,6 +58,8 @@ POOLS: dict[str, Pool] = {
     "get_chart_picture": "reports",
     "get_chart_drawing": "reports",
     "get_report": "reports",
+    "get_coefficients": "reports",
+    "get_model_file": "reports",
 }
 """The pool of an operation; `answers` unless it is listed."""
 

@@ -14,14 +14,14 @@ from service.schemas.jobs import (
     TrialCounts,
     TrialView,
 )
+from service.schemas.learnt import ModelManifest
 from service.schemas.models import ModelSummary, ModelVersionView, ModelView
 from worker.data import Listed, Table, listed, stored_report
 from worker.jobs import stored_reading
 from worker.results import Estimated, SparsityReport, SparsitySummary
-from worker.schema import Json
 from worker.spec import is_open_ended, shown, summary_of, without_off
 from worker.storage import waits
-from worker.storage.models import ESTIMATE, ORIGIN, ModelBrief, ModelDetail, Origin
+from worker.storage.models import ESTIMATE, ModelBrief, ModelDetail, Origin
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -276,8 +276,10 @@ def model_summary(brief: ModelBrief) -> ModelSummary:
     )
 
 
-def version_view(row: ModelVersion, name: str, origin: Origin) -> ModelVersionView:
-    """A version of a model, and where it comes from."""
+def version_view(
+    row: ModelVersion, name: str, origin: Origin, manifest: ModelManifest
+) -> ModelVersionView:
+    """A version of a model, where it comes from, and what rebuilds it."""
     estimate = row.manifest.get(ESTIMATE) or {}
     expected = Estimated.model_validate({**estimate, "metrics": row.metrics})
     return ModelVersionView(
@@ -291,15 +293,8 @@ def version_view(row: ModelVersion, name: str, origin: Origin) -> ModelVersionVi
         single=expected.single,
         understood=origin.understood,
         network=network_report(origin),
-        manifest=_manifest(row.manifest),
+        manifest=manifest,
         bytes=row.bytes,
         sha256=row.sha256,
         created_at=row.created_at,
     )
-
-
-def _manifest(manifest: Json) -> Json:
-    """What is shown of it; the estimate and the origin stand apart."""
-    shown = {name: part for name, part in manifest.items() if name not in (ESTIMATE, ORIGIN)}
-    settings = shown.get("settings")
-    return {**shown, "settings": without_off(settings)} if settings else shown

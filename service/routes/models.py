@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from service.bodies import CheckedRoute
 from service.dependencies import Services, ServicesDep
 from service.errors import problems
+from service.learnt_views import manifest_view
 from service.schemas.common import Limit, Listing
 from service.schemas.models import (
     AliasRequest,
@@ -19,8 +20,10 @@ from service.schemas.models import (
 )
 from service.threads import in_pool
 from service.views import model_summary, model_view, version_view
-from worker.errors import ParsimonyError
+from worker.errors import ModelError, ParsimonyError, UnavailableError
+from worker.spec import shown
 from worker.storage import models
+from worker.storage.artefacts import ArtefactError
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +77,22 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version)
-        return version_view(row, name, models.origin(session, row))
+        origin = models.origin(session, row)
+        split, dataset = models.division(session, row)
+    file, incomplete = None, None
+    try:
+        file = services.model_files.manifest(row)
+    except (ArtefactError, ModelError, UnavailableError) as error:
+        incomplete = f"The version's file cannot be read now: {error.message}"
+    manifest = manifest_view(
+        row,
+        origin.settings,
+        split=None if split is None else shown({"split": split})["split"],
+        dataset=dataset,
+        file=file,
+        incomplete=incomplete,
+    )
+    return version_view(row, name, origin, manifest)
 
 
 @router.put(

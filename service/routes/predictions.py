@@ -1,7 +1,6 @@
 """Predictions of stored data sets by the workers: posted, listed, read, cancelled, downloaded."""
 
-from collections.abc import Iterator
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
@@ -14,12 +13,12 @@ from service.prediction_views import prediction_summary, prediction_view
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState
 from service.schemas.predictions import PredictionSummary, PredictionView
+from service.streams import pieces
 from service.threads import in_pool
 from service.waiting import Prefer, ended, wanted_seconds
 from worker.errors import ConflictError
 from worker.spec import PredictionSpec
 from worker.storage import deletion, jobs, predictions
-from worker.storage.artefacts import PIECE
 from worker.storage.states import Kind
 
 router = APIRouter(prefix="/v1/predictions", tags=["Predictions"], route_class=CheckedRoute)
@@ -139,7 +138,7 @@ def get_prediction_result(services: ServicesDep, prediction_id: PredictionId) ->
         )
     file = services.artefacts.open(rows.fleet.result_path)
     return StreamingResponse(
-        _pieces(file),
+        pieces(file),
         media_type=MEDIA_TYPES[view.format],
         headers={
             "Content-Length": str(view.result.bytes),
@@ -196,9 +195,3 @@ async def _current(
             return prediction_view(predictions.find_prediction(session, prediction_id))
 
     return await ended(services, read, prefer, request, response)
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE):
-            yield piece

@@ -207,7 +207,8 @@ class TrialView(Body):
     repeat: Annotated[int, Field(examples=[0])]
     """Which repeat."""
     fold: Annotated[int | None, Field(examples=[None])]
-    """Which fold validates, in a cross-validation."""
+    """Which fold validates, in a cross-validation; where folds are dealt again (`split.repeats`),
+    fold f of repeat r is r · folds + f. `GET …/splits` has its rows."""
     state: Annotated[JobState, Field(examples=["succeeded"])]
     """Where it stands."""
     metrics: Annotated[Metrics, Field(examples=[FINAL])]

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, RootModel, StrictBool, model_validator
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
+from service.schemas.learnt import ModelManifest
 from worker.models import MOST_SAMPLES
 from worker.results import (
     FINAL,
@@ -48,10 +49,11 @@ class ModelVersionView(Body):
     """What it predicts, and as what its data were understood; null for jobs of earlier releases."""
     network: SparsityReport | None
     """What is left of its network: zeros, norms, dead units, unused columns, pruning curve."""
-    manifest: Annotated[Json, Field(examples=[{"target": {"column": "class"}}])]
-    """What rebuilds it: network, columns, preprocessing, target."""
+    manifest: ModelManifest
+    """What rebuilds it: network, columns, preprocessing, target, split, versions of libraries."""
     bytes: Annotated[int, Field(examples=[88412])]
-    """Size of the safetensors file that holds its weights."""
+    """Size of the safetensors file that holds its weights, and those of the trials that trained
+    together with it: `GET …/file?of=fleet`."""
     sha256: Annotated[
         str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     ]

@@ -19,7 +19,7 @@ ENDS = (
     *("cancel_job", "cancel_prediction", "pause_job", "resume_job", "retry_job", "v2_unload"),
 )
 """Operations after whose examples those of others do not work, or that want what has not ended."""
-ONE_OF_MANY = {"after", "trial", "version"}
+ONE_OF_MANY = {"after", "fold", "trial", "version"}
 """Parameters that choose one thing of those that are stored: left out, they always work."""
 
 
@@ -296,8 +296,9 @@ def test_examples_of_what_reads_work_after_those_of_what_writes(
     table = form["file"]["examples"][0]
     assert client.upload(table, target=form["target"]["examples"][0]).status_code == 201
     bodies = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
-    posted = client.post("/v1/jobs", json=bodies["examples"]["comparison"]["value"])
-    train(client, posted.json()["id"])
+    for example in ("regression", "comparison"):
+        posted = client.post("/v1/jobs", json=bodies["examples"][example]["value"])
+        train(client, posted.json()["id"])
     score(client, ask(client, **SCORED))
     tried = 0
     for name, operation in operations(document):

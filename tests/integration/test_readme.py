@@ -73,10 +73,12 @@ def test_the_walk_from_upload_to_prediction(url: str, tmp_path: Path) -> None:
 
 
 def test_the_walk_from_a_messy_file_to_its_warnings(url: str, tmp_path: Path) -> None:
-    table, found, preview, validated, job, prediction, refused, dropped = walked(
+    table, found, preview, validated, job, prediction, refused, dropped, windows, heads = walked(
         "docs/data.md", url, tmp_path
     )
     assert not table.strip()
+    assert windows.strip() == "{'used': 200, 'left_out': {}}"
+    _the_rows_are_told(heads, tmp_path)
     _the_file_is_read_as_the_page_says(found, preview)
     understood = json.loads(validated)
     assert understood["left_out"] == {"shop": "constant", "order": "ignored"}
@@ -101,6 +103,14 @@ def test_the_walk_from_a_messy_file_to_its_warnings(url: str, tmp_path: Path) ->
     regression = json.loads(dropped)["understood"]
     assert regression["task"] == "regression"
     assert regression["rows"] == {"used": 59, "left_out": {"text in the target": 1}}
+
+
+def _the_rows_are_told(heads: str, folder: Path) -> None:
+    """The first lines of two files, and how many there are."""
+    assert "row,part,fold,repeat\n" in heads
+    assert "row,fold,truth,prediction,probability_no,probability_yes\n" in heads
+    assert len((folder / "splits.csv").read_text().splitlines()) == 201
+    assert len((folder / "rows.csv").read_text().splitlines()) == 41
 
 
 def _the_file_is_read_as_the_page_says(found: str, preview: str) -> None:

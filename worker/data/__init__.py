@@ -5,7 +5,7 @@ from worker.data.bins import bin_edges
 from worker.data.builtin import load_builtin
 from worker.data.calendar import DAYS, FIRST_DAY, LAST_DAY
 from worker.data.copies import target_findings
-from worker.data.dataset import Outline, Prepared, prepare, sample
+from worker.data.dataset import DividedRows, Outline, Prepared, prepare, sample
 from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.drafts import more_findings
@@ -54,6 +54,7 @@ __all__ = [
     "ColumnReport",
     "DelimitedRows",
     "DelimitedWriter",
+    "DividedRows",
     "Encoder",
     "EncoderSchema",
     "Expectations",

@@ -21,12 +21,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.division import Division, divide, set_aside
 from worker.data.encoder import Encoder
 from worker.data.inputs import number_inputs, sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
 from worker.data.roles import Offset
-from worker.data.splits import RowSplit, given_split, split_rows
+from worker.data.splits import RowSplit
 from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows
 from worker.errors import DataError
@@ -112,6 +113,8 @@ class Outline:
     """Names of the features."""
     number_inputs: tuple[int, ...] | None = None
     """Which inputs are numbers and no categories; all of them unless given."""
+    folds: int = 0
+    """How many there are, all repeats together; 0 without any."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -131,7 +134,8 @@ class Outline:
             rows=len(frame.row_numbers),
             class_rows=_class_rows(frame),
             numbers=frame.data.resolution.numbers,
-            understood=frame.data.understood(frame.splits[0]),
+            understood=frame.data.understood(largest(frame.splits)),
+            folds=len(frame.splits) if spec.split.folds is not None else 0,
             columns=tuple(column.name for column in frame.columns),
             number_inputs=number_inputs(frame.columns),
         )
@@ -161,6 +165,8 @@ class _Frame:
     values: NDArray[Any]
     """The target of the labelled rows, as `Target.values` gives it."""
     splits: tuple[RowSplit, ...]
+    fold_names: tuple[str, ...] = ()
+    """Of the folds of a column: its values."""
 
     @property
     def target(self) -> Target:
@@ -190,7 +196,7 @@ def prepare(
     """
     frame = _frame(table, spec, default_target)
     if refit:
-        frame = replace(frame, splits=(frame.splits[0].merged(),))
+        frame = replace(frame, splits=(refit_split(frame.splits),))
     features = tuple(column.name for column in frame.columns)
     labelled = frame.data.table.select(frame.row_numbers)
     left_out = tuple(frame.data.left_out)
@@ -256,7 +262,8 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
     timed = with_times(table)
     rows = timed.select(row_numbers)
     others = [name for name in (spec.sample_weight, spec.offset) if name is not None]
-    columns, _ = informative(timed, (outline.target.column, *others), labelled)
+    taken = (outline.target.column, *others)
+    columns, _ = informative(timed, taken, labelled, set_aside(spec))
     features = tuple(column.name for column in columns)
     places = np.arange(train + held_out, dtype=np.int64)
     splits = (RowSplit(places[:train], places[train:], places[:0]),) * len(outline.train_rows)
@@ -277,6 +284,43 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
     )
 
 
+@dataclass(frozen=True, eq=False)
+class DividedRows:
+    """A job's rows with a target, and how they were divided."""
+
+    table: Table
+    """The data, its date columns as the encoder takes them."""
+    target: Target
+    row_numbers: NDArray[np.int64]
+    """[N]: the numbers in the table of the rows with a target, ascending."""
+    splits: tuple[RowSplit, ...]
+    """One, or one a fold; the numbers are places in `row_numbers`."""
+    fold_names: tuple[str, ...]
+    """Of the folds of a column: its values."""
+
+    @classmethod
+    def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
+        """Those that `prepare` encodes; raises as `Outline.of`."""
+        frame = _frame(table, spec, default_target)
+        return cls(
+            frame.data.table, frame.target, frame.row_numbers, frame.splits, frame.fold_names
+        )
+
+    def split(self, fold: int | None, *, refit: bool = False) -> RowSplit:
+        """That of a trial: of its fold, or of a refit."""
+        return refit_split(self.splits) if refit else self.splits[fold or 0]
+
+
+def largest(splits: tuple[RowSplit, ...]) -> RowSplit:
+    """The split with most rows: in the order of time the last fold, else each has as many."""
+    return max(splits, key=lambda split: len(split.train) + len(split.validation))
+
+
+def refit_split(splits: tuple[RowSplit, ...]) -> RowSplit:
+    """What a refit trains on: all rows that trained or validated in some fold."""
+    return largest(splits).merged()
+
+
 def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
     data = JobData.of(table, spec, default_target)
     target, row_numbers = data.resolution.target, data.resolution.rows
@@ -289,27 +333,20 @@ def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
         )
     if spec.preprocessing.numeric == "robust_smooth_clip" and spec.offset is not None:
         raise DataError(
-            "An offset is added to the score as it is, and robust_smooth_clip would bend it; choose "
-            "robust.",
+            "An offset is added to the score as it is, and robust_smooth_clip would bend it; "
+            "choose robust.",
             code="bent_offset",
             param="preprocessing.numeric",
         )
-    _check_size(data.columns, rows=len(row_numbers), splits=spec.split.folds or 1)
+    # What is known beforehand is refused before anything is divided.
+    _check_size(data.columns, rows=len(row_numbers), splits=spec.split.fold_count or 1)
     values = data.resolution.values[row_numbers]
     labels = None if target.task == "regression" else values
-    if spec.split.rows is not None:
-        split = given_split(
-            table.parts,
-            row_numbers,
-            labels,
-            spec.split,
-            total=table.rows,
-            classes=target.classes,
-        )
-        return _Frame(data, values, (split,))
-    places = np.arange(len(row_numbers), dtype=np.int64)
-    splits = split_rows(places, labels, spec.split, classes=target.classes)
-    return _Frame(data, values, splits)
+    division: Division = divide(
+        table, row_numbers, labels, spec.split, target=target.column, classes=target.classes
+    )
+    _check_size(data.columns, rows=len(row_numbers), splits=len(division.splits))
+    return _Frame(data, values, division.splits, division.names)
 
 
 def _check_size(columns: tuple[Column, ...], *, rows: int, splits: int) -> None:

@@ -268,6 +268,33 @@ class Encoder:
         """Whether numbers end between ±3."""
         return self.preprocessing.numeric == "robust_smooth_clip"
 
+    def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How an input follows from its column: x = slope · r + shift, float64 [F] each.
+
+        r is the number as the table has it (a missing one filled), a part of a date with `days`
+        since 1970-01-01, or 1 for the cell's category and 0 for the others. Where the training rows
+        told nothing apart, both are 0. What is clipped does not count.
+
+        Raises:
+            DataError: the only column holds images.
+        """
+        if self.pixels is not None:
+            raise DataError("Pixels have no inputs of their own.", code="image_column")
+        slope, shift = np.zeros(self.inputs), np.zeros(self.inputs)
+        place = number = category = 0
+        for column, count in zip(self.columns, self.widths, strict=True):
+            inputs = slice(place, place + count)
+            if column.kind == "categorical":
+                slope[inputs] = self.seen[category : category + count]
+                category += count
+            else:
+                these = slice(number, number + count)
+                slope[inputs] = self.acts[these] / self.scale[these]
+                shift[inputs] = -slope[inputs] * self.center[these]
+                number += count
+            place += count
+        return slope, shift
+
     def schema(self) -> EncoderSchema:
         """All but the constants."""
         return EncoderSchema(

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.division import set_aside
 from worker.data.inputs import width
 from worker.data.resolution import Resolution
 from worker.data.roles import WEIGHT, Roles
@@ -36,7 +37,8 @@ class JobData:
     columns: tuple[Column, ...]
     """The features."""
     left_out: Mapping[str, str]
-    """The other columns: name → `constant`, `empty`, `ignored` or `sample_weight`."""
+    """The other columns: name → `constant`, `empty`, `ignored` or `sample_weight`; of those that
+    divide the rows `folds`, `groups` or `order`."""
     roles: Roles
     """What its rows count, and what their scores begin with."""
 
@@ -60,7 +62,7 @@ class JobData:
         table = with_times(table)
         roles = Roles.of(table, spec, resolution.target.column, resolution.rows)
         taken = (resolution.target.column, *roles.names)
-        columns, left_out = informative(table, taken, resolution.rows)
+        columns, left_out = informative(table, taken, resolution.rows, set_aside(spec))
         if roles.weight is not None:
             left_out[roles.weight] = WEIGHT
         _check_loss(spec, resolution)
@@ -156,14 +158,20 @@ def _has_times(dates: NDArray[np.float64]) -> bool:
 
 
 def informative(
-    table: Table, taken: Collection[str], rows: NDArray[np.int64]
+    table: Table, taken: Collection[str], rows: NDArray[np.int64], aside: Mapping[str, str]
 ) -> tuple[tuple[Column, ...], dict[str, str]]:
-    """The columns beside those taken that say something in `rows`, and why the others do not."""
+    """The columns beside those taken that say something in `rows`, and why the others do not.
+
+    Those that are set `aside` are no features, for the reason that is given.
+    """
     columns: list[Column] = []
     left_out: dict[str, str] = {}
     whole = len(rows) == table.rows
     for column in table.columns:
         if column.name in taken:
+            continue
+        if column.name in aside:
+            left_out[column.name] = aside[column.name]
             continue
         values = table.values[column.name]
         silent = _silent(column, values if whole else values[rows])

@@ -10,6 +10,7 @@ Decisions:
   class number first), and keeps at least one row in training.
 * Folds: the test rows are set aside first, and are the same in every fold. The others are dealt
   in turn, sorted by class: fold sizes, and each class's rows in the folds, differ by one at most.
+  Repeat r deals them by the seed + r.
 * Row numbers are sorted within a part: the order of training batches has its own seed.
 * Given row by row: a job names rows of the uploaded table, while splits count labelled rows. A row
   without a target is dropped from its part.
@@ -58,25 +59,38 @@ def split_rows(
     Raises:
         DataError: too few rows for the parts, or a class with fewer rows than folds.
     """
-    order = np.argsort(np.random.PCG64(split.seed).random_raw(len(rows)), kind="stable")
+    order = shuffled(len(rows), split.seed)
     stratified = labels is not None and split.stratify
     # Without stratification all rows are of one class.
-    classes_of = labels[order] if labels is not None and stratified else np.zeros_like(rows)
-    shuffled = rows[order]
-
+    strata = labels if labels is not None and stratified else np.zeros_like(rows)
+    classes_of = strata[order]
     in_test = _draw(classes_of, np.ones(len(rows), dtype=bool), split.test, "test")
     remaining = ~in_test
-    test = np.sort(shuffled[in_test])
-    if split.folds is None:
+    test = np.sort(rows[order[in_test]])
+    if not isinstance(split.folds, int):
         in_validation = _draw(classes_of, remaining, split.validation, "validation")
         _check_training(int(remaining.sum() - in_validation.sum()), len(rows))
-        return (_row_split(shuffled, remaining & ~in_validation, in_validation, test),)
+        return (_row_split(rows[order], remaining & ~in_validation, in_validation, test),)
 
-    fold = _deal(classes_of, remaining, split.folds, classes if stratified else None)
-    return tuple(
-        _row_split(shuffled, remaining & (fold != number), remaining & (fold == number), test)
-        for number in range(split.folds)
-    )
+    tested = np.zeros(len(rows), dtype=bool)
+    tested[order[in_test]] = True
+    splits: list[RowSplit] = []
+    for repeat in range(split.repeats):
+        order = shuffled(len(rows), split.seed + repeat)
+        remaining = ~tested[order]
+        fold = _deal(strata[order], remaining, split.folds, classes if stratified else None)
+        splits += [
+            _row_split(
+                rows[order], remaining & (fold != number), remaining & (fold == number), test
+            )
+            for number in range(split.folds)
+        ]
+    return tuple(splits)
+
+
+def shuffled(count: int, seed: int) -> Rows:
+    """The numbers below ``count`` in the order of a seed."""
+    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
 
 
 def given_split(
@@ -104,9 +118,9 @@ def given_split(
     """
     if isinstance(split.rows, PartRows):
         return RowSplit(
-            _labelled("train", split.rows.train, row_numbers, total),
-            _labelled("validation", split.rows.validation, row_numbers, total),
-            _labelled("test", split.rows.test, row_numbers, total),
+            labelled_places("split.rows.train", split.rows.train, row_numbers, total, needed=True),
+            labelled_places("split.rows.validation", split.rows.validation, row_numbers, total),
+            labelled_places("split.rows.test", split.rows.test, row_numbers, total),
         )
     if not parts:
         raise DataError(
@@ -117,7 +131,13 @@ def given_split(
         )
     ends = np.cumsum(list(parts.values()))
     places = {
-        part: _labelled(part, np.arange(end - size, end), row_numbers, total)
+        part: labelled_places(
+            f"split.rows.{part}",
+            np.arange(end - size, end),
+            row_numbers,
+            total,
+            needed=part == "train",
+        )
         for (part, size), end in zip(parts.items(), ends.tolist(), strict=True)
     }
     train, test = places["train"], places.get("test", np.zeros(0, dtype=np.int64))
@@ -217,22 +237,29 @@ def _check_training(left: int, rows: int) -> None:
         )
 
 
-def _labelled(part: str, rows: Sequence[int] | Rows, row_numbers: Rows, total: int) -> Rows:
-    """From rows of the table to the places of the labelled ones among them, ascending."""
+def labelled_places(
+    field: str, rows: Sequence[int] | Rows, row_numbers: Rows, total: int, *, needed: bool = False
+) -> Rows:
+    """From rows of the table to the places of the labelled ones among them, ascending.
+
+    Raises:
+        DataError: a row is not in the table, or none of those that are ``needed`` has a target;
+            `param` is the field.
+    """
     numbers = np.sort(np.asarray(rows, dtype=np.int64))
     if numbers.size and numbers[-1] >= total:
         raise DataError(
             f"There is no row {numbers[-1]:,}: the data set has {total:,} rows, numbered from 0.",
             code="unknown_row",
-            param=f"split.rows.{part}",
+            param=field,
         )
     places = np.searchsorted(row_numbers, numbers)
     known = places < len(row_numbers)
     known[known] = row_numbers[places[known]] == numbers[known]
-    if part == "train" and not known.any():
+    if needed and not known.any():
         raise DataError(
-            f"None of the {len(numbers):,} rows to train on has a target. Name rows that have one.",
+            f"None of the {len(numbers):,} rows has a target. Name rows that have one.",
             code="too_few_rows",
-            param="split.rows.train",
+            param=field,
         )
     return places[known]

@@ -8,13 +8,18 @@ from worker.jobs.accept import JobIntake, Proposal, load_trials
 from worker.jobs.finish import Appraised, Ended, OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
 from worker.jobs.predictions import PredictionIntake, kept_columns, opened
+from worker.jobs.rows import AnsweredBlock, AnsweredPart, AnsweredRows, JobRows
 from worker.jobs.table_cache import TableCache, findings_about
 from worker.jobs.tables import load_table, stored_reading, without_unsaid
 
 __all__ = [
+    "AnsweredBlock",
+    "AnsweredPart",
+    "AnsweredRows",
     "Appraised",
     "Ended",
     "JobIntake",
+    "JobRows",
     "OngoingJob",
     "PredictionIntake",
     "Proposal",

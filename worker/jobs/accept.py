@@ -40,7 +40,7 @@ from worker.search import (
     with_path_from_lambda_max,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Trial, shown, summary_of
+from worker.spec import Builtin, FoldColumn, JobSpec, Trial, shown, summary_of
 from worker.storage import datasets, idempotency, jobs, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
@@ -91,8 +91,12 @@ class JobIntake:
             LimitExceededError: it costs more than the settings allow.
             DataError: the data do not allow the job.
         """
-        self._admission.admit_size(spec, self._tables.rows(spec.dataset))
+        rows = self._tables.rows(spec.dataset)
+        self._admission.admit_size(spec, rows)
         checked = self._tables.checked(spec)
+        if isinstance(spec.split.folds, FoldColumn):
+            spec = _with_fold_count(spec, checked.outline.folds, spec.split.folds)
+            self._admission.admit_size(spec, rows)
         check_threshold(spec, checked.outline)
         proposal = self._proposed(spec, checked.outline)
         # What is wrong with the data comes before what could be better in the job.
@@ -221,6 +225,13 @@ class JobIntake:
     def _known(self, key: str, digest: str) -> Job | None:
         with self._database.read() as session:
             return idempotency.find(session, key, digest)
+
+
+def _with_fold_count(spec: JobSpec, count: int, folds: FoldColumn) -> JobSpec:
+    """The job with the number of its folds written out, which a column of the data has."""
+    counted = folds.model_copy(update={"count": count})
+    split = spec.split.model_copy(update={"folds": counted})
+    return spec.model_copy(update={"split": split})
 
 
 def _sound(wave: Wave | None, what: str, param: str) -> Sequence[FleetPlan]:

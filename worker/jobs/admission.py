@@ -20,7 +20,7 @@ from worker.search import (
     steps_of,
 )
 from worker.settings import ServiceSettings
-from worker.spec import Builtin, JobSpec, Range, SearchSpec, Trial, Values
+from worker.spec import Builtin, FoldColumn, JobSpec, Range, SearchSpec, Trial, Values
 
 GIB = 2**30
 DECIDING_STEPS = (
@@ -56,7 +56,7 @@ class Admission:
         trials = asked_trials(spec)
         if trials is not None:
             self.admit_trials(spec, trials)
-        folds = spec.split.folds or 1
+        folds = spec.split.fold_count or 1
         if rows is not None and rows * folds > self._settings.max_job_rows:
             raise self._exceeded(
                 "rows",
@@ -133,7 +133,7 @@ class Admission:
         limit = self._settings.max_job_trials
         if trials <= limit:
             return
-        folds = spec.split.folds or 1
+        folds = spec.split.fold_count or 1
         configurations = trials // replica_count(spec)
         factors = {
             "compare" if spec.search is None else "search.trials": configurations,
@@ -235,8 +235,10 @@ def _keeps_its_steps(search: SearchSpec | None) -> bool:
 def _fewest_training_rows(spec: JobSpec, rows: int) -> int:
     """Of ``rows`` with a target, those of the smallest training part."""
     split = spec.split
+    if split.columns or isinstance(split.folds, FoldColumn | tuple):
+        return 1
     test = _share(rows, split.test)
-    if split.folds is not None:
+    if isinstance(split.folds, int):
         return max(1, rows - test - -(-(rows - test) // split.folds))
     return max(1, rows - test - _share(rows, split.validation))
 

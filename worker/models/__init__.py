@@ -2,7 +2,8 @@
 
 from worker.models.answers import MOST_SAMPLES, PLAIN, AnswerRow, Answers, AnswerSettings
 from worker.models.certificate import Certificate, certify
-from worker.models.columns import answer_columns
+from worker.models.coefficients import Coefficients
+from worker.models.columns import answer_columns, true_column
 from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
 from worker.models.forward import mean_scores
 from worker.models.scoring import Scoring
@@ -16,6 +17,7 @@ __all__ = [
     "AnswerSettings",
     "Answers",
     "Certificate",
+    "Coefficients",
     "Manifest",
     "ModelFile",
     "Scoring",
@@ -25,4 +27,5 @@ __all__ = [
     "export",
     "mean_scores",
     "read_manifest",
+    "true_column",
 ]

@@ -36,6 +36,13 @@ def answer_columns(answers: Answers, taken: Collection[str]) -> dict[str, pa.Arr
     return columns
 
 
+def true_column(target: Target, values: NDArray[Any]) -> pa.Array:
+    """The truth of N rows, `Target.values` with none missing, in the types that answers have."""
+    if target.task == "regression":
+        return pa.array(np.asarray(values, dtype=np.float64))
+    return _labels(target, np.asarray(values, dtype=np.int64))
+
+
 def _columns(answers: Answers) -> Iterator[tuple[str, pa.Array]]:
     classes = answers.target.classes
     if answers.values is not None:

@@ -58,7 +58,8 @@ class Manifest(BaseModel):
     parameters: dict[str, int]
     """Numbers that a trial learns; its tensors of weights, and those that no penalty acts on."""
     environment: dict[str, str | int]
-    """Where it was trained: torch, threads, device, machine."""
+    """What it was trained by: parsimony, python, numpy, torch, threads, device, machine; fewer in
+    files of earlier releases."""
 
 
 def read_manifest(file: BinaryIO) -> Manifest:

@@ -39,4 +39,4 @@ class Understood(Stored):
     """Columns that the network sees."""
     left_out: Annotated[dict[str, str], Field(examples=[{"k": "constant"}])]
     """The other columns, at most 100: name → why it is left out: `constant`, `empty` or
-    `ignored`."""
+    `ignored`; or since it divides the rows: `folds`, `groups` or `order`."""

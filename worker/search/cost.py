@@ -181,7 +181,7 @@ def comparison_costs(spec: JobSpec, outline: Outline, limits: FleetLimits) -> li
 
     A configuration that leaves a technique out is counted as the one that it leaves it out of.
     """
-    folds = range(len(outline.train_rows)) if spec.split.folds else [None]
+    folds = range(outline.folds) if outline.folds else [None]
     alike: dict[tuple[object, ...], tuple[dict[int, Trial], int]] = {}
     for configuration in posted_configurations(spec):
         for fold, times in _different_folds(folds, outline):

@@ -151,10 +151,10 @@ def replicas(
 
     All of them, or those from ``first`` up to ``end``.
     """
-    folds = len(outline.train_rows) if spec.split.folds else 0
+    folds = outline.folds
     training = configuration.training
     seeded: dict[int, Training] = {}
-    for number in range(first, replica_count(spec) if end is None else end):
+    for number in range(first, spec.repeats * max(1, folds) if end is None else end):
         repeat, fold = divmod(number, folds) if folds else (number, None)
         if repeat not in seeded:
             seed = (training.seed + repeat) % 2**32
@@ -165,8 +165,10 @@ def replicas(
 
 
 def replica_count(spec: JobSpec) -> int:
-    """How many trials a configuration has: repeats × folds."""
-    return spec.repeats * (spec.split.folds or 1)
+    """How many trials a configuration has: repeats × folds; of a column of folds that has not been
+    looked at yet, the fewest.
+    """
+    return spec.repeats * (spec.split.fold_count or 1)
 
 
 def check_against(outline: Outline, trial: Trial) -> None:

@@ -126,11 +126,14 @@ def _without_stopping(chosen: Chosen, outline: Outline) -> Trial:
 
 def refit_outline(outline: Outline) -> Outline:
     """What is known of the rows of a refit: one split, and none left to validate on."""
+    # In the order of time the last fold has most rows; else each has as many.
+    both = max(map(sum, zip(outline.train_rows, outline.validation_rows, strict=True)))
     return replace(
         outline,
-        train_rows=(outline.train_rows[0] + outline.validation_rows[0],),
+        train_rows=(both,),
         validation_rows=(0,),
         test_rows=outline.test_rows[:1],
+        folds=0,
     )
 
 

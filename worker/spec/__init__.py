@@ -29,7 +29,7 @@ from worker.spec.search import (
     Values,
 )
 from worker.spec.shown import is_open_ended, shown, summary_of, without_off
-from worker.spec.split import PartRows, Split
+from worker.spec.split import FoldColumn, PartRows, Split
 from worker.spec.training import (
     NEWTON_WEIGHTS,
     AdamSpec,
@@ -66,6 +66,7 @@ __all__ = [
     "DatasetRef",
     "Dimension",
     "EmbeddingSpec",
+    "FoldColumn",
     "HuberLoss",
     "JobSpec",
     "LinearSpec",

@@ -205,6 +205,21 @@ class JobSpec(Reading, Subject):
         return self._trainings()[0].loss
 
     @property
+    def reading(self) -> Reading:
+        """How its data are to be read: a column that divides the rows is read, though it is to be
+        ignored as a feature.
+        """
+        said = super().reading
+        kept = {
+            name: kind
+            for name, kind in said.columns.items()
+            if kind != "ignore" or name not in self.split.columns
+        }
+        if len(kept) == len(said.columns):
+            return said
+        return said.model_copy(update={"columns": kept})
+
+    @property
     def refits(self) -> bool:
         """Whether its winner is trained once more; only after defaults were written out."""
         return bool(self.refit if self.search is None else self.search.refit)

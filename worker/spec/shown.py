@@ -31,7 +31,13 @@ def shown(document: Json) -> Json:
     view = without_off(document)
     split, search = view.get("split"), view.get("search")
     if isinstance(split, dict) and isinstance(split.get("rows"), dict):
-        view["split"] = {**split, "rows": _cut(split["rows"])}
+        view["split"] = split = {**split, "rows": _cut(split["rows"])}
+    if isinstance(split, dict) and isinstance(split.get("folds"), list):
+        folds = _cut({str(number): rows for number, rows in enumerate(split["folds"])})
+        counts = [len(rows) if isinstance(rows, list) else 0 for rows in split["folds"]]
+        view["split"] = {**split, "folds": [folds[str(n)] for n in range(len(counts))]}
+        if len(folds) > len(counts):
+            view["split"]["folds_counts"] = counts
     if isinstance(search, dict) and isinstance(search.get("space"), dict):
         space = {path: _cut(dimension) for path, dimension in search["space"].items()}
         view["search"] = {**search, "space": space}

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from worker.schema import Settings
+from worker.spec.reading import ColumnName
 from worker.spec.shown import counted
 
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -49,6 +50,24 @@ class PartRows(Settings):
         return rows
 
 
+class FoldColumn(Settings):
+    """A column whose values are the folds. It is no feature."""
+
+    column: Annotated[ColumnName, Field(examples=["fold"])]
+    """The column: each of its values is a fold, in the order of numbers, or of the alphabet."""
+    test: Annotated[str, Field(min_length=1, max_length=200, examples=["test"])] | None = None
+    """The value whose rows are kept aside for the final measurement; none by default."""
+    count: Annotated[int, Field(ge=2, le=50)] | None = None
+    """How many folds there are, which is read from the column unless given."""
+
+
+FoldCount = Annotated[int, Field(ge=2, le=50)]
+FoldRows = Annotated[
+    tuple[Annotated[RowNumbers, Field(min_length=1)], ...],
+    Field(fail_fast=True, strict=False, min_length=2, max_length=50),
+]
+
+
 class Split(Settings):
     """A division of the rows: by shares, into folds for cross-validation, or row by row.
 
@@ -60,22 +79,114 @@ class Split(Settings):
     """Share of the rows kept for validation; 0 for none. Unused with `folds` and named `rows`."""
     test: Share = 0.0
     """Share of the rows kept aside for the final measurement; 0 for none. Unused with `rows`."""
-    folds: Annotated[int, Field(ge=2, le=50)] | None = None
-    """Cross-validation: each fold validates once, on a model trained on the others."""
+    folds: FoldCount | FoldColumn | FoldRows | None = None
+    """Cross-validation: each fold validates once, on a model trained on the others. Their number;
+    or a column of the table that says which row is in which fold, `{"column": "fold"}`; or a list
+    of row numbers for each fold, of which rows that are named nowhere are not used."""
     rows: PartRows | Literal["given"] | None = None
     """The rows of each part by their numbers, or `given`: the parts that the data set was uploaded
     in (an NPZ of x_train, y_train, x_test, y_test, or a zip with folders train and test); if it has
     no validation part, `validation` is a share of its training rows."""
+    groups: Annotated[ColumnName, Field(examples=["patient"])] | None = None
+    """A column whose equal values stay together: no group has rows in two parts, or in two folds.
+    It is no feature. Shares and class shares are kept as far as whole groups allow."""
+    order: Annotated[ColumnName, Field(examples=["date"])] | None = None
+    """A column of dates or numbers in whose order the rows are divided: the first train, later ones
+    validate, the last test. With `folds` each validates on the rows that follow those it trains on,
+    which are all before. Rows of equal values stay together. `seed` and `stratify` are unused."""
+    repeats: Annotated[int, Field(ge=1, le=50)] = 1
+    """How often the folds are dealt anew, with seeds seed, seed + 1, …; fold f of repeat r is fold
+    r · folds + f of the trials. Only with a number of `folds`; the job's own `repeats` train the
+    same folds with other initial weights."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the shuffle."""
     stratify: bool = True
     """Keep the class shares in every part (classification only)."""
 
+    @field_validator("folds")
+    @classmethod
+    def folds_are_named_once(
+        cls, folds: int | FoldColumn | tuple[tuple[int, ...], ...] | None
+    ) -> int | FoldColumn | tuple[tuple[int, ...], ...] | None:
+        """Refuse a row that stands in two folds, or twice in one."""
+        if not isinstance(folds, tuple):
+            return folds
+        named: dict[int, int] = {}
+        for number, rows in enumerate(folds):
+            before = len(named)
+            for row in rows:
+                if named.setdefault(row, number) != number:
+                    raise ValueError(
+                        f"fold {number} shares row {row} with fold {named[row]}; give each row to "
+                        "one fold"
+                    )
+            if len(named) - before < len(rows):
+                (row, times), *_ = Counter(rows).most_common(1)
+                raise ValueError(f"fold {number} names row {row} {times} times; name each row once")
+        return folds
+
     @model_validator(mode="after")
     def leaves_rows_to_train(self) -> Self:
-        """Refuse shares that leave nothing to train on, and folds beside rows."""
+        """Refuse shares that leave nothing to train on, and ways to divide that exclude others."""
         if self.validation + self.test >= 1:
             raise ValueError("validation + test must be below 1, so that rows are left to train on")
-        if self.folds is not None and self.rows is not None:
-            raise ValueError("folds and rows exclude each other: leave one of them out")
+        ways = {
+            "folds": self.folds is not None,
+            "groups": self.groups is not None,
+            "order": self.order is not None,
+        }
+        for way in (name for name, there in ways.items() if there and self.rows is not None):
+            raise ValueError(f"{way} and rows exclude each other: leave one of them out")
+        if self.groups is not None and self.order is not None:
+            raise ValueError(
+                "groups and order exclude each other: a group may reach over the whole time; leave "
+                "one of them out"
+            )
+        if isinstance(self.folds, FoldColumn | tuple):
+            self._check_explicit()
+        if self.repeats > 1 and not isinstance(self.folds, int):
+            raise ValueError(
+                "repeats deals folds anew, and needs their number: set folds to 5, say, or use the "
+                "job's own repeats"
+            )
+        if self.repeats > 1 and self.order is not None:
+            raise ValueError(
+                "repeats and order exclude each other: time has one order; leave one of them out"
+            )
         return self
+
+    def _check_explicit(self) -> None:
+        """What folds that are named row by row, or by a column, exclude."""
+        for other in ("groups", "order"):
+            if getattr(self, other) is not None:
+                raise ValueError(
+                    f"{other} and folds that are named exclude each other: leave {other} out, or "
+                    "set folds to a number"
+                )
+        if self.test > 0:
+            raise ValueError(
+                "test and folds that are named exclude each other, for test rows drawn at random "
+                "could tear apart what the folds keep together: name them in the column, as in "
+                '{"column": "fold", "test": "test"}, or set test to 0'
+            )
+
+    @property
+    def fold_count(self) -> int:
+        """How many folds there are, all repeats together; 0 without any. Of a column whose values
+        have not been looked at yet, the fewest that there may be.
+        """
+        if self.folds is None:
+            return 0
+        if isinstance(self.folds, int):
+            return self.folds * self.repeats
+        if isinstance(self.folds, FoldColumn):
+            return self.folds.count or 2
+        return len(self.folds)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that divide the rows: name → the field that names it."""
+        named = {self.groups: "groups", self.order: "order"}
+        if isinstance(self.folds, FoldColumn):
+            named[self.folds.column] = "folds"
+        return {name: field for name, field in named.items() if name is not None}

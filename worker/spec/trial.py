@@ -29,7 +29,8 @@ class Trial(Settings):
     repeat: Annotated[int, Field(ge=0)] = 0
     """Which repeat: its seed is `training.seed`."""
     fold: Annotated[int, Field(ge=0)] | None = None
-    """Which fold validates; none without cross-validation."""
+    """Which fold validates, that of repeat r of F folds being r · F + its number; none without
+    cross-validation."""
     without: Without | None = None
     """Set in trials that leave a technique out; they do not compete."""
     refit: Annotated[int, Field(ge=0)] | None = None

@@ -30,6 +30,8 @@ ESTIMATE = "estimate"
 """The member of a manifest that says how sure a version's metrics are."""
 ORIGIN = "origin"
 """The one that says where it comes from, once its job is deleted."""
+SPLIT, DATASET = "split", "dataset"
+"""Those that say which rows it was trained on."""
 
 
 class Origin(Stored):
@@ -93,13 +95,23 @@ def register(
         bytes=fleet.result_bytes or 0,
         metrics=expected.metrics,
         manifest=manifest
-        | {ESTIMATE: expected.model_dump(mode="json", include={"deviations", "n", "single"})},
+        | {
+            ESTIMATE: expected.model_dump(mode="json", include={"deviations", "n", "single"}),
+            SPLIT: _shortened_split(job),
+            DATASET: job.spec.get(DATASET),
+        },
     )
     session.add(version)
     session.flush()
     mark_changed(session, model.id)
     failpoint("publish.version")
     return version
+
+
+def _shortened_split(job: Job) -> Json:
+    """The job's division of rows, complete but for long lists of rows, as answers show them."""
+    whole = job.spec.get(SPLIT) or {}
+    return {**whole, **((job.posted or {}).get(SPLIT) or {})}
 
 
 def _made(session: Session, name: str, tenant: str) -> Model:
@@ -279,6 +291,17 @@ def origin(session: Session, version: ModelVersion) -> Origin:
         report=trial.report,
         understood=understood,
     )
+
+
+def division(session: Session, version: ModelVersion) -> tuple[Json | None, str | Json | None]:
+    """How the rows that a version was trained on were divided, and of which data set they are.
+
+    Versions of earlier releases did not keep it: of them it is none once their job is gone.
+    """
+    if SPLIT in version.manifest:
+        return version.manifest[SPLIT], version.manifest[DATASET]
+    spec = session.scalar(select(Job.spec).where(Job.id == version.job_id))
+    return (None, None) if spec is None else (spec.get(SPLIT), spec.get(DATASET))
 
 
 def set_alias(

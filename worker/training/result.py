@@ -3,6 +3,7 @@
 import math
 import platform
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
@@ -165,12 +166,23 @@ def _manifest(engine: Engine, prepared: Prepared, thresholds: Sequence[float | N
             "exempt_tensors": len(exempt),
         },
         environment={
+            "parsimony": _installed("parsimony"),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
             "device": str(engine.data.x.device),
             "machine": platform.machine(),
         },
     )
+
+
+def _installed(package: str) -> str:
+    """The release of a package; `0` in a source tree that is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "0"
 
 
 def _finite(value: float) -> float | None:

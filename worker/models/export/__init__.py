@@ -5,5 +5,6 @@ service do without them.
 """
 
 from worker.models.export.export import ExportFormat, ExportSource, export
+from worker.models.export.single import single
 
-__all__ = ["ExportFormat", "ExportSource", "export", "program"]
+__all__ = ["ExportFormat", "ExportSource", "export", "program", "single"]
