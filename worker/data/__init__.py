@@ -1,5 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
+from worker.data.affine import affine
 from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.bins import bin_edges
 from worker.data.builtin import load_builtin
@@ -82,6 +83,7 @@ __all__ = [
     "TableParts",
     "Target",
     "ValueCount",
+    "affine",
     "bin_edges",
     "category_page",
     "check_numbers",

@@ -18,7 +18,7 @@ Decisions:
 * Everything is computed in float64 and rounded once, to float32; what would overflow is clipped.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from worker.data.calendar import date_parts
 from worker.data.dummies import dummies
 from worker.data.inputs import input_names, number_inputs, sample_shape, width
-from worker.data.pixels import PixelScaling, row_parts
+from worker.data.pixels import PixelScaling
+from worker.data.ranges import acting_numbers, number_ranges, ranged
 from worker.data.roles import Offset
 from worker.data.scaling import Observed, center_and_scale, smooth_clip
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
@@ -124,7 +125,7 @@ class Encoder:
             for column in columns
             if column.kind == "image"
         ]
-        low, high = _range(table, columns, rows)
+        low, high = number_ranges(table, columns, rows)
         hit, miss = dummies(table, columns, rows, mask, preprocessing)
         fill, center = numbers.fill + numbers.origin, center + numbers.origin
         acts = (~constant).astype(np.float32)
@@ -268,33 +269,6 @@ class Encoder:
         """Whether numbers end between ±3."""
         return self.preprocessing.numeric == "robust_smooth_clip"
 
-    def affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """How an input follows from its column: x = slope · r + shift, float64 [F] each.
-
-        r is the number as the table has it (a missing one filled), a part of a date with `days`
-        since 1970-01-01, or 1 for the cell's category and 0 for the others. Where the training rows
-        told nothing apart, both are 0. What is clipped does not count.
-
-        Raises:
-            DataError: the only column holds images.
-        """
-        if self.pixels is not None:
-            raise DataError("Pixels have no inputs of their own.", code="image_column")
-        slope, shift = np.zeros(self.inputs), np.zeros(self.inputs)
-        place = number = category = 0
-        for column, count in zip(self.columns, self.widths, strict=True):
-            inputs = slice(place, place + count)
-            if column.kind == "categorical":
-                slope[inputs] = self.seen[category : category + count]
-                category += count
-            else:
-                these = slice(number, number + count)
-                slope[inputs] = self.acts[these] / self.scale[these]
-                shift[inputs] = -slope[inputs] * self.center[these]
-                number += count
-            place += count
-        return slope, shift
-
     def schema(self) -> EncoderSchema:
         """All but the constants."""
         return EncoderSchema(
@@ -341,7 +315,7 @@ class Encoder:
         """
         columns = schema.columns
         numbers = width([column for column in columns if column.kind in ("numeric", "date")])
-        constants = {"acts": _acting(columns, constants), **constants}
+        constants = {"acts": acting_numbers(columns, constants), **constants}
         shapes = dict.fromkeys(("fill", "center", "scale", "acts"), (numbers,))
         shapes["seen"] = (sum(len(column.categories) for column in columns),)
         if "hit" in constants:
@@ -407,33 +381,6 @@ class Encoder:
 
 _BLOCK = 64
 """Numeric columns scaled at once: enough to be fast, few enough to bound the float64 copies."""
-
-
-def ranged(columns: Iterable[Column]) -> list[Column]:
-    """The columns that have a least and a greatest number: all but the categorical ones."""
-    return [column for column in columns if column.kind != "categorical"]
-
-
-def _range(
-    table: Table, columns: Sequence[Column], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and greatest number of these rows, of each column that has them."""
-    ends = np.full((2, len(ranged(columns))), np.nan)
-    for place, column in enumerate(ranged(columns)):
-        for part in row_parts(table.values[column.name], rows):
-            ends[0, place] = np.fmin(ends[0, place], np.fmin.reduce(part, axis=None))
-            ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
-    empty = np.isnan(ends[0])
-    return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
-
-
-def _acting(columns: Sequence[Column], constants: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """Which numbers act, [P], by the range that each column had in the training rows."""
-    widths = [width([column]) for column in ranged(columns) if column.kind != "image"]
-    low, high = constants.get("low"), constants.get("high")
-    if low is None or high is None or not low.shape == high.shape == (len(widths),):
-        return np.ones(sum(widths))
-    return np.repeat(np.not_equal(low, high).astype(np.float64), widths)
 
 
 def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:

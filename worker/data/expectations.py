@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.category_index import Guesses
-from worker.data.encoder import Encoder, ranged
+from worker.data.encoder import Encoder
 from worker.data.inputs import width
+from worker.data.ranges import ranged
 from worker.data.records import Records, Unmatched
 from worker.data.table import MISSING_CODE, Column
 from worker.results import PredictionWarning

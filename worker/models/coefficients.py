@@ -1,13 +1,14 @@
 """The coefficients of a linear network: in the units of its inputs, and in those of the columns.
 
 The network answers scores s = xᵀW + b. An input follows from its column as x = slope · r + shift
-(`Encoder.affine`), and a regression's value from the score as y = unit · s + center. So in the
+(`worker.data.affine`), and a regression's value from the score as y = unit · s + center. So in the
 columns' own units, computed in float64 from the weights as stored:
 
     coefficient[i, o] = unit · W[i, o] · slope[i]
     intercept[o]      = center + unit · (b[o] + Σᵢ W[i, o] · shift[i])
 
-Of classes the scores are logits, which have no other unit. An ensemble of linear regressions is the
+Of classes the scores are logits, which have no other unit; with the loss `poisson` they are the
+logarithm of the expected count, with center 0 and unit 1. An ensemble of linear regressions is the
 linear regression of its members' mean; a mean of probabilities is none.
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data import affine
 from worker.errors import ConflictError
 from worker.models.file import ModelFile
 from worker.spec import TaskKind
@@ -69,7 +71,9 @@ class Coefficients:
                 f"it answers the mean of the probabilities of {len(weight)} networks, which is not "
                 "linear in any unit"
             )
-        slope, shift = encoder.affine()
+        if encoder.clips_smoothly:
+            raise _none("its numbers are bent by robust_smooth_clip, so that none has one slope")
+        slope, shift = affine(encoder)
         acts = slope != 0
         w, b = weight.mean(0) * acts[:, None], bias.mean(0)
         unit = float(file.tensors["target.scale"][split])
@@ -79,7 +83,7 @@ class Coefficients:
             features=encoder.feature_names,
             columns=tuple(
                 column.name
-                for column, width in zip(encoder.columns, encoder.widths, strict=True)
+                for column, width in zip(encoder.features, encoder.widths, strict=False)
                 for _ in range(width)
             ),
             acts=acts,
