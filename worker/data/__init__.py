@@ -1,6 +1,5 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
-from worker.data.affine import affine
 from worker.data.arrays import check_numbers, is_numeric, read_arrays
 from worker.data.bins import bin_edges
 from worker.data.builtin import load_builtin
@@ -14,6 +13,7 @@ from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
+from worker.data.input_lines import input_lines
 from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
 from worker.data.matching import Matching, kinds_to_declare
@@ -83,12 +83,12 @@ __all__ = [
     "TableParts",
     "Target",
     "ValueCount",
-    "affine",
     "bin_edges",
     "category_page",
     "check_numbers",
     "declare",
     "extreme_cell",
+    "input_lines",
     "is_known",
     "is_numeric",
     "kinds_to_declare",

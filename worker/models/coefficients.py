@@ -1,7 +1,7 @@
 """The coefficients of a linear network: in the units of its inputs, and in those of the columns.
 
 The network answers scores s = xᵀW + b. An input follows from its column as x = slope · r + shift
-(`worker.data.affine`), and a regression's value from the score as y = unit · s + center. So in the
+(`worker.data.input_lines`), and a regression's value from the score as y = unit · s + center. So in the
 columns' own units, computed in float64 from the weights as stored:
 
     coefficient[i, o] = unit · W[i, o] · slope[i]
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data import affine
+from worker.data import input_lines
 from worker.errors import ConflictError
 from worker.models.file import ModelFile
 from worker.spec import TaskKind
@@ -73,7 +73,7 @@ class Coefficients:
             )
         if encoder.clips_smoothly:
             raise _none("its numbers are bent by robust_smooth_clip, so that none has one slope")
-        slope, shift = affine(encoder)
+        slope, shift = input_lines(encoder)
         acts = slope != 0
         w, b = weight.mean(0) * acts[:, None], bias.mean(0)
         unit = float(file.tensors["target.scale"][split])

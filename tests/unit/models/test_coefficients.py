@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from tests.fleets import fleet, fleets, trained
 from worker.data import Outline, Table, prepare
-from worker.data.affine import affine
+from worker.data.input_lines import input_lines
 from worker.data.table import categorical, numeric
 from worker.errors import ConflictError
 from worker.models import Coefficients, ModelFile, TrainedModel
@@ -161,7 +161,7 @@ def test_the_fold_and_the_position_choose_the_constants() -> None:
             found = Coefficients.of(ModelFile.load(content), position)
             model = TrainedModel.load(content, position)
             features = model.probe_features[0].numpy()
-            slope, shift = affine(model.encoder)
+            slope, shift = input_lines(model.encoder)
             computed = (features - shift) / slope @ found.original[:, 0] + found.intercept[0]
             np.testing.assert_allclose(computed, model.answer(features).values, rtol=1e-5)
 

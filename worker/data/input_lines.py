@@ -8,7 +8,7 @@ from worker.data.inputs import width
 from worker.errors import DataError
 
 
-def affine(encoder: Encoder) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def input_lines(encoder: Encoder) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How an input follows from its column: x = slope · r + shift, float64 [F] each.
 
     F inputs of the network, without the offset. r is the number as the table has it (a missing
