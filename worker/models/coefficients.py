@@ -1,8 +1,8 @@
 """The coefficients of a linear network: in the units of its inputs, and in those of the columns.
 
 The network answers scores s = xᵀW + b. An input follows from its column as x = slope · r + shift
-(`worker.data.input_lines`), and a regression's value from the score as y = unit · s + center. So in the
-columns' own units, computed in float64 from the weights as stored:
+(`worker.data.input_lines`), and a regression's value from the score as y = unit · s + center. So in
+the columns' own units, computed in float64 from the weights as stored:
 
     coefficient[i, o] = unit · W[i, o] · slope[i]
     intercept[o]      = center + unit · (b[o] + Σᵢ W[i, o] · shift[i])
