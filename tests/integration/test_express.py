@@ -143,7 +143,7 @@ def test_clients_that_leave_disturb_nobody(address: str) -> None:
                     wrong.append((row, got.text))
                 number += 1
 
-    threads = [threading.Thread(target=steady, args=(n * 31,)) for n in range(4)]
+    threads = [threading.Thread(target=steady, args=(n * 31,)) for n in range(2)]
     for thread in threads:
         thread.start()
     draw = random.Random(1)
