@@ -14,6 +14,7 @@ import pytest
 # The generator knows no pictures and no files of rows; read as bytes, they are what they are.
 FILES = (
     "image/png",
+    "image/svg+xml",
     "text/csv",
     "application/x-ndjson",
     "application/jsonlines",
