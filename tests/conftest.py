@@ -1,7 +1,13 @@
 """What all tests share."""
 
+import atexit
+import gc
 import os
-from collections.abc import Iterator
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 # One thread: tests run beside others on few processors, where threads that wait for each other by
@@ -9,8 +15,19 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Processes that tests start, and the next run, need not compile everything anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Where memory can hold them, so do it: a disk takes milliseconds for each of the many commits that
+# are synced. Nothing here tests what a power failure leaves.
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 2**31
+if MEMORY.is_mount() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+    tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
+
 # Before any verb is defined: techniques and layers are held against the shapes that they declare.
-from worker import shapes
+from worker import shapes  # noqa: E402
 
 shapes.ENABLED = True
 
@@ -28,6 +45,20 @@ settings.load_profile("tests")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database_kinds(*kinds): what it runs on, if not on SQLite")
+    if hasattr(config, "workerinput"):
+        # xdist waits for the interpreter's end, which takes seconds: all modules are taken apart.
+        atexit.register(os._exit, 0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays to the end: nobody need look for garbage in it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -42,8 +73,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
-    databases = Databases(tmp_path_factory.mktemp("databases"))
+def databases() -> Iterator[Databases]:
+    databases = Databases()
     yield databases
     databases.close()
 

@@ -1,7 +1,6 @@
-"""Rows for tests of storage and runtime: a database, and jobs in it."""
+"""Rows for tests of storage and runtime."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,16 +8,8 @@ from sqlalchemy.orm import Session
 from worker.results.trial import JobError, TrialResult
 from worker.storage import fleets, jobs
 from worker.storage.additions import NewFleet, NewTrial
-from worker.storage.database import Database
 from worker.storage.fleets import Lease
 from worker.storage.tables import Fleet, Job
-
-
-def new_database(folder: Path) -> Database:
-    """A migrated database in a folder."""
-    database = Database(f"sqlite:///{folder}/test.db")
-    database.migrate()
-    return database
 
 
 def trial(name: str = "a", configuration: int = 0, repeat: int = 0) -> NewTrial:

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.installation import installation
-
 # The generator knows no pictures and no files of rows; read as bytes, they are what they are.
 FILES = (
     "image/png",
+    "image/svg+xml",
     "text/csv",
     "application/x-ndjson",
     "application/jsonlines",
@@ -54,7 +53,9 @@ def test_it_has_every_operation(generated: str, document: dict[str, Any]) -> Non
             assert operation["operationId"] in names
 
 
-def test_upload_job_wait_predict(generated: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_job_wait_predict(
+    generated: str, installed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(generated)
 
     def api(name: str) -> ModuleType:
@@ -64,7 +65,7 @@ def test_upload_job_wait_predict(generated: str, monkeypatch: pytest.MonkeyPatch
     draw = random.Random(1)
     rows = [(draw.uniform(-1, 1), draw.uniform(-1, 1)) for _ in range(200)]
     table = "x1,x2,y\n" + "".join(f"{a},{b},{'yes' if a > 0 else 'no'}\n" for a, b in rows)
-    with installation() as url, api("client").Client(base_url=url, timeout=60.0) as client:
+    with api("client").Client(base_url=installed, timeout=60.0) as client:
         dataset = api("api.data_sets.upload_dataset").sync(
             client=client,
             body=models.BodyUploadDataset(

@@ -6,13 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.installation import installation
 from tests.source import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -22,10 +21,8 @@ pytestmark = pytest.mark.skipif(
 MARK = "=== next block ==="
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with installation() as served:
-        yield served
+FEWER = {'"trials": 64': '"trials": 8', '"trials": 20': '"trials": 6'}
+"""The README's searches, and what they try where there is little time."""
 
 
 def walk(page: str) -> list[str]:
@@ -34,9 +31,12 @@ def walk(page: str) -> list[str]:
     return re.findall(r"^```bash\n(.*?)^```$", text, re.M | re.S)
 
 
-def walked(page: str, url: str, folder: Path) -> list[str]:
-    """What each block printed."""
+def walked(page: str, url: str, folder: Path, changes: Mapping[str, str] = {}) -> list[str]:
+    """What each block printed, if these texts, each once on the page, were others."""
     script = f"\necho; echo '{MARK}'\n".join(walk(page))
+    for text, other in changes.items():
+        assert script.count(text) == 1
+        script = script.replace(text, other)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"PARSIMONY={url}\n{script}"],
         cwd=folder,
@@ -50,9 +50,14 @@ def walked(page: str, url: str, folder: Path) -> list[str]:
     return done.stdout.split(MARK)
 
 
-def test_the_walk_from_upload_to_prediction(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes", [FEWER, pytest.param({}, marks=pytest.mark.slow)], ids=["fewer", "to the letter"]
+)
+def test_the_walk_from_upload_to_prediction(
+    installed: str, tmp_path: Path, changes: dict[str, str]
+) -> None:
     table, dataset, job, prediction, certificate, scored, search, report, auto = walked(
-        "README.md", url, tmp_path
+        "README.md", installed, tmp_path, changes
     )
     assert not table.strip()
     assert dataset.strip().startswith("ds_")
@@ -72,9 +77,9 @@ def test_the_walk_from_upload_to_prediction(url: str, tmp_path: Path) -> None:
     assert json.loads(auto)["model"] == {"name": "cancer", "version": 1}
 
 
-def test_the_walk_from_a_messy_file_to_its_warnings(url: str, tmp_path: Path) -> None:
+def test_the_walk_from_a_messy_file_to_its_warnings(installed: str, tmp_path: Path) -> None:
     table, found, preview, validated, job, prediction, refused, dropped, windows, heads = walked(
-        "docs/data.md", url, tmp_path
+        "docs/data.md", installed, tmp_path
     )
     assert not table.strip()
     assert windows.strip() == "{'used': 200, 'left_out': {}}"

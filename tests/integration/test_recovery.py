@@ -20,7 +20,7 @@ from worker.storage.artefacts import Artefacts
 
 LONG: dict[str, Any] = {
     "regularization": {"dropout": {"p": 0.2}, "batch_norm": {}},
-    "training": {"epochs": 60, "batch_size": 32},
+    "training": {"epochs": 40, "batch_size": 32},
     "compare": [{"name": "a"}, {"name": "b", "regularization": {"l2": {"strength": 0.001}}}],
 }
 """Long enough to be disturbed; its random masks would betray a lost step."""
@@ -41,7 +41,7 @@ def settings_of(state: Path, database_url: str) -> ServiceSettings:
         checkpoint_seconds=0.0,
         heartbeat_seconds=0.1,
         lease_seconds=2.0,
-        ring_after_seconds=1.0,
+        ring_after_seconds=0.3,
         retry_seconds=0.0,
         threads=1,
     )
@@ -95,7 +95,7 @@ def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
     with here.database.read() as session:
         rows = queries.fleet_epochs(session, here.fleet(job_id).id)
     epochs = [epoch for epoch, _ in rows]
-    assert epochs == list(range(1, 61))
+    assert epochs == list(range(1, LONG["training"]["epochs"] + 1))
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.waiting import until
 JOB = {"dataset": {"builtin": "circle"}, "training": {"epochs": 1}}
 
 
-@pytest.fixture(params=[(1, 2.0)])
+@pytest.fixture(params=[(1, 0.2)])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """`parsimony up`, in so many HTTP processes, which drain for so many seconds."""
     processes, drain = request.param

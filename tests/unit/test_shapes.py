@@ -41,6 +41,8 @@ def test_what_does_not_fit_is_told(
 ) -> None:
     with pytest.raises(ShapeError, match=message):
         verb(torch.ones(x), torch.ones(w), torch.ones(step))
+    with pytest.raises(ShapeError, match=message):
+        verb(step=torch.ones(step), w=torch.ones(w), x=torch.ones(x))
 
 
 def test_a_name_that_is_no_argument_is_refused() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import new_database
+from tests.databases import new_database
 from worker.jobs.accept import JobIntake
 from worker.jobs.table_cache import TableCache
 from worker.settings import ServiceSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.rows import new_database
+from tests.databases import new_database
 from worker.errors import SpecError
 from worker.jobs import JobIntake, TableCache
 from worker.jobs.memory import job_memory

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rows import claimed, new_database
+from tests.databases import new_database
+from tests.rows import claimed
 from tests.unit.runtime.work import Work
 from worker.runtime.patience import Patience
 from worker.runtime.standby import Channel

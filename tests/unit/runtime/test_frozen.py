@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -24,7 +25,7 @@ from worker.runtime.supervisor import Supervisor
 from worker.settings import ServiceSettings
 from worker.storage import fleets, jobs, queries
 from worker.storage.database import Database
-from worker.storage.limits import SERVICE
+from worker.storage.limits import SERVICE, WORKER
 from worker.storage.tables import Fleet, Job
 
 STAND_IN = str(Path(__file__).with_name("stand_in.py"))
@@ -47,12 +48,12 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def make(settings: ServiceSettings, database: Database) -> Iterator[Make]:
     made: list[Supervisor] = []
 
-    def make(behaviour: str) -> Supervisor:
+    def make(behaviour: str, user: Database = database) -> Supervisor:
         changed = settings.model_copy(
             update={"database_url": database.url, "heartbeat_seconds": 0.2}
         )
         command = (sys.executable, STAND_IN, behaviour)
-        made.append(Supervisor(changed, database, command=command))
+        made.append(Supervisor(changed, user, command=command))
         return made[-1]
 
     yield make
@@ -206,13 +207,15 @@ def test_a_job_that_another_transaction_holds_keeps_no_worker_from_the_others(
 ) -> None:
     held, held_fleet = accepted(database)
     free, free_fleet = accepted(database)
-    supervisor = make("finish")
+    impatient = Database(database.url, replace(WORKER, lock=0.2))
+    supervisor = make("finish", impatient)
     with database.write() as frozen:
         frozen.get_one(Job, held, with_for_update=True)
         assert supervisor.work(held_fleet) == 0
         assert supervisor.work(free_fleet) == 1
         assert state(database, free) == "succeeded"
     assert supervisor.work(held_fleet) == 1
+    impatient.close()
 
 
 @on_postgresql

@@ -8,7 +8,7 @@ import torch
 
 from service.estimate import GPU, Estimator
 from service.schemas.jobs import Estimate
-from tests.rows import new_database
+from tests.databases import new_database
 from worker.data import Prepared, sample
 from worker.jobs import JobIntake, TableCache
 from worker.settings import ServiceSettings
