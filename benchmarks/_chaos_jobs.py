@@ -66,8 +66,18 @@ class Pulse:
     state: str
     token: int
     epoch: int
-    pid: int
-    """Of the supervisor that has it; 0 while nobody has."""
+    owner: str
+    """The host and the process id of the supervisor that has it, with a colon; none: ``:0``."""
+
+    @property
+    def pid(self) -> int:
+        """That process id."""
+        return int(self.owner.rpartition(":")[2])
+
+    @property
+    def host(self) -> str:
+        """That host."""
+        return self.owner.rpartition(":")[0]
 
     def went_on(self, before: "Pulse", *, frozen: bool) -> bool:
         """Whether it has ended, is somebody's since, or (if its worker was frozen) has moved."""
@@ -158,13 +168,16 @@ class Rows:
         """How far some fleets are."""
         return self._pulses(Fleet.id.in_(fleets))
 
+    def fleet(self, job_id: str) -> Pulse:
+        """How far a job's only fleet is."""
+        (pulse,) = self._pulses(Fleet.job_id == job_id).values()
+        return pulse
+
     def _pulses(self, which: ColumnElement[bool]) -> dict[str, Pulse]:
         columns = (Fleet.id, Fleet.state, Fleet.token, Fleet.epoch, Fleet.owner)
         with self._database.read() as session:
             return {
-                row.id: Pulse(
-                    row.state, row.token, row.epoch, int((row.owner or "0").rpartition(":")[2])
-                )
+                row.id: Pulse(row.state, row.token, row.epoch, row.owner or ":0")
                 for row in session.execute(select(*columns).where(which))
             }
 
