@@ -12,6 +12,7 @@ more.
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import sys
@@ -24,6 +25,7 @@ from _serving import prepare_to_run
 from _shared import machine
 
 from worker.jobs import JobIntake, TableCache
+from worker.runtime.checkpoint_writer import CheckpointWriter
 from worker.runtime.fleet_training import FleetTraining
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
@@ -48,6 +50,7 @@ class Timed(FleetTraining):
         return run
 
     def _finish(self, run: FleetRun) -> str:
+        self._flush()  # waits for the last checkpoint
         self.ended = time.perf_counter()
         return super()._finish(run)
 
@@ -69,7 +72,9 @@ def job(trials: int, epochs: int) -> JobSpec:
 
 
 def train(folder: Path, seconds: float, options: argparse.Namespace) -> tuple[float, str | None]:
-    """Seconds of its epochs, and the hash of the models."""
+    """Seconds of its epochs, and the hash of the models. In a fork of a process that has computed
+    nothing, as trainers are.
+    """
     settings = ServiceSettings(
         state=folder,
         database_url=f"sqlite:///{folder / 'parsimony.db'}",
@@ -87,10 +92,15 @@ def train(folder: Path, seconds: float, options: argparse.Namespace) -> tuple[fl
         lease = fleets.claim(session, fleet.id, owner="benchmark")
     if lease is None:
         raise RuntimeError("the fleet cannot be claimed")
+    database.close()
     silent = os.open(os.devnull, os.O_RDWR)
-    training = Timed(settings, database, artefacts, lease, Channel(silent, silent))
+    writer = CheckpointWriter.start(settings, lease, ())
+    database = Database(settings.database_url)
+    channel = Channel(silent, silent)
+    training = Timed(settings, database, artefacts, lease, channel, None, writer)
     training.run()
-    os.close(silent)
+    if writer is not None:
+        writer.close()
     with database.read() as session:
         (fleet,) = jobs.fleets(session, posted.id)
         taken = fleet.result_sha256
@@ -115,8 +125,13 @@ def main() -> None:
     for number in range(options.pairs + 1):
         took = []
         for seconds in (86_400.0, 0.0):
-            with tempfile.TemporaryDirectory(prefix="parsimony-checkpoints-") as folder:
-                elapsed, taken = train(Path(folder), seconds, options)
+            with (
+                tempfile.TemporaryDirectory(prefix="parsimony-checkpoints-") as folder,
+                multiprocessing.get_context("fork").Pool(1) as fresh,
+            ):
+                elapsed, taken = fresh.apply(train, (Path(folder), seconds, options))
+                fresh.close()
+                fresh.join()
             took.append(elapsed)
             hashes.add(taken)
         if number:  # the first pair is for warming up

@@ -6,17 +6,20 @@ Imports torch: for trainer processes only.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from worker.errors import UnavailableError
 from worker.failpoints import failpoint
 from worker.jobs import is_out_of_memory
+from worker.runtime.checkpoint_writer import CheckpointWriter, Handed, store
 from worker.runtime.patience import pause_before
-from worker.storage import counters, progress
+from worker.storage import progress
 from worker.storage.artefacts import ArtefactError, Artefacts, UnreadableError
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
 from worker.storage.fleets import Lease
 from worker.storage.tables import Checkpoint
-from worker.training import FleetRun, dump_state, load_state
+from worker.training import EpochReport, FleetRun, dump_state, load_state
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +37,14 @@ class Checkpoints:
         lease: Lease,
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        writer: CheckpointWriter | None = None,
     ) -> None:
+        """With a ``writer``, those after an epoch are written beside the training."""
         self._database, self._artefacts, self._lease = database, artefacts, lease
+        self._writer = writer
+        self._handed: Sequence[EpochReport] = ()
+        self._waited = 0.0
+        """Seconds for which training stood still for what was handed over last."""
         self._seconds, self._clock = seconds, clock
         self._at = clock()
         self._took = 0.0
@@ -58,42 +67,63 @@ class Checkpoints:
             fault = place_fault(error)
             if fault is None:
                 raise
-            if not self._failed:
-                logger.warning(
-                    "fleet %s: checkpoint of epoch %d not written, training goes on: %s",
-                    self._lease.fleet_id,
-                    epoch,
-                    fault,
-                )
-            self._failed += 1
-            self._at = self._clock()
+            self._postpone(epoch, fault)
             return False
         return True
+
+    def _postpone(self, epoch: int, fault: UnavailableError) -> None:
+        if not self._failed:
+            logger.warning(
+                "fleet %s: checkpoint of epoch %d not written, training goes on: %s",
+                self._lease.fleet_id,
+                epoch,
+                fault,
+            )
+        self._failed += 1
+        self._at = self._clock()
 
     def save(self, run: FleetRun, epoch: int) -> None:
         """Write one, and forget those that it makes superfluous."""
         began = self._clock()
-        folder = progress.checkpoints_folder(self._lease.job_id, self._lease.fleet_id)
-        written = self._artefacts.write(folder, dump_state(run.state()))
-        failpoint("checkpoint.written")
-        with self._database.write() as session:
-            spare = progress.save_checkpoint(
-                session,
-                self._lease,
-                epoch=epoch,
-                path=written.path,
-                sha256=written.sha256,
-                bytes=written.bytes,
-            )
-            counters.add(session, counters.CHECKPOINTS, amount=written.bytes)
-            took = self._clock() - began
-            counters.add(session, counters.CHECKPOINT_SECONDS, amount=took)
-        failpoint("checkpoint.referred")
-        for path in spare:
-            self._artefacts.discard(path)
+        handed = Handed(epoch, (), None, dump_state(run.state()), 0.0)
+        store(self._database, self._artefacts, self._lease, handed)
         self._at = self._clock()
         self._took = self._at - began
         self._failed = 0
+
+    def hand_over(
+        self, run: FleetRun, reports: Sequence[EpochReport], first_step_at: datetime | None
+    ) -> bool:
+        """Have one written beside the training, with what the epochs before it came to; false where
+        there is nobody to do it, or it is not due. Call :meth:`settle` before.
+        """
+        if self._writer is None or not self.is_due:
+            return False
+        began = self._clock()
+        files = dump_state(run.state())
+        epochs = [(report.epoch, report.metrics) for report in reports]
+        stood = self._waited + self._clock() - began
+        self._writer.submit(Handed(reports[-1].epoch, epochs, first_step_at, files, stood))
+        self._handed = tuple(reports)
+        return True
+
+    def settle(self) -> Sequence[EpochReport]:
+        """Wait for what was handed over; the epochs that could not be stored, if any.
+
+        Raises ``StaleToken`` when the fleet is somebody else's.
+        """
+        handed, self._handed = self._handed, ()
+        if self._writer is None or not handed:
+            return ()
+        began = self._clock()
+        try:
+            self._writer.wait()
+        except UnavailableError as fault:
+            self._postpone(handed[-1].epoch, fault)
+            return handed
+        self._at, self._failed = self._clock(), 0
+        self._waited = self._at - began
+        return ()
 
     def resume(
         self, build: Callable[[], FleetRun], candidates: Sequence[Checkpoint]

@@ -19,6 +19,7 @@ from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table
 from worker.models import ModelFile
 from worker.results import Baseline, JobError, TrialResult, score_of
 from worker.runtime.appraising import OwnTrials, appraise_job
+from worker.runtime.checkpoint_writer import CheckpointWriter
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.fleet_rows import read_fleet
 from worker.runtime.patience import Interrupted, Patience
@@ -59,13 +60,16 @@ class FleetTraining:
         lease: Lease,
         channel: Channel,
         patience: Patience | None = None,
+        writer: CheckpointWriter | None = None,
     ) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
         self._lease, self._channel = lease, channel
         self._patience = patience or Patience(channel)
         self._pending: list[EpochReport] = []
         self._flushed_at = 0.0
-        self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
+        self._checkpoints = Checkpoints(
+            database, artefacts, lease, settings.checkpoint_seconds, writer=writer
+        )
         self._first_step_at: datetime | None = None
         self._epoch = 0
         self._ongoing: OngoingJob | None = None
@@ -224,6 +228,8 @@ class FleetTraining:
         # A decision among fleets is kept at once: made again, it might turn out otherwise. Any
         # other checkpoint may be written later, and the fleet trains on without it.
         at_rung = run.halving is not None and report.epoch in run.halving.rungs
+        if not at_rung and self._hand_over(run):
+            return True
         due = at_rung or self._checkpoints.is_due
         try:
             if due or now - self._flushed_at >= FLUSH_SECONDS:
@@ -237,7 +243,20 @@ class FleetTraining:
             return False
         return True
 
+    def _hand_over(self, run: FleetRun) -> bool:
+        """Have all stored beside the training, where there is somebody to do it."""
+        self._regain()
+        if not self._checkpoints.hand_over(run, self._pending, self._first_step_at):
+            return False
+        self._pending, self._flushed_at = [], time.monotonic()
+        return True
+
+    def _regain(self) -> None:
+        """What was handed over is stored, or is to be stored once more, before what came later."""
+        self._pending = [*self._checkpoints.settle(), *self._pending]
+
     def _flush(self) -> None:
+        self._regain()
         if not self._pending:
             return
         with self._database.write() as session:
