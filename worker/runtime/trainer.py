@@ -179,7 +179,7 @@ def _train(
     lease: Lease,
     channel: Channel,
     patience: Patience,
-    writer: CheckpointWriter | None,
+    writer: CheckpointWriter | None = None,
 ) -> str:
     from worker.jobs import is_out_of_memory
     from worker.runtime.batch_prediction import BatchPrediction

@@ -189,7 +189,7 @@ def silent(session: Session, fleets: Mapping[str, float]) -> str | None:
     )
     since: dict[str, float] = {}
     for fleet, owner in rows:
-        since[owner] = max(since.get(owner, 0.0), fleets[fleet])
+        since[str(owner)] = max(since.get(str(owner), 0.0), fleets[fleet])
     if not since:
         return None
     longest = sorted(since, key=lambda owner: -since[owner])
