@@ -59,7 +59,7 @@ JOB: dict[str, Any] = {
 }
 CUT_AT = 0.1
 """The part of its epochs after which the host is cut off."""
-LONGEST_SECONDS = 600.0
+LONGEST_SECONDS = 1800.0
 
 
 @dataclass

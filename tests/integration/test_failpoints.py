@@ -39,6 +39,20 @@ SEARCHED: dict[str, Any] = {
 patience, and a choice between epochs."""
 
 
+IMAGES: dict[str, Any] = {
+    "dataset": {"builtin": "digits"},
+    "network": {"kind": "cnn", "channels": [2], "hidden": [4]},
+    "regularization": {
+        "batch_norm": {},
+        "random_crop": {"padding": 1},
+        "flip": {"horizontal": 0.5},
+        "cutout": {"p": 0.5},
+    },
+    "training": {"epochs": 3, "batch_size": 256},
+}
+"""Augmented images: what is cut and mirrored is drawn anew in each epoch."""
+
+
 @pytest.fixture(scope="module")
 def fail_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Names the point at which the next process dies; read by child processes alone."""
@@ -91,6 +105,19 @@ def test_a_process_that_dies_there_changes_nothing(
     with here.database.read() as session:
         versions = jobs.find_job(session, job_id).model_version
     assert versions is not None
+
+
+@pytest.mark.slow
+def test_augmented_images_are_the_same_after_a_death(here: Running, fail_file: Path) -> None:
+    twin = here.ended(here.post(**IMAGES))
+    assert (twin.state, twin.error) == ("succeeded", None)
+    for point in ("checkpoint.written", "checkpoint.referred", "result.written"):
+        fail_file.write_text(point, encoding="utf-8")
+        job = here.ended(here.post(**IMAGES))
+        assert not fail_file.exists(), "nobody came to this point"
+        assert (job.state, job.error) == ("succeeded", None)
+        assert here.fleet(job.id).attempt > 1
+        assert hashes(here, job.id) == hashes(here, twin.id)
 
 
 @pytest.mark.slow
