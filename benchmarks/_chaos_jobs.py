@@ -45,7 +45,7 @@ JOBS: dict[str, dict[str, Any]] = {
         },
     },
     "folds": {**TRAINED, "split": {"folds": 3}},
-    "long": {**TRAINED, "training": {**SMALL, "epochs": 400}},
+    "long": {**TRAINED, "training": {**SMALL, "epochs": 200}},
 }
 POST_SECONDS = 3.0
 """Between two jobs."""

@@ -58,8 +58,9 @@ SERVES = ("kill redis", "kill api", "flushall")
 """What these hit runs no fleet."""
 RETRY_SECONDS = 0.1
 """Until the next look where nothing was there to be hit."""
+UNDISTURBED_SECONDS = 900.0
 SETTLE_SECONDS = 180.0
-"""What jobs have to come to their end when the faults are over."""
+"""When the faults are over, jobs are stuck if nothing happens to any for so long."""
 
 
 @dataclass
@@ -233,7 +234,7 @@ def run(kind: str, options: argparse.Namespace) -> bool:
             job = client.post(name, time.monotonic() + 120)
             if job is None:
                 raise RuntimeError(f"the undisturbed {name} was not accepted")
-            wait(rows, [job], 240.0)
+            wait(rows, [job], UNDISTURBED_SECONDS)
             state, why = rows.state(job)
             if state != State.SUCCEEDED:
                 raise RuntimeError(f"the undisturbed {name} {state}: {why}")
@@ -245,8 +246,11 @@ def run(kind: str, options: argparse.Namespace) -> bool:
         client.accepted.clear()
         faults = _disturb(here, rows, client, options)
         open_jobs = [posted.job for posted in client.accepted]
-        settling = time.monotonic()
-        while rows.open(open_jobs) and time.monotonic() < settling + SETTLE_SECONDS:
+        settling = moved = time.monotonic()
+        latest = rows.latest()
+        while rows.open(open_jobs) and time.monotonic() < moved + SETTLE_SECONDS:
+            if rows.latest() != latest:
+                latest, moved = rows.latest(), time.monotonic()
             faults.mend()
             faults.watch()
             time.sleep(0.1)

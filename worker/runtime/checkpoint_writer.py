@@ -20,13 +20,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import orjson
 
 from worker.errors import UnavailableError
 from worker.failpoints import failpoint
 from worker.runtime.lifeline import die_with_parent
+from worker.schema import Json
 from worker.settings import ServiceSettings
 from worker.storage import counters, progress
 from worker.storage.artefacts import Artefacts
@@ -60,7 +61,9 @@ class Handed:
     """Seconds for which training stood still for it."""
 
 
-def store(database: Database, artefacts: Artefacts, lease: Lease, handed: Handed) -> None:
+def store_checkpoint(
+    database: Database, artefacts: Artefacts, lease: Lease, handed: Handed
+) -> None:
     """Write a checkpoint, refer to it, and forget those that it makes superfluous.
 
     Raises ``StaleToken`` when the fleet is somebody else's, and what a place at fault raises.
@@ -217,7 +220,7 @@ class _Opened:
         if self._places is None:
             database = Database(self._settings.database_url, TRAINER)
             self._places = database, Artefacts(self._settings.artefacts_url)
-        store(*self._places, self._lease, handed)
+        store_checkpoint(*self._places, self._lease, handed)
 
 
 def _serve(control: socket.socket, stores: Callable[[Handed], None]) -> None:
@@ -237,7 +240,7 @@ def _serve(control: socket.socket, stores: Callable[[Handed], None]) -> None:
 
 
 def _read(memory: mmap.mmap, at: int) -> Handed:
-    head: dict[str, Any] = orjson.loads(memory[:at])
+    head: Json = orjson.loads(memory[:at])
     files: dict[str, bytes] = {}
     for name, size in head["files"].items():
         files[name] = memory[at : at + size]

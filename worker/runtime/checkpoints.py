@@ -1,4 +1,4 @@
-"""The checkpoints of one fleet: written as it trains, read when it is claimed again.
+"""The epochs and checkpoints of one fleet: stored as it trains, read when it is claimed again.
 
 Imports torch: for trainer processes only.
 """
@@ -11,7 +11,7 @@ from datetime import datetime
 from worker.errors import UnavailableError
 from worker.failpoints import failpoint
 from worker.jobs import is_out_of_memory
-from worker.runtime.checkpoint_writer import CheckpointWriter, Handed, store
+from worker.runtime.checkpoint_writer import CheckpointWriter, Handed, store_checkpoint
 from worker.runtime.patience import pause_before
 from worker.storage import progress
 from worker.storage.artefacts import ArtefactError, Artefacts, UnreadableError
@@ -23,6 +23,8 @@ from worker.training import EpochReport, FleetRun, dump_state, load_state
 
 logger = logging.getLogger(__name__)
 
+FLUSH_SECONDS = 0.2
+"""Epochs that end faster than this share a commit."""
 PAUSE = 10
 """Least time between two checkpoints, in times that the last one took."""
 
@@ -42,7 +44,11 @@ class Checkpoints:
         """With a ``writer``, those after an epoch are written beside the training."""
         self._database, self._artefacts, self._lease = database, artefacts, lease
         self._writer = writer
-        self._handed: Sequence[EpochReport] = ()
+        self._pending: list[EpochReport] = []
+        """Epochs that are not stored."""
+        self._flushed_at = 0.0
+        self._handed: list[EpochReport] = []
+        """Those that the writer has."""
         self._waited = 0.0
         """Seconds for which training stood still for what was handed over last."""
         self._seconds, self._clock = seconds, clock
@@ -86,44 +92,63 @@ class Checkpoints:
         """Write one, and forget those that it makes superfluous."""
         began = self._clock()
         handed = Handed(epoch, (), None, dump_state(run.state()), 0.0)
-        store(self._database, self._artefacts, self._lease, handed)
+        store_checkpoint(self._database, self._artefacts, self._lease, handed)
         self._at = self._clock()
         self._took = self._at - began
         self._failed = 0
 
-    def hand_over(
-        self, run: FleetRun, reports: Sequence[EpochReport], first_step_at: datetime | None
-    ) -> bool:
-        """Have one written beside the training, with what the epochs before it came to; false where
-        there is nobody to do it, or it is not due. Call :meth:`settle` before.
+    def keep(self, report: EpochReport) -> None:
+        """What an epoch came to, to be stored with the next flush or checkpoint."""
+        self._pending.append(report)
+
+    @property
+    def wants_flush(self) -> bool:
+        """Whether the last flush was a while ago."""
+        return self._clock() - self._flushed_at >= FLUSH_SECONDS
+
+    def flush(self, first_step_at: datetime | None) -> None:
+        """Store the epochs that were kept."""
+        self._settle()
+        if self._pending:
+            epochs = [(report.epoch, report.metrics) for report in self._pending]
+            with self._database.write() as session:
+                progress.record_epochs(session, self._lease, epochs, first_step_at=first_step_at)
+            self._pending = []
+            failpoint("epochs.after")
+        self._flushed_at = self._clock()
+
+    def hand_over(self, run: FleetRun, first_step_at: datetime | None) -> bool:
+        """Have the epochs that were kept, and a checkpoint after them, stored beside the training;
+        false where there is nobody to do it, or none is due.
         """
+        self._settle()
         if self._writer is None or not self.is_due:
             return False
         began = self._clock()
         files = dump_state(run.state())
-        epochs = [(report.epoch, report.metrics) for report in reports]
+        epochs = [(report.epoch, report.metrics) for report in self._pending]
         stood = self._waited + self._clock() - began
-        self._writer.submit(Handed(reports[-1].epoch, epochs, first_step_at, files, stood))
-        self._handed = tuple(reports)
+        self._writer.submit(Handed(epochs[-1][0], epochs, first_step_at, files, stood))
+        self._handed, self._pending = self._pending, []
+        self._flushed_at = self._clock()
         return True
 
-    def settle(self) -> Sequence[EpochReport]:
-        """Wait for what was handed over; the epochs that could not be stored, if any.
-
-        Raises ``StaleToken`` when the fleet is somebody else's.
+    def _settle(self) -> None:
+        """Wait for what was handed over. What could not be stored is to be stored once more, before
+        what came later. Raises ``StaleToken`` when the fleet is somebody else's.
         """
-        handed, self._handed = self._handed, ()
-        if self._writer is None or not handed:
-            return ()
+        if self._writer is None or not self._handed:
+            return
+        handed, self._handed = self._handed, []
         began = self._clock()
         try:
             self._writer.wait()
         except UnavailableError as fault:
             self._postpone(handed[-1].epoch, fault)
-            return handed
-        self._at, self._failed = self._clock(), 0
-        self._waited = self._at - began
-        return ()
+            self._pending = [*handed, *self._pending]
+        else:
+            self._at, self._failed = self._clock(), 0
+        self._waited = self._clock() - began
 
     def resume(
         self, build: Callable[[], FleetRun], candidates: Sequence[Checkpoint]

@@ -18,7 +18,12 @@ from tests.rows import claimed
 from tests.unit.runtime.work import accepted
 from worker.errors import UnavailableError
 from worker.runtime import checkpoint_writer
-from worker.runtime.checkpoint_writer import CheckpointWriter, Handed, WriterLostError, store
+from worker.runtime.checkpoint_writer import (
+    CheckpointWriter,
+    Handed,
+    WriterLostError,
+    store_checkpoint,
+)
 from worker.runtime.patience import Patience
 from worker.runtime.standby import Channel
 from worker.runtime.trainer import _train
@@ -139,7 +144,7 @@ def test_a_fleet_ends_as_without_it(
     kept: list[int] = []
 
     def keep(what: Handed) -> None:
-        store(database, helped.store, helped.lease, what)
+        store_checkpoint(database, helped.store, helped.lease, what)
         kept.append(what.epoch)
 
     with beside(keep) as writer:
@@ -171,7 +176,7 @@ def test_a_stale_trainer_hears_of_it(
         if what.epoch == 2:
             with database.write() as session:
                 fleets.release(session, taken.lease)
-        store(database, taken.store, taken.lease, what)
+        store_checkpoint(database, taken.store, taken.lease, what)
 
     with beside(take) as writer, pytest.raises(StaleToken):
         taken.run(writer)
