@@ -78,8 +78,8 @@ def job(trials: int, epochs: int) -> JobSpec:
 def train(
     folder: Path, seconds: float, options: argparse.Namespace
 ) -> tuple[float, float, str | None]:
-    """Seconds of its epochs, the processor's of its thread, and the hash of the models. In a fork of a process that has computed
-    nothing, as trainers are.
+    """Seconds of its epochs, the processor's seconds of its thread, and the hash of the models. In
+    a fork of a process that has computed nothing, as trainers are.
     """
     settings = ServiceSettings(
         state=folder,
