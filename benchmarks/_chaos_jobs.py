@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from worker.storage.database import Database
 from worker.storage.states import TERMINAL, State
@@ -45,6 +45,7 @@ JOBS: dict[str, dict[str, Any]] = {
         },
     },
     "folds": {**TRAINED, "split": {"folds": 3}},
+    "long": {**TRAINED, "training": {**SMALL, "epochs": 200}},
 }
 POST_SECONDS = 3.0
 """Between two jobs."""
@@ -56,6 +57,35 @@ class Posted:
 
     kind: str
     job: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """How far a fleet is."""
+
+    state: str
+    token: int
+    epoch: int
+    owner: str
+    """The host and the process id of the supervisor that has it, with a colon; none: ``:0``."""
+
+    @property
+    def pid(self) -> int:
+        """That process id."""
+        return int(self.owner.rpartition(":")[2])
+
+    @property
+    def host(self) -> str:
+        """That host."""
+        return self.owner.rpartition(":")[0]
+
+    def went_on(self, before: "Pulse", *, frozen: bool) -> bool:
+        """Whether it has ended, is somebody's since, or (if its worker was frozen) has moved."""
+        if self.state in TERMINAL:
+            return True
+        if self.state != State.RUNNING:
+            return False
+        return self.token > before.token or (frozen and self.epoch > before.epoch)
 
 
 @dataclass
@@ -130,11 +160,26 @@ class Rows:
         with self._database.read() as session:
             return int(session.scalar(query) or 0)
 
-    def running(self) -> bool:
-        """Whether a fleet runs."""
-        query = select(Fleet.id).where(Fleet.state == State.RUNNING).limit(1)
+    def running(self) -> dict[str, Pulse]:
+        """The fleets that run."""
+        return self._pulses(Fleet.state == State.RUNNING)
+
+    def pulses(self, fleets: list[str]) -> dict[str, Pulse]:
+        """How far some fleets are."""
+        return self._pulses(Fleet.id.in_(fleets))
+
+    def fleet(self, job_id: str) -> Pulse:
+        """How far a job's only fleet is."""
+        (pulse,) = self._pulses(Fleet.job_id == job_id).values()
+        return pulse
+
+    def _pulses(self, which: ColumnElement[bool]) -> dict[str, Pulse]:
+        columns = (Fleet.id, Fleet.state, Fleet.token, Fleet.epoch, Fleet.owner)
         with self._database.read() as session:
-            return session.scalar(query) is not None
+            return {
+                row.id: Pulse(row.state, row.token, row.epoch, row.owner or ":0")
+                for row in session.execute(select(*columns).where(which))
+            }
 
     def latest(self) -> int:
         """The number of the last event."""

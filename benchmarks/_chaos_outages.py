@@ -11,10 +11,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
-from _chaos_place import Place
+from _chaos_place import Part, Place
 from _chaos_relay import Mode
+from sqlalchemy import select
 
 from worker.storage.database import Database
+from worker.storage.states import State
+from worker.storage.tables import Fleet
 
 Begin = Callable[[Place], AbstractContextManager[None]]
 
@@ -160,25 +163,20 @@ def redis_gone_for_good(here: Place) -> Iterator[None]:
 def frozen_in_transaction(here: Place) -> Iterator[None]:
     """A worker is stopped with all below it, while its job's row is locked."""
     database = Database(here.database_url)
-    running = []
+    found: tuple[str, Part] | None = None
     deadline = time.monotonic() + 30
-    while not running and time.monotonic() < deadline:
-        with database.read() as session:
-            running = [
-                row[0]
-                for row in session.connection().exec_driver_sql(
-                    "SELECT job_id FROM fleet WHERE state = 'running' LIMIT 1"
-                )
-            ]
+    while found is None and time.monotonic() < deadline:
+        found = _at_work(here, database)
         time.sleep(0.1)
-    if not running:
+    database.close()
+    if found is None:
         raise CannotBeDoneError("nothing ran")
-    url = here.database_url.replace("postgresql+psycopg://", "postgresql://")
-    worker = here.workers[0]
+    job, worker = found
     assert worker.process is not None
+    url = here.database_url.replace("postgresql+psycopg://", "postgresql://")
     frozen = [worker.process, *worker.members()]
     with psycopg.connect(url) as connection:
-        connection.execute("SELECT id FROM job WHERE id = %s FOR UPDATE", (running[0],))
+        connection.execute("SELECT id FROM job WHERE id = %s FOR UPDATE", (job,))
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGSTOP)
@@ -189,7 +187,18 @@ def frozen_in_transaction(here: Place) -> Iterator[None]:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(signal.SIGCONT)
             connection.rollback()
-    database.close()
+
+
+def _at_work(here: Place, database: Database) -> tuple[str, Part] | None:
+    """A job that is trained now, and the worker that does it."""
+    with database.read() as session:
+        query = select(Fleet.job_id, Fleet.owner).where(Fleet.state == State.RUNNING)
+        running = {int(owner.rpartition(":")[2]): job for job, owner in session.execute(query)}
+    for worker in here.workers:
+        for member in worker.members():
+            if member.pid in running:
+                return running[member.pid], worker
+    return None
 
 
 OUTAGES = (

@@ -30,8 +30,11 @@ from _shared import machine
 
 from worker.storage.states import State
 
-SETTLE_SECONDS = 150.0
-"""What jobs have to come to their end after an outage: pauses grow up to a minute."""
+SETTLE_SECONDS = 120.0
+"""After an outage jobs have come to a stand when nothing happens to any for so long: pauses grow up
+to a minute."""
+KINDS = sorted(set(JOBS) - {"long"})
+"""Those that are posted: others would only wait for their turn."""
 LONGEST_ANSWER, LONGEST_SILENCE = 2.0, 10.0
 
 
@@ -83,11 +86,10 @@ def run(here: Place, outage: Outage, rows: Rows, seconds: float) -> bool:
     with outage.begin(here):
         watching = threading.Thread(target=watch.run, args=(ended,))
         watching.start()
-        names = sorted(JOBS)
         number = 0
         while time.monotonic() - begun < seconds:
             here.mend()
-            job = client.post(names[number % len(names)], time.monotonic() + 0.01)
+            job = client.post(KINDS[number % len(KINDS)], time.monotonic() + 0.01)
             if job is not None:
                 jobs.append(job)
                 number += 1
@@ -98,9 +100,11 @@ def run(here: Place, outage: Outage, rows: Rows, seconds: float) -> bool:
     after = Client(here.url)
     after.post("plain", time.monotonic() + 60)
     promised = [posted.job for one in (before, client, after) for posted in one.accepted]
-    deadline = over + SETTLE_SECONDS
-    while time.monotonic() < deadline and rows.open(promised):
+    seen, moved = rows.latest(), time.monotonic()
+    while time.monotonic() < moved + SETTLE_SECONDS and rows.open(promised):
         here.mend()
+        if (latest := rows.latest()) != seen:
+            seen, moved = latest, time.monotonic()
         time.sleep(0.5)
     states = [rows.state(job) for job in promised]
     false = sum(state is None for state, _ in states)

@@ -134,7 +134,7 @@ def _lifespan(
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
-            readiness = Readiness(settings, database, artefacts)
+            readiness = Readiness(settings, database, artefacts, reconciler.silence)
             telemetry = Telemetry(
                 requests,
                 database,

@@ -7,7 +7,7 @@ has not answered for ``PATIENCE_SECONDS`` has failed: that is seen from outside,
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,8 @@ LOOK_SECONDS, LOOK_AGAIN_SECONDS = 3.0, 1.0
 """Pause after a part was found well, and after it was not."""
 PATIENCE_SECONDS = 5.0
 """Time in which a part must have answered."""
+SILENT_SECONDS, SILENT_BEATS = 5.0, 3
+"""A worker at work that was not heard of for so long, and for so many heartbeats, is named."""
 LEAST_BYTES = 16 * 1024 * 1024
 """Space that the file of a database must have left to grow."""
 LONGEST_REASON = 200
@@ -59,8 +61,16 @@ class Population:
 class Readiness:
     """Looks at all parts, each in a thread of its own, from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, settings: ServiceSettings, database: Database, artefacts: Artefacts) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        database: Database,
+        artefacts: Artefacts,
+        silence: Callable[[], Mapping[str, float]],
+    ) -> None:
+        """``silence`` says for how long nothing was heard of each running fleet."""
         self._settings, self._database, self._artefacts = settings, database, artefacts
+        self._silence = silence
         self._bell = Doorbell(settings)
         self._stopping = threading.Event()
         self._population: tuple[Population, float] | None = None
@@ -124,10 +134,14 @@ class Readiness:
         self._artefacts.delete(written.path)
 
     def _look_at_workers(self) -> None:
+        """That there is one, and that none has gone silent with a fleet that others wait for."""
+        longest = max(SILENT_SECONDS, SILENT_BEATS * self._settings.heartbeat_seconds)
+        quiet = {fleet: since for fleet, since in self._silence().items() if since >= longest}
         with self._database.read() as session:
             found = Population(workers.seen(session), workers.queue(session), 0.0)
+            silent = workers.silent(session, quiet) if quiet else None
         self._population = found, time.monotonic()
-        if reason := workers.missing(found.workers):
+        if reason := workers.missing(found.workers) or silent:
             raise UnavailableError(reason)
 
 

@@ -37,7 +37,8 @@ class Parts(Body):
     """Whether a file can be written, read and removed where data sets, checkpoints and models are
     kept. Without it nothing is uploaded or loaded, and accepted jobs wait."""
     workers: PartView
-    """Whether one was seen lately that takes work. Without it accepted jobs wait."""
+    """Whether one was seen lately that takes work, without which accepted jobs wait; and whether
+    none has gone silent at work: what it had waits until it is taken back."""
     redis: PartView
     """Whether it answers. Without it jobs start seconds later."""
 

@@ -17,7 +17,7 @@ from tests.api.work import post
 from tests.databases import KINDS
 from tests.waiting import until
 from worker.errors import UnavailableError
-from worker.storage import workers
+from worker.storage import fleets, jobs, workers
 from worker.storage.workers import Worker, WorkerEntry
 
 READY = ("/readyz", "/ping", "/health")
@@ -119,6 +119,30 @@ def test_a_store_that_cannot_be_written_is_named_and_the_rest_goes_on(
     assert answer.json()["failed"] == ["artefacts"]
     assert part(steady, "artefacts")["reason"] == "read-only file system"
     assert "secret" not in answer.text
+
+
+def test_a_worker_that_is_silent_at_work_is_named_though_another_is_there(
+    steady: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(readiness, "SILENT_BEATS", 0)
+    database = steady.services.database
+    with database.read() as session:
+        (fleet,) = jobs.fleets(session, post(steady))
+    with database.write() as session:
+        lease = fleets.claim(session, fleet.id, owner="gpu-3:4711")
+    assert lease is not None
+    until(lambda: steady.get("/readyz").json()["failed"] == ["workers"])
+    answer = steady.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert re.match(r"gpu-3:4711 was not heard of for \d+ s", part(steady, "workers")["reason"])
+    with database.write() as session:
+        fleets.heartbeat(session, lease)
+    until(lambda: steady.get("/readyz").json()["failed"] == [])
+    until(lambda: steady.get("/readyz").json()["failed"] == ["workers"])
+    with database.write() as session:
+        fleets.release(session, lease)
+    until(lambda: steady.get("/readyz").json()["failed"] == [])
 
 
 def test_a_part_that_hangs_is_named_by_the_time_that_it_takes(

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from tests.integration.running import Running, running
 from tests.integration.test_recovery import settings_of
 from tests.waiting import until
+from worker.data import Table
+from worker.data.table import categorical, images
 from worker.failpoints import POINTS
-from worker.storage import deletion, jobs
+from worker.storage import datasets, deletion, jobs
 from worker.storage.artefacts import Artefacts
 
 SEARCHED: dict[str, Any] = {
@@ -37,6 +41,19 @@ SEARCHED: dict[str, Any] = {
 }
 """Whatever could betray a lost or repeated step: masks, running means, averages, pairs of rows,
 patience, and a choice between epochs."""
+
+
+IMAGES: dict[str, Any] = {
+    "network": {"kind": "cnn", "channels": [2], "hidden": [4]},
+    "regularization": {
+        "batch_norm": {},
+        "random_crop": {"padding": 1},
+        "flip": {"horizontal": 0.5},
+        "cutout": {"p": 0.5},
+    },
+    "training": {"epochs": 3, "batch_size": 16},
+}
+"""Augmented images: what is cut and mirrored is drawn anew in each epoch."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +108,42 @@ def test_a_process_that_dies_there_changes_nothing(
     with here.database.read() as session:
         versions = jobs.find_job(session, job_id).model_version
     assert versions is not None
+
+
+def pixels(here: Running) -> str:
+    """The id of a data set of 64 digits, 8×8."""
+    rows, labels = load_digits(return_X_y=True)
+    gray = (rows[:64].reshape(-1, 1, 8, 8) * 15).astype(np.uint8)
+    names = [str(number) for number in range(10)]
+    table = Table.of([images("pixels", gray), categorical("digit", names, labels[:64])])
+    store = Artefacts(here.settings.artefacts_url)
+    written = store.write("datasets", {"table": table.to_parquet()})
+    with here.database.write() as session:
+        return datasets.add_dataset(
+            session,
+            name="pixels",
+            target="digit",
+            rows=table.rows,
+            columns=[],
+            format="parquet",
+            bytes=written.bytes,
+            sha256=written.files["table"].sha256,
+            path=written.file("table"),
+        ).id
+
+
+@pytest.mark.slow
+def test_augmented_images_are_the_same_after_a_death(here: Running, fail_file: Path) -> None:
+    spec = {**IMAGES, "dataset": pixels(here)}
+    twin = here.ended(here.post(**spec))
+    assert (twin.state, twin.error) == ("succeeded", None)
+    for point in ("checkpoint.written", "checkpoint.referred", "result.written"):
+        fail_file.write_text(point, encoding="utf-8")
+        job = here.ended(here.post(**spec))
+        assert not fail_file.exists(), "nobody came to this point"
+        assert (job.state, job.error) == ("succeeded", None)
+        assert here.fleet(job.id).attempt > 1
+        assert hashes(here, job.id) == hashes(here, twin.id)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The checkpoints of one fleet: written as it trains, read when it is claimed again.
+"""The epochs and checkpoints of one fleet: stored as it trains, read when it is claimed again.
 
 Imports torch: for trainer processes only.
 """
@@ -6,20 +6,25 @@ Imports torch: for trainer processes only.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
+from worker.errors import UnavailableError
 from worker.failpoints import failpoint
 from worker.jobs import is_out_of_memory
+from worker.runtime.checkpoint_writer import CheckpointWriter, Handed, store_checkpoint
 from worker.runtime.patience import pause_before
-from worker.storage import counters, progress
+from worker.storage import progress
 from worker.storage.artefacts import ArtefactError, Artefacts, UnreadableError
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
 from worker.storage.fleets import Lease
 from worker.storage.tables import Checkpoint
-from worker.training import FleetRun, dump_state, load_state
+from worker.training import EpochReport, FleetRun, dump_state, load_state
 
 logger = logging.getLogger(__name__)
 
+FLUSH_SECONDS = 0.2
+"""Epochs that end faster than this share a commit."""
 PAUSE = 10
 """Least time between two checkpoints, in times that the last one took."""
 
@@ -34,8 +39,18 @@ class Checkpoints:
         lease: Lease,
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        writer: CheckpointWriter | None = None,
     ) -> None:
+        """With a ``writer``, those after an epoch are written beside the training."""
         self._database, self._artefacts, self._lease = database, artefacts, lease
+        self._writer = writer
+        self._pending: list[EpochReport] = []
+        """Epochs that are not stored."""
+        self._flushed_at = 0.0
+        self._handed: list[EpochReport] = []
+        """Those that the writer has."""
+        self._waited = 0.0
+        """Seconds for which training stood still for what was handed over last."""
         self._seconds, self._clock = seconds, clock
         self._at = clock()
         self._took = 0.0
@@ -58,42 +73,82 @@ class Checkpoints:
             fault = place_fault(error)
             if fault is None:
                 raise
-            if not self._failed:
-                logger.warning(
-                    "fleet %s: checkpoint of epoch %d not written, training goes on: %s",
-                    self._lease.fleet_id,
-                    epoch,
-                    fault,
-                )
-            self._failed += 1
-            self._at = self._clock()
+            self._postpone(epoch, fault)
             return False
         return True
+
+    def _postpone(self, epoch: int, fault: UnavailableError) -> None:
+        if not self._failed:
+            logger.warning(
+                "fleet %s: checkpoint of epoch %d not written, training goes on: %s",
+                self._lease.fleet_id,
+                epoch,
+                fault,
+            )
+        self._failed += 1
+        self._at = self._clock()
 
     def save(self, run: FleetRun, epoch: int) -> None:
         """Write one, and forget those that it makes superfluous."""
         began = self._clock()
-        folder = progress.checkpoints_folder(self._lease.job_id, self._lease.fleet_id)
-        written = self._artefacts.write(folder, dump_state(run.state()))
-        failpoint("checkpoint.written")
-        with self._database.write() as session:
-            spare = progress.save_checkpoint(
-                session,
-                self._lease,
-                epoch=epoch,
-                path=written.path,
-                sha256=written.sha256,
-                bytes=written.bytes,
-            )
-            counters.add(session, counters.CHECKPOINTS, amount=written.bytes)
-            took = self._clock() - began
-            counters.add(session, counters.CHECKPOINT_SECONDS, amount=took)
-        failpoint("checkpoint.referred")
-        for path in spare:
-            self._artefacts.discard(path)
+        handed = Handed(epoch, (), None, dump_state(run.state()), 0.0)
+        store_checkpoint(self._database, self._artefacts, self._lease, handed)
         self._at = self._clock()
         self._took = self._at - began
         self._failed = 0
+
+    def keep(self, report: EpochReport) -> None:
+        """What an epoch came to, to be stored with the next flush or checkpoint."""
+        self._pending.append(report)
+
+    @property
+    def wants_flush(self) -> bool:
+        """Whether the last flush was a while ago."""
+        return self._clock() - self._flushed_at >= FLUSH_SECONDS
+
+    def flush(self, first_step_at: datetime | None) -> None:
+        """Store the epochs that were kept."""
+        self._settle()
+        if self._pending:
+            epochs = [(report.epoch, report.metrics) for report in self._pending]
+            with self._database.write() as session:
+                progress.record_epochs(session, self._lease, epochs, first_step_at=first_step_at)
+            self._pending = []
+            failpoint("epochs.after")
+        self._flushed_at = self._clock()
+
+    def hand_over(self, run: FleetRun, first_step_at: datetime | None) -> bool:
+        """Have the epochs that were kept, and a checkpoint after them, stored beside the training;
+        false where there is nobody to do it, or none is due.
+        """
+        self._settle()
+        if self._writer is None or not self.is_due:
+            return False
+        began = self._clock()
+        files = dump_state(run.state())
+        epochs = [(report.epoch, report.metrics) for report in self._pending]
+        stood = self._waited + self._clock() - began
+        self._writer.submit(Handed(epochs[-1][0], epochs, first_step_at, files, stood))
+        self._handed, self._pending = self._pending, []
+        self._flushed_at = self._clock()
+        return True
+
+    def _settle(self) -> None:
+        """Wait for what was handed over. What could not be stored is to be stored once more, before
+        what came later. Raises ``StaleToken`` when the fleet is somebody else's.
+        """
+        if self._writer is None or not self._handed:
+            return
+        handed, self._handed = self._handed, []
+        began = self._clock()
+        try:
+            self._writer.wait()
+        except UnavailableError as fault:
+            self._postpone(handed[-1].epoch, fault)
+            self._pending = [*handed, *self._pending]
+        else:
+            self._at, self._failed = self._clock(), 0
+        self._waited = self._clock() - began
 
     def resume(
         self, build: Callable[[], FleetRun], candidates: Sequence[Checkpoint]

@@ -4,7 +4,6 @@ Imports torch: for trainer processes only.
 """
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
@@ -19,6 +18,7 @@ from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table
 from worker.models import ModelFile
 from worker.results import Baseline, JobError, TrialResult, score_of
 from worker.runtime.appraising import OwnTrials, appraise_job
+from worker.runtime.checkpoint_writer import CheckpointWriter
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.fleet_rows import read_fleet
 from worker.runtime.patience import Interrupted, Patience
@@ -27,7 +27,7 @@ from worker.runtime.step_watcher import StepWatcher
 from worker.search import Halving, RungValues, boosting, goes_on
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
-from worker.storage import fleets, progress, queries
+from worker.storage import fleets, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 RESULT = "fleet.safetensors"
 PARTS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
-FLUSH_SECONDS = 0.2
-"""Epochs that end faster than this share a commit."""
 
 
 class FleetTraining:
@@ -59,13 +57,14 @@ class FleetTraining:
         lease: Lease,
         channel: Channel,
         patience: Patience | None = None,
+        writer: CheckpointWriter | None = None,
     ) -> None:
         self._settings, self._database, self._artefacts = settings, database, artefacts
         self._lease, self._channel = lease, channel
         self._patience = patience or Patience(channel)
-        self._pending: list[EpochReport] = []
-        self._flushed_at = 0.0
-        self._checkpoints = Checkpoints(database, artefacts, lease, settings.checkpoint_seconds)
+        self._checkpoints = Checkpoints(
+            database, artefacts, lease, settings.checkpoint_seconds, writer=writer
+        )
         self._first_step_at: datetime | None = None
         self._epoch = 0
         self._ongoing: OngoingJob | None = None
@@ -218,17 +217,17 @@ class FleetTraining:
 
     def _take(self, report: EpochReport, run: FleetRun) -> bool:
         """Keep what an epoch came to; false when asked to stop meanwhile."""
-        self._pending.append(report)
+        self._checkpoints.keep(report)
         self._epoch = report.epoch
-        now = time.monotonic()
         # A decision among fleets is kept at once: made again, it might turn out otherwise. Any
         # other checkpoint may be written later, and the fleet trains on without it.
         at_rung = run.halving is not None and report.epoch in run.halving.rungs
+        if not at_rung and self._checkpoints.hand_over(run, self._first_step_at):
+            return True
         due = at_rung or self._checkpoints.is_due
         try:
-            if due or now - self._flushed_at >= FLUSH_SECONDS:
+            if due or self._checkpoints.wants_flush:
                 self._patience.insist(self._flush)
-                self._flushed_at = now
             if at_rung:
                 self._patience.insist(lambda: self._checkpoints.save(run, self._epoch))
             elif due:
@@ -238,17 +237,7 @@ class FleetTraining:
         return True
 
     def _flush(self) -> None:
-        if not self._pending:
-            return
-        with self._database.write() as session:
-            progress.record_epochs(
-                session,
-                self._lease,
-                [(report.epoch, report.metrics) for report in self._pending],
-                first_step_at=self._first_step_at,
-            )
-        self._pending = []
-        failpoint("epochs.after")
+        self._checkpoints.flush(self._first_step_at)
 
     def _interrupt(self, run: FleetRun) -> str:
         """End as asked, between two steps. What the place does not let be kept is done again."""

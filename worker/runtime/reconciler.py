@@ -64,6 +64,7 @@ class Reconciler:
         self._database_outage = Outage(logger, "the reconciler's database")
         self._rung: dict[str, float] = {}
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._silence: dict[str, float] = {}
         self._nudged = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -71,6 +72,10 @@ class Reconciler:
     def nudge(self) -> None:
         """Look now: something was committed. Cheap, safe from any thread, never blocks."""
         self._nudged.set()
+
+    def silence(self) -> dict[str, float]:
+        """For how long nothing was heard of each running fleet, at the last look at the leases."""
+        return self._silence
 
     def start(self) -> None:
         """Run the loop in a thread of its own."""
@@ -121,6 +126,7 @@ class Reconciler:
             elif now - last[1] >= self._settings.lease_seconds and self._take(fleet, pulse):
                 del self._seen[fleet]
                 taken_any = True
+        self._silence = {fleet: now - since for fleet, (_, since) in self._seen.items()}
         return taken_any
 
     def _take(self, fleet: str, pulse: tuple[int, int]) -> bool:

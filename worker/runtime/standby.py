@@ -237,6 +237,7 @@ class Channel:
         self._out = writing
         self._lock = threading.Lock()
         self.stop_reason: str | None = None
+        self.descriptors = (reading, writing)
 
     def say(self, event: str, **what: Any) -> None:
         """Send a message."""

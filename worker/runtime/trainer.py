@@ -19,6 +19,7 @@ from worker.errors import ParsimonyError
 from worker.logs import about_process, configure_logs
 from worker.results import JobError
 from worker.runtime.aftermath import clear
+from worker.runtime.checkpoint_writer import CheckpointWriter, WriterLostError
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import Channel
@@ -111,6 +112,21 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
     if lease is None:
         return 0
     about_process(job=lease.job_id, fleet=lease.fleet_id)
+    # Forked while this process has one thread, and no connection.
+    writer = CheckpointWriter.start(settings, lease, channel.descriptors)
+    try:
+        return _work(settings, channel, lease, writer)
+    except WriterLostError as error:
+        channel.say("crashed", reason=str(error))
+        return 1
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _work(
+    settings: ServiceSettings, channel: Channel, lease: Lease, writer: CheckpointWriter | None
+) -> int:
     channel.listen()
     patience = Patience(channel)
     try:
@@ -122,7 +138,7 @@ def train(settings: ServiceSettings, channel: Channel) -> int:
         channel.say("displaced", reason=f"the host: {in_words(error)}")
         return 1
     try:
-        outcome = _train(settings, database, artefacts, lease, channel, patience)
+        outcome = _train(settings, database, artefacts, lease, channel, patience, writer)
         channel.say("ended", outcome=outcome)
     except StaleToken:
         channel.say("ended", outcome="stale")
@@ -163,6 +179,7 @@ def _train(
     lease: Lease,
     channel: Channel,
     patience: Patience,
+    writer: CheckpointWriter | None = None,
 ) -> str:
     from worker.jobs import is_out_of_memory
     from worker.runtime.batch_prediction import BatchPrediction
@@ -172,8 +189,12 @@ def _train(
         with database.read() as session:
             return queries.kind_of(session, lease.job_id) == Kind.PREDICTION
 
-    kind = BatchPrediction if patience.insist(predicts) else FleetTraining
-    training = kind(settings, database, artefacts, lease, channel, patience)
+    places = (settings, database, artefacts, lease, channel, patience)
+    training: BatchPrediction | FleetTraining
+    if patience.insist(predicts):
+        training = BatchPrediction(*places)
+    else:
+        training = FleetTraining(*places, writer)
     try:
         return training.run()
     except (ParsimonyError, Interrupted):

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import JSON, BigInteger, Integer, MetaData
+from sqlalchemy import BigInteger, Integer, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from worker.results import Advice, Appraisal, JobError, Metrics, NetworkReport, Understood, Winner
 from worker.schema import Json
+from worker.storage.documents import Document
 from worker.storage.types import JsonRecord, UtcDateTime
 
 # SQLite numbers rows by itself only in a column declared INTEGER.
@@ -27,9 +28,9 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar = {
         datetime: UtcDateTime(),
-        Json: JSON(none_as_null=True),
-        list[Json]: JSON(none_as_null=True),
-        Metrics: JSON(none_as_null=True),
+        Json: Document(),
+        list[Json]: Document(),
+        Metrics: Document(),
         JobError: JsonRecord(JobError),
         Winner: JsonRecord(Winner),
         Appraisal: JsonRecord(Appraisal),

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Double,
     ForeignKey,
@@ -200,7 +201,8 @@ class TrialRow(Base):
     configuration: Mapped[int]
     repeat: Mapped[int] = mapped_column(default=0)
     fold: Mapped[int | None]
-    settings: Mapped[Json]
+    settings: Mapped[Json] = mapped_column(JSON(none_as_null=True))
+    """SQL looks into them, so that they lie as text."""
     overrides: Mapped[Json | None]
     """In a search, what it changes in the job: path → value."""
     state: Mapped[str] = mapped_column(default=State.QUEUED)
@@ -228,7 +230,8 @@ class EpochMetrics(Base):
         ForeignKey("fleet.id", ondelete="CASCADE"), primary_key=True
     )
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    values: Mapped[Json]
+    values: Mapped[Json] = mapped_column(JSON(none_as_null=True))
+    """Text: a trainer writes it all along, and what stays is in ``Fleet.curves``."""
 
 
 class Event(Base):

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import JSON, ColumnElement, DateTime, Dialect, func, literal, select
+from sqlalchemy import ColumnElement, DateTime, Dialect, func, literal, select
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator
+
+from worker.storage.documents import Document
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -56,24 +58,25 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
-class JsonRecord(TypeDecorator[Any]):
-    """A column of JSON whose value is typed in the core: a record, or a list of records.
+class JsonRecord(Document):
+    """A document whose value is typed in the core: a record, or a list of records.
 
     What earlier releases stored is read by the same types: see ``worker.schema.Stored``.
     """
 
-    impl = JSON
     cache_ok = True
 
     def __init__(self, kind: Any) -> None:
-        super().__init__(none_as_null=True)
+        super().__init__()
         self.kind = kind
         self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Turn records into JSON."""
-        return None if value is None else self._adapter.dump_python(value, mode="json")
+        plain = None if value is None else self._adapter.dump_python(value, mode="json")
+        return super().process_bind_param(plain, dialect)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """Give back records."""
-        return None if value is None else self._adapter.validate_python(value)
+        plain = super().process_result_value(value, dialect)
+        return None if plain is None else self._adapter.validate_python(plain)

@@ -4,7 +4,7 @@ Each worker says every few seconds that it lives. All is told by the database's 
 machines whose clocks differ agree on who is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -176,6 +176,29 @@ def missing(workers: Sequence[SeenWorker], device: str | None = None) -> str | N
     if not workers:
         return "none was seen so far"
     return f"none was seen for {workers[0].seen_seconds:.0f} s"
+
+
+def silent(session: Session, fleets: Mapping[str, float]) -> str | None:
+    """What is wrong with workers that have these fleets, of which nothing was heard for so many
+    seconds; nothing once the fleets have ended or were taken back.
+    """
+    rows = session.execute(
+        select(Fleet.id, Fleet.owner).where(
+            Fleet.id.in_([*fleets]), Fleet.state == State.RUNNING, Fleet.owner.is_not(None)
+        )
+    )
+    since: dict[str, float] = {}
+    for fleet, owner in rows:
+        since[str(owner)] = max(since.get(str(owner), 0.0), fleets[fleet])
+    if not since:
+        return None
+    longest = sorted(since, key=lambda owner: -since[owner])
+    others = f" and {len(longest) - 1} more" if len(longest) > 1 else ""
+    were = "were" if others else "was"
+    return (
+        f"{longest[0]}{others} {were} not heard of for {since[longest[0]]:.0f} s "
+        "while at work; what they train goes on elsewhere when its lease has run out"
+    )
 
 
 def why_queued(session: Session, job: Job) -> str | None:
