@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from worker.appraisal.contenders import Contender
+from worker.appraisal.rows import held_out
 from worker.data import Prepared
-from worker.results import Appraisal, Part
+from worker.results import Appraisal
 from worker.statistics import mean
 
 
@@ -23,21 +24,11 @@ def appraise(
         winner: the number of that which won.
         objective: the metric by which they are ordered.
     """
-    part, rows = held_out(prepared)
-    if not rows:
+    held = held_out(prepared)
+    if not len(held):
         return None
     (won,) = (one for one in contenders if one.configuration == winner)
     values = [trial.metrics.get(objective) for trial in won.trials]
     known = [value for value in values if value is not None]
     verdict = f"{won.name} has a mean {objective} of {mean(known):.3g}." if known else won.name
-    return Appraisal(verdict=verdict, part=part, rows=rows)
-
-
-def held_out(prepared: Prepared) -> tuple[Part, int]:
-    """The rows that networks are compared on, and how many they are."""
-    test = len(prepared.splits[0].test)
-    if test:
-        return "test", test
-    if len(prepared.splits) > 1:
-        return "out_of_fold", sum(len(split.validation) for split in prepared.splits)
-    return "validation", len(prepared.splits[0].validation)
+    return Appraisal(verdict=verdict, part=held.part, rows=len(held))
