@@ -27,6 +27,8 @@ MOST_SCORES = 2**25
 """Scores that are held of all configurations together: 128 MiB."""
 CELLS = 2**20
 """Numbers of the widest layer that are computed at a time, about."""
+MOST_NETWORKS = 25
+"""Networks, or sets of folds' networks, of one configuration that are looked at, the first."""
 TOGETHER = 64
 """Networks of one file that answer at a time."""
 
@@ -178,11 +180,11 @@ def row_scores(
 def _used(held: HeldOut, contender: Contender) -> list[list[TrainedTrial]]:
     """The networks of each of the R answers: one, or one a fold."""
     if held.fold is None:
-        return [[trained] for trained in contender.trials]
+        return [[trained] for trained in contender.trials[:MOST_NETWORKS]]
     folds = len(held.prepared.splits)
     by_repeat = groupby(contender.trials, key=lambda trained: trained.trial.repeat)
     whole = (list(replica) for _, replica in by_repeat)
-    return [replica for replica in whole if len(replica) == folds]
+    return [replica for replica in whole if len(replica) == folds][:MOST_NETWORKS]
 
 
 def _own(held: HeldOut, trained: TrainedTrial) -> NDArray[np.bool_] | slice:
@@ -246,8 +248,7 @@ def _blocks(rows: Rows, size: int) -> Iterator[Rows]:
 def _joined(
     held: HeldOut, replicas: Sequence[Sequence[TrainedTrial]], answers: dict[int, NDArray[Any]]
 ) -> RowScores:
-    prepared, outputs = held.prepared, held.target.outputs
-    scores = np.empty((len(replicas), len(held), outputs), dtype=np.float32)
+    scores = np.empty((len(replicas), len(held), held.target.outputs), dtype=np.float32)
     thresholds = np.full((len(replicas), len(held) if held.fold is not None else 1), 0.5)
     for place, replica in enumerate(replicas):
         for trained in replica:
@@ -256,11 +257,22 @@ def _joined(
             thresholds[place, own] = trained.file.threshold(trained.position)
     places: list[tuple[int, int | None]]
     if held.fold is not None:
-        folds = held.fold[None]  # [1, N]
         places = [(replica[0].trial.repeat, None) for replica in replicas]
     else:
-        folds = np.array([[replica[0].trial.fold or 0] for replica in replicas])  # [R, 1]
         places = [(one.trial.repeat, one.trial.fold) for (one,) in replicas]
+    return scores_at(held, places, scores, thresholds)
+
+
+def scores_at(
+    held: HeldOut,
+    places: Sequence[tuple[int, int | None]],
+    scores: NDArray[np.float32],
+    thresholds: Floats | None = None,
+) -> RowScores:
+    """Scores ``[R, N, O]`` of R networks of some repeats and folds, with what they are compared to;
+    thresholds, ``[R, N or 1]``, are one half unless given.
+    """
+    prepared, folds = held.prepared, folds_of(held, places)
     return RowScores(
         held=held,
         places=places,
@@ -268,5 +280,12 @@ def _joined(
         targets=prepared.y[folds, held.rows[None]],
         unit=prepared.target_scale[folds],
         center=prepared.target_center[folds],
-        thresholds=thresholds,
+        thresholds=np.full((1, 1), 0.5) if thresholds is None else thresholds,
     )
+
+
+def folds_of(held: HeldOut, places: Sequence[tuple[int, int | None]]) -> Rows:
+    """The split by which each network takes each row, ``[1, N]`` or ``[R, 1]``."""
+    if held.fold is not None:
+        return np.asarray(held.fold[None])
+    return np.array([[fold or 0] for _, fold in places])

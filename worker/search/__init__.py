@@ -1,6 +1,6 @@
 """From a specification to trials and fleets, and from the results of a search to what is next."""
 
-from worker.search.baseline import boosting
+from worker.search.baseline import Boosted, boosting
 from worker.search.comparison import Comparison, comparison_trials, goes_in_waves, goes_on
 from worker.search.cost import (
     Cost,
@@ -37,6 +37,7 @@ __all__ = [
     "FLEET_MEMORY",
     "FLEET_TRIALS",
     "GPU_FLEET_TRIALS",
+    "Boosted",
     "Comparison",
     "Cost",
     "FleetCost",
