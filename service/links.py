@@ -19,6 +19,7 @@ OF_A_JOB = (
     "get_chart_picture",
     "get_chart_drawing",
     "get_report",
+    "get_report_markdown",
 )
 OF_A_MODEL = ("get_model", "delete_model", "get_certificate", "get_model_statistics", "predict")
 OF_A_VERSION = ("get_model_version", "delete_model_version")

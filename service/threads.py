@@ -58,6 +58,7 @@ POOLS: dict[str, Pool] = {
     "get_chart_picture": "reports",
     "get_chart_drawing": "reports",
     "get_report": "reports",
+    "get_report_markdown": "reports",
 }
 """The pool of an operation; `answers` unless it is listed."""
 

@@ -23,7 +23,7 @@ from worker.search.plan import (
     replica_count,
     structure,
 )
-from worker.search.refit import refit_costs, resolve_refit
+from worker.search.refit import refit_costs, resolve_refit, resolve_refit_repeats
 from worker.search.samplers import Trained
 from worker.search.scheduler import (
     Refused,
@@ -67,6 +67,7 @@ __all__ = [
     "replica_count",
     "report",
     "resolve_refit",
+    "resolve_refit_repeats",
     "resolve_search",
     "steps_of",
     "structure",
