@@ -12,8 +12,8 @@ with the one configuration less what it is with the other. Two things make it un
   from the folds' networks or from how far the metric went from epoch to epoch at the end of
   training.
 
-The interval is that of the percentiles of the resampled differences, each distance from d times
-√((V_rows + τ²)/V_rows), and times t_ν/z: τ² of a few repeats is little known, and ν are
+The interval reaches to each side as far as the percentile of the resampled differences, a, and the
+seeds together: t_ν/z · √(a² + z²τ²), z = 1.96. τ² of a few repeats is little known, and ν are
 Satterthwaite's degrees of freedom.
 
 Where the rows are those by which the winner was chosen among C configurations, the differences that
@@ -80,24 +80,22 @@ class Paired:
         return float(np.nanvar(self.resampled))
 
     @property
-    def widening(self) -> float:
-        """How many times as wide as by the rows alone the interval is."""
+    def quantile(self) -> float:
+        """t_ν: how many standard deviations the interval reaches to each side."""
         rows, seeds = self.row_variance, self.seeds.variance
-        if not seeds or not rows:
-            return 1.0
-        known = rows**2 / max(1, self.rows - 1)
-        known += 0.0 if math.isinf(self.seeds.degrees) else seeds**2 / self.seeds.degrees
-        degrees = (rows + seeds) ** 2 / known
-        return math.sqrt((rows + seeds) / rows) * float(stdtrit(degrees, HIGH)) / Z
+        if not seeds or math.isinf(self.seeds.degrees):
+            return Z
+        known = rows**2 / max(1, self.rows - 1) + seeds**2 / self.seeds.degrees
+        return float(stdtrit((rows + seeds) ** 2 / known, HIGH))
 
     def interval(self, together: float = 1.0) -> tuple[float, float]:
         """95 %, ``together`` times as wide."""
-        value, wide = self.value, self.widening * together
-        if not self.row_variance:
-            half = Z * math.sqrt(self.seeds.variance) * together
-            return value - half, value + half
         low, high = np.nanquantile(self.resampled, (LOW, HIGH))
-        return float(value - (value - low) * wide), float(value + (high - value) * wide)
+        value, by_seeds = self.value, Z * math.sqrt(self.seeds.variance)
+        wide = together * self.quantile / Z
+        below = wide * math.hypot(max(0.0, value - low), by_seeds)
+        above = wide * math.hypot(max(0.0, high - value), by_seeds)
+        return value - below, value + above
 
 
 def paired(
