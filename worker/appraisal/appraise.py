@@ -213,6 +213,10 @@ def _verdict(
         of_role = (one for one in [*own, *differences] if (one.role, one.metric) == (role, name))
         return next(of_role, None)
 
+    constant = first("constant", metric)
+    if constant is None or constant.verdict == "unclear":
+        # Losses have long tails: of few rows what is right or near may be clear all the same.
+        constant = first("constant", asked.metrics[-1])
     of_metric = [one for one in differences if one.metric == metric]
     held = compared.winner.scores.held
     return verdict(
@@ -228,7 +232,7 @@ def _verdict(
             wins_plain=won.is_plain or won.configuration == beside.twin,
             twin=first("twin", metric),
             others=[one for one in of_metric if one.role in ("contender", "twin")],
-            constant=first("constant", metric),
+            constant=constant,
             boosting=first("boosting", asked.metrics[-1]),
             without=[one for one in of_metric if one.role == "without"],
         )

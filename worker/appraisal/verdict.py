@@ -66,10 +66,10 @@ def _alone(facts: Facts) -> str:
     constant = facts.constant
     if constant is None:
         return said
-    if constant.verdict == "better":
-        return f"{said}, better than {constant.other_name} by {_amount(constant)}"
-    if constant.verdict == "worse":
-        return f"{said}, worse than {constant.other_name} by {_amount(constant)}"
+    inside = f" in {_words(constant.metric)}" if constant.metric != facts.metric else ""
+    if constant.verdict != "unclear":
+        amount = _amount(constant)
+        return f"{said}, {constant.verdict} than {constant.other_name} by {amount}{inside}"
     return (
         f"{said}: no difference from {constant.other_name} that they could show "
         f"({_signed(constant)})"
@@ -93,6 +93,8 @@ def _plain_wins(facts: Facts) -> str:
     worse = [one for one in facts.others if one.verdict == "better"]
     unclear = [one for one in facts.others if one.verdict == "unclear"]
     winner, measure = _short(facts.winner), _measure(facts)
+    if facts.searched:
+        return _plain_wins_search(facts, winner)
     better = [one for one in facts.others if one.verdict == "worse"]
     if better:  # on rows that did not choose it
         said = _listed([f"{_short(one.other_name)} by {_amount(one)}" for one in better])
@@ -109,6 +111,23 @@ def _plain_wins(facts: Facts) -> str:
     return f"{said}; {names} unclear" if unclear else said
 
 
+def _plain_wins_search(facts: Facts, winner: str) -> str:
+    """The best of a search is without regularization: how far the next is from it."""
+    said = f"the best of {facts.competing} is without regularization ({winner})"
+    if not facts.others:
+        return said
+    following = facts.others[0]
+    next_one, measure = _short(following.other_name), _measure(facts)
+    if following.verdict == "unclear":
+        return (
+            f"{said}; no difference from the next ({next_one}) that {_these(facts)} could show: "
+            f"{_signed(following)} in {measure}"
+        )
+    verb = "beats" if following.verdict == "better" else "is worse than"
+    amount = _amount(following)
+    return f"{said}; it {verb} the next ({next_one}) by {amount} in {measure} on {_rows(facts)}"
+
+
 def _attribution(without: Sequence[Difference]) -> str:
     did = {"better": "did it", "worse": "harms", "unclear": "unclear"}
     parts = [
@@ -122,7 +141,7 @@ def _attribution(without: Sequence[Difference]) -> str:
 def _boosting(difference: Difference | None) -> str:
     if difference is None:
         return ""
-    measure = difference.metric.replace("_", " ")
+    measure = _words(difference.metric)
     if difference.verdict == "unclear":
         return f"no difference from {difference.other_name} in {measure} ({_signed(difference)})"
     return (
@@ -142,7 +161,11 @@ def _short(name: str) -> str:
 
 
 def _measure(facts: Facts) -> str:
-    return f"{WORDS[facts.part]} {facts.metric.replace('_', ' ')}"
+    return f"{WORDS[facts.part]} {_words(facts.metric)}"
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _rows(facts: Facts) -> str:

@@ -179,6 +179,17 @@ WITHOUT = [
         ),
         (
             {
+                "winner": "0: dropout=off",
+                "wins_plain": True,
+                "searched": True,
+                "competing": 64,
+                "others": [difference("unclear", 0.001, "7: dropout=on", "contender")],
+            },
+            "the best of 64 is without regularization (0: dropout=off); no difference from the "
+            "next (7: dropout=on) that these 1,138 rows could show: 0.0010 ± 0.0070 in test loss.",
+        ),
+        (
+            {
                 "competing": 1,
                 "constant": difference("better", -0.35, "the constant answer", "constant"),
                 "boosting": difference("unclear", 0.001, "gradient boosting", "boosting"),
