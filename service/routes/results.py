@@ -18,6 +18,7 @@ from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
 from worker.storage import events, jobs, queries
 from worker.storage.limits import REPORT_SECONDS
+from worker.storage.tables import Job
 
 NO_CURVES = (
     "No curves are kept of this trial: there are none of a regression, of a trial that has not "
