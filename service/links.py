@@ -21,6 +21,7 @@ OF_A_JOB = (
     "get_report",
     "get_splits",
     "get_row_answers",
+    "get_report_markdown",
 )
 OF_A_MODEL = ("get_model", "delete_model", "get_certificate", "get_model_statistics", "predict")
 OF_A_VERSION = (

@@ -60,6 +60,7 @@ POOLS: dict[str, Pool] = {
     "get_report": "reports",
     "get_coefficients": "reports",
     "get_model_file": "reports",
+    "get_report_markdown": "reports",
 }
 """The pool of an operation; `answers` unless it is listed."""
 

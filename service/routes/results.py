@@ -3,10 +3,12 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.orm import Session
 
 from service import charts, comparison
 from service.dependencies import JobId, Services, ServicesDep
 from service.errors import problems
+from service.markdown_report import markdown
 from service.operations import Operation
 from service.path_report import path_report
 from service.schemas.common import Limit, Listing
@@ -16,6 +18,7 @@ from service.search_report import search_report
 from service.views import checkpoint_view, trial_view
 from worker.storage import events, jobs, queries
 from worker.storage.limits import REPORT_SECONDS
+from worker.storage.tables import Job
 
 NO_CURVES = (
     "No curves are kept of this trial: there are none of a regression, of a trial that has not "
@@ -308,13 +311,38 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     over two of them, learning curves, what to search next, and of a path its weights.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
+        return _report(services, session, jobs.find_job(session, job_id))
+
+
+@router.get(
+    "/report.md",
+    operation_id="get_report_markdown",
+    summary="The comparison as Markdown",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The report.",
+            "content": {"text/markdown": {"schema": {"type": "string"}}},
+        },
+        **problems(404),
+    },
+)
+def get_report_markdown(services: ServicesDep, job_id: JobId) -> Response:
+    """The same for a pull request: the verdict, the configurations with 95 % intervals, their
+    differences on the same rows, what each column is worth, and what was advised.
+    """
+    with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id)
-        if job.spec.get("search") is None:
-            return comparison.report_of(job, jobs.trials(session, job))
-        searched, trials = search_report(session, job)
-        path = path_report(session, services.artefacts, job)
-        report = comparison.report_of(job, trials, searched)
-    return report.model_copy(update={"path": path})
+        text = markdown(_report(services, session, job), name=job.name, advice=job.advice)
+    return Response(text, media_type="text/markdown")
+
+
+def _report(services: Services, session: Session, job: Job) -> Report:
+    if job.spec.get("search") is None:
+        return comparison.report_of(job, jobs.trials(session, job))
+    searched, trials = search_report(session, job)
+    path = path_report(session, services.artefacts, job)
+    return comparison.report_of(job, trials, searched).model_copy(update={"path": path})
 
 
 def _picture(services: Services, job_id: str, wanted: charts.Wanted) -> charts.Picture:

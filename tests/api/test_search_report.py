@@ -46,7 +46,7 @@ AUTO = {
     "split": {"validation": 0.2, "test": 0.2},
     "training": {"epochs": 9, "batch_size": 64},
     "regularization": "auto",
-    "search": {"trials": 12},
+    "search": {"trials": 12, "refit_repeats": 2},
     "model": "auto",
 }
 
@@ -141,7 +141,7 @@ def test_auto_is_written_out_as_a_search(client: Client, auto: dict[str, Any]) -
     path = f"/v1/jobs/{auto['id']}?include=resolved"
     resolved = client.get(path).json()["resolved"]
     search = resolved["search"]
-    assert auto["spec"]["search"] == {"trials": 12, "space": "auto"}
+    assert auto["spec"]["search"] == {**AUTO["search"], "space": "auto"}
     assert search["method"] == "halving"
     assert (search["objective"], search["min_epochs"]) == ("validation_balanced_accuracy", 1)
     assert search["space"]["regularization.mixup"] == {"optional": True}
@@ -177,6 +177,29 @@ def test_auto_stands_beside_gradient_boosting(client: Client, auto: dict[str, An
     baseline = report(client, auto)["search"]["baseline"]
     assert "HistGradientBoosting" in baseline["name"]
     assert baseline["metrics"]["test_balanced_accuracy"] > 0.8
+
+
+def test_the_refits_of_auto_are_compared_on_the_test_rows(
+    client: Client, auto: dict[str, Any]
+) -> None:
+    """With each other, and with gradient boosting: the same rows, trained on the same rows."""
+    found = report(client, auto)
+    appraisal, winner = found["appraisal"], found["search"]["winner"]["configuration"]
+    assert (appraisal["part"], appraisal["rows"]) == ("test", 30)
+    refits = {entry["configuration"]: entry["metrics"] for entry in found["refits"]}
+    means = {number: entry["test_balanced_accuracy"]["mean"] for number, entry in refits.items()}
+    for entry in appraisal["refits"]:
+        assert entry["networks"] == 2
+        value = entry["metrics"]["balanced_accuracy"]["value"]
+        assert value == pytest.approx(means[entry["configuration"]])
+    measured = found["search"]["baseline"]["metrics"]["test_balanced_accuracy"]
+    boosting = next(one for one in appraisal["differences"] if one["role"] == "boosting")
+    assert boosting["difference"] == pytest.approx(means[winner] - measured)
+    assert boosting["pairs"] == 2
+    twins = [one for one in appraisal["differences"] if one["role"] == "twin"]
+    assert winner == 0 or twins[0]["difference"] == pytest.approx(means[winner] - means[0])
+    assert found["verdict"].startswith("the best of 12 ") or "the best of 12 (" in found["verdict"]
+    assert "gradient boosting" in found["verdict"]
 
 
 def test_the_refitted_model_predicts(client: Client, auto: dict[str, Any]) -> None:

@@ -1,11 +1,24 @@
 """A job's networks together: the page to begin with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from worker.appraisal.contenders import Contender
+from worker.appraisal.contenders import Beside, Contender
+from worker.appraisal.importance import permutation_importance
+from worker.appraisal.measured import Comparison, Measured, Rows
+from worker.appraisal.references import CONSTANT, boosted_scores, constant_scores
+from worker.appraisal.rows import MOST_NETWORKS, MOST_SCORES, HeldOut, held_out, row_scores
+from worker.appraisal.verdict import Facts, verdict
 from worker.data import Prepared
-from worker.results import Appraisal, Part
-from worker.statistics import mean
+from worker.results import Appraisal, Difference, PermutationImportance
+
+MOST_ROWS = 100_000
+"""Rows that are looked at; of more as many are drawn."""
+FEWEST_ROWS = 1_000
+"""Rows that are looked at however many networks there are."""
+MOST_SHOWN = 12
+"""Configurations that the winner is compared with one by one, the best."""
+BOOSTING = "gradient boosting"
 
 
 def appraise(
@@ -14,6 +27,8 @@ def appraise(
     *,
     winner: int,
     objective: str,
+    beside: Beside | None = None,
+    device: str = "cpu",
 ) -> Appraisal | None:
     """What the networks come to on rows that none of them was trained on; none without such rows.
 
@@ -22,22 +37,238 @@ def appraise(
         contenders: the configurations that are looked at, best first.
         winner: the number of that which won.
         objective: the metric by which they are ordered.
+        beside: what else is known of the job.
+        device: where networks answer.
     """
-    part, rows = held_out(prepared)
-    if not rows:
+    beside = beside or Beside(competing=len(contenders))
+    won = next(one for one in contenders if one.configuration == winner)
+    others = [one for one in contenders if one is not won]
+    everyone = [won, *others, *beside.left_out]
+    held = held_out(prepared, most=_most_rows(prepared, everyone))
+    if not len(held):
         return None
-    (won,) = (one for one in contenders if one.configuration == winner)
-    values = [trial.metrics.get(objective) for trial in won.trials]
-    known = [value for value in values if value is not None]
-    verdict = f"{won.name} has a mean {objective} of {mean(known):.3g}." if known else won.name
-    return Appraisal(verdict=verdict, part=part, rows=rows)
+    further = objective.partition("_")[2]
+    measured = _measured(held, everyone, further, device)
+    if id(won) not in measured:
+        said = f"{won.name} won, but none of its repeats has all its folds: it has no intervals."
+        return Appraisal.model_validate({"verdict": said, "part": held.part, "rows": len(held)})
+    compared = Comparison(
+        [measured[id(one)] for one in [won, *others] if id(one) in measured],
+        chosen_here=held.part != "test" and objective.startswith("validation_"),
+        competing=beside.competing,
+    )
+    metric = further if further in compared.winner.metrics else "loss"
+    headline = "balanced_accuracy" if prepared.target.classes else "rmse"
+    known = [name for name in (metric, headline) if name in compared.winner.metrics]
+    asked = _Asked(list(dict.fromkeys(known)), _twin(won, others, beside), won.configuration)
+    left_out = {
+        one.trials[0].trial.without.technique: measured[id(one)]
+        for one in beside.left_out
+        if one.trials[0].trial.without is not None and id(one) in measured
+    }
+    plain = next(
+        (measured[id(one)] for one in beside.left_out if one.is_plain and id(one) in measured), None
+    )
+    of_rows = _differences(compared, asked, left_out, plain, held, beside)
+    served = _refitted(beside, asked, held, further, device)
+    said = _verdict(compared, served, asked, of_rows, metric, beside, won)
+    winning, *rest = compared.configurations
+    return Appraisal(
+        verdict=said,
+        part=held.part,
+        rows=len(held),
+        intervals=[
+            compared.with_correction(metric),
+            *(one.report() for one in rest),
+        ],
+        refits=[] if served is None else [one.report() for one in served.compared.configurations],
+        differences=[*([] if served is None else served.differences), *of_rows],
+        importance=_importance(held, won, winning, device),
+        notes=_notes(held, compared, of_rows),
+    )
 
 
-def held_out(prepared: Prepared) -> tuple[Part, int]:
-    """The rows that networks are compared on, and how many they are."""
-    test = len(prepared.splits[0].test)
-    if test:
-        return "test", test
-    if len(prepared.splits) > 1:
-        return "out_of_fold", sum(len(split.validation) for split in prepared.splits)
-    return "validation", len(prepared.splits[0].validation)
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be compared."""
+
+    metrics: Sequence[str]
+    twin: int | None
+    """The number of the configuration without regularization."""
+    winner: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Served:
+    """The winner as it was trained once more, with what was trained so beside it."""
+
+    compared: Comparison
+    differences: Sequence[Difference]
+
+
+def _most_rows(prepared: Prepared, everyone: Sequence[Contender]) -> int:
+    folds = len(prepared.splits) if not len(prepared.splits[0].test) else 1
+    networks = sum(min(MOST_NETWORKS, len(one.trials) // folds + 1) for one in everyone)
+    fitting = MOST_SCORES // (networks * prepared.target.outputs)
+    return min(MOST_ROWS, max(FEWEST_ROWS, fitting))
+
+
+def _measured(
+    held: HeldOut, everyone: Sequence[Contender], further: str, device: str
+) -> dict[int, Measured]:
+    """Each configuration by its identity; without those that answer nothing."""
+    found = row_scores(held, everyone, device)
+    networks = sum(len(scores.scores) for scores in found if scores is not None)
+    rows = Rows(held, networks, further)
+    return {
+        id(one): rows.measure(one.name, one.configuration, scores, one)
+        for one, scores in zip(everyone, found, strict=True)
+        if scores is not None
+    }
+
+
+def _twin(won: Contender, others: Sequence[Contender], beside: Beside) -> int | None:
+    """The configuration without any technique, one of the winner's network if there is one."""
+    network = won.trials[0].trial.network
+    plain = [one for one in others if one.is_plain]
+    alike = [one for one in plain if one.trials[0].trial.network == network]
+    found = [one.configuration for one in [*alike, *plain]]
+    return next(iter(found), None if beside.twin == won.configuration else beside.twin)
+
+
+def _differences(
+    compared: Comparison,
+    asked: _Asked,
+    left_out: Mapping[str, Measured],
+    plain: Measured | None,
+    held: HeldOut,
+    beside: Beside,
+) -> list[Difference]:
+    scores = compared.winner.scores
+    rows = Rows(held, len(scores.scores), asked.metrics[0])
+    constant = rows.measure(CONSTANT, None, constant_scores(held, scores))
+    boosting = None
+    if beside.boosted is not None and held.part != "test":
+        boosting = rows.measure(BOOSTING, None, boosted_scores(held, beside.boosted, scores))
+    found: list[Difference | None] = []
+    for name in asked.metrics:
+        shown = [
+            one
+            for place, one in enumerate(compared.configurations[1:])
+            if place < MOST_SHOWN or one.number == asked.twin
+        ]
+        found += [
+            compared.against(one, name, "twin" if one.number == asked.twin else "contender")
+            for one in shown
+        ]
+        if asked.twin is None and plain is not None:
+            found.append(compared.against(plain, name, "twin"))
+        found += compared.without(left_out, name)
+        found.append(compared.against(constant, name, "constant"))
+        if boosting is not None:
+            found.append(compared.against(boosting, name, "boosting"))
+    return [one for one in found if one is not None]
+
+
+def _refitted(
+    beside: Beside, asked: _Asked, held: HeldOut, further: str, device: str
+) -> _Served | None:
+    """What was trained once more, on the test rows; none without these."""
+    data = beside.refit_data
+    if data is None or held.part != "test":
+        return None
+    again = HeldOut("test", data, held.rows, None, held.whole)
+    measured = _measured(again, beside.refits, further, device)
+    order = sorted(beside.refits, key=lambda one: one.configuration != asked.winner)
+    trained = [(one.configuration, measured[id(one)]) for one in order if id(one) in measured]
+    if not trained or trained[0][0] != asked.winner:
+        return None
+    compared = Comparison([one for _, one in trained], chosen_here=False, competing=1)
+    boosting = None
+    if beside.boosted is not None:
+        scores = boosted_scores(again, beside.boosted, compared.winner.scores)
+        rows = Rows(again, len(scores.scores), further)
+        boosting = rows.measure(BOOSTING, None, scores)
+    found: list[Difference | None] = []
+    for name in asked.metrics:
+        found += [compared.against(one, name, "twin") for _, one in trained[1:]]
+        if boosting is not None:
+            found.append(compared.against(boosting, name, "boosting"))
+    return _Served(compared, [one for one in found if one is not None])
+
+
+def _verdict(
+    compared: Comparison,
+    served: _Served | None,
+    asked: _Asked,
+    differences: Sequence[Difference],
+    metric: str,
+    beside: Beside,
+    won: Contender,
+) -> str:
+    own = [] if served is None else served.differences
+    best = compared.winner if served is None else served.compared.winner
+
+    def first(role: str, name: str) -> Difference | None:
+        of_role = (one for one in [*own, *differences] if (one.role, one.metric) == (role, name))
+        return next(of_role, None)
+
+    constant = first("constant", metric)
+    if constant is None or constant.verdict == "unclear":
+        # Losses have long tails: of few rows what is right or near may be clear all the same.
+        constant = first("constant", asked.metrics[-1])
+    of_metric = [one for one in differences if one.metric == metric]
+    held = compared.winner.scores.held
+    return verdict(
+        Facts(
+            part=held.part,
+            rows=len(held),
+            metric=metric,
+            winner=compared.winner.name,
+            value=best.report().metrics[metric],
+            competing=beside.competing,
+            searched=beside.searched,
+            chosen_here=compared.is_chosen_here,
+            wins_plain=won.is_plain or won.configuration == beside.twin,
+            twin=first("twin", metric),
+            others=[one for one in of_metric if one.role in ("contender", "twin")],
+            constant=constant,
+            boosting=first("boosting", asked.metrics[-1]),
+            without=[one for one in of_metric if one.role == "without"],
+        )
+    )
+
+
+def _importance(
+    held: HeldOut, won: Contender, winning: Measured, device: str
+) -> PermutationImportance | None:
+    """Of the winner's first network, or its first repeat's network of each fold."""
+    repeat, _ = winning.scores.places[0]
+    networks = [one for one in won.trials if one.trial.repeat == repeat]
+    return permutation_importance(
+        held, networks if held.fold is not None else networks[:1], device=device
+    )
+
+
+def _notes(held: HeldOut, compared: Comparison, differences: Sequence[Difference]) -> list[str]:
+    """What the intervals cover."""
+    said = ["Intervals are 95 %, by a bootstrap over rows, of which all networks have the same."]
+    if len(held) < held.whole:
+        said.append(f"Of {held.whole:,} rows {len(held):,} were drawn.")
+    if compared.is_chosen_here:
+        said.append(
+            "These rows chose the winner: intervals of its differences from other configurations "
+            "hold together for all that it was chosen from, and its own metrics flatter it, as far "
+            "as `corrected` says (BBC-CV). What `without` shows is not corrected for the choice."
+        )
+    sources = {one.seeds for one in differences}
+    if "epochs" in sources:
+        said.append(
+            "Each configuration was trained once: what another seed would have given is estimated "
+            "from how far its metrics still went from epoch to epoch. Repeats would measure it."
+        )
+    if "unknown" in sources:
+        said.append("Each configuration was trained once: what another seed would give is unknown.")
+    if held.fold is not None or "folds" in sources:
+        said.append("Folds share training rows, so that intervals are somewhat too narrow.")
+    return said

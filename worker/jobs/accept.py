@@ -36,6 +36,7 @@ from worker.search import (
     posted_configurations,
     refit_costs,
     resolve_refit,
+    resolve_refit_repeats,
     resolve_search,
     with_path_from_lambda_max,
 )
@@ -141,13 +142,14 @@ class JobIntake:
         wave = search.wave(0, workers=self._settings.workers)
         plans = _sound(wave, "The space", "search.space")
         first = sum(len(fleet.trials) for fleet in plans)
-        cost = Cost.of(
-            planned_costs(plans, outline),
-            total,
-            share=total / first,
-            effort=_effort(spec, plans),
-            refits=refit_costs(spec, outline, [trial for plan in plans for trial in plan.trials]),
+        configurations = [trial for plan in plans for trial in plan.trials]
+        fleets, share, kept = planned_costs(plans, outline), total / first, _effort(spec, plans)
+        search_alone = Cost.of(fleets, total, share=share, effort=kept)
+        spec = resolve_refit_repeats(
+            spec, outline, configurations, seconds=_within(spec, search_alone), trials=total
         )
+        refits = refit_costs(spec, outline, configurations)
+        cost = Cost.of(fleets, total, share=share, effort=kept, refits=refits)
         self._admission.admit_cost(spec, cost)
         return Proposal(spec, outline, plans, cost, advise(spec, outline))
 
@@ -251,6 +253,12 @@ def _effort(spec: JobSpec, plans: Sequence[FleetPlan]) -> float:
         return 1.0
     epochs = max(trial.training.epochs for fleet in plans for trial in fleet.trials)
     return effort(epochs=epochs, min_epochs=search.min_epochs, eta=search.eta)
+
+
+def _within(spec: JobSpec, cost: Cost) -> float:
+    """Seconds of a search, within its budget."""
+    budget = None if spec.search is None else spec.search.budget_seconds
+    return cost.seconds if budget is None else min(cost.seconds, budget)
 
 
 def _create(session: Session, proposal: Proposal, posted: Json) -> Job:

@@ -11,6 +11,7 @@ from worker.metrics.classification import (
     confusion,
     final_classification,
     from_confusion,
+    log_softmax,
     margins,
 )
 from worker.metrics.curves import part_curves
@@ -39,6 +40,7 @@ __all__ = [
     "from_squares",
     "is_maximized",
     "is_per_epoch",
+    "log_softmax",
     "margins",
     "measured_parts",
     "part_curves",

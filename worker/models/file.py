@@ -18,6 +18,7 @@ K trials, S splits (folds), R recorded rows, O scores.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -30,8 +31,9 @@ from torch import Tensor
 from worker.data import Encoder, EncoderSchema, Target, number_inputs
 from worker.errors import ModelError
 from worker.networks import Network, build_network
+from worker.regularization import Regularization
 from worker.schema import Json
-from worker.spec import Trial
+from worker.spec import NetworkSpec, Trial
 
 FORMAT = 1
 
@@ -154,21 +156,41 @@ class ModelFile:
             ModelError: a tensor is missing, or there is no such trial.
         """
         trial, members = self.trial(position), self.manifest.members[position]
-        network = build_network(
+        if not members:
+            return self.networks([position])
+        return self._network(
             trial.network,
+            [trial.regularization] * members,
+            lambda name: self._stored(name, ensemble=True)[position, :members],
+        )
+
+    def networks(self, positions: Sequence[int]) -> Network:
+        """The networks of trials that are no ensembles, in eval mode, a row for each.
+
+        Raises:
+            ModelError: a tensor is missing, or there is no such trial.
+        """
+        trials, rows = [self.trial(position) for position in positions], torch.tensor(positions)
+        return self._network(
+            trials[0].network,
+            [trial.regularization for trial in trials],
+            lambda name: self._stored(name, ensemble=False).index_select(0, rows),
+        )
+
+    def _network(
+        self,
+        spec: NetworkSpec,
+        regularizations: Sequence[Regularization],
+        stored: Callable[[str], Tensor],
+    ) -> Network:
+        network = build_network(
+            spec,
             tuple(self.manifest.shape),
             self.manifest.outputs,
-            [trial.regularization] * max(1, members),
+            regularizations,
             numbers=number_inputs(self.manifest.encoder.features),
         )
-        state: dict[str, Tensor] = {}
-        for name in network.state_dict():
-            tensor = self._stored(name, ensemble=members > 0)
-            if members:
-                state[name] = tensor[position, :members]
-            else:
-                state[name] = tensor[position : position + 1]
-        network.load_state_dict(state)
+        network.load_state_dict({name: stored(name) for name in network.state_dict()})
         return network.requires_grad_(False).eval()
 
     def _stored(self, name: str, *, ensemble: bool) -> Tensor:

@@ -3,7 +3,17 @@
 Nothing here imports torch, so that storage and the supervisor may.
 """
 
-from worker.results.appraisal import Appraisal, Part
+from worker.results.appraisal import (
+    Appraisal,
+    ColumnImportance,
+    ConfigurationIntervals,
+    Difference,
+    Judgement,
+    MetricInterval,
+    Part,
+    PermutationImportance,
+    Role,
+)
 from worker.results.comparison import (
     Attribution,
     ConfigurationReport,
@@ -88,9 +98,12 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Check",
+    "ColumnImportance",
+    "ConfigurationIntervals",
     "ConfigurationReport",
     "Curve",
     "Curves",
+    "Difference",
     "Effect",
     "Equivalent",
     "Estimated",
@@ -100,8 +113,10 @@ __all__ = [
     "Group",
     "Hint",
     "JobError",
+    "Judgement",
     "LayerReport",
     "LearningCurve",
+    "MetricInterval",
     "Metrics",
     "NetworkReport",
     "OneStandardError",
@@ -109,6 +124,7 @@ __all__ = [
     "Part",
     "PartCurves",
     "PathReport",
+    "PermutationImportance",
     "PrecisionRecallCurve",
     "Prediction",
     "PredictionWarning",
@@ -117,6 +133,7 @@ __all__ = [
     "Rank",
     "Refit",
     "RocCurve",
+    "Role",
     "RowCounts",
     "SearchReport",
     "Single",

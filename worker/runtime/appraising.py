@@ -4,27 +4,39 @@ Imports torch: for trainer processes only.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
-from worker.appraisal import Contender, TrainedTrial, appraise, wanted
+from worker.appraisal import Beside, Contender, TrainedTrial, appraise, wanted
 from worker.data import Prepared
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import Appraised, Ended
 from worker.models import ModelFile
-from worker.results import Metrics, TrialResult
-from worker.spec import Trial
+from worker.results import Curve, Metrics, Standing, TrialResult
+from worker.search import Boosted, posted_configurations
+from worker.spec import JobSpec, Switch, Trial
 from worker.storage import queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, hold
 from worker.storage.states import State
-from worker.storage.tables import Fleet
+from worker.storage.tables import Fleet, Job, TrialRow
 
 logger = logging.getLogger(__name__)
+
+MOST_PLAIN = 4
+"""Configurations without regularization that are looked at beside the best."""
+FEW_REPEATS = 3
+"""Repeats up to which the part of the seeds is known little from them."""
+LAST, FEWEST = 4, 4
+"""Of the epochs the last one in so many, and at least so many, say how far metrics still go."""
+_VALIDATION = "validation_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +45,21 @@ class OwnTrials:
 
     results: Sequence[TrialResult]
     file: ModelFile | None
+    refit_data: Prepared | None = None
+    """Its data, where it trains a winner once more."""
+    boosted: Boosted | None = None
+    """Gradient boosting, where it was measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class AppraisedJob:
+    """The job that ends."""
+
+    spec: JobSpec
+    objective: str
+    prepared: Callable[[], Prepared]
+    """Its data, as the trials that are no refits see them."""
+    device: str
 
 
 def appraise_job(
@@ -41,8 +68,7 @@ def appraise_job(
     lease: Lease,
     ended: Ended,
     own: OwnTrials,
-    prepared: Callable[[], Prepared],
-    objective: str,
+    job: AppraisedJob,
 ) -> Appraised | None:
     """What the networks of a job come to together.
 
@@ -50,14 +76,71 @@ def appraise_job(
     that is logged, and the job ends without it.
     """
     try:
-        contenders = _contenders(database, artefacts, lease, ended, own)
-        appraisal = appraise(prepared(), contenders, winner=ended.winner, objective=objective)
+        rows = _rows(database, lease, ended, own, job)
+        trained = _trained(artefacts, rows, lease, own)
+        contenders, refits, left_out = (
+            _contenders(trained, numbers) for numbers in (rows.numbers, rows.refits, rows.left_out)
+        )
+        appraisal = appraise(
+            job.prepared(),
+            contenders,
+            winner=ended.winner,
+            objective=job.objective,
+            device=job.device,
+            beside=Beside(
+                competing=sum(group.rank.wins for group in ended.groups),
+                searched=job.spec.search is not None,
+                twin=_reference(job.spec),
+                left_out=left_out,
+                refits=[
+                    Contender(refit.trials[0].trial.refit or 0, refit.name, refit.trials)
+                    for refit in refits
+                ],
+                refit_data=own.refit_data,
+                boosted=None if own.boosted is None else own.boosted.scores,
+            ),
+        )
     except UnavailableError:
         raise
     except ParsimonyError:
         logger.warning("job %s cannot be appraised", lease.job_id, exc_info=True)
         return None
     return None if appraisal is None else Appraised(appraisal)
+
+
+def _reference(spec: JobSpec) -> int | None:
+    """The configuration of a search with all its switches off, if it has one: the first."""
+    search = spec.search
+    if search is None or not search.references or not isinstance(search.space, dict):
+        return None
+    return 0 if any(isinstance(one, Switch) for one in search.space.values()) else None
+
+
+def _plain(spec: JobSpec) -> list[int]:
+    """The numbers of the configurations without regularization that a job names."""
+    reference = _reference(spec)
+    if reference is not None:
+        return [reference]
+    if spec.search is not None or spec.compare is None:
+        return []
+    posted = posted_configurations(spec)
+    plain = (one for one in posted if not any(True for _ in one.regularization.techniques()))
+    return [one.configuration for one in plain][:MOST_PLAIN]
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The trials of a job as the database has them."""
+
+    numbers: Sequence[int]
+    """The configurations that compete, best first."""
+    left_out: Sequence[int]
+    """The winner's, with a technique left out."""
+    refits: Sequence[int]
+    """Those that train a winner once more."""
+    trials: Sequence["_Row"]
+    stored: Mapping[str, tuple[str, str]]
+    """Fleet → path and hash of its file."""
 
 
 @dataclass(frozen=True)
@@ -67,56 +150,112 @@ class _Row:
     configuration: int
     settings: Trial
     metrics: Metrics
+    is_done: bool
     fleet: str
     position: int
-    is_done: bool
+    wander: Mapping[str, float]
 
 
-def _contenders(
-    database: Database, artefacts: Artefacts, lease: Lease, ended: Ended, own: OwnTrials
-) -> list[Contender]:
-    numbers = wanted(ended.groups)
-    numbers += [ended.winner] * (ended.winner not in numbers)
+def _rows(
+    database: Database, lease: Lease, ended: Ended, own: OwnTrials, job: AppraisedJob
+) -> _Rows:
+    known = {group.number for group in ended.groups if group.rank.wins}
+    numbers = list(
+        dict.fromkeys(
+            [
+                *wanted(ended.groups),
+                ended.winner,
+                *(number for number in _plain(job.spec) if number in known),
+            ]
+        )
+    )
     with database.read() as session:
-        job, _ = hold(session, lease)
-        rows = [
-            _Row(
-                configuration=row.configuration,
-                settings=Trial.model_validate_json(orjson.dumps(row.settings)),
-                metrics=row.metrics,
-                fleet=row.fleet_id,
-                position=row.position,
-                is_done=row.state == State.SUCCEEDED,
-            )
-            for row in queries.trials_of(session, job, numbers)
-        ]
+        row, _ = hold(session, lease)
+        left_out = _left_out(session, row, ended.winner) if job.spec.attribute else []
+        refits = _refits(session, row) if job.spec.refits else []
+        found = queries.trials_of(session, row, [*numbers, *left_out, *refits])
+        few = job.spec.split.folds is None and job.spec.repeats <= FEW_REPEATS
+        series = queries.series(session, found) if few else {}
+        trials = [_row(trial, lease, own, series.get(trial.id, {})) for trial in found]
+        fleet_ids = {trial.fleet for trial in trials}
+        query = select(Fleet.id, Fleet.result_path, Fleet.result_sha256)
         stored = {
             fleet: (path, sha256)
-            for fleet, path, sha256 in session.execute(
-                select(Fleet.id, Fleet.result_path, Fleet.result_sha256).where(
-                    Fleet.id.in_({row.fleet for row in rows})
-                )
-            )
-            if path is not None
+            for fleet, path, sha256 in session.execute(query.where(Fleet.id.in_(fleet_ids)))
+            if path is not None and sha256 is not None
         }
+    return _Rows(numbers, left_out, refits, trials, stored)
+
+
+def _row(trial: TrialRow, lease: Lease, own: OwnTrials, series: Mapping[str, Curve]) -> _Row:
+    metrics, is_done = trial.metrics, trial.state == State.SUCCEEDED
+    if trial.fleet_id == lease.fleet_id and own.results:
+        result = own.results[trial.position]
+        metrics, is_done = result.metrics, result.state == "succeeded"
+    return _Row(
+        configuration=trial.configuration,
+        settings=Trial.model_validate_json(orjson.dumps(trial.settings)),
+        metrics=metrics,
+        is_done=is_done,
+        fleet=trial.fleet_id,
+        position=trial.position,
+        wander=_wander(series),
+    )
+
+
+def _left_out(session: Session, job: Job, winner: int) -> list[int]:
+    """The numbers of the configurations that leave a technique of the winner out."""
+    whole = TrialRow.settings["without"]["configuration"].as_integer()
+    return _numbers(session, job, whole == winner)
+
+
+def _refits(session: Session, job: Job) -> list[int]:
+    """The numbers of the configurations that train a winner once more."""
+    return _numbers(session, job, TrialRow.settings["refit"].as_integer().is_not(None))
+
+
+def _numbers(session: Session, job: Job, which: ColumnElement[bool]) -> list[int]:
+    aside = TrialRow.standing > Standing.BEHIND
+    query = select(TrialRow.configuration).where(TrialRow.job_id == job.id, aside, which)
+    return list(session.scalars(query.distinct().order_by(TrialRow.configuration)))
+
+
+def _wander(series: Mapping[str, Curve]) -> dict[str, float]:
+    """By metric of validation rows: the standard deviation over the last of the epochs."""
+    found: dict[str, float] = {}
+    for name, values in series.items():
+        last = values[-max(FEWEST, len(values) // LAST) :]
+        known = [value for value in last if value is not None and math.isfinite(value)]
+        if name.startswith(_VALIDATION) and len(known) >= FEWEST:
+            found[name.removeprefix(_VALIDATION)] = stdev(known)
+    return found
+
+
+def _trained(
+    artefacts: Artefacts, rows: _Rows, lease: Lease, own: OwnTrials
+) -> dict[int, list[TrainedTrial]]:
+    """The networks of each configuration, from the files of their fleets."""
     files: dict[str, ModelFile] = {}
     if own.file is not None:
         files[lease.fleet_id] = own.file
-    by_number: dict[int, list[TrainedTrial]] = {number: [] for number in numbers}
-    for row in rows:
-        metrics, is_done = row.metrics, row.is_done
-        if row.fleet == lease.fleet_id and own.results:
-            result = own.results[row.position]
-            metrics, is_done = result.metrics, result.state == "succeeded"
-        if not is_done:
+    by_number: dict[int, list[TrainedTrial]] = {}
+    for row in rows.trials:
+        if not row.is_done:
             continue
         file = files.get(row.fleet)
         if file is None:
-            path, sha256 = stored[row.fleet]
-            file = files[row.fleet] = ModelFile.load(artefacts.read(path, sha256))
-        by_number[row.configuration].append(TrainedTrial(row.settings, metrics, file, row.position))
+            file = files[row.fleet] = ModelFile.load(artefacts.read(*rows.stored[row.fleet]))
+        trained = TrainedTrial(row.settings, row.metrics, file, row.position, row.wander)
+        by_number.setdefault(row.configuration, []).append(trained)
+    return by_number
+
+
+def _contenders(
+    trained: Mapping[int, Sequence[TrainedTrial]], numbers: Iterable[int]
+) -> list[Contender]:
+    """Those of which a trial succeeded, in this order."""
     return [
-        Contender(number, trials[0].trial.name, trials)
-        for number, trials in by_number.items()
-        if trials
+        Contender(number, trained[number][0].trial.name, trained[number])
+        for number in numbers
+        if number in trained
     ]

@@ -16,15 +16,15 @@ from worker.errors import ParsimonyError, UnavailableError
 from worker.failpoints import failpoint
 from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table
 from worker.models import ModelFile
-from worker.results import Baseline, JobError, TrialResult, score_of
-from worker.runtime.appraising import OwnTrials, appraise_job
+from worker.results import JobError, TrialResult, score_of
+from worker.runtime.appraising import AppraisedJob, OwnTrials, appraise_job
 from worker.runtime.checkpoint_writer import CheckpointWriter
 from worker.runtime.checkpoints import Checkpoints
 from worker.runtime.fleet_rows import read_fleet
 from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import CANCEL, Channel
 from worker.runtime.step_watcher import StepWatcher
-from worker.search import Halving, RungValues, boosting, goes_on
+from worker.search import Boosted, Halving, RungValues, boosting, goes_on
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import fleets, queries
@@ -71,8 +71,8 @@ class FleetTraining:
         self._objective, self._maximize = "", False
         self._reread: Callable[[], Table] | None = None
         """Reads the data again, which are not kept while they train."""
-        self._prepared: Callable[[], Prepared] | None = None
-        """The data as the trials of the job that are not refits see them."""
+        self._appraised: AppraisedJob | None = None
+        """The job, and its data as those of its trials see them that are no refits."""
         self._boosted: Prepared | None = None
         """What gradient boosting is to be measured on, beside a winner that is refitted."""
         self.loaded = False
@@ -129,13 +129,13 @@ class FleetTraining:
         self._reread = lambda: read()[0]
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
-        self._prepared = lambda: prepare(read()[0], spec, target)
+        self._appraised = self._to_appraise(spec, lambda: prepare(read()[0], spec, target))
         if not trials:
             return None
         refit = trials[0].refit is not None
         prepared = self._prepare(table, spec, target, refit=refit)
         if not refit:
-            self._prepared = lambda: prepared
+            self._appraised = self._to_appraise(spec, lambda: prepared)
         self.loaded = True
 
         def build() -> FleetRun:
@@ -149,6 +149,9 @@ class FleetTraining:
         resume = self._checkpoints.resume
         run, self._epoch = self._patience.insist(lambda: resume(build, rows.checkpoints))
         return run
+
+    def _to_appraise(self, spec: JobSpec, prepared: Callable[[], Prepared]) -> AppraisedJob:
+        return AppraisedJob(spec, self._objective, prepared, self._device())
 
     def _table(self, spec: JobSpec, dataset: Dataset | None) -> tuple[Table, str | None]:
         """The data, and the target that the job may leave out."""
@@ -280,17 +283,10 @@ class FleetTraining:
 
     def _appraise(self, ended: Ended, own: OwnTrials) -> Appraised | None:
         """Look at the networks of the job, whose last fleet this is."""
-        if self._prepared is None:
+        job = self._appraised
+        if job is None:
             return None
-        return appraise_job(
-            self._database,
-            self._artefacts,
-            self._lease,
-            ended,
-            own,
-            self._prepared,
-            self._objective,
-        )
+        return appraise_job(self._database, self._artefacts, self._lease, ended, own, job)
 
     def _cancel(self, run: FleetRun) -> str:
         """End; trials that had ended before keep what they came to."""
@@ -308,22 +304,23 @@ class FleetTraining:
     def _finish(self, run: FleetRun) -> str:
         results = self._explained(run, run.results())
         succeeded = _succeeded(results)
-        baseline: Baseline | None = None
+        boosted: Boosted | None = None
         if self._boosted is not None:
-            baseline = boosting(self._boosted, threads=self._settings.threads)
+            boosted = boosting(self._boosted, threads=self._settings.threads)
         models: ModelFile | None = None
         file: fleets.ResultFile | None = None
         if succeeded:
             models = trained = run.result()
             file = self._patience.insist(lambda: self._write_result(trained))
-        own = OwnTrials(results, models)
+        refit_data = run.prepared if run.trials[0].refit is not None else None
+        own = OwnTrials(results, models, refit_data, boosted)
         self._patience.insist(
             lambda: finish_fleet(
                 self._database,
                 self._lease,
                 results=results,
                 file=file,
-                baseline=baseline,
+                baseline=None if boosted is None else boosted.baseline,
                 ongoing=self._ongoing,
                 appraise=lambda ended: self._appraise(ended, own),
             )

@@ -1,6 +1,6 @@
 """From a specification to trials and fleets, and from the results of a search to what is next."""
 
-from worker.search.baseline import boosting
+from worker.search.baseline import Boosted, boosting
 from worker.search.comparison import Comparison, comparison_trials, goes_in_waves, goes_on
 from worker.search.cost import (
     Cost,
@@ -23,7 +23,7 @@ from worker.search.plan import (
     replica_count,
     structure,
 )
-from worker.search.refit import refit_costs, resolve_refit
+from worker.search.refit import refit_costs, resolve_refit, resolve_refit_repeats
 from worker.search.samplers import Trained
 from worker.search.scheduler import (
     Refused,
@@ -37,6 +37,7 @@ __all__ = [
     "FLEET_MEMORY",
     "FLEET_TRIALS",
     "GPU_FLEET_TRIALS",
+    "Boosted",
     "Comparison",
     "Cost",
     "FleetCost",
@@ -66,6 +67,7 @@ __all__ = [
     "replica_count",
     "report",
     "resolve_refit",
+    "resolve_refit_repeats",
     "resolve_search",
     "steps_of",
     "structure",

@@ -24,6 +24,8 @@ from worker.search.space import LONGEST_NAME
 from worker.spec import JobSpec, PartRows, Trial
 from worker.statistics import mean
 
+REFITS, CHEAP = 5, 0.1
+"""How often a search's winner is trained once more, where that adds at most this share to it."""
 REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
 """What the names of refits add to those of their configurations."""
 
@@ -60,6 +62,37 @@ def resolve_refit(spec: JobSpec, outline: Outline) -> JobSpec:
     return spec.model_copy(update=changes)
 
 
+def resolve_refit_repeats(
+    spec: JobSpec, outline: Outline, configurations: Sequence[Trial], *, seconds: float, trials: int
+) -> JobSpec:
+    """The search with `refit_repeats` written out: 5 where that is cheap, unless it says otherwise.
+
+    Args:
+        spec: the job, with `refit` written out.
+        outline: of its data.
+        configurations: some of the search.
+        seconds: what the search takes without its refits, by the same formula.
+        trials: how many it has.
+    """
+    search = spec.search
+    if search is None or not spec.refits or search.refit_repeats is not None:
+        return spec
+
+    def repeated(count: int) -> JobSpec:
+        changes = {"search": search.model_copy(update={"refit_repeats": count})}
+        return spec.model_copy(update=changes)
+
+    once = repeated(spec.repeats)
+    if spec.repeats >= REFITS:
+        return once
+    often = repeated(REFITS)
+    before, after = (refit_costs(one, outline, configurations) for one in (once, often))
+    adds = sum(one.seconds for one in after) - sum(one.seconds for one in before)
+    more = sum(one.trials for one in after) - sum(one.trials for one in before)
+    is_cheap = adds <= CHEAP * seconds and more <= CHEAP * trials
+    return often if is_cheap else once
+
+
 def without_validation_remedy(spec: JobSpec) -> str:
     """How a job without validation rows gets some."""
     if isinstance(spec.split.rows, PartRows):
@@ -70,7 +103,7 @@ def without_validation_remedy(spec: JobSpec) -> str:
 def refit(
     spec: JobSpec, outline: Outline, chosen: Sequence[Chosen], *, first: int
 ) -> list[FleetPlan]:
-    """The fleets that refit some configurations, each with all repeats.
+    """The fleets that refit some configurations, each as often as the job says.
 
     Args:
         spec: the job.
@@ -93,7 +126,7 @@ def refit(
         )
         for place, choice in enumerate(chosen)
         for whole in [_without_stopping(choice, rows)]
-        for repeat in range(spec.repeats)
+        for repeat in range(spec.refit_repeats)
     ]
     return group(trials, rows)
 
@@ -152,7 +185,7 @@ def refit_costs(
         for trial in configurations
     }
     every = [
-        FleetCost.of([trial.model_copy(update={"fold": None})], rows, size=spec.repeats)
+        FleetCost.of([trial.model_copy(update={"fold": None})], rows, size=spec.refit_repeats)
         for trial in different.values()
     ]
     costliest = max(every, key=lambda fleet: fleet.seconds)

@@ -223,3 +223,9 @@ class JobSpec(Reading, Subject):
     def refits(self) -> bool:
         """Whether its winner is trained once more; only after defaults were written out."""
         return bool(self.refit if self.search is None else self.search.refit)
+
+    @property
+    def refit_repeats(self) -> int:
+        """How often its winner is trained once more."""
+        asked = None if self.search is None else self.search.refit_repeats
+        return self.repeats if asked is None else asked

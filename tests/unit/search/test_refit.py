@@ -13,7 +13,14 @@ from worker.regularization import EarlyStopping, SnapshotEnsemble
 from worker.results.ranking import Group
 from worker.search.comparison import Comparison, goes_on
 from worker.search.plan import posted_configurations
-from worker.search.refit import Chosen, refit, refit_costs, refit_outline, resolve_refit
+from worker.search.refit import (
+    Chosen,
+    refit,
+    refit_costs,
+    refit_outline,
+    resolve_refit,
+    resolve_refit_repeats,
+)
 from worker.search.scheduler import Search, resolve_search
 from worker.search.space import configure, searched_sections
 from worker.spec import Builtin, JobSpec
@@ -263,3 +270,37 @@ def test_a_refit_is_part_of_the_cost() -> None:
     assert cost.layout.parameters == 4 * 64 + 64 + 64 * 3 + 3
     # Each fold is left out once: K folds train on K - 1 times the rows.
     assert cost.train_rows * (3 - 1) == sum(replace(outline).train_rows)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "trials", "asked", "repeats", "wanted"),
+    [
+        (1e6, 1000, None, 1, 5),
+        (1e6, 1000, None, 7, 7),
+        (1e6, 1000, 2, 1, 2),
+        (1e6, 12, None, 1, 1),  # four trials more would be a third
+        (1e-6, 1000, None, 3, 3),
+    ],
+)
+def test_a_search_refits_with_five_seeds_where_that_is_cheap(
+    seconds: float, trials: int, asked: int | None, repeats: int, wanted: int
+) -> None:
+    spec = iris(search={**ONE["search"], "refit": True, "refit_repeats": asked}, repeats=repeats)
+    outline = outline_of(spec)
+    spec = resolve_refit(resolve_search(spec, outline), outline)
+    configurations = posted_configurations(spec)
+    resolved = resolve_refit_repeats(spec, outline, configurations, seconds=seconds, trials=trials)
+    assert resolved.refit_repeats == wanted
+    assert resolved.search is not None
+    assert resolved.search.refit_repeats == wanted
+    (planned,) = refit(resolved, outline, [Chosen(configurations[0])], first=9)
+    seeds = [trial.training.seed for trial in planned.trials]
+    assert seeds == list(range(seeds[0], seeds[0] + wanted))
+    (cost,) = refit_costs(resolved, outline, configurations)
+    assert cost.trials == wanted
+
+
+def test_a_job_without_a_search_refits_as_often_as_it_repeats() -> None:
+    spec = iris(refit=True, repeats=2)
+    same = resolve_refit_repeats(spec, outline_of(spec), [], seconds=1e6, trials=1000)
+    assert same.refit_repeats == 2

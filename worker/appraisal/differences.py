@@ -1,0 +1,223 @@
+"""Differences between configurations on the same rows: what they are, and how sure that is.
+
+A difference d is the mean over R pairs of networks (of one repeat and fold) of what a metric is
+with the one configuration less what it is with the other. Two things make it uncertain:
+
+* **The rows.** Each resample of the rows gives a difference; their variance is V_rows. Both
+  configurations are measured on the same resample, so that what is hard for both cancels out.
+* **The seeds.** Another seed would have trained other networks. Of R ≥ 2 pairs, a two-way layout of
+  rows and repeats, the part of the seeds is τ² = max(0, s² − u²)/R: s² is the variance of the
+  pairs' differences, u² that which the rows alone would make between them. Of few pairs that may
+  be 0 by chance, and of one there is none: so τ² is at least what is known of it from elsewhere,
+  from the folds' networks or from how far the metric went from epoch to epoch at the end of
+  training.
+
+The interval reaches to each side as far as the percentile of the resampled differences, a, and the
+seeds together: t_ν/z · √(a² + z²τ²), z = 1.96. τ² of a few repeats is little known, and ν are
+Satterthwaite's degrees of freedom.
+
+Where the rows are those by which the winner was chosen among C configurations, the differences that
+chance makes largest are looked at. Then all intervals hold together with 95 %: they are as wide as
+the largest of all resampled differences, each in its own standard deviations, asks for.
+
+Sources: Efron & Tibshirani 1993, §16; Owen 2007, Annals of Applied Statistics 1(2) (rows and
+repeats); Satterthwaite 1946, Biometrics Bulletin 2(6); Westfall & Young 1993, Romano & Wolf 2005,
+Econometrica 73(4) (the largest of several).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtrit
+
+from worker.appraisal.resampling import HIGH, LOW, Sampled
+
+Floats = NDArray[np.float64]
+Places = Sequence[tuple[int, int | None]]
+Z = float(ndtri(HIGH))
+_LEAST = 1e-24
+"""A variance, relative to the square of the metric, that is rounding and no more."""
+
+
+@dataclass(frozen=True)
+class SeedPart:
+    """The part of the seeds in one pair's difference, as known from elsewhere."""
+
+    variance: float = 0.0
+    """τ², of one pair where it is known from elsewhere."""
+    degrees: float = math.inf
+    """Of freedom, from which it was estimated."""
+
+
+UNKNOWN = SeedPart()
+"""Nothing is known of it: the interval is about rows alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Paired:
+    """One configuration less another in one metric, network by network."""
+
+    each: Floats
+    """``[R]``: on all rows."""
+    resampled: Floats
+    """``[B]``: the mean over the networks, on each resample of the rows."""
+    seeds: SeedPart
+    """The part of the seeds in the mean."""
+    rows: int
+    """N."""
+
+    @property
+    def value(self) -> float:
+        """d."""
+        return float(self.each.mean())
+
+    @property
+    def row_variance(self) -> float:
+        """V_rows."""
+        return float(np.nanvar(self.resampled))
+
+    @property
+    def quantile(self) -> float:
+        """t_ν: how many standard deviations the interval reaches to each side."""
+        rows, seeds = self.row_variance, self.seeds.variance
+        if not seeds or math.isinf(self.seeds.degrees):
+            return Z
+        known = rows**2 / max(1, self.rows - 1) + seeds**2 / self.seeds.degrees
+        return float(stdtrit((rows + seeds) ** 2 / known, HIGH))
+
+    def interval(self, together: float = 1.0) -> tuple[float, float]:
+        """95 %, ``together`` times as wide."""
+        low, high = np.nanquantile(self.resampled, (LOW, HIGH))
+        value, by_seeds = self.value, Z * math.sqrt(self.seeds.variance)
+        wide = together * self.quantile / Z
+        below = wide * math.hypot(max(0.0, value - low), by_seeds)
+        above = wide * math.hypot(max(0.0, high - value), by_seeds)
+        return value - below, value + above
+
+
+def paired(
+    one: Sampled,
+    other: Sampled,
+    pairs: Sequence[tuple[int, int]],
+    rows: int,
+    seeds: SeedPart = UNKNOWN,
+) -> Paired:
+    """One configuration less the other.
+
+    Args:
+        one: a metric of the one,
+        other: and of the other, on the same resamples.
+        pairs: which networks are compared with which, ``[R]``: those of the same repeat and fold.
+        rows: N.
+        seeds: what is known of a single pair's seeds.
+    """
+    left, right = (list(places) for places in zip(*pairs, strict=True))
+    each = one.whole[left] - other.whole[right]
+    resampled = one.resampled[:, left] - other.resampled[:, right]  # [B, R]
+    middle = resampled.mean(1)
+    least = SeedPart(seeds.variance / len(pairs), seeds.degrees)
+    found = _seeds(each, resampled - middle[:, None]) if len(pairs) > 1 else UNKNOWN
+    return Paired(each, middle, found if found.variance > least.variance else least, rows)
+
+
+def _seeds(each: Floats, apart: Floats) -> SeedPart:
+    """τ² of R pairs, from what they are on all rows and how far the resamples take them apart."""
+    count = len(each)
+    between = float(each.var(ddof=1))
+    by_rows = float(np.nanvar(apart, axis=0).mean()) * count / (count - 1)
+    variance = max(0.0, between - by_rows) / count
+    if not variance:
+        return UNKNOWN
+    # Of the estimate between − by_rows, whose first part is the little known one.
+    degrees = (count - 1) * (variance * count / between) ** 2
+    return SeedPart(variance, degrees)
+
+
+def fold_seeds(one: Floats, other: Floats, fold: NDArray[np.int64]) -> SeedPart:
+    """τ² from a cross-validation without repeats: each fold has networks of its own.
+
+    Args:
+        one: ``[N]``, the losses of rows by the one configuration,
+        other: and by the other.
+        fold: ``[N]``, the fold of each row.
+    """
+    each = one - other
+    parts = [each[fold == number] for number in np.unique(fold)]
+    if len(parts) < 2 or min(map(len, parts)) < 2:
+        return UNKNOWN
+    between = float(np.var([part.mean() for part in parts], ddof=1))
+    within = float(np.mean([part.var(ddof=1) / len(part) for part in parts]))
+    variance = max(0.0, between - within) / len(parts)
+    if not variance:
+        return UNKNOWN
+    return SeedPart(variance, (len(parts) - 1) * (variance * len(parts) / between) ** 2)
+
+
+def common(one: Places, other: Places) -> list[tuple[int, int]]:
+    """The numbers of the networks of both that have one repeat and fold."""
+    second = {place: number for number, place in enumerate(other)}
+    return [(number, second[place]) for number, place in enumerate(one) if place in second]
+
+
+def together(
+    families: Sequence[tuple[Sampled, Sampled]], *, looked_at: int, chosen_from: int
+) -> float:
+    """How many times as wide intervals are that hold together for all of these differences.
+
+    The 95 % quantile of the largest |d_b − d|/sd over the differences, by that of a single one. If
+    they are some of more differences that were chosen from, the number of independent ones that
+    this largest amounts to grows in proportion (Šidák 1967).
+
+    Args:
+        families: the pairs of configurations, in one metric.
+        looked_at: configurations that these are of,
+        chosen_from: out of so many.
+    """
+    if len(families) < 2:
+        return 1.0
+    largest: Floats | None = None
+    for one, other in families:
+        each = one.resampled.mean(1) - other.resampled.mean(1)
+        deviation = float(np.nanstd(each))
+        if deviation <= math.sqrt(_LEAST) * max(1.0, abs(one.value)):
+            continue
+        apart = np.abs(each - (one.value - other.value)) / deviation
+        apart = np.nan_to_num(apart)
+        largest = apart if largest is None else np.maximum(largest, apart)
+    if largest is None:
+        return 1.0
+    limit = max(Z, float(np.quantile(largest, HIGH - LOW)))
+    if chosen_from > looked_at:
+        beyond = 2 * float(ndtr(-limit))
+        independent = math.log(HIGH - LOW) / math.log1p(-beyond)
+        share = -math.expm1(math.log(HIGH - LOW) / (independent * chosen_from / looked_at))
+        limit = float(-ndtri(share / 2))
+    return limit / Z
+
+
+def corrected(
+    chooses: Sequence[Sampled], measured: Sequence[Sampled], *, maximize: bool
+) -> tuple[float, float, float]:
+    """What the best of C configurations comes to on rows that did not choose it: value and 95 %.
+
+    On each resample the best is chosen, and measured on the rows that the resample left out; the
+    mean over resamples is what a winner comes to, and the quantiles are its interval.
+
+    Args:
+        chooses: of each configuration the metric that chooses,
+        measured: and that which is asked for.
+        maximize: whether more of the first is better.
+
+    Source: Tsamardinos, Greasidou & Borboudakis 2018, Machine Learning 107 (BBC-CV).
+    """
+    by = np.stack([one.resampled.mean(1) for one in chooses], axis=1)  # [B, C]
+    worst = -np.inf if maximize else np.inf
+    by = np.where(np.isnan(by), worst, by)
+    best = by.argmax(1) if maximize else by.argmin(1)
+    unseen = np.stack([one.unseen for one in measured], axis=1)
+    values = np.take_along_axis(unseen, best[:, None], axis=1)[:, 0]
+    low, high = np.nanquantile(values, (LOW, HIGH))
+    return float(np.nanmean(values)), float(low), float(high)

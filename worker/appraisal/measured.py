@@ -1,0 +1,247 @@
+"""Configurations measured on the same rows and resamples, and what differs between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from worker.appraisal.contenders import Contender
+from worker.appraisal.differences import (
+    UNKNOWN,
+    Paired,
+    SeedPart,
+    common,
+    corrected,
+    fold_seeds,
+    paired,
+    together,
+)
+from worker.appraisal.resampling import Resamples, RowMetrics, Sampled, sampled
+from worker.appraisal.rows import HeldOut, RowScores
+from worker.metrics import is_maximized
+from worker.results import ConfigurationIntervals, Difference, Judgement, MetricInterval, Role
+
+MOST_SORTED = 20_000_000
+"""Rows times resamples times networks whose AUC is measured: it takes a sort of each."""
+
+
+def more_is_better(metric: str) -> bool:
+    """Of a metric of rows, such as ``accuracy``."""
+    return is_maximized(f"validation_{metric}")
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A configuration on N rows."""
+
+    name: str
+    number: int | None
+    scores: RowScores
+    metrics: Mapping[str, Sampled]
+    rows: RowMetrics
+    wander: Mapping[str, float] = field(default_factory=dict)
+    """As of its trials, root mean square; empty where it is not known of each."""
+
+    def report(self) -> ConfigurationIntervals:
+        """Its metrics with their intervals; without those that are not defined."""
+        known = {name: one for name, one in self.metrics.items() if np.isfinite(one.value)}
+        return ConfigurationIntervals(
+            configuration=self.number or 0,
+            name=self.name,
+            networks=len(self.scores.scores),
+            metrics={name: self._interval(name, one) for name, one in known.items()},
+            corrected={},
+        )
+
+    def _interval(self, name: str, metric: Sampled) -> MetricInterval:
+        value, (low, high) = metric.value, metric.interval()
+        if name in ("accuracy", "balanced_accuracy") and value in (0.0, 1.0):
+            # Resamples of rows that are all alike are alike. Clopper & Pearson 1934: so rare is
+            # what would not be seen once with 2.5 %.
+            rare = -np.expm1(np.log(0.025) / self.scores.scores.shape[1])
+            low, high = (1.0 - rare, 1.0) if value else (0.0, rare)
+        return MetricInterval(value=value, low=low, high=high)
+
+
+class Rows:
+    """N rows and their resamples, on which configurations are measured."""
+
+    def __init__(self, held: HeldOut, networks: int, further: str) -> None:
+        self.held, self.resamples, self._further = held, Resamples(len(held)), further
+        work = len(held) * len(self.resamples) * networks
+        self._sorts = further == "auc" or work <= MOST_SORTED
+
+    def measure(
+        self, name: str, number: int | None, scores: RowScores, contender: Contender | None = None
+    ) -> Measured:
+        """Measure what a configuration says of the rows."""
+        metrics = RowMetrics(scores, auc=self._sorts, further=self._further)
+        trials = () if contender is None else contender.trials
+        names = set.intersection(*(set(one.wander) for one in trials)) if trials else set()
+        wander = {
+            metric: float(np.sqrt(np.mean([one.wander[metric] ** 2 for one in trials])))
+            for metric in names
+        }
+        return Measured(name, number, scores, sampled(metrics, self.resamples), metrics, wander)
+
+
+class Comparison:
+    """Configurations on the same rows, the winner first."""
+
+    def __init__(
+        self,
+        configurations: Sequence[Measured],
+        *,
+        chosen_here: bool,
+        competing: int,
+    ) -> None:
+        """Begin.
+
+        Args:
+            configurations: those that competed, the winner first.
+            chosen_here: whether these rows chose the winner.
+            competing: from how many.
+        """
+        self.configurations = configurations
+        self.winner = configurations[0]
+        self._chosen_here = chosen_here and competing > 1
+        self._competing = max(competing, len(configurations))
+        self._wide: dict[str, float] = {}
+
+    def with_correction(self, chooses: str) -> ConfigurationIntervals:
+        """The winner's metrics, and where these rows chose it, as other rows would find them."""
+        report = self.winner.report()
+        if not self._chosen_here or len(self.configurations) < 2:
+            return report
+        by = [one.metrics[chooses] for one in self.configurations]
+        found = {}
+        for name in report.metrics:
+            of_all = [one.metrics[name] for one in self.configurations]
+            value, low, high = corrected(by, of_all, maximize=more_is_better(chooses))
+            if np.isfinite(value):
+                found[name] = MetricInterval(value=value, low=low, high=high)
+        return report.model_copy(update={"corrected": found})
+
+    def against(
+        self, other: Measured, metric: str, role: Role, *, technique: str | None = None
+    ) -> Difference | None:
+        """The winner less another one of them, or another network; none without a common one."""
+        wide = 1.0
+        if self._chosen_here and role == "contender":
+            wide = self._among_all(metric)
+        elif self._chosen_here and role != "without":
+            wide = self._to(other, metric)
+        return self.difference(other, metric, role, together=wide, technique=technique)
+
+    def without(self, left_out: Mapping[str, Measured], metric: str) -> list[Difference]:
+        """The winner less itself without each of its techniques; their intervals hold together."""
+        pairs = [(self.winner.metrics[metric], one.metrics[metric]) for one in left_out.values()]
+        wide = together(pairs, looked_at=len(pairs), chosen_from=len(pairs))
+        found = [
+            self.difference(one, metric, "without", together=wide, technique=technique)
+            for technique, one in left_out.items()
+        ]
+        return [one for one in found if one is not None]
+
+    def difference(
+        self,
+        other: Measured,
+        metric: str,
+        role: Role,
+        *,
+        together: float = 1.0,
+        technique: str | None = None,
+    ) -> Difference | None:
+        """The winner less another, with an interval so many times as wide as of one alone."""
+        winner = self.winner
+        pairs = common(winner.scores.places, other.scores.places)
+        if role in ("constant", "boosting") and winner.scores.held.fold is not None:
+            pairs = [(number, 0) for number in range(len(winner.scores.places))]
+        if not pairs or metric not in winner.metrics or metric not in other.metrics:
+            return None
+        seeds, source = _seeds(winner, other, metric, pairs)
+        rows = len(winner.scores.held)
+        found = paired(winner.metrics[metric], other.metrics[metric], pairs, rows, seeds)
+        if not np.isfinite(found.value):
+            return None
+        low, high = found.interval(together)
+        maximize = more_is_better(metric)
+        return Difference(
+            name=winner.name,
+            other=other.number,
+            other_name=other.name,
+            role=role,
+            technique=technique,
+            metric=metric,
+            maximize=maximize,
+            difference=found.value,
+            low=low,
+            high=high,
+            verdict=_judged(low, high, maximize=maximize),
+            pairs=len(pairs),
+            seeds=source,
+        )
+
+    def _among_all(self, metric: str) -> float:
+        """All pairs of configurations: any may be the best, and any that it is compared with."""
+        if metric not in self._wide:
+            pairs = [
+                (one.metrics[metric], other.metrics[metric])
+                for one, other in combinations(self.configurations, 2)
+            ]
+            self._wide[metric] = self._together(pairs)
+        return self._wide[metric]
+
+    def _to(self, other: Measured, metric: str) -> float:
+        """Each configuration against one: any may be the best."""
+        return self._together(
+            [
+                (one.metrics[metric], other.metrics[metric])
+                for one in self.configurations
+                if one is not other
+            ]
+        )
+
+    def _together(self, pairs: Sequence[tuple[Sampled, Sampled]]) -> float:
+        # Those that are looked at may be some of all.
+        return together(pairs, looked_at=len(self.configurations), chosen_from=self._competing)
+
+    @cached_property
+    def is_chosen_here(self) -> bool:
+        """Whether these rows chose the winner among several."""
+        return self._chosen_here
+
+
+def _judged(low: float, high: float, *, maximize: bool) -> Judgement:
+    if low <= 0 <= high:
+        return "unclear"
+    return "better" if (low > 0) == maximize else "worse"
+
+
+def _seeds(
+    one: Measured, other: Measured, metric: str, pairs: Sequence[tuple[int, int]]
+) -> tuple[SeedPart, str]:
+    """The part of the seeds in one pair, as known from elsewhere; and from what it is known."""
+    fold = one.scores.held.fold
+    places = [one.scores.places[number] for number, _ in pairs]
+    source = "repeats" if len({repeat for repeat, _ in places}) > 1 else "folds"
+    if fold is not None:
+        first, second = pairs[0]
+        of_loss = fold_seeds(one.rows.losses[first], other.rows.losses[second], fold)
+        by_rows = paired(one.metrics["loss"], other.metrics["loss"], pairs[:1], len(fold))
+        if not of_loss.variance or not by_rows.row_variance:
+            return UNKNOWN, source
+        of_metric: Paired = paired(one.metrics[metric], other.metrics[metric], pairs[:1], len(fold))
+        share = of_metric.row_variance / by_rows.row_variance
+        return SeedPart(of_loss.variance * share, of_loss.degrees), source
+    # What has no seeds, such as a constant answer, does not wander.
+    wandering = [each for each in (one, other) if each.number is not None]
+    if not all("loss" in each.wander for each in wandering):
+        return UNKNOWN, source if len(pairs) > 1 else "unknown"
+    variance = 0.0
+    for each in wandering:
+        known = metric if metric in each.wander else "loss"
+        variance += each.wander[known] ** 2
+    return SeedPart(variance), source if len(pairs) > 1 else "epochs"

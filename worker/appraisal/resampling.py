@@ -1,0 +1,205 @@
+"""Metrics of some networks on rows, and on resamples of these rows: the bootstrap, as products.
+
+A resample of N rows draws N of them with replacement: a vector of counts. A metric that is a mean
+over rows is then a product of the matrix of counts ``[B, N]`` with what rows came to ``[N, R]``;
+all metrics here are made of such means, but for the AUC, which is made of running sums. The same
+resamples serve all configurations, so that their differences are paired.
+
+Source: Efron 1979, Annals of Statistics 7(1).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.appraisal.rows import RowScores
+from worker.metrics import margins
+
+Floats = NDArray[np.float64]
+
+RESAMPLES, FEWEST = 1_000, 200
+"""How many resamples there are, and of very many rows, whose intervals are narrow."""
+MOST_DRAWS = 10_000_000
+"""Rows that are drawn for all resamples, beyond which there are fewer of them."""
+CELLS = 2**21
+"""Counts that are held as floating-point numbers at a time."""
+MOST_CLASSES = 200
+"""Classes beyond which there is no balanced accuracy: each class is a product of its own."""
+LOW, HIGH = 0.025, 0.975
+"""The quantiles between which an interval lies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """A metric of R networks: on all rows ``[R]``, on each of B resamples ``[B, R]``, and on the
+    rows that each resample left out ``[B]``, their mean. NaN where it is not defined.
+    """
+
+    whole: Floats
+    resampled: Floats
+    unseen: Floats
+
+    @property
+    def value(self) -> float:
+        """On all rows, the mean over the networks."""
+        return float(self.whole.mean())
+
+    def interval(self) -> tuple[float, float]:
+        """The 95 % percentile interval of that mean over other rows of the same kind."""
+        low, high = np.nanquantile(self.resampled.mean(1), (LOW, HIGH))
+        return float(low), float(high)
+
+
+class Resamples:
+    """B resamples of N rows, drawn from a seed."""
+
+    def __init__(self, rows: int, seed: int = 0) -> None:
+        count = min(RESAMPLES, max(FEWEST, MOST_DRAWS // max(1, rows)))
+        rng = np.random.default_rng(seed)
+        self._counts = np.empty((count, rows), dtype=np.uint8)
+        self._size = max(1, CELLS // max(1, rows))
+        for some in self._blocks():
+            height = some.stop - some.start
+            drawn = rng.integers(rows, size=(height, rows)) + rows * np.arange(height)[:, None]
+            counts = np.bincount(drawn.ravel(), minlength=height * rows)
+            self._counts[some] = np.minimum(counts, 255).reshape(height, rows)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return self._counts.shape[1]
+
+    def _blocks(self) -> Iterator[slice]:
+        for first in range(0, len(self), self._size):
+            yield slice(first, min(first + self._size, len(self)))
+
+    def blocks(self) -> Iterator[tuple[slice, Floats, Floats]]:
+        """Which resamples, how often each has each row, and which rows it left out (1) or not (0);
+        ``[b, N]`` each.
+        """
+        for some in self._blocks():
+            yield some, self._counts[some].astype(np.float64), (self._counts[some] == 0) * 1.0
+
+
+class RowMetrics:
+    """What each row came to with R networks, from which metrics on any of the rows follow."""
+
+    def __init__(self, scores: RowScores, *, auc: bool = False, further: str = "") -> None:
+        """Begin.
+
+        Args:
+            scores: of the rows.
+            auc: whether it is to be measured too, which takes a sort.
+            further: one more metric, `f1` or `mae`, if it is known here.
+        """
+        self.losses = scores.losses()  # [R, N]
+        self._further = further
+        self._errors: Floats | None = None
+        self._truth = np.asarray(scores.held.truth)
+        self._right: Floats | None = None
+        self._classes: list[NDArray[np.int64]] = []
+        self._positive: NDArray[np.bool_] | None = None
+        self._order: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        if scores.task == "regression":
+            self._errors = scores.errors()
+            self._truth = self._truth - self._truth.mean()
+            return
+        self._right = scores.right().astype(np.float64)
+        count = len(scores.held.target.classes)
+        if count <= MOST_CLASSES:
+            by_class = (np.flatnonzero(self._truth == number) for number in range(count))
+            self._classes = [rows for rows in by_class if len(rows)]
+        if count == 2:
+            number = scores.held.target.positive_number
+            positive = 1 if number is None else number
+            self._positive = self._truth == positive
+            if auc:
+                self._order = [_steps(one) for one in margins(scores.scores, positive)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics that are measured, the loss first."""
+        return tuple(self.measure(np.ones((1, self.losses.shape[1]))))
+
+    def measure(self, weights: Floats) -> dict[str, Floats]:
+        """Each metric ``[B, R]`` on rows that count as often as the weights ``[B, N]`` say."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = weights.sum(1)[:, None]
+            found = {"loss": weights @ self.losses.T / total}
+            if self._errors is not None:
+                return found | self._of_values(self._errors, weights, total)
+            if self._right is not None:
+                found |= self._of_answers(self._right, weights, total)
+        return found
+
+    def _of_answers(self, right: Floats, weights: Floats, total: Floats) -> dict[str, Floats]:
+        found = {"accuracy": weights @ right.T / total}
+        if self._classes:
+            recalls, occurring = np.zeros_like(found["accuracy"]), np.zeros_like(total)
+            for rows in self._classes:
+                some = weights[:, rows]
+                count = some.sum(1)[:, None]
+                recalls += np.where(count > 0, some @ right[:, rows].T / count, 0.0)
+                occurring += count > 0
+            found["balanced_accuracy"] = recalls / occurring
+        if self._order:
+            found["auc"] = self._areas(weights)
+        if self._further == "f1" and self._positive is not None:
+            positives = weights[:, self._positive]
+            hits = positives @ right[:, self._positive].T
+            missed = positives.sum(1)[:, None] - hits
+            negatives = weights[:, ~self._positive]
+            alarms = negatives.sum(1)[:, None] - negatives @ right[:, ~self._positive].T
+            found["f1"] = 2 * hits / (2 * hits + alarms + missed)
+        return found
+
+    def _of_values(self, errors: Floats, weights: Floats, total: Floats) -> dict[str, Floats]:
+        squares = weights @ errors.T / total
+        mean = weights @ self._truth[:, None] / total
+        variance = weights @ np.square(self._truth)[:, None] / total - np.square(mean)
+        apart = np.where(variance > 0, variance, np.nan)
+        found = {"rmse": np.sqrt(squares), "r2": 1 - squares / apart}
+        if self._further == "mae":
+            found["mae"] = weights @ np.sqrt(errors).T / total
+        return found
+
+    def _areas(self, weights: Floats) -> Floats:
+        """P(s₊ > s₋) + P(s₊ = s₋)/2, rows counting as the weights say."""
+        areas = np.empty((len(weights), len(self._order)))
+        for number, (order, starts) in enumerate(self._order):
+            truth = self._positive[order] if self._positive is not None else order < 0
+            rising = weights[:, order]
+            positives = np.add.reduceat(rising * truth, starts, axis=1)
+            negatives = np.add.reduceat(rising * ~truth, starts, axis=1)
+            below = np.cumsum(negatives, axis=1) - negatives / 2
+            pairs = positives.sum(1) * negatives.sum(1)
+            areas[:, number] = (positives * below).sum(1) / np.where(pairs > 0, pairs, np.nan)
+        return areas
+
+
+def _steps(scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows by rising score, and where each step of equal scores begins."""
+    order = np.argsort(scores, kind="stable")
+    rising = scores[order]
+    return order, np.flatnonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))
+
+
+def sampled(metrics: RowMetrics, resamples: Resamples) -> dict[str, Sampled]:
+    """Each metric on all rows, on each resample, and on what it left out."""
+    whole = metrics.measure(np.ones((1, resamples.rows)))
+    shape = (len(resamples), len(metrics.losses))
+    found = {
+        name: Sampled(values[0], np.empty(shape), np.empty(shape[0]))
+        for name, values in whole.items()
+    }
+    for some, counts, left_out in resamples.blocks():
+        for name, values in metrics.measure(counts).items():
+            found[name].resampled[some] = values
+        for name, values in metrics.measure(left_out).items():
+            found[name].unseen[some] = values.mean(1)
+    return found
