@@ -55,7 +55,7 @@ def permutation_importance(
     file = networks[0].file
     members = max(1, *(one.file.manifest.members[one.position] for one in networks))
     each = members * max(1, file.manifest.parameters["total"])
-    names = [column.name for column in encoder.columns]
+    names = [column.name for column in encoder.features]
     most = int(operations / (each * (1 + permutations * len(names))))
     if most < min(FEWEST_ROWS, len(held)):
         return None
@@ -63,7 +63,7 @@ def permutation_importance(
     chosen = np.arange(len(held))
     if most < len(held):
         chosen = np.sort(rng.permutation(len(held))[:most])
-    ends = np.cumsum([0, *encoder.widths]).tolist()
+    ends = np.cumsum([0, *encoder.widths[: len(names)]]).tolist()
     groups = [slice(first, end) for first, end in pairwise(ends)]
     parts = [
         _Part(held, one, chosen if held.fold is None else chosen[held.fold[chosen] == number])
@@ -114,6 +114,7 @@ class _Part:
             held.rows[chosen],
             None if held.fold is None else held.fold[chosen],
             held.whole,
+            held.loss,
         )
         self._place = (network.trial.repeat, None if held.fold is not None else fold)
         self.x = held.prepared.x[fold][self._held.rows]

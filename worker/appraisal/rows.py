@@ -22,6 +22,8 @@ from worker.data import Prepared, Target
 from worker.metrics import log_softmax, margins
 from worker.models import mean_scores
 from worker.results import Part
+from worker.spec import LossSpec
+from worker.training import DataLoss, data_loss
 
 MOST_SCORES = 2**25
 """Scores that are held of all configurations together: 128 MiB."""
@@ -48,6 +50,8 @@ class HeldOut:
     """``[N]``: which fold each validates; none where every network answers all rows."""
     whole: int
     """How many the part has; more than N where some were drawn."""
+    loss: LossSpec | None = None
+    """The data loss of the networks; that of the task unless given."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,8 +76,25 @@ class HeldOut:
         scaled = values.astype(np.float64) * prepared.target_scale[0]
         return np.asarray(scaled + prepared.target_center[0])
 
+    @property
+    def weights(self) -> Floats | None:
+        """``[N]``: what each row counts; none where all count the same."""
+        weights = self.prepared.weights
+        return None if weights is None else weights[0][self.rows].astype(np.float64)
 
-def held_out(prepared: Prepared, part: Part | None = None, *, most: int = MOST_SCORES) -> HeldOut:
+    @property
+    def data_loss(self) -> DataLoss:
+        """The loss of a row by its scores."""
+        return data_loss(self.target.task, self.loss)
+
+
+def held_out(
+    prepared: Prepared,
+    part: Part | None = None,
+    *,
+    most: int = MOST_SCORES,
+    loss: LossSpec | None = None,
+) -> HeldOut:
     """The rows that networks are compared on; N may be 0.
 
     Args:
@@ -81,6 +102,7 @@ def held_out(prepared: Prepared, part: Part | None = None, *, most: int = MOST_S
         part: which rows; unless given the test rows if there are any, else the validation rows, of
             a cross-validation those of all folds.
         most: how many at most; of more, as many are drawn.
+        loss: the data loss of the networks; that of the task unless given.
     """
     splits = prepared.splits
     if part is None:
@@ -97,7 +119,8 @@ def held_out(prepared: Prepared, part: Part | None = None, *, most: int = MOST_S
     if whole > most:
         chosen = np.sort(np.random.default_rng(0).permutation(whole)[:most])
         chosen = chosen[np.argsort(rows[chosen], kind="stable")]
-    return HeldOut(part, prepared, rows[chosen], None if fold is None else fold[chosen], whole)
+    own = None if fold is None else fold[chosen]
+    return HeldOut(part, prepared, rows[chosen], own, whole, loss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +152,14 @@ class RowScores:
 
     def losses(self) -> Floats:
         """``[R, N]``: the data loss of each row, the mean of which is measured as ``…_loss``:
-        −log p(true class) in nats, or (s − y)² of the target as preprocessed.
+        −log p(true class) in nats, or (s − y)² of the target as preprocessed, unless the job asks
+        for another one.
         """
+        if self.held.loss is not None:
+            scores = torch.from_numpy(self.scores.astype(np.float64))
+            targets = np.broadcast_to(self.targets.astype(np.float64), self.scores.shape[:2])
+            value = self.held.data_loss.value(scores, torch.from_numpy(targets.copy()))
+            return np.asarray(value.numpy())
         if self.task == "regression":
             return np.asarray(np.square(self.scores[..., 0].astype(np.float64) - self.targets))
         if self.task == "binary":
@@ -142,7 +171,11 @@ class RowScores:
 
     def values(self) -> Floats:
         """``[R, N]``: the answers of a regression, in the target's own unit."""
-        return np.asarray(self.scores[..., 0].astype(np.float64) * self.unit + self.center)
+        scores = self.scores[..., 0].astype(np.float64)
+        if self.held.data_loss.log_link:
+            with np.errstate(over="ignore"):
+                scores = np.exp(scores)
+        return np.asarray(scores * self.unit + self.center)
 
     def answers(self) -> NDArray[np.int64]:
         """``[R, N]``: the number of the class that is answered."""
@@ -160,7 +193,10 @@ class RowScores:
 
     def errors(self) -> Floats:
         """``[R, N]``: (ŷ − y)² of a regression, in the square of the target's own unit."""
-        return self.losses() * np.square(self.unit)
+        if self.held.loss is None:
+            return self.losses() * np.square(self.unit)
+        truth = self.targets.astype(np.float64) * self.unit + self.center
+        return np.asarray(np.square(self.values() - truth))
 
 
 def row_scores(
@@ -268,11 +304,16 @@ def scores_at(
     places: Sequence[tuple[int, int | None]],
     scores: NDArray[np.float32],
     thresholds: Floats | None = None,
+    *,
+    with_offset: bool = True,
 ) -> RowScores:
     """Scores ``[R, N, O]`` of R networks of some repeats and folds, with what they are compared to;
-    thresholds, ``[R, N or 1]``, are one half unless given.
+    thresholds, ``[R, N or 1]``, are one half unless given. A row's offset is added here, unless
+    the scores need none.
     """
     prepared, folds = held.prepared, folds_of(held, places)
+    if prepared.offset is not None and with_offset:
+        scores = scores + prepared.offset[folds, held.rows[None]][..., None]
     return RowScores(
         held=held,
         places=places,

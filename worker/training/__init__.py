@@ -2,16 +2,19 @@
 
 from worker.training.final import Threshold
 from worker.training.fleet import EpochReport, FleetRun
+from worker.training.losses import DataLoss, data_loss
 from worker.training.probe import Probe, probe
 from worker.training.processor import compute_exactly, threads_for, tune_processor
 from worker.training.state import dump_state, load_state
 
 __all__ = [
+    "DataLoss",
     "EpochReport",
     "FleetRun",
     "Probe",
     "Threshold",
     "compute_exactly",
+    "data_loss",
     "dump_state",
     "load_state",
     "probe",
