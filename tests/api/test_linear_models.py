@@ -343,3 +343,28 @@ def test_a_loss_of_numbers_is_none_of_classes(client: Client) -> None:
     body = {"dataset": {"builtin": "iris"}, "training": {"loss": {"kind": "huber"}}}
     answer = client.post("/v1/jobs", json=body)
     assert (answer.status_code, answer.json()["param"]) == (422, "training.loss")
+
+
+@pytest.mark.parametrize("loss", [None, {"kind": "poisson"}, {"kind": "huber"}])
+def test_the_appraisal_counts_as_the_metrics_do(
+    client: Client, counts: tuple[Answer, dict[str, Array]], loss: Job | None
+) -> None:
+    """Weights, offsets and losses: an interval is about what the trial was measured as."""
+    job = posted(
+        client,
+        counts[0],
+        [{}, {"l2": {"strength": 1.0}}],
+        training={**SOLVED["training"], "loss": loss},
+        split={"validation": 0.3},
+        preprocessing={"numeric": "none"} | ({"target": "none"} if loss is None else {}),
+        sample_weight="weight",
+        offset="log_exposure",
+        task="regression",
+    )
+    report = client.get(f"/v1/jobs/{job['id']}/report").json()
+    first = report["configurations"][0]["metrics"]
+    found = report["appraisal"]["intervals"][0]["metrics"]
+    for name in ("loss", "rmse", "r2"):
+        assert found[name]["value"] == pytest.approx(first[f"validation_{name}"]["mean"], rel=1e-4)
+    columns = [one["column"] for one in report["appraisal"]["importance"]["columns"]]
+    assert sorted(columns) == ["x0", "x1", "x2"]
