@@ -1,10 +1,10 @@
 """Growth: what 500 small jobs leave behind, on the disk and in the processes.
 
-    python benchmarks/growth.py [--at 100 300 500] [--most 2.0]
+    python benchmarks/growth.py [--at 100 300 500] [--most 2.0] [--unregistered]
 
 `parsimony up` in a fresh folder; jobs of the owner's network (2-50-50-1, L1, L2, dropout, 1,000
 rows of `circle`, batches of 32) are posted over HTTP, some at a time, each with a model's version
-registered. After so many have ended, once all is quiet:
+registered (without, by `--unregistered`). After so many have ended, once all is quiet:
 
 * resident memory and open descriptors of each process, which must not grow between the last two
   looks: memory by less than 4 MB or 2 % a hundred jobs, descriptors by none; those of the database
@@ -44,7 +44,6 @@ JOB: dict[str, Any] = {
         "dropout": {"p": 0.2},
     },
     "training": {"epochs": 50, "batch_size": 32},
-    "model": "grown",
 }
 AT_ONCE = 4
 """Jobs that are posted and have not ended."""
@@ -82,11 +81,11 @@ class Look:
     """Bytes by kind of file."""
 
 
-def post(client: httpx.Client, count: int) -> None:
+def post(client: httpx.Client, count: int, model: str | None) -> None:
     """Post jobs, some at a time, until as many have ended well."""
     waiting: list[str] = []
     for number in range(count):
-        answer = client.post("/v1/jobs", json={**JOB, "name": f"small {number}"})
+        answer = client.post("/v1/jobs", json={**JOB, "name": f"small {number}", "model": model})
         waiting.append(answer.raise_for_status().json()["id"])
         if len(waiting) == AT_ONCE or number == count - 1:
             for job in waiting if number == count - 1 else [waiting.pop(0)]:
@@ -132,7 +131,13 @@ def _named(server: Server) -> Iterator[tuple[str, Process]]:
             number = f" {counted[name]}" if counted[name] > 1 else ""
             yield (
                 name + number,
-                Process(member.pid, memory.rss, memory.uss, member.num_fds(), member.num_threads()),
+                Process(
+                    member.pid,
+                    memory.rss,
+                    memory.uss,
+                    member.num_fds() - connected,
+                    connected,
+                ),
             )
 
 
@@ -244,7 +249,9 @@ def main() -> None:
     parser.add_argument("--at", type=int, nargs="+", default=[100, 300, 500], help="jobs")
     parser.add_argument("--most", type=float, default=2.0, help="bytes left, by those of models")
     parser.add_argument("--keep", type=Path, help="a folder that stays, in place of a fresh one")
+    parser.add_argument("--unregistered", action="store_true", help="no job registers a model")
     options = parser.parse_args()
+    model = None if options.unregistered else "grown"
     prepare_to_run()
     print(machine(torch.get_num_threads()))
     with tempfile.TemporaryDirectory(prefix="parsimony-growth-") as folder:
@@ -256,11 +263,11 @@ def main() -> None:
         try:
             server.wait_until_answering("/readyz", None)
             with httpx.Client(base_url=server.url, timeout=90) as client:
-                post(client, 1)
+                post(client, 1, model)
                 looks = [look(server, state, 1)]
                 begun = time.monotonic()
                 for jobs in options.at:
-                    post(client, jobs - looks[-1].jobs)
+                    post(client, jobs - looks[-1].jobs, model)
                     looks.append(look(server, state, jobs))
                     print(f"{jobs} jobs after {time.monotonic() - begun:.0f} s", flush=True)
         finally:
