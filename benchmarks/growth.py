@@ -1,19 +1,23 @@
 """Growth: what 500 small jobs leave behind, on the disk and in the processes.
 
-    python benchmarks/growth.py [--at 100 300 500] [--most 2.0]
+    python benchmarks/growth.py [--at 100 300 500] [--most 2.0] [--unregistered]
 
 `parsimony up` in a fresh folder; jobs of the owner's network (2-50-50-1, L1, L2, dropout, 1,000
 rows of `circle`, batches of 32) are posted over HTTP, some at a time, each with a model's version
-registered. After so many have ended, once all is quiet:
+registered (without, by `--unregistered`). After so many have ended, once all is quiet:
 
-* resident memory and open descriptors of each process, which must not grow from one look to the
-  next: descriptors by none, memory by less than 2 % and 4 MB a hundred jobs between the last two;
-* bytes in the state folder for each ended job, beside those of the models' files: at most twice.
+* resident memory and open descriptors of each process, which must not grow between the last two
+  looks: memory by less than 4 MB or 2 % a hundred jobs, descriptors by none; those of the database
+  are told apart, since each process keeps up to eight connections, of two descriptors each;
+* bytes in the state folder for each ended job, beside those of the models' files: at most twice,
+  by what the jobs between the first and the last look added. SQLite's write-ahead log, up to 4 MB
+  whatever there is, is no job's.
 
 It exits 1 unless both hold.
 """
 
 import argparse
+import itertools
 import sqlite3
 import sys
 import tempfile
@@ -40,7 +44,6 @@ JOB: dict[str, Any] = {
         "dropout": {"p": 0.2},
     },
     "training": {"epochs": 50, "batch_size": 32},
-    "model": "grown",
 }
 AT_ONCE = 4
 """Jobs that are posted and have not ended."""
@@ -50,6 +53,7 @@ GROWTH_BYTES = 4_000_000
 GROWTH_SHARE = 0.02
 """What resident memory may grow by in a hundred jobs: the smaller one counts as noise."""
 MEGABYTE = 1e6
+LOG = "its write-ahead log"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Process:
     unique: int
     """Bytes that it shares with nobody."""
     descriptors: int
-    threads: int
+    """Without those of the database."""
+    connected: int
+    """Those of the database."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,11 @@ class Look:
     """Bytes by kind of file."""
 
 
-def post(client: httpx.Client, count: int) -> None:
+def post(client: httpx.Client, count: int, model: str | None) -> None:
     """Post jobs, some at a time, until as many have ended well."""
     waiting: list[str] = []
     for number in range(count):
-        answer = client.post("/v1/jobs", json={**JOB, "name": f"small {number}"})
+        answer = client.post("/v1/jobs", json={**JOB, "name": f"small {number}", "model": model})
         waiting.append(answer.raise_for_status().json()["id"])
         if len(waiting) == AT_ONCE or number == count - 1:
             for job in waiting if number == count - 1 else [waiting.pop(0)]:
@@ -120,13 +126,28 @@ def _named(server: Server) -> Iterator[tuple[str, Process]]:
             name = _name(server, member)
             if name == "trainer":
                 continue
-            memory = member.memory_full_info()
+            memory, connected = member.memory_full_info(), _of_database(member)
             counted[name] += 1
             number = f" {counted[name]}" if counted[name] > 1 else ""
             yield (
                 name + number,
-                Process(member.pid, memory.rss, memory.uss, member.num_fds(), member.num_threads()),
+                Process(
+                    member.pid,
+                    memory.rss,
+                    memory.uss,
+                    member.num_fds() - connected,
+                    connected,
+                ),
             )
+
+
+def _of_database(member: psutil.Process) -> int:
+    """How many descriptors it has of the database's files."""
+    names = []
+    for link in Path(f"/proc/{member.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            names.append(link.readlink().name)
+    return sum(name.startswith("parsimony.db") for name in names)
 
 
 def _name(server: Server, member: psutil.Process) -> str:
@@ -159,7 +180,7 @@ def _bytes(state: Path) -> dict[str, int]:
 def _kind(path: Path, state: Path) -> str:
     first = path.relative_to(state).parts[0]
     if first.startswith("parsimony.db"):
-        return "database" if path.suffix == ".db" else "its log"
+        return "database" if path.suffix == ".db" else LOG
     return "artefacts" if first == "artefacts" else "logs and others"
 
 
@@ -176,29 +197,35 @@ def show(looks: list[Look], most: float) -> bool:
                 "-"
                 if process is None
                 else f"{process.resident / MEGABYTE:.1f} ({process.unique / MEGABYTE:.1f}) "
-                f"{process.descriptors}"
+                f"{process.descriptors}+{process.connected}"
             )
         grew = _grew(looks, name)
         kept = kept and not grew
         print(f"{name:<32}" + "".join(f"{cell:>22}" for cell in cells) + (f"  {grew}"))
-    first = looks[0]
+    pairs = list(itertools.pairwise(looks[1:]))
     print(f"\n{'bytes for each job':<32}", end="")
-    print("".join(f"{f'after {each.jobs}':>22}" for each in looks[1:]))
+    print("".join(f"{f'{one.jobs} to {two.jobs}':>22}" for one, two in pairs))
     for kind in sorted(looks[-1].folder):
-        row = [
-            (each.folder.get(kind, 0) - first.folder.get(kind, 0)) / each.jobs for each in looks[1:]
-        ]
+        row = [_each(one, two, kind) for one, two in pairs]
         print(f"{kind:<32}" + "".join(f"{value:>22,.0f}" for value in row))
-    ratios = [_ratio(first, each) for each in looks[1:]]
+    ratios = [_ratio(one, two) for one, two in pairs]
     print(f"{'all, by the files of models':<32}" + "".join(f"{ratio:>22.2f}" for ratio in ratios))
-    return kept and ratios[-1] <= most
+    last = looks[-1].folder
+    there = sum(size for kind, size in last.items() if kind != "models")
+    print(f"the folder as it is: {there / looks[-1].jobs:,.0f} bytes for each job, ", end="")
+    print(f"{there / last['models']:.2f} times its models; log {last.get(LOG, 0):,} bytes")
+    return kept and _ratio(looks[1], looks[-1]) <= most
 
 
-def _ratio(first: Look, last: Look) -> float:
-    """Bytes in the folder by those of the models' files."""
-    left = sum(size for kind, size in last.folder.items() if kind != "models")
-    before = sum(size for kind, size in first.folder.items() if kind != "models")
-    return (left - before) / last.folder["models"]
+def _each(one: Look, two: Look, kind: str) -> float:
+    """Bytes of a kind for each job between two looks."""
+    return (two.folder.get(kind, 0) - one.folder.get(kind, 0)) / (two.jobs - one.jobs)
+
+
+def _ratio(one: Look, two: Look) -> float:
+    """Bytes in the folder by those of the models' files, of the jobs between two looks."""
+    kinds = {*two.folder} - {"models", LOG}
+    return sum(_each(one, two, kind) for kind in kinds) / _each(one, two, "models")
 
 
 def _grew(looks: list[Look], name: str) -> str:
@@ -222,7 +249,9 @@ def main() -> None:
     parser.add_argument("--at", type=int, nargs="+", default=[100, 300, 500], help="jobs")
     parser.add_argument("--most", type=float, default=2.0, help="bytes left, by those of models")
     parser.add_argument("--keep", type=Path, help="a folder that stays, in place of a fresh one")
+    parser.add_argument("--unregistered", action="store_true", help="no job registers a model")
     options = parser.parse_args()
+    model = None if options.unregistered else "grown"
     prepare_to_run()
     print(machine(torch.get_num_threads()))
     with tempfile.TemporaryDirectory(prefix="parsimony-growth-") as folder:
@@ -234,11 +263,11 @@ def main() -> None:
         try:
             server.wait_until_answering("/readyz", None)
             with httpx.Client(base_url=server.url, timeout=90) as client:
-                post(client, 1)
+                post(client, 1, model)
                 looks = [look(server, state, 1)]
                 begun = time.monotonic()
                 for jobs in options.at:
-                    post(client, jobs - looks[-1].jobs)
+                    post(client, jobs - looks[-1].jobs, model)
                     looks.append(look(server, state, jobs))
                     print(f"{jobs} jobs after {time.monotonic() - begun:.0f} s", flush=True)
         finally:
