@@ -75,6 +75,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[events.E
     settings = ServiceSettings(state=tmp_path_factory.mktemp("state"))
     with running(settings) as client:
         assert client.upload("x,y\n" + "1,a\n2,b\n" * 30, target="y").status_code == 201
+        linear = {"dataset": {"builtin": "diabetes"}, "network": {"kind": "linear"}}
+        train(client, post(client, **linear, model="diabetes"))
         train(client, post(client, dataset={"builtin": "circle"}, model="circle"))
     config = tomllib.loads(CONFIG.read_text(encoding="utf-8")) | SHORT
     config["checks"]["max_response_time"] = 3600  # a test judges no wall time
