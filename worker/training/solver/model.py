@@ -9,6 +9,8 @@ ROUNDS = 60
 STEPS, GROWTH, MOST_STEPS = 20, 1.25, 1_000
 """Gradient steps of the first round, by which columns come and go, how many more there are in each
 further one, and the most. They follow from the round alone, not from the company."""
+POLISHES = 4
+"""Newton steps of a round, each of which may find that some columns leave."""
 POWER_ITERATIONS = 30
 SAFETY = 1.1
 """Power iteration comes from below."""
@@ -39,9 +41,11 @@ def minimize(
     v = u
     done = torch.zeros_like(goal, dtype=torch.bool)
     for number in range(ROUNDS):
-        moved = model.polished(v)
-        v = torch.where(done[:, None], v, moved)
-        done = done | (model.optimality(v) <= goal)
+        for _ in range(POLISHES):
+            v = torch.where(done[:, None], v, model.polished(v))
+            done = done | (model.optimality(v) <= goal)
+            if bool(done.all()):
+                break
         if bool(done.all()):
             break
         if number == ROUNDS - 1:

@@ -9,8 +9,9 @@ from worker.training.solver.model import minimize
 
 NUMBERS = 2**22
 """Entries of the matrices ``[K, P, P]`` that are held at a time."""
-INNER = 0.05
-"""How much closer to its optimum each iteration solves its model, at least."""
+INNER = 0.1
+"""How much closer to its optimum each iteration solves its model, at least; near it, by the root of
+how far it is, so that iterations gain more and more."""
 DECREASE = 0.01
 """The share of the decrease that the model promises which a step must bring."""
 HALVINGS = 60
@@ -49,7 +50,8 @@ class Newton(SolverMethod):
         u = w * scale
         gradient = self.rows.gradient(w, c) / scale
         bend = self.rows.hessian(w, c) / (scale[:, :, None] * scale[:, None, :])
-        closer = INNER * optimality.clamp(max=1.0) * optimality.clamp(max=1.0)
+        left = optimality.clamp(max=1.0)
+        closer = left * left.sqrt().clamp(max=INNER)
         goal = torch.maximum(closer, tolerance / 4) * reference
         best, distance = minimize(bend, gradient - _times(bend, u), u, terms, goal)
         direction = best - u
