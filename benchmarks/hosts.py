@@ -73,7 +73,8 @@ class Round:
     """Seconds from the cut until the fleet was claimed again."""
     back: float | None = None
     """Seconds from the end of the cut until the host was seen again."""
-    finished_by: str = ""
+    taken_by: str = ""
+    """The host that claimed it meanwhile."""
     state: str | None = None
     ends: int = 0
     attempts: int = 0
@@ -188,6 +189,7 @@ def once(here: Installation, name: str, seconds: float, epochs: int, *, still: b
         while time.monotonic() < begun + seconds:
             if seen.taken_back is None and _attempts(here, job) > 1:
                 seen.taken_back = time.monotonic() - begun
+                seen.taken_by = _owner(here, job)
             time.sleep(0.1)
         wire(seen.cut, "up")
         for member in members:
@@ -198,7 +200,7 @@ def once(here: Installation, name: str, seconds: float, epochs: int, *, still: b
     seen.state, _ = here.rows.state(job)
     events = here.rows.events(job)
     seen.ends = sum(events[state] for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED))
-    seen.finished_by, seen.attempts = _owner(here, job), _attempts(here, job)
+    seen.attempts = _attempts(here, job)
     (seen.sha256,) = here.rows.hashes(job)
     if seconds:
         said = here.log(seen.cut)[before:]
@@ -229,14 +231,15 @@ def show(rounds: list[Round]) -> bool:
     for each in rounds:
         good = (each.state, each.ends) == (State.SUCCEEDED, 1) and each.sha256 == twin.sha256
         if each.cut != "-":
-            good = good and each.finished_by != each.cut and each.attempts == 2
+            good = good and each.taken_by not in ("", each.cut) and each.attempts == 2
         kept = kept and good
         bits = "the same bits" if each.sha256 == twin.sha256 else "OTHER BITS"
         print(f"{each.name}: {each.state}, {each.ends} end(s), {each.attempts} attempt(s), {bits}")
-        print(f"    finished by {each.finished_by}")
         if each.cut != "-":
             taken = "never" if each.taken_back is None else f"after {each.taken_back:.1f} s"
-            print(f"    {each.cut} was cut off: its fleet was claimed by the other {taken};")
+            print(
+                f"    {each.cut} was cut off: {each.taken_by or 'nobody'} claimed its fleet {taken};"
+            )
             print(f"    seen again {each.back:.1f} s after the end of the cut; said: {each.said}")
     return kept and ("was taken" in rounds[-1].said or "stale" in rounds[-1].said)
 
