@@ -42,7 +42,7 @@ NEWTON: dict[str, Any] = {
     "network": {"kind": "linear"},
     "training": {"epochs": 40, "optimizer": {"kind": "solver", "iterations": 2}},
     "compare": [
-        {"name": f"{s}", "regularization": {"l1": {"strength": s}}} for s in (0.1, 0.001, 1e-5)
+        {"name": f"{s}", "regularization": {"l1": {"strength": s}}} for s in (0.1, 0.01, 0.001)
     ],
 }
 
@@ -78,11 +78,11 @@ def test_solvers(solved: bytes, after: int) -> None:
     assert interrupted(SOLVED, after).result().dump() == solved
 
 
-@pytest.mark.parametrize("after", [1, 4, 9])
-def test_newton(after: int) -> None:
+def test_newton() -> None:
     run = trained(fleet(**NEWTON))
-    assert run.steps > 9
-    assert interrupted(NEWTON, after).result().dump() == run.result().dump()
+    assert run.steps > 5
+    for after in (1, 5):
+        assert interrupted(NEWTON, after).result().dump() == run.result().dump()
 
 
 def test_the_fleet_was_compacted(undisturbed: FleetRun) -> None:
