@@ -52,13 +52,16 @@ def appraise(
     if not len(held):
         return None
     further = objective.partition("_")[2]
-    measured = _measured(held, everyone, further, device)
+    chosen_here = (
+        held.part != "test" and objective.startswith("validation_") and beside.competing > 1
+    )
+    measured = _measured(held, everyone, further, device, chooses=chosen_here)
     if id(won) not in measured:
         said = f"{won.name} won, but none of its repeats has all its folds: it has no intervals."
         return Appraisal.model_validate({"verdict": said, "part": held.part, "rows": len(held)})
     compared = Comparison(
         [measured[id(one)] for one in [won, *others] if id(one) in measured],
-        chosen_here=held.part != "test" and objective.startswith("validation_"),
+        chosen_here=chosen_here,
         competing=beside.competing,
     )
     metric = further if further in compared.winner.metrics else "loss"
@@ -118,12 +121,17 @@ def _most_rows(prepared: Prepared, everyone: Sequence[Contender]) -> int:
 
 
 def _measured(
-    held: HeldOut, everyone: Sequence[Contender], further: str, device: str
+    held: HeldOut,
+    everyone: Sequence[Contender],
+    further: str,
+    device: str,
+    *,
+    chooses: bool = False,
 ) -> dict[int, Measured]:
     """Each configuration by its identity; without those that answer nothing."""
     found = row_scores(held, everyone, device)
     networks = sum(len(scores.scores) for scores in found if scores is not None)
-    rows = Rows(held, networks, further)
+    rows = Rows(held, networks, further, chooses=chooses)
     return {
         id(one): rows.measure(one.name, one.configuration, scores, one)
         for one, scores in zip(everyone, found, strict=True)

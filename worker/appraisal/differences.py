@@ -38,8 +38,8 @@ from worker.appraisal.resampling import HIGH, LOW, Sampled
 Floats = NDArray[np.float64]
 Places = Sequence[tuple[int, int | None]]
 Z = float(ndtri(HIGH))
-_LEAST = 1e-24
-"""A variance, relative to the square of the metric, that is rounding and no more."""
+_LEAST = 1e-12
+"""A deviation that is rounding and no more."""
 
 
 @dataclass(frozen=True)
@@ -163,32 +163,27 @@ def common(one: Places, other: Places) -> list[tuple[int, int]]:
 
 
 def together(
-    families: Sequence[tuple[Sampled, Sampled]], *, looked_at: int, chosen_from: int
+    whole: Floats, resampled: Floats, *, looked_at: int = 1, chosen_from: int = 1
 ) -> float:
-    """How many times as wide intervals are that hold together for all of these differences.
+    """How many times as wide intervals are that hold together for all of D differences.
 
     The 95 % quantile of the largest |d_b − d|/sd over the differences, by that of a single one. If
     they are some of more differences that were chosen from, the number of independent ones that
     this largest amounts to grows in proportion (Šidák 1967).
 
     Args:
-        families: the pairs of configurations, in one metric.
+        whole: ``[D]``, the differences on all rows,
+        resampled: ``[B, D]``, and on each resample.
         looked_at: configurations that these are of,
         chosen_from: out of so many.
     """
-    if len(families) < 2:
+    defined = np.isfinite(resampled).all(0)
+    apart = np.abs(resampled[:, defined] - whole[defined])
+    deviations = resampled[:, defined].std(0)
+    varies = deviations > _LEAST * (1.0 + np.abs(whole[defined]))
+    if varies.sum() < 2:
         return 1.0
-    largest: Floats | None = None
-    for one, other in families:
-        each = one.resampled.mean(1) - other.resampled.mean(1)
-        deviation = float(np.nanstd(each))
-        if deviation <= math.sqrt(_LEAST) * max(1.0, abs(one.value)):
-            continue
-        apart = np.abs(each - (one.value - other.value)) / deviation
-        apart = np.nan_to_num(apart)
-        largest = apart if largest is None else np.maximum(largest, apart)
-    if largest is None:
-        return 1.0
+    largest = (apart[:, varies] / deviations[varies]).max(1)
     limit = max(Z, float(np.quantile(largest, HIGH - LOW)))
     if chosen_from > looked_at:
         beyond = 2 * float(ndtr(-limit))

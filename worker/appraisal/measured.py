@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worker.appraisal.contenders import Contender
 from worker.appraisal.differences import (
@@ -23,8 +23,11 @@ from worker.appraisal.rows import HeldOut, RowScores
 from worker.metrics import is_maximized
 from worker.results import ConfigurationIntervals, Difference, Judgement, MetricInterval, Role
 
-MOST_SORTED = 20_000_000
-"""Rows times resamples times networks whose AUC is measured: it takes a sort of each."""
+MOST_PAIRS = 2_000_000_000
+"""Pairs of rows times resamples times networks whose AUC is measured."""
+
+
+Floats = NDArray[np.float64]
 
 
 def more_is_better(metric: str) -> bool:
@@ -68,23 +71,35 @@ class Measured:
 class Rows:
     """N rows and their resamples, on which configurations are measured."""
 
-    def __init__(self, held: HeldOut, networks: int, further: str) -> None:
+    def __init__(
+        self, held: HeldOut, networks: int, further: str, *, chooses: bool = False
+    ) -> None:
+        """Begin.
+
+        Args:
+            held: the rows.
+            networks: how many are measured.
+            further: a metric that is asked for.
+            chooses: whether the rows chose among the configurations.
+        """
         self.held, self.resamples, self._further = held, Resamples(len(held)), further
-        work = len(held) * len(self.resamples) * networks
-        self._sorts = further == "auc" or work <= MOST_SORTED
+        work = len(held) ** 2 / 4 * len(self.resamples) * networks
+        self._of_pairs = work <= MOST_PAIRS * (10 if further == "auc" else 1)
+        self._chooses = chooses
 
     def measure(
         self, name: str, number: int | None, scores: RowScores, contender: Contender | None = None
     ) -> Measured:
         """Measure what a configuration says of the rows."""
-        metrics = RowMetrics(scores, auc=self._sorts, further=self._further)
+        metrics = RowMetrics(scores, auc=self._of_pairs, further=self._further)
         trials = () if contender is None else contender.trials
         names = set.intersection(*(set(one.wander) for one in trials)) if trials else set()
         wander = {
             metric: float(np.sqrt(np.mean([one.wander[metric] ** 2 for one in trials])))
             for metric in names
         }
-        return Measured(name, number, scores, sampled(metrics, self.resamples), metrics, wander)
+        found = sampled(metrics, self.resamples, unseen=self._chooses)
+        return Measured(name, number, scores, found, metrics, wander)
 
 
 class Comparison:
@@ -137,8 +152,8 @@ class Comparison:
 
     def without(self, left_out: Mapping[str, Measured], metric: str) -> list[Difference]:
         """The winner less itself without each of its techniques; their intervals hold together."""
-        pairs = [(self.winner.metrics[metric], one.metrics[metric]) for one in left_out.values()]
-        wide = together(pairs, looked_at=len(pairs), chosen_from=len(pairs))
+        known = [one.metrics[metric] for one in left_out.values()]
+        wide = together(*_apart(self.winner.metrics[metric], known)) if known else 1.0
         found = [
             self.difference(one, metric, "without", together=wide, technique=technique)
             for technique, one in left_out.items()
@@ -187,31 +202,34 @@ class Comparison:
     def _among_all(self, metric: str) -> float:
         """All pairs of configurations: any may be the best, and any that it is compared with."""
         if metric not in self._wide:
-            pairs = [
-                (one.metrics[metric], other.metrics[metric])
-                for one, other in combinations(self.configurations, 2)
-            ]
-            self._wide[metric] = self._together(pairs)
+            known = [one.metrics[metric] for one in self.configurations]
+            parts = [_apart(one, known[number + 1 :]) for number, one in enumerate(known[:-1])]
+            whole = np.concatenate([part for part, _ in parts])
+            self._wide[metric] = self._together(whole, np.hstack([part for _, part in parts]))
         return self._wide[metric]
 
     def _to(self, other: Measured, metric: str) -> float:
         """Each configuration against one: any may be the best."""
-        return self._together(
-            [
-                (one.metrics[metric], other.metrics[metric])
-                for one in self.configurations
-                if one is not other
-            ]
-        )
+        known = [one.metrics[metric] for one in self.configurations if one is not other]
+        return self._together(*_apart(other.metrics[metric], known))
 
-    def _together(self, pairs: Sequence[tuple[Sampled, Sampled]]) -> float:
+    def _together(self, whole: Floats, resampled: Floats) -> float:
         # Those that are looked at may be some of all.
-        return together(pairs, looked_at=len(self.configurations), chosen_from=self._competing)
+        return together(
+            whole, resampled, looked_at=len(self.configurations), chosen_from=self._competing
+        )
 
     @cached_property
     def is_chosen_here(self) -> bool:
         """Whether these rows chose the winner among several."""
         return self._chosen_here
+
+
+def _apart(one: Sampled, others: Sequence[Sampled]) -> tuple[Floats, Floats]:
+    """The means over networks of some configurations less another's, ``[D]`` and ``[B, D]``."""
+    whole = np.array([other.value for other in others]) - one.value
+    resampled = np.stack([other.resampled.mean(1) for other in others], axis=1)
+    return whole, resampled - one.resampled.mean(1)[:, None]
 
 
 def _judged(low: float, high: float, *, maximize: bool) -> Judgement:

@@ -2,7 +2,7 @@
 
 A resample of N rows draws N of them with replacement: a vector of counts. A metric that is a mean
 over rows is then a product of the matrix of counts ``[B, N]`` with what rows came to ``[N, R]``;
-all metrics here are made of such means, but for the AUC, which is made of running sums. The same
+all metrics here are made of such means, but for the AUC, which is one over pairs of rows. The same
 resamples serve all configurations, so that their differences are paired.
 
 Source: Efron 1979, Annals of Statistics 7(1).
@@ -10,9 +10,11 @@ Source: Efron 1979, Annals of Statistics 7(1).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from worker.appraisal.rows import RowScores
 from worker.metrics import margins
@@ -94,7 +96,7 @@ class RowMetrics:
 
         Args:
             scores: of the rows.
-            auc: whether it is to be measured too, which takes a sort.
+            auc: whether it is to be measured too, by a product with all pairs of rows.
             further: one more metric, `f1` or `mae`, if it is known here.
         """
         self.losses = scores.losses()  # [R, N]
@@ -105,7 +107,7 @@ class RowMetrics:
         self._right: Floats | None = None
         self._classes: list[NDArray[np.int64]] = []
         self._positive: NDArray[np.bool_] | None = None
-        self._order: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._above: list[NDArray[np.float32]] = []
         if scores.task == "regression":
             self._errors = scores.errors()
             self._truth = self._truth - self._truth.mean()
@@ -120,7 +122,8 @@ class RowMetrics:
             positive = 1 if number is None else number
             self._positive = self._truth == positive
             if auc:
-                self._order = [_steps(one) for one in margins(scores.scores, positive)]
+                logits = margins(scores.scores, positive)
+                self._above = [above(one, self._positive) for one in logits]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -150,7 +153,7 @@ class RowMetrics:
                 recalls += np.where(count > 0, some @ right[:, rows].T / count, 0.0)
                 occurring += count > 0
             found["balanced_accuracy"] = recalls / occurring
-        if self._order:
+        if self._above:
             found["auc"] = self._areas(weights)
         if self._further == "f1" and self._positive is not None:
             positives = weights[:, self._positive]
@@ -173,36 +176,45 @@ class RowMetrics:
 
     def _areas(self, weights: Floats) -> Floats:
         """P(s₊ > s₋) + P(s₊ = s₋)/2, rows counting as the weights say."""
-        areas = np.empty((len(weights), len(self._order)))
-        for number, (order, starts) in enumerate(self._order):
-            truth = self._positive[order] if self._positive is not None else order < 0
-            rising = weights[:, order]
-            positives = np.add.reduceat(rising * truth, starts, axis=1)
-            negatives = np.add.reduceat(rising * ~truth, starts, axis=1)
-            below = np.cumsum(negatives, axis=1) - negatives / 2
-            pairs = positives.sum(1) * negatives.sum(1)
-            areas[:, number] = (positives * below).sum(1) / np.where(pairs > 0, pairs, np.nan)
+        areas = np.empty((len(weights), len(self._above)))
+        if self._positive is None:
+            return areas
+        positives, negatives = weights[:, self._positive], weights[:, ~self._positive]
+        pairs = positives.sum(1) * negatives.sum(1)
+        few = positives.astype(np.float32)  # counts
+        for number, above in enumerate(self._above):
+            areas[:, number] = ((few @ above) * negatives).sum(1) / np.where(pairs, pairs, np.nan)
         return areas
 
 
-def _steps(scores: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows by rising score, and where each step of equal scores begins."""
-    order = np.argsort(scores, kind="stable")
-    rising = scores[order]
-    return order, np.flatnonzero(np.concatenate([[True], rising[1:] != rising[:-1]]))
+def above(scores: NDArray[np.float32], positive: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """``[n₊, n₋]``: 1 where the positive row scores higher than the negative one, ½ where alike."""
+    ours, others = scores[positive][:, None], scores[~positive]
+    return np.asarray((ours > others) + np.float32(0.5) * (ours == others))
 
 
-def sampled(metrics: RowMetrics, resamples: Resamples) -> dict[str, Sampled]:
-    """Each metric on all rows, on each resample, and on what it left out."""
-    whole = metrics.measure(np.ones((1, resamples.rows)))
-    shape = (len(resamples), len(metrics.losses))
-    found = {
-        name: Sampled(values[0], np.empty(shape), np.empty(shape[0]))
-        for name, values in whole.items()
-    }
-    for some, counts, left_out in resamples.blocks():
-        for name, values in metrics.measure(counts).items():
-            found[name].resampled[some] = values
-        for name, values in metrics.measure(left_out).items():
-            found[name].unseen[some] = values.mean(1)
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those that compute products."""
+    return ThreadpoolController()
+
+
+def sampled(
+    metrics: RowMetrics, resamples: Resamples, *, unseen: bool = True
+) -> dict[str, Sampled]:
+    """Each metric on all rows, on each resample, and on what it left out, unless nobody asks."""
+    # The products are small: further threads would wait for each other longer than they compute.
+    with _libraries().limit(limits=1, user_api="blas"):
+        whole = metrics.measure(np.ones((1, resamples.rows)))
+        shape = (len(resamples), len(metrics.losses))
+        found = {
+            name: Sampled(values[0], np.empty(shape), np.full(shape[0], np.nan))
+            for name, values in whole.items()
+        }
+        for some, counts, left_out in resamples.blocks():
+            for name, values in metrics.measure(counts).items():
+                found[name].resampled[some] = values
+            if unseen:
+                for name, values in metrics.measure(left_out).items():
+                    found[name].unseen[some] = values.mean(1)
     return found

@@ -20,7 +20,7 @@ TRUTH = np.zeros(N)
 def measured(errors: Sequence[NDArray[np.float64]], folds: int = 1) -> list[Measured]:
     """Configurations whose networks' errors ``[R, N]`` are these: their losses are the squares."""
     scores = [answered(one[..., None].astype(np.float32), TRUTH, folds=folds) for one in errors]
-    rows = Rows(scores[0].held, 1, "")
+    rows = Rows(scores[0].held, 1, "", chooses=True)
     return [rows.measure(f"c{n}", n, one) for n, one in enumerate(scores)]
 
 
@@ -121,19 +121,15 @@ def test_the_folds_tell_what_the_seeds_are() -> None:
 
 def test_intervals_that_hold_together_are_as_wide_as_independent_ones_at_most() -> None:
     rng = np.random.default_rng(0)
-    pairs = [(normal(rng), constant(0.0, rows=4000)) for _ in range(20)]
+    whole, resampled = np.zeros(20), rng.normal(size=(4000, 20))
     sidak = stats.norm.ppf(1 - (1 - 0.95 ** (1 / 20)) / 2) / stats.norm.ppf(0.975)
-    assert together(pairs, looked_at=20, chosen_from=20) == pytest.approx(sidak, rel=0.03)
+    assert together(whole, resampled) == pytest.approx(sidak, rel=0.03)
     more = stats.norm.ppf(1 - (1 - 0.95 ** (1 / 200)) / 2) / stats.norm.ppf(0.975)
-    assert together(pairs, looked_at=20, chosen_from=200) == pytest.approx(more, rel=0.03)
-    assert together(pairs[:1] * 20, looked_at=20, chosen_from=20) == pytest.approx(1.0, abs=0.05)
-    assert together(pairs[:1], looked_at=2, chosen_from=2) == 1.0
-
-
-def normal(rng: np.random.Generator) -> Sampled:
-    """A metric of one network that varies normally with the rows."""
-    resampled = rng.normal(size=(4000, 1))
-    return Sampled(np.zeros(1), resampled, resampled[:, 0])
+    found = together(whole, resampled, looked_at=20, chosen_from=200)
+    assert found == pytest.approx(more, rel=0.03)
+    alike = np.repeat(resampled[:, :1], 20, axis=1)
+    assert together(whole, alike) == pytest.approx(1.0, abs=0.05)
+    assert together(whole[:1], resampled[:, :1]) == 1.0
 
 
 def test_a_winner_that_rows_chose_is_corrected_for_it() -> None:
