@@ -71,6 +71,13 @@ def check_trial(trial: Trial, data: DataFacts) -> None:
         misfit = technique.fits(trial.network, data)
         if misfit is not None and misfit.refused:
             raise SpecError(misfit.message, param=misfit.param(name))
+        factors = technique.factors if isinstance(technique, ProximalPenalty) else None
+        if factors is not None and trial.network.embeds is not None:
+            raise SpecError(
+                "Factors are of a first layer that takes the columns as they are; leave them out, "
+                "or the embedding.",
+                param=f"regularization.{name}.factors",
+            )
     _check_pairs(trial.regularization, EXCLUSIVE)
     _check_optimizer(trial.regularization, trial.training)
     _check_snapshots(trial.regularization, trial.training)

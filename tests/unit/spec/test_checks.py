@@ -226,3 +226,47 @@ def test_a_watched_metric_exists_for_the_target(
     with pytest.raises(SpecError) as caught:
         check(stopping, classes=classes)
     assert caught.value.param == "regularization.early_stopping.metric"
+
+
+@pytest.mark.parametrize("name", ["l1", "l2", "elastic_net", "group_lasso"])
+def test_factors_are_of_columns_as_they_are(name: str) -> None:
+    factors = {name: {"strength": 0.1, "factors": {"age": 0.0}}}
+    check(trial(factors))
+    with pytest.raises(SpecError, match="or the embedding") as caught:
+        embedded = trial(factors, network={"kind": "mlp", "embedding": {"kind": "periodic"}})
+        check_trial(embedded, DataFacts(FLAT, TWO, numbers=10))
+    assert caught.value.param == f"regularization.{name}.factors"
+
+
+@pytest.mark.parametrize(
+    ("network", "training", "param"),
+    [
+        (LINEAR, {**SOLVER, "loss": {"kind": "quantile"}}, "training.optimizer.kind"),
+        (
+            LINEAR,
+            {
+                "optimizer": {"kind": "solver", "method": "proximal_gradient"},
+                "loss": {"kind": "poisson"},
+            },
+            "training.optimizer.method",
+        ),
+    ],
+)
+def test_losses_that_a_solver_does_not_take(
+    network: dict[str, Any], training: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        check(trial({}, training, network), classes=())
+    assert caught.value.param == param
+
+
+def test_many_weights_of_a_poisson_regression_are_solved_on_request() -> None:
+    training = {**SOLVER, "loss": {"kind": "poisson"}}
+    check(trial({}, training, LINEAR), (1_999,), ())
+    with pytest.raises(SpecError, match="up to 2,000 weights, not for 2,001"):
+        check(trial({}, training, LINEAR), (2_000,), ())
+
+
+def test_members_of_a_log_link_have_no_mean_of_scores() -> None:
+    with pytest.raises(SpecError, match="ema or swa"):
+        check(trial(SNAPSHOTS, {"epochs": 30, "loss": {"kind": "poisson"}}), classes=())
