@@ -232,8 +232,8 @@ def test_a_watched_metric_exists_for_the_target(
 def test_factors_are_of_columns_as_they_are(name: str) -> None:
     factors = {name: {"strength": 0.1, "factors": {"age": 0.0}}}
     check(trial(factors))
+    embedded = trial(factors, network={"kind": "mlp", "embedding": {"kind": "periodic"}})
     with pytest.raises(SpecError, match="or the embedding") as caught:
-        embedded = trial(factors, network={"kind": "mlp", "embedding": {"kind": "periodic"}})
         check_trial(embedded, DataFacts(FLAT, TWO, numbers=10))
     assert caught.value.param == f"regularization.{name}.factors"
 
