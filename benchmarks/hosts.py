@@ -238,7 +238,8 @@ def show(rounds: list[Round]) -> bool:
         if each.cut != "-":
             taken = "never" if each.taken_back is None else f"after {each.taken_back:.1f} s"
             print(
-                f"    {each.cut} was cut off: {each.taken_by or 'nobody'} claimed its fleet {taken};"
+                f"    {each.cut} was cut off: {each.taken_by or 'nobody'} claimed its fleet "
+                f"{taken};"
             )
             print(f"    seen again {each.back:.1f} s after the end of the cut; said: {each.said}")
     return kept and ("was taken" in rounds[-1].said or "stale" in rounds[-1].said)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from worker.appraisal.contenders import Beside, Contender
 from worker.appraisal.importance import permutation_importance
-from worker.appraisal.measured import Comparison, Measured, Rows
+from worker.appraisal.measured import Measured, PairedComparison, RowMeasures
 from worker.appraisal.references import CONSTANT, boosted_scores, constant_scores
 from worker.appraisal.rows import MOST_NETWORKS, MOST_SCORES, HeldOut, held_out, row_scores
 from worker.appraisal.verdict import Facts, verdict
@@ -59,7 +59,7 @@ def appraise(
     if id(won) not in measured:
         said = f"{won.name} won, but none of its repeats has all its folds: it has no intervals."
         return Appraisal.model_validate({"verdict": said, "part": held.part, "rows": len(held)})
-    compared = Comparison(
+    compared = PairedComparison(
         [measured[id(one)] for one in [won, *others] if id(one) in measured],
         chosen_here=chosen_here,
         competing=beside.competing,
@@ -109,7 +109,7 @@ class _Asked:
 class _Served:
     """The winner as it was trained once more, with what was trained so beside it."""
 
-    compared: Comparison
+    compared: PairedComparison
     differences: Sequence[Difference]
 
 
@@ -131,7 +131,7 @@ def _measured(
     """Each configuration by its identity; without those that answer nothing."""
     found = row_scores(held, everyone, device)
     networks = sum(len(scores.scores) for scores in found if scores is not None)
-    rows = Rows(held, networks, further, chooses=chooses)
+    rows = RowMeasures(held, networks, further, chooses=chooses)
     return {
         id(one): rows.measure(one.name, one.configuration, scores, one)
         for one, scores in zip(everyone, found, strict=True)
@@ -149,7 +149,7 @@ def _twin(won: Contender, others: Sequence[Contender], beside: Beside) -> int | 
 
 
 def _differences(
-    compared: Comparison,
+    compared: PairedComparison,
     asked: _Asked,
     left_out: Mapping[str, Measured],
     plain: Measured | None,
@@ -157,7 +157,7 @@ def _differences(
     beside: Beside,
 ) -> list[Difference]:
     scores = compared.winner.scores
-    rows = Rows(held, len(scores.scores), asked.metrics[0])
+    rows = RowMeasures(held, len(scores.scores), asked.metrics[0])
     constant = rows.measure(CONSTANT, None, constant_scores(held, scores))
     boosting = None
     if beside.boosted is not None and held.part != "test":
@@ -195,11 +195,11 @@ def _refitted(
     trained = [(one.configuration, measured[id(one)]) for one in order if id(one) in measured]
     if not trained or trained[0][0] != asked.winner:
         return None
-    compared = Comparison([one for _, one in trained], chosen_here=False, competing=1)
+    compared = PairedComparison([one for _, one in trained], chosen_here=False, competing=1)
     boosting = None
     if beside.boosted is not None:
         scores = boosted_scores(again, beside.boosted, compared.winner.scores)
-        rows = Rows(again, len(scores.scores), further)
+        rows = RowMeasures(again, len(scores.scores), further)
         boosting = rows.measure(BOOSTING, None, scores)
     found: list[Difference | None] = []
     for name in asked.metrics:
@@ -210,7 +210,7 @@ def _refitted(
 
 
 def _verdict(
-    compared: Comparison,
+    compared: PairedComparison,
     served: _Served | None,
     asked: _Asked,
     differences: Sequence[Difference],
@@ -262,7 +262,9 @@ def _importance(
     )
 
 
-def _notes(held: HeldOut, compared: Comparison, differences: Sequence[Difference]) -> list[str]:
+def _notes(
+    held: HeldOut, compared: PairedComparison, differences: Sequence[Difference]
+) -> list[str]:
     """What the intervals cover."""
     said = ["Intervals are 95 %, by a bootstrap over rows, of which all networks have the same."]
     if len(held) < held.whole:

@@ -18,7 +18,7 @@ from worker.appraisal.differences import (
     paired,
     together,
 )
-from worker.appraisal.resampling import Resamples, RowMetrics, Sampled, sampled
+from worker.appraisal.resampling import Resamples, RowMetrics, Sampled, resampled_metrics
 from worker.appraisal.rows import HeldOut, RowScores
 from worker.metrics import is_maximized
 from worker.results import ConfigurationIntervals, Difference, Judgement, MetricInterval, Role
@@ -68,7 +68,7 @@ class Measured:
         return MetricInterval(value=value, low=low, high=high)
 
 
-class Rows:
+class RowMeasures:
     """N rows and their resamples, on which configurations are measured."""
 
     def __init__(
@@ -82,7 +82,10 @@ class Rows:
             further: a metric that is asked for.
             chooses: whether the rows chose among the configurations.
         """
-        self.held, self.resamples, self._further = held, Resamples(len(held)), further
+        # Without repeated folds each is one of the table's, in the same order.
+        numbers = held.rows if len(np.unique(held.rows)) < len(held) else None
+        self.held, self._further = held, further
+        self.resamples = Resamples(len(held), numbers=numbers)
         work = len(held) ** 2 / 4 * len(self.resamples) * networks
         self._of_pairs = work <= MOST_PAIRS * (10 if further == "auc" else 1)
         self._chooses = chooses
@@ -98,11 +101,11 @@ class Rows:
             metric: float(np.sqrt(np.mean([one.wander[metric] ** 2 for one in trials])))
             for metric in names
         }
-        found = sampled(metrics, self.resamples, unseen=self._chooses)
+        found = resampled_metrics(metrics, self.resamples, unseen=self._chooses)
         return Measured(name, number, scores, found, metrics, wander)
 
 
-class Comparison:
+class PairedComparison:
     """Configurations on the same rows, the winner first."""
 
     def __init__(

@@ -55,9 +55,20 @@ class Sampled:
 
 
 class Resamples:
-    """B resamples of N rows, drawn from a seed."""
+    """B resamples of N rows, drawn from a seed.
 
-    def __init__(self, rows: int, seed: int = 0) -> None:
+    Where folds are repeated a row of the table is several of the N: these are drawn together, for
+    they say little more than one of them.
+    """
+
+    def __init__(
+        self, rows: int, seed: int = 0, *, numbers: NDArray[np.int64] | None = None
+    ) -> None:
+        """Draw from N rows, or from those of a table that their ``numbers`` ``[N]`` are."""
+        self._places: NDArray[np.int64] | None = None
+        if numbers is not None:
+            different, self._places = np.unique(numbers, return_inverse=True)
+            rows = len(different)
         count = min(RESAMPLES, max(FEWEST, MOST_DRAWS // max(1, rows)))
         rng = np.random.default_rng(seed)
         self._counts = np.empty((count, rows), dtype=np.uint8)
@@ -74,7 +85,7 @@ class Resamples:
     @property
     def rows(self) -> int:
         """N."""
-        return self._counts.shape[1]
+        return self._counts.shape[1] if self._places is None else len(self._places)
 
     def _blocks(self) -> Iterator[slice]:
         for first in range(0, len(self), self._size):
@@ -85,7 +96,10 @@ class Resamples:
         ``[b, N]`` each.
         """
         for some in self._blocks():
-            yield some, self._counts[some].astype(np.float64), (self._counts[some] == 0) * 1.0
+            counts = self._counts[some]
+            if self._places is not None:
+                counts = counts[:, self._places]
+            yield some, counts.astype(np.float64), (counts == 0) * 1.0
 
 
 class RowMetrics:
@@ -199,7 +213,7 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def sampled(
+def resampled_metrics(
     metrics: RowMetrics, resamples: Resamples, *, unseen: bool = True
 ) -> dict[str, Sampled]:
     """Each metric on all rows, on each resample, and on what it left out, unless nobody asks."""

@@ -9,7 +9,7 @@ from scipy import stats
 
 from tests.contending import answered
 from worker.appraisal.differences import SeedPart, common, fold_seeds, paired, together
-from worker.appraisal.measured import Comparison, Measured, Rows
+from worker.appraisal.measured import Measured, PairedComparison, RowMeasures
 from worker.appraisal.resampling import Resamples, Sampled
 from worker.results import Difference
 
@@ -20,7 +20,7 @@ TRUTH = np.zeros(N)
 def measured(errors: Sequence[NDArray[np.float64]], folds: int = 1) -> list[Measured]:
     """Configurations whose networks' errors ``[R, N]`` are these: their losses are the squares."""
     scores = [answered(one[..., None].astype(np.float32), TRUTH, folds=folds) for one in errors]
-    rows = Rows(scores[0].held, 1, "", chooses=True)
+    rows = RowMeasures(scores[0].held, 1, "", chooses=True)
     return [rows.measure(f"c{n}", n, one) for n, one in enumerate(scores)]
 
 
@@ -28,7 +28,7 @@ def best_against_first(errors: Sequence[NDArray[np.float64]], folds: int = 1) ->
     """The best of some configurations against the first, or that against the second."""
     plain, *others = measured(errors, folds)
     order = sorted([plain, *others], key=lambda one: one.metrics["loss"].value)
-    compared = Comparison(order, chosen_here=True, competing=len(order))
+    compared = PairedComparison(order, chosen_here=True, competing=len(order))
     other = plain if order[0] is not plain else order[1]
     found = compared.against(other, "loss", "twin")
     assert found is not None
@@ -70,7 +70,7 @@ def test_of_one_pair_the_interval_is_that_of_a_paired_bootstrap() -> None:
     rng = np.random.default_rng(3)
     errors = [drawn(rng, 1, 0.0), drawn(rng, 1, 0.0)]
     first, second = measured(errors)
-    found = Comparison([first, second], chosen_here=False, competing=2).against(
+    found = PairedComparison([first, second], chosen_here=False, competing=2).against(
         second, "loss", "contender"
     )
     assert found is not None
@@ -139,7 +139,7 @@ def test_a_winner_that_rows_chose_is_corrected_for_it() -> None:
     for _ in range(40):
         errors = [np.sqrt(rng.gamma(1.0, size=(1, N))) for _ in range(12)]  # losses of mean 1
         order = sorted(measured(errors), key=lambda one: one.metrics["loss"].value)
-        report = Comparison(order, chosen_here=True, competing=12).with_correction("loss")
+        report = PairedComparison(order, chosen_here=True, competing=12).with_correction("loss")
         naive.append(report.metrics["loss"].value)
         corrected.append(report.corrected["loss"].value)
         assert report.corrected["loss"].low < 1 < report.corrected["loss"].high

@@ -6,8 +6,8 @@ from scipy import stats
 from sklearn import metrics as sklearn
 
 from tests.contending import answered
-from worker.appraisal.measured import Rows
-from worker.appraisal.resampling import Resamples, RowMetrics, sampled
+from worker.appraisal.measured import RowMeasures
+from worker.appraisal.resampling import Resamples, RowMetrics, resampled_metrics
 
 RNG = np.random.default_rng(5)
 N = 60
@@ -85,7 +85,7 @@ def test_the_interval_is_that_of_a_bootstrap_over_rows() -> None:
     values = RNG.normal(size=(1, 200, 1)).astype(np.float32)
     scores = answered(values, RNG.normal(size=200))
     metrics = RowMetrics(scores)
-    found = sampled(metrics, Resamples(200))["rmse"]
+    found = resampled_metrics(metrics, Resamples(200))["rmse"]
     losses = metrics.losses[0]
     reference = stats.bootstrap(
         (losses,),
@@ -113,7 +113,20 @@ def test_resamples_have_as_many_rows_and_follow_from_their_seed() -> None:
 def test_of_rows_that_are_all_answered_rightly_the_interval_is_not_a_point() -> None:
     truth = np.tile([0, 1], 15)
     scores = answered((truth * 2.0 - 1).reshape(1, -1, 1).astype(np.float32), truth, ("a", "b"))
-    report = Rows(scores.held, 1, "").measure("perfect", 0, scores).report()
+    report = RowMeasures(scores.held, 1, "").measure("perfect", 0, scores).report()
     exact = stats.binomtest(30, 30).proportion_ci(method="exact")
     found = report.metrics["accuracy"]
     assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_the_rows_of_repeated_folds_are_drawn_together() -> None:
+    """What a row says twice is no second row: the interval is that of the rows themselves."""
+    numbers = np.tile(np.arange(50), 3)
+    for _, counts, left_out in Resamples(150, numbers=numbers).blocks():
+        assert counts.shape[1] == 150
+        assert (counts[:, :50] == counts[:, 50:100]).all()
+        assert (counts.sum(1) == 150).all()
+        assert ((counts == 0) == (left_out == 1)).all()
+    (once,) = Resamples(50).blocks()
+    (thrice,) = Resamples(150, numbers=numbers).blocks()
+    assert (once[1] == thrice[1][:, :50]).all()

@@ -223,7 +223,7 @@ def compare(
     Raises:
         ModelError: with code `export_disagrees`, naming the largest difference.
     """
-    worst = Difference(0.0, 0.0, "")
+    worst = Mismatch(0.0, 0.0, "")
     for part in (rows, rows.part(slice(1, 2))):
         features = model.encode(part.table)
         scores = model.forward(features)
@@ -243,7 +243,7 @@ def compare(
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """The largest one of its kind."""
 
     share: float
@@ -252,13 +252,13 @@ class Difference:
     what: str
 
 
-def _share(difference: Difference) -> float:
+def _share(difference: Mismatch) -> float:
     return difference.share
 
 
 def _differences(
     model: TrainedModel, live: Answers, exported: Answers, allowed: NDArray[np.float64]
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """Of rows that the model itself answers with finite numbers."""
     if live.values is not None and exported.values is not None:
         size = np.maximum(np.abs(live.values), model.target_scale)
@@ -272,17 +272,17 @@ def _differences(
 
 def _largest(
     live: NDArray[Any], exported: NDArray[Any], allowed: NDArray[np.float64], what: str
-) -> Difference:
+) -> Mismatch:
     if live.shape != exported.shape:
-        return Difference(np.inf, np.inf, f"shapes {live.shape} and {exported.shape} of the {what}")
+        return Mismatch(np.inf, np.inf, f"shapes {live.shape} and {exported.shape} of the {what}")
     finite = np.isfinite(live)
     difference = np.abs(live[finite].astype(np.float64) - exported[finite])
     difference = np.where(np.isnan(difference), np.inf, difference)
     if not difference.size:
-        return Difference(0.0, 0.0, what)
+        return Mismatch(0.0, 0.0, what)
     share = _shares(difference, np.broadcast_to(allowed, live.shape)[finite])
     at = int(share.argmax())
-    return Difference(float(share[at]), float(difference[at]), what)
+    return Mismatch(float(share[at]), float(difference[at]), what)
 
 
 def _shares(difference: NDArray[np.float64], allowed: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -293,7 +293,7 @@ def _shares(difference: NDArray[np.float64], allowed: NDArray[np.float64]) -> ND
 
 def _of_classes(
     model: TrainedModel, live: Answers, exported: Answers, allowed: NDArray[np.float64]
-) -> Difference:
+) -> Mismatch:
     """Classes that differ, unless probabilities are as good as tied."""
     probabilities, best, other = live.probabilities, live.best, exported.best
     if probabilities is None or best is None or other is None:
@@ -303,7 +303,7 @@ def _of_classes(
     if (numbers is None) != (value is None) or (
         value is not None and (np.asarray(numbers or ())[other] != value).any()
     ):
-        return Difference(np.inf, np.inf, "labels and the numbers that they are")
+        return Mismatch(np.inf, np.inf, "labels and the numbers that they are")
     rows = np.arange(len(best))
     if model.target.task == "binary":
         positive = model.target.positive_number or 0
@@ -314,4 +314,4 @@ def _of_classes(
     margin = np.where(wrong & (other >= 0), margin, np.where(wrong, 1.0, 0.0)).astype(np.float64)
     share = _shares(margin, 2 * allowed)
     at = int(share.argmax())
-    return Difference(float(share[at]), float(margin[at]), "the probabilities of other classes")
+    return Mismatch(float(share[at]), float(margin[at]), "the probabilities of other classes")
