@@ -237,11 +237,9 @@ def show(rounds: list[Round]) -> bool:
         print(f"{each.name}: {each.state}, {each.ends} end(s), {each.attempts} attempt(s), {bits}")
         if each.cut != "-":
             taken = "never" if each.taken_back is None else f"after {each.taken_back:.1f} s"
-            print(
-                f"    {each.cut} was cut off: {each.taken_by or 'nobody'} claimed its fleet "
-                f"{taken};"
-            )
-            print(f"    seen again {each.back:.1f} s after the end of the cut; said: {each.said}")
+            other = each.taken_by or "nobody"
+            print(f"    {each.cut} was cut off: {other} claimed its fleet {taken};")
+            print(f"    seen again {each.back:.1f} s after the end of it; said: {each.said}")
     return kept and ("was taken" in rounds[-1].said or "stale" in rounds[-1].said)
 
 
