@@ -69,7 +69,7 @@ EMBEDDINGS = Values(
     values=(
         None,
         {"kind": "periodic", "frequencies": 16, "dimension": 16},
-        {"kind": "piecewise_linear", "bins": 16},
+        {"kind": "piecewise_linear", "bins": 16, "dimension": 16},
     )
 )
 """How numbers enter, where the job does not say: of each, smaller than by default, so that a search
