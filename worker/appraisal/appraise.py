@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from worker.appraisal.contenders import Beside, Contender
 from worker.appraisal.importance import permutation_importance
 from worker.appraisal.measured import Measured, PairedComparison, RowMeasures
@@ -40,15 +42,23 @@ def appraise(
         beside: what else is known of the job.
         device: where networks answer.
     """
+    with np.errstate(all="ignore"):  # scores beyond all numbers are told as what has no interval
+        return _appraisal(prepared, contenders, winner, objective, beside, device)
+
+
+def _appraisal(
+    prepared: Prepared,
+    contenders: Sequence[Contender],
+    winner: int,
+    objective: str,
+    beside: Beside | None,
+    device: str,
+) -> Appraisal | None:
     beside = beside or Beside(competing=len(contenders))
     won = next(one for one in contenders if one.configuration == winner)
-    loss = won.trials[0].trial.training.loss
-    # What was trained on another loss has no loss that could be compared.
-    others = [
-        one for one in contenders if one is not won and one.trials[0].trial.training.loss == loss
-    ]
+    others = [one for one in contenders if one is not won]
     everyone = [won, *others, *beside.left_out]
-    held = held_out(prepared, most=_most_rows(prepared, everyone), loss=loss)
+    held = held_out(prepared, most=_most_rows(prepared, everyone))
     if not len(held):
         return None
     further = objective.partition("_")[2]
@@ -58,15 +68,19 @@ def appraise(
     measured = _measured(held, everyone, further, device, chooses=chosen_here)
     if id(won) not in measured:
         said = f"{won.name} won, but none of its repeats has all its folds: it has no intervals."
-        return Appraisal.model_validate({"verdict": said, "part": held.part, "rows": len(held)})
+        return _only(said, held)
     compared = PairedComparison(
         [measured[id(one)] for one in [won, *others] if id(one) in measured],
         chosen_here=chosen_here,
         competing=beside.competing,
     )
-    metric = further if further in compared.winner.metrics else "loss"
+    finite = compared.winner.report().metrics
+    metric = further if further in finite else "loss"
+    if metric not in finite:
+        said = f"{won.name} won, but its loss on these {len(held):,} rows is no finite number."
+        return _only(said, held)
     headline = "balanced_accuracy" if prepared.target.classes else "rmse"
-    known = [name for name in (metric, headline) if name in compared.winner.metrics]
+    known = [name for name in (metric, headline) if name in finite]
     asked = _Asked(list(dict.fromkeys(known)), _twin(won, others, beside), won.configuration)
     left_out = {
         one.trials[0].trial.without.technique: measured[id(one)]
@@ -93,6 +107,12 @@ def appraise(
         importance=_importance(held, won, winning, device),
         notes=_notes(held, compared, of_rows),
     )
+
+
+def _only(verdict: str, held: HeldOut) -> Appraisal:
+    """A sentence, and no numbers."""
+    document = {"verdict": verdict, "part": held.part, "rows": len(held)}
+    return Appraisal.model_validate(document)
 
 
 @dataclass(frozen=True)
@@ -189,7 +209,7 @@ def _refitted(
     data = beside.refit_data
     if data is None or held.part != "test":
         return None
-    again = HeldOut("test", data, held.rows, None, held.whole, held.loss)
+    again = HeldOut("test", data, held.rows, None, held.whole)
     measured = _measured(again, beside.refits, further, device)
     order = sorted(beside.refits, key=lambda one: one.configuration != asked.winner)
     trained = [(one.configuration, measured[id(one)]) for one in order if id(one) in measured]

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from worker.appraisal.resampling import HIGH, LOW, Sampled
+from worker.appraisal.resampling import HIGH, LOW, Sampled, ends
 
 Floats = NDArray[np.float64]
 Places = Sequence[tuple[int, int | None]]
@@ -77,7 +77,8 @@ class Paired:
     @property
     def row_variance(self) -> float:
         """V_rows."""
-        return float(np.nanvar(self.resampled))
+        known = self.resampled[np.isfinite(self.resampled)]
+        return float(known.var()) if len(known) else 0.0
 
     @property
     def quantile(self) -> float:
@@ -88,9 +89,12 @@ class Paired:
         known = rows**2 / max(1, self.rows - 1) + seeds**2 / self.seeds.degrees
         return float(stdtrit((rows + seeds) ** 2 / known, HIGH))
 
-    def interval(self, together: float = 1.0) -> tuple[float, float]:
-        """95 %, ``together`` times as wide."""
-        low, high = np.nanquantile(self.resampled, (LOW, HIGH))
+    def interval(self, together: float = 1.0) -> tuple[float, float] | None:
+        """95 %, ``together`` times as wide; none where the resamples give no numbers."""
+        found = ends(self.resampled)
+        if found is None or not math.isfinite(self.value):
+            return None
+        low, high = found
         value, by_seeds = self.value, Z * math.sqrt(self.seeds.variance)
         wide = together * self.quantile / Z
         below = wide * math.hypot(max(0.0, value - low), by_seeds)
@@ -127,7 +131,10 @@ def _seeds(each: Floats, apart: Floats) -> SeedPart:
     """τ² of R pairs, from what they are on all rows and how far the resamples take them apart."""
     count = len(each)
     between = float(each.var(ddof=1))
-    by_rows = float(np.nanvar(apart, axis=0).mean()) * count / (count - 1)
+    defined = np.isfinite(apart).all(1)
+    if not defined.any() or not math.isfinite(between):
+        return UNKNOWN
+    by_rows = float(apart[defined].var(0).mean()) * count / (count - 1)
     variance = max(0.0, between - by_rows) / count
     if not variance:
         return UNKNOWN
@@ -195,7 +202,7 @@ def together(
 
 def corrected(
     chooses: Sequence[Sampled], measured: Sequence[Sampled], *, maximize: bool
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float] | None:
     """What the best of C configurations comes to on rows that did not choose it: value and 95 %.
 
     On each resample the best is chosen, and measured on the rows that the resample left out; the
@@ -214,5 +221,7 @@ def corrected(
     best = by.argmax(1) if maximize else by.argmin(1)
     unseen = np.stack([one.unseen for one in measured], axis=1)
     values = np.take_along_axis(unseen, best[:, None], axis=1)[:, 0]
-    low, high = np.nanquantile(values, (LOW, HIGH))
-    return float(np.nanmean(values)), float(low), float(high)
+    found = ends(values)
+    if found is None:
+        return None
+    return float(values[np.isfinite(values)].mean()), *found

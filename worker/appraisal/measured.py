@@ -49,21 +49,24 @@ class Measured:
 
     def report(self) -> ConfigurationIntervals:
         """Its metrics with their intervals; without those that are not defined."""
-        known = {name: one for name, one in self.metrics.items() if np.isfinite(one.value)}
+        known = {name: self._interval(name, one) for name, one in self.metrics.items()}
         return ConfigurationIntervals(
             configuration=self.number or 0,
             name=self.name,
             networks=len(self.scores.scores),
-            metrics={name: self._interval(name, one) for name, one in known.items()},
+            metrics={name: one for name, one in known.items() if one is not None},
             corrected={},
         )
 
-    def _interval(self, name: str, metric: Sampled) -> MetricInterval:
-        value, (low, high) = metric.value, metric.interval()
+    def _interval(self, name: str, metric: Sampled) -> MetricInterval | None:
+        value, found = metric.value, metric.interval()
+        if found is None or not np.isfinite(value):
+            return None
+        low, high = found
         if name in ("accuracy", "balanced_accuracy") and value in (0.0, 1.0):
             # Resamples of rows that are all alike are alike. Clopper & Pearson 1934: so rare is
             # what would not be seen once with 2.5 %.
-            rare = -np.expm1(np.log(0.025) / self.scores.scores.shape[1])
+            rare = float(-np.expm1(np.log(0.025) / self.scores.scores.shape[1]))
             low, high = (1.0 - rare, 1.0) if value else (0.0, rare)
         return MetricInterval(value=value, low=low, high=high)
 
@@ -137,8 +140,9 @@ class PairedComparison:
         found = {}
         for name in report.metrics:
             of_all = [one.metrics[name] for one in self.configurations]
-            value, low, high = corrected(by, of_all, maximize=more_is_better(chooses))
-            if np.isfinite(value):
+            fresh = corrected(by, of_all, maximize=more_is_better(chooses))
+            if fresh is not None:
+                value, low, high = fresh
                 found[name] = MetricInterval(value=value, low=low, high=high)
         return report.model_copy(update={"corrected": found})
 
@@ -182,9 +186,10 @@ class PairedComparison:
         seeds, source = _seeds(winner, other, metric, pairs)
         rows = len(winner.scores.held)
         found = paired(winner.metrics[metric], other.metrics[metric], pairs, rows, seeds)
-        if not np.isfinite(found.value):
+        ends = found.interval(together)
+        if ends is None:
             return None
-        low, high = found.interval(together)
+        low, high = ends
         maximize = more_is_better(metric)
         return Difference(
             name=winner.name,

@@ -48,10 +48,18 @@ class Sampled:
         """On all rows, the mean over the networks."""
         return float(self.whole.mean())
 
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> tuple[float, float] | None:
         """The 95 % percentile interval of that mean over other rows of the same kind."""
-        low, high = np.nanquantile(self.resampled.mean(1), (LOW, HIGH))
-        return float(low), float(high)
+        return ends(self.resampled.mean(1))
+
+
+def ends(values: Floats) -> tuple[float, float] | None:
+    """The quantiles between which 95 % of the values lie that are finite; none without any."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    low, high = np.quantile(known, (LOW, HIGH))
+    return float(low), float(high)
 
 
 class Resamples:
@@ -114,7 +122,6 @@ class RowMetrics:
             further: one more metric, `f1` or `mae`, if it is known here.
         """
         self.losses = scores.losses()  # [R, N]
-        self._weights = scores.held.weights
         self._further = further
         self._errors: Floats | None = None
         self._truth = np.asarray(scores.held.truth)
@@ -147,14 +154,12 @@ class RowMetrics:
     def measure(self, weights: Floats) -> dict[str, Floats]:
         """Each metric ``[B, R]`` on rows that count as often as the weights ``[B, N]`` say."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            # Answers are right or wrong by the row; losses and errors count what the rows count.
-            counting = weights if self._weights is None else weights * self._weights
-            total = counting.sum(1)[:, None]
-            found = {"loss": counting @ self.losses.T / total}
+            total = weights.sum(1)[:, None]
+            found = {"loss": weights @ self.losses.T / total}
             if self._errors is not None:
-                return found | self._of_values(self._errors, counting, total)
+                return found | self._of_values(self._errors, weights, total)
             if self._right is not None:
-                found |= self._of_answers(self._right, weights, weights.sum(1)[:, None])
+                found |= self._of_answers(self._right, weights, total)
         return found
 
     def _of_answers(self, right: Floats, weights: Floats, total: Floats) -> dict[str, Floats]:

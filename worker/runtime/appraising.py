@@ -78,32 +78,36 @@ def appraise_job(
     try:
         rows = _rows(database, lease, ended, own, job)
         trained = _trained(artefacts, rows, lease, own)
-        contenders, refits, left_out = (
-            _contenders(trained, numbers) for numbers in (rows.numbers, rows.refits, rows.left_out)
-        )
-        appraisal = appraise(
-            job.prepared(),
-            contenders,
-            winner=ended.winner,
-            objective=job.objective,
-            device=job.device,
-            beside=Beside(
-                competing=sum(group.rank.wins for group in ended.groups),
-                searched=job.spec.search is not None,
-                twin=_reference(job.spec),
-                left_out=left_out,
-                refits=[
-                    Contender(refit.trials[0].trial.refit or 0, refit.name, refit.trials)
-                    for refit in refits
-                ],
-                refit_data=own.refit_data,
-                boosted=None if own.boosted is None else own.boosted.scores,
-            ),
-        )
+        prepared = job.prepared()
     except UnavailableError:
         raise
     except ParsimonyError:
         logger.warning("job %s cannot be appraised", lease.job_id, exc_info=True)
+        return None
+    refits = _contenders(trained, rows.refits)
+    beside = Beside(
+        competing=sum(group.rank.wins for group in ended.groups),
+        searched=job.spec.search is not None,
+        twin=_reference(job.spec),
+        left_out=_contenders(trained, rows.left_out),
+        refits=[
+            Contender(refit.trials[0].trial.refit or 0, refit.name, refit.trials)
+            for refit in refits
+        ],
+        refit_data=own.refit_data,
+        boosted=None if own.boosted is None else own.boosted.scores,
+    )
+    try:
+        appraisal = appraise(
+            prepared,
+            _contenders(trained, rows.numbers),
+            winner=ended.winner,
+            objective=job.objective,
+            device=job.device,
+            beside=beside,
+        )
+    except Exception:  # arithmetic alone, no fault of a place: the job is done without it
+        logger.exception("job %s cannot be appraised", lease.job_id)
         return None
     return None if appraisal is None else Appraised(appraisal)
 

@@ -1,0 +1,112 @@
+"""What is appraised is told as far as it can be: of few rows, of answers that are no numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.contending import trained
+from worker.appraisal import Beside, Contender, appraise
+from worker.data import Prepared
+from worker.results import Appraisal
+
+PAIR = [
+    {"name": "none", "regularization": {}},
+    {"name": "L2", "regularization": {"l2": {"strength": 0.01}}},
+]
+SMALL: dict[str, Any] = {
+    "network": {"kind": "mlp", "hidden": [4]},
+    "training": {"epochs": 2},
+    "compare": PAIR,
+}
+
+
+def appraised(prepared: Prepared, contenders: Sequence[Contender], **beside: Any) -> Appraisal:
+    """With the first as the winner; as it is read again from where it is stored."""
+    known = Beside(competing=len(contenders), **beside)
+    winner = contenders[0].configuration
+    found = appraise(prepared, contenders, winner=winner, objective="validation_loss", beside=known)
+    assert found is not None
+    again = Appraisal.model_validate_json(found.model_dump_json())
+    assert again == found
+    return found
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"dataset": {"builtin": "circle", "rows": 20}, "split": {"validation": 0.05}},
+        {"dataset": {"builtin": "circle", "rows": 20}, "split": {"validation": 0.1}},
+        {"dataset": {"builtin": "iris"}, "split": {"validation": 0.01}},
+        {"dataset": {"builtin": "diabetes"}, "split": {"validation": 0.003}},
+        {"dataset": {"builtin": "diabetes"}, "split": {"folds": 50}},
+    ],
+)
+def test_of_few_rows_something_is_said(job: dict[str, Any]) -> None:
+    found = appraised(*trained(**job, **SMALL))
+    assert found.verdict
+    assert {one.name for one in found.intervals} == {"none", "L2"}
+    for one in found.intervals:
+        assert all(np.isfinite(metric.low) for metric in one.metrics.values())
+
+
+def test_answers_that_are_no_numbers_have_no_intervals() -> None:
+    prepared, (none, other) = trained(dataset={"builtin": "iris"}, **SMALL)
+    found = appraised(prepared, [none, broken(other)])
+    assert found.intervals[1].metrics.keys() == {"accuracy", "balanced_accuracy"}
+    assert [one.other_name for one in found.differences if one.metric == "loss"] == [
+        "the constant answer"
+    ]
+    found = appraised(prepared, [broken(other), none])
+    assert found.verdict == "L2 won, but its loss on these 30 rows is no finite number."
+
+
+def broken(contender: Contender) -> Contender:
+    """Its networks answer with NaN."""
+    (one,) = contender.trials
+    tensors = {
+        name: tensor * np.nan if name.startswith("weights.") else tensor
+        for name, tensor in one.file.tensors.items()
+    }
+    file = type(one.file)(tensors, one.file.manifest)
+    trial = type(one)(one.trial, one.metrics, file, one.position)
+    return Contender(contender.configuration, contender.name, [trial])
+
+
+def test_a_winner_without_all_its_folds_has_no_intervals() -> None:
+    prepared, contenders = trained(dataset={"builtin": "iris"}, split={"folds": 3}, **SMALL)
+    lacking = Contender(0, "none", contenders[0].trials[:2])
+    found = appraised(prepared, [lacking, contenders[1]])
+    assert found.verdict.startswith("none won, but none of its repeats has all its folds")
+    found = appraised(prepared, [contenders[1], lacking])
+    assert [one.name for one in found.intervals] == ["L2"]
+
+
+def test_boosting_stands_beside_the_folds() -> None:
+    prepared, contenders = trained(dataset={"builtin": "diabetes"}, split={"folds": 3}, **SMALL)
+    exact = [
+        prepared.y[fold][split.validation][:, None] for fold, split in enumerate(prepared.splits)
+    ]
+    found = appraised(prepared, contenders, boosted=exact)
+    boosting = [one for one in found.differences if one.role == "boosting"]
+    own = found.intervals[0].metrics
+    assert {one.metric: one.difference for one in boosting} == {
+        name: pytest.approx(own[name].value, rel=1e-5) for name in ("loss", "rmse")
+    }
+    assert "worse than gradient boosting by" in found.verdict
+    assert any("Folds share training rows" in note for note in found.notes)
+
+
+def test_the_constant_answer_is_that_of_the_training_rows() -> None:
+    prepared, contenders = trained(dataset={"builtin": "iris"}, split={"folds": 3}, **SMALL)
+    found = appraised(prepared, contenders)
+    constant = next(one for one in found.differences if one.role == "constant")
+    # Each fold's training rows have the three classes alike, but for a row.
+    loss = found.intervals[0].metrics["loss"].value
+    assert constant.difference == pytest.approx(loss - np.log(3), abs=0.02)
+
+
+def test_without_rows_held_back_nothing_is_said() -> None:
+    prepared, contenders = trained(dataset={"builtin": "iris"}, split={"validation": 0}, **SMALL)
+    assert appraise(prepared, contenders, winner=0, objective="train_loss") is None
