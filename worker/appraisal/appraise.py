@@ -301,7 +301,7 @@ def _notes(
             "Each configuration was trained once: what another seed would have given is estimated "
             "from how far its metrics still went from epoch to epoch. Repeats would measure it."
         )
-    if "unknown" in sources:
+    elif "unknown" in sources:
         said.append("Each configuration was trained once: what another seed would give is unknown.")
     if held.fold is not None or "folds" in sources:
         said.append("Folds share training rows, so that intervals are somewhat too narrow.")

@@ -25,7 +25,7 @@ class TrainedTrial:
     position: int
     wander: Mapping[str, float] = field(default_factory=dict)
     """By metric, as ``loss``: how far it went from epoch to epoch at the end of training, as the
-    standard deviation over the last epochs, on validation rows."""
+    standard deviation from a straight line over the last epochs, on validation rows."""
 
 
 @dataclass(frozen=True, eq=False)

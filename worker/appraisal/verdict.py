@@ -78,6 +78,8 @@ def _alone(facts: Facts) -> str:
 
 def _pair(facts: Facts, difference: Difference) -> str:
     other, measure = _short(difference.other_name), _measure(facts)
+    if facts.searched and difference.role == "twin":
+        other = f"all switched off ({other})"
     if difference.verdict == "unclear":
         return (
             f"no difference between {_winner(facts)} and {other} that {_these(facts)} could show: "

@@ -4,11 +4,10 @@ Imports torch: for trainer processes only.
 """
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import stdev
 
+import numpy as np
 import orjson
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -32,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 MOST_PLAIN = 4
 """Configurations without regularization that are looked at beside the best."""
-FEW_REPEATS = 3
+FEW_REPEATS = 2
 """Repeats up to which the part of the seeds is known little from them."""
 LAST, FEWEST = 4, 4
 """Of the epochs the last one in so many, and at least so many, say how far metrics still go."""
@@ -225,13 +224,22 @@ def _numbers(session: Session, job: Job, which: ColumnElement[bool]) -> list[int
 
 
 def _wander(series: Mapping[str, Curve]) -> dict[str, float]:
-    """By metric of validation rows: the standard deviation over the last of the epochs."""
+    """By metric of validation rows: how far it is from a straight line over the last epochs.
+
+    The standard deviation of what a regression on the epochs leaves, with m − 2 degrees of freedom:
+    what still falls or rises does not count.
+    """
     found: dict[str, float] = {}
     for name, values in series.items():
         last = values[-max(FEWEST, len(values) // LAST) :]
-        known = [value for value in last if value is not None and math.isfinite(value)]
-        if name.startswith(_VALIDATION) and len(known) >= FEWEST:
-            found[name.removeprefix(_VALIDATION)] = stdev(known)
+        known = np.array([value for value in last if value is not None], dtype=np.float64)
+        if not name.startswith(_VALIDATION) or len(known) < FEWEST or not np.isfinite(known).all():
+            continue
+        epochs = np.arange(len(known)) - (len(known) - 1) / 2
+        rest = known - known.mean()
+        rest -= epochs * (epochs @ rest) / (epochs @ epochs)
+        deviation = float(np.sqrt(rest @ rest / (len(known) - 2)))
+        found[name.removeprefix(_VALIDATION)] = deviation
     return found
 
 

@@ -100,11 +100,18 @@ def test_boosting_stands_beside_the_folds() -> None:
 
 def test_the_constant_answer_is_that_of_the_training_rows() -> None:
     prepared, contenders = trained(dataset={"builtin": "iris"}, split={"folds": 3}, **SMALL)
-    found = appraised(prepared, contenders)
-    constant = next(one for one in found.differences if one.role == "constant")
     # Each fold's training rows have the three classes alike, but for a row.
-    loss = found.intervals[0].metrics["loss"].value
-    assert constant.difference == pytest.approx(loss - np.log(3), abs=0.02)
+    assert constant_loss(appraised(prepared, contenders)) == pytest.approx(np.log(3), abs=0.01)
+    prepared, contenders = trained(dataset={"builtin": "diabetes"}, split={"folds": 3}, **SMALL)
+    # Targets are standardized by the training rows, whose mean is 0.
+    validated = [prepared.y[n][split.validation] for n, split in enumerate(prepared.splits)]
+    expected = np.square(np.concatenate(validated)).mean()
+    assert constant_loss(appraised(prepared, contenders)) == pytest.approx(expected, rel=1e-5)
+
+
+def constant_loss(appraisal: Appraisal) -> float:
+    found = next(one for one in appraisal.differences if one.role == "constant")
+    return appraisal.intervals[0].metrics["loss"].value - found.difference
 
 
 def test_without_rows_held_back_nothing_is_said() -> None:

@@ -146,8 +146,8 @@ WITHOUT = [
         ),
         (
             {"twin": difference("better", -0.024), "searched": True, "competing": 64},
-            "the best of 64 (dropout) beats none by 0.0240 ± 0.0070 in test loss on 1,138 test "
-            "rows.",
+            "the best of 64 (dropout) beats all switched off (none) by 0.0240 ± 0.0070 in test "
+            "loss on 1,138 test rows.",
         ),
         (
             {"others": [difference("better", -0.024, "L1", "contender")]},
