@@ -56,9 +56,13 @@ def _appraisal(
 ) -> Appraisal | None:
     beside = beside or Beside(competing=len(contenders))
     won = next(one for one in contenders if one.configuration == winner)
-    others = [one for one in contenders if one is not won]
+    loss = won.trials[0].trial.training.loss
+    # What was trained on another loss has no loss that could be compared.
+    others = [
+        one for one in contenders if one is not won and one.trials[0].trial.training.loss == loss
+    ]
     everyone = [won, *others, *beside.left_out]
-    held = held_out(prepared, most=_most_rows(prepared, everyone))
+    held = held_out(prepared, most=_most_rows(prepared, everyone), loss=loss)
     if not len(held):
         return None
     further = objective.partition("_")[2]
@@ -209,7 +213,7 @@ def _refitted(
     data = beside.refit_data
     if data is None or held.part != "test":
         return None
-    again = HeldOut("test", data, held.rows, None, held.whole)
+    again = HeldOut("test", data, held.rows, None, held.whole, held.loss)
     measured = _measured(again, beside.refits, further, device)
     order = sorted(beside.refits, key=lambda one: one.configuration != asked.winner)
     trained = [(one.configuration, measured[id(one)]) for one in order if id(one) in measured]

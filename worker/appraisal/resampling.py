@@ -122,6 +122,7 @@ class RowMetrics:
             further: one more metric, `f1` or `mae`, if it is known here.
         """
         self.losses = scores.losses()  # [R, N]
+        self._weights = scores.held.weights
         self._further = further
         self._errors: Floats | None = None
         self._truth = np.asarray(scores.held.truth)
@@ -154,12 +155,14 @@ class RowMetrics:
     def measure(self, weights: Floats) -> dict[str, Floats]:
         """Each metric ``[B, R]`` on rows that count as often as the weights ``[B, N]`` say."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            total = weights.sum(1)[:, None]
-            found = {"loss": weights @ self.losses.T / total}
+            # Answers are right or wrong by the row; losses and errors count what the rows count.
+            counting = weights if self._weights is None else weights * self._weights
+            total = counting.sum(1)[:, None]
+            found = {"loss": counting @ self.losses.T / total}
             if self._errors is not None:
-                return found | self._of_values(self._errors, weights, total)
+                return found | self._of_values(self._errors, counting, total)
             if self._right is not None:
-                found |= self._of_answers(self._right, weights, total)
+                found |= self._of_answers(self._right, weights, weights.sum(1)[:, None])
         return found
 
     def _of_answers(self, right: Floats, weights: Floats, total: Floats) -> dict[str, Floats]:

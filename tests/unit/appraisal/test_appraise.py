@@ -117,3 +117,28 @@ def constant_loss(appraisal: Appraisal) -> float:
 def test_without_rows_held_back_nothing_is_said() -> None:
     prepared, contenders = trained(dataset={"builtin": "iris"}, split={"validation": 0}, **SMALL)
     assert appraise(prepared, contenders, winner=0, objective="train_loss") is None
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {
+            "dataset": {"builtin": "iris"},
+            "target": "sepal length (cm)",
+            "task": "regression",
+            "sample_weight": "petal width (cm)",
+        },
+        {
+            "dataset": {"builtin": "diabetes"},
+            "training": {"epochs": 2, "loss": {"kind": "quantile", "q": 0.8}},
+        },
+    ],
+)
+def test_rows_count_what_they_weigh_by_the_loss_that_was_asked_for(job: dict[str, Any]) -> None:
+    prepared, contenders = trained(**{**SMALL, **job})
+    found = appraised(prepared, contenders)
+    for interval, contender in zip(found.intervals, contenders, strict=True):
+        measured = contender.trials[0].metrics
+        for name in ("loss", "rmse"):
+            expected = measured[f"validation_{name}"]
+            assert interval.metrics[name].value == pytest.approx(expected, rel=1e-5)
