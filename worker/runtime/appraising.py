@@ -19,6 +19,7 @@ from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import Appraised, Ended
 from worker.models import ModelFile
 from worker.results import Curve, Metrics, Standing, TrialResult
+from worker.runtime.ensembling import PreparedTwice, join_networks
 from worker.search import Boosted, posted_configurations
 from worker.spec import JobSpec, Switch, Trial
 from worker.storage import queries
@@ -59,6 +60,8 @@ class AppraisedJob:
     objective: str
     prepared: Callable[[], Prepared]
     """Its data, as the trials that are no refits see them."""
+    whole: Callable[[], Prepared]
+    """The same as refits see them."""
     device: str
 
 
@@ -100,12 +103,28 @@ def appraise_job(
                 boosted=None if own.boosted is None else own.boosted.scores,
             ),
         )
+        del trained, contenders, refits, left_out
+        together = join_networks(
+            database,
+            artefacts,
+            lease,
+            ended,
+            (own.results, own.file),
+            PreparedTwice(job.prepared, lambda: own.refit_data or job.whole()),
+            job.spec,
+            job.objective,
+        )
     except UnavailableError:
         raise
     except ParsimonyError:
         logger.warning("job %s cannot be appraised", lease.job_id, exc_info=True)
         return None
-    return None if appraisal is None else Appraised(appraisal)
+    if appraisal is None:
+        return None
+    if together is None:
+        return Appraised(appraisal)
+    said = {"choice": together.choice, "ensemble": together.ensemble}
+    return Appraised(appraisal.model_copy(update=said), together.file)
 
 
 def _reference(spec: JobSpec) -> int | None:
