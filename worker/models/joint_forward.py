@@ -65,7 +65,9 @@ def compile_joint(
     flops = sum(program.flops for program in programs)
     compute = _mean(members, task, np.array([weights[member] for member in order]))
     widest = SMALLER * network.widest
-    return proven(compute, task, shape, flops=flops, widest=widest, multiples=(1, *MULTIPLES))
+    single_rows = all(program.takes_any_rows for program in joined)
+    multiples = (1, *MULTIPLES) if single_rows else MULTIPLES
+    return proven(compute, task, shape, flops=flops, widest=widest, multiples=multiples)
 
 
 def _as_it_stands(network: JointNetwork) -> Any:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from worker.errors import ModelError
-from worker.models.forward import Features, RowForward
+from worker.models.forward import Features, RowForward, RowNumbers
 from worker.models.probabilities import weighted_mean
-from worker.models.stochastic import GROUP_NUMBERS, row_exact, share, switch_on
+from worker.models.stochastic import GROUP_NUMBERS, share, switch_on
 from worker.networks import JointNetwork, JointPart, Network, build_network
 from worker.regularization import RandomStreams, derive_seed
 from worker.regularization.families import DropoutLayer
@@ -65,7 +65,8 @@ class JointStochasticForward:
         size = max(1, GROUP_NUMBERS // max(count, 1))
         seeds = [derive_seed(seed, "mc_samples", number) for number in range(samples)]
         self._passes: list[RowForward] = [
-            row_exact(self._compute(seeds[first : first + size]), shape, count)
+            # Row by row: what members make of several at once may depend on a row's place.
+            RowForward(self._compute(seeds[first : first + size]), task, RowNumbers(1, 1), count)
             for first in range(0, samples, size)
         ]
 

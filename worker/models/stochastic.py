@@ -189,7 +189,7 @@ def spread_of_values(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Values ``[S, N]`` → their mean ``[N]``, and their ``deviation`` ``[N]``."""
-    mean: NDArray[np.float64] = np.add.reduce(values, axis=0) / len(values)
+    mean = _total(values) / len(values)
     return mean, {"deviation": _deviation(values, mean)}
 
 
@@ -197,7 +197,12 @@ def _deviation(each: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[
     """n − 1 in the denominator; NaN of one alone."""
     if len(each) < 2:
         return np.full_like(mean, np.nan)
-    return np.asarray(np.sqrt(np.add.reduce((each - mean) ** 2, axis=0) / (len(each) - 1)))
+    return np.asarray(np.sqrt(_total((each - mean) ** 2) / (len(each) - 1)))
+
+
+def _total(each: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over samples, one after another: the sums of one row alone would be taken in pairs."""
+    return np.asarray(np.add.accumulate(each, axis=0)[-1])
 
 
 def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -115,6 +115,11 @@ class JointProgram:
             x = step(x)
         return x
 
+    @property
+    def takes_any_rows(self) -> bool:
+        """Whether each row is computed by itself, so that their number makes no difference."""
+        return not isinstance(self.steps[0], _Alone)
+
     def scaled(self, factor: Tensor, offset: Tensor) -> "JointProgram":
         """The same, whose scores are multiplied by ``factor``, and ``offset`` added, ``[M]``."""
         *others, last = self.steps

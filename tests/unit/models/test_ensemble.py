@@ -31,6 +31,10 @@ COMPARE: list[dict[str, Any]] = [
     {"name": "dropout", "regularization": {"dropout": {"p": 0.3}}},
     {"name": "snapshots", "regularization": {"snapshot_ensemble": {"members": 2}}},
     {"name": "wider", "network": {"kind": "mlp", "hidden": [7], "activation": "silu"}},
+    {
+        "name": "embedded",
+        "network": {"kind": "mlp", "hidden": [6], "embedding": {"kind": "periodic"}},
+    },
     {"name": "residual", "network": {"kind": "residual_mlp", "width": 8, "blocks": 1}},
 ]
 DATA = {"binary": "breast_cancer", "multiclass": "iris", "regression": "diabetes"}
@@ -39,7 +43,7 @@ ORIGIN = ExportSource("m", 1, "0" * 64)
 
 @pytest.fixture(scope="module", params=DATA)
 def job(request: pytest.FixtureRequest) -> tuple[Prepared, list[Contender], str]:
-    """Networks of five structures on three folds."""
+    """Networks of six structures on three folds."""
     name = DATA[request.param]
     prepared, contenders = trained(
         dataset={"builtin": name},
@@ -103,7 +107,7 @@ def test_it_is_certified_and_a_row_is_the_same_in_any_batch(
     file = join_members(members(contenders))
     assert file.dump() == join_members(members(contenders)).dump()
     model = TrainedModel.load(file.dump(), 0)
-    assert model.members == 3 * 7  # a snapshot ensemble has two
+    assert model.members == 3 * 8  # a snapshot ensemble has two
     assert sum(model.weights) == pytest.approx(1.0)
     assert [check for check in certify(model).checks if not check.passed] == []
     rows = np.random.default_rng(0).normal(size=(300, *model.encoder.shape)).astype(np.float32)
