@@ -17,6 +17,7 @@ from service.schemas.learnt import (
 from worker.models import Coefficients, Manifest
 from worker.schema import Json
 from worker.spec import TaskKind, without_off
+from worker.storage.models import ENSEMBLE
 from worker.storage.tables import ModelVersion
 
 LINK_OF: dict[TaskKind, Literal["identity", "logit", "softmax"]] = {
@@ -113,6 +114,7 @@ def manifest_view(
             outputs=file.outputs,
             parameters=file.parameters,
         ),
+        ensemble=row.manifest.get(ENSEMBLE),
         environment=None if file is None else file.environment,
         incomplete=incomplete,
     )

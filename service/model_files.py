@@ -68,13 +68,14 @@ class ModelFiles:
         return self._coefficients.get((row.path, row.position), read)
 
     def own(self, row: ModelVersion, name: str) -> OwnFile:
-        """The version's trial alone: the stored file where that holds no other, else one that is
-        made of it, the same every time.
+        """The version's trial alone: the stored file where that holds no other, or is that of an
+        ensemble, else one that is made of it, the same every time.
         """
 
         def make() -> OwnFile:
             whole = self._artefacts.read(row.path, row.sha256)
-            if len(self.manifest(row).trials) == 1:
+            manifest = self.manifest(row)
+            if len(manifest.trials) == 1 or manifest.networks:
                 return OwnFile(whole, row.sha256)
             about = {
                 "format": "parsimony",

@@ -21,7 +21,7 @@ from worker.jobs import stored_reading
 from worker.results import Estimated, SparsityReport, SparsitySummary
 from worker.spec import is_open_ended, shown, summary_of, without_off
 from worker.storage import waits
-from worker.storage.models import ESTIMATE, ModelBrief, ModelDetail, Origin
+from worker.storage.models import ENSEMBLE, ESTIMATE, ModelBrief, ModelDetail, Origin
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -286,6 +286,7 @@ def version_view(
         model=name,
         version=row.version,
         job=row.job_id,
+        served="ensemble" if ENSEMBLE in row.manifest else "trial",
         trial=row.trial_id,
         metrics=expected.metrics,
         deviations=expected.deviations,

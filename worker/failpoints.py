@@ -21,6 +21,8 @@ POINTS = (
     "checkpoint.referred",
     "result.before",
     "result.written",
+    "ensemble.before",
+    "ensemble.written",
     "finish.before_commit",
     "finish.after_commit",
     "plan.complete",

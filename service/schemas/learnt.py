@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
+from worker.results import EnsembleConfiguration, EnsembleKind
 from worker.schema import Json
 
 COLUMNS_SHOWN, CATEGORIES_SHOWN = 1_000, 100
@@ -120,6 +121,17 @@ class ManifestFile(Body):
     on."""
 
 
+class ManifestEnsemble(Body):
+    """Networks of several trials that answer as their mean."""
+
+    method: Annotated[EnsembleKind, Field(examples=["all"])]
+    """How they were chosen."""
+    networks: Annotated[int, Field(examples=[80])]
+    """How many there are."""
+    members: list[EnsembleConfiguration]
+    """Their configurations, those with the largest share first."""
+
+
 class ModelManifest(Body):
     """What rebuilds a version. Parts that stand in its file are null while that cannot be read."""
 
@@ -144,6 +156,8 @@ class ModelManifest(Body):
     """What is predicted."""
     file: ManifestFile | None
     """Where the weights lie."""
+    ensemble: ManifestEnsemble | None = None
+    """The networks that answer together; null of one trial."""
     environment: Annotated[
         dict[str, str | int] | None,
         Field(examples=[{"torch": "2.13.0", "threads": 1, "device": "cpu", "machine": "x86_64"}]),

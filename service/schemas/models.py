@@ -33,11 +33,15 @@ class ModelVersionView(Body):
     """Its number, from 1."""
     job: Annotated[str, Field(examples=["job_5f0c9a3e1b7d2468ace0f135"])]
     """The job that trained it."""
+    served: Annotated[Literal["trial", "ensemble"], Field(examples=["trial"])]
+    """`trial`: the weights of one trial. `ensemble`: networks of several trials that answer as
+    their mean; `manifest.ensemble` names them."""
     trial: Annotated[str, Field(examples=["trl_5f0c9a3e1b7d2468ace0f135"])]
-    """The trial whose weights it has."""
+    """The trial whose weights it has; of an ensemble, that of the job's winner."""
     metrics: Annotated[Metrics, Field(examples=[FINAL])]
     """The final metrics of its configuration, each the mean over its repeats and folds, as in the
-    job's best; of a winner that was trained once more, those of the test rows are its own."""
+    job's best; of a winner that was trained once more, those of the test rows are its own. Of an
+    ensemble its own: those of validation rows flatter it as far as it was chosen on them."""
     deviations: Annotated[Metrics | None, Field(examples=[{"validation_loss": 0.004}])]
     """The standard deviation of each of them between these trials, n − 1 in the denominator; null
     for a single trial."""

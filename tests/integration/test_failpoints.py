@@ -19,6 +19,7 @@ from worker.data.table import categorical, images
 from worker.failpoints import POINTS
 from worker.storage import datasets, deletion, jobs
 from worker.storage.artefacts import Artefacts
+from worker.storage.tables import Job
 
 SEARCHED: dict[str, Any] = {
     "network": {"kind": "mlp", "hidden": [8, 8]},
@@ -36,6 +37,7 @@ SEARCHED: dict[str, Any] = {
         "method": "halving",
         "min_epochs": 2,
         "refit": True,
+        "ensemble": {"method": "greedy"},
     },
     "model": "searched",
 }
@@ -73,9 +75,11 @@ def here(fail_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def hashes(here: Running, job_id: str) -> list[str | None]:
-    """Of the result files of a search's fleets and of its refit."""
+    """Of the result files of a search's fleets, of its refit, and of its ensemble."""
     with here.database.read() as session:
-        return [fleet.result_sha256 for fleet in jobs.fleets(session, job_id)]
+        job = session.get(Job, job_id)
+        files = [fleet.result_sha256 for fleet in jobs.fleets(session, job_id)]
+        return files if job is None else [*files, job.ensemble_sha256]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ def undisturbed(here: Running) -> list[str | None]:
     job = here.ended(here.post(**SEARCHED))
     assert (job.state, job.error) == ("succeeded", None)
     found = hashes(here, job.id)
-    assert len(found) == 2
+    assert len(found) == 3
     assert None not in found
     return found
 

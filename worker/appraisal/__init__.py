@@ -2,5 +2,32 @@
 
 from worker.appraisal.appraise import appraise
 from worker.appraisal.contenders import Beside, Contender, TrainedTrial, wanted
+from worker.appraisal.ensembles import Servable, choose_served, servables
+from worker.appraisal.library import Library
+from worker.appraisal.measuring import (
+    chosen_scores,
+    chosen_threshold,
+    joint_scores,
+    measured,
+    members_of,
+)
+from worker.appraisal.rows import MOST_SCORES, held_out
 
-__all__ = ["Beside", "Contender", "TrainedTrial", "appraise", "wanted"]
+__all__ = [
+    "MOST_SCORES",
+    "Beside",
+    "Contender",
+    "Library",
+    "Servable",
+    "TrainedTrial",
+    "appraise",
+    "choose_served",
+    "chosen_scores",
+    "chosen_threshold",
+    "held_out",
+    "joint_scores",
+    "measured",
+    "members_of",
+    "servables",
+    "wanted",
+]

@@ -16,6 +16,8 @@ from worker.data.formats import read_table
 from worker.data.input_lines import input_lines
 from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
+from worker.data.joint_encoder import JointEncoder
+from worker.data.joint_plain import plain_reader
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.notation import Notation
 from worker.data.output import output_columns
@@ -61,6 +63,7 @@ __all__ = [
     "Expectations",
     "ExtremeCell",
     "Form",
+    "JointEncoder",
     "JsonRows",
     "JsonWriter",
     "Listed",
@@ -97,6 +100,7 @@ __all__ = [
     "more_findings",
     "number_inputs",
     "output_columns",
+    "plain_reader",
     "prepare",
     "preview",
     "quoted",

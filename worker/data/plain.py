@@ -119,22 +119,10 @@ class PlainReader:
         plain, or if there are none.
         """
         rows = self._rows(instances)
-        if not rows:
+        values = self._values(rows)
+        if values is None or not self._scale(values):
             return None
-        numeric = not self.categories
-        if numeric:
-            cells = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
-        else:
-            cells = [row[position] for row in rows for position in self.numbers]
-        if not _NUMBERS.issuperset(map(type, cells)):
-            return None
-        try:
-            values = np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1)
-        except OverflowError:
-            return None
-        if not self._scale(values):
-            return None
-        if numeric:
+        if not self.categories:
             x = values.astype(np.float32)
         else:
             x = np.tile(self.resting, (len(rows), 1))
@@ -172,6 +160,21 @@ class PlainReader:
             x[:, self.silent] = 0.0
         return x
 
+    def _values(self, rows: Sequence[Sequence[Any]]) -> NDArray[np.float64] | None:
+        """The numbers of rows, ``[N, P]``; None where one is no number, or without rows."""
+        if not rows:
+            return None
+        if not self.categories:
+            cells = rows[0] if len(rows) == 1 else list(chain.from_iterable(rows))
+        else:
+            cells = [row[position] for row in rows for position in self.numbers]
+        if not _NUMBERS.issuperset(map(type, cells)):
+            return None
+        try:
+            return np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1)
+        except OverflowError:
+            return None
+
     @cached_property
     def _bounds(self) -> tuple[list[float], list[float]]:
         return self.low.tolist(), self.high.tolist()
@@ -192,13 +195,16 @@ class PlainReader:
 
     def _scale(self, values: NDArray[np.float64]) -> bool:
         """Centre and scale numbers in place, if all of them are ordinary."""
-        ordinary = (self.low <= values) & (values <= self.high)  # not of NaN, either
-        if 0 in ordinary.tobytes():
+        if not self._is_ordinary(values):
             return False
         scaled = self._scaled(values)
         if scaled is not values:
             values[...] = scaled
         return True
+
+    def _is_ordinary(self, values: NDArray[np.float64]) -> bool:
+        ordinary = (self.low <= values) & (values <= self.high)  # not of NaN, either
+        return 0 not in ordinary.tobytes()
 
     def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Centre and scale numbers, whose place is written over."""

@@ -4,8 +4,10 @@ from worker.models.answers import MOST_SAMPLES, PLAIN, AnswerRow, Answers, Answe
 from worker.models.certificate import Certificate, certify
 from worker.models.coefficients import Coefficients
 from worker.models.columns import answer_columns, true_column
+from worker.models.ensemble import EnsembleMember, join_members
 from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
 from worker.models.forward import mean_scores
+from worker.models.probabilities import weighted_mean
 from worker.models.scoring import Scoring
 from worker.models.trained_model import TrainedModel
 
@@ -18,6 +20,7 @@ __all__ = [
     "Answers",
     "Certificate",
     "Coefficients",
+    "EnsembleMember",
     "Manifest",
     "ModelFile",
     "Scoring",
@@ -25,7 +28,9 @@ __all__ = [
     "answer_columns",
     "certify",
     "export",
+    "join_members",
     "mean_scores",
     "read_manifest",
     "true_column",
+    "weighted_mean",
 ]

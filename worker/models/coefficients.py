@@ -55,6 +55,11 @@ class Coefficients:
             ConflictError: it has hidden layers, sees images, or averages probabilities.
             ModelError: the file has no such trial.
         """
+        if file.manifest.networks:
+            raise _none(
+                f"it is an ensemble of {len(file.manifest.networks)} networks, each with "
+                "preprocessing and coefficients of its own"
+            )
         trial, target = file.trial(position), file.target()
         split = trial.fold or 0
         if trial.network.kind != "linear":

@@ -15,11 +15,28 @@ One safetensors file holds all models of a fleet and everything that prediction 
 ==========================  ===============  =======================================================
 
 K trials, S splits (folds), R recorded rows, O scores.
+
+The file of an ensemble (format 2) holds one model, of networks of one structure or several:
+
+==========================  ===============  =======================================================
+``parts.<i>.weights.<…>``   ``[M_i, …]``     weights of the networks of structure i
+``parts.<i>.buffers.<…>``   ``[M_i, …]``     running averages and the like
+``encoder.<constant>``      ``[E, …]``       preprocessing: each network has one of these,
+``target.center``, ``.scale``  ``[E]``       and the unit in which its target was standardized
+``probe.features``          ``[1, R, E·F]``  some rows, encoded by each of the encoders,
+``probe.scores``            ``[1, R, O]``    and the ensemble's answers when it was made
+==========================  ===============  =======================================================
+
+``manifest.networks`` says of each network, part by part, whose settings it has, which encoder is
+its own, what its logits are divided by, and its weight in the mean. The ensemble's answers to a
+regression are in the unit of encoder 0.
 """
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import BinaryIO
 
 import torch
@@ -30,12 +47,31 @@ from torch import Tensor
 
 from worker.data import Encoder, EncoderSchema, Target, number_inputs
 from worker.errors import ModelError
-from worker.networks import Network, build_network
+from worker.networks import JointNetwork, JointPart, Network, build_network
 from worker.regularization import Regularization
 from worker.schema import Json
 from worker.spec import NetworkSpec, Trial
 
 FORMAT = 1
+ENSEMBLE_FORMAT = 2
+"""Of an ensemble's file; releases that do not know ensembles refuse it."""
+
+
+class MemberNetwork(BaseModel):
+    """One network of an ensemble."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    part: int
+    """Which of the file's parts it is in; those of a part stand in their order."""
+    trial: int
+    """Whose settings it has: a place in ``manifest.trials``."""
+    encoder: int
+    """Which of the file's encoders is its own."""
+    weight: float
+    """Its share of the mean; all of them sum to 1."""
+    temperature: float = 1.0
+    """What its logits are divided by, of classes; fitted on the rows that chose."""
 
 
 class Manifest(BaseModel):
@@ -51,6 +87,8 @@ class Manifest(BaseModel):
     thresholds: list[float | None] = []
     """Of two classes: the probability from which each trial answers the positive one, where the job
     asks for other than one half; empty where it does not, and in files of earlier releases."""
+    networks: list[MemberNetwork] = []
+    """Of an ensemble: its networks, part by part; empty in the files of fleets."""
     target: Json
     encoder: EncoderSchema
     shape: list[int]
@@ -107,9 +145,10 @@ class ModelFile:
             raise ModelError(f"The model file's manifest is not complete: {error}") from error
         except Exception as error:
             raise ModelError(f"The model file cannot be read: {error}") from error
-        if manifest.format != FORMAT:
+        if manifest.format not in (FORMAT, ENSEMBLE_FORMAT):
             raise ModelError(
-                f"The model file is of format {manifest.format}, and this release reads {FORMAT}."
+                f"The model file is of format {manifest.format}, and this release reads {FORMAT} "
+                f"and {ENSEMBLE_FORMAT}."
             )
         return cls(tensors, manifest)
 
@@ -137,6 +176,11 @@ class ModelFile:
         """The preprocessing that was fitted on a split's training rows."""
         constants = {name: tensor[split].numpy().copy() for name, tensor in self._under("encoder.")}
         return Encoder.load(self.manifest.encoder, constants)
+
+    @property
+    def encoders(self) -> int:
+        """S: how many encoders there are."""
+        return len(self.tensors["target.center"])
 
     def linear_weights(self) -> Tensor:
         """``[K, F, O]``: the only matrix of networks without hidden layers.
@@ -176,6 +220,40 @@ class ModelFile:
             [trial.regularization for trial in trials],
             lambda name: self._stored(name, ensemble=False).index_select(0, rows),
         )
+
+    def joint_network(self) -> JointNetwork:
+        """The networks of an ensemble, in eval mode.
+
+        Raises:
+            ModelError: a tensor is missing.
+        """
+        members, parts = self.manifest.networks, []
+        for number, group in groupby(members, key=lambda member: member.part):
+            trials = [self.trial(member.trial) for member in group]
+            spec = trials[0].network
+            own = tuple(trial.regularization for trial in trials)
+            stored = partial(self._of_part, f"parts.{number}.")
+            parts.append(JointPart(self._network(spec, own, stored), spec, own))
+        splits = [member.encoder for member in members]
+        factor, offset = self._units(members)
+        joint = JointNetwork(parts, splits, self.encoders, factor, offset)
+        return joint.requires_grad_(False).eval()
+
+    def _units(self, members: Sequence[MemberNetwork]) -> tuple[Tensor, Tensor]:
+        """What the scores of each are multiplied by, and what is added, ``[M]``, float64."""
+        if self.target().task != "regression":
+            factor = torch.tensor([1.0 / m.temperature for m in members], dtype=torch.float64)
+            return factor, torch.zeros_like(factor)
+        center, scale = self.tensors["target.center"], self.tensors["target.scale"]
+        own = torch.tensor([member.encoder for member in members])
+        return scale[own] / scale[0], (center[own] - center[0]) / scale[0]
+
+    def _of_part(self, prefix: str, name: str) -> Tensor:
+        for kind in ("weights", "buffers"):
+            tensor = self.tensors.get(f"{prefix}{kind}.{name}")
+            if tensor is not None:
+                return tensor
+        raise ModelError(f"The model file lacks {prefix}{name}.")
 
     def _network(
         self,

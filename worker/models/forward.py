@@ -170,9 +170,25 @@ def compile_forward(
     else:
         compute = lambda x: [program(x) for program in programs]  # noqa: E731
         flops = sum(program.flops for program in programs)
-    fewest, greatest = CHUNK_ROWS
-    most = min(max(CHUNK_NUMBERS // network.widest, fewest), greatest) // fewest * fewest
-    tried = [*(RowNumbers(multiple, most) for multiple in MULTIPLES), RowNumbers(BLOCK, BLOCK)]
+    return proven(compute, task, shape, flops=flops, widest=network.widest)
+
+
+def proven(
+    compute: Compute,
+    task: TaskKind,
+    shape: tuple[int, ...],
+    *,
+    flops: int,
+    widest: int,
+    multiples: Sequence[int] = MULTIPLES,
+) -> RowForward:
+    """The pass with the first numbers of rows that were seen to treat each row alike.
+
+    ``widest`` are the numbers of a row in the widest layer, of all members together.
+    """
+    step, greatest = CHUNK_ROWS
+    most = min(max(CHUNK_NUMBERS // widest, step), greatest) // step * step
+    tried = [*(RowNumbers(multiple, most) for multiple in multiples), RowNumbers(BLOCK, BLOCK)]
     for numbers in tried:
         forward = RowForward(compute, task, numbers, flops)
         if forward.treats_rows_alike(shape):

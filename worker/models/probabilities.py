@@ -60,6 +60,43 @@ def mean_member(task: TaskKind, members: Sequence[NDArray[np.float32]]) -> NDArr
         return (mean - log(count)).astype(np.float32)
 
 
+def weighted_mean(
+    task: TaskKind, members: NDArray[np.float32], weights: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """The scores ``[M, N, O]`` of M members → those of their weighted mean, ``[N, O]``.
+
+    As `mean_member`, with a weight for each, ``[M]``, which sum to 1.
+    """
+    count, rows, outputs = members.shape
+    scores = members.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if task == "regression":
+            weighed = scores.reshape(count, rows * outputs) * weights[:, None]
+            total = np.asarray(np.add.accumulate(weighed, axis=0)[-1], dtype=np.float32)
+            return total.reshape(rows, outputs)
+        logarithms = np.log(weights)[:, None]
+        if task == "binary":
+            logits = scores.reshape(count, rows)
+            sides = np.empty((count, 2, rows))
+            np.subtract(logarithms, np.logaddexp(0.0, -logits), out=sides[:, 1])
+            np.subtract(sides[:, 1], logits, out=sides[:, 0])  # log σ(−s) = log σ(s) − s
+            first, second = _logarithm_of_terms(sides.reshape(count, 2 * rows)).reshape(2, rows)
+            return (second - first).reshape(rows, outputs).astype(np.float32)
+        scores -= scores.max(axis=2, keepdims=True)
+        scores -= np.log(np.add.reduce(np.exp(scores), axis=2, keepdims=True))
+        terms = scores.reshape(count, rows * outputs) + logarithms
+        return _logarithm_of_terms(terms).reshape(rows, outputs).astype(np.float32)
+
+
+def _logarithm_of_terms(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log Σ eᵗ over members ``[M, N]``, one after another, however many rows there are."""
+    most = np.maximum.reduce(terms, axis=0)
+    terms -= most
+    np.exp(terms, out=terms)
+    total = np.log(np.add.accumulate(terms, axis=0)[-1])
+    return np.asarray(total + most)
+
+
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     scores -= scores.max(axis=1, keepdims=True)
     scores -= np.log(np.add.reduce(np.exp(scores), axis=1, keepdims=True))

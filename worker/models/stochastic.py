@@ -74,7 +74,7 @@ class StochasticForward:
         seeds = [derive_seed(seed, "mc_samples", number) for number in range(samples)]
         groups = [seeds[first : first + size] for first in range(0, samples, size)]
         self._passes = [
-            _row_exact(self._compute(network, trial, shape, numbers, group), shape, weights)
+            row_exact(self._compute(network, trial, shape, numbers, group), shape, weights)
             for group in groups
         ]
 
@@ -101,8 +101,8 @@ class StochasticForward:
             streams=streams,
             numbers=numbers,
         )
-        _share(network, thinned, len(seeds))
-        _switch_on(thinned)
+        share(network, thinned, len(seeds))
+        switch_on(thinned)
         streams.start_epoch(0, steps=1, rows=1)
         count = torch.full((len(seeds),), members)
 
@@ -117,7 +117,7 @@ class StochasticForward:
         return compute
 
 
-def _row_exact(compute: Compute, shape: tuple[int, ...], weights: int) -> RowForward:
+def row_exact(compute: Compute, shape: tuple[int, ...], weights: int) -> RowForward:
     """In blocks of one size if all of their places are alike, else row by row."""
     blocks = RowForward(compute, "regression", RowNumbers(BLOCK, BLOCK), weights)
     if blocks.treats_rows_alike(shape):
@@ -133,7 +133,7 @@ def _members_and_outputs(network: Network) -> tuple[int, int]:
     return bias.shape[0], bias.shape[1]
 
 
-def _share(network: Network, thinned: Network, copies: int) -> None:
+def share(network: Network, thinned: Network, copies: int) -> None:
     """Give all samples the members' weights, without a copy of them."""
     for name, tensor in network.state_dict().items():
         shared = tensor.expand(copies, *tensor.shape).flatten(0, 1)
@@ -145,7 +145,7 @@ def _share(network: Network, thinned: Network, copies: int) -> None:
             setattr(module, last, shared)
 
 
-def _switch_on(network: Network) -> None:
+def switch_on(network: Network) -> None:
     """Dropout alone, with one mask of a row for all rows."""
     network.requires_grad_(False).eval()
     layers = [module for module in network.modules() if isinstance(module, DropoutLayer)]
@@ -189,7 +189,7 @@ def spread_of_values(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
     """Values ``[S, N]`` → their mean ``[N]``, and their ``deviation`` ``[N]``."""
-    mean: NDArray[np.float64] = np.add.reduce(values, axis=0) / len(values)
+    mean = _total(values) / len(values)
     return mean, {"deviation": _deviation(values, mean)}
 
 
@@ -197,7 +197,12 @@ def _deviation(each: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[
     """n − 1 in the denominator; NaN of one alone."""
     if len(each) < 2:
         return np.full_like(mean, np.nan)
-    return np.asarray(np.sqrt(np.add.reduce((each - mean) ** 2, axis=0) / (len(each) - 1)))
+    return np.asarray(np.sqrt(_total((each - mean) ** 2) / (len(each) - 1)))
+
+
+def _total(each: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over samples, one after another: the sums of one row alone would be taken in pairs."""
+    return np.asarray(np.add.accumulate(each, axis=0)[-1])
 
 
 def _entropy(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""A trained model: one trial of a fleet's model file, ready to answer, alone or as an ensemble."""
+"""A trained model: one trial of a fleet's model file, or an ensemble, ready to answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,28 @@ from torch import Tensor
 from worker.data import (
     Encoder,
     Expectations,
+    JointEncoder,
     PlainReader,
     Records,
     Table,
     Target,
     check_numbers,
+    plain_reader,
     read_arrays,
 )
 from worker.models.answers import Answers, AnswerSettings
 from worker.models.file import ModelFile
 from worker.models.forward import Forward, OffsetForward, compile_forward, mean_scores
-from worker.models.probabilities import class_probabilities
+from worker.models.joint_forward import compile_joint
+from worker.models.joint_stochastic import JointStochasticForward
+from worker.models.probabilities import class_probabilities, weighted_mean
 from worker.models.stochastic import StochasticForward, spread_of_classes, spread_of_values
-from worker.networks import Network
+from worker.networks import JointNetwork, Network
 from worker.results import Prediction, PredictionWarning
 from worker.spec import PoissonLoss, Trial
+
+MEMBER_NUMBERS = 2**22
+"""Numbers of the widest layer, of all members, that are computed at a time, about."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +55,19 @@ class TrainedModel:
     """``[1, R, O]``: those answers."""
     threshold: float = 0.5
     """Of a binary task: the probability of the positive class from which it is answered."""
+    weights: tuple[float, ...] = ()
+    """The share of each member in their mean, where they do not all have the same."""
 
     @classmethod
     def load(cls, data: bytes, position: int) -> "TrainedModel":
-        """Read trial ``position`` of a fleet's model file.
+        """Read trial ``position`` of a fleet's model file, or the ensemble of an ensemble's.
 
         Raises:
             ModelError: the file is no model file, or has no such trial.
         """
         file = ModelFile.load(data)
+        if file.manifest.networks:
+            return cls.of_ensemble(file)
         trial = file.trial(position)
         split = trial.fold or 0
         return cls(
@@ -73,6 +84,26 @@ class TrainedModel:
             threshold=file.threshold(position),
         )
 
+    @classmethod
+    def of_ensemble(cls, file: ModelFile) -> "TrainedModel":
+        """The ensemble of an ensemble's file."""
+        encoders = [file.encoder(number) for number in range(file.encoders)]
+        networks = file.manifest.networks
+        first = max(networks, key=lambda network: network.weight)
+        return cls(
+            trial=file.trial(first.trial),
+            target=file.target(),
+            encoder=encoders[0] if len(encoders) == 1 else JointEncoder.join(encoders),
+            network=file.joint_network(),
+            members=len(networks),
+            target_center=float(file.tensors["target.center"][0]),
+            target_scale=float(file.tensors["target.scale"][0]),
+            probe_features=file.tensors["probe.features"],
+            probe_scores=file.tensors["probe.scores"],
+            threshold=file.threshold(0),
+            weights=tuple(network.weight for network in networks),
+        )
+
     @torch.inference_mode()
     def scores(self, features: Tensor) -> Tensor:
         """Encoded features ``[B, …]`` → scores ``[B, O]``; an ensemble's of its members' mean."""
@@ -81,16 +112,39 @@ class TrainedModel:
         return self._network_scores(features)
 
     def _network_scores(self, features: Tensor) -> Tensor:
+        members = self._members(features)
+        if self.weights:
+            shares = np.array(self.weights)
+            mean = weighted_mean(self.target.task, members.cpu().numpy(), shares)
+            return torch.from_numpy(mean)
         if self.members < 2:
-            scores: Tensor = self.network(features[None])[0]
-            return scores
-        members = self.network(features.expand(self.members, *features.shape))
+            return members[0]
         count = torch.tensor([self.members], device=features.device)
         return mean_scores(self.target.task, members[None], count)[0]
+
+    def _members(self, features: Tensor) -> Tensor:
+        scores: Tensor = self.network(features.expand(self.members, *features.shape))
+        return scores
+
+    def member_scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encoded rows ``[N, …]`` → what each member says of them, ``[M, N, O]``: logits, divided
+        by its temperature; of a regression in units of `target_scale` above `target_center`.
+
+        `weights` is the share of each; all the same where that is empty.
+        """
+        rows = max(1, MEMBER_NUMBERS // (self.network.widest * self.members))
+        with torch.inference_mode():
+            parts = [
+                self._members(torch.from_numpy(features[first : first + rows])).numpy()
+                for first in range(0, max(1, len(features)), rows)
+            ]
+        return np.concatenate(parts, axis=1)
 
     @cached_property
     def forward(self) -> Forward:
         """The pass that answers."""
+        if isinstance(self.network, JointNetwork):
+            return compile_joint(self.network, self.weights, self.target.task, self.encoder.shape)
         forward = compile_forward(
             self.network, self.members, self.target.task, self.encoder.network_shape
         )
@@ -126,15 +180,7 @@ class TrainedModel:
         Raises:
             ModelError: it was trained without dropout.
         """
-        forward = StochasticForward(
-            self.network,
-            self.trial,
-            self.encoder.network_shape,
-            self.encoder.number_inputs,
-            self.target.task,
-            samples=settings.mc_samples,
-            seed=settings.seed,
-        )
+        forward = self._stochastic(settings)
         if self.encoder.offset:
             scores = forward(np.ascontiguousarray(features[:, :-1])) + features[:, -1:]
         else:
@@ -150,6 +196,28 @@ class TrainedModel:
             above = probabilities[:, positive].astype(np.float64) >= self.threshold
             best = np.where(above, positive, 1 - positive)
         return Answers(self.target, probabilities, best, further=further)
+
+    def _stochastic(self, settings: AnswerSettings) -> StochasticForward | JointStochasticForward:
+        if isinstance(self.network, JointNetwork):
+            return JointStochasticForward(
+                self.network,
+                self.weights,
+                self.encoder.shape,
+                self.target.task,
+                outputs=self.target.outputs,
+                numbers=self.encoder.number_inputs,
+                samples=settings.mc_samples,
+                seed=settings.seed,
+            )
+        return StochasticForward(
+            self.network,
+            self.trial,
+            self.encoder.network_shape,
+            self.encoder.number_inputs,
+            self.target.task,
+            samples=settings.mc_samples,
+            seed=settings.seed,
+        )
 
     def answer(self, features: NDArray[np.float32]) -> Answers:
         """What the model says of encoded rows ``[N, …]``."""
@@ -200,7 +268,7 @@ class TrainedModel:
         """Reads and encodes ordinary rows at once, for requests of a few; none where no row is
         ordinary, as of images.
         """
-        return PlainReader.of(self.encoder, self._beside)
+        return plain_reader(self.encoder, self._beside)
 
     def read_arrays(self, arrays: Mapping[str, NDArray[Any]], *, extra: bool = False) -> Records:
         """Read columns by name, ``[N]`` each, ``[N, *shape]`` of images.

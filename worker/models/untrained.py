@@ -8,7 +8,7 @@ tried here: with cells as far out as they come, and with the categories themselv
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data import Column, Encoder, Table
+from worker.data import Column, Encoder, JointEncoder, Table
 
 LARGEST = float(np.finfo(np.float32).max)
 _NUMBERS = (LARGEST, -LARGEST, 1.0, np.nan)
@@ -21,6 +21,9 @@ def untrained_inputs(encoder: Encoder) -> tuple[int, list[str]]:
 
     Of an image column there are none: a channel is scaled as a whole.
     """
+    if isinstance(encoder, JointEncoder):
+        each = [untrained_inputs(part) for part in encoder.parts]
+        return sum(count for count, _ in each), [name for _, names in each for name in names]
     if encoder.pixels is not None:
         return 0, []
     untrained = _untrained(encoder)

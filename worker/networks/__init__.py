@@ -7,12 +7,13 @@ from worker.networks.chain import DenseChain, by_hand
 from worker.networks.cnn import Cnn
 from worker.networks.convolution import Convolution, Pool
 from worker.networks.embedding import Embedding, PeriodicEmbedding, PiecewiseLinearEmbedding
+from worker.networks.joint import JointNetwork, JointPart, join_programs
 from worker.networks.layout import Layout, lay_out
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
-from worker.networks.program import write_programs
+from worker.networks.program import Program, write_programs
 from worker.networks.residual_mlp import ResidualMlp
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Convolution",
     "DenseChain",
     "Embedding",
+    "JointNetwork",
+    "JointPart",
     "Layout",
     "Linear",
     "Mlp",
@@ -29,11 +32,13 @@ __all__ = [
     "PeriodicEmbedding",
     "PiecewiseLinearEmbedding",
     "Pool",
+    "Program",
     "ResidualMlp",
     "alike",
     "build_network",
     "by_hand",
     "count_parameters",
+    "join_programs",
     "lay_out",
     "write_programs",
 ]

@@ -33,6 +33,14 @@ from worker.results.curves import (
     PrecisionRecallCurve,
     RocCurve,
 )
+from worker.results.ensembles import (
+    Choice,
+    ChoiceCandidate,
+    Ensemble,
+    EnsembleConfiguration,
+    EnsembleKind,
+    EnsembleMetrics,
+)
 from worker.results.equivalents import Equivalent, Fitted
 from worker.results.model import Check, Prediction, PredictionWarning
 from worker.results.path import PathReport, WeightPath
@@ -98,6 +106,8 @@ __all__ = [
     "Calibration",
     "Candidate",
     "Check",
+    "Choice",
+    "ChoiceCandidate",
     "ColumnImportance",
     "ConfigurationIntervals",
     "ConfigurationReport",
@@ -105,6 +115,10 @@ __all__ = [
     "Curves",
     "Difference",
     "Effect",
+    "Ensemble",
+    "EnsembleConfiguration",
+    "EnsembleKind",
+    "EnsembleMetrics",
     "Equivalent",
     "Estimated",
     "FeatureReport",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from worker.results.ensembles import Choice, Ensemble
 from worker.schema import Stored
 
 Part = Literal["test", "validation", "out_of_fold"]
@@ -137,3 +138,9 @@ class Appraisal(Stored):
     """What each column is worth to the winner; null for images, and where it takes too long."""
     notes: Annotated[list[str], Field(default_factory=list)]
     """What the intervals cover, and what they do not."""
+    choice: Choice | None = None
+    """Of a job that asks for an `ensemble`: what could be served, and why it is what it is; null
+    of others."""
+    ensemble: Ensemble | None = None
+    """The networks that are served together, or in the winner's place; null where the winner
+    itself is."""

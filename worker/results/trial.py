@@ -128,6 +128,10 @@ class Best(Estimated):
     """The mean of the objective over the configuration's repeats and folds."""
     refitted: Annotated[bool, Field(examples=[False])] = False
     """Whether the trial was trained once more, on the rows that had validated as well."""
+    served: Annotated[Literal["trial", "ensemble"], Field(examples=["trial"])] = "trial"
+    """`trial`: that trial. `ensemble`: several networks of the job, or one that is better on the
+    rows that choose, in its place; the report's appraisal names them, and its metrics are theirs.
+    """
     chosen_by: Annotated[Literal["best", "one_standard_error"], Field(examples=["best"])] = "best"
     """`best`: its mean is the best of all. `one_standard_error`: of all within one standard error
     of the best, it is the simplest."""

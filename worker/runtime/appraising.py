@@ -18,12 +18,15 @@ from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import Appraised, Ended
 from worker.models import ModelFile
 from worker.results import Curve, Metrics, Standing, TrialResult
+from worker.runtime.ensembling import PreparedTwice, join_networks
+from worker.runtime.patience import Interrupted
 from worker.search import Boosted, posted_configurations
 from worker.spec import JobSpec, Switch, Trial
 from worker.storage import queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
-from worker.storage.fleets import Lease, hold
+from worker.storage.faults import is_collision, place_fault
+from worker.storage.fleets import Lease, StaleToken, hold
 from worker.storage.states import State
 from worker.storage.tables import Fleet, Job, TrialRow
 
@@ -58,6 +61,8 @@ class AppraisedJob:
     objective: str
     prepared: Callable[[], Prepared]
     """Its data, as the trials that are no refits see them."""
+    whole: Callable[[], Prepared]
+    """The same as refits see them."""
     device: str
 
 
@@ -105,10 +110,31 @@ def appraise_job(
             device=job.device,
             beside=beside,
         )
-    except Exception:  # arithmetic alone, no fault of a place: the job is done without it
+        if appraisal is None:
+            return None
+        del trained, refits, beside
+        together = join_networks(
+            database,
+            artefacts,
+            lease,
+            ended,
+            (own.results, own.file),
+            PreparedTwice(job.prepared, lambda: own.refit_data or job.whole()),
+            job.spec,
+            job.objective,
+        )
+    except (Interrupted, StaleToken):
+        raise
+    except Exception as error:
+        if place_fault(error) is not None or is_collision(error):
+            raise
+        # Arithmetic alone: the job is done without it.
         logger.exception("job %s cannot be appraised", lease.job_id)
         return None
-    return None if appraisal is None else Appraised(appraisal)
+    if together is None:
+        return Appraised(appraisal)
+    said = {"choice": together.choice, "ensemble": together.ensemble}
+    return Appraised(appraisal.model_copy(update=said), together.file)
 
 
 def _reference(spec: JobSpec) -> int | None:

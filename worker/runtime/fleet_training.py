@@ -5,7 +5,9 @@ Imports torch: for trainer processes only.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 import torch
@@ -129,13 +131,23 @@ class FleetTraining:
         self._reread = lambda: read()[0]
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
-        self._appraised = self._to_appraise(spec, lambda: prepare(read()[0], spec, target))
+
+        def prepared_anew(*, refit: bool) -> Prepared:
+            return prepare(read()[0], spec, target, refit=refit)
+
+        self._appraised = AppraisedJob(
+            spec,
+            self._objective,
+            partial(prepared_anew, refit=False),
+            partial(prepared_anew, refit=True),
+            self._device(),
+        )
         if not trials:
             return None
         refit = trials[0].refit is not None
         prepared = self._prepare(table, spec, target, refit=refit)
         if not refit:
-            self._appraised = self._to_appraise(spec, lambda: prepared)
+            self._appraised = replace(self._appraised, prepared=lambda: prepared)
         self.loaded = True
 
         def build() -> FleetRun:
@@ -149,9 +161,6 @@ class FleetTraining:
         resume = self._checkpoints.resume
         run, self._epoch = self._patience.insist(lambda: resume(build, rows.checkpoints))
         return run
-
-    def _to_appraise(self, spec: JobSpec, prepared: Callable[[], Prepared]) -> AppraisedJob:
-        return AppraisedJob(spec, self._objective, prepared, self._device())
 
     def _table(self, spec: JobSpec, dataset: Dataset | None) -> tuple[Table, str | None]:
         """The data, and the target that the job may leave out."""

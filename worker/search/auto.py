@@ -7,11 +7,13 @@ from worker.errors import SpecError
 from worker.metrics import is_per_epoch
 from worker.regularization import ClassWeights, SnapshotEnsemble, fitting
 from worker.schema import Json
+from worker.search.refit import can_be_ensemble
 from worker.search.space import EMBEDDING, SIGMA
 from worker.spec import (
     ConstantSchedule,
     CosineSchedule,
     Dimension,
+    EnsembleSpec,
     JobSpec,
     MlpSpec,
     Range,
@@ -108,6 +110,12 @@ def resolve_auto(spec: JobSpec, outline: Outline) -> JobSpec:
         for group in ALTERNATIVES
         if len(paths := tuple(p for n in group if (p := _path(n)) in changes["space"])) > 1
     )
+    if (
+        "ensemble" not in search.model_fields_set
+        and spec.ensemble is None
+        and can_be_ensemble(spec)
+    ):
+        changes["ensemble"] = EnsembleSpec()
     if search.objective is None:
         metric = "validation_balanced_accuracy" if classes else "validation_loss"
         changes["objective"] = metric

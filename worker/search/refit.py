@@ -48,6 +48,10 @@ def resolve_refit(spec: JobSpec, outline: Outline) -> JobSpec:
     asked = spec.refit if spec.search is None else spec.search.refit
     if asked is None:
         asked = spec.refit
+    spec = _with_ensemble(spec, outline)
+    together = spec.ensembles
+    if asked is None and together is not None and together.method != "auto":
+        asked = False
     if asked and not all(outline.validation_rows):
         own = spec.search is not None and spec.search.refit is not None
         raise SpecError(
@@ -91,6 +95,47 @@ def resolve_refit_repeats(
     more = sum(one.trials for one in after) - sum(one.trials for one in before)
     is_cheap = adds <= CHEAP * seconds and more <= CHEAP * trials
     return often if is_cheap else once
+
+
+def can_be_ensemble(spec: JobSpec) -> bool:
+    """Whether networks of a job may answer together: not those of another loss, or an offset."""
+    return spec.loss is None and spec.offset is None
+
+
+def _with_ensemble(spec: JobSpec, outline: Outline) -> JobSpec:
+    """The job with what answers together said in its search as well, where it has one.
+
+    Raises:
+        SpecError: there are no rows that may choose.
+    """
+    together = spec.ensemble
+    if spec.search is not None:
+        together = together if spec.search.ensemble is None else spec.search.ensemble
+    if together is None:
+        return spec
+    own = spec.search is not None and spec.search.ensemble is not None
+    if not all(outline.validation_rows):
+        raise SpecError(
+            "The networks of an ensemble are calibrated and chosen on validation rows, and there "
+            f"are none; {without_validation_remedy(spec)}, or leave ensemble out.",
+            param="search.ensemble" if own else "ensemble",
+        )
+    if together.method == "folds" and spec.split.folds is None and spec.repeats < 2:
+        raise SpecError(
+            "There is one network of each configuration: set split.folds, or repeats, for several "
+            "that could answer together.",
+            param="search.ensemble.method" if own else "ensemble.method",
+        )
+    if not can_be_ensemble(spec):
+        raise SpecError(
+            "What answers together is chosen by log loss or squared error, without an offset; "
+            "leave ensemble out, or training.loss and offset.",
+            param="search.ensemble" if own else "ensemble",
+        )
+    changes: dict[str, object] = {"ensemble": together}
+    if spec.search is not None:
+        changes["search"] = spec.search.model_copy(update={"ensemble": together})
+    return spec.model_copy(update=changes)
 
 
 def without_validation_remedy(spec: JobSpec) -> str:

@@ -22,6 +22,7 @@ from worker.spec.reading import ColumnKind, Reading
 from worker.spec.search import (
     MOST_TRIALS,
     Dimension,
+    EnsembleSpec,
     Range,
     SearchMethod,
     SearchSpec,
@@ -66,6 +67,7 @@ __all__ = [
     "DatasetRef",
     "Dimension",
     "EmbeddingSpec",
+    "EnsembleSpec",
     "FoldColumn",
     "HuberLoss",
     "JobSpec",

@@ -11,7 +11,7 @@ from worker.spec.dataset import DatasetRef
 from worker.spec.network import MlpSpec, NetworkSpec
 from worker.spec.preprocessing import Preprocessing
 from worker.spec.reading import Reading
-from worker.spec.search import SearchSpec
+from worker.spec.search import EnsembleSpec, SearchSpec
 from worker.spec.split import Split
 from worker.spec.training import LossSpec, PoissonLoss, Training
 from worker.text import Printable
@@ -112,6 +112,10 @@ class JobSpec(Reading, Subject):
     that: true unless given. Without folds: on training and validation rows together, and false
     unless given. What stops early is trained for as many epochs as its trials kept on average. A
     search has a `refit` of its own, which means the same."""
+    ensemble: EnsembleSpec | None = None
+    """Serve several networks of the job together, such as those of all folds:
+    `{"method": "folds"}`. Off unless given. A search has an `ensemble` of its own, which means the
+    same."""
     attribute: bool = False
     """Train each configuration also without each one of its techniques, to see what each bought.
     Only complete configurations compete for the model."""
@@ -218,6 +222,20 @@ class JobSpec(Reading, Subject):
         if len(kept) == len(said.columns):
             return said
         return said.model_copy(update={"columns": kept})
+
+    def says_once_what_answers_together(self) -> Self:
+        """Refuse a job and its search that contradict each other."""
+        asked = None if self.search is None else self.search.ensemble
+        if asked is not None and self.ensemble not in (None, asked):
+            raise ValueError(
+                "ensemble and search.ensemble say different things; leave one of them out"
+            )
+        return self
+
+    @property
+    def ensembles(self) -> EnsembleSpec | None:
+        """Which of its networks answer together; only after defaults were written out."""
+        return self.ensemble if self.search is None else self.search.ensemble
 
     @property
     def refits(self) -> bool:

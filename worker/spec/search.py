@@ -116,6 +116,29 @@ Space = Annotated[dict[str, Dimension], Field(max_length=200)]
 Named = Literal["default", "auto"]
 
 
+class EnsembleSpec(Settings):
+    """Networks that a job has trained anyway, and that answer together: of classes the mean of
+    their probabilities, of a regression the mean of their values.
+
+    They are chosen on the rows that may choose: of a cross-validation those of all folds, each
+    answered by the network that was not trained on it, else the validation rows; never test rows.
+    Before that each configuration's logits are divided by the temperature that makes its
+    probabilities as sure as right on these rows. The ensemble is one file, served, certified and
+    exported like a single network; the report tells its members.
+    """
+
+    method: Literal["auto", "all", "top", "greedy", "folds"] = "auto"
+    """`all`: every configuration that was trained to its end. `top`: the best `size`. `greedy`: one
+    after another, whichever makes the mean best, each as often as that goes on (Caruana et al.
+    2004, in bags). `folds`: the winner alone, all its folds and repeats. `auto`: the best of these,
+    of the winner by itself and of the network without techniques; of what is within one standard
+    error of the best, the simplest, in this order: without techniques, the winner, its folds,
+    `all`, `top`, `greedy`."""
+    size: Annotated[int, Field(ge=1, le=1000)] = 25
+    """`top`, `greedy` and `auto`: how many configurations at most, one that is chosen twice counted
+    twice. Each has a network for each of its folds and repeats."""
+
+
 def _space(value: Any) -> str:
     return "paths" if isinstance(value, dict) else "named"
 
@@ -168,12 +191,16 @@ class SearchSpec(Settings):
     has at most one on; none is as likely as each of them."""
     refit: bool | None = None
     """At the end, train the winner once more, on training and validation rows together, and
-    register that; true with `split.folds` unless given, else false. Its test metrics are those of
+    register that; true with `split.folds` unless given, else false; false beside an `ensemble`
+    that is served in any case, of a method other than `auto`. Its test metrics are those of
     the job's best; all others there are the means over the winner's repeats and folds."""
     refit_repeats: Annotated[int, Field(ge=1, le=100)] | None = None
     """How often a refit is trained, with seeds seed, seed + 1, …: what is told of it is the mean,
     with the deviation over the seeds, and the first is served. Unless given 5 where that adds at
     most a tenth to the time and the trials of the search, else as often as `repeats`."""
+    ensemble: EnsembleSpec | None = None
+    """Serve networks of several configurations together, rather than the winner alone. Off unless
+    given, but of a space `auto`, where it is `{"method": "auto"}`; null turns it off."""
     choose: Literal["best", "one_standard_error"] = "best"
     """Which configuration wins: the `best` mean, or of all whose mean is within
     `one_standard_error` of the best the simplest, as in the job's report; that needs folds or

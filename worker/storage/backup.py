@@ -189,6 +189,7 @@ def _referred(copy: Path) -> Iterator[_Folder]:
     deleted = select(Job.id).where(Job.kind == Kind.DELETED)
     files: tuple[Select[Any, Any], ...] = (
         select(Fleet.result_path, Fleet.result_sha256).where(Fleet.job_id.not_in(deleted)),
+        select(Job.ensemble_path, Job.ensemble_sha256).where(Job.kind != Kind.DELETED),
         select(ModelVersion.path, ModelVersion.sha256),
         select(Dataset.path, Dataset.sha256),
         select(Dataset.source_path, Dataset.source_sha256),

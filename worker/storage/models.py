@@ -28,6 +28,8 @@ from worker.storage.types import new_id
 PRODUCTION = "production"
 ESTIMATE = "estimate"
 """The member of a manifest that says how sure a version's metrics are."""
+ENSEMBLE = "ensemble"
+"""The one that names the networks of a version that is an ensemble."""
 ORIGIN = "origin"
 """The one that says where it comes from, once its job is deleted."""
 SPLIT, DATASET = "split", "dataset"
@@ -71,28 +73,47 @@ ALIASES_LISTED = 10
 """Aliases of a model that a list shows."""
 
 
+@dataclass(frozen=True)
+class _File:
+    """What a version serves: a place in the file of a fleet, or its ensemble."""
+
+    fleet: str
+    position: int
+    path: str
+    sha256: str
+    bytes: int
+
+
 def register(
     session: Session, job: Job, fleet: Fleet, trial: TrialRow, manifest: Json, expected: Estimated
 ) -> ModelVersion:
     """Make the trial the next version of the job's model, in the transaction that ends the job.
 
     Its metrics are those that are ``expected`` of its configuration; how sure they are, and what
-    the trial came to by itself, is kept in its manifest.
+    the trial came to by itself, is kept in its manifest. Where the job serves an ensemble, its file
+    is the version's, and the trial is the winner's, which it stands for.
     """
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
         raise ValueError("only a finished fleet of a job that names a model can be registered")
     model = _made(session, job.model_name, job.tenant)
+    file = _File(
+        fleet.id, trial.position, fleet.result_path, fleet.result_sha256, fleet.result_bytes or 0
+    )
+    if job.ensemble_path is not None and job.ensemble_sha256 is not None:
+        # The file lies in the folder of the fleet that made it, the job's last.
+        maker = job.ensemble_path.split("/")[2]
+        file = _File(maker, 0, job.ensemble_path, job.ensemble_sha256, job.ensemble_bytes or 0)
     version = ModelVersion(
         model_id=model.id,
         version=highest(session, model) + 1,
         tenant=job.tenant,
         job_id=job.id,
-        fleet_id=fleet.id,
+        fleet_id=file.fleet,
         trial_id=trial.id,
-        position=trial.position,
-        path=fleet.result_path,
-        sha256=fleet.result_sha256,
-        bytes=fleet.result_bytes or 0,
+        position=file.position,
+        path=file.path,
+        sha256=file.sha256,
+        bytes=file.bytes,
         metrics=expected.metrics,
         manifest=manifest
         | {

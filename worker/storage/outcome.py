@@ -13,6 +13,7 @@ from worker.results import (
     NOT_MEASURABLE,
     UNSCORED,
     Advice,
+    Estimated,
     Group,
     JobError,
     Single,
@@ -215,10 +216,16 @@ def _refitted(
 def _succeed(session: Session, job: Job, served: TrialRow) -> None:
     job.state = State.SUCCEEDED
     job.epoch = job.epochs
+    together = None if job.ensemble_path is None or not job.appraisal else job.appraisal.ensemble
+    if job.best is not None and together is not None:
+        job.best = job.best.model_copy(update={"served": "ensemble"})
     if job.model_name is not None:
         fleet = session.get_one(Fleet, served.fleet_id)
         manifest = {"trial": served.id, "settings": served.settings}
         expected = job.best or estimated([served.metrics])
+        if together is not None:
+            manifest[models.ENSEMBLE] = together.model_dump(mode="json", exclude={"metrics"})
+            expected = Estimated(metrics=together.metrics.by_part())
         version = models.register(session, job, fleet, served, manifest, expected)
         job.model_version = version.version
         events.append(

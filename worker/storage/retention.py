@@ -153,6 +153,7 @@ def references(session: Session) -> References:
     }
     files = (
         select(Fleet.result_path).where(Fleet.result_path.is_not(None)),
+        select(Job.ensemble_path).where(Job.ensemble_path.is_not(None)),
         select(ModelVersion.path),
         select(Dataset.path),
         select(Dataset.source_path).where(Dataset.source_path.is_not(None)),

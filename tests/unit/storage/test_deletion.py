@@ -16,6 +16,7 @@ from worker.storage import (
     models,
     predictions,
     progress,
+    retention,
 )
 from worker.storage.base import Base
 from worker.storage.database import Database
@@ -102,6 +103,29 @@ def test_a_job_that_has_not_ended_is_not_deleted(database: Database, state: str)
     assert refused.value.code == "job_not_ended"
     with database.read() as session:
         assert jobs.find_job(session, job.id).state in (state, "running")
+
+
+def test_so_does_the_file_of_an_ensemble(database: Database) -> None:
+    """It lies in the folder of the fleet that made it, which need not be the winner's."""
+    with database.write() as session:
+        job, rows = accept(session, *([trial(f"{n}", n)] for n in range(2)), model_name="together")
+        maker = rows[1].id
+        job.ensemble_path = f"jobs/{job.id}/{maker}/ensemble/abc/ensemble.safetensors"
+        job.ensemble_sha256, job.ensemble_bytes = "e" * 64, 5
+        for fleet in rows:
+            fleets.finish(session, claimed(session, fleet.id), [good()], RESULT)
+        job_id = job.id
+    with database.read() as session:
+        version = models.resolve(session, "together")
+        kept = f"jobs/{job_id}/{maker}/ensemble/abc"
+        assert version.path == f"{kept}/ensemble.safetensors"
+        assert (version.fleet_id, version.position, version.bytes) == (maker, 0, 5)
+        assert kept in retention.references(session).paths
+    delete_job(database, job_id)
+    with database.read() as session:
+        gone = deletion.folders_of(session, job_id)
+        assert not any(kept.startswith(f"{folder}/") for folder in gone)
+        assert kept in retention.references(session).paths
 
 
 def test_a_version_outlives_its_job(database: Database) -> None:

@@ -32,7 +32,9 @@ class Graph:
         self._made = self._bytes = 0
 
     def input(self, name: str, dtype: type, shape: Sequence[int | str], description: str) -> str:
-        """An input of the graph."""
+        """An input of the graph; it may be asked for again."""
+        if any(value.name == name for value in self._inputs):
+            return name
         self._inputs.append(_value(name, dtype, shape, description))
         return name
 

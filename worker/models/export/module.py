@@ -26,6 +26,8 @@ from worker.models.export.steps import (
     Path,
     Scale,
     Step,
+    encoder_numbers,
+    encoders,
     log_odds,
     paths,
 )
@@ -41,11 +43,11 @@ class ExportedModel(nn.Module):
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
-        self.preprocessing: nn.Module
-        if model.encoder.pixels is None:
-            self.preprocessing = TableInputs(model.encoder)
-        else:
-            self.preprocessing = PixelInputs(model.encoder)
+        self.preprocessing = nn.ModuleList(
+            TableInputs(encoder) if encoder.pixels is None else PixelInputs(encoder)
+            for encoder in encoders(model)
+        )
+        self._encoders = encoder_numbers(model)
         self._offset = model.encoder.offset
         self.members = nn.ModuleList(_sequence(path) for path in paths(model))
         self.answers = (
@@ -70,11 +72,17 @@ class ExportedModel(nn.Module):
             images: float32 ``[N, …]``.
         """
         given = {"numbers": numbers, "codes": codes, "images": images}
-        x = self.preprocessing(**{name: t for name, t in given.items() if t is not None})
+        present = {name: t for name, t in given.items() if t is not None}
+        encoded = [encode(**present) for encode in self.preprocessing]
         offset: Tensor | float = 0.0
         if self._offset:
-            x, offset = x[:, :-1], x[:, -1:]
-        answer: Answer = self.answers(torch.stack([member(x) for member in self.members]) + offset)
+            offset = encoded[0][:, -1:]
+            encoded = [x[:, :-1] for x in encoded]
+        scores = [
+            member(encoded[number])
+            for member, number in zip(self.members, self._encoders, strict=True)
+        ]
+        answer: Answer = self.answers(torch.stack(scores) + offset)
         return answer
 
 
@@ -194,6 +202,21 @@ def torch_date_parts(dates: Tensor, *, time_of_day: bool) -> Tensor:
     return torch.where(missing, torch.full_like(joined, torch.nan), joined)
 
 
+class _Mean(nn.Module):
+    """``[M, N, …]`` → ``[N, …]``: each member by its share."""
+
+    shares: Tensor
+
+    def __init__(self, model: TrainedModel) -> None:
+        super().__init__()
+        self._equal = not model.weights
+        self.register_buffer("shares", torch.tensor(model.weights or (1.0,)).view(-1, 1, 1))
+
+    def forward(self, of_members: Tensor) -> Tensor:
+        """Their mean."""
+        return of_members.mean(0) if self._equal else (of_members * self.shares).sum(0)
+
+
 class Regression(nn.Module):
     """Members' scores ``[M, N, 1]`` → the target in its own unit."""
 
@@ -201,10 +224,11 @@ class Regression(nn.Module):
         super().__init__()
         self._scale, self._center = model.target_scale, model.target_center
         self._log_link = model.has_log_link
+        self.mean = _Mean(model)
 
     def forward(self, scores: Tensor) -> Answer:
         """The mean of the members."""
-        values = scores.mean(0)[:, 0].double()
+        values = self.mean(scores)[:, 0].double()
         if self._log_link:
             values = values.exp()
         return {"value": values * self._scale + self._center}
@@ -221,16 +245,17 @@ class Classification(nn.Module):
         self._positive = target.positive_number
         self._cut = log_odds(model.threshold)
         self._whole = target.whole_numbers is not None
+        self.mean = _Mean(model)
         if target.whole_numbers is not None:
             self.register_buffer("numbers", torch.tensor(target.whole_numbers))
 
     def forward(self, scores: Tensor) -> Answer:
         """As ``TrainedModel.read_scores``."""
         if self._positive is None:
-            probabilities = scores.softmax(2).mean(0)
+            probabilities = self.mean(scores.softmax(2))
             best = probabilities.argmax(1)
         else:
-            sides = torch.cat([(-scores).sigmoid(), scores.sigmoid()], dim=2).mean(0)
+            sides = self.mean(torch.cat([(-scores).sigmoid(), scores.sigmoid()], dim=2))
             probabilities = sides
             if len(scores) == 1:
                 odds = scores[0, :, 0].double()

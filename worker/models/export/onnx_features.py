@@ -8,20 +8,18 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data import FIRST_DAY, LARGEST, LAST_DAY, SOFT_LIMIT, Column
+from worker.data import FIRST_DAY, LARGEST, LAST_DAY, SOFT_LIMIT, Column, Encoder
 from worker.models.export.graph import ML, Graph
-from worker.models.trained_model import TrainedModel
 
 ROWS = "rows"
 """The name of the batch dimension."""
 
 
-def features(graph: Graph, model: TrainedModel) -> str:
+def features(graph: Graph, encoder: Encoder) -> str:
     """Add the inputs and what encodes them; the name of the features ``[N, …]``, float32."""
-    encoder = model.encoder
     (first, *_) = columns = encoder.columns
     if encoder.pixels is not None:
-        return _pixels(graph, first, model)
+        return _pixels(graph, first, encoder)
     blocks: list[str] = []
     number = category = 0
     for categorical, group in groupby(columns, key=lambda column: column.kind == "categorical"):
@@ -36,7 +34,7 @@ def features(graph: Graph, model: TrainedModel) -> str:
         else:
             raw = [_numbers(graph, column) for column in members]
             width = sum(encoder.widths[columns.index(column)] for column in members)
-            blocks.append(_scaled(graph, raw, model, slice(number, number + width)))
+            blocks.append(_scaled(graph, raw, encoder, slice(number, number + width)))
             number += width
     return _joined(graph, blocks)
 
@@ -59,9 +57,8 @@ def _numbers(graph: Graph, column: Column) -> str:
     return graph.input(column.name, np.float64, [ROWS, 1], "A number; NaN if missing.")
 
 
-def _scaled(graph: Graph, raw: list[str], model: TrainedModel, part: slice) -> str:
+def _scaled(graph: Graph, raw: list[str], encoder: Encoder, part: slice) -> str:
     """Impute, centre and scale; 0 where the training rows told nothing apart."""
-    encoder = model.encoder
     fill, center, scale = encoder.fill[part], encoder.center[part], encoder.scale[part]
     values = _joined(graph, raw)
     filled = graph.add("Where", graph.add("IsNaN", values), graph.constant(fill), values)
@@ -125,8 +122,8 @@ def _one_hot(
     return graph.add("Add", apart, graph.constant(miss, np.float32))
 
 
-def _pixels(graph: Graph, column: Column, model: TrainedModel) -> str:
-    pixels = model.encoder.pixels
+def _pixels(graph: Graph, column: Column, encoder: Encoder) -> str:
+    pixels = encoder.pixels
     if pixels is None:
         raise ValueError("an image column has constants of its own")
     low, high = pixels.range.tolist()

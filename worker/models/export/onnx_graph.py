@@ -5,7 +5,7 @@ and, where classes are whole numbers, `value` (int64); a regression has `value` 
 output that a column shares its name with has `_` behind it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ from worker.models.export.steps import (
     Path,
     Scale,
     Step,
+    encoder_numbers,
+    encoders,
     log_odds,
     paths,
 )
@@ -63,13 +65,17 @@ def onnx_model(
     """
     names = graph_output_names(model)
     graph = Graph({*names.values(), *(column.name for column in model.encoder.columns)})
-    encoded = features(graph, model)
-    shape, offset = model.encoder.network_shape, ""
+    encoded = [features(graph, encoder) for encoder in encoders(model)]
+    shape, offset = encoders(model)[0].network_shape, ""
     if model.encoder.offset:
         (size,) = shape
-        offset = graph.add("Gather", encoded, graph.constant([size], np.int64), axis=1)
-        encoded = graph.add("Gather", encoded, graph.constant(range(size), np.int64), axis=1)
-    members = [_run(graph, path, encoded, shape) for path in paths(model)]
+        (joined,) = encoded
+        offset = graph.add("Gather", joined, graph.constant([size], np.int64), axis=1)
+        encoded = [graph.add("Gather", joined, graph.constant(range(size), np.int64), axis=1)]
+    members = [
+        _run(graph, path, encoded[number], shape)
+        for path, number in zip(paths(model), encoder_numbers(model), strict=True)
+    ]
     if offset:
         members = [graph.add("Add", member, offset) for member in members]
     if model.target.task == "regression":
@@ -199,10 +205,14 @@ def _activated(graph: Graph, name: str, h: str) -> str:
             raise ValueError(f"the activation {name!r} has no operators here")
 
 
-def _mean(graph: Graph, values: list[str]) -> str:
-    """Of the members' numbers."""
+def _mean(graph: Graph, values: list[str], weights: Sequence[float] = ()) -> str:
+    """Of the members' numbers; each by its share, where they do not all have the same."""
     if len(values) == 1:
         return values[0]
+    if weights:
+        shares = [_float32(graph, np.array(weight)) for weight in weights]
+        pairs = zip(values, shares, strict=True)
+        return graph.add("Sum", *(graph.add("Mul", value, share) for value, share in pairs))
     return graph.add("Mul", graph.add("Sum", *values), graph.constant(np.float32(1 / len(values))))
 
 
@@ -210,7 +220,7 @@ def _add_value(
     graph: Graph, model: TrainedModel, members: list[str], names: Mapping[str, str]
 ) -> None:
     """The target in its own unit, in float64."""
-    scores = graph.add("Cast", _mean(graph, members), to=_FLOAT64)
+    scores = graph.add("Cast", _mean(graph, members, model.weights), to=_FLOAT64)
     if model.has_log_link:
         scores = graph.add("Exp", scores)
     scaled = graph.add("Mul", scores, graph.constant(np.float64(model.target_scale)))
@@ -227,13 +237,14 @@ def _add_classes(
     target = model.target
     if target.task == "binary":
         sides = [
-            _mean(graph, [graph.add("Sigmoid", side) for side in scores])
+            _mean(graph, [graph.add("Sigmoid", side) for side in scores], model.weights)
             for scores in ([graph.add("Neg", member) for member in members], members)
         ]
         probabilities = graph.add("Concat", *sides, axis=1)
         best = _from_threshold(graph, model, members, sides)
     else:
-        probabilities = _mean(graph, [graph.add("Softmax", member, axis=1) for member in members])
+        of_members = [graph.add("Softmax", member, axis=1) for member in members]
+        probabilities = _mean(graph, of_members, model.weights)
         best = graph.add("ArgMax", probabilities, axis=1, keepdims=0)
     label = graph.add("Gather", graph.constant(target.classes, str), best)
     graph.output(names["label"], label, str, [ROWS], f"The class of {target.column}.")

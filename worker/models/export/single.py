@@ -16,6 +16,8 @@ def single(data: bytes, position: int, metadata: Mapping[str, str]) -> bytes:
         ModelError: the file is no model file, or has no such trial.
     """
     file = ModelFile.load(data)
+    if file.manifest.networks:  # of an ensemble the file is the model
+        return with_metadata(file.dump(), metadata)
     trial, manifest = file.trial(position), file.manifest
     split, members = trial.fold or 0, manifest.members[position]
     tensors: dict[str, Tensor] = {}

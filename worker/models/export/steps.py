@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from worker.data import Encoder, JointEncoder
 from worker.errors import ModelError
 from worker.models.trained_model import TrainedModel
 from worker.networks import (
     Affine,
     Cnn,
     Convolution,
+    JointNetwork,
     Linear,
     Mlp,
     Network,
@@ -138,7 +140,30 @@ def paths(model: TrainedModel) -> tuple[Path, ...]:
             code="export_keeps_dropout",
         )
     activation = getattr(model.trial.network, "activation", "")
-    return tuple(_Member(network, k, activation).path() for k in range(model.members))
+    if not isinstance(network, JointNetwork):
+        return tuple(_Member(network, k, activation).path() for k in range(model.members))
+    found: list[Path] = []
+    for part in network.parts:
+        activation = getattr(part.spec, "activation", "")
+        found += [_Member(part.network, k, activation).path() for k in range(part.members)]
+    units = zip(network.factor.double().tolist(), network.offset.double().tolist(), strict=True)
+    outputs = model.target.outputs
+    return tuple(
+        _merged([*path, Scale(np.full(outputs, factor), np.full(outputs, offset))])
+        for path, (factor, offset) in zip(found, units, strict=True)
+    )
+
+
+def encoders(model: TrainedModel) -> tuple[Encoder, ...]:
+    """Those that the members' features come from."""
+    encoder = model.encoder
+    return encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
+
+
+def encoder_numbers(model: TrainedModel) -> tuple[int, ...]:
+    """Which of the encoders each member takes its features from."""
+    network = model.network
+    return network.splits if isinstance(network, JointNetwork) else (0,) * model.members
 
 
 def log_odds(probability: float) -> float:
