@@ -87,6 +87,7 @@ def test_a_refit_answers_from_the_mean_threshold_of_its_configuration(client: Cl
         "method": "grid",
         "space": {"regularization.dropout.p": {"values": [0.1]}},
         "refit": True,
+        "refit_repeats": 2,
     }
     job = train(client, post(client, **CIRCLE, threshold="f1", repeats=2, search=search))
     assert job["state"] == "succeeded"

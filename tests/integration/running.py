@@ -81,7 +81,9 @@ class Running:
         """Process id of the trainer at work: a fork of the standby."""
         assert self.processes.worker_pid is not None
         standbys = [pid for pid in descendants(self.processes.worker_pid) if is_trainer(pid)]
-        (trainer,) = [pid for pid in standbys if is_trainer(parent_of(pid))]
+        forks = [pid for pid in standbys if is_trainer(parent_of(pid))]
+        # A trainer may have forked one that writes its checkpoints.
+        (trainer,) = [pid for pid in forks if parent_of(pid) not in forks]
         return trainer
 
 

@@ -35,7 +35,8 @@ def test_the_loss_is_the_mean_of_clean_and_moved() -> None:
     """By hand on a trained network, and larger than the clean loss; off is the clean loss."""
     engine = trained(fleet(compare=VARIANTS, training=SHORT)).engine
     rows = torch.arange(64)[None]
-    x, y = engine.data.gather(rows)
+    given = engine.data.gather(rows)
+    x, y = given.x, given.y
     probe = x.detach().clone().requires_grad_()
     clean = LOSSES["binary"](engine.network(probe), y)
     (gradient,) = torch.autograd.grad(clean.sum(), probe)
@@ -51,7 +52,8 @@ def test_training_with_it_makes_a_network_harder_to_fool() -> None:
     """At the end the attack raises the loss less than for the network trained without."""
     variants = [*VARIANTS[:1], {"name": "on", "regularization": {"adversarial": {"epsilon": 0.3}}}]
     engine = trained(fleet(compare=variants, training={**SHORT, "epochs": 20})).engine
-    x, y = engine.data.gather(torch.arange(800)[None])
+    given = engine.data.gather(torch.arange(800)[None])
+    x, y = given.x, given.y
     x = x.detach().clone().requires_grad_()
     clean = LOSSES["binary"](engine.network(x), y)
     (gradient,) = torch.autograd.grad(clean.sum(), x)

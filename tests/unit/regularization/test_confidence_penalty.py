@@ -52,7 +52,7 @@ def test_answers_are_less_certain(builtin: str) -> None:
         )
     )
     engine = run.engine
-    x, _ = next(iter(engine.data.batches("train", 64)))
+    x = next(iter(engine.data.batches("train", 64))).x
     entropy = -ConfidencePenalty.value(engine.answer(x).detach()).mean(1)
     assert entropy[1] > entropy[0]
 

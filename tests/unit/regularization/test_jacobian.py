@@ -108,7 +108,7 @@ def test_a_schedule_gives_a_share_of_the_strength() -> None:
 def slopes(run: Any) -> list[float]:
     """The mean ½‖J‖² of each trial's scores over some training rows."""
     engine = run.engine
-    x, _ = next(iter(engine.data.batches("train", 32)))
+    x = next(iter(engine.data.batches("train", 32))).x
     x = x.detach().clone().requires_grad_()
     engine.network.eval()
     scores = engine.answer(x)
