@@ -305,14 +305,15 @@ def final_metric(
 ) -> dict[int, list[float]]:
     """``{configuration: a final metric of its trials}`` of some configurations that have it."""
     found = session.execute(
-        select(TrialRow.configuration, TrialRow.metrics[metric]).where(
+        select(TrialRow.configuration, TrialRow.metrics).where(
             TrialRow.job_id == job_id,
             TrialRow.configuration.in_(set(configurations)),
             TrialRow.state == State.SUCCEEDED,
         )
     )
     values: dict[int, list[float]] = defaultdict(list)
-    for configuration, value in found:
+    for configuration, metrics in found:
+        value = metrics.get(metric)
         if value is not None:
             values[configuration].append(value)
     return dict(values)
