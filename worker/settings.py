@@ -110,7 +110,8 @@ class ServiceSettings(BaseSettings):
     """A fleet fails after this many attempts that died by themselves and brought no new checkpoint.
     Faults of the place (files, database, network, lost workers) do not count."""
     checkpoint_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 5.0
-    """Least time between two checkpoints of a fleet; 0 writes one after every epoch."""
+    """Least time between two checkpoints of a fleet; 0 writes one after every epoch, or as fast as
+    the disk takes them, by a process of its own beside the trainer."""
     max_connections: int = Field(ge=16, le=1_000_000, default_factory=_default_connections)
     """Open connections of the HTTP service. For one more, the one that has waited longest for a
     request is closed; while all have a request, a new one is answered by 503. Unless given: half of

@@ -3,7 +3,8 @@
 Written by the trainer itself, a checkpoint after every epoch cost a fleet of 64 small networks two
 fifths of its training: files are synced and read back, rows are committed. A thread would share
 the interpreter's lock with the steps. So, where every epoch is to have one, the trainer copies its
-state into memory that both see, and trains on; one checkpoint at a time is under way.
+state into memory that both see, and trains on. One checkpoint at a time is under way; where a disk
+takes longer for it than an epoch lasts, what ends meanwhile is stored with the next.
 
 The process is forked before the trainer has a thread or a connection. It works with the trainer's
 lease, so that what comes late is refused, and lives and dies with it: a trainer whose writer has
@@ -13,6 +14,7 @@ died ends as if it had died there itself.
 import logging
 import mmap
 import os
+import select
 import signal
 import socket
 import time
@@ -99,7 +101,8 @@ class CheckpointWriter:
     def __init__(self, control: socket.socket, pid: int) -> None:
         self._control, self._pid = control, pid
         self._memory: mmap.mmap | None = None
-        self._is_waited_for = False
+        self._since: float | None = None
+        """When what is under way was handed over."""
 
     @classmethod
     def start(
@@ -143,7 +146,7 @@ class CheckpointWriter:
         memory.seek(0)
         for content in (head, *handed.files.values()):
             memory.write(content)
-        self._is_waited_for = True
+        self._since = time.monotonic()
         try:
             if descriptor is None:
                 self._control.sendall(line)
@@ -153,6 +156,15 @@ class CheckpointWriter:
         except OSError as error:
             raise self._lost() from error
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether what was handed over is still under way."""
+        if self._since is None or select.select([self._control], [], [], 0)[0]:
+            return False
+        if time.monotonic() - self._since > PATIENCE_SECONDS:
+            raise self._lost()
+        return True
+
     def wait(self) -> None:
         """Until what was handed over is stored, if something was.
 
@@ -160,9 +172,9 @@ class CheckpointWriter:
             StaleToken: the fleet is somebody else's.
             UnavailableError: the place did not let it be stored.
         """
-        if not self._is_waited_for:
+        if self._since is None:
             return
-        self._is_waited_for = False
+        self._since = None
         try:
             line = self._control.recv(LONGEST_LINE)
         except OSError as error:

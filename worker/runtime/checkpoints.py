@@ -30,7 +30,7 @@ PAUSE = 10
 
 
 class Checkpoints:
-    """Written at most every ``seconds``, after every epoch if that is 0."""
+    """Written at most every ``seconds``; after every epoch if that is 0, or as fast as it goes."""
 
     def __init__(
         self,
@@ -118,9 +118,12 @@ class Checkpoints:
         self._flushed_at = self._clock()
 
     def hand_over(self, run: FleetRun, first_step_at: datetime | None) -> bool:
-        """Have the epochs that were kept, and a checkpoint after them, stored beside the training;
-        false where there is nobody to do it, or none is due.
+        """Have the epochs that were kept, and a checkpoint after them, stored beside the training:
+        now, or after the next epoch while the one before is under way. False where there is nobody
+        to do it, or none is due.
         """
+        if self._writer is not None and self._writer.is_busy:
+            return True
         self._settle()
         if self._writer is None or not self.is_due:
             return False
