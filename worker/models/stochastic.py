@@ -174,10 +174,10 @@ def spread_of_classes(
     ``entropy`` and ``mutual_information`` ``[N]``.
     """
     each = np.stack([class_probabilities(task, sample) for sample in scores]).astype(np.float64)
-    mean = np.add.reduce(each, axis=0) / len(each)
+    mean = _total(each) / len(each)
     deviation = _deviation(each, mean)
     entropy = _entropy(mean)
-    disagreement = entropy - np.add.reduce(_entropy(each), axis=0) / len(each)
+    disagreement = entropy - _total(_entropy(each)) / len(each)
     return mean.astype(np.float32), {
         "deviation": deviation,
         "entropy": entropy,
