@@ -79,6 +79,7 @@ def test_the_winner_is_sent_without_what_only_the_row_keeps() -> None:
     }
     winner = Winner.model_validate({**stored, "since_removed": 1})
     later = {"deviations": None, "n": 1, "single": None, "refitted": False, "chosen_by": "best"}
+    later["served"] = "trial"
     assert winner.model_dump(mode="json") == {**stored, **later}
     sent = JobView.model_construct(best=winner).model_dump(mode="json", include={"best"})
     assert sent["best"].keys() == Best.model_fields.keys()
