@@ -42,7 +42,8 @@ def trains(here: Running) -> None:
 def supervisor(here: Running) -> int:
     """The pool process of the worker."""
     assert here.processes.worker_pid is not None
-    (pid,) = [pid for pid in descendants(here.processes.worker_pid) if not is_trainer(pid)]
+    # One that was just forked has no name of its own yet: the first is the oldest.
+    pid, *_ = [pid for pid in descendants(here.processes.worker_pid) if not is_trainer(pid)]
     return pid
 
 

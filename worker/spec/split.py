@@ -1,9 +1,17 @@
 """Which rows train, which validate, which test."""
 
 from collections import Counter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from worker.schema import Settings
 from worker.spec.reading import ColumnName
@@ -68,6 +76,21 @@ FoldRows = Annotated[
 ]
 
 
+def _kind_of_folds(value: Any) -> str:
+    """By it the one form is read that is meant: each that is tried costs as much as the list."""
+    if isinstance(value, list | tuple):
+        return "rows"
+    return "column" if isinstance(value, dict | FoldColumn) else "count"
+
+
+Folds = Annotated[
+    Annotated[FoldCount, Tag("count")]
+    | Annotated[FoldColumn, Tag("column")]
+    | Annotated[FoldRows, Tag("rows")],
+    Discriminator(_kind_of_folds),
+]
+
+
 class Split(Settings):
     """A division of the rows: by shares, into folds for cross-validation, or row by row.
 
@@ -79,7 +102,7 @@ class Split(Settings):
     """Share of the rows kept for validation; 0 for none. Unused with `folds` and named `rows`."""
     test: Share = 0.0
     """Share of the rows kept aside for the final measurement; 0 for none. Unused with `rows`."""
-    folds: FoldCount | FoldColumn | FoldRows | None = None
+    folds: Folds | None = None
     """Cross-validation: each fold validates once, on a model trained on the others. Their number;
     or a column of the table that says which row is in which fold, `{"column": "fold"}`; or a list
     of row numbers for each fold, of which rows that are named nowhere are not used."""
