@@ -11,8 +11,6 @@ Decisions:
   of the model.
 * What is late when its turn comes, or whose client has left, is dropped before it is computed.
 * The rows of one request are taken in parts, each of which waits for its turn like another's.
-* The answers of a batch are written a few at a time. Those of thousands of rows take tens of
-  milliseconds, in which the event loop would refuse nobody.
 """
 
 import asyncio
@@ -42,11 +40,6 @@ waits for an event loop that is busy.
 """
 LEAST_ROWS = 64
 """Rows that are joined however long they take."""
-DELIVERY_NS = 2_000_000
-"""How long answers are written at a time, about: then others have their turn on the event loop."""
-FEW_AT_ONCE = 256
-"""Rows of a batch whose answers are made at once, which costs less than one request after another.
-"""
 PATIENCE_SECONDS = 1.0
 """How long a client waits that does not say so."""
 MARGIN = 0.7
@@ -68,15 +61,9 @@ class Joined:
         """What the scores say."""
         return self._model.read_scores(self.scores)
 
-    def rows(self, first: int, count: int) -> list[AnswerRow]:
-        """Some of the answers as JSON has them."""
-        some = slice(first, first + count)
-        if len(self.scores) <= FEW_AT_ONCE:
-            return self._rows[some]
-        return list(self.answers.part(some).rows())
-
     @cached_property
-    def _rows(self) -> list[AnswerRow]:
+    def rows(self) -> list[AnswerRow]:
+        """The answers as JSON has them."""
         return list(self.answers.rows())
 
 
@@ -119,15 +106,13 @@ class Joiner:
         self._is_called = False
         self._in_threads = 0
         """Batches that a thread computes or will at once."""
-        self._delivering = 0
-        """Batches whose answers are not all written."""
         self._ended_ns = 0
         """When a thread's last batch ended."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is computed."""
-        return not (self._waiting or self._in_threads or self._delivering)
+        return not (self._waiting or self._in_threads)
 
     def expected_ns(self, rows: int) -> float:
         """How long so many rows more would take now, with all that is before them."""
@@ -336,20 +321,10 @@ class Joiner:
         self._running_rows -= rows
         self._learn(rows, taken)
         self._statistics.batch(rows, taken, [begun - item.begun_ns for item in items])
-        self._delivering += 1
-        self._deliver(deque(items), joined, 0)
-
-    def _deliver(self, items: deque[_Item], joined: Joined, place: int) -> None:
-        """Give those of a batch their rows, from a place on; some now, others in the next turn."""
-        begun = time.perf_counter_ns()
-        while items:
-            item = items.popleft()
+        place = 0
+        for item in items:
             item.deliver(joined, place)
             place += len(item.rows)
-            if items and time.perf_counter_ns() - begun > DELIVERY_NS:
-                asyncio.get_running_loop().call_soon(self._deliver, items, joined, place)
-                return
-        self._delivering -= 1
 
     def set_pace(self, batch_ns: float, row_ns: float) -> None:
         """What a batch costs beside its rows, and what a row does, in nanoseconds."""

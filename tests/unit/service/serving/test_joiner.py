@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import BusyError
-from service.serving import joiner as module
-from service.serving.joiner import LEAST_ROWS, MOST_ROWS, Joined, Joiner
+from service.serving.joiner import LEAST_ROWS, MOST_ROWS, Joiner
 from service.serving.statistics import Statistics
 from worker.models import TrainedModel
 
@@ -229,29 +228,3 @@ def test_batches_are_as_large_as_the_pace_allows() -> None:
 
     run(work())
     assert model.batches == [LEAST_ROWS, 36]
-
-
-def test_the_answers_of_a_large_batch_leave_the_loop_to_others_in_between(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "DELIVERY_NS", 0)
-    one = joiner(Model())
-    order: list[str] = []
-
-    def item(number: int) -> Callable[[Joined, int], None]:
-        def deliver(joined: Joined, place: int) -> None:
-            assert joined.scores[place].tolist() == [2.0 * number]
-            order.append(str(number))
-            asyncio.get_running_loop().call_soon(order.append, "other")
-
-        return deliver
-
-    async def work() -> None:
-        for number in range(3):
-            one.add(rows(number), item(number), lambda error: None)
-        while not one.idle:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    run(work())
-    assert order == ["0", "other", "1", "other", "2", "other"]
