@@ -36,6 +36,26 @@ RECORDS: list[Record] = [
 ]
 """As JSON has them: missing cells, unknown categories, extreme numbers, times of day."""
 
+EMBEDDED: dict[str, dict[str, Any]] = {
+    "periodic": {
+        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "periodic"}},
+        "preprocessing": {"numeric": "robust_smooth_clip"},
+        "regularization": {"batch_norm": {}},
+    },
+    "bins": {
+        "network": {
+            "kind": "residual_mlp",
+            "width": 6,
+            "blocks": 1,
+            "embedding": {"kind": "piecewise_linear", "by": "tree", "bins": 5, "dimension": 3},
+        },
+    },
+    "bins alone": {
+        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "piecewise_linear"}},
+    },
+}
+"""Networks whose numbers enter through embeddings."""
+
 
 def mixed_table(task: str) -> Table:
     """Numbers, texts and dates by turns; a column is called as an answer is, one has blanks."""

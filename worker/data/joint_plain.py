@@ -39,7 +39,7 @@ class JointPlainReader(PlainReader):
             return None
         return self._joined(x, values)
 
-    def encode(self, rows: Sequence[Sequence[float]]) -> NDArray[np.float32]:
+    def encode(self, rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float32]:
         """As `PlainReader.encode`: ``[N, E·F]``."""
         x = np.zeros((len(rows), self.inputs), dtype=np.float32)
         return self._joined(x, np.array(rows, dtype=np.float64))
@@ -49,7 +49,7 @@ class JointPlainReader(PlainReader):
         if self.categories or matrix.shape[1] != len(self.names):
             return None
         values = matrix.astype(np.float64)
-        return self.encode(values) if self._is_ordinary(values) else None  # type: ignore[arg-type]
+        return self.encode(values) if self._is_ordinary(values) else None
 
     def _joined(self, x: NDArray[np.float32], values: NDArray[np.float64]) -> NDArray[np.float32]:
         """What is read as each encoder has it; of the inputs of numbers only the places count."""

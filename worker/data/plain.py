@@ -152,7 +152,7 @@ class PlainReader:
                 return None
         return rows or None
 
-    def encode(self, rows: Sequence[Sequence[float]]) -> NDArray[np.float32]:
+    def encode(self, rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float32]:
         """What ``cells`` gave → inputs ``[N, F]``."""
         values = np.array(rows, dtype=np.float64)
         x = self._scaled(values).astype(np.float32)

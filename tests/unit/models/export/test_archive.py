@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.exported import ORIGIN, RECORDS, feeds, mixed_table, model_of, picture_table
+from tests.exported import EMBEDDED, ORIGIN, RECORDS, feeds, mixed_table, model_of, picture_table
 from worker.data.calendar import date_parts
 from worker.errors import ModelError
 from worker.models import TrainedModel
@@ -61,22 +61,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "network": {"kind": "residual_mlp", "width": 6, "blocks": 1, "activation": "gelu"},
         "regularization": {"layer_norm": {}, "shake_shake": {}, "dropout": {"p": 0.5}},
     },
-    "periodic": {
-        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "periodic"}},
-        "preprocessing": {"numeric": "robust_smooth_clip"},
-        "regularization": {"batch_norm": {}},
-    },
-    "bins": {
-        "network": {
-            "kind": "residual_mlp",
-            "width": 6,
-            "blocks": 1,
-            "embedding": {"kind": "piecewise_linear", "by": "tree", "bins": 5, "dimension": 3},
-        },
-    },
-    "bins alone": {
-        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "piecewise_linear"}},
-    },
+    **EMBEDDED,
     "ensemble": {
         "network": {"kind": "mlp", "hidden": [5]},
         "regularization": {"snapshot_ensemble": {"members": 2}, "batch_norm": {}},

@@ -12,6 +12,7 @@ from onnx.reference import ReferenceEvaluator
 
 from tests.exported import (
     CLASSES,
+    EMBEDDED,
     ORIGIN,
     RECORDS,
     ROWS,
@@ -49,22 +50,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "network": {"kind": "cnn", "channels": [3, 4], "hidden": [5], "activation": "selu"},
         "regularization": {"batch_norm": {}, "layer_norm": {}, "spatial_dropout": {"p": 0.2}},
     },
-    "periodic": {
-        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "periodic"}},
-        "preprocessing": {"numeric": "robust_smooth_clip"},
-        "regularization": {"batch_norm": {}},
-    },
-    "bins": {
-        "network": {
-            "kind": "residual_mlp",
-            "width": 6,
-            "blocks": 1,
-            "embedding": {"kind": "piecewise_linear", "by": "tree", "bins": 5, "dimension": 3},
-        },
-    },
-    "bins alone": {
-        "network": {"kind": "mlp", "hidden": [7], "embedding": {"kind": "piecewise_linear"}},
-    },
+    **EMBEDDED,
     "ensemble": {
         "network": {"kind": "mlp", "hidden": [5], "activation": "tanh"},
         "regularization": {"snapshot_ensemble": {"members": 3}},
