@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from service import docs, errors, openapi
+from service import docs, error_handlers, openapi
 from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
@@ -21,6 +21,8 @@ from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.routes import RESOURCES
+from service.security.gate import Gate
+from service.security.key_ring import KeyRing
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
@@ -96,7 +98,7 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
     )
     app.watched = Watched(front, requests)
     app.express = Express(app.state, turn, ids, requests)
-    errors.add_error_handlers(app)
+    error_handlers.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:
         app.include_router(resource.router)
@@ -130,6 +132,7 @@ def _lifespan(
             await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
+            ring = KeyRing(database, settings.key_outage_seconds)
             tables = TableCache(database, artefacts)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
@@ -145,6 +148,7 @@ def _lifespan(
             app.state.services = Services(
                 settings=settings,
                 database=database,
+                gate=Gate(settings, ring),
                 artefacts=artefacts,
                 reconciler=reconciler,
                 collector=collector,
@@ -162,6 +166,7 @@ def _lifespan(
                 telemetry=telemetry,
             )
             await serving.start()
+            await ring.start()
             reconciler.start()
             readiness.start()
             collector.start()
@@ -180,6 +185,7 @@ def _lifespan(
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)
                 await serving.stop()
+                await ring.stop()
         finally:
             database.close()
 

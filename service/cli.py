@@ -1,4 +1,4 @@
-"""The command line: ``parsimony up | api | worker | migrate | gc | backup | restore | …``."""
+"""The command line: ``parsimony up | api | worker | keys | migrate | gc | backup | …``."""
 
 import os
 import sys
@@ -194,6 +194,67 @@ def demo(
         from service.demo import run
 
         run(Console(highlight=False), folder)
+
+
+keys = typer.Typer(help="Keys of the HTTP service.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+@keys.command("create")
+def create_key(
+    tenant: Annotated[str, typer.Option(help="Whose data, jobs and models it sees.")] = "default",
+    scopes: Annotated[
+        str, typer.Option(help="What it is good for: some of read, train, predict, admin.")
+    ] = "read,train,predict",
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends: 90d, 12h, or an instant of ISO 8601.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A label for people.")] = None,
+    state: State = None,
+) -> None:
+    """Make a key and show it, once."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        console = Console(highlight=False, soft_wrap=True)
+        settings = _settings(state=state)
+        commands.print_new_key(
+            settings, console, tenant=tenant, scopes=scopes, expires=expires, name=name
+        )
+
+
+@keys.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Of this one alone.")] = None,
+    state: State = None,
+) -> None:
+    """List the keys, revoked ones too; what they are is not known here."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        console = Console(highlight=False, soft_wrap=True)
+        commands.print_keys(_settings(state=state), console, tenant=tenant)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="Its id, as `parsimony keys list` shows it.")],
+    state: State = None,
+) -> None:
+    """Let a key be good for nothing, in every process within a second."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        console = Console(highlight=False, soft_wrap=True)
+        commands.print_revoked(_settings(state=state), console, key)
+
+
+@keys.command("generate")
+def generate_key() -> None:
+    """Print a new key that is kept nowhere, for PARSIMONY_KEYS_FILE."""
+    from worker.storage.keys import new_text
+
+    typer.echo(new_text())
 
 
 def _settings(**options: Any) -> ServiceSettings:

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from service.body_limit import too_large
 from service.dependencies import Services
+from worker.caller import Caller
 from worker.data import Table, listed, read_table, report, understand
 from worker.errors import DataError
 from worker.jobs import findings_about, without_unsaid
@@ -35,7 +36,7 @@ class Upload:
     reading: Reading
 
 
-def store_upload(services: Services, upload: Upload) -> Dataset:
+def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
     """Read, type and keep a file; it is committed when this returns.
 
     Raises:
@@ -72,13 +73,14 @@ def store_upload(services: Services, upload: Upload) -> Dataset:
             ),
             findings=findings,
             understood=understood,
+            tenant=caller.tenant,
         )
 
 
-def remove_upload(services: Services, dataset_id: str) -> None:
+def remove_upload(services: Services, caller: Caller, dataset_id: str) -> None:
     """Forget a data set, then remove its files."""
     with services.database.write() as session:
-        path = datasets.delete(session, dataset_id).path
+        path = datasets.delete(session, dataset_id, tenant=caller.tenant).path
     services.tables.forget(dataset_id)
     services.artefacts.discard(str(PurePosixPath(path).parent))
 

@@ -5,6 +5,7 @@ import os
 import resource
 import tempfile
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -62,6 +63,19 @@ class ServiceSettings(BaseSettings):
     """Folder of everything that must survive a restart; created with mode 0700."""
     host: str = "127.0.0.1"
     """Address that the HTTP service listens on."""
+    keys: Literal["auto", "required"] = "auto"
+    """Whether the HTTP service asks for keys: `auto` does unless it listens on a loopback address;
+    `required` there too, as behind a proxy on the same machine. `parsimony keys create` makes
+    one."""
+    keys_file: Path | None = None
+    """A file with keys, one a line, as `parsimony keys generate` writes them. When the HTTP service
+    starts, it takes those that it does not know as keys of the tenant `default` with all scopes:
+    how containers get their first key. Revoked ones stay so."""
+    key_outage_seconds: Seconds = 300.0
+    """How long keys stay good while the database that knows them is out of reach."""
+    hosts: str = ""
+    """Names of this machine, with commas between, that the header Host may have where no key is
+    asked for; beside localhost and loopback addresses."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     """TCP port that the HTTP service listens on; 0 for any free one."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -217,6 +231,26 @@ class ServiceSettings(BaseSettings):
         they take all processors, answers and refusals wait for one.
         """
         return max(1, self.threads // self.processes - 1)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the HTTP service listens where this machine alone reaches it."""
+        if self.host.startswith(("/", "unix:")):
+            return True
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self.keys == "required" or not self.is_local
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of ``hosts``, in lower case."""
+        return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
 
     @property
     def embedded_redis(self) -> bool:

@@ -13,6 +13,7 @@ from service.dependencies import ServicesDep
 from service.errors import Responses, problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import PredictRequest, PredictResponse
+from service.security.callers import Predictor
 from service.serving.encodings import compressed
 from service.serving.engine import Answered
 from service.serving.residents import Resident
@@ -103,6 +104,7 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Checke
 )
 async def predict(
     services: ServicesDep,
+    caller: Predictor,
     request: Request,
     name: Name,
     body: PredictRequest,
@@ -121,7 +123,7 @@ async def predict(
     `curl -F file=@rows.csv http://127.0.0.1:8000/v1/models/circle/predict -o answers.csv`
     """
     begun = time.perf_counter_ns()
-    resident = await services.serving.find(name, version)
+    resident = await services.serving.find(name, version, tenant=caller.tenant)
     statistics = resident.statistics
     try:
         answered = await services.serving.predict(

@@ -14,6 +14,7 @@
 ``deletion``            jobs, versions and models are deleted
 ``curves``              the metrics of epochs, row by row or packed
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
+``keys``                keys of the HTTP service, and the number by which processes follow them
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -30,6 +31,7 @@ torch. What other rooms use are the modules listed below, and what those define 
 """
 
 __all__ = [
+    "access",
     "additions",
     "artefacts",
     "backup",
@@ -45,6 +47,7 @@ __all__ = [
     "fleets",
     "idempotency",
     "jobs",
+    "keys",
     "limits",
     "models",
     "pauses",

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import NotFoundError
 from worker.failpoints import failpoint
 from worker.results import Estimated, Metrics, NetworkReport, Understood
@@ -15,7 +16,6 @@ from worker.storage.base import Base
 from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
-    DEFAULT_TENANT,
     Fleet,
     Job,
     Model,

@@ -12,6 +12,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from worker.caller import DEFAULT_TENANT
 from worker.results import (
     UNSCORED,
     Advice,
@@ -27,8 +28,6 @@ from worker.schema import Json
 from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
 from worker.storage.types import utc_now
-
-DEFAULT_TENANT = "default"
 
 
 class Dataset(Base):

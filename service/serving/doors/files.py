@@ -36,6 +36,7 @@ from service.errors import (
     internal_problem,
     invalid,
 )
+from service.security.callers import caller_in
 from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored, notation_of
 from service.serving.doors.file_request import (
     KINDS,
@@ -52,6 +53,7 @@ from service.serving.outbox import Outbox
 from service.serving.residents import Resident
 from service.threads import in_pool
 from service.validation import Finding
+from worker.caller import Caller
 from worker.data import (
     DelimitedRows,
     Form,
@@ -124,7 +126,7 @@ class FileDoor:
         outbox = Outbox(self._settings.state, self._settings.max_upload_bytes)
         answer = _Answer(send, outbox)
         sending = asyncio.create_task(answer.send())
-        work = _Work(self._engine, self._settings, path["name"], outbox, answer)
+        work = _Work(self._engine, self._settings, path["name"], caller_in(scope), outbox, answer)
         problem: ParsimonyError | Exception | None = None
         try:
             await work.do(scope, receive)
@@ -185,10 +187,12 @@ class _Work:
         engine: ServingEngine,
         settings: ServiceSettings,
         name: str,
+        caller: Caller,
         outbox: Outbox,
         answer: _Answer,
     ) -> None:
         self._engine, self._settings, self._name = engine, settings, name
+        self._caller = caller
         self._outbox, self._answer = outbox, answer
         self._begun_ns = time.perf_counter_ns()
         self._read_ns = self._write_ns = 0
@@ -248,7 +252,7 @@ class _Work:
         said = FileFields.of(request.fields, fields, form)
         if said.version is not None and not VERSION.fullmatch(said.version):
             raise invalid([Finding("version", "must be a version's number, or an alias")])
-        resident = await self._engine.find(self._name, said.version)
+        resident = await self._engine.find(self._name, said.version, tenant=self._caller.tenant)
         model = resident.model
         target = model.target.column if said.score else None
         columns = model.encoder.columns

@@ -89,11 +89,11 @@ class InvocationsDoor:
             ConflictError: there are several, and nothing says which.
         """
         header = call.header(_TARGET).decode("latin-1").strip().removesuffix(".tar.gz")
-        said = header or self._named
+        said, tenant = header or self._named, call.caller.tenant
         if said is None:
-            names = self._engine.names()
+            names = self._engine.names(tenant=tenant)
             if len(names) != 1:
-                names = sorted({one.name for one in await self._engine.index()})
+                names = sorted({one.name for one in await self._engine.index(tenant=tenant)})
             if not names:
                 raise NotFoundError(
                     "There is no model yet; a job that names a model registers its winner as one."
@@ -110,9 +110,9 @@ class InvocationsDoor:
         name, _, version = said.partition("/")
         if version and not _VERSION.fullmatch(version):
             raise NotFoundError(f"There is no version {version!r} of a model.", param="version")
-        return self._engine.at_hand(name, version or None) or await self._engine.find(
-            name, version or None
-        )
+        return self._engine.at_hand(
+            name, version or None, tenant=tenant
+        ) or await self._engine.find(name, version or None, tenant=tenant)
 
 
 _TEXTS = ("csv", "ndjson")
