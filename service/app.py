@@ -20,6 +20,7 @@ from service.exporter import Exporter
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
+from service.reading.reader import Reader
 from service.routes import RESOURCES
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
@@ -130,7 +131,8 @@ def _lifespan(
             await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
-            tables = TableCache(database, artefacts)
+            reader = Reader(settings)
+            tables = TableCache(database, artefacts, read=reader.table)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
@@ -150,6 +152,7 @@ def _lifespan(
                 collector=collector,
                 notifier=notifier,
                 readiness=readiness,
+                reader=reader,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 rows=JobRows(database, artefacts, tables),
@@ -162,6 +165,7 @@ def _lifespan(
                 telemetry=telemetry,
             )
             await serving.start()
+            reader.start()
             reconciler.start()
             readiness.start()
             collector.start()
@@ -179,6 +183,7 @@ def _lifespan(
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)
+                await asyncio.to_thread(reader.close)
                 await serving.stop()
         finally:
             database.close()
