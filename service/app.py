@@ -20,6 +20,7 @@ from service.exporter import Exporter
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
+from service.reading.reader import Reader
 from service.routes import RESOURCES
 from service.security.gate import Gate
 from service.security.key_ring import KeyRing
@@ -133,7 +134,8 @@ def _lifespan(
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
             ring = KeyRing(database, settings.key_outage_seconds)
-            tables = TableCache(database, artefacts)
+            reader = Reader(settings)
+            tables = TableCache(database, artefacts, read=reader.table)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
@@ -154,6 +156,7 @@ def _lifespan(
                 collector=collector,
                 notifier=notifier,
                 readiness=readiness,
+                reader=reader,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 rows=JobRows(database, artefacts, tables),
@@ -167,6 +170,7 @@ def _lifespan(
             )
             await serving.start()
             await ring.start()
+            reader.start()
             reconciler.start()
             readiness.start()
             collector.start()
@@ -184,6 +188,7 @@ def _lifespan(
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)
+                await asyncio.to_thread(reader.close)
                 await serving.stop()
                 await ring.stop()
         finally:

@@ -11,6 +11,7 @@ from service.exporter import Exporter
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
+from service.reading.reader import Reader
 from service.security.callers import AnyCaller
 from service.security.gate import Gate
 from service.serving.engine import ServingEngine
@@ -37,6 +38,7 @@ class Services:
     collector: Collector
     notifier: ChangeNotifier
     readiness: Readiness
+    reader: Reader
     tables: TableCache
     intake: JobIntake
     rows: JobRows

@@ -52,6 +52,11 @@ def _default_models_bytes(done: Mapping[str, Any]) -> int:
     return int(min(2**30, machine // 4 // int(done["processes"])))
 
 
+def _default_upload_memory(done: Mapping[str, Any]) -> int:
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(2**26, min(2**32, machine // 2 // int(done["processes"])))
+
+
 class ServiceSettings(BaseSettings):
     """How one installation runs. The defaults need nothing beside this package."""
 
@@ -158,6 +163,10 @@ class ServiceSettings(BaseSettings):
     Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
+    upload_memory: int = Field(ge=2**26, default_factory=_default_upload_memory)
+    """Bytes of memory that the processes which read uploads may take together, those of one HTTP
+    process; each has its part by the size of its file, and uploads wait for theirs. Unless given:
+    4 GiB, but no more than half of the machine's memory for all processes together."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000
     """Most trials of a job: configurations × repeats × folds. Each takes about 5 kB of the
     database, and a report reads them all. A search that only a budget of time ends may have any

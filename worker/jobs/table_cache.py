@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from worker.caller import DEFAULT_TENANT
 from worker.data import Outline, Table, more_findings, target_findings
 from worker.errors import NotFoundError, SpecError
-from worker.jobs.tables import NOTHING, load_table, says_as_stored
+from worker.jobs.tables import NOTHING, ReadFile, load_table, says_as_stored
 from worker.lru import Lru
 from worker.results import Advice
 from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec, Reading
@@ -49,8 +49,12 @@ class Checked:
 class TableCache:
     """The tables that were used last, uploaded and built-in, and what jobs make of them."""
 
-    def __init__(self, database: Database, artefacts: Artefacts) -> None:
+    def __init__(
+        self, database: Database, artefacts: Artefacts, *, read: ReadFile | None = None
+    ) -> None:
+        """Begin; `read` is how an uploaded file is read that a job wants read anew."""
         self._database = database
+        self._read = read
         self._artefacts = artefacts
         self._tables: Lru[tuple[str, str, str], tuple[Table, str | None]] = Lru(
             TABLE_BYTES, weight=lambda kept: kept[0].nbytes
@@ -76,7 +80,7 @@ class TableCache:
             source = ref if isinstance(ref, Builtin) else self._row(ref, tenant)
             if how and isinstance(source, Dataset) and says_as_stored(source, said):
                 return self.get(ref, tenant=tenant)  # one table in memory, under either name
-            return load_table(self._artefacts, source, said)
+            return load_table(self._artefacts, source, said, self._read)
 
         return self._tables.get((owner, name, how), load)
 
