@@ -88,14 +88,14 @@ def get_model_file(
         Literal["trial", "fleet"],
         Query(
             description="`trial`: the version's trial alone, at position 0. `fleet`: the stored "
-            "file of all trials that trained together, whose SHA-256 the version tells; the "
-            "header `Parsimony-Position` says which of them the version is.",
+            "file, whose SHA-256 the version tells. It may hold all trials that trained together; "
+            "the header `Parsimony-Position` says which of them the version is.",
             examples=["trial"],
         ),
     ] = "trial",
 ) -> Response:
-    """Weights, preprocessing and manifest in one safetensors file, streamed. Where one trial
-    trained alone both are the same file. docs/model-file.md rebuilds the network from it.
+    """Weights, preprocessing and manifest in one safetensors file, streamed. Where the stored file
+    holds one trial both are the same. docs/model-file.md rebuilds the network from it.
     """
     with services.database.read() as session:
         row = models.resolve(session, name, version, tenant=caller.tenant)

@@ -19,8 +19,7 @@ from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
 from service.waiting import LONGEST_SECONDS, wanted_seconds
-from worker.errors import DataError, ModelError
-from worker.models import AnswerSettings
+from worker.errors import DataError, ModelError, SpecError
 from worker.schema import Json
 
 Patience = Annotated[
@@ -72,6 +71,19 @@ _FILES: Json = {
         _parameter("missing", "NA", "the texts that stand for a missing cell, as at upload."),
         _parameter("decimal", ".", "the decimal mark of numbers.", enum=[".", ","]),
         _parameter("thousands", ",", "the mark between groups of three digits."),
+        _parameter(
+            "calibrated",
+            "false",
+            "whether probabilities are calibrated, as `calibrated` of a request in JSON.",
+            enum=["true", "false"],
+        ),
+        _parameter("coverage", "0.9", "the coverage of intervals or sets, between 0 and 1."),
+        _parameter(
+            "members",
+            "false",
+            "whether it is told how far the networks of an ensemble differ.",
+            enum=["true", "false"],
+        ),
         _parameter(
             "score",
             "false",
@@ -131,11 +143,11 @@ async def predict(
             body.rows,
             extra=body.extra == "ignore",
             warnings=body.warnings,
-            settings=AnswerSettings(mc_samples=body.mc_samples, seed=body.seed),
+            settings=body.settings,
             seconds=wanted_seconds(prefer) or None,
             gone=request.scope.get("state", {}).get(GONE),
         )
-    except (DataError, ModelError):
+    except (DataError, ModelError, SpecError):
         statistics.failed(time.perf_counter_ns() - begun)
         raise
     computed = time.perf_counter_ns()

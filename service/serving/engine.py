@@ -13,10 +13,10 @@ from service.serving.catalogue import IndexEntry
 from service.serving.joiner import MOST_ROWS
 from service.serving.registry import Registry
 from service.serving.residents import Resident, load_resident
-from service.threads import in_pool
+from service.threads import Pool, in_pool
 from worker.caller import DEFAULT_TENANT
 from worker.errors import DataError
-from worker.models import PLAIN, Answers, AnswerSettings, Certificate
+from worker.models import PLAIN, Answers, AnswerSettings, Certificate, TrainedModel
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 from worker.storage import deletion
@@ -206,19 +206,19 @@ class ServingEngine:
         Raises:
             BusyError: there is too much before this request.
             DataError: more passes are asked for than a request may cost.
-            ModelError: passes with dropout are asked for, and the model has none.
+            SpecError: the model cannot answer so.
         """
         joiner, rows = resident.joiner, len(features)
         if not settings.plain:
             joiner.check(seconds)
-            if rows * settings.mc_samples > MOST_PASSES:
-                raise DataError(
-                    f"{rows:,} rows times {settings.mc_samples:,} samples are more than "
-                    f"{MOST_PASSES:,} passes; send fewer rows at a time, or ask for fewer samples.",
-                    code="too_many_passes",
-                    param="mc_samples",
-                )
-            return await in_pool("sampling", resident.model.sample, features, settings)
+            model = resident.model
+            model.answerable.check(settings)
+            _check_passes(model, rows, settings)
+            if settings.mc_samples:
+                return await in_pool("sampling", model.sample, features, settings)
+            scores = await joiner.scores(features, seconds=seconds, gone=gone)
+            pool: Pool = "sampling" if settings.members else "answers"
+            return await in_pool(pool, model.answer_scores, features, scores, settings)
         if rows <= MOST_ROWS:
             joined, place = await joiner.join(features, seconds=seconds, gone=gone)
             return joined.answers.part(slice(place, place + rows))
@@ -232,6 +232,21 @@ class ServingEngine:
 
     def _load(self, version: StoredVersion, name: str) -> Resident:
         return load_resident(self._artefacts, version, name, self._threads)
+
+
+def _check_passes(model: TrainedModel, rows: int, settings: AnswerSettings) -> None:
+    for param, times, what in (
+        ("mc_samples", settings.mc_samples, "samples"),
+        ("members", model.members if settings.members else 0, "networks"),
+    ):
+        if rows * times > MOST_PASSES:
+            raise DataError(
+                f"{rows:,} rows times {times:,} {what} are more than {MOST_PASSES:,} passes; send "
+                "fewer rows at a time"
+                + (", or ask for fewer samples." if param == "mc_samples" else "."),
+                code="too_many_passes",
+                param=param,
+            )
 
 
 def _read(

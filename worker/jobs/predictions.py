@@ -26,7 +26,7 @@ from worker.data import (
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.table_cache import TableCache, unknown_dataset
 from worker.jobs.tables import NOTHING, load_table, stored_reading
-from worker.models import Manifest, read_manifest
+from worker.models import Answerable, AnswerSettings, Manifest, read_manifest
 from worker.spec import Builtin, PredictionSpec, Reading
 from worker.storage import datasets, idempotency, models, predictions
 from worker.storage.artefacts import Artefacts
@@ -66,7 +66,7 @@ class PredictionIntake:
         Raises:
             KeyReused: the key made something else, or from another body.
             NotFoundError: there is no such model, version or data set.
-            SpecError: the data set has no column that is to be kept.
+            SpecError: the data set has no column that is to be kept, or the model cannot answer so.
             DataError: it lacks columns that the model needs, or cannot be read as the model's.
         """
         if key is not None and (known := self._known(spec, key, caller)) is not None:
@@ -76,6 +76,7 @@ class PredictionIntake:
             version = models.resolve(session, spec.model, spec.version, tenant=caller.tenant)
         with self._artefacts.open(version.path) as file:
             manifest = read_manifest(file)
+        Answerable.of(manifest, version.position).check(answer_settings(spec))
         columns, ignored, rows = self._about(spec, caller)
         _check_kept(spec, columns)
         said = reading_for(manifest.encoder.columns, columns, ignored)
@@ -162,6 +163,11 @@ def rows_of_a_part(manifest: Manifest, present: Sequence[Column]) -> int:
     cells = sum(8 * prod(column.shape) for column in present)
     width = cells + 4 * prod(manifest.shape) + 16 * manifest.outputs
     return max(1, min(PART_ROWS, PART_BYTES // width))
+
+
+def answer_settings(spec: PredictionSpec) -> AnswerSettings:
+    """How the rows are to be answered."""
+    return AnswerSettings(calibrated=spec.calibrated, coverage=spec.coverage, members=spec.members)
 
 
 def kept_columns(spec: PredictionSpec, present: Sequence[Column]) -> tuple[str, ...]:

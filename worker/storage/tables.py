@@ -114,7 +114,8 @@ class Job(Base):
     """What can be said of its networks together: set as it ends, none of jobs without rows held
     back, and of jobs of earlier releases."""
     ensemble_path: Mapped[str | None]
-    """The file of the ensemble that is served; none where one trial is."""
+    """The file that is served where it is not a fleet's: of an ensemble, or of one trial with what
+    it keeps of rows that did not train it."""
     ensemble_sha256: Mapped[str | None]
     ensemble_bytes: Mapped[int | None] = mapped_column(BigInteger)
     objective: Mapped[str]

@@ -63,6 +63,7 @@ from worker.data import (
     RowReader,
 )
 from worker.errors import ParsimonyError
+from worker.models import PLAIN
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
@@ -200,6 +201,7 @@ class _Work:
         self._resident: Resident | None = None
         self._reader: RowReader | None = None
         self._output: Output | None = None
+        self._asked = PLAIN
         self._gone: asyncio.Task[Any] | None = None
 
     async def do(self, scope: Scope, receive: Receive) -> None:
@@ -269,8 +271,10 @@ class _Work:
                 missing=said.reading.missing,
                 target=target,
             )
+        model.answerable.check(said.settings)
         resident.joiner.check()
         self._resident, self._reader = resident, reader
+        self._asked = said.settings
         wanted = request.wanted(form)
         coding = "" if wanted == "parquet" else request.written_coding
         if said.score:
@@ -300,7 +304,7 @@ class _Work:
             block, features, found = read
             scores = await self._scores(resident, features)
             begun = time.perf_counter_ns()
-            written = await in_pool("answers", self._deflated, output, block, scores)
+            written = await in_pool("answers", self._deflated, output, block, features, scores)
             self._write_ns += time.perf_counter_ns() - begun
             statistics.warn(len(block), found)
             self._rows += len(block)
@@ -323,8 +327,17 @@ class _Work:
                 await asyncio.sleep(pause)
                 pause = min(1.0, 2 * pause)
 
-    def _deflated(self, output: "Output", block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        written = output.write(block, scores)
+    def _deflated(
+        self,
+        output: "Output",
+        block: RowBlock,
+        features: NDArray[np.float32],
+        scores: NDArray[np.float32],
+    ) -> bytes:
+        assert self._resident is not None
+        model = self._resident.model
+        answers = model.answer_scores(features, scores, self._asked)
+        written = output.write(block, model.scaled(scores, self._asked), answers)
         return self._deflater.piece(written) if self._deflater else written
 
     def _ended(self) -> bytes:
