@@ -17,6 +17,7 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
+from service.live import Feeds
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
@@ -64,6 +65,7 @@ class Application(FastAPI):
         services.stopping.set()
         self.express.is_stopping = True
         services.notifier.wake()
+        services.feeds.stop()
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the operations."""
@@ -132,6 +134,7 @@ def _lifespan(
             await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
+            feeds = Feeds(database, notifier)
             tables = TableCache(database, artefacts)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
@@ -151,6 +154,7 @@ def _lifespan(
                 reconciler=reconciler,
                 collector=collector,
                 notifier=notifier,
+                feeds=feeds,
                 readiness=readiness,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
@@ -168,16 +172,21 @@ def _lifespan(
             readiness.start()
             collector.start()
             telemetry.start()
-            polling = asyncio.create_task(notifier.run(), name="notifier")
+            polling = [
+                asyncio.create_task(notifier.run(), name="notifier"),
+                asyncio.create_task(feeds.run(), name="feeds"),
+            ]
             log.info("serving from %s", settings.state)
             try:
                 with one_thread_a_call():
                     yield
             finally:
                 telemetry.stop()
-                polling.cancel()
-                with suppress(asyncio.CancelledError):
-                    await polling
+                feeds.stop()
+                for task in polling:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)

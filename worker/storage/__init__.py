@@ -13,6 +13,7 @@
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``deletion``            jobs, versions and models are deleted
 ``curves``              the metrics of epochs, row by row or packed
+``live``                what watchers of jobs ask, again and again
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
@@ -46,6 +47,7 @@ __all__ = [
     "idempotency",
     "jobs",
     "limits",
+    "live",
     "models",
     "pauses",
     "predictions",
