@@ -17,6 +17,7 @@ from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
+from service.live import Feeds
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
@@ -32,6 +33,7 @@ from service.telemetry.board import Board
 from service.telemetry.requests import Requests, Watched
 from service.telemetry.telemetry import Telemetry
 from service.threads import one_thread_a_call
+from service.web import add_pages
 from worker.jobs import JobIntake, JobRows, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
@@ -66,6 +68,7 @@ class Application(FastAPI):
         services.stopping.set()
         self.express.is_stopping = True
         services.notifier.wake()
+        services.feeds.stop()
 
     async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer by the operations."""
@@ -110,6 +113,7 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
         ]
     app.state.exact_paths = exact_paths
     docs.add_documentation(app)
+    add_pages(app)
     openapi.add_openapi(app)
     return app
 
@@ -134,6 +138,7 @@ def _lifespan(
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
             ring = KeyRing(database, settings.key_outage_seconds)
+            feeds = Feeds(database, notifier)
             reader = Reader(settings)
             tables = TableCache(database, artefacts, read=reader.table)
             collector = Collector(settings, database, artefacts)
@@ -155,6 +160,7 @@ def _lifespan(
                 reconciler=reconciler,
                 collector=collector,
                 notifier=notifier,
+                feeds=feeds,
                 readiness=readiness,
                 reader=reader,
                 tables=tables,
@@ -175,16 +181,21 @@ def _lifespan(
             readiness.start()
             collector.start()
             telemetry.start()
-            polling = asyncio.create_task(notifier.run(), name="notifier")
+            polling = [
+                asyncio.create_task(notifier.run(), name="notifier"),
+                asyncio.create_task(feeds.run(), name="feeds"),
+            ]
             log.info("serving from %s", settings.state)
             try:
                 with one_thread_a_call():
                     yield
             finally:
                 telemetry.stop()
-                polling.cancel()
-                with suppress(asyncio.CancelledError):
-                    await polling
+                feeds.stop()
+                for task in polling:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)

@@ -15,7 +15,8 @@ from service.errors import MOST_LISTED, PRIVATE, MalformedError, invalid
 from service.validation import LONGEST_GUESSED, Finding
 from worker.text import shortened
 
-STATIC = "/static/"
+STATIC = ("/static/", "/web/")
+"""Where the pages' own files are; `startswith` takes any of them."""
 UNKNOWN_FIELD = "unknown_field"
 _EMPTY = (
     "is empty; leave it out, or give it a value (curl -F ends a value at a semicolon: write the "
@@ -26,8 +27,8 @@ _EMPTY = (
 class Conventions:
     """ASGI middleware: HEAD wherever GET is, and headers that every answer has.
 
-    HEAD is answered as GET would be, without the content and with its length. The files below
-    `/static/` know HEAD by themselves, and are not read for it.
+    HEAD is answered as GET would be, without the content and with its length. The pages'
+    own files know HEAD by themselves, and are not read for it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Request
 
 from service.estimate import Estimator
 from service.exporter import Exporter
+from service.live import Feeds
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
@@ -37,6 +38,7 @@ class Services:
     reconciler: Reconciler
     collector: Collector
     notifier: ChangeNotifier
+    feeds: Feeds
     readiness: Readiness
     reader: Reader
     tables: TableCache

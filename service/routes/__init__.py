@@ -2,6 +2,7 @@
 
 from service.routes import (
     datasets,
+    events,
     export,
     health,
     invocations,
@@ -22,6 +23,7 @@ RESOURCES = (
     datasets,
     jobs,
     results,
+    events,
     rows,
     techniques,
     models,

@@ -1,4 +1,4 @@
-"""What comes of a job: trials, metrics, events, checkpoints, charts, the comparison."""
+"""What comes of a job: trials, metrics, checkpoints, charts, the comparison."""
 
 from typing import Annotated, Literal
 
@@ -12,13 +12,13 @@ from service.markdown_report import markdown
 from service.operations import Operation
 from service.path_report import path_report
 from service.schemas.common import Limit, Listing
-from service.schemas.jobs import CheckpointView, EventView, TrialView
+from service.schemas.jobs import CheckpointView, TrialView
 from service.schemas.results import Chart, CurvesView, MetricsView, Report
 from service.search_report import search_report
 from service.security.callers import Reader
 from service.views import checkpoint_view, trial_view
 from worker.caller import Caller
-from worker.storage import events, jobs, queries
+from worker.storage import jobs, queries
 from worker.storage.limits import REPORT_SECONDS
 from worker.storage.tables import Job
 
@@ -179,36 +179,6 @@ def get_metrics(
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
         job=job_id, trial=row.id, name=row.name, epochs=list(range(1, length + 1)), metrics=series
-    )
-
-
-@router.get(
-    "/events",
-    operation_id="list_events",
-    summary="The log of a job",
-    responses=problems(404),
-)
-def list_events(
-    services: ServicesDep,
-    caller: Reader,
-    job_id: JobId,
-    after: Annotated[
-        int,
-        Query(
-            ge=0,
-            lt=2**63,
-            description="The last event's id that you have read.",
-            examples=[0],
-        ),
-    ] = 0,
-    limit: Limit = 100,
-) -> Listing[EventView]:
-    """The events of a job after a given one, oldest first."""
-    with services.database.read() as session:
-        job = jobs.find_job(session, job_id, tenant=caller.tenant)
-        page = events.event_page(session, job.id, after=after, limit=limit, tenant=caller.tenant)
-    return Listing(
-        data=[EventView.model_validate(row) for row in page.items], has_more=page.has_more
     )
 
 

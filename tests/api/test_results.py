@@ -160,6 +160,7 @@ def test_a_constant_predictor_names_its_member_of_a_comparison(client: Client) -
     about = next(advice for advice in said if advice["message"].startswith("L1 "))
     assert about["field"] == "compare.1.regularization.l1.strength"
     assert (about["fix"], about["change"]) == ("Set it to 0.1.", None)
+    assert about["member_change"] == {"regularization": {"l1": {"strength": 0.1}}}
 
 
 SOLVED = {"network": {"kind": "linear"}, "training": {"optimizer": {"kind": "solver"}}}

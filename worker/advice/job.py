@@ -84,14 +84,16 @@ def _of_one(context: Context) -> list[Advice]:
 def _placed(context: Context, finding: Advice) -> Advice:
     """A finding with its field's path in the job, and its change if that can be merged into it.
 
-    A merge replaces lists, so that a member of `compare` cannot be changed by one; and `auto` is a
+    A merge replaces lists, so that a member of `compare` has a change of its own; and `auto` is a
     text in the place of `regularization`.
     """
-    search, change = context.job.spec.search, finding.change
+    search, change, of_member = context.job.spec.search, finding.change, None
     fixed = context.replaced | ({"regularization"} if search and search.references else set())
     if change is not None and fixed & change.keys():
+        of_member = change if change.keys() <= context.replaced else None
         change = None
-    return finding.model_copy(update={"field": context.path(finding.field), "change": change})
+    placed = {"field": context.path(finding.field), "change": change, "member_change": of_member}
+    return finding.model_copy(update=placed)
 
 
 def _with_others(finding: Advice, fields: list[str]) -> Advice:

@@ -64,6 +64,9 @@ class Advice(Stored):
     change: Annotated[Json | None, Field(examples=[None])] = None
     """The fix as members of a job's body, ready to be merged into it, where it is one: such as
     `{"columns": {"zip": "categorical"}}`, which an upload takes as well."""
+    member_change: Annotated[Json | None, Field(examples=[None])] = None
+    """The fix as members of an entry of `compare`, the one that `field` names as `compare.N`, ready
+    to be merged into that entry, where it is one: a list cannot be merged into."""
 
     def within(self, spec: Json, configuration: int, overrides: Json | None = None) -> "Advice":
         """A trial's finding as one of its job: its field where the job says it.
@@ -87,7 +90,9 @@ class Advice(Stored):
             return self.model_copy(update={"field": f"search.space.{searched}", "change": None})
         if configuration < len(members) and members[configuration].get(steps[0]) is not None:
             field = f"compare.{configuration}.{field}"
-            return self.model_copy(update={"field": field, "change": None})
+            return self.model_copy(
+                update={"field": field, "change": None, "member_change": self.change}
+            )
         return self
 
 

@@ -13,6 +13,7 @@
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``deletion``            jobs, versions and models are deleted
 ``curves``              the metrics of epochs, row by row or packed
+``live``                what watchers of jobs ask, again and again
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``keys``                keys of the HTTP service, and the number by which processes follow them
 ``events, idempotency`` a job's log; keys that make one job
@@ -49,6 +50,7 @@ __all__ = [
     "jobs",
     "keys",
     "limits",
+    "live",
     "models",
     "pauses",
     "predictions",

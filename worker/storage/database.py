@@ -202,7 +202,7 @@ def _on_sqlite_connect(connection: Any, record: Any) -> None:
     # FULL, because NORMAL may roll back the last committed transactions when the power fails.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    # By default each of the pool's connections comes to hold 2 MB of the database's pages, which the
+    # By default each of the connections comes to hold 2 MB of the pages, which the
     # operating system holds already: what grew with the number of jobs (docs/reliability.md).
     cursor.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
     cursor.close()

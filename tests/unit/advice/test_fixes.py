@@ -169,10 +169,15 @@ def test_a_field_has_one_fix() -> None:
     assert not [f for f in after if f.field == "regularization.l1.strength"], after
 
 
-def test_a_member_of_a_comparison_cannot_be_changed_by_a_merge() -> None:
+def test_a_member_of_a_comparison_is_changed_by_a_merge_into_itself() -> None:
     heavy = {"l1": {"strength": 0.01}}
     members = [{"name": "a"}, {"name": "b", "regularization": heavy}]
-    assert found("penalty_outweighs_loss", compare=members).change is None
+    finding = found("penalty_outweighs_loss", compare=members)
+    assert finding.change is None
+    assert finding.field == "compare.1.regularization.l1.strength"
+    assert finding.member_change is not None
+    after = findings(compare=[members[0], merged(members[1], finding.member_change)])
+    assert finding.field not in {f.field for f in after}
     own = found("penalty_outweighs_loss", compare=[members[0]], regularization=heavy)
     assert own.change is not None
 

@@ -126,3 +126,5 @@ def test_a_trials_finding_is_placed_in_its_job(
     placed = finding.within(spec, configuration, overrides)
     assert placed.field == expected
     assert (placed.change is None) == (expected != finding.field)
+    of_member = finding.change if expected.startswith("compare.") else None
+    assert placed.member_change == of_member

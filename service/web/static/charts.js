@@ -1,0 +1,111 @@
+// Pictures: configurations as `/v1/jobs/{id}/chart` answers them, drawn by Chart.js in the colours of
+// the page.
+import { html, useEffect, useRef } from "./html.js";
+
+let library = null;
+
+/** Chart.js, once a page draws something. */
+export async function chartjs() {
+  library ??= import("./vendor/chart.js/chart.umd.min.js").then(() => globalThis.Chart);
+  return library;
+}
+
+// The service's colours stand out from white by 3:1. On dark ground each line takes the light twin
+// of its hue, in which they still differ for all eyes; what lies in cells stays as it is.
+const LIGHT = {
+  "#0047AB": "#82AAFF", "#A63603": "#FF8A57", "#1B7A55": "#4FD1A1", "#CC8400": "#F2C14E",
+  "#B5409F": "#F29BE0", "#2498DC": "#62D0FF", "#000000": "#E8E8EE", "#6B6B6B": "#A5AAB8", "#BBBBBB": "#4A4E5A",
+};
+const TWINS = Object.fromEntries(Object.entries(LIGHT).map(([dark, light]) => [dark.toLowerCase(), light]));
+
+function rgb(hex) {
+  return [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
+}
+const BY_RGB = Object.fromEntries(Object.entries(TWINS).map(([dark, light]) => [rgb(dark).join(), rgb(light)]));
+
+/** The colour as the theme shows it. */
+export function shown(colour, dark = document.documentElement.dataset.theme === "dark") {
+  if (!dark || typeof colour !== "string") return colour;
+  const opaque = /^rgba?\(([^)]+)\)$/.exec(colour);
+  if (opaque) {
+    const [r, g, b, a = "1"] = opaque[1].split(",").map((part) => part.trim());
+    const twin = BY_RGB[[r, g, b].join()];
+    return twin ? `rgba(${twin.join(", ")}, ${Math.min(1, a * 1.4)})` : colour;
+  }
+  return TWINS[colour.toLowerCase()] || colour;
+}
+
+export const PALETTE = ["#0047AB", "#A63603", "#1B7A55", "#CC8400", "#B5409F", "#2498DC", "#000000"];
+
+function themed(configuration, height) {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name) => style.getPropertyValue(name).trim();
+  const dark = document.documentElement.dataset.theme === "dark";
+  const copy = structuredClone(configuration);
+  const cells = copy.type === "bar" && copy.options?.plugins?.tooltip?.enabled === false;
+  for (const set of copy.data.datasets) {
+    if (cells && set.type === "bar") continue;
+    for (const part of ["borderColor", "backgroundColor", "pointBackgroundColor", "pointBorderColor"]) {
+      if (set[part]) set[part] = Array.isArray(set[part]) ? set[part].map((c) => shown(c, dark)) : shown(set[part], dark);
+    }
+  }
+  const options = (copy.options ||= {});
+  options.responsive = true;
+  options.maintainAspectRatio = false;
+  options.animation = false;
+  options.color = of("--text");
+  options.borderColor = of("--line");
+  for (const scale of Object.values(options.scales || {})) {
+    scale.ticks = { color: of("--soft"), ...scale.ticks };
+    scale.grid = { color: of("--line"), ...scale.grid };
+    scale.border = { color: of("--edge"), ...scale.border };
+    if (scale.title) scale.title = { color: of("--soft"), ...scale.title };
+  }
+  const plugins = (options.plugins ||= {});
+  // The title is the card's.
+  if (plugins.title) plugins.title.display = false;
+  if (plugins.subtitle) {
+    const note = [plugins.subtitle.text || []].flat().join(" ");
+    plugins.subtitle = { ...plugins.subtitle, display: false, note };
+  }
+  plugins.legend = { ...plugins.legend, labels: { color: of("--text"), usePointStyle: true, boxHeight: 8, ...plugins.legend?.labels } };
+  return copy;
+}
+
+/** The note under a picture's title, which the page writes as text. */
+export function noteOf(configuration) {
+  return [configuration?.options?.plugins?.subtitle?.text || []].flat().join(" ");
+}
+
+/**
+ * A picture. `configuration` is one of Chart.js; `label` says in words what it shows, for whoever
+ * cannot see it. `live` keeps the chart and changes its data, so that what moves does not flash.
+ */
+export function Chart({ configuration, label, height = 320, live = false }) {
+  const canvas = useRef(null);
+  const chart = useRef(null);
+  useEffect(() => {
+    let gone = false;
+    const draw = async () => {
+      const Library = await chartjs();
+      if (gone || !canvas.current) return;
+      const made = themed(configuration, height);
+      if (chart.current && live) {
+        chart.current.data = made.data;
+        chart.current.options = made.options;
+        chart.current.update("none");
+        return;
+      }
+      chart.current?.destroy();
+      chart.current = new Library(canvas.current, made);
+    };
+    draw();
+    document.addEventListener("theme", draw);
+    return () => {
+      gone = true;
+      document.removeEventListener("theme", draw);
+    };
+  }, [configuration, live, height]);
+  useEffect(() => () => chart.current?.destroy(), []);
+  return html`<div class="chart" style=${{ height: `${height}px` }}><canvas ref=${canvas} role="img" aria-label=${label}></canvas></div>`;
+}
