@@ -15,6 +15,8 @@ const PAGES = [
   { path: "/jobs/:id", load: () => import("./pages/job.js") },
   { path: "/models", nav: "Models", load: () => import("./pages/models.js") },
   { path: "/models/:name", load: () => import("./pages/model.js") },
+  { path: "/data", nav: "Data sets", load: () => import("./pages/data.js") },
+  { path: "/data/:id", load: () => import("./pages/dataset.js") },
 ];
 const HOME = "/jobs";
 
