@@ -83,9 +83,10 @@ def get_model_version(
         row = models.resolve(session, name, version, tenant=caller.tenant)
         origin = models.origin(session, row)
         split, dataset = models.division(session, row)
-    file, incomplete = None, None
+    file, ranges, incomplete = None, {}, None
     try:
         file = services.model_files.manifest(row)
+        ranges = services.model_files.ranges(row)
     except (ArtefactError, ModelError, UnavailableError) as error:
         incomplete = f"The version's file cannot be read now: {error.message}"
     manifest = manifest_view(
@@ -94,6 +95,7 @@ def get_model_version(
         split=None if split is None else shown({"split": split})["split"],
         dataset=dataset,
         file=file,
+        ranges=ranges,
         incomplete=incomplete,
     )
     return version_view(row, name, origin, manifest)

@@ -26,6 +26,7 @@ from worker.data.plain import PlainReader
 from worker.data.reading import FileLimits
 from worker.data.records import Records
 from worker.data.report import (
+    Cell,
     ColumnReport,
     Listed,
     ListedColumn,
@@ -36,6 +37,7 @@ from worker.data.report import (
     preview,
     report,
     stored_report,
+    written_ranges,
 )
 from worker.data.resolution import resolve_target
 from worker.data.rows.block import Form, RowBlock, RowReader
@@ -54,6 +56,7 @@ __all__ = [
     "LARGEST",
     "LAST_DAY",
     "SOFT_LIMIT",
+    "Cell",
     "Column",
     "ColumnReport",
     "DelimitedRows",
@@ -116,4 +119,5 @@ __all__ = [
     "target_findings",
     "true_values",
     "understand",
+    "written_ranges",
 ]

@@ -15,7 +15,7 @@ from worker.models.conformal import (
     value_nonconformity,
 )
 from worker.models.ensemble import EnsembleMember, join_members
-from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
+from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest, read_ranges
 from worker.models.forward import mean_scores
 from worker.models.probabilities import class_probabilities, weighted_mean
 from worker.models.scoring import Scoring
@@ -49,6 +49,7 @@ __all__ = [
     "mean_scores",
     "most_coverage",
     "read_manifest",
+    "read_ranges",
     "true_column",
     "value_nonconformity",
     "weighted_mean",

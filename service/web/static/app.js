@@ -13,6 +13,10 @@ import { Loading, Toasts, Trouble } from "./ui.js";
 const PAGES = [
   { path: "/jobs", nav: "Jobs", load: () => import("./pages/jobs.js") },
   { path: "/jobs/:id", load: () => import("./pages/job.js") },
+  { path: "/models", nav: "Models", load: () => import("./pages/models.js") },
+  { path: "/models/:name", load: () => import("./pages/model.js") },
+  { path: "/data", nav: "Data sets", load: () => import("./pages/data.js") },
+  { path: "/data/:id", load: () => import("./pages/dataset.js") },
 ];
 const HOME = "/jobs";
 
@@ -129,7 +133,7 @@ function App() {
     <a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); main.current.focus(); }}>To the content</a>
     <header class="top">
       <a class="brand" href="#${HOME}"><img src="web/icon.svg" alt="" width="22" height="22" /> Parsimony</a>
-      <${Navigation} current=${page?.path.replace("/:id", "/")} />
+      <${Navigation} current=${page?.path.replace(/\/:.*$/, "/")} />
       <div class="tools"><${KeyField} /><${ThemeSwitch} /></div>
     </header>
     <main ref=${main} id="main" tabindex="-1">
