@@ -123,11 +123,12 @@ def submit_spec(
 ) -> None:
     """Post a job; with --watch, wait for its end."""
     with _connected(url, api_key) as client:
+        from parsimony.words import waits_for
         from service.terminal.curl_line import curl_of_a_job, curl_of_an_upload
         from service.terminal.display import output, show_accepted, show_findings
         from service.terminal.spec_file import read_spec
 
-        body, console = read_spec(spec), output()
+        body, console, told = read_spec(spec), output(), set[str]()
         if target is not None:
             body["target"] = target
         if as_curl:
@@ -142,15 +143,18 @@ def submit_spec(
             body["dataset"] = dataset.id
             if not as_json:
                 console.print(f"[bold]{dataset.id}[/] {dataset.data['rows']:,} rows of {data.name}")
-                show_findings(console, dataset.findings)
+                show_findings(console, dataset.findings, told)
         job = client.submit(body)
         if not as_json:
-            show_accepted(console, job.data)
+            show_accepted(console, job.data, told)
         if watch:
-            _watch(client, job, as_json=as_json)
+            _watch(client, job, as_json=as_json, told=told)
         elif as_json:
             _print_json(job.data)
         else:
+            waits = waits_for(job.data)
+            if waits is not None:
+                console.print(f"it {waits}")
             console.print(f"watch it: parsimony watch {job.id}", style="dim")
 
 
@@ -242,9 +246,9 @@ def cancel_by_id(
         if as_json:
             _print_json(data)
         elif data["state"] == "cancelled":
-            _print(f"{job} is cancelled")
+            _print(f"{data['id']} is cancelled")
         else:
-            _print(f"{job} ends within about a second")
+            _print(f"{data['id']} ends within about a second")
 
 
 def predict_file(
@@ -299,7 +303,7 @@ def print_status(
             show_system(output(), found)
 
 
-def _watch(client: "Client", job: "Job", *, as_json: bool) -> None:
+def _watch(client: "Client", job: "Job", *, as_json: bool, told: set[str] | None = None) -> None:
     """Show a job until its end; exits by how it ended."""
     import time
 
@@ -322,15 +326,16 @@ def _watch(client: "Client", job: "Job", *, as_json: bool) -> None:
             )
     except KeyboardInterrupt:
         _problem(
-            f"\n{job.id} goes on. Watch it again: parsimony watch {job.id}\n"
-            f"Cancel it: parsimony cancel {job.id}"
+            f"\n{job.id} goes on.\n"
+            f"  watch it again  parsimony watch {job.id}\n"
+            f"  cancel it       parsimony cancel {job.id}"
         )
         raise typer.Exit(Exit.INTERRUPTED) from None
     if as_json:
         _print_json(data)
     else:
         report = client.send(calls.read_report(job.id)) if data["best"] is not None else None
-        show_end(output(), data, report)
+        show_end(output(), data, report, told)
     raise typer.Exit(OF_A_JOB[data["state"]])
 
 

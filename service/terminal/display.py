@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -77,7 +76,7 @@ def state_text(state: str, words: str | None = None) -> Text:
     return Text(words or state, style=STYLES.get(state, ""))
 
 
-class Lines:
+class ProgressLines:
     """A job's progress as plain lines: one for each state, and for each tenth of the way."""
 
     def __init__(self, console: Console) -> None:
@@ -101,7 +100,7 @@ class Lines:
 
 
 @contextmanager
-def watched(*, quiet: bool) -> Iterator[JobBar | Lines | None]:
+def watched(*, quiet: bool) -> Iterator[JobBar | ProgressLines | None]:
     """What shows a job that is waited for: a bar on a terminal, else lines; nothing if quiet."""
     if quiet:
         yield None
@@ -109,29 +108,41 @@ def watched(*, quiet: bool) -> Iterator[JobBar | Lines | None]:
         with JobBar(Console(highlight=False)) as bar:
             yield bar
     else:
-        yield Lines(output())
+        yield ProgressLines(output())
 
 
-def show_findings(console: Console, findings: Sequence[Finding]) -> None:
-    """Each finding in words, and below it the line that mends it."""
-    for severity, text, line in sentences(findings):
-        console.print(Text.assemble((severity, STYLES.get(severity, "cyan")), " ", text))
+def show_findings(
+    console: Console, findings: Sequence[Finding], told: set[str] | None = None
+) -> None:
+    """Each finding in words, and below it the line that mends it; not what was ``told`` before."""
+    if not console.is_terminal:
+        for severity, text, line in sentences(findings, told):
+            console.print(Text(f"{severity}: {text}"))
+            if line is not None:
+                console.print(Text(f"→ {line}"))
+        return
+    table = plain_table("", "")
+    table.show_header = False
+    table.columns[1].overflow = "fold"
+    for severity, text, line in sentences(findings, told):
+        table.add_row(Text(severity, style=STYLES.get(severity, "cyan")), Text(text))
         if line is not None:
-            console.print(Padding(Text(f"→ {line}", style="bold"), (0, 0, 0, 2)))
+            table.add_row("", Text(f"→ {line}", style="bold"))
+    if table.row_count:
+        console.print(table)
 
 
-def show_accepted(console: Console, job: JobData) -> None:
+def show_accepted(console: Console, job: JobData, told: set[str]) -> None:
     """A job that was just posted, and what was found about it."""
     name = f" {job['name']}" if job["name"] else ""
     console.print(Text.assemble((job["id"], "bold"), name, ": ", state_text(job["state"])))
-    waits = waits_for(job)
-    if waits and job["waiting_for"]:
-        console.print(Text(waits, style="yellow"))
-    show_findings(console, job["advice"])
+    show_findings(console, job["advice"], told)
 
 
-def show_end(console: Console, job: JobData, report: ReportData | None) -> None:
-    """How a job ended: state, verdict, configurations, winner, advice."""
+def show_end(
+    console: Console, job: JobData, report: ReportData | None, told: set[str] | None = None
+) -> None:
+    """How a job ended: state, verdict, configurations, winner, advice that was not ``told`` yet."""
     name = f" {job['name']}" if job["name"] else ""
     console.print(
         Text.assemble((job["id"], "bold"), name, ": ", state_text(job["state"], standing(job)))
@@ -140,8 +151,8 @@ def show_end(console: Console, job: JobData, report: ReportData | None) -> None:
         show_report(console, report, most=10)
     said = result(job)
     if said:
-        console.print(Text(said))
-    show_findings(console, job["advice"])
+        console.print(Text(said[0].upper() + said[1:]))
+    show_findings(console, job["advice"], told)
 
 
 def show_report(console: Console, report: ReportData, *, most: int) -> None:
@@ -188,9 +199,10 @@ def spread(found: SpreadData | None) -> str:
     """A mean, and its deviation where there are several."""
     if found is None:
         return "–"
+    mean = number(found["mean"])
     if found["sd"] is None:
-        return number(found["mean"])
-    return f"{number(found['mean'])} ± {number(found['sd'])}"
+        return mean
+    return f"{mean} ± {number(found['sd']) if 'e' in mean else format(found['sd'], '.4f')}"
 
 
 def show_jobs(console: Console, jobs: Sequence[BriefJob]) -> None:

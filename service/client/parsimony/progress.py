@@ -32,6 +32,7 @@ class JobBar:
             TextColumn("[dim]{task.fields[about]}"),
             console=console or Console(stderr=True),
             transient=True,
+            auto_refresh=False,
         )
         self._task = self._progress.add_task("", total=1.0, about="")
 
@@ -65,4 +66,5 @@ class JobBar:
             description=job["state"],
             completed=progress["fraction"],
             about=" · ".join(part for part in said if part),
+            refresh=True,
         )

@@ -70,9 +70,13 @@ def mending(finding: Finding) -> str | None:
     return None if change is None else json.dumps(change, ensure_ascii=False)
 
 
-def sentences(findings: Sequence[Finding]) -> Iterator[tuple[str, str, str | None]]:
-    """Severity, what was found and what to do, and the line that does it; each message once."""
-    told: set[str] = set()
+def sentences(
+    findings: Sequence[Finding], told: set[str] | None = None
+) -> Iterator[tuple[str, str, str | None]]:
+    """Severity, what was found and what to do, and the line that does it; each message once, and
+    none of those that were ``told``, which grow.
+    """
+    told = set() if told is None else told
     for finding in findings:
         if finding["message"] in told:
             continue
