@@ -14,6 +14,7 @@ from service.routes import (
     predictions,
     results,
     rows,
+    sharing,
     statistics,
     techniques,
 )
@@ -23,6 +24,7 @@ RESOURCES = (
     jobs,
     results,
     rows,
+    sharing,
     techniques,
     models,
     learnt,

@@ -311,7 +311,7 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     over two of them, learning curves, what to search next, and of a path its weights.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
-        return _report(services, session, jobs.find_job(session, job_id))
+        return report_in(services, session, jobs.find_job(session, job_id))
 
 
 @router.get(
@@ -333,11 +333,12 @@ def get_report_markdown(services: ServicesDep, job_id: JobId) -> Response:
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id)
-        text = markdown(_report(services, session, job), name=job.name, advice=job.advice)
+        text = markdown(report_in(services, session, job), name=job.name, advice=job.advice)
     return Response(text, media_type="text/markdown")
 
 
-def _report(services: Services, session: Session, job: Job) -> Report:
+def report_in(services: Services, session: Session, job: Job) -> Report:
+    """The report of a job as its row and its trials are now."""
     if job.spec.get("search") is None:
         return comparison.report_of(job, jobs.trials(session, job))
     searched, trials = search_report(session, job)
