@@ -22,6 +22,11 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         _make_ready(settings)
         console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
+        console.print(
+            "[dim]requests that change something are logged here, with PARSIMONY_LOG_LEVEL=debug "
+            f"all of them; workers and jobs in {settings.state / 'worker.log'}[/]",
+            soft_wrap=True,
+        )
         with Processes(settings) as processes:
             announce = announcement(url(listening), console)
             _serve(settings, listening, announce, processes.ask_to_stop)

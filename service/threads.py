@@ -63,6 +63,8 @@ POOLS: dict[str, Pool] = {
     "get_coefficients": "reports",
     "get_model_file": "reports",
     "get_report_markdown": "reports",
+    "get_report_page": "reports",
+    "export_job": "reports",
 }
 """The pool of an operation; `answers` unless it is listed."""
 

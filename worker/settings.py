@@ -1,5 +1,6 @@
 """The service's settings: each is an environment variable, ``PARSIMONY_`` and its name."""
 
+import errno
 import hashlib
 import os
 import resource
@@ -12,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 import platformdirs
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import UnavailableError
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
@@ -281,8 +284,22 @@ class ServiceSettings(BaseSettings):
         return self.redis_url or f"unix://{self.redis_socket}"
 
     def prepare_state(self) -> Path:
-        """Create the state folder, readable by its owner alone, and return it."""
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Create the state folder, readable by its owner alone, and return it.
+
+        Raises:
+            UnavailableError: it cannot be made, or not be written.
+        """
+        try:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            writable = os.access(self.state, os.W_OK | os.X_OK)
+            reason = "" if writable else os.strerror(errno.EACCES)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        if reason:
+            raise UnavailableError(
+                f"the state folder {self.state} cannot be written: {reason}; choose another by "
+                "--state or PARSIMONY_STATE"
+            )
         return self.state
 
     def environment(self) -> dict[str, str]:

@@ -36,14 +36,14 @@ def logged_line(line: EventView) -> LoggedLine:
 
 
 class Feed:
-    """One watched job. On the event loop only, but for what reads the news.
+    """One watched job, as its tenant sees it. On the event loop only, but for what reads the news.
 
     Nobody has a queue: the frames lie here once, and a watcher is a number, that of the next frame
     it has to send. A thousand watchers of a job take no more than a thousand numbers.
     """
 
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
+    def __init__(self, job_id: str, tenant: str) -> None:
+        self.job_id, self.tenant = job_id, tenant
         self.seen = Seen()
         self.watchers = 0
         self.ended = False

@@ -294,7 +294,8 @@ def get_report(services: ServicesDep, caller: Reader, job_id: JobId) -> Report:
     over two of them, learning curves, what to search next, and of a path its weights.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
-        return _report(services, session, jobs.find_job(session, job_id, tenant=caller.tenant))
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
+        return report_in(services, session, job)
 
 
 @router.get(
@@ -316,11 +317,12 @@ def get_report_markdown(services: ServicesDep, caller: Reader, job_id: JobId) ->
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id, tenant=caller.tenant)
-        text = markdown(_report(services, session, job), name=job.name, advice=job.advice)
+        text = markdown(report_in(services, session, job), name=job.name, advice=job.advice)
     return Response(text, media_type="text/markdown")
 
 
-def _report(services: Services, session: Session, job: Job) -> Report:
+def report_in(services: Services, session: Session, job: Job) -> Report:
+    """The report of a job as its row and its trials are now."""
     if job.spec.get("search") is None:
         return comparison.report_of(job, jobs.trials(session, job))
     searched, trials = search_report(session, job)
