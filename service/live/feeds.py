@@ -37,7 +37,7 @@ class Feeds:
     def __init__(self, database: Database, notifier: ChangeNotifier) -> None:
         self._database, self._notifier = database, notifier
         self._feeds: dict[tuple[str, str], Feed] = {}
-        """By tenant and job: what a tenant asks for that is not its own is another feed, of no job."""
+        """By tenant and job: a tenant that asks for another's job has a feed of no job."""
         self._wanted = asyncio.Event()
         self._outage = Outage(log, "reading what is watched")
         self.stopping = False

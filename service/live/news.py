@@ -44,9 +44,7 @@ class News:
     """The job was deleted."""
 
 
-def news_of(
-    session: Session, job_id: str, before: Seen, tenant: str
-) -> tuple[News, Seen]:
+def news_of(session: Session, job_id: str, before: Seen, tenant: str) -> tuple[News, Seen]:
     """What is new of a tenant's job, and how far it has been read then."""
     seen = replace(before, epochs=dict(before.epochs), lines=dict(before.lines))
     seen.pulse = live.pulses(session, [job_id]).get(job_id)

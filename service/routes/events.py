@@ -79,9 +79,7 @@ async def list_events(
     return await in_pool("answers", _log_page, services, caller, job_id, after, limit)
 
 
-def _log_page(
-    services: Services, caller: Caller, job_id: str, after: int, limit: int
-) -> Response:
+def _log_page(services: Services, caller: Caller, job_id: str, after: int, limit: int) -> Response:
     with services.database.read() as session:
         job = jobs.find_job(session, job_id, tenant=caller.tenant)
         page = events.event_page(session, job.id, after=after, limit=limit, tenant=caller.tenant)

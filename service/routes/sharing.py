@@ -10,6 +10,7 @@ from service.exports import JobExportFormat, curves_of, exported
 from service.html_report import CONTENT_POLICY, html_report
 from service.operations import Operation
 from service.routes.results import report_in
+from service.security.callers import Reader
 from worker.storage import jobs
 from worker.storage.limits import REPORT_SECONDS
 from worker.storage.types import utc_now
@@ -38,6 +39,7 @@ CSV = "trial,name,configuration,repeat,fold,epoch,train_loss\ntrl_1,none,0,0,,1,
 )
 def export_job(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     form: Annotated[
         JobExportFormat,
@@ -58,7 +60,7 @@ def export_job(
     At most half a million values; of more, ask for fewer trials. docs/client.md shows each at work.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
-        job = jobs.find_job(session, job_id)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
         trials = curves_of(session, job, top, utc_now())
     file = exported(form, job.id, job.name, trials)
     headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
@@ -78,12 +80,12 @@ def export_job(
         **problems(404),
     },
 )
-def get_report_page(services: ServicesDep, job_id: JobId) -> Response:
+def get_report_page(services: ServicesDep, caller: Reader, job_id: JobId) -> Response:
     """The same as one file to send by mail: the verdict first, then the job's pictures and tables.
     It holds no script and refers to nothing outside of itself.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
-        job = jobs.find_job(session, job_id)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
         report = report_in(services, session, job)
         text = html_report(session, services.artefacts, job, report)
     headers = {"Content-Security-Policy": CONTENT_POLICY}

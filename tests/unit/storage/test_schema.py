@@ -235,6 +235,7 @@ def test_a_database_of_another_encoding_is_refused_in_a_line(
         opened.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [["-m", "service", "api"], ["-m", "worker.runtime"], ["-m", "service", "up"]]
 )
