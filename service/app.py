@@ -108,7 +108,8 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
             if isinstance(route, APIRoute) and "{" not in route.path
         ]
     app.state.exact_paths = exact_paths
-    docs.add_documentation(app)
+    if settings.docs:
+        docs.add_documentation(app)
     openapi.add_openapi(app)
     return app
 

@@ -73,6 +73,11 @@ class ServiceSettings(BaseSettings):
     how containers get their first key. Revoked ones stay so."""
     key_outage_seconds: Seconds = 300.0
     """How long keys stay good while the database that knows them is out of reach."""
+    open_metrics: bool = False
+    """Whether `/metrics` needs no key, as where the network lets only Prometheus reach it. It tells
+    the names of all tenants' models then."""
+    docs: bool = True
+    """Whether the service shows its documentation: `/docs`, `/redoc` and `/openapi.json`."""
     hosts: str = ""
     """Names of this machine, with commas between, that the header Host may have where no key is
     asked for; beside localhost and loopback addresses."""

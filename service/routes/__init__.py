@@ -1,5 +1,6 @@
 """The operations, one resource a file: parse, call, answer."""
 
+from service.operations import Operation
 from service.routes import (
     datasets,
     export,
@@ -36,3 +37,9 @@ RESOURCES = (
     metrics,
 )
 """In the order in which the documentation has them, and paths are looked for."""
+
+
+def operations() -> list[Operation]:
+    """All that is answered, but for the pages."""
+    routes = (route for resource in RESOURCES for route in resource.router.routes)
+    return [route for route in routes if isinstance(route, Operation)]

@@ -26,7 +26,7 @@ from service.security.gate import Provenance
 from service.security.refusals import ForbiddenError
 from service.serving.doors.exchange import Call, Door, Reply
 from service.telemetry.requests import ROUTE
-from worker.caller import Permission
+from worker.caller import Caller, Permission
 from worker.errors import ParsimonyError
 from worker.logs import about_task
 
@@ -46,6 +46,9 @@ TURN_NS = 40_000_000
 SMALL_NS = 200_000
 """What small requests take on the mean to be read."""
 REQUEST_ID = b"x-request-id"
+METRICS = "/metrics"
+SCRAPER = Caller("", None, frozenset({Permission.READ}))
+"""Who asks for the metrics without a key, where the settings allow it: not passed on to others."""
 _ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 
 
@@ -174,7 +177,8 @@ class Front:
         try:
             scope[CALLER] = await gate.admit(said)
         except ParsimonyError as error:
-            scope[CALLER] = error
+            is_open = scope["path"] == METRICS and self._services.settings.open_metrics
+            scope[CALLER] = SCRAPER if is_open else error
 
     def _doors(self) -> Routes:
         services = getattr(self._state, "services", None)
