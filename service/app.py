@@ -23,6 +23,7 @@ from service.readiness import Readiness
 from service.routes import RESOURCES
 from service.security.gate import Gate
 from service.security.key_ring import KeyRing
+from service.security.rates import Rates
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
@@ -150,6 +151,7 @@ def _lifespan(
                 settings=settings,
                 database=database,
                 gate=Gate(settings, ring),
+                rates=Rates(settings),
                 artefacts=artefacts,
                 reconciler=reconciler,
                 collector=collector,

@@ -13,6 +13,7 @@ from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.security.callers import AnyCaller
 from service.security.gate import Gate
+from service.security.rates import Rates
 from service.serving.engine import ServingEngine
 from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
@@ -32,6 +33,7 @@ class Services:
     settings: ServiceSettings
     database: Database
     gate: Gate
+    rates: Rates
     artefacts: Artefacts
     reconciler: Reconciler
     collector: Collector

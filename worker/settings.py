@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
 
+Rate = Annotated[str, Field(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|day))$")]
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0, allow_inf_nan=False)]
 
 
@@ -73,6 +74,12 @@ class ServiceSettings(BaseSettings):
     how containers get their first key. Revoked ones stay so."""
     key_outage_seconds: Seconds = 300.0
     """How long keys stay good while the database that knows them is out of reach."""
+    rate_limit: Rate | None = None
+    """Requests that a key may send, predictions apart, such as `20/second` or `1200/minute`; `off`
+    for any number. Unless given: 1200/minute where keys are asked for, else any number."""
+    predict_rate_limit: Rate | None = None
+    """Predictions that a key may ask for, whatever they hold. Unless given: 60000/minute where keys
+    are asked for, else any number."""
     open_metrics: bool = False
     """Whether `/metrics` needs no key, as where the network lets only Prometheus reach it. It tells
     the names of all tenants' models then."""
@@ -251,6 +258,25 @@ class ServiceSettings(BaseSettings):
     def needs_keys(self) -> bool:
         """Whether requests need a key."""
         return self.keys == "required" or not self.is_local
+
+    @property
+    def rates(self) -> str | None:
+        """How often a key may ask; None for any number."""
+        return self._rate(self.rate_limit, "1200/minute")
+
+    @property
+    def predict_rates(self) -> str | None:
+        """How often a key may ask for a prediction; None for any number."""
+        return self._rate(self.predict_rate_limit, "60000/minute")
+
+    def _rate(self, given: str | None, usual: str) -> str | None:
+        rate = given or (usual if self.needs_keys else "off")
+        return None if rate == "off" else rate
+
+    @property
+    def shares_rates(self) -> bool:
+        """Whether several processes answer, here or on other machines."""
+        return self.processes > 1 or not self.embedded_redis
 
     @property
     def host_names(self) -> frozenset[str]:

@@ -16,9 +16,10 @@ from starlette.datastructures import State
 from starlette.types import ASGIApp
 
 from service.errors import BusyError, internal_problem
+from service.security.rates import Rates
 from service.serving.doors.exchange import PRIVATE_JSON, refusal
 from service.serving.engine import FEW_ROWS
-from service.serving.front import RequestIds, Turn
+from service.serving.front import COUNTED, RATE, RequestIds, Turn
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
 from service.telemetry.requests import Requests, are_said, say
@@ -97,6 +98,12 @@ class Express:
         caller: Caller | None = services.gate.at_once(host, origin, authorization)
         if caller is None or Permission.PREDICT not in caller.scopes:
             return None  # The application says why.
+        rates: Rates = services.rates
+        if rates.are_limited:
+            if not rates.at_once(caller, predicts=True):
+                return None
+            scope[COUNTED] = True
+            scope[RATE] = rates.headers(caller, predicts=True)
         serving, name = services.serving, path[len(PREFIX) : -len(SUFFIX)]
         found: Resident | None = serving.at_hand(name, tenant=caller.tenant)
         return found if found is not None and found.model.plain is not None else None
@@ -165,6 +172,8 @@ class Express:
 
     def _head(self, scope: Any, lines: bytes = _HEAD) -> bytes:
         """The lines of an answer's head."""
+        if RATE in scope:
+            lines += b"".join(b"%s: %s\r\n" % header for header in scope[RATE])
         return b"%sx-request-id: %s\r\n" % (lines, self._ids.of(scope["headers"]))
 
     def _refusal(self, error: ParsimonyError) -> tuple[int, bytes, bytes]:
