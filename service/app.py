@@ -21,6 +21,7 @@ from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.routes import RESOURCES
+from service.security.auditor import Auditor
 from service.security.gate import Gate
 from service.security.key_ring import KeyRing
 from service.security.rates import Rates
@@ -152,6 +153,7 @@ def _lifespan(
                 database=database,
                 gate=Gate(settings, ring),
                 rates=Rates(settings),
+                auditor=Auditor(database),
                 artefacts=artefacts,
                 reconciler=reconciler,
                 collector=collector,

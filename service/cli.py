@@ -196,6 +196,18 @@ def demo(
         run(Console(highlight=False), folder)
 
 
+@app.command()
+def audit(
+    tenant: Annotated[str | None, typer.Option(help="Of this one alone.")] = None,
+    state: State = None,
+) -> None:
+    """Write who did what, as JSON lines, the oldest first."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        commands.print_audit(_settings(state=state), typer.echo, tenant=tenant)
+
+
 keys = typer.Typer(help="Keys of the HTTP service.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 

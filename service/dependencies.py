@@ -11,6 +11,7 @@ from service.exporter import Exporter
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
+from service.security.auditor import Auditor
 from service.security.callers import AnyCaller
 from service.security.gate import Gate
 from service.security.rates import Rates
@@ -34,6 +35,7 @@ class Services:
     database: Database
     gate: Gate
     rates: Rates
+    auditor: Auditor
     artefacts: Artefacts
     reconciler: Reconciler
     collector: Collector

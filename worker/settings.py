@@ -199,6 +199,8 @@ class ServiceSettings(BaseSettings):
     the job."""
     keep_keys_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 7.0
     """A request that is sent again with its `Idempotency-Key` is recognized for this many days."""
+    keep_audit_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 365.0
+    """Lines of the audit, which say who did what, are kept for this many days."""
     orphan_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
     """`parsimony gc` removes files of which the database knows nothing once they are this old: they
     are written before they are recorded."""

@@ -2,6 +2,7 @@
 
 from service.operations import Operation
 from service.routes import (
+    audit,
     datasets,
     export,
     health,
@@ -35,6 +36,7 @@ RESOURCES = (
     invocations,
     health,
     metrics,
+    audit,
 )
 """In the order in which the documentation has them, and paths are looked for."""
 

@@ -1,15 +1,18 @@
 """What `parsimony keys` does, and what a start asks of keys."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import orjson
 from rich.console import Console
 
-from worker.caller import DEFAULT_TENANT, Permission
+from worker.caller import DEFAULT_TENANT, Caller, Permission
 from worker.errors import SpecError, UnavailableError
 from worker.settings import ServiceSettings
-from worker.storage import keys, schema
+from worker.storage import audit, keys, schema
 from worker.storage.access import ApiKey
 from worker.storage.database import Database
+from worker.storage.limits import REPORT_SECONDS
 from worker.storage.types import utc_now
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -50,6 +53,7 @@ def print_new_key(
     try:
         with database.write() as session:
             made = keys.make_key(session, tenant=tenant, scopes=wanted, expires_at=until, name=name)
+            audit.add_line(session, operator(tenant), "cli.keys.create", made.row.id)
     finally:
         database.close()
     console.print(made.text, markup=False)
@@ -60,6 +64,34 @@ def print_new_key(
         f"curl -H 'Authorization: Bearer {made.text}' {address}/v1/jobs",
         markup=False,
     )
+
+
+def operator(tenant: str) -> Caller:
+    """Who gives commands: for a tenant, without a key."""
+    return Caller(tenant, None, frozenset(Permission))
+
+
+def print_audit(
+    settings: ServiceSettings, write: Callable[[str], None], *, tenant: str | None
+) -> None:
+    """Write the audit, a JSON object a line."""
+    database = database_of(settings)
+    try:
+        with database.read(statement=REPORT_SECONDS) as session:
+            for row in audit.audit_lines(session, tenant=tenant):
+                line = {
+                    "id": row.id,
+                    "at": row.at,
+                    "tenant": row.tenant,
+                    "key_id": row.key_id,
+                    "action": row.action,
+                    "resource": row.resource,
+                    "outcome": row.outcome,
+                    "request_id": row.request_id,
+                }
+                write(orjson.dumps(line, option=orjson.OPT_UTC_Z).decode())
+    finally:
+        database.close()
 
 
 def print_keys(settings: ServiceSettings, console: Console, *, tenant: str | None) -> None:
@@ -88,6 +120,7 @@ def print_revoked(settings: ServiceSettings, console: Console, identifier: str) 
     try:
         with database.write() as session:
             row = keys.mark_revoked(session, identifier)
+            audit.add_line(session, operator(row.tenant), "cli.keys.revoke", row.id)
     finally:
         database.close()
     console.print(f"{row.id} of tenant {row.tenant} is revoked.", markup=False)
@@ -127,7 +160,10 @@ def adopt_keys(settings: ServiceSettings, database: Database) -> None:
                 "writes one"
             )
         with database.write() as session:
-            keys.adopt_key(session, text, tenant=DEFAULT_TENANT, scopes=Permission, name=file.name)
+            scopes = frozenset(Permission)
+            if keys.adopt_key(session, text, tenant=DEFAULT_TENANT, scopes=scopes, name=file.name):
+                operating = operator(DEFAULT_TENANT)
+                audit.add_line(session, operating, "cli.keys.adopt", keys.key_id(text))
 
 
 def read_scopes(text: str) -> frozenset[Permission]:

@@ -21,6 +21,7 @@ from service.body_limit import JSON_BYTES
 from service.connections import GONE
 from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
+from service.security.auditor import REQUEST
 from service.security.callers import CALLER, caller_in, require
 from service.security.gate import Provenance
 from service.security.refusals import ForbiddenError
@@ -142,6 +143,7 @@ class Front:
             return
         request_id = self._ids.of(scope["headers"])
         about_task(request=request_id.decode())
+        scope[REQUEST] = request_id.decode()
         doors = self._doors()
         try:
             await self._admit(scope)

@@ -189,9 +189,8 @@ def test_bodies_and_cursors_that_name_what_is_anothers(
     assert re.sub("mdl_[0-9a-f]+", "", foreign.text) == re.sub("mdl_[0-9a-f]+", "", unknown.text)
 
 
-def test_lists_hold_the_callers_own_and_nothing_else(
-    client: Client, owned: Owned, other: dict[str, str]
-) -> None:
+def test_lists_hold_the_callers_own_and_nothing_else(client: Client, owned: Owned) -> None:
+    other = bearer(key_of(client, "d"))  # who has not asked for anything
     secrets = (owned.dataset, owned.job, owned.prediction, owned.model, owned.trial)
     for route in operations():
         if "{" in route.path or route.methods != {"GET"}:

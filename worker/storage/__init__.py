@@ -14,6 +14,7 @@
 ``deletion``            jobs, versions and models are deleted
 ``curves``              the metrics of epochs, row by row or packed
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
+``audit``               who did what
 ``keys``                keys of the HTTP service, and the number by which processes follow them
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
@@ -34,6 +35,7 @@ __all__ = [
     "access",
     "additions",
     "artefacts",
+    "audit",
     "backup",
     "catalogue",
     "census",
