@@ -35,6 +35,12 @@ ProcessCount = Annotated[
 Workers = Annotated[int | None, typer.Option(help="Fleets trained at the same time.")]
 
 
+@app.callback()
+def private() -> None:
+    """Have whatever a command writes be for its user alone."""
+    os.umask(0o077)
+
+
 @app.command()
 def up(
     host: Host = None,
@@ -263,7 +269,7 @@ def revoke_key(
 
 @keys.command("generate")
 def generate_key() -> None:
-    """Print a new key that is kept nowhere, for PARSIMONY_KEYS_FILE."""
+    """Print a new key that is kept nowhere, for PARSIMONY_FIRST_KEY."""
     from worker.storage.keys import new_text
 
     typer.echo(new_text())

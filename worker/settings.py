@@ -3,6 +3,7 @@
 import hashlib
 import os
 import resource
+import stat
 import tempfile
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import UnavailableError
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
@@ -68,10 +71,10 @@ class ServiceSettings(BaseSettings):
     """Whether the HTTP service asks for keys: `auto` does unless it listens on a loopback address;
     `required` there too, as behind a proxy on the same machine. `parsimony keys create` makes
     one."""
-    keys_file: Path | None = None
-    """A file with keys, one a line, as `parsimony keys generate` writes them. When the HTTP service
-    starts, it takes those that it does not know as keys of the tenant `default` with all scopes:
-    how containers get their first key. Revoked ones stay so."""
+    first_key: SecretStr | None = None
+    """A key that `parsimony keys generate` has written. When the HTTP service starts it becomes a
+    key of the tenant `default` with all scopes, unless it is known: how containers get their first
+    one. Once revoked it stays so."""
     key_outage_seconds: Seconds = 300.0
     """How long keys stay good while the database that knows them is out of reach."""
     rate_limit: Rate | None = None
@@ -305,11 +308,21 @@ class ServiceSettings(BaseSettings):
         return self.redis_url or f"unix://{self.redis_socket}"
 
     def prepare_state(self) -> Path:
-        """Create the state folder, readable by its owner alone, and return it."""
+        """Create the state folder, readable by its owner alone, and return it.
+
+        Raises ``UnavailableError`` where others may write into it: what lies there is trusted.
+        """
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        about = self.state.stat()
+        if about.st_mode & stat.S_IWOTH or about.st_uid not in (os.geteuid(), 0):
+            raise UnavailableError(
+                f"the state folder {self.state} can be written by other users: make it your own "
+                f"(chmod 700), or give another one by PARSIMONY_STATE",
+                code="state_not_private",
+            )
         return self.state
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for child processes."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        """These settings as environment variables, for child processes, without secrets."""
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"first_key"})
         return {f"PARSIMONY_{name.upper()}": str(value) for name, value in values.items()}

@@ -127,12 +127,12 @@ def print_revoked(settings: ServiceSettings, console: Console, identifier: str) 
 
 
 def check_start(settings: ServiceSettings, database: Database) -> None:
-    """Take the keys of the file that the settings name; refuse to be reached without any.
+    """Take the key that the settings bring; refuse to be reached from elsewhere without any.
 
     Raises:
         UnavailableError: the service would be reached from elsewhere, and there is no key.
     """
-    adopt_keys(settings, database)
+    adopt_first_key(settings, database)
     if not settings.needs_keys:
         return
     with database.read() as session:
@@ -140,30 +140,21 @@ def check_start(settings: ServiceSettings, database: Database) -> None:
             raise UnavailableError(NO_KEYS.format(host=settings.host or "every address"))
 
 
-def adopt_keys(settings: ServiceSettings, database: Database) -> None:
-    """Take the keys of the file that the settings name, unless they are known.
+def adopt_first_key(settings: ServiceSettings, database: Database) -> None:
+    """Take the key that the settings bring, unless it is known.
 
-    Raises:
-        UnavailableError: it cannot be read, or holds something else.
+    Raises ``UnavailableError`` where it is none.
     """
-    file = settings.keys_file
-    if file is None:
+    if settings.first_key is None:
         return
-    try:
-        texts = file.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnavailableError(f"keys_file: {file} cannot be read: {error}") from error
-    for number, text in enumerate(texts, 1):
-        if keys.key_id(text) is None:
-            raise UnavailableError(
-                f"keys_file: what stands {number}. in {file} is no key; `parsimony keys generate` "
-                "writes one"
-            )
-        with database.write() as session:
-            scopes = frozenset(Permission)
-            if keys.adopt_key(session, text, tenant=DEFAULT_TENANT, scopes=scopes, name=file.name):
-                operating = operator(DEFAULT_TENANT)
-                audit.add_line(session, operating, "cli.keys.adopt", keys.key_id(text))
+    text = settings.first_key.get_secret_value().strip()
+    identifier = keys.key_id(text)
+    if identifier is None:
+        raise UnavailableError("first_key: it is no key; `parsimony keys generate` writes one")
+    scopes = frozenset(Permission)
+    with database.write() as session:
+        if keys.adopt_key(session, text, tenant=DEFAULT_TENANT, scopes=scopes, name="first"):
+            audit.add_line(session, operator(DEFAULT_TENANT), "cli.keys.adopt", identifier)
 
 
 def read_scopes(text: str) -> frozenset[Permission]:
