@@ -149,12 +149,12 @@ class Collector:
             with self._database.read() as session:
                 limit = None if dry_run else AT_ONCE
                 old = retention.ended_before(session, before, limit=limit)
-            for job_id, kind in old:
+            for job_id, kind, tenant in old:
                 if dry_run:
                     yield self._job_removal(job_id)
                     continue
                 with suppress(NotFoundError), self._database.write() as session:
-                    deletion.delete_job(session, job_id, kind=kind)
+                    deletion.delete_job(session, job_id, kind=kind, tenant=tenant)
             if dry_run or not old:
                 return
             yield from self._deleted_jobs(dry_run)
