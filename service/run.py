@@ -28,7 +28,7 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
             soft_wrap=True,
         )
         with Processes(settings) as processes:
-            announce = announcement(url(listening), console)
+            announce = announcement(url(listening), console, needs_keys=settings.needs_keys)
             _serve(settings, listening, announce, processes.ask_to_stop)
 
 
@@ -36,7 +36,11 @@ def run_api(settings: ServiceSettings, console: Console) -> None:
     """The HTTP service alone."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         _make_ready(settings)
-        _serve(settings, listening, announcement(url(listening), console))
+        _serve(
+            settings,
+            listening,
+            announcement(url(listening), console, needs_keys=settings.needs_keys),
+        )
 
 
 def _make_ready(settings: ServiceSettings) -> None:

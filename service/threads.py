@@ -31,6 +31,7 @@ Pool = Literal[
     "answers",
     "catalogue",
     "keys",
+    "limits",
     "loading",
     "sampling",
 ]
@@ -43,6 +44,7 @@ SIZES: dict[Pool, int] = {
     "answers": 16,
     "catalogue": 1,
     "keys": 1,
+    "limits": 1,
     "loading": 2,
     "sampling": 2,
     "metrics": 1,
