@@ -35,8 +35,8 @@ Kind = Annotated[
         "`training`: the training loss of each configuration. `path`: weights, zeros and loss "
         "over log λ. `surface`: a search's objective over two fields. `attribution`: what each "
         "technique does. `confusion`, `calibration`, `roc`, `precision_recall`: how a classifier "
-        "answers. `importance` is reserved. A kind that the job does not have is refused, with "
-        "those that it has.",
+        "answers. `importance`: what each column is worth. A kind that the job does not have is "
+        "refused, with those that it has.",
         examples=["curves"],
     ),
 ]
