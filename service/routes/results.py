@@ -56,7 +56,8 @@ Most = Annotated[
         ge=1,
         le=100,
         description="Of `curves` and `training`: most configurations to draw, the best. Of "
-        "`path`: most weights, the largest. Other kinds do not look at it.",
+        "`path`: most weights, the largest; of `importance`: most columns. Other kinds do not look "
+        "at it.",
         examples=[12],
     ),
 ]
