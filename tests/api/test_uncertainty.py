@@ -164,6 +164,7 @@ def test_every_door_answers_the_same(client: Client, job: str) -> None:
     assert [float(line["probability_1"]) for line in lines] == pytest.approx(second)
     dataset = client.upload(text).json()["id"]
     done = score(client, ask(client, model="sure", dataset=dataset, **COVERED))
+    assert (done["calibrated"], done["coverage"], done["members"]) == (True, 0.9, False)
     table = pq.read_table(io.BytesIO(client.get(done["result"]["url"]).content)).to_pydict()
     assert [list(row) for row in zip(table["in_set_0"], table["in_set_1"], strict=True)] == inside
     assert table["probability_1"] == pytest.approx(second)
