@@ -178,14 +178,18 @@ def _served(
         if not again:
             return None
         data = own.refit_data or job.whole()
-        return ServedTrial(again[0].id, again[0], winner, competing, prepared, data)
+        return ServedTrial(
+            again[0].id, again[0], winner, competing, prepared, data, device=job.device
+        )
     scored = (
         one
         for one in winner.trials
         if score_of(one.metrics.get(job.objective), maximize=False) is not None
     )
     first = next(scored, None)
-    return None if first is None else ServedTrial(first.id, first, winner, competing, prepared)
+    if first is None:
+        return None
+    return ServedTrial(first.id, first, winner, competing, prepared, device=job.device)
 
 
 def _written(
