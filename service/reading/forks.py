@@ -199,9 +199,11 @@ def limit(bounds: Bounds) -> None:
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")
     for name, most in limits.items():
+        # At its soft limit of time a process is told so; at the hard one it is killed.
+        wanted = most + (name == resource.RLIMIT_CPU)
         hard = resource.getrlimit(name)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(name, (most, most))
+        hard = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(name, (min(most, hard), hard))
 
 
 def _writable() -> int:
