@@ -60,7 +60,7 @@ def read_file(data: bytes) -> None:
             filename=None,
             reading=Reading(columns={}),
             target=None,
-            describe=True,
+            task="describe",
             bounds=Bounds(memory=0, processor_seconds=0, seconds=0.0, files=0, written=0),
         )
         answer = answer_to(order, io.BytesIO(data))

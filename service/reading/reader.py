@@ -12,12 +12,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from service.reading.forks import READY
 from service.reading.limits import MIB, MemoryShares, bounds_of
 from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
-from service.reading.work import TABLE
+from service.reading.work import ROWS, TABLE
 from service.threads import LONGER_SECONDS
 from worker.data import Table
 from worker.errors import DataError, UnavailableError
@@ -35,6 +35,7 @@ START_SECONDS = 60.0
 GRACE_SECONDS = 10.0
 """Beyond a reader's time, in which its end has been told."""
 LONGEST_ANSWER = 256 * MIB
+NOTHING = Reading(columns={})
 ENVIRONMENT = {
     # One thread before the fork. Arrow allocates where the limit on memory is exact.
     "OMP_NUM_THREADS": "1",
@@ -79,7 +80,7 @@ class Reader:
             BusyError: others that are read do not come to an end.
             UnavailableError: there is no reader to be had.
         """
-        with self._read(file, filename, reading, target, describe=True) as (answer, folder):
+        with self._read(file, "describe", filename, reading, target) as (answer, folder):
             if answer.description is None:
                 raise _failed(answer.failed)
             with (folder / TABLE).open("rb") as table:
@@ -87,18 +88,25 @@ class Reader:
 
     def table(self, file: BinaryIO, filename: str | None, reading: Reading) -> Table:
         """The table that a file holds; raises as `described`."""
-        with self._read(file, filename, reading, None, describe=False) as (_, folder):
+        with self._read(file, "table", filename, reading) as (_, folder):
             return Table.from_parquet(folder / TABLE)
+
+    @contextmanager
+    def rows(self, file: BinaryIO) -> Iterator[Path]:
+        """The rows of a Parquet file to predict as an Arrow file, which is there for the length of
+        a block; raises as `described`.
+        """
+        with self._read(file, "rows") as (_, folder):
+            yield folder / ROWS
 
     @contextmanager
     def _read(
         self,
         file: BinaryIO,
-        filename: str | None,
-        reading: Reading,
-        target: str | None,
-        *,
-        describe: bool,
+        task: Literal["describe", "table", "rows"],
+        filename: str | None = None,
+        reading: Reading = NOTHING,
+        target: str | None = None,
     ) -> Iterator[tuple[ReadAnswer, Path]]:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -110,7 +118,7 @@ class Reader:
                 filename=_ending(filename),
                 reading=reading,
                 target=target,
-                describe=describe,
+                task=task,
                 bounds=bounds,
             )
             with _opened(file, folder) as descriptor, self._shares.share(bounds.memory):

@@ -132,6 +132,7 @@ def test_a_disk_that_is_full_is_no_fault_of_the_file(reader: Reader) -> None:
         read(reader, "write 9")
 
 
+@pytest.mark.slow
 def test_a_reader_goes_with_the_process_that_forked_it(settings: ServiceSettings) -> None:
     own = ForksProcess(settings, (sys.executable, "-m", "tests.unit.service.test_reading"))
     reader = Reader(settings)
