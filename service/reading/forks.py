@@ -37,7 +37,7 @@ NICE = 10
 """How far readers step back behind what answers requests."""
 LONGEST_REQUEST = 4096
 PAGE = os.sysconf("SC_PAGE_SIZE")
-READY = b"ready\n"
+READY, BEGUN = b"ready\n", b"begun\n"
 
 
 @dataclass
@@ -116,6 +116,8 @@ class Forks:
             return False
         channel, file = socket.socket(fileno=descriptors[0]), descriptors[1]
         bounds = Bounds.model_validate_json(request)
+        with suppress(OSError):  # who asked may have given up
+            channel.sendall(BEGUN)
         me = os.getpid()
         pid = os.fork()
         if pid == 0:

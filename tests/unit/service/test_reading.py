@@ -154,6 +154,21 @@ def test_a_reader_goes_with_the_process_that_forked_it(settings: ServiceSettings
     assert list((settings.state / "reading").iterdir()) == []
 
 
+def test_a_process_that_is_frozen_is_refused_at_once_and_replaced_in_time(
+    reader: Reader, forks: ForksProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.reading.reader.BEGIN_SECONDS", 0.2)
+    os.kill(forks._process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BusyError, match="does not answer"):
+            read(reader, "take 1")
+    finally:
+        os.kill(forks._process.pid, signal.SIGCONT)
+    monkeypatch.setattr("service.reading.reader.BEGIN_SECONDS", 60.0)
+    assert refused(reader, "take 1").message.count("done")
+    assert forks.is_alive
+
+
 def test_what_a_reader_may_take_follows_its_file() -> None:
     most = 4 * 2**30
     small = bounds_of(1_000, b"a,b\n", most)
