@@ -220,8 +220,8 @@ def show_jobs(console: Console, jobs: Sequence[BriefJob]) -> None:
         if job["error"] is not None:
             said = job["error"]["message"]
         words = f"{job['progress']['fraction']:.0%}" if job["state"] == "running" else job["state"]
-        name = f"{job['name']}: " if job["name"] else ""
-        table.add_row(job["id"], state_text(job["state"], words), count, Text(f"{name}{said}"))
+        about = ": ".join(part for part in (job["name"], said) if part)
+        table.add_row(job["id"], state_text(job["state"], words), count, Text(about))
     console.print(table)
 
 
