@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.source import ROOT
 
 MOST_LINES = 12
@@ -48,6 +50,7 @@ def test_the_example_of_the_readme(installed: str, tmp_path: Path) -> None:
     assert [line.split()[0] for line in said.splitlines()[-2:]] == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_the_page(installed: str, tmp_path: Path) -> None:
     blocks = programs("docs/client.md")
     mark = "=== next block ==="
