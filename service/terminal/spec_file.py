@@ -80,11 +80,10 @@ def read_spec(path: Path) -> Json:
     except UnicodeDecodeError as error:
         raise ParsimonyError(f"{where} is not text in UTF-8", code="bad_spec") from error
     try:
-        spec = (
-            json.loads(text, object_pairs_hook=_members)
-            if text.lstrip().startswith("{")
-            else yaml.load(text, SpecLoader)
-        )
+        if text.lstrip().startswith("{"):
+            spec = json.loads(text, object_pairs_hook=_members)
+        else:
+            spec = yaml.load(text, SpecLoader)
     except json.JSONDecodeError as error:
         raise ParsimonyError(
             f"{where}, line {error.lineno}, column {error.colno}: {error.msg}", code="bad_spec"
