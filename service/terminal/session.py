@@ -63,7 +63,14 @@ JobName = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or late
 @contextmanager
 def connected(url: str | None, api_key: str | None) -> Iterator["Client"]:
     """A client of the service; what is wrong is said in a line, and is the exit code."""
-    from parsimony import AnswerError, Client, ParsimonyError, ServerError, UnreachableError
+    from parsimony import (
+        AnswerError,
+        Client,
+        ParsimonyError,
+        ServerError,
+        UnauthorizedError,
+        UnreachableError,
+    )
 
     try:
         with Client(url, api_key=api_key, retries=RETRIES) as client:
@@ -74,6 +81,8 @@ def connected(url: str | None, api_key: str | None) -> Iterator["Client"]:
         raise typer.Exit(Exit.UNREACHABLE) from error
     except AnswerError as error:
         say_problem(f"[red]parsimony:[/] {_safe(error.detail)}")
+        if isinstance(error, UnauthorizedError):
+            say_problem("give it by PARSIMONY_API_KEY, or by --api-key")
         for param, message in error.errors[1:]:
             say_problem(f"  {_safe(f'{param}: ' if param else '')}{_safe(message)}")
         raise typer.Exit(
