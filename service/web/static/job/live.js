@@ -1,0 +1,103 @@
+// What a job's stream tells, and the curves that are drawn from it while it trains.
+import { html, useEffect, useMemo, useRef, useState } from "../html.js";
+import { follow } from "../api.js";
+import { Chart, PALETTE } from "../charts.js";
+import { words } from "../format.js";
+
+const MOST_POINTS = 400;
+const POINTS = ["circle", "rect", "triangle", "rectRot", "crossRot", "star"];
+
+/** Epochs that were told are put behind those that are known; what is told again replaces itself. */
+function added(curves, told) {
+  const next = new Map(curves);
+  for (const line of told.series) {
+    const key = `${told.fleet}/${line.configuration ?? line.name}`;
+    const old = next.get(key) || { name: line.name, fleet: told.fleet, trials: line.trials, metrics: {} };
+    const metrics = { ...old.metrics };
+    for (const [name, values] of Object.entries(line.metrics)) {
+      const points = new Map((metrics[name] || []).map((point) => [point.x, point]));
+      told.epochs.forEach((x, place) => points.set(x, { x, y: values.mean[place], sd: values.sd[place] }));
+      let list = [...points.values()].sort((a, b) => a.x - b.x);
+      if (list.length > MOST_POINTS) list = list.filter((_, place) => (list.length - 1 - place) % 2 === 0);
+      metrics[name] = list;
+    }
+    next.set(key, { ...old, metrics });
+  }
+  return next;
+}
+
+/** `{now, advice, log, curves, end}` of a job, as its stream tells. */
+export function useLive(id, wanted) {
+  const [state, setState] = useState({ now: null, advice: null, log: [], curves: new Map(), end: null });
+  useEffect(() => {
+    if (!wanted) return;
+    return follow(id, ({ event, data }) => setState((old) => {
+      if (event === "log") return { ...old, log: [...old.log.filter((line) => line.id !== data.id), data].slice(-200) };
+      if (event === "job") return { ...old, now: data };
+      if (event === "advice") return { ...old, advice: data.data };
+      if (event === "metrics") return { ...old, curves: added(old.curves, data) };
+      if (event === "end") return { ...old, end: data };
+      return old;
+    }));
+  }, [id, wanted]);
+  return state;
+}
+
+function lineSets(line, number, metric, { dashed = false, name }) {
+  const colour = PALETTE[number % PALETTE.length];
+  const points = (line.metrics[metric] || []).filter((point) => point.y !== null);
+  const edge = { type: "line", label: "", borderWidth: 0, borderColor: "transparent", pointRadius: 0, pointHitRadius: 0, pointStyle: false, order: 100 };
+  const spread = points.filter((point) => point.sd !== null);
+  const [r, g, b] = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
+  const bands = spread.length > 1 && !dashed
+    ? [
+        { ...edge, data: spread.map(({ x, y, sd }) => ({ x, y: y - sd })), fill: false },
+        { ...edge, data: spread.map(({ x, y, sd }) => ({ x, y: y + sd })), fill: "-1", backgroundColor: `rgba(${r}, ${g}, ${b}, 0.15)` },
+      ]
+    : [];
+  return [
+    ...bands,
+    {
+      type: "line", label: name, data: points, borderColor: colour, backgroundColor: colour, borderWidth: dashed ? 1.5 : 2,
+      borderDash: dashed ? [7, 4] : [], pointRadius: dashed ? 0 : points.map((_, place) => (place === points.length - 1 ? 4 : 0)),
+      pointStyle: dashed ? "line" : POINTS[number % POINTS.length], pointHitRadius: 6, tension: 0,
+    },
+  ];
+}
+
+function configuration(sets, label) {
+  return {
+    type: "line",
+    data: { datasets: sets },
+    options: {
+      parsing: false,
+      interaction: { mode: "nearest", intersect: false },
+      scales: {
+        x: { type: "linear", min: 1, title: { display: true, text: "Epoch" }, ticks: { precision: 0 } },
+        y: { title: { display: true, text: label } },
+      },
+      plugins: { legend: { position: "bottom", labels: {} } },
+    },
+  };
+}
+
+/** Honest losses in eval mode, and beside them what the optimizer saw. */
+export function LiveCurves({ curves, objective }) {
+  const lines = [...curves.values()];
+  const fleets = new Set(lines.map((line) => line.fleet)).size;
+  const nameOf = (line) => (fleets > 1 ? `${line.name} (fleet ${line.fleet})` : line.name);
+  const held = lines.some((line) => line.metrics.validation_loss);
+  const other = !["objective", "train_loss", "validation_loss"].includes(objective) && lines.some((line) => line.metrics[objective]);
+  const honest = useMemo(() => configuration(lines.flatMap((line, number) => held
+    ? [...lineSets(line, number, "validation_loss", { name: nameOf(line) }), ...lineSets(line, number, "train_loss", { name: `training: ${nameOf(line)}`, dashed: true })]
+    : lineSets(line, number, "train_loss", { name: nameOf(line) })), held ? "Loss in eval mode" : "Training loss in eval mode"), [curves]);
+  const second = other ? objective : "objective";
+  const seen = useMemo(() => configuration(lines.flatMap((line, number) => lineSets(line, number, second, { name: nameOf(line) })), words(second)), [curves]);
+  if (!lines.length) return null;
+  return html`<div class="columns">
+    <figure><h3>${held ? "Honest losses: validation full, training dashed" : "Honest loss of the training rows"}</h3>
+      <${Chart} configuration=${honest} live label="Losses in eval mode over the epochs, ${lines.length} lines" /></figure>
+    <figure><h3>${other ? words(objective) : "What the optimizer saw: training mode, penalty included"}</h3>
+      <${Chart} configuration=${seen} live label="${words(second)} over the epochs" /></figure>
+  </div>`;
+}
