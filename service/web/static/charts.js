@@ -6,7 +6,7 @@ let library = null;
 
 /** Chart.js, once a page draws something. */
 export async function chartjs() {
-  library ??= import("./vendor/chart.js/chart.umd.min.js").then(() => globalThis.Chart);
+  library ??= import("./vendor/chartjs/chart.umd.min.js").then(() => globalThis.Chart);
   return library;
 }
 

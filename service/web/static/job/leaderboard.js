@@ -53,7 +53,7 @@ function Trials({ job }) {
   if (loading) return html`<${Loading} what="Loading trials" />`;
   const folds = rows.some((row) => row.fold !== null);
   const repeats = rows.some((row) => row.repeat > 0);
-  const choose = (id) => setChosen(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
+  const choose = (id) => setChosen((old) => (old.includes(id) ? old.filter((other) => other !== id) : [...old, id]));
   return html`<${Trouble} error=${error} retry=${reload} />
     <${Table} caption="Trials, best first" rows=${rows} keyOf=${(row) => row.id}
       columns=${[

@@ -51,7 +51,7 @@ function lineSets(line, number, metric, { dashed = false, name }) {
   const [r, g, b] = [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
   const bands = spread.length > 1 && !dashed
     ? [
-        { ...edge, data: spread.map(({ x, y, sd }) => ({ x, y: y - sd })), fill: false },
+        { ...edge, data: spread.map(({ x, y, sd }) => ({ x, y: Math.max(y - sd, y / 4) })), fill: false },
         { ...edge, data: spread.map(({ x, y, sd }) => ({ x, y: y + sd })), fill: "-1", backgroundColor: `rgba(${r}, ${g}, ${b}, 0.15)` },
       ]
     : [];
@@ -65,7 +65,15 @@ function lineSets(line, number, metric, { dashed = false, name }) {
   ];
 }
 
-function configuration(sets, label) {
+/** Logarithmic as in the service's own pictures: where the largest value is 8 times the smallest. */
+function isWide(sets) {
+  const values = sets.filter((set) => set.label).flatMap((set) => set.data.map((point) => point.y));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return low > 0 && high / low >= 8 && high / low < 10_000;
+}
+
+function configuration(sets, label, epochs) {
+  const log = isWide(sets);
   return {
     type: "line",
     data: { datasets: sets },
@@ -73,8 +81,8 @@ function configuration(sets, label) {
       parsing: false,
       interaction: { mode: "nearest", intersect: false },
       scales: {
-        x: { type: "linear", min: 1, title: { display: true, text: "Epoch" }, ticks: { precision: 0 } },
-        y: { title: { display: true, text: label } },
+        x: { type: "linear", min: 1, suggestedMax: epochs, title: { display: true, text: "Epoch" }, ticks: { precision: 0 } },
+        y: { type: log ? "logarithmic" : "linear", title: { display: true, text: log ? `${label}, logarithmic` : label }, ticks: log ? { maxTicksLimit: 8, format: { maximumSignificantDigits: 2 } } : {} },
       },
       plugins: { legend: { position: "bottom", labels: {} } },
     },
@@ -82,7 +90,7 @@ function configuration(sets, label) {
 }
 
 /** Honest losses in eval mode, and beside them what the optimizer saw. */
-export function LiveCurves({ curves, objective }) {
+export function LiveCurves({ curves, objective, epochs }) {
   const lines = [...curves.values()];
   const fleets = new Set(lines.map((line) => line.fleet)).size;
   const nameOf = (line) => (fleets > 1 ? `${line.name} (fleet ${line.fleet})` : line.name);
@@ -90,9 +98,9 @@ export function LiveCurves({ curves, objective }) {
   const other = !["objective", "train_loss", "validation_loss"].includes(objective) && lines.some((line) => line.metrics[objective]);
   const honest = useMemo(() => configuration(lines.flatMap((line, number) => held
     ? [...lineSets(line, number, "validation_loss", { name: nameOf(line) }), ...lineSets(line, number, "train_loss", { name: `training: ${nameOf(line)}`, dashed: true })]
-    : lineSets(line, number, "train_loss", { name: nameOf(line) })), held ? "Loss in eval mode" : "Training loss in eval mode"), [curves]);
+    : lineSets(line, number, "train_loss", { name: nameOf(line) })), held ? "Loss in eval mode" : "Training loss in eval mode", epochs), [curves]);
   const second = other ? objective : "objective";
-  const seen = useMemo(() => configuration(lines.flatMap((line, number) => lineSets(line, number, second, { name: nameOf(line) })), words(second)), [curves]);
+  const seen = useMemo(() => configuration(lines.flatMap((line, number) => lineSets(line, number, second, { name: nameOf(line) })), words(second), epochs), [curves]);
   if (!lines.length) return null;
   return html`<div class="columns">
     <figure><h3>${held ? "Honest losses: validation full, training dashed" : "Honest loss of the training rows"}</h3>

@@ -73,6 +73,9 @@ const titleOf = (row) => {
 };
 const entryIsTrial = (row) => row.key.includes(":");
 
+/** A legend has no room for more. */
+const cut = (text) => (text.length > 38 ? `${text.slice(0, 37)}…` : text);
+
 /** Settings by path; lists are values. */
 function flat(value, path = "", into = {}) {
   if (value !== null && typeof value === "object" && !Array.isArray(value)) {
@@ -89,8 +92,8 @@ function Differences({ rows }) {
   const paths = [...new Set(settings.flatMap(Object.keys))].filter((path) => new Set(settings.map((one) => one[path])).size > 1);
   if (!paths.length) return html`<p class="soft pad">They have the same settings.</p>`;
   return html`<${Table} caption="Settings that differ" rows=${paths} keyOf=${(path) => path} columns=${[
-    { head: "Setting", cell: (path) => html`<span class="mono">${path}</span>` },
-    ...rows.map((row, place) => ({ head: html`<span class="mono">${place + 1}</span>`, cell: (path) => html`<span class="mono wrap">${settings[place][path]?.replaceAll('"', "") ?? "–"}</span>` })),
+    { head: "Setting", className: "setting", cell: (path) => html`<span class="mono wrap">${path}</span>` },
+    ...rows.map((row, place) => ({ head: html`<span class="mono">${place + 1}</span>`, cell: (path) => html`<span class="mono">${settings[place][path]?.replaceAll('"', "") ?? "–"}</span>` })),
   ]} />`;
 }
 
@@ -102,7 +105,7 @@ function Curves({ rows }) {
     type: "line",
     data: {
       datasets: rows.map((row, place) => ({
-        label: `${place + 1}. ${titleOf(row)}`,
+        label: cut(`${place + 1}. ${titleOf(row)}`),
         data: (row.curves[chosen] || []).map((y, epoch) => ({ x: epoch + 1, y })).filter((point) => point.y !== null),
         borderColor: PALETTE[place % PALETTE.length], backgroundColor: PALETTE[place % PALETTE.length], borderWidth: 2, pointStyle: POINTS[place % POINTS.length],
         pointRadius: (row.curves[chosen] || []).map((_, epoch) => (epoch % 10 === 0 ? 4 : 0)), pointHitRadius: 6, tension: 0,

@@ -80,9 +80,9 @@ export default function Job({ params }) {
     <${Opening} job=${{ ...job, state: over ? job.state : now.state }} report=${report} now=${now} />
     <${Facts} job=${job} />
     ${over ? html`<${Card} title="Curves"><${EndedCurves} job=${job} /><//>`
-      : live.curves.size > 0 && html`<${Card} title="Curves" aside=${html`<span class="hint">live</span>`}><${LiveCurves} curves=${live.curves} objective=${job.objective} /><//>`}
+      : live.curves.size > 0 && html`<${Card} title="Curves" aside=${html`<span class="hint">live</span>`}><${LiveCurves} curves=${live.curves} objective=${job.objective} epochs=${job.spec.training?.epochs ?? 50} /><//>`}
     ${advice.length > 0 && html`<${Card} title="Advice"><${AdviceList} advice=${advice} spec=${job.spec} /><//>`}
-    <${Leaderboard} job=${over ? job : { ...job, trials: now.trials }} report=${report} />
+    ${(over || now.trials.finished > 0) && html`<${Leaderboard} job=${over ? job : { ...job, trials: now.trials }} report=${report} />`}
     ${over && report && html`<${Pictures} job=${job} report=${report} /><${Sparsity} report=${report} job=${job} />`}
     <div class="columns">
       ${over && html`<${Downloads} job=${job} report=${report} />`}

@@ -54,7 +54,7 @@ function Data({ context, spec, change }) {
         <div class="hint">${context.errors.dataset && html`<span class="wrong">${context.errors.dataset}</span>`} One that is built in, or one that was uploaded.</div></div>
     </div>
     ${current === "builtin:circle" && html`<${Members} context=${context} path="dataset" schema=${{ ...object, properties: { rows: object.properties.rows, seed: object.properties.seed }, required: [] }} value=${spec.dataset} onChange=${(dataset) => change({ dataset })} />`}
-    <${Members} context=${context} path="" schema=${{ ...context.schema, required: [] }} only=${DATA} addLabel="Add a setting of the data" value=${spec} onChange=${(next) => change(next, true)} />
+    <${Members} context=${context} path="" schema=${{ ...context.schema, required: [] }} only=${DATA} addLabel="Add to Data" value=${spec} onChange=${(next) => change(next, true)} />
   <//>`;
 }
 
@@ -76,7 +76,7 @@ function Configurations({ context, spec, change }) {
         ${compare.length > 1 && html`<button class="button icon small" type="button" aria-label="Leave out ${entry.name}" onClick=${() => change({ compare: compare.filter((_, other) => other !== place) })}>×</button>`}</legend>
       <${Field} context=${context} path=${`compare.${place}.name`} schema=${variant.properties.name} value=${entry.name} onChange=${(name) => set(place, { ...entry, name })} />
       <${Techniques} context=${context} path=${`compare.${place}.regularization`} value=${entry.regularization || {}} onChange=${(regularization) => set(place, { ...entry, regularization })} />
-      <${Members} context=${context} path=${`compare.${place}`} schema=${variant} only=${["network", "training"]} addLabel="Give it a network or training of its own" value=${entry} onChange=${(next) => set(place, next)} />
+      <${Members} context=${context} path=${`compare.${place}`} schema=${variant} only=${["network", "training"]} addLabel="Own network or training" value=${entry} onChange=${(next) => set(place, next)} />
     </fieldset>`)}</div>
     <div class="buttons top-gap"><button class="link" type="button" onClick=${() => change({ compare: undefined, regularization: compare.at(-1).regularization || {} })}>Train one configuration instead</button></div>
   <//>`;
