@@ -23,8 +23,15 @@ export function Actions({ job, reload }) {
     setBusy(false);
   };
   const open = OPEN.has(job.state);
+  const promote = async () => {
+    setBusy(true);
+    await api(`v1/models/${job.model.name}/aliases/production`, { method: "PUT", body: { version: job.model.version } }).then(
+      () => say(`Version ${job.model.version} of ${job.model.name} is in production.`), (error) => say(error.message));
+    setBusy(false);
+  };
   const again = () => { keepDraft(job.spec); location.hash = "/new"; };
   return html`<div class="buttons">
+    ${job.model?.version && html`<button class="button primary" type="button" disabled=${busy} title="Let the alias production point at this version" onClick=${promote}>Promote v${job.model.version}</button>`}
     ${open && job.state !== "paused" && html`<button class="button" type="button" disabled=${busy} onClick=${() => ask("pause", "It pauses after its checkpoint.")}>Pause</button>`}
     ${job.state === "paused" && html`<button class="button" type="button" disabled=${busy} onClick=${() => ask("resume", "It goes on.")}>Resume</button>`}
     ${open && html`<button class="button danger" type="button" disabled=${busy} onClick=${() => ask("cancel", "Cancelled.", { question: "Cancel this job? What has finished of it is kept." })}>Cancel</button>`}

@@ -44,7 +44,7 @@ function Trials({ job }) {
   useEffect(() => { reload(); setPages([]); setMore(null); }, [job.trials.finished]);
   const [chosen, setChosen] = useState([]);
   const rows = [...(data?.data || []), ...pages];
-  const metrics = shownMetrics(Object.keys(rows.find((row) => Object.keys(row.metrics).length)?.metrics || {}), job.objective);
+  const metrics = shownMetrics(Object.keys(rows.find((row) => Object.keys(row.metrics).length)?.metrics || {}), job.objective, 5);
   const next = async () => {
     const page = await api(`${path}&after=${rows.at(-1).id}`);
     setPages([...pages, ...page.data]);
@@ -60,11 +60,11 @@ function Trials({ job }) {
         { head: html`<span class="hidden">Choose to compare</span>`, cell: (row, place) => html`<input type="checkbox" aria-label="Compare trial ${place + 1}, ${row.name}" checked=${chosen.includes(row.id)} onChange=${() => choose(row.id)} />` },
         { head: "#", number: true, cell: (row, place) => place + 1 },
         { head: "Trial", className: "name", cell: (row) => html`<span class="wrap">${row.name}</span>` },
+        { head: "State", cell: (row) => html`<${State} state=${row.state} />` },
         ...(repeats ? [{ head: "Repeat", number: true, cell: (row) => row.repeat }] : []),
         ...(folds ? [{ head: "Fold", number: true, cell: (row) => row.fold ?? "–" }] : []),
         ...metrics.map((name) => ({ head: words(name), number: true, cell: (row) => figure(row.metrics[name]) })),
         { head: "Epochs", number: true, cell: (row) => html`${row.epochs}${row.halved_at ? html` <span class="soft">halved</span>` : row.best_epoch && row.best_epoch !== row.epochs ? html` <span class="soft">best ${row.best_epoch}</span>` : ""}` },
-        { head: "State", cell: (row) => html`<${State} state=${row.state} />` },
       ]} />
     <div class="more">
       ${(more ?? data?.has_more) && html`<button class="button" type="button" onClick=${next}>More trials</button>`}

@@ -12,7 +12,7 @@ function added(curves, told) {
   const next = new Map(curves);
   for (const line of told.series) {
     const key = `${told.fleet}/${line.configuration ?? line.name}`;
-    const old = next.get(key) || { name: line.name, fleet: told.fleet, trials: line.trials, metrics: {} };
+    const old = next.get(key) || { name: line.name, configuration: line.configuration, fleet: told.fleet, trials: line.trials, metrics: {} };
     const metrics = { ...old.metrics };
     for (const [name, values] of Object.entries(line.metrics)) {
       const points = new Map((metrics[name] || []).map((point) => [point.x, point]));
@@ -89,9 +89,44 @@ function configuration(sets, label, epochs) {
   };
 }
 
+/** Of many configurations each fleet tells its best and its mean: drawn as those of all fleets. */
+function together(lines) {
+  const several = lines.filter((line) => line.configuration === null);
+  const fleets = new Set(several.map((line) => line.fleet));
+  if (fleets.size < 2) return lines;
+  const joined = ["best", "mean"].map((name) => {
+    const alike = several.filter((line) => line.name === name);
+    const metrics = {};
+    for (const metric of new Set(alike.flatMap((line) => Object.keys(line.metrics)))) {
+      const at = new Map();
+      for (const line of alike) {
+        for (const point of line.metrics[metric] || []) if (point.y !== null) at.set(point.x, [...(at.get(point.x) || []), { ...point, trials: line.trials }]);
+      }
+      const most = name === "best" && isLarger(several, metric);
+      metrics[metric] = [...at.entries()].sort(([a], [b]) => a - b).map(([x, points]) => ({ x, ...(name === "best" ? { y: (most ? Math.max : Math.min)(...points.map((p) => p.y)), sd: null } : pooled(points)) }));
+    }
+    return { ...alike[0], metrics, trials: alike.reduce((sum, line) => sum + line.trials, 0), fleet: 0 };
+  });
+  return [...lines.filter((line) => line.configuration !== null), ...joined];
+}
+
+/** Whether more of a metric is better: then the best is above the mean. */
+function isLarger(lines, metric) {
+  const last = (name) => lines.find((line) => line.name === name)?.metrics[metric]?.at(-1)?.y;
+  return last("best") > last("mean");
+}
+
+/** Mean and deviation of groups together, by those of each. */
+function pooled(points) {
+  const n = points.reduce((sum, p) => sum + p.trials, 0);
+  const y = points.reduce((sum, p) => sum + p.trials * p.y, 0) / n;
+  const squares = points.reduce((sum, p) => sum + (p.trials - 1) * (p.sd ?? 0) ** 2 + p.trials * (p.y - y) ** 2, 0);
+  return { y, sd: n > 1 ? Math.sqrt(squares / (n - 1)) : null };
+}
+
 /** Honest losses in eval mode, and beside them what the optimizer saw. */
 export function LiveCurves({ curves, objective, epochs }) {
-  const lines = [...curves.values()];
+  const lines = together([...curves.values()]);
   const fleets = new Set(lines.map((line) => line.fleet)).size;
   const nameOf = (line) => (fleets > 1 ? `${line.name} (fleet ${line.fleet})` : line.name);
   const held = lines.some((line) => line.metrics.validation_loss);
