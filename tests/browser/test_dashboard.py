@@ -91,6 +91,12 @@ def test_the_owners_comparison_from_the_form_to_the_fix(look: Look) -> None:
     assert copied["compare"][1]["regularization"]["l1"]["strength"] == float(told)
     assert copied["compare"][0] == {"name": "none", "regularization": {}}
 
+    # The winner goes into production.
+    page.get_by_role("button", name="Promote v1").click()
+    expect(page.get_by_role("status").filter(has_text="in production")).to_be_visible()
+    model = httpx.get(f"{look.site}/v1/models/circle").json()
+    assert model["aliases"]["production"] == 1
+
     # The corrected one is submitted, and both are compared.
     before = page.url
     advice.get_by_role("button", name="Submit it").click()
