@@ -42,8 +42,8 @@ class Feed:
     it has to send. A thousand watchers of a job take no more than a thousand numbers.
     """
 
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
+    def __init__(self, job_id: str, tenant: str) -> None:
+        self.job_id, self.tenant = job_id, tenant
         self.seen = Seen()
         self.watchers = 0
         self.ended = False

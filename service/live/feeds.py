@@ -36,7 +36,8 @@ class Feeds:
 
     def __init__(self, database: Database, notifier: ChangeNotifier) -> None:
         self._database, self._notifier = database, notifier
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[tuple[str, str], Feed] = {}
+        """By tenant and job: what is another's is as what is not."""
         self._wanted = asyncio.Event()
         self._outage = Outage(log, "reading what is watched")
         self.stopping = False
@@ -46,15 +47,15 @@ class Feeds:
         """How many jobs are watched."""
         return len(self._feeds)
 
-    async def join(self, job_id: str) -> Feed:
-        """The feed of a job, which has been read; give it back by ``leave``.
+    async def join(self, job_id: str, *, tenant: str) -> Feed:
+        """The feed of a tenant's job, which has been read; give it back by ``leave``.
 
         Raises:
             NotFoundError: there is no such job any more.
         """
-        feed = self._feeds.get(job_id)
+        feed = self._feeds.get((tenant, job_id))
         if feed is None:
-            feed = self._feeds[job_id] = Feed(job_id)
+            feed = self._feeds[tenant, job_id] = Feed(job_id, tenant)
         feed.watchers += 1
         try:
             async with feed.reading:
@@ -74,8 +75,9 @@ class Feeds:
     def leave(self, feed: Feed) -> None:
         """One watcher less; nothing is kept of a job that nobody watches."""
         feed.watchers -= 1
-        if not feed.watchers and self._feeds.get(feed.job_id) is feed:
-            del self._feeds[feed.job_id]
+        key = (feed.tenant, feed.job_id)
+        if not feed.watchers and self._feeds.get(key) is feed:
+            del self._feeds[key]
 
     def stop(self) -> None:
         """Let nobody watch any longer."""
@@ -83,12 +85,14 @@ class Feeds:
         for feed in self._feeds.values():
             feed.wake()
 
-    async def lines(self, job_id: str, after: int, until: int) -> list[LoggedLine]:
+    async def lines(self, feed: Feed, after: int, until: int) -> list[LoggedLine]:
         """Lines of a log from the database: the first that there are of a range of ids."""
 
         def read() -> list[LoggedLine]:
             with self._database.read() as session:
-                page = events.event_page(session, job_id, after=after, limit=LINES)
+                page = events.event_page(
+                    session, feed.job_id, after=after, limit=LINES, tenant=feed.tenant
+                )
                 return [logged_line(EventView.model_validate(row)) for row in page.items]
 
         return [line for line in await in_pool("answers", read) if line.id <= until]
@@ -121,13 +125,13 @@ class Feeds:
 
     def _first(self, feed: Feed) -> tuple[News, Seen]:
         with self._database.read() as session:
-            return news_of(session, feed.job_id, feed.seen)
+            return news_of(session, feed.job_id, feed.seen, tenant=feed.tenant)
 
     def _news(self, watched: Sequence[Feed], stale: set[str]) -> list[tuple[Feed, News, Seen]]:
         with self._database.read() as session:
             pulses = live.pulses(session, [feed.job_id for feed in watched])
             return [
-                (feed, *news_of(session, feed.job_id, feed.seen))
+                (feed, *news_of(session, feed.job_id, feed.seen, tenant=feed.tenant))
                 for feed in watched
                 if feed.job_id in stale or pulses.get(feed.job_id) != feed.seen.pulse
             ]

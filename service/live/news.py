@@ -44,16 +44,16 @@ class News:
     """The job was deleted."""
 
 
-def news_of(session: Session, job_id: str, before: Seen) -> tuple[News, Seen]:
+def news_of(session: Session, job_id: str, before: Seen, *, tenant: str) -> tuple[News, Seen]:
     """What is new, and how far it has been read then."""
     seen = replace(before, epochs=dict(before.epochs), lines=dict(before.lines))
     seen.pulse = live.pulses(session, [job_id]).get(job_id)
     try:
-        job = jobs.find_job(session, job_id, complete=False)
+        job = jobs.find_job(session, job_id, tenant=tenant, complete=False)
     except NotFoundError:
         return News(gone=True), seen
     ended = job.state in TERMINAL
-    logged = _logged(session, job_id, seen)
+    logged = _logged(session, job, seen)
     metrics = [] if before.pulse is None and ended else list(_metrics(session, job, seen))
     advice = None
     if len(job.advice) != seen.advice:
@@ -68,10 +68,12 @@ def news_of(session: Session, job_id: str, before: Seen) -> tuple[News, Seen]:
     return News(logged, advice, metrics, now, end), seen
 
 
-def _logged(session: Session, job_id: str, seen: Seen) -> list[EventView]:
+def _logged(session: Session, job: Job, seen: Seen) -> list[EventView]:
     found: list[EventView] = []
     while True:
-        page = events.event_page(session, job_id, after=seen.event, limit=MOST_LOGGED)
+        page = events.event_page(
+            session, job.id, after=seen.event, limit=MOST_LOGGED, tenant=job.tenant
+        )
         found += [EventView.model_validate(row) for row in page.items]
         if page.items:
             seen.event = page.items[-1].id

@@ -51,7 +51,7 @@ class EventStream(StreamingResponse):
 async def _watch(feeds: Feeds, feed: Feed, after: int) -> AsyncIterator[bytes]:
     yield RETRY
     while feed.missing(after):
-        lines = await feeds.lines(feed.job_id, after, feed.last_line)
+        lines = await feeds.lines(feed, after, feed.last_line)
         if not lines:
             break
         yield b"".join(line.frame for line in lines)

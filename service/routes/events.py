@@ -12,6 +12,7 @@ from service.schemas.common import Limit, Listing
 from service.schemas.jobs import EventView
 from service.threads import in_pool
 from worker.storage import events, jobs
+from worker.storage.tables import DEFAULT_TENANT
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operation)
 
@@ -71,7 +72,7 @@ async def list_events(
     back. A service that stops ends its streams.
     """
     if wants_events(request.headers.get("accept")):
-        feed = await services.feeds.join(job_id)
+        feed = await services.feeds.join(job_id, tenant=DEFAULT_TENANT)
         return EventStream(services.feeds, feed, after if last_event_id is None else last_event_id)
     return await in_pool("answers", _log_page, services, job_id, after, limit)
 
