@@ -82,7 +82,7 @@ def test_other_networks_have_no_coefficients(client: Client, loans: dict[str, An
 
 def test_the_file_of_one_trial_tells_its_own_hash(client: Client, loans: dict[str, Any]) -> None:
     version = client.get("/v1/models/loans/versions/1").json()
-    assert version["manifest"]["file"]["trials"] == 2
+    assert version["manifest"]["file"]["trials"] == 1
     answer = client.get("/v1/models/loans/versions/1/file")
     digest = hashlib.sha256(answer.content)
     assert answer.headers["ETag"] == f'"{digest.hexdigest()}"'
@@ -138,6 +138,17 @@ def test_the_page_rebuilds_the_network(
     answers = [one["probabilities"] for one in ask(client, "loans", *ROWS)["predictions"]]
     for said, answered in zip(json.loads(done.stdout), answers, strict=True):
         assert said == pytest.approx(answered, abs=1e-6)
+
+
+def test_the_manifest_tells_the_ranges_that_training_met(
+    client: Client, diabetes: dict[str, Any], loans: dict[str, Any]
+) -> None:
+    columns = client.get("/v1/models/diabetes/versions/1").json()["manifest"]["columns"]
+    trained = load_diabetes(scaled=False).data
+    assert [one["minimum"] for one in columns] == pytest.approx(trained.min(axis=0).tolist())
+    assert [one["maximum"] for one in columns] == pytest.approx(trained.max(axis=0).tolist())
+    _, job = client.get("/v1/models/loans/versions/1").json()["manifest"]["columns"]
+    assert (job["kind"], job["minimum"], job["maximum"]) == ("categorical", None, None)
 
 
 def test_the_manifest_holds_what_it_promises(client: Client, loans: dict[str, Any]) -> None:

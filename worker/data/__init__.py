@@ -23,8 +23,10 @@ from worker.data.notation import Notation
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.plain import PlainReader
+from worker.data.reading import FileLimits
 from worker.data.records import Records
 from worker.data.report import (
+    Cell,
     ColumnReport,
     Listed,
     ListedColumn,
@@ -35,6 +37,7 @@ from worker.data.report import (
     preview,
     report,
     stored_report,
+    written_ranges,
 )
 from worker.data.resolution import resolve_target
 from worker.data.rows.block import Form, RowBlock, RowReader
@@ -53,6 +56,7 @@ __all__ = [
     "LARGEST",
     "LAST_DAY",
     "SOFT_LIMIT",
+    "Cell",
     "Column",
     "ColumnReport",
     "DelimitedRows",
@@ -62,6 +66,7 @@ __all__ = [
     "EncoderSchema",
     "Expectations",
     "ExtremeCell",
+    "FileLimits",
     "Form",
     "JointEncoder",
     "JsonRows",
@@ -114,4 +119,5 @@ __all__ = [
     "target_findings",
     "true_values",
     "understand",
+    "written_ranges",
 ]
