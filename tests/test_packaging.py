@@ -151,3 +151,17 @@ def test_the_locks_are_what_is_installed_from() -> None:
         assert "-r requirements-torch.lock" in text
     assert "--require-hashes -r requirements-dev.lock" in makefile
     assert "requirements-dev.lock" not in dockerfile
+
+
+def test_every_file_of_the_pages_goes_into_the_wheel_and_so_do_their_licences() -> None:
+    patterns = about()["tool"]["setuptools"]["package-data"]["service"]
+    service = ROOT / "service"
+    # As setuptools reads them: `**` takes folders alone before Python 3.13.
+    taken = {p for pattern in patterns for p in service.glob(f"{pattern.removesuffix('/**')}/**/*")}
+    for folder in (service / "static", service / "web" / "static"):
+        files = {path for path in folder.rglob("*") if path.is_file()}
+        assert files
+        assert files <= taken
+    listed = about()["project"]["license-files"]
+    found = {path for pattern in listed for path in ROOT.glob(pattern)}
+    assert set((service / "web" / "static" / "vendor").rglob("LICENSE*")) <= found

@@ -65,7 +65,7 @@ export async function copyText(value) {
 
 /** A piece of code that scrolls by itself and can be copied. */
 export function Code({ text, label = "Code", copyLabel }) {
-  return html`<div class="code"><pre tabindex="0" role="region" aria-label=${label}>${text}</pre><${Copy} text=${text} label=${copyLabel || "Copy"} /></div>`;
+  return html`<div class="code"><div class="code-head"><${Copy} text=${text} label=${copyLabel || "Copy"} /></div><pre tabindex="0" role="region" aria-label=${label}>${text}</pre></div>`;
 }
 
 /** Says something to screen readers, and shows it for a moment. */
