@@ -15,6 +15,8 @@ const PAGES = [
   { path: "/jobs/:id", load: () => import("./pages/job.js") },
   { path: "/new", nav: "New job", load: () => import("./pages/submit.js") },
   { path: "/compare", nav: "Compare", load: () => import("./pages/compare.js") },
+  { path: "/models", nav: "Models", load: () => import("./pages/models.js") },
+  { path: "/models/:name", load: () => import("./pages/model.js") },
 ];
 const HOME = "/jobs";
 
@@ -131,7 +133,7 @@ function App() {
     <a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); main.current.focus(); }}>To the content</a>
     <header class="top">
       <a class="brand" href="#${HOME}"><img src="web/icon.svg" alt="" width="22" height="22" /> Parsimony</a>
-      <${Navigation} current=${page?.path.replace("/:id", "/")} />
+      <${Navigation} current=${page?.path.replace(/\/:.*$/, "/")} />
       <div class="tools"><${KeyField} /><${ThemeSwitch} /></div>
     </header>
     <main ref=${main} id="main" tabindex="-1">
