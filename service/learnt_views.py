@@ -1,5 +1,6 @@
 """From what a version has learnt to bodies."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Literal
 
@@ -14,12 +15,14 @@ from service.schemas.learnt import (
     ManifestTarget,
     ModelManifest,
 )
+from worker.data import Cell
 from worker.models import Coefficients, Manifest
 from worker.schema import Json
 from worker.spec import TaskKind, without_off
 from worker.storage.models import ENSEMBLE
 from worker.storage.tables import ModelVersion
 
+UNKNOWN = (None, None)
 LINK_OF: dict[TaskKind, Literal["identity", "logit", "softmax"]] = {
     "regression": "identity",
     "binary": "logit",
@@ -79,6 +82,7 @@ def manifest_view(
     split: Json | None,
     dataset: str | Json | None,
     file: Manifest | None,
+    ranges: Mapping[str, tuple[Cell, Cell]],
     incomplete: str | None,
 ) -> ModelManifest:
     """What rebuilds a version: what its row and its trial's settings say, and its file."""
@@ -99,6 +103,8 @@ def manifest_view(
                 categories=list(islice(column.categories, CATEGORIES_SHOWN)),
                 categories_count=len(column.categories),
                 shape=list(column.shape),
+                minimum=ranges.get(column.name, UNKNOWN)[0],
+                maximum=ranges.get(column.name, UNKNOWN)[1],
             )
             for column in columns[:COLUMNS_SHOWN]
         ],

@@ -7,8 +7,9 @@ kept in memory, as far as it is not large.
 import hashlib
 from dataclasses import dataclass
 
+from worker.data import Cell
 from worker.lru import Lru
-from worker.models import Coefficients, Manifest, ModelFile, read_manifest
+from worker.models import Coefficients, Manifest, ModelFile, read_manifest, read_ranges
 from worker.models.export import single
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import ModelVersion
@@ -37,6 +38,7 @@ class ModelFiles:
     def __init__(self, artefacts: Artefacts) -> None:
         self._artefacts = artefacts
         self._manifests: Lru[str, Manifest] = Lru(MANIFESTS)
+        self._ranges: Lru[tuple[str, int], dict[str, tuple[Cell, Cell]]] = Lru(MANIFESTS)
         self._coefficients: Lru[tuple[str, int], Coefficients] = Lru(
             OWN_BYTES, weight=lambda found: found.original.nbytes + found.standardized.nbytes
         )
@@ -46,7 +48,7 @@ class ModelFiles:
 
     def forget(self) -> None:
         """Keep nothing of what was read."""
-        for kept in (self._manifests, self._coefficients, self._own):
+        for kept in (self._manifests, self._ranges, self._coefficients, self._own):
             kept.forget_where(lambda key: True)
 
     def manifest(self, row: ModelVersion) -> Manifest:
@@ -57,6 +59,15 @@ class ModelFiles:
                 return read_manifest(file)
 
         return self._manifests.get(row.path, read)
+
+    def ranges(self, row: ModelVersion) -> dict[str, tuple[Cell, Cell]]:
+        """The smallest and the largest number or date that the training rows had, by column."""
+
+        def read() -> dict[str, tuple[Cell, Cell]]:
+            with self._artefacts.open(row.path) as file:
+                return read_ranges(file, self.manifest(row), row.position)
+
+        return self._ranges.get((row.path, row.position), read)
 
     def coefficients(self, row: ModelVersion) -> Coefficients:
         """Of a linear network; ``ConflictError`` for others."""

@@ -79,9 +79,10 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
         row = models.resolve(session, name, version)
         origin = models.origin(session, row)
         split, dataset = models.division(session, row)
-    file, incomplete = None, None
+    file, ranges, incomplete = None, {}, None
     try:
         file = services.model_files.manifest(row)
+        ranges = services.model_files.ranges(row)
     except (ArtefactError, ModelError, UnavailableError) as error:
         incomplete = f"The version's file cannot be read now: {error.message}"
     manifest = manifest_view(
@@ -90,6 +91,7 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
         split=None if split is None else shown({"split": split})["split"],
         dataset=dataset,
         file=file,
+        ranges=ranges,
         incomplete=incomplete,
     )
     return version_view(row, name, origin, manifest)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.schemas.common import Body
+from worker.data import Cell
 from worker.results import EnsembleConfiguration, EnsembleKind
 from worker.schema import Json
 
@@ -87,6 +88,11 @@ class ManifestColumn(Body):
     """How many there are."""
     shape: Annotated[list[int], Field(examples=[[]])]
     """Of an image or a series; empty for others."""
+    minimum: Annotated[Cell, Field(examples=[None])] = None
+    """The smallest number or the first date that the training rows had; null of other kinds, and in
+    versions of earlier releases."""
+    maximum: Annotated[Cell, Field(examples=[None])] = None
+    """The largest number or the last date."""
 
 
 class ManifestTarget(Body):

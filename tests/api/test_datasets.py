@@ -30,6 +30,7 @@ def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
         "minimum": 29,
         "mean": 41,
         "maximum": 53,
+        "histogram": [1, *[0] * 7, 1, *[0] * 6, 1],
         "commonest": [],
         "categories": [],
         "categories_count": 0,
@@ -44,6 +45,7 @@ def test_an_upload_is_typed_by_its_cells_and_read_back(client: Client) -> None:
         "minimum": None,
         "mean": None,
         "maximum": None,
+        "histogram": [],
         "commonest": [
             {"id": 1, "value": "skilled", "count": 2},
             {"id": 2, "value": "unskilled", "count": 1},

@@ -140,6 +140,17 @@ def test_the_page_rebuilds_the_network(
         assert said == pytest.approx(answered, abs=1e-6)
 
 
+def test_the_manifest_tells_the_ranges_that_training_met(
+    client: Client, diabetes: dict[str, Any], loans: dict[str, Any]
+) -> None:
+    columns = client.get("/v1/models/diabetes/versions/1").json()["manifest"]["columns"]
+    trained = load_diabetes(scaled=False).data
+    assert [one["minimum"] for one in columns] == pytest.approx(trained.min(axis=0).tolist())
+    assert [one["maximum"] for one in columns] == pytest.approx(trained.max(axis=0).tolist())
+    _, job = client.get("/v1/models/loans/versions/1").json()["manifest"]["columns"]
+    assert (job["kind"], job["minimum"], job["maximum"]) == ("categorical", None, None)
+
+
 def test_the_manifest_holds_what_it_promises(client: Client, loans: dict[str, Any]) -> None:
     manifest = client.get("/v1/models/loans/versions/1").json()["manifest"]
     assert manifest["network"]["hidden"] == [16, 8]

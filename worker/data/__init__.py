@@ -25,6 +25,7 @@ from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.plain import PlainReader
 from worker.data.records import Records
 from worker.data.report import (
+    Cell,
     ColumnReport,
     Listed,
     ListedColumn,
@@ -35,6 +36,7 @@ from worker.data.report import (
     preview,
     report,
     stored_report,
+    written_ranges,
 )
 from worker.data.resolution import resolve_target
 from worker.data.rows.block import Form, RowBlock, RowReader
@@ -53,6 +55,7 @@ __all__ = [
     "LARGEST",
     "LAST_DAY",
     "SOFT_LIMIT",
+    "Cell",
     "Column",
     "ColumnReport",
     "DelimitedRows",
@@ -114,4 +117,5 @@ __all__ = [
     "target_findings",
     "true_values",
     "understand",
+    "written_ranges",
 ]

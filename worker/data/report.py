@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from worker.data.table import Column, Table
+from worker.data.ranges import ranged
+from worker.data.table import LARGEST, Column, Table
 from worker.schema import Json, Record, Stored
 from worker.text import shortened
 
@@ -28,6 +29,8 @@ FEW = 20
 """Categories that a report lists."""
 LONGEST = 100
 """Letters of a text in a report."""
+BINS = 16
+"""Parts of equal width into which a report divides the range of a column's numbers."""
 COLUMNS_LISTED, CATEGORIES_LISTED, LETTERS_LISTED = 5, 3, 30
 """What a list of data sets shows of each."""
 LONGEST_CELL = 200
@@ -73,6 +76,16 @@ class ColumnReport(Stored):
     """The mean of the numbers, or of the dates."""
     maximum: Annotated[Cell, Field(examples=[75])] = None
     """The largest number, or the last date."""
+    histogram: Annotated[
+        list[int],
+        Field(
+            default_factory=list,
+            examples=[[4, 21, 60, 96, 118, 92, 61, 33, 22, 10, 6, 4, 2, 1, 0, 1]],
+        ),
+    ]
+    """How many numbers or dates lie in each of 16 parts of equal width, from the smallest to the
+    largest. Empty for other kinds, where there is one value or none, and for data sets of releases
+    that did not count them."""
     commonest: Annotated[
         list[ValueCount],
         Field(default_factory=list, examples=[[{"id": 1, "value": "skilled", "count": 630}]]),
@@ -213,6 +226,19 @@ def category_page(
     return listed, after + limit < len(column.categories)
 
 
+def written_ranges(
+    columns: Sequence[Column], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> dict[str, tuple[Cell, Cell]]:
+    """Numbers and dates as cells, by column, of the ranges that an encoder keeps of the training
+    rows, [R] each; those of images, and of columns without a number, are left out.
+    """
+    return {
+        column.name: (_shown(column, ends[:1])[0], _shown(column, ends[1:])[0])
+        for column, ends in zip(ranged(columns), np.stack([low, high], axis=1), strict=True)
+        if column.kind != "image" and abs(ends).max() < LARGEST
+    }
+
+
 def iso_dates(days: NDArray[np.float64]) -> list[str | None]:
     """Days since 1970-01-01 as ISO 8601, to the second; without the time where all are midnight."""
     known = np.isfinite(days)
@@ -252,7 +278,18 @@ def _column(column: Column, values: NDArray[Any]) -> ColumnReport:
         # Apart, since the mean of dates without a time has one.
         (about["mean"],) = _shown(column, np.array([known.mean()]))
         about["minimum"], about["maximum"] = _shown(column, np.array([known.min(), known.max()]))
+        about["histogram"] = _histogram(known)
     return ColumnReport.model_validate(about)
+
+
+def _histogram(numbers: NDArray[np.float64]) -> list[int]:
+    """How many of them lie in each part of their range; nothing where it is a point."""
+    low, width = numbers.min(), np.ptp(numbers)
+    if not width > 0:
+        return []
+    # Divided first: the width may be so small that its parts would all be 0.
+    parts = np.minimum((numbers - low) / width * BINS, BINS - 1).astype(np.int64)
+    return np.bincount(parts, minlength=BINS).tolist()
 
 
 def _first_present(column: Column, values: NDArray[Any]) -> NDArray[Any]:

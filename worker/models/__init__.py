@@ -5,7 +5,7 @@ from worker.models.certificate import Certificate, certify
 from worker.models.coefficients import Coefficients
 from worker.models.columns import answer_columns, true_column
 from worker.models.ensemble import EnsembleMember, join_members
-from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest
+from worker.models.file import FORMAT, Manifest, ModelFile, read_manifest, read_ranges
 from worker.models.forward import mean_scores
 from worker.models.probabilities import weighted_mean
 from worker.models.scoring import Scoring
@@ -31,6 +31,7 @@ __all__ = [
     "join_members",
     "mean_scores",
     "read_manifest",
+    "read_ranges",
     "true_column",
     "weighted_mean",
 ]

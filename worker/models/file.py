@@ -39,13 +39,14 @@ from functools import partial
 from itertools import groupby
 from typing import BinaryIO
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from worker.data import Encoder, EncoderSchema, Target, number_inputs
+from worker.data import Cell, Encoder, EncoderSchema, Target, number_inputs, written_ranges
 from worker.errors import ModelError
 from worker.networks import JointNetwork, JointPart, Network, build_network
 from worker.regularization import Regularization
@@ -114,6 +115,35 @@ def read_manifest(file: BinaryIO) -> Manifest:
         file.seek(8 + size + first)
         return Manifest.model_validate_json(file.read(end - first))
     except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The model file cannot be read: {error}") from error
+
+
+def read_ranges(file: BinaryIO, manifest: Manifest, position: int) -> dict[str, tuple[Cell, Cell]]:
+    """The smallest and the largest number or date of the training rows, by column, of the trial at
+    a position, or of all encoders of an ensemble, without reading weights. Files of earlier
+    releases tell none.
+
+    Raises:
+        ModelError: it is no such file.
+    """
+    try:
+        file.seek(0)
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        ends = []
+        for name in ("encoder.low", "encoder.high"):
+            if name not in header:
+                return {}
+            first, end = header[name]["data_offsets"]
+            file.seek(8 + size + first)
+            stored = np.frombuffer(file.read(end - first), dtype="<f8")
+            ends.append(stored.reshape(header[name]["shape"]))
+        low, high = ends
+        if not manifest.networks:
+            own = manifest.trials[position].get("fold") or 0
+            low, high = low[own : own + 1], high[own : own + 1]
+        return written_ranges(manifest.encoder.columns, low.min(axis=0), high.max(axis=0))
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(f"The model file cannot be read: {error}") from error
 
 

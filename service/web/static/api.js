@@ -63,6 +63,20 @@ export async function text(path, options) {
   return (await asked(path, options)).text();
 }
 
+/** Send a form and tell how much of it has gone, from 0 to 1: fetch cannot. */
+export function upload(path, form, onProgress) {
+  return new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    if (key.get()) request.setRequestHeader("Authorization", `Bearer ${key.get()}`);
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.onload = () => (request.status < 300 ? done(request.response) : failed(new Problem(request.status, request.response || {})));
+    request.onerror = () => failed(new Problem(0, { detail: "The service cannot be reached, or refused the file before all of it was sent.", code: "unreachable" }));
+    request.send(form);
+  });
+}
+
 /** Save an answer as a file: a plain link could not carry the key. */
 export async function download(path, name) {
   const blob = await (await asked(path)).blob();

@@ -17,6 +17,8 @@ const PAGES = [
   { path: "/compare", nav: "Compare", load: () => import("./pages/compare.js") },
   { path: "/models", nav: "Models", load: () => import("./pages/models.js") },
   { path: "/models/:name", load: () => import("./pages/model.js") },
+  { path: "/data", nav: "Data sets", load: () => import("./pages/data.js") },
+  { path: "/data/:id", load: () => import("./pages/dataset.js") },
 ];
 const HOME = "/jobs";
 

@@ -127,3 +127,8 @@ export function useTitle(title) {
     document.title = title ? `${title} · Parsimony` : "Parsimony";
   }, [title]);
 }
+
+/** A text whose `names in backticks` are code. */
+export function Marked({ text }) {
+  return (text || "").split(/`+/).map((part, place) => (place % 2 ? html`<code>${part}</code>` : part));
+}

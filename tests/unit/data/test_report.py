@@ -17,8 +17,9 @@ from worker.data.report import (
     preview,
     report,
     stored_report,
+    written_ranges,
 )
-from worker.data.table import Cells, Column, Table, categorical, images, numeric
+from worker.data.table import LARGEST, Cells, Column, Table, categorical, images, numeric
 from worker.errors import DataError
 
 NUMBERS = st.lists(st.none() | st.floats(-1e30, 1e30), min_size=1, max_size=30)
@@ -48,6 +49,32 @@ def test_a_column_of_numbers_has_its_figures(numbers: list[float | None]) -> Non
         assert column.mean == pytest.approx(float(np.mean(known)))
     else:
         assert (column.minimum, column.mean, column.maximum) == (None, None, None)
+
+
+def test_a_column_of_numbers_has_a_histogram_of_its_range() -> None:
+    numbers = np.random.default_rng(0).normal(size=500)
+    (column,) = report(Table.of([numeric("x", np.append(numbers, np.nan))]))
+    assert column.histogram == np.histogram(numbers, bins=16)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "counts"),
+    [([7.0, 7.0], []), ([np.nan], []), ([0.0, 5e-324], [1, *[0] * 14, 1])],
+    ids=["one value", "none", "the smallest width"],
+)
+def test_a_histogram_needs_a_width(numbers: list[float], counts: list[int]) -> None:
+    (column,) = report(Table.of([numeric("x", np.array(numbers))]))
+    assert column.histogram == counts
+
+
+def test_ranges_are_written_as_cells() -> None:
+    cells = [dates("d", [0.0]), labels("k", ["a"]), numeric("x", [1.0]), numeric("e", [np.nan])]
+    columns = Table.of(cells).columns
+    low, high = np.array([19_723.0, 0.5, -LARGEST]), np.array([19_725.0, 7.0, LARGEST])
+    assert written_ranges(columns, low, high) == {
+        "d": ("2024-01-01", "2024-01-03"),
+        "x": (0.5, 7),
+    }
 
 
 @given(WORDS)

@@ -141,6 +141,7 @@ export default function Model({ params, query }) {
   const { data: certificate, error: uncertified } = useQuery(number ? `${path}/certificate?version=${number}` : null);
   const columns = useColumns(version);
   const [record, setRecord] = useRecord(version, columns);
+  const [options, setOptions] = useState({});
   useEffect(() => { if (query.version) scrollTo({ top: 0 }); }, [query.version]);
   if (error && !model) return html`<h1>${params.name}</h1><${Trouble} error=${error} retry=${reload} />`;
   if (!model) return html`<${Loading} what="Loading the model" />`;
@@ -149,13 +150,13 @@ export default function Model({ params, query }) {
     <${Head} model=${model} version=${version} number=${number} />
     <${Trouble} error=${missing} />
     ${!version && !missing && html`<${Loading} what="Loading version ${number}" />`}
-    ${version && columns && html`<${Try} key=${`try-${number}`} model=${model} version=${version} columns=${columns} record=${record} setRecord=${setRecord} />`}
+    ${version && columns && html`<${Try} key=${`try-${number}`} model=${model} version=${version} columns=${columns} record=${record} setRecord=${setRecord} options=${options} setOptions=${setOptions} />`}
     ${version && html`
       <div class="columns">
         <${Versions} model=${model} number=${number} changed=${reload} />
         <${Certificate} certificate=${certificate} error=${uncertified} />
       </div>
       <${Training} version=${version} />
-      ${columns && html`<${Snippets} model=${model} version=${version} columns=${columns} record=${record} />`}
+      ${columns && html`<${Snippets} model=${model} version=${version} columns=${columns} record=${record} options=${options} />`}
       <${Files} model=${model} version=${version} />`}`;
 }

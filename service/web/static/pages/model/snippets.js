@@ -11,9 +11,9 @@ const TABS = [
   { id: "triton", title: "tritonclient" },
 ];
 
-export function Snippets({ model, version, columns, record }) {
+export function Snippets({ model, version, columns, record, options }) {
   const [chosen, setChosen] = useState("curl");
-  const about = { model: model.name, version: version.version, columns, row: filled(columns, record), regression: taskOf(version) === "regression", keyed: Boolean(key.get()), ...place() };
+  const about = { model: model.name, version: version.version, columns, row: filled(columns, record), options, regression: taskOf(version) === "regression", keyed: Boolean(key.get()), ...place() };
   const text = { curl, python, triton }[chosen](about);
   return html`<${Card} title="Ask it from elsewhere">
     <${Tabs} tabs=${TABS} chosen=${chosen} onChoose=${setChosen} label="Languages" />
@@ -35,8 +35,8 @@ function shortened(row) {
   return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === "string" && value.length > 200 ? "<base64 of a PNG or JPEG file>" : value]));
 }
 
-function curl({ base, model, version, row, keyed }) {
-  const body = JSON.stringify({ instances: [shortened(row)] }, null, 2);
+function curl({ base, model, version, row, options, keyed }) {
+  const body = JSON.stringify({ instances: [shortened(row)], ...options }, null, 2);
   return [
     `curl -sS '${base}/v1/models/${encodeURIComponent(model)}/predict?version=${version}' \\`,
     ...(keyed ? ['  -H "Authorization: Bearer $PARSIMONY_KEY" \\'] : []),
@@ -57,14 +57,14 @@ function literal(value, indent = "") {
   return `{\n${Object.entries(value).map(([name, one]) => `${inner}${JSON.stringify(name)}: ${literal(one, inner)},`).join("\n")}\n${indent}}`;
 }
 
-function python({ base, model, version, row, regression, keyed }) {
+function python({ base, model, version, row, options, regression, keyed }) {
   return `${keyed ? "import os\n\n" : ""}import httpx
 
 row = ${literal(shortened(row))}
 answer = httpx.post(
     "${base}/v1/models/${encodeURIComponent(model)}/predict",
     params={"version": "${version}"},${keyed ? '\n    headers={"Authorization": f"Bearer {os.environ[\'PARSIMONY_KEY\']}"},' : ""}
-    json={"instances": [row]},
+    json={"instances": [row]${Object.entries(options).map(([name, value]) => `, "${name}": ${literal(value)}`).join("")}},
 )
 answer.raise_for_status()
 for prediction in answer.json()["predictions"]:
@@ -72,7 +72,7 @@ for prediction in answer.json()["predictions"]:
 `;
 }
 
-function triton({ host, tls, model, version, columns, row, regression, keyed }) {
+function triton({ host, tls, model, version, columns, row, options, regression, keyed }) {
   const outputs = regression ? 'answer.as_numpy("value")' : 'answer.as_numpy("label"), answer.as_numpy("probabilities")';
   const head = `${keyed ? "import os\n\n" : ""}import numpy as np
 import tritonclient.http as triton
@@ -82,7 +82,7 @@ client = triton.InferenceServerClient("${host}"${tls ? ", ssl=True" : ""})
 answer = client.infer(
     ${JSON.stringify(model)},
     tensors,
-    model_version="${version}",${keyed ? '\n    headers={"Authorization": f"Bearer {os.environ[\'PARSIMONY_KEY\']}"},' : ""}
+    model_version="${version}",${Object.keys(options).length ? `\n    parameters=${literal(options, "    ")},` : ""}${keyed ? '\n    headers={"Authorization": f"Bearer {os.environ[\'PARSIMONY_KEY\']}"},' : ""}
 )
 print(${outputs})
 `;

@@ -2,17 +2,16 @@
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { api } from "../../api.js";
 import { Card, Trouble } from "../../ui.js";
-import { count, figure, words } from "../../format.js";
+import { count, figure } from "../../format.js";
 import { targetOf } from "./about.js";
 import { Answer } from "./answer.js";
 
 const SHOWN = 24;
 const PAUSE = 250;
 
-export function Try({ model, version, columns, record, setRecord }) {
+export function Try({ model, version, columns, record, setRecord, options, setOptions }) {
   const [asJson, setAsJson] = useState(false);
   const [all, setAll] = useState(false);
-  const [options, setOptions] = useState({});
   const [answer, setAnswer] = useState(null);
   const [error, setError] = useState(null);
   const [truth, setTruth] = useState(null);
@@ -77,7 +76,7 @@ export function filled(columns, record) {
 }
 
 function Field({ column, value, set, wrong }) {
-  const id = `field-${column.name}`;
+  const id = `field-${column.name.replace(/\s+/g, "_")}`;
   const common = { id, "aria-invalid": wrong ? "true" : undefined, "aria-describedby": `${id}-hint` };
   return html`<div class="field">
     <label for=${id}>${column.name}</label>
@@ -185,9 +184,9 @@ function Options({ options, setOptions }) {
       const bounds = schema.type ? schema : schema.anyOf?.find((one) => one.type !== "null") || {};
       return html`<div class="field">
         ${kind === "boolean"
-          ? html`<label class="line"><input type="checkbox" checked=${Boolean(options[name])} onChange=${(e) => set(name, e.target.checked || null)} aria-describedby=${`option-${name}`} /> ${words(name)}</label>`
-          : html`<label for=${`set-${name}`}>${words(name)}</label><input id=${`set-${name}`} type="number" step=${kind === "integer" ? "1" : "any"} min=${bounds.minimum ?? bounds.exclusiveMinimum} max=${shortBound(bounds)}
-              value=${options[name] ?? ""} placeholder=${schema.default ?? "none"} onInput=${(e) => set(name, e.target.value === "" ? null : Number(e.target.value))} aria-describedby=${`option-${name}`} />`}
+          ? html`<label class="line"><input type="checkbox" checked=${Boolean(options[name])} onChange=${(e) => set(name, e.target.checked || null)} aria-describedby=${`option-${name}`} /> <span class="mono">${name}</span></label>`
+          : html`<label for=${`set-${name}`} class="mono">${name}</label><input id=${`set-${name}`} type="number" step=${kind === "integer" ? "1" : "any"} min=${bounds.minimum ?? bounds.exclusiveMinimum} max=${shortBound(bounds)}
+              value=${options[name] ?? ""} placeholder="as it is" onInput=${(e) => set(name, e.target.value === "" ? null : Number(e.target.value))} aria-describedby=${`option-${name}`} />`}
         <span class="hint" id=${`option-${name}`}>${about}</span>
       </div>`;
     })}
