@@ -289,7 +289,7 @@ def _histogram(numbers: NDArray[np.float64]) -> list[int]:
         return []
     # Divided first: the width may be so small that its parts would all be 0.
     parts = np.minimum((numbers - low) / width * BINS, BINS - 1).astype(np.int64)
-    return np.bincount(parts, minlength=BINS).tolist()
+    return [int(count) for count in np.bincount(parts, minlength=BINS)]
 
 
 def _first_present(column: Column, values: NDArray[Any]) -> NDArray[Any]:
