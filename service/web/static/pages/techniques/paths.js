@@ -29,7 +29,7 @@ function averaged(points, average, say, more = "") {
   return {
     svg: html`<g clip-path="inset(0)">${valley}<path class="faint" d=${drawn(points)} />${more}<path class="line" d=${drawn(average)} />
       <circle class="open" cx=${X(w[0])} cy=${Y(w[1])} r="5" /><circle class="second-end" cx=${X(a[0])} cy=${Y(a[1])} r="5" /></g>
-      ${label(20, 226, "faint: the weights; bold: the average; the dot: what the trial ends with", { className: "tick" })}`,
+      ${label(20, 226, "faint: the weights · bold: the average · dot: its end", { className: "tick" })}`,
     words: `${say} Over the last quarter the weights lie ${short(distance(points))} from the middle of the valley, the average ${short(distance(average))}.`,
   };
 }
