@@ -8,6 +8,7 @@ import { Columns } from "./data/columns.js";
 import { merged, useDraft } from "./data/draft.js";
 import { remembered } from "./data/files.js";
 import { sendFile } from "./data/upload.js";
+import { keepDraft } from "../spec.js";
 
 const ROWS = 100;
 const SHOWN = 20;
@@ -35,7 +36,7 @@ export default function DataSet({ params }) {
     <div class="head">
       <h1 class="grow">${data.name}</h1>
       <div class="buttons"><button class="button danger" type="button" onClick=${remove}>Delete</button>
-        <a class="button primary" href=${jobLink(data, draft)}>New job with it</a></div>
+        <${NewJob} data=${data} draft=${draft}>New job with it<//></div>
     </div>
     <${Trouble} error=${deleting} />
     <${Understood} data=${data} />
@@ -45,11 +46,9 @@ export default function DataSet({ params }) {
     <${Preview} preview=${preview} />`;
 }
 
-/** The address of the form of a job, with this data set and what is said of it. */
-function jobLink(data, draft) {
-  const query = new URLSearchParams({ dataset: data.id });
-  if (Object.keys(draft).length) query.set("spec", JSON.stringify({ dataset: data.id, ...draft }));
-  return `#/new?${query}`;
+/** The way to the form of a job, with this data set and what is said of it. */
+function NewJob({ data, draft, children }) {
+  return html`<a class="button primary" href="#/new" onClick=${() => keepDraft({ dataset: data.id, ...draft })}>${children}</a>`;
 }
 
 const WHY_OUT = { constant: "one value only", empty: "no values", ignored: "ignored", folds: "it names the folds", groups: "it names the groups", order: "it orders the rows" };
@@ -131,7 +130,7 @@ function Draft({ data, draft, setDraft }) {
         ${target && checked.of !== text && html`<p class="soft">Trying it …</p>`}
         ${checked.of === text && checked.error && html`<${Trouble} error=${checked.error} />`}
         ${checked.of === text && checked.found && html`<p class="state-succeeded"><strong><span aria-hidden="true">✓</span> It can be read so.</strong></p><${Statement} understood=${checked.found.understood} />`}
-        <div class="buttons"><a class="button primary" href=${jobLink(data, draft)}>New job so</a>
+        <div class="buttons"><${NewJob} data=${data} draft=${draft}>New job so<//>
           ${file && html`<button class="button" type="button" disabled=${sent !== null} onClick=${again}>${sent === null ? "Upload again so" : percent(sent)}</button>`}</div>
         ${sent !== null && html`<${Progress} value=${sent} label="Upload" />`}
         <${Trouble} error=${failed} />

@@ -3,6 +3,7 @@ import { html } from "../html.js";
 import { useQuery } from "../api.js";
 import { Card, Code, Loading, Trouble, useTitle } from "../ui.js";
 import { count } from "../format.js";
+import { keepDraft } from "../spec.js";
 import { Picture } from "./techniques/picture.js";
 import { FAMILIES, Formula, TechText } from "./techniques/text.js";
 
@@ -40,7 +41,7 @@ export default function Technique({ params }) {
           <td>${field.search && html`<span class="narrow-only soft">searched </span>${searched(field.search)}`}</td>
         </tr>`)}</tbody></table></div>
     <//>
-    <${Card} title="In a job"><${Code} text=${JSON.stringify({ regularization: { [card.name]: example(card) } }, null, 2)} label="Fields of a job" /><//>`;
+    <${Card} title="In a job" aside=${html`<a class="button" href="#/new" onClick=${() => keepDraft({ dataset: { builtin: "circle" }, regularization: { [card.name]: example(card) } })}>Try it in a job</a>`}><${Code} text=${JSON.stringify({ regularization: { [card.name]: example(card) } }, null, 2)} label="Fields of a job" /><//>`;
 }
 
 const figure = (value) => (Math.abs(value) >= 1e4 ? count(value) : String(value));
