@@ -154,7 +154,7 @@ function Findings({ findings, draft, setDraft }) {
       ${one.change && html`<div class="buttons"><code>${JSON.stringify(one.change)}</code>
         <button class="button" type="button" disabled=${holds(one.change)} onClick=${() => { setDraft(merged(draft, one.change)); say("Taken."); }}>${holds(one.change) ? "Taken ✓" : "Take it"}<span class="hidden">: ${JSON.stringify(one.change)}</span></button></div>`}
     </li>`)}</ul>
-    ${findings.length > shown.length && html`<div class="buttons more"><button class="button" type="button" onClick=${() => setAll(true)}>All ${count(findings.length)}</button></div>`}
+    ${findings.length > shown.length && html`<div class="buttons rest"><button class="button" type="button" onClick=${() => setAll(true)}>All ${count(findings.length)}</button></div>`}
   <//>`;
 }
 

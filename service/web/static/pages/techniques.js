@@ -23,7 +23,7 @@ export default function Techniques({ query }) {
     ${data && !found.length && html`<p class="soft">No technique speaks of that.</p>`}
     ${families.map((family) => html`<section class="family" aria-label=${FAMILIES[family]?.title || family}>
       <h2>${FAMILIES[family]?.title || family}</h2><p class="hint">${FAMILIES[family]?.moment || ""}</p>
-      <ul class="techniques">${found.filter((one) => one.family === family).map((one) => html`<li><${Card} title=${one.title} level="3">
+      <ul class="catalogue">${found.filter((one) => one.family === family).map((one) => html`<li><${Card} title=${one.title} level="3">
         <p><${Formula} text=${one.formula} /></p>
         <p class="hint"><strong>When:</strong> <${TechText} text=${one.when} names=${names} /></p>
         <a class="button" href="#/techniques/${one.name}"><code>${one.name}</code><span class="hidden">: picture and settings</span></a>

@@ -33,7 +33,7 @@ export function Columns({ data, preview, draft, setDraft }) {
         </tr>`;
       })}</tbody>
     </table></div>
-    ${(data.columns.length > shown.length || ignored.length > 0) && html`<div class="buttons more">
+    ${(data.columns.length > shown.length || ignored.length > 0) && html`<div class="buttons rest">
       ${data.columns.length > shown.length && html`<button class="button" type="button" onClick=${() => setAll(true)}>All ${count(data.columns.length)} columns</button>`}
       ${ignored.length > 0 && html`<span class="hint">Ignored at upload: ${ignored.join(", ")}.</span>`}</div>`}
   <//>`;

@@ -26,7 +26,7 @@ function Bars({ prediction }) {
   const deviation = typeof prediction.deviation === "object" ? prediction.deviation || {} : {};
   return html`<ol class="bars" aria-label="Probabilities">${classes.slice(0, MOST).map(([name, value]) => html`<li class=${name === prediction.label ? "chosen" : ""}>
       <span class="bar-name">${name}</span>
-      <span class="bar" aria-hidden="true"><span style=${{ width: `${value * 100}%` }}></span></span>
+      <span class="share-of" aria-hidden="true"><span style=${{ width: `${value * 100}%` }}></span></span>
       <span class="bar-value">${share(value)}${Number.isFinite(deviation[name]) && html` <span class="soft">± ${figure(deviation[name] * 100)}</span>`}</span>
     </li>`)}</ol>
     ${classes.length > MOST && html`<p class="hint">and ${plural(classes.length - MOST, "class").replace("classs", "classes")} below ${share(classes[MOST - 1][1])}</p>`}`;
