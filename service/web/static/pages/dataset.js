@@ -163,7 +163,7 @@ function Preview({ preview }) {
   const rows = preview.rows.slice(0, SHOWN);
   if (preview.columns.every((column) => column.kind === "image")) return html`<${Card} title="First rows"><${Empty}><p>Pictures are not shown here.</p><//><//>`;
   return html`<${Card} title="First rows" className="flush" aside=${html`<span class="hint">${count(rows.length)} of ${count(preview.rows_count)}, as they were read</span>`}>
-    <div class="scroll preview" tabindex="0" role="region" aria-label="First rows"><table>
+    <div class="scroll preview" tabindex="0" role="region" aria-label="Table of first rows"><table>
       <caption class="hidden">First rows, as they were read</caption>
       <thead><tr>${preview.columns.map((column) => html`<th scope="col" class=${column.kind === "numeric" ? "number" : ""}>${column.name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr>${row.map((cell, place) => html`<td class=${preview.columns[place].kind === "numeric" ? "number" : ""}>${cell === null ? html`<span class="soft">${preview.columns[place].kind === "image" ? "image" : "missing"}</span>` : String(cell)}</td>`)}</tr>`)}</tbody>

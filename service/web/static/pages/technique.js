@@ -31,7 +31,7 @@ export default function Technique({ params }) {
       <//>
     </div>
     <${Card} title="Settings" className="flush">
-      <div class="scroll" tabindex="0" role="region" aria-label="Settings"><table class="stack settings"><caption class="hidden">Settings of ${card.name}</caption>
+      <div class="scroll" tabindex="0" role="region" aria-label="Table of settings"><table class="stack settings"><caption class="hidden">Settings of ${card.name}</caption>
         <thead><tr><th scope="col">Field</th><th scope="col">What it is</th><th scope="col">Range</th><th scope="col">Default</th><th scope="col">Searched by default</th></tr></thead>
         <tbody>${card.fields.map((field) => html`<tr>
           <td><code>${field.name}</code>${field.name === card.main_field && html` <span class="chip">main</span>`}</td>

@@ -21,12 +21,12 @@ export default function Techniques({ query }) {
     ${loading && html`<${Loading} what="Loading the techniques" />`}
     <p class="hidden" role="status">${data ? plural(found.length, "technique") : ""}</p>
     ${data && !found.length && html`<p class="soft">No technique speaks of that.</p>`}
-    ${families.map((family) => html`<section class="family" aria-label=${FAMILIES[family]?.title || family}>
+    ${families.map((family) => html`<div class="family">
       <h2>${FAMILIES[family]?.title || family}</h2><p class="hint">${FAMILIES[family]?.moment || ""}</p>
       <ul class="catalogue">${found.filter((one) => one.family === family).map((one) => html`<li><${Card} title=${one.title} level="3">
         <p><${Formula} text=${one.formula} /></p>
         <p class="hint"><strong>When:</strong> <${TechText} text=${one.when} names=${names} /></p>
-        <a class="button" href="#/techniques/${one.name}"><code>${one.name}</code><span class="hidden">: picture and settings</span></a>
+        <a class="button" href="#/techniques/${one.name}" aria-label="${one.name}: picture and settings"><code>${one.name}</code></a>
       <//></li>`)}</ul>
-    </section>`)}`;
+    </div>`)}`;
 }
