@@ -128,6 +128,10 @@ def test_an_odd_column_is_uploaded_and_overruled(look: Look, site: str, tmp_path
     draft = page.get_by_role("region", name="Read otherwise")
     expect(draft).to_contain_text("It can be read so.", timeout=LONG)
     expect(draft).to_contain_text("without kind (ignored)")
+    page.get_by_label("Target").select_option("visits")
+    expect(draft).to_contain_text("visits is learnt as a number", timeout=LONG)
+    page.get_by_label("Target").select_option("bought")
+    expect(draft).to_contain_text("bought is learnt as one of two classes", timeout=LONG)
 
     # A job takes it over as it stands.
     columns = {"zip": "numeric", "kind": "ignore"}

@@ -39,7 +39,7 @@ export default function DataSet({ params }) {
         <${NewJob} data=${data} draft=${draft}>New job with it<//></div>
     </div>
     <${Trouble} error=${deleting} />
-    <${Understood} data=${data} />
+    <${Understood} data=${data} draft=${draft} setDraft=${setDraft} />
     <${Draft} data=${data} draft=${draft} setDraft=${setDraft} />
     <${Findings} findings=${data.findings} draft=${draft} setDraft=${setDraft} />
     <${Columns} data=${data} preview=${preview} draft=${draft} setDraft=${setDraft} />
@@ -62,11 +62,16 @@ export function Statement({ understood }) {
       the network sees ${plural(understood.features, "column")}${Object.keys(out).length > 0 && html`, without ${Object.entries(out).map(([name, reason], place) => html`${place > 0 && ", "}<code>${name}</code> (${WHY_OUT[reason] || reason})`)}`}.</p>`;
 }
 
-function Understood({ data }) {
-  return html`<${Card} title="As it was understood">
+function Understood({ data, draft, setDraft }) {
+  const choose = (target) => {
+    const { target: _, ...rest } = draft;
+    setDraft(target === (data.target || "") ? rest : { ...rest, target });
+  };
+  return html`<${Card} title="As it was understood" aside=${html`<label class="line">Target <select aria-label="Target" value=${draft.target || data.target || ""} onChange=${(e) => choose(e.target.value)}>
+      ${!data.target && html`<option value="">none</option>`}${data.columns.slice(0, 1000).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select></label>`}>
     <div class="said-of">
       ${data.understood ? html`<${Statement} understood=${data.understood} />`
-        : html`<p>${data.target ? html`The target <code>${data.target}</code> cannot be learnt as it stands; the first finding says why.` : "No target was named: a job names one."}</p>`}
+        : html`<p>${data.target ? html`The target <code>${data.target}</code> cannot be learnt as it stands; the first finding says why.` : "No target was named. Choose one here, or in a job."}</p>`}
       <dl class="facts">
         <div><dt>Rows</dt><dd>${count(data.rows)}</dd></div>
         <div><dt>Columns</dt><dd>${count(data.columns_count)}</dd></div>

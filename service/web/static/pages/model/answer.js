@@ -1,5 +1,6 @@
 // What a model says of one row: bars for classes, a number for a regression, and warnings in words.
 import { html } from "../../html.js";
+import { Code } from "../../ui.js";
 import { figure, plural } from "../../format.js";
 import { targetOf } from "./about.js";
 
@@ -18,7 +19,8 @@ export function Answer({ answer, version, truth, coverage }) {
     ${Number.isFinite(prediction.entropy) && html`<p class="hint">Entropy ${figure(prediction.entropy)} nats; ${figure(prediction.mutual_information)} of it is what the passes disagree in.</p>`}
     ${truth?.value !== undefined && truth?.value !== null && html`<p>Row ${truth.row + 1} of the data has <code>${String(truth.value)}</code>${prediction.label !== undefined && (String(truth.value) === prediction.label ? ": right." : ": wrong.")} <span class="hint">It may be a row that trained it.</span></p>`}
     ${answer.warnings?.length > 0 && html`<ul class="advice">${answer.warnings.map((warning) => html`<li class="warning"><span class="kind">Warning: ${warning.column}</span><span>${warning.message}</span></li>`)}</ul>`}
-    <p class="hint">${answer.model}, version ${answer.version}${answer.warnings?.length === 0 ? ". Nothing in the row is unlike the training rows." : ""}</p>`;
+    <p class="hint">${answer.model}, version ${answer.version}${answer.warnings?.length === 0 ? ". Nothing in the row is unlike the training rows." : ""}</p>
+    <details><summary>As the service sends it</summary><${Code} text=${JSON.stringify(answer, null, 2)} label="The answer as JSON" /></details>`;
 }
 
 function Bars({ prediction }) {
