@@ -15,7 +15,7 @@ export function Answer({ answer, version, truth, coverage }) {
       ${typeof prediction.deviation === "number" && html` <span class="soft">± ${figure(prediction.deviation)}</span>`}</p>
     ${prediction.interval && html`<${Interval} prediction=${prediction} coverage=${coverage} />`}
     ${prediction.probabilities && html`<${Bars} prediction=${prediction} />`}
-    ${prediction.prediction_set && html`<p>The true class is among ${prediction.prediction_set.map((name) => html`<code>${name}</code> `)}in ${share(coverage)} of all rows.</p>`}
+    ${prediction.prediction_set && html`<p>The true class is among ${prediction.prediction_set.map((name) => html`<code>${name}</code> `)}in ${figure(coverage * 100)} % of all rows.</p>`}
     ${Number.isFinite(prediction.entropy) && html`<p class="hint">Entropy ${figure(prediction.entropy)} nats; ${figure(prediction.mutual_information)} of it is what the passes disagree in.</p>`}
     ${truth?.value !== undefined && truth?.value !== null && html`<p>Row ${truth.row + 1} of the data has <code>${String(truth.value)}</code>${prediction.label !== undefined && (String(truth.value) === prediction.label ? ": right." : ": wrong.")} <span class="hint">It may be a row that trained it.</span></p>`}
     ${answer.warnings?.length > 0 && html`<ul class="advice">${answer.warnings.map((warning) => html`<li class="warning"><span class="kind">Warning: ${warning.column}</span><span>${warning.message}</span></li>`)}</ul>`}
@@ -39,5 +39,5 @@ function Interval({ prediction, coverage }) {
   const pad = (high - low) / 2 || 1;
   const at = (value) => `${Math.max(0, Math.min(100, ((value - low + pad) / (high - low + 2 * pad)) * 100))}%`;
   return html`<div class="interval" aria-hidden="true"><span class="range" style=${{ left: at(low), right: `calc(100% - ${at(high)})` }}></span><span class="point" style=${{ left: at(prediction.value) }}></span></div>
-    <p>Between <strong>${figure(low)}</strong> and <strong>${figure(high)}</strong> in ${share(coverage)} of all rows.</p>`;
+    <p>Between <strong>${figure(low)}</strong> and <strong>${figure(high)}</strong> in ${figure(coverage * 100)} % of all rows.</p>`;
 }
