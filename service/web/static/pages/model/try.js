@@ -51,7 +51,7 @@ export function Try({ model, version, columns, record, setRecord, options, setOp
   const plain = columns.every((column) => column.kind !== "image" || column.shape.length === 3);
   const unseen = columns.length < (version.manifest.columns_count ?? 0);
   return html`<${Card} title="Try a prediction" className="try" aside=${html`
-      ${typeof dataset === "string" && html`<${FromData} dataset=${dataset} columns=${columns} target=${targetOf(version)} take=${(row, actual) => { setRecord({ ...record, ...row }); setTruth(actual); }} />`}
+      ${typeof dataset === "string" && columns.every((column) => column.kind !== "image") && html`<${FromData} dataset=${dataset} columns=${columns} target=${targetOf(version)} take=${(row, actual) => { setRecord({ ...record, ...row }); setTruth(actual); }} />`}
       ${plain && html`<button class="button" type="button" aria-pressed=${asJson ? "true" : "false"} onClick=${() => setAsJson(!asJson)}>As JSON</button>`}`}>
     <div class="try-parts">
       <form onSubmit=${(event) => { event.preventDefault(); ask(); }}>
