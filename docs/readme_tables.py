@@ -27,6 +27,7 @@ COMPUTED = {
     "fleet_memory": "by the machine, see right",
     "models_bytes": "by the machine, see right",
     "max_job_bytes": "by the machine, see right",
+    "upload_memory": "by the machine, see right",
     "max_connections": "descriptors ÷ 2, at most 1,000",
 }
 

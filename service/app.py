@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from service import docs, errors, openapi
+from service import docs, error_handlers, openapi
 from service.body_limit import BodyLimit
 from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
@@ -21,7 +21,10 @@ from service.live import Feeds
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
+from service.reading.reader import Reader
 from service.routes import RESOURCES
+from service.security.gate import Gate
+from service.security.key_ring import KeyRing
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
@@ -99,7 +102,7 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
     )
     app.watched = Watched(front, requests)
     app.express = Express(app.state, turn, ids, requests)
-    errors.add_error_handlers(app)
+    error_handlers.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:
         app.include_router(resource.router)
@@ -134,8 +137,10 @@ def _lifespan(
             await asyncio.to_thread(schema.make_ready, database)
             artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
             notifier = ChangeNotifier(database)
+            ring = KeyRing(database, settings.key_outage_seconds)
             feeds = Feeds(database, notifier)
-            tables = TableCache(database, artefacts)
+            reader = Reader(settings)
+            tables = TableCache(database, artefacts, read=reader.table)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             serving = ServingEngine(settings, database, artefacts)
@@ -150,12 +155,14 @@ def _lifespan(
             app.state.services = Services(
                 settings=settings,
                 database=database,
+                gate=Gate(settings, ring),
                 artefacts=artefacts,
                 reconciler=reconciler,
                 collector=collector,
                 notifier=notifier,
                 feeds=feeds,
                 readiness=readiness,
+                reader=reader,
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 rows=JobRows(database, artefacts, tables),
@@ -168,6 +175,8 @@ def _lifespan(
                 telemetry=telemetry,
             )
             await serving.start()
+            await ring.start()
+            reader.start()
             reconciler.start()
             readiness.start()
             collector.start()
@@ -190,7 +199,9 @@ def _lifespan(
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)
+                await asyncio.to_thread(reader.close)
                 await serving.stop()
+                await ring.stop()
         finally:
             database.close()
 

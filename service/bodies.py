@@ -63,6 +63,7 @@ class CheckedRoute(Operation):
         model = _json_model(self.body_field.field_info.annotation)
 
         async def checked(request: Request) -> Response:
+            self.check_caller(request)  # before anything of the body is read
             coding = request.headers.get("content-encoding", "")
             if model is None or not _is_json(request):
                 _check_encoding(coding)

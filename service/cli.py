@@ -1,9 +1,10 @@
-"""The command line: ``parsimony up | api | worker | migrate | gc | backup | restore | …``."""
+"""The command line: ``parsimony up | api | worker | keys | migrate | gc | backup | …``."""
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from service.terminal.commands import add_commands
+from service.variables import unknown_variables
 from worker.errors import ParsimonyError
 from worker.logs import configure_logs
 from worker.settings import ServiceSettings
@@ -24,6 +27,25 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"parsimony {version('parsimony')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _any_command(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which this is."),
+    ] = False,
+) -> None:
+    pass
+
+
+add_commands(app)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="TCP port to listen on; 0 for any free one.")]
@@ -71,6 +93,12 @@ def worker(workers: Workers = None) -> None:
     """Start a worker alone, on the database and Redis of the settings."""
     with _errors_in_a_line():
         settings = _settings(workers=workers)
+        settings.prepare_state()
+    if settings.embedded_redis and not settings.redis_socket.exists():
+        _say(
+            f"no Redis runs for {settings.state}, and a worker starts none: it looks for jobs by "
+            "itself, and begins them seconds later. Give the address of one by PARSIMONY_REDIS_URL"
+        )
     # Becomes the worker, so that a container's signals reach it; it must not load torch either.
     command = [sys.executable, "-m", "worker.runtime"]
     os.execve(sys.executable, command, {**os.environ, **settings.environment()})
@@ -196,24 +224,97 @@ def demo(
         run(Console(highlight=False), folder)
 
 
+keys = typer.Typer(help="Keys of the HTTP service.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+@keys.command("create")
+def create_key(
+    tenant: Annotated[str, typer.Option(help="Whose data, jobs and models it sees.")] = "default",
+    scopes: Annotated[
+        str, typer.Option(help="What it is good for: some of read, train, predict, admin.")
+    ] = "read,train,predict",
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends: 90d, 12h, or an instant of ISO 8601.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A label for people.")] = None,
+    state: State = None,
+) -> None:
+    """Make a key and show it, once."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        console = Console(highlight=False, soft_wrap=True)
+        settings = _settings(state=state)
+        commands.print_new_key(
+            settings, console, tenant=tenant, scopes=scopes, expires=expires, name=name
+        )
+
+
+@keys.command("list")
+def list_keys(
+    tenant: Annotated[str | None, typer.Option(help="Of this one alone.")] = None,
+    state: State = None,
+) -> None:
+    """List the keys, revoked ones too; what they are is not known here."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        console = Console(highlight=False, soft_wrap=True)
+        commands.print_keys(_settings(state=state), console, tenant=tenant)
+
+
+@keys.command("revoke")
+def revoke_key(
+    key: Annotated[str, typer.Argument(help="Its id, as `parsimony keys list` shows it.")],
+    state: State = None,
+) -> None:
+    """Let a key be good for nothing, in every process within a second."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        console = Console(highlight=False, soft_wrap=True)
+        commands.print_revoked(_settings(state=state), console, key)
+
+
+@keys.command("generate")
+def generate_key() -> None:
+    """Print a new key that is kept nowhere, for PARSIMONY_KEYS_FILE."""
+    from worker.storage.keys import new_text
+
+    typer.echo(new_text())
+
+
 def _settings(**options: Any) -> ServiceSettings:
-    """The environment's settings, with the options that were given."""
+    """The environment's settings, with the options that were given; says which are none."""
+    for sentence in unknown_variables(os.environ):
+        _say(sentence)
     return ServiceSettings(**{name: value for name, value in options.items() if value is not None})
 
 
 @contextmanager
 def _errors_in_a_line() -> Iterator[None]:
     """Say what a user can mend in a line, without a traceback; exits 1."""
-    problems = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         yield
     except ValidationError as error:
         for problem in error.errors():
+            if problem["type"] == FOLLOWS:
+                continue
             name = ".".join(str(part) for part in problem["loc"])
             subject = f"PARSIMONY_{name.upper()} (--{name}): " if name else ""
-            problems.print(f"[red]parsimony:[/] {subject}{problem['msg']}", markup=True)
+            _say(f"{subject}{problem['msg']}")
         raise typer.Exit(1) from error
     except ParsimonyError as error:
-        problems.print("[red]parsimony:[/]", end=" ")
-        problems.print(error.message, markup=False)
+        _say(error.message)
         raise typer.Exit(1) from error
+
+
+FOLLOWS = "default_factory_not_called"
+"""Pydantic's, of a default that follows from a setting which is wrong: nobody gave it."""
+
+
+def _say(sentence: str) -> None:
+    problems = Console(stderr=True, highlight=False, soft_wrap=True)
+    problems.print("[red]parsimony:[/]", end=" ")
+    problems.print(sentence, markup=False)

@@ -12,6 +12,9 @@ from service.live import Feeds
 from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
+from service.reading.reader import Reader
+from service.security.callers import AnyCaller
+from service.security.gate import Gate
 from service.serving.engine import ServingEngine
 from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
@@ -30,12 +33,14 @@ class Services:
 
     settings: ServiceSettings
     database: Database
+    gate: Gate
     artefacts: Artefacts
     reconciler: Reconciler
     collector: Collector
     notifier: ChangeNotifier
     feeds: Feeds
     readiness: Readiness
+    reader: Reader
     tables: TableCache
     intake: JobIntake
     rows: JobRows
@@ -107,6 +112,7 @@ PlainPredictionId = Annotated[str, Depends(_plain_prediction_id)]
 
 def job_id(
     services: ServicesDep,
+    caller: AnyCaller,
     given: Annotated[
         str,
         Path(
@@ -120,13 +126,14 @@ def job_id(
     if given != LATEST:
         return given
     with services.database.read() as session:
-        for job in jobs.job_page(session, limit=1).items:
+        for job in jobs.job_page(session, limit=1, tenant=caller.tenant).items:
             return job.id
     raise NotFoundError("there is no job yet; POST /v1/jobs accepts one", param="id")
 
 
 def dataset_id(
     services: ServicesDep,
+    caller: AnyCaller,
     given: Annotated[
         str,
         Path(
@@ -140,13 +147,14 @@ def dataset_id(
     if given != LATEST:
         return given
     with services.database.read() as session:
-        for dataset in datasets.dataset_page(session, limit=1).items:
+        for dataset in datasets.dataset_page(session, limit=1, tenant=caller.tenant).items:
             return dataset.id
     raise NotFoundError("there is no data set yet; POST /v1/datasets uploads one", param="id")
 
 
 def prediction_id(
     services: ServicesDep,
+    caller: AnyCaller,
     given: Annotated[
         str,
         Path(
@@ -160,7 +168,7 @@ def prediction_id(
     if given != LATEST:
         return given
     with services.database.read() as session:
-        for rows in predictions.prediction_page(session, limit=1).items:
+        for rows in predictions.prediction_page(session, limit=1, tenant=caller.tenant).items:
             return rows.job.id
     raise NotFoundError("there is no prediction yet; POST /v1/predictions accepts one", param="id")
 

@@ -10,23 +10,21 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
     ├── HeadError                the request's first line and headers are too long
     ├── SlowError                the request came too slowly
     ├── UnsupportedError         the protocol has it, and this service has not
+    ├── UnauthorizedError        there is no valid key (service/security/refusals.py)
+    ├── ForbiddenError           the key is not good for that, or the request comes from elsewhere
     └── BusyError                there are more requests at once than the settings allow
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Literal
 
 import orjson
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match, Mount
 
-from service.protocol_errors import for_protocol
+from service.security.refusals import ForbiddenError, UnauthorizedError, challenge
 from service.validation import Finding, findings
 from worker.errors import (
     ConflictError,
@@ -39,7 +37,6 @@ from worker.errors import (
 )
 from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
-from worker.storage.faults import place_fault
 from worker.storage.idempotency import KeyReused
 from worker.text import shortened
 
@@ -117,9 +114,9 @@ class Status:
     """The errors that are answered with it, and their titles."""
     code: str = "http_error"
     """The code of an answer that no error of ours led to."""
-    given_by: Literal["each", "body", "some"] = "some"
-    """The operations that may answer with it: each, each that takes a body, or those that say so
-    by ``problems``."""
+    given_by: Literal["each", "body", "keyed", "some"] = "some"
+    """The operations that may answer with it: each, each that takes a body, each that needs a key,
+    or those that say so by ``problems``."""
     example: Json = field(default_factory=dict)
     """Members of the documented example that differ from those of its first error."""
 
@@ -132,7 +129,25 @@ STATUSES = {
         given_by="each",
         example={"detail": "The body is not JSON at character 12: Expecting value."},
     ),
-    401: Status("There is no valid key.", {}, "unauthorized"),
+    401: Status(
+        "There is no valid key: none, or one that is unknown, wrong, expired or revoked.",
+        {UnauthorizedError: "A valid key is needed"},
+        "unauthorized",
+        given_by="keyed",
+        example={"detail": "Send a valid key in the header Authorization, as `Bearer pk_…`."},
+    ),
+    403: Status(
+        "The key has not the scope that this needs; or, where no key is needed, the request comes "
+        "from a page of another origin.",
+        {ForbiddenError: "It is not allowed"},
+        "forbidden",
+        given_by="each",
+        example={
+            "detail": "This key has not the scope `train`, which the operation needs.",
+            "code": "scope_missing",
+            "scope": "train",
+        },
+    ),
     404: Status(
         "There is no such thing.",
         {NotFoundError: "Not found"},
@@ -279,7 +294,7 @@ def _writable(value: Any) -> Any:
 def domain_problem(error: ParsimonyError) -> Response:
     """The problem document of a domain error."""
     status, title = status_of(error)
-    headers = {"Retry-After": "1"} if isinstance(error, UnavailableError) else None
+    headers = {"Retry-After": "1"} if isinstance(error, UnavailableError) else challenge(error)
     return problem(
         status,
         title,
@@ -326,74 +341,3 @@ def invalid(wrong: Sequence[Finding], unread: int = 0) -> InvalidError:
         errors=listed,
         **({"more": unlisted} if unlisted else {}),
     )
-
-
-def http_problem(request: Request, error: HTTPException) -> Response:
-    """What the router refuses: an unknown route, a method that a route does not have."""
-    headers = dict(error.headers or {})
-    detail = str(error.detail)
-    if error.status_code == 404 and detail == HTTPStatus.NOT_FOUND.phrase:
-        detail = f"No operation at {request.url.path}. /docs and /openapi.json list them all."
-    if error.status_code == 400 and detail == "There was an error parsing the body":
-        detail = UNREADABLE_FORM
-    if error.status_code == 405:
-        headers["Allow"] = ", ".join(_allowed(request))
-        detail = f"{request.url.path} takes {headers['Allow']}, not {request.method}."
-    known = STATUSES.get(error.status_code)
-    return problem(
-        error.status_code,
-        HTTPStatus(error.status_code).phrase,
-        detail,
-        code=known.code if known else "http_error",
-        headers=headers,
-    )
-
-
-def _allowed(request: Request) -> list[str]:
-    # Starlette names the methods of the first route with this path only; there may be several.
-    allowed: set[str] = set()
-    for path, methods in request.app.state.exact_paths:
-        if path == request.url.path:
-            allowed |= methods
-    # A path that stands as it is goes before one with parameters: there is no job named validate.
-    if not allowed:
-        scope = {key: request.scope[key] for key in ("type", "path", "headers", "query_string")}
-        for route in request.app.router.routes:
-            # A mount of files says that it takes any method.
-            allowed |= {
-                method
-                for method in ({"GET"} if isinstance(route, Mount) else METHODS)
-                if route.matches({**scope, "root_path": "", "method": method})[0] is Match.FULL
-            }
-    if "GET" in allowed:
-        allowed.add("HEAD")  # service/conventions.py
-    return [method for method in METHODS if method in allowed]
-
-
-def add_error_handlers(app: FastAPI) -> None:
-    """Answer every error of this application with a problem document."""
-
-    @app.exception_handler(ParsimonyError)
-    async def on_domain_error(request: Request, error: ParsimonyError) -> Response:
-        return for_protocol(request.scope["path"], domain_problem(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
-        return for_protocol(request.scope["path"], validation_problem(error))
-
-    @app.exception_handler(HTTPException)
-    async def on_http_error(request: Request, error: HTTPException) -> Response:
-        return for_protocol(request.scope["path"], http_problem(request, error))
-
-    @app.exception_handler(OSError)
-    async def on_fault_of_the_place(request: Request, error: OSError) -> Response:
-        fault = place_fault(error)
-        if fault is None:
-            raise error
-        log.warning("%s", fault, exc_info=error)
-        return for_protocol(request.scope["path"], domain_problem(fault))
-
-    @app.exception_handler(Exception)
-    async def on_unforeseen_error(request: Request, error: Exception) -> Response:
-        log.exception("unforeseen error", exc_info=error)
-        return for_protocol(request.scope["path"], internal_problem())

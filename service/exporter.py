@@ -39,7 +39,7 @@ class Exporter:
             ArtefactError: the model's own file is damaged.
         """
         with self._database.read() as session:
-            row = models.resolve(session, resident.name, resident.version)
+            row = models.resolve(session, resident.name, resident.version, tenant=resident.tenant)
         origin = ExportSource(resident.name, resident.version, row.sha256)
 
         def make() -> bytes:

@@ -22,6 +22,8 @@ OF_A_JOB = (
     "get_splits",
     "get_row_answers",
     "get_report_markdown",
+    "get_report_page",
+    "export_job",
 )
 OF_A_MODEL = ("get_model", "delete_model", "get_certificate", "get_model_statistics", "predict")
 OF_A_VERSION = (

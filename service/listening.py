@@ -42,6 +42,8 @@ def listen(host: str, port: int) -> socket.socket:
             errno.EACCES: "it needs privileges; choose one above 1023 by --port",
             errno.EADDRNOTAVAIL: "this machine has no such address; correct --host",
         }.get(error.errno or 0, str(error))
+        if isinstance(error, socket.gaierror):
+            why = f"no machine is known by that name ({error.strerror}); correct --host"
         raise UnavailableError(f"cannot listen on {host} port {port}: {why}") from error
     return taken
 

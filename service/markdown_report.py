@@ -10,6 +10,7 @@ from worker.results import (
     MetricInterval,
     PermutationImportance,
     Spread,
+    UncertaintyReport,
 )
 
 SHOWN = 20
@@ -52,6 +53,9 @@ def _lines(report: Report, name: str, advice: Sequence[Advice]) -> Iterator[str]
         if appraisal.importance is not None:
             yield from _section("Importance of the columns")
             yield from _importance(appraisal.importance)
+        if appraisal.uncertainty is not None:
+            yield from _section("How sure the served model is")
+            yield from _uncertainty(appraisal.uncertainty)
     if report.path is not None and report.path.weights:
         entering = [path for path in report.path.weights if path.enters is not None]
         yield from _section(f"Features along {_text(report.path.over)}, in the order they enter")
@@ -110,6 +114,32 @@ def _importance(importance: PermutationImportance) -> Iterator[str]:
     yield from _head("column", "rise", "deviation")
     for one in importance.columns[:SHOWN]:
         yield _row(one.column, _short(one.rise), _short(one.deviation))
+
+
+def _uncertainty(sure: UncertaintyReport) -> Iterator[str]:
+    measured, fitted = (part.replace("_", "-") for part in (sure.measured, sure.fitted))
+    how = f"measured on {sure.measured_rows:,} {measured} rows"
+    if sure.measured == sure.fitted:
+        how += ", each fifth by what the others fitted"
+    yield f"Fitted on {sure.fitted_rows:,} {fitted} rows, {how}."
+    if sure.scaling is not None:
+        scaling = sure.scaling
+        yield ""
+        yield from _head(f"temperature {_short(scaling.temperature)}", "before", "after")
+        losses = scaling.log_loss_before, scaling.log_loss_after
+        errors = scaling.ece_before, scaling.ece_after
+        yield _row("log loss", *map(_short, losses))
+        yield _row("expected calibration error", *map(_short, errors))
+    if sure.coverage:
+        size = "width" if sure.scaling is None else "classes"
+        yield ""
+        yield from _head("coverage asked for", "covered", "95 %", size)
+        for one in sure.coverage:
+            ends = f"{_short(one.low)} to {_short(one.high)}"
+            yield _row(_short(one.level), _short(one.covered), ends, _short(one.size))
+    if sure.notes:
+        yield ""
+        yield from (f"- {_text(note)}" for note in sure.notes)
 
 
 def _means(report: Report) -> Iterator[str]:

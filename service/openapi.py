@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.errors import MEDIA_TYPE, STATUSES
 from service.links import LINKS
+from service.operations import Operation
 from service.protocol_errors import STATUSES as PROTOCOL_STATUSES
 from service.protocol_errors import is_of_protocol
 from service.schemas.common import AS_ACCEPTED, FieldProblem, InferenceProblem, Problem
@@ -41,6 +42,14 @@ have run: `latest` is the newest data set or job, `circle` the model of the firs
 """
 
 REFERENCE = "#/components/schemas/"
+KEY = "key"
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "pk_<16 hex digits>_<64 hex digits>",
+    "description": "A key that `parsimony keys create` made, with the scopes that an operation "
+    "lists. None is needed where the service listens on a loopback address.",
+}
 
 UNPARSED = (
     DataframeSplit,
@@ -106,6 +115,10 @@ def _document(app: FastAPI) -> Json:
         )
     )
     document["security"] = []
+    document["components"]["securitySchemes"] = {KEY: KEY_SCHEME}
+    needs = {
+        route.operation_id: route.needs for route in app.routes if isinstance(route, Operation)
+    }
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -115,6 +128,9 @@ def _document(app: FastAPI) -> Json:
         schemas[model.__name__] = schema
     for path, methods in document["paths"].items():
         for operation in methods.values():
+            scope = needs.get(operation["operationId"])
+            if scope is not None:
+                operation["security"] = [{KEY: [str(scope)]}]
             _complete(operation, schemas, of_protocol=is_of_protocol(path))
     _require_kinds(schemas)
     for schema in _schemas(document):
@@ -150,7 +166,9 @@ def _complete(operation: Json, schemas: Json, *, of_protocol: bool) -> None:
     answers = operation["responses"]
     # FastAPI documents its own form of 422, which is never sent.
     said = {int(status) for status in answers if status >= "400" and int(status) in STATUSES}
-    givers = ("each", "body") if "requestBody" in operation else ("each",)
+    givers = {"each"}
+    givers |= {"body"} if "requestBody" in operation else set()
+    givers |= {"keyed"} if "security" in operation else set()
     ruled = {status for status, about in STATUSES.items() if about.given_by in givers}
     problem = InferenceProblem if of_protocol else Problem
     for status in sorted(said | ruled):

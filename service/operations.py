@@ -5,13 +5,15 @@ FastAPI writes answers on the event loop; a page of a thousand items stopped it 
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, get_type_hints
 
+from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
+from service.security.callers import caller_in, needed_scope, require
 from service.threads import POOLS, Pool, in_pool
 
 Writer = Callable[[Any], bytes]
@@ -41,6 +43,7 @@ class Operation(APIRoute):
             )
             pool = POOLS.get(operation_id or "", "answers")
             endpoint = _in_its_pool(function, pool, write, status_code or 200)
+        self.needs = needed_scope(function, operation_id, options.get("dependencies") or ())
         super().__init__(
             path,
             endpoint,
@@ -50,6 +53,21 @@ class Operation(APIRoute):
             response_model_exclude_none=response_model_exclude_none,
             **options,
         )
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, behind the check of who asks: before anything of a body is read."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            self.check_caller(request)
+            return await handle(request)
+
+        return guarded
+
+    def check_caller(self, request: Request) -> None:
+        """Refuse whoever has not the scope that this needs; raises as ``caller_in`` does."""
+        if self.needs is not None:
+            require(caller_in(request.scope), self.needs)
 
 
 def _in_its_pool(

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from service.listening import announcement, listen, until_interrupted, url
 from service.processes import ApiProcesses
+from service.security.commands import check_start
 from worker.runtime.processes import Processes
 from worker.settings import ServiceSettings
 from worker.storage import schema
@@ -19,7 +20,13 @@ from worker.storage.database import Database
 def run_everything(settings: ServiceSettings, console: Console) -> None:
     """Redis and the worker as children, then the HTTP service, until Ctrl-C."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
+        _make_ready(settings)
         console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
+        console.print(
+            "[dim]requests that change something are logged here, with PARSIMONY_LOG_LEVEL=debug "
+            f"all of them; workers and jobs in {settings.state / 'worker.log'}[/]",
+            soft_wrap=True,
+        )
         with Processes(settings) as processes:
             announce = announcement(url(listening), console)
             _serve(settings, listening, announce, processes.ask_to_stop)
@@ -28,7 +35,19 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
 def run_api(settings: ServiceSettings, console: Console) -> None:
     """The HTTP service alone."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
+        _make_ready(settings)
         _serve(settings, listening, announcement(url(listening), console))
+
+
+def _make_ready(settings: ServiceSettings) -> None:
+    """Once for all processes, and where what is missing is said in a line."""
+    settings.prepare_state()
+    database = Database(settings.database_url)
+    try:
+        schema.make_ready(database, patience=settings.migration_seconds)
+        check_start(settings, database)
+    finally:
+        database.close()
 
 
 def _serve(
@@ -37,13 +56,6 @@ def _serve(
     announce: Callable[[], None],
     on_stop: Callable[[], None] | None = None,
 ) -> None:
-    settings.prepare_state()
-    database = Database(settings.database_url)
-    try:
-        # Here, once for all processes, and where what is missing is said in a line.
-        schema.make_ready(database, patience=settings.migration_seconds)
-    finally:
-        database.close()
     if settings.processes > 1:
         ApiProcesses(settings, listening, on_stop=on_stop).serve(announce)
         return

@@ -30,6 +30,7 @@ Pool = Literal[
     "reports",
     "answers",
     "catalogue",
+    "keys",
     "loading",
     "sampling",
 ]
@@ -41,6 +42,7 @@ SIZES: dict[Pool, int] = {
     "reports": 2,
     "answers": 16,
     "catalogue": 1,
+    "keys": 1,
     "loading": 2,
     "sampling": 2,
     "metrics": 1,
@@ -61,6 +63,8 @@ POOLS: dict[str, Pool] = {
     "get_coefficients": "reports",
     "get_model_file": "reports",
     "get_report_markdown": "reports",
+    "get_report_page": "reports",
+    "export_job": "reports",
 }
 """The pool of an operation; `answers` unless it is listed."""
 

@@ -1,16 +1,19 @@
-"""From an uploaded file to a stored data set: its table, the file itself, and what was found."""
+"""From an uploaded file to a stored data set: its table, the file itself, and what was found.
 
+The file is read by a process of its own (``service/reading``); this one copies what comes of it.
+"""
+
+import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from service.body_limit import too_large
 from service.dependencies import Services
-from worker.data import Table, listed, read_table, report, understand
+from worker.caller import Caller
 from worker.errors import DataError
-from worker.jobs import findings_about, without_unsaid
-from worker.results import Advice, Understood
-from worker.spec import JobSpec, Reading, Split
+from worker.jobs import without_unsaid
+from worker.spec import Reading
 from worker.storage import datasets
 from worker.storage.tables import Dataset
 from worker.text import INVALID_NAME, control_character, shortened
@@ -18,10 +21,7 @@ from worker.text import INVALID_NAME, control_character, shortened
 FOLDER = "datasets"
 TABLE = "table.parquet"
 SOURCE = "source"
-ANY_DATASET = "ds_00000000"
-"""In place of an id, where a table is at hand."""
 LONGEST_FILENAME = 255
-MOST_FINDINGS = 500
 
 
 @dataclass(frozen=True)
@@ -35,30 +35,26 @@ class Upload:
     reading: Reading
 
 
-def store_upload(services: Services, upload: Upload) -> Dataset:
-    """Read, type and keep a file; it is committed when this returns.
+def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
+    """Have a file read and typed, and keep it; it is committed when this returns.
 
     Raises:
         DataError: the file cannot be read as a table, or has no such target.
         TooLargeError: it is larger than the settings allow.
     """
-    table = _read(upload, services.settings.max_upload_bytes)
-    if upload.target is not None:
-        table.column(upload.target, param="target")
-    target = upload.target or table.target
-    understood, refusal = _understood(table, target)
-    findings = [*refusal, *findings_about(table, target, MOST_FINDINGS)]
-    columns = report(table)
-    manifest = services.artefacts.write(FOLDER, {TABLE: table.to_parquet(), SOURCE: upload.file})
+    _check_size(upload.file, services.settings.max_upload_bytes)
+    reading = (upload.file, upload.filename, upload.reading, upload.target)
+    with services.reader.described(*reading) as (found, table):
+        manifest = services.artefacts.write(FOLDER, {TABLE: table, SOURCE: upload.file})
     stored, source = manifest.files[TABLE], manifest.files[SOURCE]
     with services.database.write() as session:
         return datasets.add_dataset(
             session,
             name=upload.name,
-            target=target,
-            rows=table.rows,
-            columns=[column.model_dump(mode="json") for column in columns],
-            summary=listed(columns, len(findings)).model_dump(mode="json"),
+            target=found.target,
+            rows=found.rows,
+            columns=[column.model_dump(mode="json") for column in found.columns],
+            summary=found.summary.model_dump(mode="json"),
             format="parquet",
             bytes=stored.bytes,
             sha256=stored.sha256,
@@ -70,48 +66,23 @@ def store_upload(services: Services, upload: Upload) -> Dataset:
                 filename=_kept_name(upload.filename),
                 reading=dict(without_unsaid(upload.reading)),
             ),
-            findings=findings,
-            understood=understood,
+            findings=found.findings,
+            understood=found.understood,
+            tenant=caller.tenant,
         )
 
 
-def remove_upload(services: Services, dataset_id: str) -> None:
+def remove_upload(services: Services, caller: Caller, dataset_id: str) -> None:
     """Forget a data set, then remove its files."""
     with services.database.write() as session:
-        path = datasets.delete(session, dataset_id).path
+        path = datasets.delete(session, dataset_id, tenant=caller.tenant).path
     services.tables.forget(dataset_id)
     services.artefacts.discard(str(PurePosixPath(path).parent))
 
 
-def _read(upload: Upload, limit: int) -> Table:
-    upload.file.seek(0, 2)
-    if upload.file.tell() > limit:
+def _check_size(file: BinaryIO, limit: int) -> None:
+    if file.seek(0, os.SEEK_END) > limit:
         raise too_large(limit)
-    upload.file.seek(0)
-    return read_table(upload.file, upload.filename, upload.reading)
-
-
-def _understood(table: Table, target: str | None) -> tuple[Understood | None, list[Advice]]:
-    """What a job would predict; or, where it cannot be learned, why not, as a finding."""
-    if target is None:
-        return None, []
-    spec = JobSpec(dataset=ANY_DATASET, target=target, split=Split(validation=0.0), columns={})
-    try:
-        return understand(table, spec), []
-    except DataError as error:
-        evidence = {name: value for name, value in error.extra.items() if name != "change"}
-        reason = Advice(
-            severity="warning",
-            code=error.code,
-            field=error.param,
-            column=target,
-            message=error.message,
-            evidence=evidence,
-            change=error.extra.get("change"),
-            fix="A job on this target is refused as it stands. Name another target or task in the "
-            "job, or correct the cells and upload the file again.",
-        )
-        return None, [reason]
 
 
 def _kept_name(filename: str | None) -> str | None:

@@ -12,6 +12,7 @@ from service.dependencies import Services
 from service.schemas.jobs import JobView
 from service.threads import in_pool
 from service.views import stored_view
+from worker.caller import Caller
 from worker.errors import UnavailableError
 from worker.storage import jobs
 from worker.storage.states import TERMINAL
@@ -51,6 +52,7 @@ def wanted_seconds(prefer: str | None) -> int:
 
 async def current(
     services: Services,
+    caller: Caller,
     job_id: str,
     prefer: str | None,
     request: Request,
@@ -61,14 +63,14 @@ async def current(
     """The job, once it has ended or the preferred time is over; ``resolved`` in full."""
 
     def read() -> JobView:
-        return _read(services, job_id, resolved)
+        return _read(services, caller, job_id, resolved)
 
     view = await ended(services, read, prefer, request, response)
     if view.model is not None and view.state in TERMINAL and wanted_seconds(prefer):
         # Whoever waited for the job asks its model next: the version that it made shall answer.
         with suppress(UnavailableError, TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
-                await services.serving.settle(view.model.name)
+                await services.serving.settle(view.model.name, tenant=caller.tenant)
     return view
 
 
@@ -102,7 +104,7 @@ async def ended(
             await services.notifier.wait(change, left)
 
 
-def _read(services: Services, job_id: str, resolved: bool) -> JobView:
+def _read(services: Services, caller: Caller, job_id: str, resolved: bool) -> JobView:
     with services.database.read() as session:
-        job = jobs.find_job(session, job_id, complete=resolved)
+        job = jobs.find_job(session, job_id, complete=resolved, tenant=caller.tenant)
         return stored_view(session, job, resolved=resolved)

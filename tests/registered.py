@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 from service.serving.registry import Registry
 from service.serving.residents import Resident
 from tests.rows import RESULT, accept, claimed, good
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ModelError
 from worker.models import Certificate
 from worker.results import Check
@@ -36,6 +37,7 @@ class StandIn:
 
     def __init__(self, name: str, version: int, weight: int, passed: bool) -> None:
         self.name, self.version, self.bytes = name, version, weight
+        self.tenant = DEFAULT_TENANT
         self.key, self.used, self.model = ("", 0), 0, Weights()
         check = Check(name="deterministic", passed=passed, detail="3 scores differ")
         self.certificate = Certificate(issued_at="", passed=passed, checks=(check,))

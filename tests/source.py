@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CLIENT = ROOT / "service" / "client"
 
 
 def files(*folders: str) -> list[Path]:
@@ -22,7 +23,9 @@ def tree(path: Path) -> ast.Module:
 
 
 def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    """As it is imported; the client is a package of its own: docs/decisions/0040."""
+    top = CLIENT if path.is_relative_to(CLIENT) else ROOT
+    parts = path.relative_to(top).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

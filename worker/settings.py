@@ -1,16 +1,20 @@
 """The service's settings: each is an environment variable, ``PARSIMONY_`` and its name."""
 
+import errno
 import hashlib
 import os
 import resource
 import tempfile
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import UnavailableError
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
@@ -51,6 +55,11 @@ def _default_models_bytes(done: Mapping[str, Any]) -> int:
     return int(min(2**30, machine // 4 // int(done["processes"])))
 
 
+def _default_upload_memory(done: Mapping[str, Any]) -> int:
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(2**26, min(2**32, machine // 2 // int(done["processes"])))
+
+
 class ServiceSettings(BaseSettings):
     """How one installation runs. The defaults need nothing beside this package."""
 
@@ -62,6 +71,19 @@ class ServiceSettings(BaseSettings):
     """Folder of everything that must survive a restart; created with mode 0700."""
     host: str = "127.0.0.1"
     """Address that the HTTP service listens on."""
+    keys: Literal["auto", "required"] = "auto"
+    """Whether the HTTP service asks for keys: `auto` does unless it listens on a loopback address;
+    `required` there too, as behind a proxy on the same machine. `parsimony keys create` makes
+    one."""
+    keys_file: Path | None = None
+    """A file with keys, one a line, as `parsimony keys generate` writes them. When the HTTP service
+    starts, it takes those that it does not know as keys of the tenant `default` with all scopes:
+    how containers get their first key. Revoked ones stay so."""
+    key_outage_seconds: Seconds = 300.0
+    """How long keys stay good while the database that knows them is out of reach."""
+    hosts: str = ""
+    """Names of this machine, with commas between, that the header Host may have where no key is
+    asked for; beside localhost and loopback addresses."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     """TCP port that the HTTP service listens on; 0 for any free one."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
@@ -144,6 +166,10 @@ class ServiceSettings(BaseSettings):
     Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
+    upload_memory: int = Field(ge=2**26, default_factory=_default_upload_memory)
+    """Bytes of memory that the processes which read uploads may take together, those of one HTTP
+    process; each has its part by the size of its file, and uploads wait for theirs. Unless given:
+    4 GiB, but no more than half of the machine's memory for all processes together."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000
     """Most trials of a job: configurations × repeats × folds. Each takes about 5 kB of the
     database, and a report reads them all. A search that only a budget of time ends may have any
@@ -219,6 +245,26 @@ class ServiceSettings(BaseSettings):
         return max(1, self.threads // self.processes - 1)
 
     @property
+    def is_local(self) -> bool:
+        """Whether the HTTP service listens where this machine alone reaches it."""
+        if self.host.startswith(("/", "unix:")):
+            return True
+        try:
+            return ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self.keys == "required" or not self.is_local
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of ``hosts``, in lower case."""
+        return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
+
+    @property
     def embedded_redis(self) -> bool:
         """Whether the private Redis is used."""
         return self.redis_url is None
@@ -238,8 +284,22 @@ class ServiceSettings(BaseSettings):
         return self.redis_url or f"unix://{self.redis_socket}"
 
     def prepare_state(self) -> Path:
-        """Create the state folder, readable by its owner alone, and return it."""
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Create the state folder, readable by its owner alone, and return it.
+
+        Raises:
+            UnavailableError: it cannot be made, or not be written.
+        """
+        try:
+            self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            writable = os.access(self.state, os.W_OK | os.X_OK)
+            reason = "" if writable else os.strerror(errno.EACCES)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        if reason:
+            raise UnavailableError(
+                f"the state folder {self.state} cannot be written: {reason}; choose another by "
+                "--state or PARSIMONY_STATE"
+            )
         return self.state
 
     def environment(self) -> dict[str, str]:

@@ -36,7 +36,7 @@ def logged_line(line: EventView) -> LoggedLine:
 
 
 class Feed:
-    """One watched job. On the event loop only, but for what reads the news.
+    """One watched job, as its tenant sees it. On the event loop only, but for what reads the news.
 
     Nobody has a queue: the frames lie here once, and a watcher is a number, that of the next frame
     it has to send. A thousand watchers of a job take no more than a thousand numbers.

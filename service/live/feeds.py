@@ -37,7 +37,7 @@ class Feeds:
     def __init__(self, database: Database, notifier: ChangeNotifier) -> None:
         self._database, self._notifier = database, notifier
         self._feeds: dict[tuple[str, str], Feed] = {}
-        """By tenant and job: what is another's is as what is not."""
+        """By tenant and job: a tenant that asks for another's job has a feed of no job."""
         self._wanted = asyncio.Event()
         self._outage = Outage(log, "reading what is watched")
         self.stopping = False
@@ -47,7 +47,7 @@ class Feeds:
         """How many jobs are watched."""
         return len(self._feeds)
 
-    async def join(self, job_id: str, *, tenant: str) -> Feed:
+    async def join(self, job_id: str, tenant: str) -> Feed:
         """The feed of a tenant's job, which has been read; give it back by ``leave``.
 
         Raises:
@@ -75,9 +75,9 @@ class Feeds:
     def leave(self, feed: Feed) -> None:
         """One watcher less; nothing is kept of a job that nobody watches."""
         feed.watchers -= 1
-        key = (feed.tenant, feed.job_id)
-        if not feed.watchers and self._feeds.get(key) is feed:
-            del self._feeds[key]
+        place = feed.tenant, feed.job_id
+        if not feed.watchers and self._feeds.get(place) is feed:
+            del self._feeds[place]
 
     def stop(self) -> None:
         """Let nobody watch any longer."""
@@ -125,13 +125,13 @@ class Feeds:
 
     def _first(self, feed: Feed) -> tuple[News, Seen]:
         with self._database.read() as session:
-            return news_of(session, feed.job_id, feed.seen, tenant=feed.tenant)
+            return news_of(session, feed.job_id, feed.seen, feed.tenant)
 
     def _news(self, watched: Sequence[Feed], stale: set[str]) -> list[tuple[Feed, News, Seen]]:
         with self._database.read() as session:
             pulses = live.pulses(session, [feed.job_id for feed in watched])
             return [
-                (feed, *news_of(session, feed.job_id, feed.seen, tenant=feed.tenant))
+                (feed, *news_of(session, feed.job_id, feed.seen, feed.tenant))
                 for feed in watched
                 if feed.job_id in stale or pulses.get(feed.job_id) != feed.seen.pulse
             ]

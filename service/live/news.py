@@ -44,12 +44,12 @@ class News:
     """The job was deleted."""
 
 
-def news_of(session: Session, job_id: str, before: Seen, *, tenant: str) -> tuple[News, Seen]:
-    """What is new, and how far it has been read then."""
+def news_of(session: Session, job_id: str, before: Seen, tenant: str) -> tuple[News, Seen]:
+    """What is new of a tenant's job, and how far it has been read then."""
     seen = replace(before, epochs=dict(before.epochs), lines=dict(before.lines))
     seen.pulse = live.pulses(session, [job_id]).get(job_id)
     try:
-        job = jobs.find_job(session, job_id, tenant=tenant, complete=False)
+        job = jobs.find_job(session, job_id, complete=False, tenant=tenant)
     except NotFoundError:
         return News(gone=True), seen
     ended = job.state in TERMINAL

@@ -15,6 +15,7 @@ from service.routes import (
     predictions,
     results,
     rows,
+    sharing,
     statistics,
     techniques,
 )
@@ -25,6 +26,7 @@ RESOURCES = (
     results,
     events,
     rows,
+    sharing,
     techniques,
     models,
     learnt,

@@ -11,7 +11,9 @@ from service.errors import problems
 from service.reading_form import reading_of
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetSummary, DatasetView
+from service.security.callers import Reader, Trainer
 from service.views import dataset_summary, dataset_view
+from worker.caller import Caller
 from worker.data import Preview, Table, ValueCount, category_page, preview
 from worker.storage import datasets
 
@@ -26,6 +28,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["Data sets"], route_class=Checke
 )
 def upload_dataset(
     services: ServicesDep,
+    caller: Trainer,
     response: Response,
     file: Annotated[
         UploadFile,
@@ -140,7 +143,7 @@ def upload_dataset(
             }
         ),
     )
-    row = uploads.store_upload(services, upload)
+    row = uploads.store_upload(services, caller, upload)
     response.headers["Location"] = f"/v1/datasets/{row.id}"
     return dataset_view(row)
 
@@ -153,12 +156,13 @@ def upload_dataset(
 )
 def list_datasets(
     services: ServicesDep,
+    caller: Reader,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[DatasetSummary]:
     """The data sets, newest first, in short: `GET /v1/datasets/{id}` has all columns."""
     with services.database.read() as session:
-        page = datasets.dataset_page(session, limit=limit, after=after)
+        page = datasets.dataset_page(session, limit=limit, after=after, tenant=caller.tenant)
         return Listing(data=[dataset_summary(row) for row in page.items], has_more=page.has_more)
 
 
@@ -170,6 +174,7 @@ def list_datasets(
 )
 def get_dataset(
     services: ServicesDep,
+    caller: Reader,
     dataset_id: DatasetId,
     include: Annotated[
         Literal["categories"] | None,
@@ -185,8 +190,10 @@ def get_dataset(
     all of them, which may be long. `/values` has them in pages, `/preview` the first rows.
     """
     with services.database.read() as session:
-        row = datasets.find_dataset(session, dataset_id)
-    whole = services.tables.get(row.id)[0] if include == "categories" else None
+        row = datasets.find_dataset(session, dataset_id, tenant=caller.tenant)
+    whole = (
+        services.tables.get(row.id, tenant=caller.tenant)[0] if include == "categories" else None
+    )
     return dataset_view(row, whole)
 
 
@@ -198,6 +205,7 @@ def get_dataset(
 )
 def preview_dataset(
     services: ServicesDep,
+    caller: Reader,
     dataset_id: DatasetId,
     rows: Annotated[
         int, Query(ge=1, le=100, description="How many rows to show.", examples=[20])
@@ -206,7 +214,7 @@ def preview_dataset(
     """The first rows, as they were read: a text that was taken for a number is a number here, a
     date is a date, and what counts as missing is null.
     """
-    return preview(_table(services, dataset_id)[0], rows)
+    return preview(_table(services, caller, dataset_id)[0], rows)
 
 
 @router.get(
@@ -217,6 +225,7 @@ def preview_dataset(
 )
 def list_values(
     services: ServicesDep,
+    caller: Reader,
     dataset_id: DatasetId,
     column: Annotated[
         str | None,
@@ -235,20 +244,20 @@ def list_values(
     """All categories of a column with their counts, sorted, in pages. `id` is the cursor. A column
     of another kind has none; the data set's own answer has its figures.
     """
-    table, target = _table(services, dataset_id)
+    table, target = _table(services, caller, dataset_id)
     categorical = (known.name for known in table.columns if known.kind == "categorical")
     chosen = column or target or next(categorical, table.names[0])
     values, has_more = category_page(table, chosen, after=after, limit=limit)
     return Listing(data=values, has_more=has_more)
 
 
-def _table(services: Services, dataset_id: str) -> tuple[Table, str | None]:
+def _table(services: Services, caller: Caller, dataset_id: str) -> tuple[Table, str | None]:
     """The table of a data set as it was read at upload, and its target; ``NotFoundError`` where it
     is gone.
     """
     with services.database.read() as session:
-        datasets.find_dataset(session, dataset_id)
-    return services.tables.get(dataset_id)
+        datasets.find_dataset(session, dataset_id, tenant=caller.tenant)
+    return services.tables.get(dataset_id, tenant=caller.tenant)
 
 
 @router.delete(
@@ -259,8 +268,8 @@ def _table(services: Services, dataset_id: str) -> tuple[Table, str | None]:
     response_class=Response,
     responses=problems(404, 409),
 )
-def delete_dataset(services: ServicesDep, dataset_id: PlainDatasetId) -> None:
+def delete_dataset(services: ServicesDep, caller: Trainer, dataset_id: PlainDatasetId) -> None:
     """Deletes a data set, its rows and its file. Refused while a job that has not ended needs it;
     models that were trained on it keep working.
     """
-    uploads.remove_upload(services, dataset_id)
+    uploads.remove_upload(services, caller, dataset_id)

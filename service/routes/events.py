@@ -10,9 +10,10 @@ from service.live import EventStream, wants_events
 from service.operations import Operation
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import EventView
+from service.security.callers import Reader
 from service.threads import in_pool
+from worker.caller import Caller
 from worker.storage import events, jobs
-from worker.storage.tables import DEFAULT_TENANT
 
 router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operation)
 
@@ -33,6 +34,7 @@ router = APIRouter(prefix="/v1/jobs/{id}", tags=["Results"], route_class=Operati
 async def list_events(
     services: ServicesDep,
     request: Request,
+    caller: Reader,
     job_id: JobId,
     after: Annotated[
         int,
@@ -72,15 +74,15 @@ async def list_events(
     back. A service that stops ends its streams.
     """
     if wants_events(request.headers.get("accept")):
-        feed = await services.feeds.join(job_id, tenant=DEFAULT_TENANT)
+        feed = await services.feeds.join(job_id, caller.tenant)
         return EventStream(services.feeds, feed, after if last_event_id is None else last_event_id)
-    return await in_pool("answers", _log_page, services, job_id, after, limit)
+    return await in_pool("answers", _log_page, services, caller, job_id, after, limit)
 
 
-def _log_page(services: Services, job_id: str, after: int, limit: int) -> Response:
+def _log_page(services: Services, caller: Caller, job_id: str, after: int, limit: int) -> Response:
     with services.database.read() as session:
-        job = jobs.find_job(session, job_id)
-        page = events.event_page(session, job.id, after=after, limit=limit)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
+        page = events.event_page(session, job.id, after=after, limit=limit, tenant=caller.tenant)
         data = [EventView.model_validate(row) for row in page.items]
     written = Listing[EventView](data=data, has_more=page.has_more).model_dump_json()
     return Response(written, media_type="application/json", headers={"Vary": "Accept"})

@@ -11,6 +11,7 @@ from service.bodies import CheckedRoute
 from service.dependencies import ServicesDep
 from service.errors import problems
 from service.routes.models import Chosen, Name
+from service.security.callers import Reader
 from service.threads import in_pool
 from worker.models.export import ExportFormat
 
@@ -44,13 +45,17 @@ ExportName = Annotated[
     },
 )
 async def export_model(
-    services: ServicesDep, name: Name, to: ExportName = "safetensors", version: Chosen = None
+    services: ServicesDep,
+    caller: Reader,
+    name: Name,
+    to: ExportName = "safetensors",
+    version: Chosen = None,
 ) -> Response:
     """A version as one file with its preprocessing, for programs that do without this service. The
     file is run and compared with the model that serves before it is given out; one that answers
     otherwise, or has dropout in it, is refused. docs/export.md says how to use each.
     """
-    resident = await services.serving.find(name, version)
+    resident = await services.serving.find(name, version, tenant=caller.tenant)
     content = await in_pool("reports", services.exporter.file, resident, to)
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", resident.name).strip(".") or "model"
     headers = {

@@ -20,6 +20,7 @@ from service.schemas.health import (
     System,
     WorkerView,
 )
+from service.security.callers import Reader
 from worker.errors import UnavailableError
 from worker.storage.workers import SeenWorker
 
@@ -51,7 +52,7 @@ async def ping(services: ServicesDep) -> Ready:
 
 
 @router.get("/v1/system", operation_id="get_system", summary="How is the installation?")
-async def system(services: ServicesDep, request: Request) -> System:
+async def system(services: ServicesDep, caller: Reader, request: Request) -> System:
     """For people: the parts, the workers that were seen, what waits for them, and the limits.
 
     It shows what was found within the last seconds, and answers while parts hang.

@@ -12,6 +12,7 @@ from service.operations import Operation
 from service.routes.health import check_ready
 from service.schemas.health import Ready
 from service.schemas.invocations import InvocationResponse
+from service.security.callers import Predictor
 from service.serving.doors.exchange import Call
 from service.serving.doors.invocations import InvocationsDoor
 
@@ -52,6 +53,7 @@ _ANSWERS: Responses = {
 )
 async def invocations(
     services: ServicesDep,
+    caller: Predictor,
     request: Request,
     target: Annotated[
         str | None,
@@ -74,7 +76,7 @@ async def invocations(
     except ClientDisconnect as error:
         raise MalformedError("The body ended before all of it had come.") from error
     door = InvocationsDoor(services.serving, services.settings)
-    reply = await door.answer(Call({}, b"", request.scope["headers"], body))
+    reply = await door.answer(Call({}, b"", request.scope["headers"], body, caller))
     answer = Response(reply.body, reply.status)
     answer.raw_headers += reply.headers
     return answer

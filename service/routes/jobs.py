@@ -10,6 +10,7 @@ from service.errors import problems
 from service.examples import JOBS
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState, JobSummary, JobView, Validation
+from service.security.callers import Reader, Trainer
 from service.threads import in_pool
 from service.views import job_summary, job_view, stored_view
 from service.waiting import Prefer, current
@@ -44,6 +45,7 @@ Key = Annotated[
 )
 async def create_job(
     services: ServicesDep,
+    caller: Trainer,
     request: Request,
     response: Response,
     spec: Spec,
@@ -56,14 +58,16 @@ async def create_job(
     Only `dataset` is required, and `target` unless the data set named one. The specification is
     checked against the data first, so whatever is wrong with it is said here.
     """
-    accepted = await in_pool("planning", services.intake.accept_once, spec, idempotency_key)
+    accepted = await in_pool(
+        "planning", services.intake.accept_once, spec, idempotency_key, caller=caller
+    )
     job = accepted.job
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     try:
-        return await current(services, job.id, prefer, request, response)
+        return await current(services, caller, job.id, prefer, request, response)
     except UnavailableError:
         return job_view(job)  # it is stored, whatever happens to the database after that
 
@@ -73,18 +77,18 @@ async def create_job(
     operation_id="validate_job",
     summary="Check a job without training it",
 )
-def validate_job(services: ServicesDep, spec: Spec) -> Validation:
+def validate_job(services: ServicesDep, caller: Trainer, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says how its data are understood, what it
     would train, what it would cost, and what is worth knowing before. Its largest fleet is trained
     for a few steps on some of the rows, which takes up to half a second. Nothing is stored. What
     costs more than this service takes is refused, by both, as `limit_exceeded`: with the `measure`,
     its `value`, the `limit` and the `setting` that it is.
     """
-    proposal = services.intake.propose(spec)
+    proposal = services.intake.propose(spec, caller=caller)
     outline = proposal.outline
 
     def some(train: int, held_out: int) -> Prepared:
-        table, _ = services.tables.get(spec.dataset, spec.reading)
+        table, _ = services.tables.get(spec.dataset, spec.reading, tenant=caller.tenant)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
     cost = proposal.cost
@@ -102,6 +106,7 @@ def validate_job(services: ServicesDep, spec: Spec) -> Validation:
 @router.get("", operation_id="list_jobs", summary="List jobs", responses=problems(404))
 def list_jobs(
     services: ServicesDep,
+    caller: Reader,
     state: Annotated[
         JobState | None, Query(description="Only jobs in this state.", examples=["succeeded"])
     ] = None,
@@ -110,13 +115,14 @@ def list_jobs(
 ) -> Listing[JobSummary]:
     """The jobs, newest first, in short: `GET /v1/jobs/{id}` has what was posted, and the advice."""
     with services.database.read() as session:
-        page = jobs.job_page(session, state=state, limit=limit, after=after)
+        page = jobs.job_page(session, state=state, limit=limit, after=after, tenant=caller.tenant)
         return Listing(data=[job_summary(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404, 422))
 async def get_job(
     services: ServicesDep,
+    caller: Reader,
     request: Request,
     response: Response,
     job_id: JobId,
@@ -135,20 +141,20 @@ async def get_job(
     the space that a search of `default` or `auto` came to, and every row that was named.
     """
     return await current(
-        services, job_id, prefer, request, response, resolved=include == "resolved"
+        services, caller, job_id, prefer, request, response, resolved=include == "resolved"
     )
 
 
 @router.post(
     "/{id}/cancel", operation_id="cancel_job", summary="Cancel a job", responses=problems(404, 409)
 )
-def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
+def cancel_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> JobView:
     """What is queued or paused is cancelled at once; what runs ends within about a second. What has
     finished of it is kept. Cancelling twice changes nothing; a job that has ended otherwise cannot
     be cancelled.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        view = stored_view(session, jobs.request_cancel(session, job_id))
+        view = stored_view(session, jobs.request_cancel(session, job_id, tenant=caller.tenant))
     services.collector.nudge()
     return view
 
@@ -156,14 +162,14 @@ def cancel_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
 @router.post(
     "/{id}/pause", operation_id="pause_job", summary="Pause a job", responses=problems(404, 409)
 )
-def pause_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
+def pause_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> JobView:
     """What is queued is not begun; what runs writes a checkpoint and stops within about a second.
     Then the job is `paused`, until it is resumed or cancelled. Nothing is lost, and the final
     weights are those of a job that was never paused. Time in which it is paused does not count
     against its search's `budget_seconds`. Pausing twice changes nothing.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        return stored_view(session, jobs.request_pause(session, job_id))
+        return stored_view(session, jobs.request_pause(session, job_id, tenant=caller.tenant))
 
 
 @router.post(
@@ -172,12 +178,12 @@ def pause_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     summary="Resume a paused job",
     responses=problems(404, 409),
 )
-def resume_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
+def resume_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> JobView:
     """Lets a paused job go on from its checkpoints. A job that is not paused is answered as it
     is.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        view = stored_view(session, jobs.request_resume(session, job_id))
+        view = stored_view(session, jobs.request_resume(session, job_id, tenant=caller.tenant))
     services.reconciler.nudge()
     return view
 
@@ -190,14 +196,18 @@ def resume_job(services: ServicesDep, job_id: PlainJobId) -> JobView:
     responses=problems(404, 409),
 )
 def retry_job(
-    services: ServicesDep, response: Response, job_id: PlainJobId, idempotency_key: Key = None
+    services: ServicesDep,
+    caller: Trainer,
+    response: Response,
+    job_id: PlainJobId,
+    idempotency_key: Key = None,
 ) -> JobView:
     """Accepts a job that failed or was cancelled once more, as a new job: what has ended never
     changes. The new job has the specification of the old one, to the last default and choice of a
     search, and names it in `retry_of`; all of it is trained, from the start. `Location` says where
     to follow it.
     """
-    accepted = services.intake.retry(job_id, idempotency_key)
+    accepted = services.intake.retry(job_id, idempotency_key, caller=caller)
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
@@ -217,11 +227,11 @@ def retry_job(
     response_class=Response,
     responses=problems(404, 409),
 )
-def delete_job(services: ServicesDep, job_id: PlainJobId) -> None:
+def delete_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> None:
     """Deletes a job that has ended, with its trials, metrics, log and files. The version of a model
     that it made stays, with its file, and answers as before. Refused while the job has not ended:
     cancel it first. A request with its `Idempotency-Key` makes a new job from then on.
     """
     with services.database.write() as session:
-        deletion.delete_job(session, job_id)
+        deletion.delete_job(session, job_id, tenant=caller.tenant)
     services.collector.nudge()

@@ -13,6 +13,7 @@ from service.errors import problems
 from service.learnt_views import coefficients_view
 from service.routes.models import Name, Version
 from service.schemas.learnt import CoefficientsView
+from service.security.callers import Reader
 from service.streams import pieces
 from worker.spec import without_off
 from worker.storage import models
@@ -33,6 +34,7 @@ SAFETENSORS = "application/octet-stream"
 )
 def get_coefficients(
     services: ServicesDep,
+    caller: Reader,
     name: LinearName,
     version: Version,
     limit: Annotated[
@@ -49,7 +51,7 @@ def get_coefficients(
     Other networks have none: 409.
     """
     with services.database.read() as session:
-        row = models.resolve(session, name, version)
+        row = models.resolve(session, name, version, tenant=caller.tenant)
         settings = models.origin(session, row).settings
     found = services.model_files.coefficients(row)
     target = services.model_files.manifest(row).target
@@ -79,23 +81,24 @@ def get_coefficients(
 )
 def get_model_file(
     services: ServicesDep,
+    caller: Reader,
     name: Name,
     version: Version,
     of: Annotated[
         Literal["trial", "fleet"],
         Query(
             description="`trial`: the version's trial alone, at position 0. `fleet`: the stored "
-            "file of all trials that trained together, whose SHA-256 the version tells; the "
-            "header `Parsimony-Position` says which of them the version is.",
+            "file, whose SHA-256 the version tells. It may hold all trials that trained together; "
+            "the header `Parsimony-Position` says which of them the version is.",
             examples=["trial"],
         ),
     ] = "trial",
 ) -> Response:
-    """Weights, preprocessing and manifest in one safetensors file, streamed. Where one trial
-    trained alone both are the same file. docs/model-file.md rebuilds the network from it.
+    """Weights, preprocessing and manifest in one safetensors file, streamed. Where the stored file
+    holds one trial both are the same. docs/model-file.md rebuilds the network from it.
     """
     with services.database.read() as session:
-        row = models.resolve(session, name, version)
+        row = models.resolve(session, name, version, tenant=caller.tenant)
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip(".") or "model"
     if of == "fleet":
         file = services.artefacts.open(row.path, row.sha256)

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from service.dependencies import ServicesDep
 from service.operations import Operation
+from service.security.callers import Reader
 from service.telemetry.exposition import CONTENT_TYPE
 
 router = APIRouter(tags=["Health"], route_class=Operation)
@@ -27,7 +28,7 @@ parsimony_oldest_due_seconds 0.0
         },
     },
 )
-async def metrics(services: ServicesDep) -> Response:
+async def metrics(services: ServicesDep, caller: Reader) -> Response:
     """What waits and runs, what has happened, which workers there are; and of the process that
     answers: requests by route, predictions by model, memory. docs/operations.md says what each
     means. Where the database does not answer in time, what it would tell is left out, and

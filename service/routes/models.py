@@ -18,6 +18,7 @@ from service.schemas.models import (
     ModelVersionView,
     ModelView,
 )
+from service.security.callers import Administrator, Reader
 from service.threads import in_pool
 from service.views import model_summary, model_view, version_view
 from worker.errors import ModelError, ParsimonyError, UnavailableError
@@ -48,21 +49,22 @@ Chosen = Annotated[
 @router.get("", operation_id="list_models", summary="List models", responses=problems(404))
 def list_models(
     services: ServicesDep,
+    caller: Reader,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[ModelSummary]:
     """The models, newest first, in short: `GET /v1/models/{name}` has all versions and aliases."""
     with services.database.read() as session:
-        page = models.model_page(session, limit=limit, after=after)
+        page = models.model_page(session, limit=limit, after=after, tenant=caller.tenant)
         data = [model_summary(brief) for brief in models.briefs(session, page.items)]
     return Listing(data=data, has_more=page.has_more)
 
 
 @router.get("/{name}", operation_id="get_model", summary="Read a model", responses=problems(404))
-def get_model(services: ServicesDep, name: Name) -> ModelView:
+def get_model(services: ServicesDep, caller: Reader, name: Name) -> ModelView:
     """A model: its versions, and the aliases that point at them."""
     with services.database.read() as session:
-        return model_view(models.describe(session, name))
+        return model_view(models.describe(session, name, tenant=caller.tenant))
 
 
 @router.get(
@@ -71,12 +73,14 @@ def get_model(services: ServicesDep, name: Name) -> ModelView:
     summary="Read a version",
     responses=problems(404),
 )
-def get_model_version(services: ServicesDep, name: Name, version: Version) -> ModelVersionView:
+def get_model_version(
+    services: ServicesDep, caller: Reader, name: Name, version: Version
+) -> ModelVersionView:
     """One version of a model: where it comes from, what it predicts, how good it is, what is left
     of its network, and what rebuilds it.
     """
     with services.database.read() as session:
-        row = models.resolve(session, name, version)
+        row = models.resolve(session, name, version, tenant=caller.tenant)
         origin = models.origin(session, row)
         split, dataset = models.division(session, row)
     file, ranges, incomplete = None, {}, None
@@ -105,6 +109,7 @@ def get_model_version(services: ServicesDep, name: Name, version: Version) -> Mo
 )
 async def put_alias(
     services: ServicesDep,
+    caller: Administrator,
     name: Name,
     alias: Annotated[
         str,
@@ -121,8 +126,8 @@ async def put_alias(
     refused, and the alias stays as it is. Requests that are under way keep the version that they
     began with; other processes of the service follow within a second.
     """
-    await services.serving.set_alias(name, alias, body.version)
-    return await in_pool("answers", get_model, services, name)
+    await services.serving.set_alias(name, alias, body.version, tenant=caller.tenant)
+    return await in_pool("answers", get_model, services, caller, name)
 
 
 @router.delete(
@@ -133,13 +138,15 @@ async def put_alias(
     response_class=Response,
     responses=problems(404, 409),
 )
-async def delete_model_version(services: ServicesDep, name: Name, version: Number) -> None:
+async def delete_model_version(
+    services: ServicesDep, caller: Administrator, name: Name, version: Number
+) -> None:
     """Deletes a version and, unless its job is kept, its file. Refused while an alias points at it:
     point that at another version first. Requests without a version are then answered by the newest
     that is left; other processes of the service follow within a second. Its number is not given
     again.
     """
-    await _remove(services, await services.serving.delete(name, version))
+    await _remove(services, await services.serving.delete(name, version, tenant=caller.tenant))
 
 
 @router.delete(
@@ -150,12 +157,12 @@ async def delete_model_version(services: ServicesDep, name: Name, version: Numbe
     response_class=Response,
     responses=problems(404, 409),
 )
-async def delete_model(services: ServicesDep, name: Name) -> None:
+async def delete_model(services: ServicesDep, caller: Administrator, name: Name) -> None:
     """Deletes a model with all its versions and aliases, and the files of those versions whose jobs
     are gone. Refused while a prediction of a stored data set needs it. Other processes of the
     service answer 404 within a second.
     """
-    await _remove(services, await services.serving.delete(name))
+    await _remove(services, await services.serving.delete(name, tenant=caller.tenant))
 
 
 async def _remove(services: Services, folders: Sequence[str]) -> None:
@@ -179,13 +186,13 @@ async def _remove(services: Services, folders: Sequence[str]) -> None:
     responses=problems(404),
 )
 async def get_certificate(
-    services: ServicesDep, name: Name, version: Chosen = None
+    services: ServicesDep, caller: Reader, name: Name, version: Chosen = None
 ) -> CertificateView:
     """The checks that a version must pass before it is served, and what they found here: every
     module in eval mode, the same bits twice, rows independent of their batch, answers as recorded
     when training ended.
     """
-    number, certificate = await services.serving.certificate(name, version)
+    number, certificate = await services.serving.certificate(name, version, tenant=caller.tenant)
     return CertificateView(
         model=name,
         version=number,

@@ -28,12 +28,14 @@ from service.schemas.oip import (
     ServerMetadata,
     ServerReady,
 )
+from service.security.callers import Administrator, Predictor, Reader
 from service.serving.doors.exchange import Call
 from service.serving.doors.oip.infer import InferDoor
 from service.serving.doors.oip.metadata import EXTENSIONS, SERVER, model_config, model_metadata
 from service.serving.doors.oip.statistics import model_statistics
 from service.serving.encodings import decompressed
 from service.threads import in_pool
+from worker.caller import Caller
 from worker.errors import ModelError, UnavailableError
 from worker.schema import Json
 from worker.storage.artefacts import ArtefactError
@@ -59,7 +61,7 @@ def _body(schema: str, *, required: bool) -> Json:
 
 
 @router.get("", operation_id="v2_server", summary="What answers here")
-async def server(request: Request) -> ServerMetadata:
+async def server(request: Request, caller: Reader) -> ServerMetadata:
     """Name, release, and the protocol's extensions that there are."""
     return ServerMetadata(name=SERVER, version=request.app.version, extensions=list(EXTENSIONS))
 
@@ -81,16 +83,16 @@ async def ready(services: ServicesDep) -> ServerReady:
 
 
 @router.get("/models", operation_id="v2_models", summary="List the names of models")
-async def models(services: ServicesDep) -> ModelList:
+async def models(services: ServicesDep, caller: Reader) -> ModelList:
     """As KServe has it: names and nothing else, in the order of the alphabet."""
-    index = await services.serving.index()
+    index = await services.serving.index(tenant=caller.tenant)
     return ModelList(models=sorted({version.name for version in index}))
 
 
 @router.get("/models/stats", operation_id="v2_all_statistics", summary="Statistics of all models")
-async def all_statistics(services: ServicesDep) -> ModelStatistics:
+async def all_statistics(services: ServicesDep, caller: Reader) -> ModelStatistics:
     """Of the models in memory, in the process that answers."""
-    return ModelStatistics(**model_statistics(services.serving.residents()))
+    return ModelStatistics(**model_statistics(services.serving.residents(tenant=caller.tenant)))
 
 
 @router.get(
@@ -100,9 +102,9 @@ async def all_statistics(services: ServicesDep) -> ModelStatistics:
     responses=problems(404),
     response_model_exclude_none=True,
 )
-async def metadata(services: ServicesDep, name: Name) -> ModelMetadata:
+async def metadata(services: ServicesDep, caller: Reader, name: Name) -> ModelMetadata:
     """The tensors of a request and of an answer: of the version that answers."""
-    return await _metadata(services, name, None)
+    return await _metadata(services, caller, name, None)
 
 
 @router.get(
@@ -112,19 +114,29 @@ async def metadata(services: ServicesDep, name: Name) -> ModelMetadata:
     responses=problems(404),
     response_model_exclude_none=True,
 )
-async def version_metadata(services: ServicesDep, name: Name, version: Version) -> ModelMetadata:
+async def version_metadata(
+    services: ServicesDep, caller: Reader, name: Name, version: Version
+) -> ModelMetadata:
     """The tensors of a request and of an answer."""
-    return await _metadata(services, name, version)
+    return await _metadata(services, caller, name, version)
 
 
-async def _metadata(services: Services, name: str, version: str | None) -> ModelMetadata:
-    versions = await _versions(services, name)
-    return ModelMetadata(**model_metadata(await services.serving.find(name, version), versions))
+async def _metadata(
+    services: Services, caller: Caller, name: str, version: str | None
+) -> ModelMetadata:
+    versions = await _versions(services, caller, name)
+    return ModelMetadata(
+        **model_metadata(await services.serving.find(name, version, tenant=caller.tenant), versions)
+    )
 
 
-async def _versions(services: Services, name: str) -> list[int]:
+async def _versions(services: Services, caller: Caller, name: str) -> list[int]:
     """A model's versions, oldest first; ``NotFoundError`` without one."""
-    found = [one.version for one in await services.serving.index() if one.name == name]
+    found = [
+        one.version
+        for one in await services.serving.index(tenant=caller.tenant)
+        if one.name == name
+    ]
     if not found:
         raise no_model(name)
     return sorted(found)
@@ -136,11 +148,11 @@ async def _versions(services: Services, name: str) -> list[int]:
     summary="Can a model answer?",
     responses=problems(404),
 )
-async def model_ready(services: ServicesDep, name: Name) -> ModelReady:
+async def model_ready(services: ServicesDep, caller: Reader, name: Name) -> ModelReady:
     """Answers 200 when the version that answers is loaded and certified, and 503 with the reason
     when it was unloaded or does not pass. One that is not in memory is loaded for that.
     """
-    return await _ready(services, name, None)
+    return await _ready(services, caller, name, None)
 
 
 @router.get(
@@ -149,14 +161,16 @@ async def model_ready(services: ServicesDep, name: Name) -> ModelReady:
     summary="Can a version answer?",
     responses=problems(404),
 )
-async def version_ready(services: ServicesDep, name: Name, version: Version) -> ModelReady:
+async def version_ready(
+    services: ServicesDep, caller: Reader, name: Name, version: Version
+) -> ModelReady:
     """As for the model."""
-    return await _ready(services, name, version)
+    return await _ready(services, caller, name, version)
 
 
-async def _ready(services: Services, name: str, version: str | None) -> ModelReady:
+async def _ready(services: Services, caller: Caller, name: str, version: str | None) -> ModelReady:
     try:
-        await services.serving.find(name, version)
+        await services.serving.find(name, version, tenant=caller.tenant)
     except (ModelError, ArtefactError, UnavailableError) as error:
         raise UnavailableError(error.message, code=error.code, name=name, ready=False) from error
     return ModelReady(name=name)
@@ -168,9 +182,11 @@ async def _ready(services: Services, name: str, version: str | None) -> ModelRea
     summary="A model's configuration, as Triton has it",
     responses=problems(404),
 )
-async def config(services: ServicesDep, name: Name) -> ModelConfig:
+async def config(services: ServicesDep, caller: Reader, name: Name) -> ModelConfig:
     """Inputs, outputs and how they are joined: of the version that answers."""
-    return ModelConfig(**model_config(await services.serving.find(name, None)))
+    return ModelConfig(
+        **model_config(await services.serving.find(name, None, tenant=caller.tenant))
+    )
 
 
 @router.get(
@@ -179,9 +195,13 @@ async def config(services: ServicesDep, name: Name) -> ModelConfig:
     summary="A version's configuration, as Triton has it",
     responses=problems(404),
 )
-async def version_config(services: ServicesDep, name: Name, version: Version) -> ModelConfig:
+async def version_config(
+    services: ServicesDep, caller: Reader, name: Name, version: Version
+) -> ModelConfig:
     """Inputs, outputs and how they are joined."""
-    return ModelConfig(**model_config(await services.serving.find(name, version)))
+    return ModelConfig(
+        **model_config(await services.serving.find(name, version, tenant=caller.tenant))
+    )
 
 
 @router.get(
@@ -190,10 +210,14 @@ async def version_config(services: ServicesDep, name: Name, version: Version) ->
     summary="Statistics of a model",
     responses=problems(404),
 )
-async def statistics(services: ServicesDep, name: Name) -> ModelStatistics:
+async def statistics(services: ServicesDep, caller: Reader, name: Name) -> ModelStatistics:
     """Of its versions in memory, in the process that answers; none before the first request."""
-    await _versions(services, name)
-    held = [resident for resident in services.serving.residents() if resident.name == name]
+    await _versions(services, caller, name)
+    held = [
+        resident
+        for resident in services.serving.residents(tenant=caller.tenant)
+        if resident.name == name
+    ]
     return ModelStatistics(**model_statistics(held))
 
 
@@ -204,10 +228,12 @@ async def statistics(services: ServicesDep, name: Name) -> ModelStatistics:
     responses=problems(404),
 )
 async def version_statistics(
-    services: ServicesDep, name: Name, version: Version
+    services: ServicesDep, caller: Reader, name: Name, version: Version
 ) -> ModelStatistics:
     """In the process that answers, since it was loaded; it is loaded for that."""
-    return ModelStatistics(**model_statistics([await services.serving.find(name, version)]))
+    return ModelStatistics(
+        **model_statistics([await services.serving.find(name, version, tenant=caller.tenant)])
+    )
 
 
 @router.post(
@@ -218,12 +244,12 @@ async def version_statistics(
     responses=_TENSORS,
     openapi_extra=_body("InferRequest", required=True),
 )
-async def infer(services: ServicesDep, request: Request, name: Name) -> Response:
+async def infer(services: ServicesDep, caller: Predictor, request: Request, name: Name) -> Response:
     """Answers in eval mode, as `POST /v1/models/{name}/predict` gives them, to the bit. Tensors
     come and go as JSON or as bytes; a body may be compressed by gzip or deflate, and so may the
     answer. A matrix of all columns, or a tensor of images, may have any name.
     """
-    return await _infer(services, request, {"name": name})
+    return await _infer(services, caller, request, {"name": name})
 
 
 @router.post(
@@ -235,14 +261,16 @@ async def infer(services: ServicesDep, request: Request, name: Name) -> Response
     openapi_extra=_body("InferRequest", required=True),
 )
 async def infer_version(
-    services: ServicesDep, request: Request, name: Name, version: Version
+    services: ServicesDep, caller: Predictor, request: Request, name: Name, version: Version
 ) -> Response:
     """As for the model; the version may be an alias."""
-    return await _infer(services, request, {"name": name, "version": version})
+    return await _infer(services, caller, request, {"name": name, "version": version})
 
 
-async def _infer(services: Services, request: Request, path: dict[str, str]) -> Response:
-    call = Call(path, b"", request.scope["headers"], await _whole(request))
+async def _infer(
+    services: Services, caller: Caller, request: Request, path: dict[str, str]
+) -> Response:
+    call = Call(path, b"", request.scope["headers"], await _whole(request), caller)
     reply = await InferDoor(services.serving).answer(call)
     response = Response(reply.body, reply.status)
     response.raw_headers += reply.headers
@@ -255,10 +283,10 @@ async def _infer(services: Services, request: Request, path: dict[str, str]) -> 
     summary="List every version of every model",
     openapi_extra=_body("IndexRequest", required=False),
 )
-async def index(services: ServicesDep, request: Request) -> list[IndexedModel]:
+async def index(services: ServicesDep, caller: Reader, request: Request) -> list[IndexedModel]:
     """`READY` is what a request would be answered with, though it may have to be loaded first."""
     only_ready = (await _content(request, IndexRequest)).ready
-    listed = await services.serving.index()
+    listed = await services.serving.index(tenant=caller.tenant)
     return [
         IndexedModel(name=one.name, version=str(one.version), state=one.state, reason=one.reason)
         for one in listed
@@ -273,12 +301,14 @@ async def index(services: ServicesDep, request: Request) -> list[IndexedModel]:
     responses=problems(404),
     openapi_extra=_body("RepositoryRequest", required=False),
 )
-async def unload(services: ServicesDep, request: Request, name: Name) -> Json:
+async def unload(
+    services: ServicesDep, caller: Administrator, request: Request, name: Name
+) -> Json:
     """Its memory is given back, and it is not ready until it is loaded again. Nothing that is
     stored is lost.
     """
     await _content(request, RepositoryRequest)
-    await services.serving.unload(name)
+    await services.serving.unload(name, tenant=caller.tenant)
     return {}
 
 
@@ -289,7 +319,7 @@ async def unload(services: ServicesDep, request: Request, name: Name) -> Json:
     responses=problems(404, 501),
     openapi_extra=_body("RepositoryRequest", required=False),
 )
-async def load(services: ServicesDep, request: Request, name: Name) -> Json:
+async def load(services: ServicesDep, caller: Administrator, request: Request, name: Name) -> Json:
     """The version that answers is loaded and certified before the answer comes."""
     for key in (await _content(request, RepositoryRequest)).parameters:
         if key == "config" or key.startswith("file:"):
@@ -298,7 +328,7 @@ async def load(services: ServicesDep, request: Request, name: Name) -> Json:
                 "and files out.",
                 param=f"parameters.{key}",
             )
-    await services.serving.load(name)
+    await services.serving.load(name, tenant=caller.tenant)
     return {}
 
 

@@ -13,13 +13,13 @@ from service.dependencies import ServicesDep
 from service.errors import Responses, problems
 from service.routes.models import Chosen, Name
 from service.schemas.models import PredictRequest, PredictResponse
+from service.security.callers import Predictor
 from service.serving.encodings import compressed
 from service.serving.engine import Answered
 from service.serving.residents import Resident
 from service.threads import in_pool
 from service.waiting import LONGEST_SECONDS, wanted_seconds
-from worker.errors import DataError, ModelError
-from worker.models import AnswerSettings
+from worker.errors import DataError, ModelError, SpecError
 from worker.schema import Json
 
 Patience = Annotated[
@@ -72,6 +72,19 @@ _FILES: Json = {
         _parameter("decimal", ".", "the decimal mark of numbers.", enum=[".", ","]),
         _parameter("thousands", ",", "the mark between groups of three digits."),
         _parameter(
+            "calibrated",
+            "false",
+            "whether probabilities are calibrated, as `calibrated` of a request in JSON.",
+            enum=["true", "false"],
+        ),
+        _parameter("coverage", "0.9", "the coverage of intervals or sets, between 0 and 1."),
+        _parameter(
+            "members",
+            "false",
+            "whether it is told how far the networks of an ensemble differ.",
+            enum=["true", "false"],
+        ),
+        _parameter(
             "score",
             "false",
             "whether to answer how right the predictions are, in place of the rows.",
@@ -103,6 +116,7 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Checke
 )
 async def predict(
     services: ServicesDep,
+    caller: Predictor,
     request: Request,
     name: Name,
     body: PredictRequest,
@@ -121,7 +135,7 @@ async def predict(
     `curl -F file=@rows.csv http://127.0.0.1:8000/v1/models/circle/predict -o answers.csv`
     """
     begun = time.perf_counter_ns()
-    resident = await services.serving.find(name, version)
+    resident = await services.serving.find(name, version, tenant=caller.tenant)
     statistics = resident.statistics
     try:
         answered = await services.serving.predict(
@@ -129,11 +143,11 @@ async def predict(
             body.rows,
             extra=body.extra == "ignore",
             warnings=body.warnings,
-            settings=AnswerSettings(mc_samples=body.mc_samples, seed=body.seed),
+            settings=body.settings,
             seconds=wanted_seconds(prefer) or None,
             gone=request.scope.get("state", {}).get(GONE),
         )
-    except (DataError, ModelError):
+    except (DataError, ModelError, SpecError):
         statistics.failed(time.perf_counter_ns() - begun)
         raise
     computed = time.perf_counter_ns()

@@ -13,9 +13,11 @@ from service.prediction_views import prediction_summary, prediction_view
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState
 from service.schemas.predictions import PredictionSummary, PredictionView
+from service.security.callers import Predictor, Reader
 from service.streams import pieces
 from service.threads import in_pool
 from service.waiting import Prefer, ended, wanted_seconds
+from worker.caller import Caller
 from worker.errors import ConflictError
 from worker.spec import PredictionSpec
 from worker.storage import deletion, jobs, predictions
@@ -35,6 +37,7 @@ MEDIA_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv; ch
 )
 async def create_prediction(
     services: ServicesDep,
+    caller: Predictor,
     request: Request,
     response: Response,
     spec: Annotated[PredictionSpec, Body(openapi_examples=PREDICTIONS)],
@@ -60,14 +63,16 @@ async def create_prediction(
     column. Each row is answered as `/v1/models/{name}/predict` answers it. A column with the
     model's target is used to measure the answers, and for nothing else.
     """
-    accepted = await in_pool("planning", services.predictions.accept_once, spec, idempotency_key)
+    accepted = await in_pool(
+        "planning", services.predictions.accept_once, spec, idempotency_key, caller=caller
+    )
     rows = accepted.rows
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     services.reconciler.nudge()
     response.headers["Location"] = f"/v1/predictions/{rows.job.id}"
     if wanted_seconds(prefer):
-        return await _current(services, rows.job.id, prefer, request, response)
+        return await _current(services, caller, rows.job.id, prefer, request, response)
     return prediction_view(rows)
 
 
@@ -76,6 +81,7 @@ async def create_prediction(
 )
 def list_predictions(
     services: ServicesDep,
+    caller: Reader,
     state: Annotated[
         JobState | None,
         Query(description="Only predictions in this state.", examples=["succeeded"]),
@@ -85,7 +91,9 @@ def list_predictions(
 ) -> Listing[PredictionSummary]:
     """The predictions of stored data sets, newest first, in short."""
     with services.database.read() as session:
-        page = predictions.prediction_page(session, state=state, limit=limit, after=after)
+        page = predictions.prediction_page(
+            session, state=state, limit=limit, after=after, tenant=caller.tenant
+        )
     return Listing(data=[prediction_summary(rows) for rows in page.items], has_more=page.has_more)
 
 
@@ -97,6 +105,7 @@ def list_predictions(
 )
 async def get_prediction(
     services: ServicesDep,
+    caller: Reader,
     request: Request,
     response: Response,
     prediction_id: PredictionId,
@@ -105,7 +114,7 @@ async def get_prediction(
     """A prediction: how far it is, what came of it. With `Prefer: wait=N` the answer waits for its
     end.
     """
-    return await _current(services, prediction_id, prefer, request, response)
+    return await _current(services, caller, prediction_id, prefer, request, response)
 
 
 @router.get(
@@ -124,10 +133,12 @@ async def get_prediction(
         **problems(404, 409),
     },
 )
-def get_prediction_result(services: ServicesDep, prediction_id: PredictionId) -> Response:
+def get_prediction_result(
+    services: ServicesDep, caller: Reader, prediction_id: PredictionId
+) -> Response:
     """The rows with their answers, streamed. `ETag` is the file's SHA-256."""
     with services.database.read() as session:
-        rows = predictions.find_prediction(session, prediction_id)
+        rows = predictions.find_prediction(session, prediction_id, tenant=caller.tenant)
     view = prediction_view(rows)
     if view.result is None or rows.fleet.result_path is None:
         raise ConflictError(
@@ -154,13 +165,17 @@ def get_prediction_result(services: ServicesDep, prediction_id: PredictionId) ->
     summary="Cancel a prediction",
     responses=problems(404, 409),
 )
-def cancel_prediction(services: ServicesDep, prediction_id: PlainPredictionId) -> PredictionView:
+def cancel_prediction(
+    services: ServicesDep, caller: Predictor, prediction_id: PlainPredictionId
+) -> PredictionView:
     """What is queued is cancelled at once; what runs ends within about a second. Cancelling twice
     changes nothing; a prediction that has ended otherwise cannot be cancelled.
     """
     with services.database.write() as session:
-        jobs.request_cancel(session, prediction_id, kind=Kind.PREDICTION)
-        view = prediction_view(predictions.find_prediction(session, prediction_id))
+        jobs.request_cancel(session, prediction_id, kind=Kind.PREDICTION, tenant=caller.tenant)
+        view = prediction_view(
+            predictions.find_prediction(session, prediction_id, tenant=caller.tenant)
+        )
     # Where no worker had it, what an earlier attempt has left is removed here.
     services.collector.nudge()
     return view
@@ -174,17 +189,20 @@ def cancel_prediction(services: ServicesDep, prediction_id: PlainPredictionId) -
     response_class=Response,
     responses=problems(404, 409),
 )
-def delete_prediction(services: ServicesDep, prediction_id: PlainPredictionId) -> None:
+def delete_prediction(
+    services: ServicesDep, caller: Predictor, prediction_id: PlainPredictionId
+) -> None:
     """Deletes a prediction that has ended, with its result. Refused while it has not ended: cancel
     it first.
     """
     with services.database.write() as session:
-        deletion.delete_job(session, prediction_id, kind=Kind.PREDICTION)
+        deletion.delete_job(session, prediction_id, kind=Kind.PREDICTION, tenant=caller.tenant)
     services.collector.nudge()
 
 
 async def _current(
     services: Services,
+    caller: Caller,
     prediction_id: str,
     prefer: str | None,
     request: Request,
@@ -192,6 +210,8 @@ async def _current(
 ) -> PredictionView:
     def read() -> PredictionView:
         with services.database.read() as session:
-            return prediction_view(predictions.find_prediction(session, prediction_id))
+            return prediction_view(
+                predictions.find_prediction(session, prediction_id, tenant=caller.tenant)
+            )
 
     return await ended(services, read, prefer, request, response)

@@ -15,7 +15,9 @@ from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, TrialView
 from service.schemas.results import Chart, CurvesView, MetricsView, Report
 from service.search_report import search_report
+from service.security.callers import Reader
 from service.views import checkpoint_view, trial_view
+from worker.caller import Caller
 from worker.storage import jobs, queries
 from worker.storage.limits import REPORT_SECONDS
 from worker.storage.tables import Job
@@ -103,13 +105,14 @@ Density = Annotated[
 )
 def list_trials(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     limit: Limit = 20,
     after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
 ) -> Listing[TrialView]:
     """The trials of a job, best first by its objective; those without a result come last."""
     with services.database.read() as session:
-        job = jobs.find_job(session, job_id)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
         page = jobs.leaderboard(session, job, limit=limit, after=after)
     return Listing(data=[trial_view(row) for row in page.items], has_more=page.has_more)
 
@@ -122,6 +125,7 @@ def list_trials(
 )
 def get_curves(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     trial: Annotated[
         str | None, Query(description="A trial's id; the best trial unless given.")
@@ -132,7 +136,7 @@ def get_curves(
     They are kept of the 32 trials of each fleet with the smallest loss.
     """
     with services.database.read() as session:
-        job = jobs.find_job(session, job_id)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
         row = jobs.trial(session, job, trial, param="trial")
     curves = None if row.report is None else row.report.curves
     if curves is None:
@@ -157,6 +161,7 @@ def get_curves(
 )
 def get_metrics(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     trial: Annotated[
         str | None,
@@ -167,7 +172,9 @@ def get_metrics(
 ) -> MetricsView:
     """One array a metric, one entry an epoch, while the job runs and afterwards."""
     with services.database.read() as session:
-        row = jobs.trial(session, jobs.find_job(session, job_id), trial, param="trial")
+        row = jobs.trial(
+            session, jobs.find_job(session, job_id, tenant=caller.tenant), trial, param="trial"
+        )
         series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
     return MetricsView(
@@ -181,10 +188,12 @@ def get_metrics(
     summary="The checkpoints of a job",
     responses=problems(404),
 )
-def list_checkpoints(services: ServicesDep, job_id: JobId) -> Listing[CheckpointView]:
+def list_checkpoints(
+    services: ServicesDep, caller: Reader, job_id: JobId
+) -> Listing[CheckpointView]:
     """The checkpoints that are kept, newest first: two for each fleet."""
     with services.database.read() as session:
-        rows = jobs.checkpoints(session, jobs.find_job(session, job_id).id)
+        rows = jobs.checkpoints(session, jobs.find_job(session, job_id, tenant=caller.tenant).id)
     return Listing(data=[checkpoint_view(row) for row in rows], has_more=False)
 
 
@@ -196,6 +205,7 @@ def list_checkpoints(services: ServicesDep, job_id: JobId) -> Listing[Checkpoint
 )
 def get_chart(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     kind: Kind = "curves",
     metric: Metric = None,
@@ -205,7 +215,7 @@ def get_chart(
 ) -> Chart:
     """A picture of what came of the job, for Chart.js 4 without plug-ins: docs/pictures.md."""
     wanted = charts.Wanted(kind=kind, metric=metric, top=top, trial=trial, part=part)
-    return charts.chartjs(_picture(services, job_id, wanted))
+    return charts.chartjs(_picture(services, caller, job_id, wanted))
 
 
 @router.get(
@@ -223,6 +233,7 @@ def get_chart(
 )
 def get_chart_picture(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     kind: Kind = "curves",
     metric: Metric = None,
@@ -235,7 +246,7 @@ def get_chart_picture(
 ) -> Response:
     """The same picture as a PNG of `width` × `height` pixels, times `density`."""
     wanted = charts.Wanted(kind=kind, metric=metric, top=top, trial=trial, part=part)
-    picture = _picture(services, job_id, wanted)
+    picture = _picture(services, caller, job_id, wanted)
     content = _draw(picture, "png", width, height, density)
     return Response(content, media_type="image/png")
 
@@ -255,6 +266,7 @@ def get_chart_picture(
 )
 def get_chart_drawing(
     services: ServicesDep,
+    caller: Reader,
     job_id: JobId,
     kind: Kind = "curves",
     metric: Metric = None,
@@ -266,7 +278,7 @@ def get_chart_drawing(
 ) -> Response:
     """The same picture as an SVG, whose letters are outlines: it looks the same everywhere."""
     wanted = charts.Wanted(kind=kind, metric=metric, top=top, trial=trial, part=part)
-    picture = _picture(services, job_id, wanted)
+    picture = _picture(services, caller, job_id, wanted)
     content = _draw(picture, "svg", width, height, 1)
     return Response(content, media_type="image/svg+xml")
 
@@ -274,7 +286,7 @@ def get_chart_drawing(
 @router.get(
     "/report", operation_id="get_report", summary="The comparison as data", responses=problems(404)
 )
-def get_report(services: ServicesDep, job_id: JobId) -> Report:
+def get_report(services: ServicesDep, caller: Reader, job_id: JobId) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
     configuration, best first; what is left of the network of its best trial; for a job with
     `attribute`, what each technique bought; and for a search, what it found so far: the winner and
@@ -282,7 +294,8 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
     over two of them, learning curves, what to search next, and of a path its weights.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
-        return _report(services, session, jobs.find_job(session, job_id))
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
+        return report_in(services, session, job)
 
 
 @router.get(
@@ -298,17 +311,18 @@ def get_report(services: ServicesDep, job_id: JobId) -> Report:
         **problems(404),
     },
 )
-def get_report_markdown(services: ServicesDep, job_id: JobId) -> Response:
+def get_report_markdown(services: ServicesDep, caller: Reader, job_id: JobId) -> Response:
     """The same for a pull request: the verdict, the configurations with 95 % intervals, their
     differences on the same rows, what each column is worth, and what was advised.
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
-        job = jobs.find_job(session, job_id)
-        text = markdown(_report(services, session, job), name=job.name, advice=job.advice)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
+        text = markdown(report_in(services, session, job), name=job.name, advice=job.advice)
     return Response(text, media_type="text/markdown")
 
 
-def _report(services: Services, session: Session, job: Job) -> Report:
+def report_in(services: Services, session: Session, job: Job) -> Report:
+    """The report of a job as its row and its trials are now."""
     if job.spec.get("search") is None:
         return comparison.report_of(job, jobs.trials(session, job))
     searched, trials = search_report(session, job)
@@ -316,9 +330,11 @@ def _report(services: Services, session: Session, job: Job) -> Report:
     return comparison.report_of(job, trials, searched).model_copy(update={"path": path})
 
 
-def _picture(services: Services, job_id: str, wanted: charts.Wanted) -> charts.Picture:
+def _picture(
+    services: Services, caller: Caller, job_id: str, wanted: charts.Wanted
+) -> charts.Picture:
     with services.database.read(statement=REPORT_SECONDS) as session:
-        job = jobs.find_job(session, job_id)
+        job = jobs.find_job(session, job_id, tenant=caller.tenant)
         return charts.picture_of(session, services.artefacts, job, wanted)
 
 

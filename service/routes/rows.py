@@ -18,6 +18,7 @@ from service.row_streams import (
     splits_json,
 )
 from service.schemas.rows import RowAnswers, SplitsView
+from service.security.callers import Reader
 from service.threads import in_pool
 from worker.errors import NotFoundError
 from worker.jobs import AnsweredPart
@@ -53,6 +54,7 @@ ANSWERS: Responses = {
 )
 async def get_splits(
     services: ServicesDep,
+    caller: Reader,
     request: Request,
     job_id: JobId,
     fold: Annotated[
@@ -73,7 +75,7 @@ async def get_splits(
     `row,part,fold,repeat`: without folds a row stands once; with folds once a repeat, with the fold
     that it validates. 409 where the data set was deleted.
     """
-    spec, divided = await in_pool("reports", services.rows.divided, job_id)
+    spec, divided = await in_pool("reports", services.rows.divided, job_id, caller=caller)
     count = len(divided.splits) if spec.split.folds is not None else 0
     if fold is not None and fold >= count:
         last = f"its folds are 0 to {count - 1}" if count else "it has none; leave `fold` out"
@@ -92,6 +94,7 @@ async def get_splits(
 )
 async def get_row_answers(
     services: ServicesDep,
+    caller: Reader,
     request: Request,
     job_id: JobId,
     part: Annotated[
@@ -123,7 +126,7 @@ async def get_row_answers(
     from the stored models and streamed. 409 where the part has no rows, the trial no model yet, or
     the data set was deleted.
     """
-    found = await in_pool("reports", services.rows.answers, job_id, part, trial)
+    found = await in_pool("reports", services.rows.answers, job_id, part, trial, caller=caller)
     chosen = form_for(request, form, ("json", "csv", "parquet"))
     pieces = answers_in(chosen, job_id, part, found)
     # What is wrong with a model is told before anything is sent.

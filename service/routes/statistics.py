@@ -16,6 +16,7 @@ from service.schemas.serving import (
     StatisticsView,
     TimingView,
 )
+from service.security.callers import Reader
 from service.serving.statistics import STAGES, Statistics, Timing
 
 router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Operation)
@@ -28,13 +29,13 @@ router = APIRouter(prefix="/v1/models", tags=["Predictions"], route_class=Operat
     responses=problems(404),
 )
 async def get_model_statistics(
-    services: ServicesDep, name: Name, version: Chosen = None
+    services: ServicesDep, caller: Reader, name: Name, version: Chosen = None
 ) -> StatisticsView:
     """How often a model is asked, how large the batches are, where the time goes, and how often
     rows held what training did not: what changes there is drift. Counted by the process that
     answers, since it loaded the model.
     """
-    resident = await services.serving.find(name, version)
+    resident = await services.serving.find(name, version, tenant=caller.tenant)
     return _view(resident.statistics, resident.name, resident.version)
 
 

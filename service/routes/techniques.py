@@ -9,13 +9,20 @@ from service.errors import problems
 from service.operations import Operation
 from service.schemas.common import Listing
 from service.schemas.techniques import TechniqueDetail, TechniqueView
+from service.security.callers import READ
 from worker.errors import NotFoundError
 from worker.regularization import catalogue, techniques
 
 router = APIRouter(prefix="/v1/techniques", tags=["Techniques"], route_class=Operation)
 
 
-@router.get("", operation_id="list_techniques", summary="List techniques", responses=problems(404))
+@router.get(
+    "",
+    operation_id="list_techniques",
+    summary="List techniques",
+    responses=problems(404),
+    dependencies=[READ],
+)
 def list_techniques(
     family: Annotated[
         str | None,
@@ -45,7 +52,11 @@ def list_techniques(
 
 
 @router.get(
-    "/{name}", operation_id="get_technique", summary="Read a technique", responses=problems(404)
+    "/{name}",
+    operation_id="get_technique",
+    summary="Read a technique",
+    responses=problems(404),
+    dependencies=[READ],
 )
 def get_technique(
     name: Annotated[

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, RootModel, StrictBool, model_validator
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
 from service.schemas.learnt import ModelManifest
-from worker.models import MOST_SAMPLES
+from worker.models import MOST_SAMPLES, AnswerSettings
 from worker.results import (
     FINAL,
     Check,
@@ -166,6 +166,26 @@ class PredictRequest(Body):
     spread. 0 is the plain answer, in eval mode."""
     seed: Annotated[int, Field(ge=0, lt=2**63, examples=[1])] = 0
     """Of the masks of `mc_samples`: the same seed gives the same answer."""
+    calibrated: Annotated[StrictBool, Field(examples=[True])] = False
+    """Whether `probabilities` are those of scores divided by the temperature that was fitted on
+    rows that did not train the model: as right as they are sure. `label` stays what it is."""
+    coverage: Annotated[float, Field(gt=0, lt=1, strict=True, examples=[0.9])] | None = None
+    """In how much of all rows the truth is to be covered: a regression also answers `interval`, a
+    classification `prediction_set`. Split-conformal: docs/uncertainty.md says what it promises."""
+    members: Annotated[StrictBool, Field(examples=[True])] = False
+    """Of a model of several networks: `deviation`, `entropy` and `mutual_information` tell how far
+    they differ. The answer stays what it is."""
+
+    @property
+    def settings(self) -> AnswerSettings:
+        """How the rows are to be answered."""
+        return AnswerSettings(
+            mc_samples=self.mc_samples,
+            seed=self.seed,
+            calibrated=self.calibrated,
+            coverage=self.coverage,
+            members=self.members,
+        )
 
     @model_validator(mode="after")
     def one_of_both(self) -> Self:

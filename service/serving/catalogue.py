@@ -9,12 +9,15 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from service.threads import in_pool
+from worker.caller import DEFAULT_TENANT
 from worker.errors import UnavailableError
 from worker.storage.catalogue import (
     CatalogueChanges,
     CatalogueEntry,
+    ModelKey,
     StoredVersion,
     changes_since,
 )
@@ -44,38 +47,53 @@ class ResolvedVersions:
     that passes its certificate answers."""
 
 
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """A version in the index of models."""
+
+    name: str
+    version: int
+    state: Literal["READY", "UNAVAILABLE"]
+    """READY is what a request would be answered with; it may have to be loaded first."""
+    reason: str
+    """Why it is unavailable; empty otherwise."""
+
+
 class Catalogue:
     """The models of the database, a moment ago.
 
     Args:
         database: where they are.
-        changed: told the names of models that have changed, after they have.
+        changed: told the tenants and names of models that have changed, after they have.
     """
 
-    def __init__(self, database: Database, changed: Callable[[Iterable[str]], None]) -> None:
+    def __init__(self, database: Database, changed: Callable[[Iterable[ModelKey]], None]) -> None:
         self._database, self._changed = database, changed
-        self._entries: dict[str, CatalogueEntry] = {}
+        self._entries: dict[ModelKey, CatalogueEntry] = {}
         self._revision: int | None = None
         self._reading: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._begun = float("-inf")
         self._reachable = True
 
-    def entry(self, name: str) -> CatalogueEntry | None:
-        """A model; none that is known."""
-        return self._entries.get(name)
+    def entry(self, name: str, tenant: str = DEFAULT_TENANT) -> CatalogueEntry | None:
+        """A tenant's model; none that is known."""
+        return self._entries.get((tenant, name))
 
-    def entries(self) -> list[CatalogueEntry]:
-        """All models, by name."""
-        return sorted(self._entries.values(), key=lambda entry: entry.name)
+    def entries(self, tenant: str = DEFAULT_TENANT) -> list[CatalogueEntry]:
+        """A tenant's models, by name."""
+        own = (entry for entry in self._entries.values() if entry.tenant == tenant)
+        return sorted(own, key=lambda entry: entry.name)
 
-    def target(self, name: str, selector: str | None = None) -> ResolvedVersions | None:
+    def target(
+        self, name: str, selector: str | None = None, tenant: str = DEFAULT_TENANT
+    ) -> ResolvedVersions | None:
         """What is meant by a model's name and a version's number, an alias or nothing.
 
         Nothing means ``production`` where that is set, else the newest. None if the model, version
         or alias is not known here.
         """
-        entry = self._entries.get(name)
+        entry = self._entries.get((tenant, name))
         if entry is None:
             return None
         number: int | None
@@ -144,7 +162,7 @@ class Catalogue:
             return changes_since(session, self._revision)
 
     def _take(self, changes: CatalogueChanges) -> None:
-        found = {entry.name: entry for entry in changes.entries}
+        found = {entry.key: entry for entry in changes.entries}
         names = found.keys() | (self._entries.keys() if changes.complete else set())
         self._entries = found if changes.complete else self._entries | found
         self._revision = changes.revision

@@ -22,6 +22,7 @@ from service.serving.front import RequestIds, Turn
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
 from service.telemetry.requests import Requests, are_said, say
+from worker.caller import Caller, Permission
 from worker.errors import ParsimonyError
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
@@ -77,17 +78,27 @@ class Express:
         services = getattr(self._state, "services", None)
         if services is None or not path.startswith(PREFIX):
             return None
-        kind, length = b"", b""
+        kind = length = host = origin = authorization = b""
         for name, value in scope["headers"]:
             if name == b"content-type":
                 kind = value
             elif name == b"content-length":
                 length = value
+            elif name == b"host":
+                host = value
+            elif name == b"authorization":
+                authorization = value
+            elif name == b"origin":
+                origin = value
             elif name in (b"content-encoding", b"prefer", b"expect", b"transfer-encoding"):
                 return None
         if kind != b"application/json" or not length.isdigit() or int(length) > MOST_BYTES:
             return None
-        found: Resident | None = services.serving.at_hand(path[len(PREFIX) : -len(SUFFIX)])
+        caller: Caller | None = services.gate.at_once(host, origin, authorization)
+        if caller is None or Permission.PREDICT not in caller.scopes:
+            return None  # The application says why.
+        serving, name = services.serving, path[len(PREFIX) : -len(SUFFIX)]
+        found: Resident | None = serving.at_hand(name, tenant=caller.tenant)
         return found if found is not None and found.model.plain is not None else None
 
     def begin(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:

@@ -21,8 +21,12 @@ from service.body_limit import JSON_BYTES
 from service.connections import GONE
 from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
+from service.security.callers import CALLER, caller_in, require
+from service.security.gate import Provenance
+from service.security.refusals import ForbiddenError
 from service.serving.doors.exchange import Call, Door, Reply
 from service.telemetry.requests import ROUTE
+from worker.caller import Permission
 from worker.errors import ParsimonyError
 from worker.logs import about_task
 
@@ -131,21 +135,46 @@ class Front:
             return
         request_id = self._ids.of(scope["headers"])
         about_task(request=request_id.decode())
+        doors = self._doors()
+        try:
+            await self._admit(scope)
+        except ForbiddenError as error:
+            answer = for_protocol(scope["path"], domain_problem(error))
+            await answer(scope, receive, _named(request_id, send))
+            return
         if scope["method"] == "POST":
-            doors = self._doors()
             for path, takes, stream in self._streams:
                 match = path.fullmatch(scope["path"])
                 if match and takes(_kind(scope)):
                     scope[ROUTE] = _template(match)
+                    if not await _may_predict(scope, receive, _named(request_id, send)):
+                        return
                     await stream(match.groupdict(), scope, receive, _named(request_id, send))
                     return
             for path, door in doors:
                 match = path.fullmatch(scope["path"])
                 if match:
                     scope[ROUTE] = _template(match)
+                    if not await _may_predict(scope, receive, _named(request_id, send)):
+                        return
                     await self._ask(door, match.groupdict(), request_id, scope, receive, send)
                     return
         await self._app(scope, receive, _named(request_id, send))
+
+    async def _admit(self, scope: Scope) -> None:
+        """Keep in the scope who asks, or what stands against it: a public operation answers anyway.
+
+        Raises:
+            ForbiddenError: the request comes from a page of another origin.
+        """
+        if self._services is None:
+            return
+        gate, said = self._services.gate, Provenance.of(scope["headers"])
+        gate.check_place(said)
+        try:
+            scope[CALLER] = await gate.admit(said)
+        except ParsimonyError as error:
+            scope[CALLER] = error
 
     def _doors(self) -> Routes:
         services = getattr(self._state, "services", None)
@@ -180,7 +209,7 @@ class Front:
                 return
             body = b"".join(message.get("body", b"") for message in messages)
         gone = scope.get("state", {}).get(GONE)
-        call = Call(path, scope["query_string"], scope["headers"], body, gone)
+        call = Call(path, scope["query_string"], scope["headers"], body, caller_in(scope), gone)
         try:
             self._turn.enter()
             reply = await door(call)
@@ -199,6 +228,16 @@ class Front:
             await self._app(scope, receive, _named(request_id, send))
             return
         await _send(reply, request_id, send)
+
+
+async def _may_predict(scope: Scope, receive: Receive, send: Send) -> bool:
+    """Whether who asks may have models answer; else that is said."""
+    try:
+        require(caller_in(scope), Permission.PREDICT)
+    except ParsimonyError as error:
+        await for_protocol(scope["path"], domain_problem(error))(scope, receive, send)
+        return False
+    return True
 
 
 def _template(match: re.Match[str]) -> str:

@@ -10,20 +10,20 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, Literal, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.orm import Session
 
 from service.serving.cache import UNFIT, Load, ResidentCache, key_of
-from service.serving.catalogue import Catalogue, ResolvedVersions
+from service.serving.catalogue import Catalogue, IndexEntry, ResolvedVersions
 from service.serving.residents import Resident
 from service.threads import in_pool
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError, ModelError, ParsimonyError, UnavailableError
 from worker.models import Certificate
 from worker.storage import models
-from worker.storage.catalogue import CatalogueEntry
+from worker.storage.catalogue import CatalogueEntry, ModelKey
 from worker.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -42,18 +42,6 @@ Parameters = ParamSpec("Parameters")
 Written = TypeVar("Written")
 
 
-@dataclass(frozen=True, slots=True)
-class IndexEntry:
-    """A version in the index of models."""
-
-    name: str
-    version: int
-    state: Literal["READY", "UNAVAILABLE"]
-    """READY is what a request would be answered with; it may have to be loaded first."""
-    reason: str
-    """Why it is unavailable; empty otherwise."""
-
-
 class Registry:
     """Models by name and selector. All is done on the event loop."""
 
@@ -61,9 +49,10 @@ class Registry:
         self._database = database
         self.catalogue = Catalogue(database, self._changed)
         self.residents = ResidentCache(capacity, load, self._forget)
-        self._answering: dict[tuple[str, Selector], Resident] = {}
-        self._selectors: dict[str, set[Selector]] = {}
-        self._following: dict[str, asyncio.Task[None]] = {}
+        self._answering: dict[tuple[str, str, Selector], Resident] = {}
+        """By tenant, name and selector."""
+        self._selectors: dict[ModelKey, set[Selector]] = {}
+        self._following: dict[ModelKey, asyncio.Task[None]] = {}
         self._polling: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,14 +71,18 @@ class Registry:
         self._selectors.clear()
         await self.residents.close()
 
-    def at_hand(self, name: str, selector: Selector = None) -> Resident | None:
+    def at_hand(
+        self, name: str, selector: Selector = None, tenant: str = DEFAULT_TENANT
+    ) -> Resident | None:
         """The model that answers, if that is known without waiting."""
-        resident = self._answering.get((name, selector))
+        resident = self._answering.get((tenant, name, selector))
         if resident is not None:
             self.residents.touch(resident)
         return resident
 
-    async def find(self, name: str, selector: Selector = None) -> Resident:
+    async def find(
+        self, name: str, selector: Selector = None, tenant: str = DEFAULT_TENANT
+    ) -> Resident:
         """The model that answers, loaded if need be.
 
         Raises:
@@ -100,40 +93,44 @@ class Registry:
         """
         if selector is not None and selector.isdecimal():
             selector = str(int(selector))  # so that 01 is no other selector than 1
-        resident = self.at_hand(name, selector)
+        resident = self.at_hand(name, selector, tenant)
         if resident is not None:
             return resident
         async with _in_time(name):
             while True:
-                target = _in_service(await self._target(name, selector))
+                target = _in_service(await self._target(name, selector, tenant))
                 resident = await self._first(target)
-                if self.catalogue.entry(name) is target.entry:
-                    self._point(name, [selector], resident)
+                if self.catalogue.entry(name, tenant) is target.entry:
+                    self._point((tenant, name), [selector], resident)
                     return resident
                 # It changed meanwhile: what was loaded may not be meant any more.
 
-    async def load(self, name: str, selector: Selector = None) -> Resident:
+    async def load(
+        self, name: str, selector: Selector = None, tenant: str = DEFAULT_TENANT
+    ) -> Resident:
         """Put a model into service: load and certify a version, then let it answer, everywhere.
 
         What was found unfit before is tried again, by every process. Raises as :meth:`find`.
         """
         async with _in_time(name):
-            target = await self._target(name, selector)
+            target = await self._target(name, selector, tenant)
             self.residents.pardon([key_of(version) for version in target.versions])
             await self._first(target)
-        await self.change(models.set_unloaded, name, False)
-        return await self.find(name, selector)
+        await self.change(models.set_unloaded, name, False, tenant=tenant)
+        return await self.find(name, selector, tenant)
 
-    async def unload(self, name: str) -> None:
+    async def unload(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
         """Take a model out of service, in all processes. Requests under way are answered.
 
         Raises:
             NotFoundError: there is no such model.
             UnavailableError: the database cannot be reached.
         """
-        await self.change(models.set_unloaded, name, True)
+        await self.change(models.set_unloaded, name, True, tenant=tenant)
 
-    async def set_alias(self, name: str, alias: str, number: int) -> None:
+    async def set_alias(
+        self, name: str, alias: str, number: int, tenant: str = DEFAULT_TENANT
+    ) -> None:
         """Point an alias at a version that is fit to be served; it answers here at once.
 
         Raises:
@@ -144,7 +141,7 @@ class Registry:
         """
         try:
             async with _in_time(name):
-                await self._first(await self._target(name, str(number)))
+                await self._first(await self._target(name, str(number), tenant))
         except ModelError as error:
             raise ConflictError(
                 f"The alias {alias!r} stays as it is. {error.message}",
@@ -152,28 +149,30 @@ class Registry:
                 code=error.code,
                 **error.extra,
             ) from error
-        await self.change(models.set_alias, name, alias, number)
+        await self.change(models.set_alias, name, alias, number, tenant=tenant)
 
-    async def settle(self, name: str) -> None:
+    async def settle(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
         """Have a model that is in use answer as the database has it now.
 
         Raises:
             UnavailableError: the database cannot be read.
         """
-        if not self._selectors.get(name):
+        if not self._selectors.get((tenant, name)):
             return
         await self.catalogue.refresh()
-        following = self._following.get(name)
+        following = self._following.get((tenant, name))
         if following is not None:
             await asyncio.wait([following])
 
-    async def certificate(self, name: str, selector: Selector) -> tuple[int, Certificate]:
+    async def certificate(
+        self, name: str, selector: Selector, tenant: str = DEFAULT_TENANT
+    ) -> tuple[int, Certificate]:
         """A version's number and what its certification found, whether it passed or not.
 
         Where the newest is meant, it is the one that answers; if none does, the newest.
         """
         async with _in_time(name):
-            target = _in_service(await self._target(name, selector))
+            target = _in_service(await self._target(name, selector, tenant))
             try:
                 resident = await self._first(target)
             except ModelError:
@@ -184,26 +183,28 @@ class Registry:
                 return newest.version, failure.certificate
             return resident.version, resident.certificate
 
-    async def is_ready(self, name: str, selector: Selector = None) -> bool:
+    async def is_ready(
+        self, name: str, selector: Selector = None, tenant: str = DEFAULT_TENANT
+    ) -> bool:
         """Whether a request is answered now. A model that is not loaded yet is loaded by this.
 
         Raises:
             NotFoundError: there is no such model, version or alias.
         """
         try:
-            await self.find(name, selector)
+            await self.find(name, selector, tenant)
         except (*UNFIT, UnavailableError):
             return False
         return True
 
-    async def index(self) -> list[IndexEntry]:
-        """All versions of all models, the newest first."""
+    async def index(self, tenant: str = DEFAULT_TENANT) -> list[IndexEntry]:
+        """All versions of a tenant's models, the newest first."""
         with suppress(UnavailableError, TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self.catalogue.refresh()
         return [
             self._indexed(entry, number)
-            for entry in self.catalogue.entries()
+            for entry in self.catalogue.entries(tenant)
             for number in entry.versions
         ]
 
@@ -214,16 +215,16 @@ class Registry:
             reason = failure.error.message
         return IndexEntry(entry.name, number, "UNAVAILABLE" if reason else "READY", reason)
 
-    async def _target(self, name: str, selector: Selector) -> ResolvedVersions:
+    async def _target(self, name: str, selector: Selector, tenant: str) -> ResolvedVersions:
         """What is meant now; what was meant last where the database cannot be asked."""
         unreachable: Exception | None = None
-        known = self.catalogue.target(name, selector) is not None
+        known = self.catalogue.target(name, selector, tenant) is not None
         try:
             async with asyncio.timeout(LOOK_SECONDS if known else UNKNOWN_SECONDS):
                 await self.catalogue.refresh()
         except (UnavailableError, TimeoutError) as error:
             unreachable = error
-        target = self.catalogue.target(name, selector)
+        target = self.catalogue.target(name, selector, tenant)
         if target is not None:
             return target
         if unreachable is not None:
@@ -232,7 +233,7 @@ class Registry:
                 "again",
                 code="database_unavailable",
             ) from unreachable
-        if self.catalogue.entry(name) is None:
+        if self.catalogue.entry(name, tenant) is None:
             raise models.no_model(name)
         raise models.no_version(name, selector)
 
@@ -246,80 +247,83 @@ class Registry:
                 errors.append(error)
         raise errors[0]
 
-    def _point(self, name: str, selectors: Iterable[Selector], resident: Resident) -> None:
+    def _point(self, model: ModelKey, selectors: Iterable[Selector], resident: Resident) -> None:
         """Let a resident answer, and give up what it replaces."""
         if self.residents.peek(resident.key) is not resident:
             return  # given up meanwhile, for another model's sake
         replaced = set()
         for selector in selectors:
-            before = self._answering.get((name, selector))
-            self._answering[name, selector] = resident
-            self._selectors.setdefault(name, set()).add(selector)
+            before = self._answering.get((*model, selector))
+            self._answering[*model, selector] = resident
+            self._selectors.setdefault(model, set()).add(selector)
             if before is not None and before is not resident:
                 replaced.add(before)
-        used = {self._answering[name, selector].key for selector in self._selectors[name]}
+        used = {self._answering[*model, selector].key for selector in self._selectors[model]}
         for before in replaced:
-            log.info("model %s: version %d after %d", name, resident.version, before.version)
+            log.info("model %s: version %d after %d", model[1], resident.version, before.version)
             if before.key not in used:
                 self.residents.drop(before.key)
 
     def _forget(self, resident: Resident) -> None:
         """Let a resident answer no more."""
-        for selector in tuple(self._selectors.get(resident.name, ())):
-            if self._answering[resident.name, selector] is resident:
-                self._unpoint(resident.name, selector)
+        model = (resident.tenant, resident.name)
+        for selector in tuple(self._selectors.get(model, ())):
+            if self._answering[*model, selector] is resident:
+                self._unpoint(model, selector)
 
-    def _unpoint(self, name: str, selector: Selector) -> None:
-        del self._answering[name, selector]
-        self._selectors[name].discard(selector)
-        if not self._selectors[name]:
-            del self._selectors[name]
+    def _unpoint(self, model: ModelKey, selector: Selector) -> None:
+        del self._answering[*model, selector]
+        self._selectors[model].discard(selector)
+        if not self._selectors[model]:
+            del self._selectors[model]
 
-    def _changed(self, names: Iterable[str]) -> None:
+    def _changed(self, changed: Iterable[ModelKey]) -> None:
         """Follow what the catalogue says of these: at once where what is meant is loaded.
 
         What was unfit is tried again when it is next meant: that is how a file which was mended is
         told of to all processes.
         """
-        entries = {name: self.catalogue.entry(name) for name in names}
+        entries = {(tenant, name): self.catalogue.entry(name, tenant) for tenant, name in changed}
         self._give_up_deleted(entries)
         for entry in entries.values():
             if entry is not None:
                 self.residents.pardon([(entry.id, number) for number in entry.versions])
-        for name in self._selectors.keys() & entries.keys():
-            entry = entries[name]
+        for model in self._selectors.keys() & entries.keys():
+            entry = entries[model]
             if entry is None or entry.unloaded:
-                for resident in {self._answering[name, each] for each in self._selectors[name]}:
+                for resident in {self._answering[*model, each] for each in self._selectors[model]}:
                     self._forget(resident)
                     self.residents.drop(resident.key)
                 continue
             behind = False
-            for target, selectors in self._astray(name):
+            for target, selectors in self._astray(model):
                 ready = self.residents.peek(key_of(target.versions[0]))
                 behind |= ready is None
                 if ready is not None:
-                    self._point(name, selectors, ready)
-            if behind and name not in self._following:
-                task = asyncio.create_task(self._follow(name), name=f"follow {name}")
-                self._following[name] = task
-                task.add_done_callback(partial(self._followed, name))
+                    self._point(model, selectors, ready)
+            if behind and model not in self._following:
+                task = asyncio.create_task(self._follow(model), name=f"follow {model[1]}")
+                self._following[model] = task
+                task.add_done_callback(partial(self._followed, model))
 
-    def _give_up_deleted(self, entries: Mapping[str, CatalogueEntry | None]) -> None:
+    def _give_up_deleted(self, entries: Mapping[ModelKey, CatalogueEntry | None]) -> None:
         """Let go of what is loaded of versions that are no more."""
         for resident in self.residents.held():
-            if resident.name not in entries:
+            model = (resident.tenant, resident.name)
+            if model not in entries:
                 continue
-            entry = entries[resident.name]
+            entry = entries[model]
             model_id, number = resident.key
             if entry is None or entry.id != model_id or number not in entry.versions:
                 self._forget(resident)
                 self.residents.drop(resident.key)
 
-    async def _follow(self, name: str) -> None:
+    async def _follow(self, model: ModelKey) -> None:
         """Load what is meant by the selectors in use, and switch, until nothing is left to do."""
+        tenant, name = model
         while True:
-            entry, failed = self.catalogue.entry(name), False
-            for target, selectors in self._astray(name):
+            entry, failed = self.catalogue.entry(name, tenant), False
+            for target, selectors in self._astray(model):
                 try:
                     resident = await self._first(target)
                 except Exception as error:
@@ -327,25 +331,26 @@ class Registry:
                     log.error("model %s stays at its old version: %s", name, error)
                     failed = True
                     continue
-                if self.catalogue.entry(name) is not entry:
+                if self.catalogue.entry(name, tenant) is not entry:
                     break
-                self._point(name, selectors, resident)
-            if self.catalogue.entry(name) is entry:
+                self._point(model, selectors, resident)
+            if self.catalogue.entry(name, tenant) is entry:
                 if not failed:
                     return
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _followed(self, name: str, task: asyncio.Task[None]) -> None:
-        del self._following[name]
+    def _followed(self, model: ModelKey, task: asyncio.Task[None]) -> None:
+        del self._following[model]
 
-    def _astray(self, name: str) -> list[tuple[ResolvedVersions, list[Selector]]]:
+    def _astray(self, model: ModelKey) -> list[tuple[ResolvedVersions, list[Selector]]]:
         """The selectors in use that mean another version now, those of one target together."""
+        tenant, name = model
         found: dict[tuple[int, int], tuple[ResolvedVersions, list[Selector]]] = {}
-        for selector in tuple(self._selectors.get(name, ())):
-            target = self.catalogue.target(name, selector)
+        for selector in tuple(self._selectors.get(model, ())):
+            target = self.catalogue.target(name, selector, tenant)
             if target is None:
-                self._unpoint(name, selector)
-            elif key_of(target.versions[0]) != self._answering[name, selector].key:
+                self._unpoint(model, selector)
+            elif key_of(target.versions[0]) != self._answering[*model, selector].key:
                 number = target.versions[0].version
                 found.setdefault((number, len(target.versions)), (target, []))[1].append(selector)
         return list(found.values())

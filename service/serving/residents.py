@@ -9,6 +9,7 @@ import numpy as np
 from service.serving.joiner import Joiner
 from service.serving.statistics import Statistics
 from service.serving.weight import bytes_held
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ModelError
 from worker.models import Certificate, TrainedModel, certify
 from worker.storage.artefacts import Artefacts
@@ -36,6 +37,8 @@ class Resident:
     statistics: Statistics
     key: Key = ("", 0)
     """Under which it is held."""
+    tenant: str = DEFAULT_TENANT
+    """Whose it is."""
     used: int = 0
     """When it was used last: a number that grows with each use of any model."""
 
@@ -67,6 +70,7 @@ def load_resident(
         bytes=bytes_held(model),
         joiner=joiner,
         statistics=statistics,
+        tenant=version.tenant,
     )
 
 

@@ -56,6 +56,6 @@ def running(settings: ServiceSettings) -> Iterator[Client]:
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),
     ):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        http = httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30)
+        http = httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30)
         yield Client(app, portal, http)
         portal.call(http.aclose)

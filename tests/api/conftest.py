@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from service.reading.reader import ForksProcess
 from tests.api.client import Client, running
 from tests.databases import Databases
 from worker.settings import ServiceSettings
@@ -20,6 +21,29 @@ def _loads_take_their_time() -> Iterator[None]:
         patch.setattr("service.serving.registry.ANSWER_SECONDS", 60.0)
         patch.setattr("service.threads.HANGING_SECONDS", 60.0)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _readers_are_forked_from_one_process(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """It imports for seconds, and knows nothing of the service that asks it."""
+    started: list[ForksProcess] = []
+
+    class Shared(ForksProcess):
+        def __new__(cls, settings: ServiceSettings) -> ForksProcess:
+            if not started or not started[0].is_alive:
+                started[:] = [ForksProcess(ServiceSettings(state=folder))]
+            return started[0]
+
+    folder = tmp_path_factory.mktemp("readers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.reading.reader.ForksProcess", Shared)
+        patch.setattr("service.reading.reader.Reader.close", lambda self: self._warming.cancel())
+        patch.setattr("service.reading.reader.WARM_AFTER_SECONDS", 3_600.0)
+        yield
+    for process in started:
+        process.close()
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def test_bodies_are_compressed_both_ways(client: Client) -> None:
         ({"dataframe_records": [[1, 2]]}, "by column name"),
         ({"dataframe_records": [{"x1": 1}]}, "lacks the column 'x2'"),
         ({"instances": CELLS, "params": {"return": "odds"}}, "must be one of"),
-        ({"instances": CELLS, "params": {"temperature": 1}}, "`return`"),
+        ({"instances": CELLS, "params": {"temperature": 1}}, "return, mc_samples"),
         ("{]", "not JSON"),
     ],
 )

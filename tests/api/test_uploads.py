@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -10,6 +11,9 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
+from service.reading.messages import ReadAnswer, ReaderEnd, ReadOrder
+from service.reading.reader import Reader
+from service.reading.work import answer_to
 from tests.api.client import Client
 from tests.api.work import QUICK, post, train
 from worker.data import Column, Table, declare, read_table
@@ -40,9 +44,20 @@ def reader(source: BinaryIO, filename: str | None = None, reading: Reading | Non
     return replace(table, findings=tuple(found))
 
 
+def read_here(patch: pytest.MonkeyPatch, function: Callable[..., Table]) -> None:
+    """Have uploads read by a function, in this process."""
+
+    def run(self: Reader, order: ReadOrder, file: int) -> tuple[ReadAnswer, ReaderEnd]:
+        with os.fdopen(os.dup(file), "rb") as opened:
+            return answer_to(order, opened), ReaderEnd(status=0)
+
+    patch.setattr("service.reading.work.read_table", function)
+    patch.setattr(Reader, "run", run)
+
+
 @pytest.fixture
 def finding(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("service.uploads.read_table", reader)
+    read_here(monkeypatch, reader)
     monkeypatch.setattr("worker.jobs.tables.read_table", reader)
     return
 
@@ -239,7 +254,7 @@ def test_dates_are_shown_as_dates(client: Client, monkeypatch: pytest.MonkeyPatc
     def dated(*args: object) -> Table:
         return Table.of([(Column(name="d", kind="date", missing=1), np.array([0.0, np.nan, 31.0]))])
 
-    monkeypatch.setattr("service.uploads.read_table", dated)
+    read_here(monkeypatch, dated)
     made = client.upload("d\n1\n").json()
     (column,) = made["columns"]
     assert (column["minimum"], column["mean"], column["maximum"]) == (

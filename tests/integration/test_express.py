@@ -127,6 +127,7 @@ def test_a_body_that_comes_in_pieces_is_read_once_it_is_here(address: str) -> No
         assert len(answer(client)[2]["predictions"]) == 5
 
 
+@pytest.mark.slow
 def test_clients_that_leave_disturb_nobody(address: str) -> None:
     """75 leave at random moments, in the head, in the body, or while they wait."""
     expected = [httpx.post(f"http://{address}{PATH}", json={"instances": [r]}).json() for r in ROWS]

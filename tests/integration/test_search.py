@@ -47,6 +47,7 @@ def standby(here: Running) -> int:
     return pid
 
 
+@pytest.mark.slow
 def test_halving_lets_most_configurations_go_and_keeps_what_they_had(here: Running) -> None:
     job = here.ended(
         here.post(

@@ -12,13 +12,17 @@ from worker.appraisal.measuring import (
     members_of,
 )
 from worker.appraisal.rows import MOST_SCORES, held_out
+from worker.appraisal.served import ServedTrial, joint_uncertainty, served_uncertainty
+from worker.appraisal.uncertainty import AppraisedUncertainty
 
 __all__ = [
     "MOST_SCORES",
+    "AppraisedUncertainty",
     "Beside",
     "Contender",
     "Library",
     "Servable",
+    "ServedTrial",
     "TrainedTrial",
     "appraise",
     "choose_served",
@@ -26,8 +30,10 @@ __all__ = [
     "chosen_threshold",
     "held_out",
     "joint_scores",
+    "joint_uncertainty",
     "measured",
     "members_of",
     "servables",
+    "served_uncertainty",
     "wanted",
 ]

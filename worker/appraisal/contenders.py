@@ -26,6 +26,8 @@ class TrainedTrial:
     wander: Mapping[str, float] = field(default_factory=dict)
     """By metric, as ``loss``: how far it went from epoch to epoch at the end of training, as the
     standard deviation from a straight line over the last epochs, on validation rows."""
+    id: str = ""
+    """The trial's."""
 
 
 @dataclass(frozen=True, eq=False)

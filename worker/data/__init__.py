@@ -23,6 +23,7 @@ from worker.data.notation import Notation
 from worker.data.output import output_columns
 from worker.data.parts import StoredTable, TableInMemory, TableParts
 from worker.data.plain import PlainReader
+from worker.data.reading import FileLimits
 from worker.data.records import Records
 from worker.data.report import (
     Cell,
@@ -65,6 +66,7 @@ __all__ = [
     "EncoderSchema",
     "Expectations",
     "ExtremeCell",
+    "FileLimits",
     "Form",
     "JointEncoder",
     "JsonRows",

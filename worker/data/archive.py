@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from worker.data.reading import LIMITS, FileLimits, Source, file_error
+from worker.data.reading import LIMITS, FileLimits, Source, file_error, too_large_unpacked
 from worker.text import INVALID_NAME, control_character
 
 DAMAGED = (
@@ -78,10 +78,8 @@ def archived_files(archive: zipfile.ZipFile, limits: FileLimits = LIMITS) -> lis
         )
     total = sum(info.file_size for info in infos)
     if total > limits.unpacked:
-        raise file_error(
-            f"Unpacked, the archive takes {total / 2**30:.1f} GiB; at most "
-            f"{limits.unpacked / 2**30:.1f} are read. Upload fewer or smaller files.",
-            "too_large",
+        raise too_large_unpacked(
+            "Unpacked, the archive takes", total, limits.unpacked, "Upload fewer or smaller files."
         )
     files = [ArchivedFile(_path(info), info) for info in infos]
     files = [file for file in files if not _is_system(file.path)]

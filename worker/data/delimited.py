@@ -199,7 +199,10 @@ class _File:
         return pacsv.read_csv(
             pa.BufferReader(pa.py_buffer(self.data).slice(self.start)),
             read_options=pacsv.ReadOptions(
-                column_names=names, skip_rows_after_names=int(self.header), block_size=block
+                column_names=names,
+                skip_rows_after_names=int(self.header),
+                block_size=block,
+                use_threads=len(self.data) > _BLOCK,
             ),
             parse_options=pacsv.ParseOptions(delimiter=self.separator, newlines_in_values=True),
             convert_options=pacsv.ConvertOptions(

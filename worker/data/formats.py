@@ -9,6 +9,7 @@ Decisions:
 * Names of columns and categories hold no control characters, whatever the format.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -22,7 +23,7 @@ from worker.data.findings import draft_findings
 from worker.data.images import read_images
 from worker.data.npz import read_npz
 from worker.data.parquet import read_parquet
-from worker.data.reading import Source, file_error, unsupported
+from worker.data.reading import FileLimits, Source, file_error, unsupported
 from worker.data.table import Column, Table
 from worker.errors import DataError
 from worker.spec import Reading
@@ -92,27 +93,29 @@ def read_table(
         with source.open("rb") as file:
             return read_table(file, filename, reading)
     reading = reading or Reading(columns={})
-    table = _read(source, filename, reading).declared(reading.columns)
+    limits = FileLimits.of(source.seek(0, os.SEEK_END))
+    source.seek(0)
+    table = _read(source, filename, reading, limits).declared(reading.columns)
     for column in table.columns:
         _check_characters(column)
     return table
 
 
-def _read(source: BinaryIO, filename: str | None, reading: Reading) -> Table:
+def _read(source: BinaryIO, filename: str | None, reading: Reading, limits: FileLimits) -> Table:
     head = source.read(16)
     source.seek(0)
     if head.startswith(b"PAR1"):
         _refuse_marks(reading, "Parquet", *_MARKS)
-        return read_parquet(source, reading=reading)
+        return read_parquet(source, limits, reading)
     if head.startswith(_ZIP):
-        return _read_zip(source, reading)
+        return _read_zip(source, reading, limits)
     for beginning, reason in _BEGINNINGS:
         if head.startswith(beginning) and not _is_word(beginning, head):
             raise unsupported(reason)
     reason = _ENDINGS.get(PurePath(filename or "").suffix.lower(), "")
     if reason:
         raise unsupported(reason)
-    return read_csv(source, reading=reading)
+    return read_csv(source, limits, reading)
 
 
 def _check_characters(column: Column) -> None:
@@ -142,17 +145,17 @@ def _is_word(beginning: bytes, head: bytes) -> bool:
     return beginning.isalnum() and text.isascii() and text.decode().isprintable()
 
 
-def _read_zip(file: BinaryIO, reading: Reading) -> Table:
+def _read_zip(file: BinaryIO, reading: Reading, limits: FileLimits) -> Table:
     with open_archive(file) as archive:
         names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if names and all(name.endswith(".npy") for name in names):
         _refuse_marks(reading, "NPZ", *_MARKS)
-        return _with_findings(read_npz(file, reading=reading), reading)
+        return _with_findings(read_npz(file, limits, reading), reading)
     reason = _reason(names)
     if reason:
         raise unsupported(reason)
     _refuse_marks(reading, "a zip of images", *_MARKS, "missing")
-    return _with_findings(read_images(file), reading)
+    return _with_findings(read_images(file, limits), reading)
 
 
 def _refuse_marks(reading: Reading, what: str, *fields: str) -> None:

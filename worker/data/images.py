@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.data.archive import DAMAGED, ArchivedFile, archived_files, open_archive
-from worker.data.reading import LIMITS, FileLimits, Source, file_error
+from worker.data.reading import LIMITS, FileLimits, Source, file_error, too_large_unpacked
 from worker.data.table import Table, categorical, images
 from worker.errors import DataError
 
@@ -125,10 +125,8 @@ def _decoded(
     channels = len(mode)
     total = len(pictures) * channels * height * width
     if total > limits.bytes:
-        raise file_error(
-            f"Decoded, the images take {total / 2**30:.1f} GiB; at most "
-            f"{limits.bytes / 2**30:.1f} are read. Upload fewer or smaller ones.",
-            "too_large",
+        raise too_large_unpacked(
+            "Decoded, the images take", total, limits.bytes, "Upload fewer or smaller ones."
         )
     pixels = np.empty((len(pictures), channels, height, width), dtype=np.uint8)
     for row, picture in enumerate(pictures):

@@ -43,7 +43,14 @@ from worker.data.archive import DAMAGED
 from worker.data.cells import TextColumns
 from worker.data.drafts import Draft, bounded_findings
 from worker.data.mixture import is_measurement, numbers_of
-from worker.data.reading import LIMITS, FileLimits, Source, file_error, too_many_rows
+from worker.data.reading import (
+    LIMITS,
+    FileLimits,
+    Source,
+    file_error,
+    too_large_unpacked,
+    too_many_rows,
+)
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
 from worker.data.text_findings import Markers, marker_findings
 from worker.errors import DataError
@@ -135,10 +142,11 @@ def _check_headers(
             raise ValueError(f"the array {_name(entry)!r} has the shape {shape}")
         size += prod(shape) * max(8 if len(shape) == 2 else 1, dtype.itemsize)
     if size > limits.bytes:
-        raise file_error(
-            f"Unpacked, the arrays take {size / 2**30:.1f} GiB; at most "
-            f"{limits.bytes / 2**30:.1f} are read. Upload fewer rows, or images as uint8.",
-            "too_large",
+        raise too_large_unpacked(
+            "Unpacked, the arrays take",
+            size,
+            limits.bytes,
+            "Upload fewer rows, or images as uint8.",
         )
 
 

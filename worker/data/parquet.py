@@ -36,6 +36,7 @@ from worker.data.reading import (
     check_declared,
     check_names,
     file_error,
+    too_large_unpacked,
     too_many_rows,
 )
 from worker.data.table import LARGEST, Cells, Column, Table, categorical, dates, numeric
@@ -62,7 +63,7 @@ def read_parquet(
     try:
         with pq.ParquetFile(source, read_dictionary=strings) as file:
             names = [name for name in schema.names if not _INDEX.fullmatch(name)]
-            _check_size(file.metadata.num_rows, len(names), limits)
+            _check_size(file.metadata, len(names), limits)
             check_names(names, limits)
             check_declared(names, reading.columns)
             wanted = [name for name in names if reading.columns.get(name) != "ignore"]
@@ -128,16 +129,21 @@ def _unreadable() -> DataError:
     )
 
 
-def _check_size(rows: int, columns: int, limits: FileLimits) -> None:
+def _check_size(about: pq.FileMetaData, columns: int, limits: FileLimits) -> None:
+    rows = about.num_rows
     if rows == 0:
         raise file_error("The file has no rows.", "no_rows")
     if rows > limits.rows:
         raise too_many_rows(rows, limits)
-    if rows * columns > limits.cells:
-        raise file_error(
-            f"The file has {rows:,} rows of {columns:,} columns; at most {limits.cells:,} cells "
-            "are read. Upload a sample of the rows, or fewer columns.",
-            "too_large",
+    groups = range(about.num_row_groups)
+    unpacked = sum(about.row_group(group).total_byte_size for group in groups)
+    size = max(8 * rows * columns, unpacked)
+    if size > min(8 * limits.cells, limits.bytes):
+        raise too_large_unpacked(
+            f"The file's {rows:,} rows of {columns:,} columns take",
+            size,
+            min(8 * limits.cells, limits.bytes),
+            "Upload a sample of the rows, or fewer columns.",
         )
 
 

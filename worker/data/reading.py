@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +47,17 @@ class FileLimits:
     ratio: int = 100
     """Unpacked to packed bytes of one of its files."""
 
+    @classmethod
+    def of(cls, size: int) -> Self:
+        """The limits of a file of so many bytes: what it unpacks to is bounded by what was sent."""
+        decoded = min(cls.bytes, FREE + RATIO * size)
+        return cls(cells=min(cls.cells, decoded // 8), bytes=decoded, unpacked=decoded)
 
+
+FREE = 64 * 2**20
+"""Bytes that any file may be decoded to."""
+RATIO = 100
+"""Bytes decoded a byte sent, beyond those."""
 LIMITS = FileLimits()
 
 
@@ -85,6 +95,24 @@ def too_many_rows(rows: int, limits: FileLimits) -> DataError:
     return file_error(
         f"The file has {rows:,} rows; at most {limits.rows:,} are read. Upload a sample of them.",
         "too_many_rows",
+    )
+
+
+def too_large_unpacked(what: str, size: int, most: int, remedy: str) -> DataError:
+    """The error of a file that becomes larger than a file of its size may.
+
+    Args:
+        what: what takes these bytes, and a verb.
+        size: bytes that it would take.
+        most: bytes that it may.
+        remedy: how it becomes smaller.
+    """
+    return file_error(
+        f"{what} {size / 2**20:,.0f} MiB; at most {most / 2**20:,.0f} are read of a file of this "
+        f"size ({FREE // 2**20} MiB and {RATIO} times what was sent, up to "
+        f"{FileLimits.bytes / 2**30:.0f} GiB). {remedy} If it is packed very tightly, write it "
+        "without compression.",
+        "too_large",
     )
 
 

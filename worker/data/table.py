@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from math import isfinite, prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, BinaryIO, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -184,6 +184,12 @@ class Table:
 
     def to_parquet(self) -> bytes:
         """The table as one Parquet file, which `from_parquet` reads back without loss."""
+        sink = io.BytesIO()
+        self.write_parquet(sink)
+        return sink.getvalue()
+
+    def write_parquet(self, target: Path | BinaryIO) -> None:
+        """Write that file."""
         metadata = {
             _COLUMNS_KEY: json.dumps([column.model_dump(mode="json") for column in self.columns]),
             _ORIGIN_KEY: json.dumps(
@@ -201,14 +207,12 @@ class Table:
         widest = max(
             (array.nbytes // max(self.rows, 1) for array in self.values.values()), default=1
         )
-        sink = io.BytesIO()
         pq.write_table(
             frame.replace_schema_metadata(metadata),
-            sink,
+            target,
             row_group_size=min(2**20, max(1, _GROUP_BYTES // max(widest, 1))),
             use_dictionary=plain,
         )
-        return sink.getvalue()
 
     @classmethod
     def from_parquet(cls, source: Path | bytes) -> Self:

@@ -7,7 +7,7 @@ Imports torch: for trainer processes and the HTTP service.
 from worker.jobs.accept import JobIntake, Proposal, load_trials
 from worker.jobs.finish import Appraised, Ended, OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
-from worker.jobs.predictions import PredictionIntake, kept_columns, opened
+from worker.jobs.predictions import PredictionIntake, answer_settings, kept_columns, opened
 from worker.jobs.rows import AnsweredBlock, AnsweredPart, AnsweredRows, JobRows
 from worker.jobs.table_cache import TableCache, findings_about
 from worker.jobs.tables import load_table, stored_reading, without_unsaid
@@ -24,6 +24,7 @@ __all__ = [
     "PredictionIntake",
     "Proposal",
     "TableCache",
+    "answer_settings",
     "findings_about",
     "finish_fleet",
     "has_gpu",

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from worker.advice import advise
+from worker.caller import LOCAL, Caller
 from worker.data import Outline, prepare
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.admission import Admission
@@ -84,7 +85,7 @@ class JobIntake:
         self._settings, self._database, self._tables = settings, database, tables
         self._admission = Admission(settings)
 
-    def propose(self, spec: JobSpec) -> Proposal:
+    def propose(self, spec: JobSpec, *, caller: Caller = LOCAL) -> Proposal:
         """Check a specification against its data, and plan its fleets. Nothing is written.
 
         Raises:
@@ -92,22 +93,24 @@ class JobIntake:
             LimitExceededError: it costs more than the settings allow.
             DataError: the data do not allow the job.
         """
-        rows = self._tables.rows(spec.dataset)
+        rows = self._tables.rows(spec.dataset, tenant=caller.tenant)
         self._admission.admit_size(spec, rows)
-        checked = self._tables.checked(spec)
+        checked = self._tables.checked(spec, tenant=caller.tenant)
         if isinstance(spec.split.folds, FoldColumn):
             spec = _with_fold_count(spec, checked.outline.folds, spec.split.folds)
             self._admission.admit_size(spec, rows)
         check_threshold(spec, checked.outline)
-        proposal = self._proposed(spec, checked.outline)
+        proposal = self._proposed(spec, checked.outline, caller)
         # What is wrong with the data comes before what could be better in the job.
         return replace(proposal, advice=[*checked.findings, *proposal.advice])
 
-    def _proposed(self, spec: JobSpec, outline: Outline) -> Proposal:
+    def _proposed(self, spec: JobSpec, outline: Outline, caller: Caller) -> Proposal:
         if spec.search is None:
             return self._propose_comparison(resolve_refit(spec, outline), outline)
         if begins_at_lambda_max(spec):
-            table, default_target = self._tables.get(spec.dataset, spec.reading)
+            table, default_target = self._tables.get(
+                spec.dataset, spec.reading, tenant=caller.tenant
+            )
             spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
         resolved = resolve_refit(resolve_search(spec, outline), outline)
         return self._propose_search(resolved, outline)
@@ -153,15 +156,17 @@ class JobIntake:
         self._admission.admit_cost(spec, cost)
         return Proposal(spec, outline, plans, cost, advise(spec, outline))
 
-    def accept(self, spec: JobSpec) -> Job:
+    def accept(self, spec: JobSpec, *, caller: Caller = LOCAL) -> Job:
         """Accept a job: it is committed when this returns.
 
         Raises:
             SpecError, DataError: as :meth:`propose`.
         """
-        return self.accept_once(spec).job
+        return self.accept_once(spec, caller=caller).job
 
-    def accept_once(self, spec: JobSpec, key: str | None = None) -> Accepted:
+    def accept_once(
+        self, spec: JobSpec, key: str | None = None, *, caller: Caller = LOCAL
+    ) -> Accepted:
         """Accept a job, or find the one that its ``Idempotency-Key`` made before.
 
         Raises:
@@ -172,10 +177,11 @@ class JobIntake:
         document = spec.model_dump(mode="json", exclude_unset=True)
         canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         digest = hashlib.sha256(canonical).hexdigest()
-        if key is not None and (known := self._known(key, digest)) is not None:
+        if key is not None and (known := self._known(key, digest, caller)) is not None:
             return Accepted(known, replayed=True)
         self._database.expect_write()
-        return self._accept(self.propose(spec), shown(document), key, digest)
+        proposal = self.propose(spec, caller=caller)
+        return self._accept(proposal, shown(document), key, digest, caller)
 
     def _accept(
         self,
@@ -183,27 +189,31 @@ class JobIntake:
         posted: Json,
         key: str | None,
         digest: str,
+        caller: Caller,
         retry_of: str | None = None,
     ) -> Accepted:
         """Store a job, unless its key has made it meanwhile."""
         try:
             with self._database.write() as session:
-                known = idempotency.find(session, key, digest) if key is not None else None
+                tenant = caller.tenant
+                known = None
+                if key is not None:
+                    known = idempotency.find(session, key, digest, tenant=tenant)
                 if known is not None:
                     return Accepted(known, replayed=True)
-                job = _create(session, proposal, posted)
+                job = _create(session, proposal, posted, caller)
                 if retry_of is not None:
                     jobs.mark_retry(session, job, retry_of)
                 if key is not None:
-                    idempotency.remember(session, key, digest, job.id)
+                    idempotency.remember(session, key, digest, job.id, tenant=tenant)
                 return Accepted(job, replayed=False)
         except IntegrityError:
             # PostgreSQL: another request with this key was committed after ours had looked.
-            if key is None or (known := self._known(key, digest)) is None:
+            if key is None or (known := self._known(key, digest, caller)) is None:
                 raise
             return Accepted(known, replayed=True)
 
-    def retry(self, job_id: str, key: str | None = None) -> Accepted:
+    def retry(self, job_id: str, key: str | None = None, *, caller: Caller = LOCAL) -> Accepted:
         """Accept a job that failed or was cancelled once more, as a new one.
 
         Its complete specification is taken, so that a search trains what it had chosen.
@@ -215,18 +225,19 @@ class JobIntake:
             SpecError, DataError: as :meth:`propose`.
         """
         with self._database.read() as session:
-            before = jobs.find_job(session, job_id)
+            before = jobs.find_job(session, job_id, tenant=caller.tenant)
         jobs.check_retried(before)
         digest = hashlib.sha256(f"retry {job_id}".encode()).hexdigest()
-        if key is not None and (known := self._known(key, digest)) is not None:
+        if key is not None and (known := self._known(key, digest, caller)) is not None:
             return Accepted(known, replayed=True)
         spec = JobSpec.model_validate_json(orjson.dumps(before.spec))
         posted = shown(before.spec) if before.posted is None else before.posted
-        return self._accept(self.propose(spec), posted, key, digest, retry_of=job_id)
+        proposal = self.propose(spec, caller=caller)
+        return self._accept(proposal, posted, key, digest, caller, retry_of=job_id)
 
-    def _known(self, key: str, digest: str) -> Job | None:
+    def _known(self, key: str, digest: str, caller: Caller) -> Job | None:
         with self._database.read() as session:
-            return idempotency.find(session, key, digest)
+            return idempotency.find(session, key, digest, tenant=caller.tenant)
 
 
 def _with_fold_count(spec: JobSpec, count: int, folds: FoldColumn) -> JobSpec:
@@ -261,12 +272,12 @@ def _within(spec: JobSpec, cost: Cost) -> float:
     return cost.seconds if budget is None else min(cost.seconds, budget)
 
 
-def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
+def _create(session: Session, proposal: Proposal, posted: Json, caller: Caller) -> Job:
     spec = proposal.spec
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
         try:
-            datasets.find_dataset(session, dataset_id, lock="keep")
+            datasets.find_dataset(session, dataset_id, lock="keep", tenant=caller.tenant)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
     objective = job_objective(spec, proposal.outline)
@@ -286,6 +297,7 @@ def _create(session: Session, proposal: Proposal, posted: Json) -> Job:
         model_name=spec.model,
         device=spec.device,
         priority=spec.priority,
+        tenant=caller.tenant,
     )
 
 

@@ -57,10 +57,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Appraised:
-    """What a job's networks come to together, and the file of an ensemble that is served."""
+    """What a job's networks come to together, and the file that is served: of an ensemble, or of
+    a trial with what it keeps of rows that did not train it.
+    """
 
     appraisal: Appraisal
-    ensemble: ResultFile | None = None
+    served: ResultFile | None = None
 
 
 def finish_fleet(
@@ -154,10 +156,10 @@ def _check_alone(session: Session, lease: Lease, others: int) -> None:
 def _keep(session: Session, lease: Lease, appraised: Appraised) -> None:
     job, _ = hold(session, lease)
     job.appraisal = appraised.appraisal
-    if appraised.ensemble is not None:
-        job.ensemble_path = appraised.ensemble.path
-        job.ensemble_sha256 = appraised.ensemble.sha256
-        job.ensemble_bytes = appraised.ensemble.bytes
+    if appraised.served is not None:
+        job.ensemble_path = appraised.served.path
+        job.ensemble_sha256 = appraised.served.sha256
+        job.ensemble_bytes = appraised.served.bytes
 
 
 @dataclass(frozen=True)

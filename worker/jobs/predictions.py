@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from worker.caller import LOCAL, Caller
 from worker.data import (
     Column,
     StoredTable,
@@ -25,7 +26,7 @@ from worker.data import (
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.table_cache import TableCache, unknown_dataset
 from worker.jobs.tables import NOTHING, load_table, stored_reading
-from worker.models import Manifest, read_manifest
+from worker.models import Answerable, AnswerSettings, Manifest, read_manifest
 from worker.spec import Builtin, PredictionSpec, Reading
 from worker.storage import datasets, idempotency, models, predictions
 from worker.storage.artefacts import Artefacts
@@ -56,57 +57,64 @@ class PredictionIntake:
     def __init__(self, database: Database, artefacts: Artefacts, tables: TableCache) -> None:
         self._database, self._artefacts, self._tables = database, artefacts, tables
 
-    def accept_once(self, spec: PredictionSpec, key: str | None = None) -> AcceptedPrediction:
+    def accept_once(
+        self, spec: PredictionSpec, key: str | None = None, *, caller: Caller = LOCAL
+    ) -> AcceptedPrediction:
         """Accept a prediction, or find the one that its ``Idempotency-Key`` made before; committed
         when this returns. The model need not be in service here, and its weights are not read.
 
         Raises:
             KeyReused: the key made something else, or from another body.
             NotFoundError: there is no such model, version or data set.
-            SpecError: the data set has no column that is to be kept.
+            SpecError: the data set has no column that is to be kept, or the model cannot answer so.
             DataError: it lacks columns that the model needs, or cannot be read as the model's.
         """
-        if key is not None and (known := self._known(spec, key)) is not None:
+        if key is not None and (known := self._known(spec, key, caller)) is not None:
             return known
         self._database.expect_write()
         with self._database.read() as session:
-            version = models.resolve(session, spec.model, spec.version)
+            version = models.resolve(session, spec.model, spec.version, tenant=caller.tenant)
         with self._artefacts.open(version.path) as file:
             manifest = read_manifest(file)
-        columns, ignored, rows = self._about(spec)
+        Answerable.of(manifest, version.position).check(answer_settings(spec))
+        columns, ignored, rows = self._about(spec, caller)
         _check_kept(spec, columns)
         said = reading_for(manifest.encoder.columns, columns, ignored)
         if said.columns:
             # Read here as well, so that what cannot be read is said now.
-            rows = self._tables.get(spec.dataset, said)[0].rows
+            rows = self._tables.get(spec.dataset, said, tenant=caller.tenant)[0].rows
         part_rows = rows_of_a_part(manifest, columns)
         try:
             with self._database.write() as session:
-                found = None if key is None else _replayed(session, spec, key)
+                found = None if key is None else _replayed(session, spec, key, caller)
                 if found is not None:
                     return found
-                created = _create(session, spec, version, rows, part_rows)
+                created = _create(session, spec, version, rows, part_rows, caller)
                 if key is not None:
-                    idempotency.remember(session, key, _digest(spec), created.job.id)
+                    idempotency.remember(
+                        session, key, _digest(spec), created.job.id, tenant=caller.tenant
+                    )
                 return AcceptedPrediction(created, replayed=False)
         except IntegrityError:
             # PostgreSQL: another request with this key was committed after ours had looked.
-            found = None if key is None else self._known(spec, key)
+            found = None if key is None else self._known(spec, key, caller)
             if found is None:
                 raise
             return found
 
-    def _known(self, spec: PredictionSpec, key: str) -> AcceptedPrediction | None:
+    def _known(self, spec: PredictionSpec, key: str, caller: Caller) -> AcceptedPrediction | None:
         with self._database.read() as session:
-            return _replayed(session, spec, key)
+            return _replayed(session, spec, key, caller)
 
-    def _about(self, spec: PredictionSpec) -> tuple[Sequence[Column], Collection[str], int]:
+    def _about(
+        self, spec: PredictionSpec, caller: Caller
+    ) -> tuple[Sequence[Column], Collection[str], int]:
         """The columns of the data set, those that its upload ignored, and how many rows it has."""
         if isinstance(spec.dataset, Builtin):
             table, _ = self._tables.get(spec.dataset)
             return table.columns, (), table.rows
         with self._database.read() as session:
-            dataset = _dataset(session, spec.dataset)
+            dataset = _dataset(session, spec.dataset, caller)
         columns = [
             Column(name=one.name, kind=one.kind, shape=tuple(one.shape))
             for one in stored_report(dataset.columns)
@@ -157,6 +165,11 @@ def rows_of_a_part(manifest: Manifest, present: Sequence[Column]) -> int:
     return max(1, min(PART_ROWS, PART_BYTES // width))
 
 
+def answer_settings(spec: PredictionSpec) -> AnswerSettings:
+    """How the rows are to be answered."""
+    return AnswerSettings(calibrated=spec.calibrated, coverage=spec.coverage, members=spec.members)
+
+
 def kept_columns(spec: PredictionSpec, present: Sequence[Column]) -> tuple[str, ...]:
     """The columns that stand in the result before the answers."""
     if spec.keep is not None:
@@ -184,11 +197,16 @@ def _check_kept(spec: PredictionSpec, present: Sequence[Column]) -> None:
 
 
 def _create(
-    session: Session, spec: PredictionSpec, version: ModelVersion, rows: int, part_rows: int
+    session: Session,
+    spec: PredictionSpec,
+    version: ModelVersion,
+    rows: int,
+    part_rows: int,
+    caller: Caller,
 ) -> PredictionRows:
     dataset_id = None if isinstance(spec.dataset, Builtin) else spec.dataset
     if dataset_id is not None:
-        _dataset(session, dataset_id, keep=True)
+        _dataset(session, dataset_id, caller, keep=True)
     models.keep(session, version, spec.model)
     return predictions.add_prediction(
         session,
@@ -199,12 +217,15 @@ def _create(
         part_rows=part_rows,
         name=spec.name,
         dataset_id=dataset_id,
+        tenant=caller.tenant,
     )
 
 
-def _dataset(session: Session, dataset_id: str, *, keep: bool = False) -> Dataset:
+def _dataset(session: Session, dataset_id: str, caller: Caller, *, keep: bool = False) -> Dataset:
     try:
-        return datasets.find_dataset(session, dataset_id, lock="keep" if keep else None)
+        return datasets.find_dataset(
+            session, dataset_id, lock="keep" if keep else None, tenant=caller.tenant
+        )
     except NotFoundError as error:
         raise NotFoundError(
             unknown_dataset(dataset_id).message, code="dataset_not_found", param="dataset"
@@ -217,8 +238,10 @@ def _ignored(dataset: Dataset) -> Collection[str]:
     return {name for name, kind in columns.items() if kind == "ignore"}
 
 
-def _replayed(session: Session, spec: PredictionSpec, key: str) -> AcceptedPrediction | None:
-    job = idempotency.find(session, key, _digest(spec), kind=Kind.PREDICTION)
+def _replayed(
+    session: Session, spec: PredictionSpec, key: str, caller: Caller
+) -> AcceptedPrediction | None:
+    job = idempotency.find(session, key, _digest(spec), kind=Kind.PREDICTION, tenant=caller.tenant)
     if job is None:
         return None
     return AcceptedPrediction(predictions.of_job(session, job), replayed=True)

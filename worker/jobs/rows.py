@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from worker.caller import LOCAL, Caller
 from worker.data import DividedRows, Target
 from worker.errors import ConflictError, ModelError, NotFoundError
 from worker.jobs.table_cache import TableCache
@@ -83,7 +84,7 @@ class JobRows:
         self._database, self._artefacts, self._tables = database, artefacts, tables
         self._divided: Lru[str, DividedRows] = Lru(DIVISIONS_BYTES, weight=_bytes)
 
-    def divided(self, job_id: str) -> tuple[JobSpec, DividedRows]:
+    def divided(self, job_id: str, *, caller: Caller = LOCAL) -> tuple[JobSpec, DividedRows]:
         """A job's specification, and how its rows were divided.
 
         Raises:
@@ -91,10 +92,18 @@ class JobRows:
             ConflictError: its data set was deleted.
         """
         with self._database.read() as session:
-            spec = self._known(session, jobs.find_job(session, job_id))
-        return spec, self._division(job_id, spec)
+            job = jobs.find_job(session, job_id, tenant=caller.tenant)
+            spec = self._known(session, job)
+        return spec, self._division(job_id, spec, caller)
 
-    def answers(self, job_id: str, part: AnsweredPart, trial_id: str | None = None) -> AnsweredRows:
+    def answers(
+        self,
+        job_id: str,
+        part: AnsweredPart,
+        trial_id: str | None = None,
+        *,
+        caller: Caller = LOCAL,
+    ) -> AnsweredRows:
         """What a trial answers the rows of a part, or the folds of a configuration together.
 
         Unless one is given, it is the trial that is served for `test`, and for other parts the
@@ -106,12 +115,12 @@ class JobRows:
                 set was deleted.
         """
         with self._database.read() as session:
-            job = jobs.find_job(session, job_id)
+            job = jobs.find_job(session, job_id, tenant=caller.tenant)
             spec = self._known(session, job)
             trial = _chosen(session, job, part, trial_id)
             trials = _folds(session, job, spec, trial) if part == "out_of_fold" else [trial]
             fleets = {row.fleet_id: session.get_one(Fleet, row.fleet_id) for row in trials}
-        divided = self._division(job_id, spec)
+        divided = self._division(job_id, spec, caller)
         asked = [_asked(row, fleets[row.fleet_id], divided, part) for row in trials]
         count = sum(len(one.places) for one in asked)
         if not count:
@@ -129,7 +138,7 @@ class JobRows:
         spec = JobSpec.model_validate_json(orjson.dumps(job.spec))
         if not isinstance(spec.dataset, Builtin):
             try:
-                datasets.find_dataset(session, spec.dataset)
+                datasets.find_dataset(session, spec.dataset, tenant=job.tenant)
             except NotFoundError as error:
                 raise ConflictError(
                     f"The data set {spec.dataset} of job {job.id} was deleted, and its rows cannot "
@@ -140,9 +149,11 @@ class JobRows:
                 ) from error
         return spec
 
-    def _division(self, job_id: str, spec: JobSpec) -> DividedRows:
+    def _division(self, job_id: str, spec: JobSpec, caller: Caller) -> DividedRows:
         def divide() -> DividedRows:
-            table, default_target = self._tables.get(spec.dataset, spec.reading)
+            table, default_target = self._tables.get(
+                spec.dataset, spec.reading, tenant=caller.tenant
+            )
             return DividedRows.of(table, spec, default_target)
 
         return self._divided.get(job_id, divide)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from worker.caller import DEFAULT_TENANT
 from worker.data import Outline, Table, more_findings, target_findings
 from worker.errors import NotFoundError, SpecError
-from worker.jobs.tables import NOTHING, load_table, says_as_stored
+from worker.jobs.tables import NOTHING, ReadFile, load_table, says_as_stored
 from worker.lru import Lru
 from worker.results import Advice
 from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec, Reading
@@ -48,33 +49,42 @@ class Checked:
 class TableCache:
     """The tables that were used last, uploaded and built-in, and what jobs make of them."""
 
-    def __init__(self, database: Database, artefacts: Artefacts) -> None:
+    def __init__(
+        self, database: Database, artefacts: Artefacts, *, read: ReadFile | None = None
+    ) -> None:
+        """Begin; `read` is how an uploaded file is read that a job wants read anew."""
         self._database = database
+        self._read = read
         self._artefacts = artefacts
-        self._tables: Lru[tuple[str, str], tuple[Table, str | None]] = Lru(
+        self._tables: Lru[tuple[str, str, str], tuple[Table, str | None]] = Lru(
             TABLE_BYTES, weight=lambda kept: kept[0].nbytes
         )
         self._checked: Lru[str, Checked] = Lru(OUTLINES)
 
-    def get(self, ref: DatasetRef, said: Reading = NOTHING) -> tuple[Table, str | None]:
+    def get(
+        self, ref: DatasetRef, said: Reading = NOTHING, *, tenant: str = DEFAULT_TENANT
+    ) -> tuple[Table, str | None]:
         """The table of a data set, read as a job says, and the target that it has of its own.
 
         Raises:
             SpecError: there is no such data set, or no file of it to be read as the job says.
             DataError: its file cannot be read so.
         """
-        name = ref.model_dump_json() if isinstance(ref, Builtin) else ref
+        if isinstance(ref, Builtin):
+            name, owner = ref.model_dump_json(), ""
+        else:
+            name, owner = ref, tenant
         how = "" if said.says_nothing else said.model_dump_json()
 
         def load() -> tuple[Table, str | None]:
-            source = ref if isinstance(ref, Builtin) else self._row(ref)
+            source = ref if isinstance(ref, Builtin) else self._row(ref, tenant)
             if how and isinstance(source, Dataset) and says_as_stored(source, said):
-                return self.get(ref)  # one table in memory, under either name
-            return load_table(self._artefacts, source, said)
+                return self.get(ref, tenant=tenant)  # one table in memory, under either name
+            return load_table(self._artefacts, source, said, self._read)
 
-        return self._tables.get((name, how), load)
+        return self._tables.get((owner, name, how), load)
 
-    def rows(self, ref: DatasetRef) -> int | None:
+    def rows(self, ref: DatasetRef, *, tenant: str = DEFAULT_TENANT) -> int | None:
         """The rows of a data set, without reading it; none where that is not known.
 
         Raises:
@@ -82,13 +92,13 @@ class TableCache:
         """
         if isinstance(ref, Builtin):
             return ref.rows if ref.builtin is BuiltinName.CIRCLE else None
-        return self._row(ref).rows
+        return self._row(ref, tenant).rows
 
-    def outline(self, spec: JobSpec) -> Outline:
+    def outline(self, spec: JobSpec, *, tenant: str = DEFAULT_TENANT) -> Outline:
         """What is known of a job's data once they are checked; raises as :meth:`checked`."""
-        return self.checked(spec).outline
+        return self.checked(spec, tenant=tenant).outline
 
-    def checked(self, spec: JobSpec) -> Checked:
+    def checked(self, spec: JobSpec, *, tenant: str = DEFAULT_TENANT) -> Checked:
         """What is known of a job's data once they are checked, and what was found in them.
 
         Raises:
@@ -97,21 +107,23 @@ class TableCache:
         """
 
         def check() -> Checked:
-            table, default_target = self.get(spec.dataset, spec.reading)
+            table, default_target = self.get(spec.dataset, spec.reading, tenant=tenant)
             outline = Outline.of(table, spec, default_target)
             return Checked(outline, findings_about(table, outline.target.column))
 
         loss = None if spec.loss is None else spec.loss.kind  # counts are refused below 0
-        return self._checked.get(f"{loss} {spec.model_dump_json(include=DATA_FIELDS)}", check)
+        return self._checked.get(
+            f"{tenant} {loss} {spec.model_dump_json(include=DATA_FIELDS)}", check
+        )
 
     def forget(self, dataset_id: str) -> None:
         """Drop a data set that was deleted, however it was read."""
-        self._tables.forget_where(lambda key: key[0] == dataset_id)
+        self._tables.forget_where(lambda key: key[1] == dataset_id)
 
-    def _row(self, dataset_id: str) -> Dataset:
+    def _row(self, dataset_id: str, tenant: str) -> Dataset:
         try:
             with self._database.read() as session:
-                return datasets.find_dataset(session, dataset_id)
+                return datasets.find_dataset(session, dataset_id, tenant=tenant)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
 

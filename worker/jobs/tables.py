@@ -5,8 +5,9 @@ something has the uploaded file read again, under what it says over what was sai
 same bytes under the same reading are the same table, whoever reads them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
+from typing import BinaryIO
 
 from worker.data import Table, declare, load_builtin, read_table
 from worker.errors import DataError, SpecError
@@ -14,14 +15,20 @@ from worker.spec import Builtin, Reading
 from worker.storage.artefacts import Artefacts
 from worker.storage.tables import Dataset
 
+ReadFile = Callable[[BinaryIO, str | None, Reading], Table]
+"""Reads a file by its name's ending and what is said of it."""
 NOTHING = Reading(columns={})
 """What a job says that leaves all to its data set."""
 
 
 def load_table(
-    artefacts: Artefacts, source: Builtin | Dataset, said: Reading
+    artefacts: Artefacts,
+    source: Builtin | Dataset,
+    said: Reading,
+    read: ReadFile | None = None,
 ) -> tuple[Table, str | None]:
-    """The table, and the target that the data set has of its own.
+    """The table, and the target that the data set has of its own; `read` reads an uploaded file,
+    `read_table` unless given.
 
     Raises:
         SpecError: the data set has no file that could be read as the job says.
@@ -46,7 +53,7 @@ def load_table(
         return _declared(_stored(artefacts, source), said), source.target
     file = BytesIO(artefacts.read(source.source_path, source.source_sha256))
     try:
-        table = read_table(file, source.filename, said.over(stored_reading(source)))
+        table = (read or read_table)(file, source.filename, said.over(stored_reading(source)))
     except DataError as error:
         # A job sends no file: it names a data set.
         param = "dataset" if error.param == "file" else error.param

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from worker.data import Target
 from worker.results import Prediction
 
-AnswerRow = dict[str, str | int | float | dict[str, float]]
+AnswerRow = dict[str, str | int | float | dict[str, float] | list[float] | list[str]]
 """One row's answer as JSON has it: a label or a value, and by class what is said of each."""
 
 MOST_SAMPLES = 1_000
@@ -25,11 +25,17 @@ class AnswerSettings:
     """Passes with dropout switched on, whose mean answers and whose spread is told; 0 for none."""
     seed: int = 0
     """Of their masks."""
+    calibrated: bool = False
+    """Whether probabilities are those of scores divided by the model's temperature."""
+    coverage: float | None = None
+    """In how much of the rows the truth is to lie in the interval or set; none for neither."""
+    members: bool = False
+    """Whether it is told how far the networks of an ensemble differ."""
 
     @property
     def plain(self) -> bool:
         """Whether nothing beside the plain answer is asked for."""
-        return not self.mc_samples
+        return not (self.mc_samples or self.calibrated or self.coverage is not None or self.members)
 
 
 PLAIN = AnswerSettings()
@@ -50,6 +56,10 @@ class Answers:
     """[N], in the target's own unit."""
     further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """[N, …] each: what further was asked for, such as the deviation over passes with dropout."""
+    interval: NDArray[np.float64] | None = None
+    """[N, 2]: the ends of a regression's interval, where a coverage was asked for."""
+    sets: NDArray[np.bool_] | None = None
+    """[N, C]: whether each class is in the row's set, where a coverage was asked for."""
 
     def __len__(self) -> int:
         filled = self.values if self.best is None else self.best
@@ -63,19 +73,29 @@ class Answers:
             None if self.best is None else self.best[rows],
             None if self.values is None else self.values[rows],
             {name: column[rows] for name, column in self.further.items()},
+            None if self.interval is None else self.interval[rows],
+            None if self.sets is None else self.sets[rows],
         )
 
     def rows(self) -> Iterator[AnswerRow]:
         """Each row's answer with the members of `Prediction`, for JSON."""
-        if not self.further:
+        if not self.further and self.interval is None and self.sets is None:
             yield from self._plain_rows()
             return
         classes = self.target.classes
+        intervals = None if self.interval is None else self.interval.tolist()
+        sets = None if self.sets is None else self.sets.tolist()
         columns = {name: column.tolist() for name, column in self.further.items()}
         for number, answer in enumerate(self._plain_rows()):
             for name, column in columns.items():
                 one = column[number]
                 answer[name] = dict(zip(classes, one, strict=True)) if type(one) is list else one
+            if intervals is not None:
+                answer["interval"] = intervals[number]
+            if sets is not None:
+                answer["prediction_set"] = [
+                    name for name, inside in zip(classes, sets[number], strict=True) if inside
+                ]
             yield answer
 
     def _plain_rows(self) -> Iterator[AnswerRow]:

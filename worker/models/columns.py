@@ -3,7 +3,8 @@
 A column ``prediction``: a class, as a text, or as a whole number where all classes are such; or a
 value. Then, of classes, ``probability_<class>`` for each in the order of the target's classes. Then
 what further was asked for: ``<name>``, or ``<name>_<class>`` where it has an entry for each class,
-or ``<name>_0``, ``<name>_1`` and so on. A name that is taken gets ``_1``, or the first number that
+or ``<name>_0``, ``<name>_1`` and so on; ``interval_low`` and ``interval_high``, or, of classes,
+``in_set_<class>`` for each. A name that is taken gets ``_1``, or the first number that
 is free.
 """
 
@@ -61,6 +62,12 @@ def _columns(answers: Answers) -> Iterator[tuple[str, pa.Array]]:
         ends = classes if of_classes else tuple(map(str, range(flat.shape[1])))
         for end, column in zip(ends, flat.T, strict=True):
             yield f"{name}_{end}", pa.array(np.ascontiguousarray(column))
+    if answers.interval is not None:
+        for end, column in zip(("low", "high"), answers.interval.T, strict=True):
+            yield f"interval_{end}", pa.array(np.ascontiguousarray(column))
+    if answers.sets is not None:
+        for name, column in zip(classes, answers.sets.T, strict=True):
+            yield f"in_set_{name}", pa.array(np.ascontiguousarray(column))
 
 
 def _labels(target: Target, best: NDArray[np.int64]) -> pa.Array:

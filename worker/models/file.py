@@ -12,6 +12,8 @@ One safetensors file holds all models of a fleet and everything that prediction 
 ``target.center``, ``.scale``  ``[S]``       how a regression's target was standardized
 ``probe.features``          ``[S, R, …]``    some rows as the network takes them,
 ``probe.scores``            ``[K, R, O]``    and each trial's answers when training ended
+``calibration.scores``      ``[n]``          of the file of a single model: how far off it was on
+                                             rows that did not train it, ascending (`conformal`)
 ==========================  ===============  =======================================================
 
 K trials, S splits (folds), R recorded rows, O scores.
@@ -25,6 +27,7 @@ The file of an ensemble (format 2) holds one model, of networks of one structure
 ``target.center``, ``.scale``  ``[E]``       and the unit in which its target was standardized
 ``probe.features``          ``[1, R, E·F]``  some rows, encoded by each of the encoders,
 ``probe.scores``            ``[1, R, O]``    and the ensemble's answers when it was made
+``calibration.scores``      ``[n]``          as of a single model
 ==========================  ===============  =======================================================
 
 ``manifest.networks`` says of each network, part by part, whose settings it has, which encoder is
@@ -48,6 +51,7 @@ from torch import Tensor
 
 from worker.data import Cell, Encoder, EncoderSchema, Target, number_inputs, written_ranges
 from worker.errors import ModelError
+from worker.models.conformal import Calibrated, CalibrationManifest
 from worker.networks import JointNetwork, JointPart, Network, build_network
 from worker.regularization import Regularization
 from worker.schema import Json
@@ -56,6 +60,7 @@ from worker.spec import NetworkSpec, Trial
 FORMAT = 1
 ENSEMBLE_FORMAT = 2
 """Of an ensemble's file; releases that do not know ensembles refuse it."""
+CALIBRATION = "calibration.scores"
 
 
 class MemberNetwork(BaseModel):
@@ -101,6 +106,9 @@ class Manifest(BaseModel):
     environment: dict[str, str | int]
     """What it was trained by: parsimony, python, numpy, torch, threads, device, machine; fewer in
     files of earlier releases."""
+    calibration: CalibrationManifest | None = None
+    """What it keeps of rows that did not train it; none in files of several trials, of jobs without
+    such rows, and of earlier releases."""
 
 
 def read_manifest(file: BinaryIO) -> Manifest:
@@ -181,6 +189,58 @@ class ModelFile:
                 f"and {ENSEMBLE_FORMAT}."
             )
         return cls(tensors, manifest)
+
+    def alone(self, position: int) -> "ModelFile":
+        """Trial ``position`` by itself; an ensemble's file is one model already.
+
+        Raises:
+            ModelError: the file has no such trial.
+        """
+        if self.manifest.networks:
+            return self
+        trial, manifest = self.trial(position), self.manifest
+        split, members = trial.fold or 0, manifest.members[position]
+        tensors: dict[str, Tensor] = {}
+        for name, tensor in self.tensors.items():
+            if name == CALIBRATION:
+                tensors[name] = tensor
+            elif name.startswith("members."):
+                if members:
+                    tensors[name] = tensor[position : position + 1, :members].clone()
+            elif name.startswith(("weights.", "buffers.")) or name == "probe.scores":
+                tensors[name] = tensor[position : position + 1].clone()
+            else:
+                tensors[name] = tensor[split : split + 1].clone()
+        # The file has the constants of one split, which are number 0 in it.
+        fold = None if trial.fold is None else 0
+        own = manifest.model_copy(
+            update={
+                "trials": [{**manifest.trials[position], "fold": fold}],
+                "members": [members],
+                "thresholds": manifest.thresholds[position : position + 1],
+            }
+        )
+        return ModelFile(tensors, own)
+
+    def with_calibration(self, calibrated: Calibrated) -> "ModelFile":
+        """The file of one model, with what it keeps of rows that did not train it."""
+        manifest = self.manifest.model_copy(update={"calibration": calibrated.calibration})
+        return ModelFile(
+            {**self.tensors, CALIBRATION: torch.from_numpy(calibrated.scores)}, manifest
+        )
+
+    def calibrated(self) -> Calibrated | None:
+        """What it keeps of rows that did not train it, if it does.
+
+        Raises:
+            ModelError: that is damaged.
+        """
+        calibration = self.manifest.calibration
+        if calibration is None:
+            return None
+        if CALIBRATION not in self.tensors:
+            raise ModelError(f"The model file lacks {CALIBRATION}.")
+        return Calibrated(calibration, self.tensors[CALIBRATION].double().numpy().copy())
 
     def trial(self, position: int) -> Trial:
         """The settings of a trial.

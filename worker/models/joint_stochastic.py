@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from worker.errors import ModelError
+from worker.errors import SpecError
 from worker.models.forward import Features, RowForward, RowNumbers
 from worker.models.probabilities import weighted_mean
 from worker.models.stochastic import GROUP_NUMBERS, share, switch_on
@@ -36,7 +36,7 @@ class JointStochasticForward:
         seed: of the masks.
 
     Raises:
-        ModelError: no member has dropout.
+        SpecError: no member has dropout.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class JointStochasticForward:
         seed: int,
     ) -> None:
         if not any(isinstance(module, DropoutLayer) for module in network.modules()):
-            raise ModelError(
+            raise SpecError(
                 "No network of this ensemble was trained with dropout, so there is nothing to be "
                 "sampled; leave mc_samples out.",
                 code="no_dropout",

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from worker.errors import ModelError
+from worker.errors import SpecError
 from worker.models.forward import (
     BLOCK,
     Compute,
@@ -52,7 +52,7 @@ class StochasticForward:
         seed: of the masks.
 
     Raises:
-        ModelError: the network has no dropout.
+        SpecError: the network has no dropout.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ def switch_on(network: Network) -> None:
     network.requires_grad_(False).eval()
     layers = [module for module in network.modules() if isinstance(module, DropoutLayer)]
     if not layers:
-        raise ModelError(
+        raise SpecError(
             "This model was trained without dropout, so there is nothing to be sampled; leave "
             "mc_samples out.",
             code="no_dropout",
@@ -168,16 +168,18 @@ def _of_one_row(layer: DropoutLayer) -> Any:
 
 
 def spread_of_classes(
-    task: TaskKind, scores: Features
+    task: TaskKind, scores: Features, weights: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
     """Scores ``[S, N, O]`` → the mean probabilities ``[N, C]``, and ``deviation`` ``[N, C]``,
     ``entropy`` and ``mutual_information`` ``[N]``.
+
+    ``weights`` are the share of each, ``[S]``, which sum to 1; all the same unless given.
     """
     each = np.stack([class_probabilities(task, sample) for sample in scores]).astype(np.float64)
-    mean = _total(each) / len(each)
-    deviation = _deviation(each, mean)
+    mean = _mean(each, weights)
+    deviation = _deviation(each, mean, weights)
     entropy = _entropy(mean)
-    disagreement = entropy - _total(_entropy(each)) / len(each)
+    disagreement = entropy - _mean(_entropy(each), weights)
     return mean.astype(np.float32), {
         "deviation": deviation,
         "entropy": entropy,
@@ -186,18 +188,39 @@ def spread_of_classes(
 
 
 def spread_of_values(
-    values: NDArray[np.float64],
+    values: NDArray[np.float64], weights: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
-    """Values ``[S, N]`` → their mean ``[N]``, and their ``deviation`` ``[N]``."""
-    mean = _total(values) / len(values)
-    return mean, {"deviation": _deviation(values, mean)}
+    """Values ``[S, N]`` → their mean ``[N]``, and their ``deviation`` ``[N]``.
+
+    ``weights`` as of `spread_of_classes`.
+    """
+    mean = _mean(values, weights)
+    return mean, {"deviation": _deviation(values, mean, weights)}
 
 
-def _deviation(each: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """n − 1 in the denominator; NaN of one alone."""
+def _mean(
+    each: NDArray[np.float64], weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    if weights is None:
+        return np.asarray(_total(each) / len(each))
+    return _total(each * weights.reshape(-1, *[1] * (each.ndim - 1)))
+
+
+def _deviation(
+    each: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """n − 1 in the denominator; with weights w that sum to 1, Σ w·(x − x̄)² / (1 − Σ w²), which is
+    the same where all are 1/n. NaN of one alone.
+    """
     if len(each) < 2:
         return np.full_like(mean, np.nan)
-    return np.asarray(np.sqrt(_total((each - mean) ** 2) / (len(each) - 1)))
+    squares = (each - mean) ** 2
+    if weights is None:
+        return np.asarray(np.sqrt(_total(squares) / (len(each) - 1)))
+    free = 1.0 - float(np.square(weights).sum())
+    return np.asarray(np.sqrt(_mean(squares, weights) / free)) if free > 0 else mean * np.nan
 
 
 def _total(each: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """A trained model: one trial of a fleet's model file, or an ensemble, ready to answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,12 +23,25 @@ from worker.data import (
     read_arrays,
 )
 from worker.models.answers import Answers, AnswerSettings
+from worker.models.asked import Answerable
+from worker.models.conformal import Calibrated
 from worker.models.file import ModelFile
-from worker.models.forward import Forward, OffsetForward, compile_forward, mean_scores
+from worker.models.forward import (
+    Forward,
+    OffsetForward,
+    RowForward,
+    compile_forward,
+    mean_scores,
+)
 from worker.models.joint_forward import compile_joint
 from worker.models.joint_stochastic import JointStochasticForward
+from worker.models.members import each_member
 from worker.models.probabilities import class_probabilities, weighted_mean
-from worker.models.stochastic import StochasticForward, spread_of_classes, spread_of_values
+from worker.models.stochastic import (
+    StochasticForward,
+    spread_of_classes,
+    spread_of_values,
+)
 from worker.networks import JointNetwork, Network
 from worker.results import Prediction, PredictionWarning
 from worker.spec import PoissonLoss, Trial
@@ -57,6 +70,8 @@ class TrainedModel:
     """Of a binary task: the probability of the positive class from which it is answered."""
     weights: tuple[float, ...] = ()
     """The share of each member in their mean, where they do not all have the same."""
+    calibrated: Calibrated | None = None
+    """What it keeps of rows that did not train it, if it does."""
 
     @classmethod
     def load(cls, data: bytes, position: int) -> "TrainedModel":
@@ -82,6 +97,7 @@ class TrainedModel:
             probe_features=file.tensors["probe.features"][split : split + 1].clone(),
             probe_scores=file.tensors["probe.scores"][position : position + 1].clone(),
             threshold=file.threshold(position),
+            calibrated=file.calibrated(),
         )
 
     @classmethod
@@ -102,6 +118,7 @@ class TrainedModel:
             probe_scores=file.tensors["probe.scores"],
             threshold=file.threshold(0),
             weights=tuple(network.weight for network in networks),
+            calibrated=file.calibrated(),
         )
 
     @torch.inference_mode()
@@ -163,6 +180,58 @@ class TrainedModel:
                 values = np.exp(values)
         return values * self.target_scale + self.target_center
 
+    @cached_property
+    def answerable(self) -> Answerable:
+        """What can be asked of it."""
+        kept = None if self.calibrated is None else self.calibrated.calibration
+        return Answerable(self.target.task, self.trial.training.loss, self.members, kept)
+
+    def answer_scores(
+        self, features: NDArray[np.float32], scores: NDArray[np.float32], settings: AnswerSettings
+    ) -> Answers:
+        """What scores ``[N, O]`` of the forward pass say of encoded rows ``[N, …]``, with what else
+        is asked for; no passes with dropout.
+
+        Raises:
+            SpecError: the model cannot answer so.
+        """
+        answers = self.read_scores(scores)
+        if settings.plain:
+            return answers
+        self.answerable.check(settings)
+        if settings.coverage is not None and self.calibrated is not None:
+            # Of the probabilities as they are, of which the nonconformities were kept: those that
+            # are calibrated depend on the same rows once more.
+            answers = self.calibrated.covered(answers, settings.coverage)
+        if settings.calibrated:
+            scaled = class_probabilities(self.target.task, self.scaled(scores, settings))
+            answers = replace(answers, probabilities=scaled)
+        return replace(answers, further=self._spread(features)) if settings.members else answers
+
+    def scaled(self, scores: NDArray[np.float32], settings: AnswerSettings) -> NDArray[np.float32]:
+        """Scores ``[N, O]`` whose probabilities are told: divided by the temperature, if asked."""
+        temperature = None if self.calibrated is None else self.calibrated.calibration.temperature
+        if not settings.calibrated or temperature is None:
+            return scores
+        return np.asarray(scores / np.float32(temperature))
+
+    def _spread(self, features: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """How far the members differ, of encoded rows ``[N, …]``."""
+        width = self.encoder.network_shape[0] if self.encoder.offset else None
+        scores = self._each(np.ascontiguousarray(features[:, :width]))
+        members = scores.reshape(len(features), self.members, -1).transpose(1, 0, 2)
+        if self.encoder.offset:
+            members = members + features[:, -1:]
+        shares = np.array(self.weights) if self.weights else None
+        if self.target.task == "regression":
+            return spread_of_values(self._values(members[:, :, 0]), shares)[1]
+        return spread_of_classes(self.target.task, members, shares)[1]
+
+    @cached_property
+    def _each(self) -> RowForward:
+        """The pass that gives the scores of each member, ``[N, M·O]``."""
+        return each_member(self._members, self.network, self.encoder.network_shape)
+
     def read_scores(self, scores: NDArray[np.float32]) -> Answers:
         """What scores ``[N, O]`` of the forward pass say.
 
@@ -178,8 +247,10 @@ class TrainedModel:
         """What the model says of encoded rows ``[N, …]`` with dropout on, and how far that spreads.
 
         Raises:
-            ModelError: it was trained without dropout.
+            SpecError: it was trained without dropout, or something is asked for that does not go
+                together with that.
         """
+        self.answerable.check(settings)
         forward = self._stochastic(settings)
         if self.encoder.offset:
             scores = forward(np.ascontiguousarray(features[:, :-1])) + features[:, -1:]

@@ -10,7 +10,6 @@ from worker.results.appraisal import (
     Difference,
     Judgement,
     MetricInterval,
-    Part,
     PermutationImportance,
     Role,
 )
@@ -90,6 +89,7 @@ from worker.results.trial import (
     Winner,
     estimated,
 )
+from worker.results.uncertainty import CoverageReport, Part, Scaling, UncertaintyReport
 from worker.results.understood import CLASSES_SHOWN, RowCounts, Understood
 
 __all__ = [
@@ -111,6 +111,7 @@ __all__ = [
     "ColumnImportance",
     "ConfigurationIntervals",
     "ConfigurationReport",
+    "CoverageReport",
     "Curve",
     "Curves",
     "Difference",
@@ -149,6 +150,7 @@ __all__ = [
     "RocCurve",
     "Role",
     "RowCounts",
+    "Scaling",
     "SearchReport",
     "Single",
     "SparsityReport",
@@ -157,6 +159,7 @@ __all__ = [
     "Standing",
     "Surface",
     "TrialResult",
+    "UncertaintyReport",
     "Understood",
     "WeightPath",
     "Winner",

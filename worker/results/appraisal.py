@@ -5,11 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from worker.results.ensembles import Choice, Ensemble
+from worker.results.uncertainty import Part, UncertaintyReport
 from worker.schema import Stored
 
-Part = Literal["test", "validation", "out_of_fold"]
-"""Rows that networks are compared on: what no network was trained on. ``out_of_fold``: each row by
-the network of the fold that it validates."""
 Judgement = Literal["better", "worse", "unclear"]
 Role = Literal["twin", "contender", "without", "constant", "boosting"]
 
@@ -136,6 +134,9 @@ class Appraisal(Stored):
     """The winner against the others, on the same rows."""
     importance: PermutationImportance | None = None
     """What each column is worth to the winner; null for images, and where it takes too long."""
+    uncertainty: UncertaintyReport | None = None
+    """What is kept for `calibrated` and `coverage` at prediction, and how good that is; null where
+    no rows were held back to fit it, and of jobs of earlier releases."""
     notes: Annotated[list[str], Field(default_factory=list)]
     """What the intervals cover, and what they do not."""
     choice: Choice | None = None

@@ -24,13 +24,23 @@ class Prediction(Record):
     """Regression: the predicted value, in the target's own unit. Classification whose classes are
     all whole numbers: the label as a number, `3` beside `"3"`; else none."""
     deviation: Annotated[dict[str, float | None] | float | None, Field(examples=[0.03])] = None
-    """With `mc_samples`: the standard deviation over the passes with dropout, n − 1 in the
-    denominator: of a regression's value, or of the probability of each class."""
+    """With `mc_samples` or `members`: the standard deviation over the passes with dropout, or over
+    the networks of an ensemble, n − 1 in the denominator: of a regression's value, or of the
+    probability of each class."""
     entropy: Annotated[float | None, Field(examples=[0.31])] = None
-    """With `mc_samples`, classification: the entropy of the mean probabilities, in nats."""
+    """With `mc_samples` or `members`, classification: the entropy of the mean probabilities, in
+    nats."""
     mutual_information: Annotated[float | None, Field(examples=[0.02])] = None
-    """With `mc_samples`, classification: how much of the entropy is what the passes disagree in:
-    the entropy of the mean probabilities, less the mean of the entropies."""
+    """With `mc_samples` or `members`, classification: how much of the entropy is what the passes or
+    networks disagree in: the entropy of the mean probabilities, less the mean of the entropies."""
+    interval: Annotated[
+        list[float] | None, Field(min_length=2, max_length=2, examples=[[0.1, 0.5]])
+    ] = None
+    """With `coverage`, regression: between which two values the truth lies in so many of all
+    rows."""
+    prediction_set: Annotated[list[str] | None, Field(examples=[["0", "1"]])] = None
+    """With `coverage`, classification: the classes of which the true one is among in so many of all
+    rows, in the order of the model's classes; never empty."""
 
 
 class PredictionWarning(Record):

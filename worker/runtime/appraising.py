@@ -12,12 +12,21 @@ import orjson
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from worker.appraisal import Beside, Contender, TrainedTrial, appraise, wanted
+from worker.appraisal import (
+    AppraisedUncertainty,
+    Beside,
+    Contender,
+    ServedTrial,
+    TrainedTrial,
+    appraise,
+    served_uncertainty,
+    wanted,
+)
 from worker.data import Prepared
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import Appraised, Ended
 from worker.models import ModelFile
-from worker.results import Curve, Metrics, Standing, TrialResult
+from worker.results import Curve, Metrics, Standing, TrialResult, score_of
 from worker.runtime.ensembling import PreparedTwice, join_networks
 from worker.runtime.patience import Interrupted
 from worker.search import Boosted, posted_configurations
@@ -26,7 +35,7 @@ from worker.storage import queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.faults import is_collision, place_fault
-from worker.storage.fleets import Lease, StaleToken, hold
+from worker.storage.fleets import Lease, ResultFile, StaleToken, hold
 from worker.storage.states import State
 from worker.storage.tables import Fleet, Job, TrialRow
 
@@ -38,6 +47,8 @@ FEW_REPEATS = 2
 """Repeats up to which the part of the seeds is known little from them."""
 LAST, FEWEST = 4, 4
 """Of the epochs the last one in so many, and at least so many, say how far metrics still go."""
+SERVED = "model.safetensors"
+"""The file of a trial that is served with what it keeps of rows that did not train it."""
 _VALIDATION = "validation_"
 
 
@@ -112,6 +123,7 @@ def appraise_job(
         )
         if appraisal is None:
             return None
+        served = _served(trained, refits, ended, own, job, prepared, beside.competing)
         del trained, refits, beside
         together = join_networks(
             database,
@@ -123,6 +135,19 @@ def appraise_job(
             job.spec,
             job.objective,
         )
+        said: dict[str, object] = {}
+        if together is not None:
+            said |= {
+                "choice": together.choice,
+                "ensemble": together.ensemble,
+                "uncertainty": together.uncertainty,
+            }
+        file = None if together is None else together.file
+        if file is None and served is not None:
+            sure = served_uncertainty(served)
+            said["uncertainty"] = None if sure is None else sure.report
+            if sure is not None and job.spec.model is not None:
+                file = _written(artefacts, lease, served.trained, sure)
     except (Interrupted, StaleToken):
         raise
     except Exception as error:
@@ -131,10 +156,47 @@ def appraise_job(
         # Arithmetic alone: the job is done without it.
         logger.exception("job %s cannot be appraised", lease.job_id)
         return None
-    if together is None:
-        return Appraised(appraisal)
-    said = {"choice": together.choice, "ensemble": together.ensemble}
-    return Appraised(appraisal.model_copy(update=said), together.file)
+    return Appraised(appraisal.model_copy(update=said), file)
+
+
+def _served(
+    trained: Mapping[int, Sequence[TrainedTrial]],
+    refits: Sequence[Contender],
+    ended: Ended,
+    own: OwnTrials,
+    job: AppraisedJob,
+    prepared: Prepared,
+    competing: int,
+) -> ServedTrial | None:
+    """The trial that is served unless an ensemble is: the winner's first that has an objective or,
+    where it is trained once more, the first that does that; as `worker.storage.outcome` has it.
+    """
+    number = ended.winner
+    (winner,) = _contenders(trained, [number])
+    again = [one for refit in refits for one in refit.trials if one.trial.refit == number]
+    if job.spec.refits:
+        if not again:
+            return None
+        data = own.refit_data or job.whole()
+        return ServedTrial(again[0].id, again[0], winner, competing, prepared, data)
+    scored = (
+        one
+        for one in winner.trials
+        if score_of(one.metrics.get(job.objective), maximize=False) is not None
+    )
+    first = next(scored, None)
+    return None if first is None else ServedTrial(first.id, first, winner, competing, prepared)
+
+
+def _written(
+    artefacts: Artefacts, lease: Lease, trained: TrainedTrial, sure: AppraisedUncertainty
+) -> ResultFile:
+    """The file of the trial that is served, with what it keeps."""
+    file = trained.file.alone(trained.position).with_calibration(sure.kept)
+    folder = f"jobs/{lease.job_id}/{lease.fleet_id}/served"
+    written = artefacts.write(folder, {SERVED: file.dump()})
+    entry = written.files[SERVED]
+    return ResultFile(path=written.file(SERVED), sha256=entry.sha256, bytes=entry.bytes)
 
 
 def _reference(spec: JobSpec) -> int | None:
@@ -183,6 +245,7 @@ class _Row:
     fleet: str
     position: int
     wander: Mapping[str, float]
+    id: str
 
 
 def _rows(
@@ -229,6 +292,7 @@ def _row(trial: TrialRow, lease: Lease, own: OwnTrials, series: Mapping[str, Cur
         fleet=trial.fleet_id,
         position=trial.position,
         wander=_wander(series),
+        id=trial.id,
     )
 
 
@@ -283,7 +347,7 @@ def _trained(
         file = files.get(row.fleet)
         if file is None:
             file = files[row.fleet] = ModelFile.load(artefacts.read(*rows.stored[row.fleet]))
-        trained = TrainedTrial(row.settings, row.metrics, file, row.position, row.wander)
+        trained = TrainedTrial(row.settings, row.metrics, file, row.position, row.wander, row.id)
         by_number.setdefault(row.configuration, []).append(trained)
     return by_number
 

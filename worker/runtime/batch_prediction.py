@@ -18,8 +18,8 @@ import torch
 from sqlalchemy.orm import Session
 
 from worker.errors import ModelError, ParsimonyError, UnavailableError
-from worker.jobs import kept_columns, opened
-from worker.models import TrainedModel, certify
+from worker.jobs import answer_settings, kept_columns, opened
+from worker.models import AnswerSettings, TrainedModel, certify
 from worker.results import JobError, Metrics
 from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.scored_table import FILES, Format, ResultWriter, ScoredPart, ScoredTable
@@ -44,6 +44,7 @@ class _Work:
     model: TrainedModel
     table: ScoredTable
     format: Format
+    settings: AnswerSettings
     parts: int
     """How many there are."""
     stored: dict[int, PartFile]
@@ -133,8 +134,9 @@ class BatchPrediction:
             part_rows=rows.prediction.part_rows,
             as_text=spec.format == "csv",
             on_block=self._step,
+            settings=answer_settings(spec),
         )
-        return _Work(model, scored, spec.format, rows.fleet.epochs, stored)
+        return _Work(model, scored, spec.format, answer_settings(spec), rows.fleet.epochs, stored)
 
     def _certified(self, version: ModelVersion, name: str) -> TrainedModel:
         content = self._artefacts.read(version.path, version.sha256)
@@ -178,7 +180,7 @@ class BatchPrediction:
         """The parts as one file, and how good the answers are."""
         name = FILES[work.format]
         with TemporaryFile(dir=self._settings.prepare_state()) as file:
-            with closing(ResultWriter(file, work.format, work.model)) as writer:
+            with closing(ResultWriter(file, work.format, work.model, work.settings)) as writer:
                 for number in range(work.parts):
                     writer.add(self._part(work, number))
                     self._step()

@@ -23,6 +23,7 @@ from worker.appraisal import (
     chosen_scores,
     chosen_threshold,
     held_out,
+    joint_uncertainty,
     measured,
     members_of,
     servables,
@@ -32,7 +33,7 @@ from worker.failpoints import failpoint
 from worker.jobs import Ended
 from worker.metrics import definition
 from worker.models import EnsembleMember, ModelFile, TrainedModel, certify, join_members
-from worker.results import Choice, Ensemble, Group, Part, TrialResult
+from worker.results import Choice, Ensemble, Group, Part, TrialResult, UncertaintyReport
 from worker.spec import JobSpec, Trial
 from worker.storage import queries
 from worker.storage.artefacts import Artefacts
@@ -57,8 +58,9 @@ class Together:
     """What is said of the ensembles of a job, and the file of that which is served."""
 
     choice: Choice
-    ensemble: Ensemble | None
-    file: ResultFile | None
+    ensemble: Ensemble | None = None
+    uncertainty: UncertaintyReport | None = None
+    file: ResultFile | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,15 +143,16 @@ def join_networks(
         return None
     chosen, choice = choose_served(library, found, None if asked.method == "auto" else asked.method)
     if chosen.method == "winner":
-        return Together(choice, None, None)
-    if spec.refits and chosen.networks == 1:
+        return Together(choice)
+    again = spec.refits and chosen.networks == 1
+    if again:
         places, prepared = (
             [one for one in refits if one.configuration in chosen.shares],
             data.whole(),
         )
     networks = _networks(files, library, chosen, places)
     if not networks:
-        return Together(choice, None, None)
+        return Together(choice)
     file = join_members(networks)
     scores = chosen_scores(library, chosen, TrainedModel.of_ensemble(file))
     threshold = chosen_threshold(library, scores, spec.threshold)
@@ -160,8 +163,11 @@ def join_networks(
     failed = [check for check in certify(model).checks if not check.passed]
     if failed:  # what would not be served is not registered
         logger.warning("the ensemble of job %s is no model: %s", lease.job_id, failed)
-        return Together(choice, None, None)
+        return Together(choice)
     ensemble = measured(library, prepared, chosen, model)
+    sure = joint_uncertainty(library, chosen, model, prepared, again=again)
+    if sure is not None:
+        file = file.with_calibration(sure.kept)
     failpoint("ensemble.before")
     written = artefacts.write(
         f"jobs/{lease.job_id}/{lease.fleet_id}/ensemble", {ENSEMBLE: file.dump()}
@@ -171,6 +177,7 @@ def join_networks(
     return Together(
         choice,
         ensemble,
+        None if sure is None else sure.report,
         ResultFile(path=written.file(ENSEMBLE), sha256=entry.sha256, bytes=entry.bytes),
     )
 

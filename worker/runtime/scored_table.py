@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from worker.data import Matching, Table, TableParts, output_columns
-from worker.models import Scoring, TrainedModel, answer_columns
+from worker.models import PLAIN, AnswerSettings, Scoring, TrainedModel, answer_columns
 from worker.results import Metrics
 
 BLOCK_ROWS = 4_096
@@ -76,10 +76,11 @@ class ScoredTable:
         part_rows: int,
         as_text: bool,
         on_block: Callable[[], None],
+        settings: AnswerSettings = PLAIN,
     ) -> None:
         self._model, self._source = model, source
         self._keep, self._part_rows, self._as_text = keep, part_rows, as_text
-        self._on_block = on_block
+        self._on_block, self._settings = on_block, settings
         self._matching = Matching.of(model.encoder.columns, source.columns)
         kinds = {column.name: column.kind for column in source.columns}
         self._has_truth = kinds.get(model.target.column, "image") != "image"
@@ -97,7 +98,8 @@ class ScoredTable:
         self._tables, self._next = tables, number + 1  # not of one whose file could not be read
         features = self._model.encode(self._matching.apply(table))
         scores = np.concatenate(list(self._blocks(features)))
-        answers = answer_columns(self._model.read_scores(scores), self._keep)
+        answered = self._model.answer_scores(features, scores, self._settings)
+        answers = answer_columns(answered, self._keep)
         kept = output_columns(table, self._keep, as_text=self._as_text)
         rows = pa.table({**kept, **answers})
         if not self._has_truth:
@@ -113,8 +115,14 @@ class ScoredTable:
 class ResultWriter:
     """Writes parts into one file, in order, and measures the answers where there is a truth."""
 
-    def __init__(self, file: BinaryIO, kind: Format, model: TrainedModel) -> None:
-        self._file, self._kind, self._model = file, kind, model
+    def __init__(
+        self,
+        file: BinaryIO,
+        kind: Format,
+        model: TrainedModel,
+        settings: AnswerSettings = PLAIN,
+    ) -> None:
+        self._file, self._kind, self._model, self._settings = file, kind, model, settings
         self._writer: pq.ParquetWriter | pc.CSVWriter | None = None
         self._scoring = Scoring(model.target)
 
@@ -125,7 +133,8 @@ class ResultWriter:
             self._writer = begin(self._file, part.rows.schema)
         self._writer.write_table(part.rows)
         if part.scores is not None and part.truth is not None:
-            self._scoring.add(part.scores, self._model.read_scores(part.scores), part.truth)
+            told = self._model.scaled(part.scores, self._settings)
+            self._scoring.add(told, self._model.read_scores(part.scores), part.truth)
 
     def close(self) -> None:
         """End the file."""

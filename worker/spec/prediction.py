@@ -40,6 +40,14 @@ class PredictionSpec(Settings):
     ) = None
     """The columns of the data set that stand in the result before the answers, in this order; all
     of them unless given, but for images, which are never in it."""
+    calibrated: bool = False
+    """Whether `probability_…` are calibrated, as `calibrated` of `/v1/models/{name}/predict`."""
+    coverage: Annotated[float, Field(gt=0, lt=1, examples=[0.9])] | None = None
+    """In how much of all rows the truth is to be covered: the columns `interval_low` and
+    `interval_high` follow, or, of classes, `in_set_<class>` for each."""
+    members: bool = False
+    """Of a model of several networks: how far they differ, in the columns `deviation`, and of
+    classes `entropy` and `mutual_information`."""
     format: Literal["parquet", "csv"] = "parquet"
     """What the result is: `parquet` keeps types, and the answers to the bit; `csv` is text."""
 

@@ -15,6 +15,7 @@
 ``curves``              the metrics of epochs, row by row or packed
 ``live``                what watchers of jobs ask, again and again
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
+``keys``                keys of the HTTP service, and the number by which processes follow them
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -31,6 +32,7 @@ torch. What other rooms use are the modules listed below, and what those define 
 """
 
 __all__ = [
+    "access",
     "additions",
     "artefacts",
     "backup",
@@ -46,6 +48,7 @@ __all__ = [
     "fleets",
     "idempotency",
     "jobs",
+    "keys",
     "limits",
     "live",
     "models",

@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlalchemy import select, update
+from sqlalchemy import select, true, update
 from sqlalchemy.orm import Session
 
-from worker.storage.tables import DEFAULT_TENANT, CatalogueState, Model, ModelAlias, ModelVersion
+from worker.caller import DEFAULT_TENANT
+from worker.storage.tables import CatalogueState, Model, ModelAlias, ModelVersion
+
+ModelKey = tuple[str, str]
+"""A tenant, and the name that a model has there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class StoredVersion:
     path: str
     sha256: str
     position: int
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,12 @@ class CatalogueEntry:
     versions: Mapping[int, StoredVersion]
     """By number, the newest first."""
     aliases: Mapping[str, int]
+    tenant: str = DEFAULT_TENANT
+
+    @property
+    def key(self) -> ModelKey:
+        """What the name is unique with."""
+        return self.tenant, self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +76,8 @@ def mark_deleted(session: Session) -> None:
     session.execute(update(CatalogueState).values(revision=following, deleted=following))
 
 
-def changes_since(
-    session: Session, seen: int | None, *, tenant: str = DEFAULT_TENANT
-) -> CatalogueChanges | None:
-    """The models that changed after a revision, or all; none if nothing did.
+def changes_since(session: Session, seen: int | None) -> CatalogueChanges | None:
+    """The models of all tenants that changed after a revision, or all; none if nothing did.
 
     These are all models where one was deleted since; and where the database is behind what was
     seen, since it is another one, restored from a copy say.
@@ -79,10 +88,10 @@ def changes_since(
     if revision == seen:
         return None
     complete = seen is None or not deleted <= seen <= revision
-    chosen = Model.tenant == tenant
-    if not complete:
-        chosen &= Model.revision > seen
-    models = session.execute(select(Model.id, Model.name, Model.unloaded).where(chosen)).all()
+    chosen = true() if complete else Model.revision > seen
+    models = session.execute(
+        select(Model.id, Model.name, Model.unloaded, Model.tenant).where(chosen)
+    ).all()
     aliases: dict[str, dict[str, int]] = {model.id: {} for model in models}
     versions: dict[str, dict[int, StoredVersion]] = {model.id: {} for model in models}
     # Aliases before versions: what is committed between the two is then read once more, but no
@@ -100,6 +109,7 @@ def changes_since(
             ModelVersion.path,
             ModelVersion.sha256,
             ModelVersion.position,
+            Model.tenant,
         )
         .join(Model, Model.id == ModelVersion.model_id)
         .where(chosen)
@@ -115,6 +125,7 @@ def changes_since(
                 model.unloaded,
                 MappingProxyType(versions[model.id]),
                 MappingProxyType(aliases[model.id]),
+                model.tenant,
             )
             for model in models
         ),

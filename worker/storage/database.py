@@ -20,6 +20,8 @@ SAFE_SQLITE = (3, 51, 3)
 CONNECT_MILLISECONDS = 1000
 """How long a new connection of SQLite may wait, which looks into the file."""
 LOCK_NOT_AVAILABLE = "55P03"
+CACHED_KIB = 128
+"""Pages of SQLite that each connection keeps, in KiB."""
 
 
 def sqlite_module() -> ModuleType:
@@ -200,6 +202,9 @@ def _on_sqlite_connect(connection: Any, record: Any) -> None:
     # FULL, because NORMAL may roll back the last committed transactions when the power fails.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # By default each of the connections comes to hold 2 MB of the pages, which the
+    # operating system holds already: what grew with the number of jobs (docs/reliability.md).
+    cursor.execute(f"PRAGMA cache_size = -{CACHED_KIB}")
     cursor.close()
 
 

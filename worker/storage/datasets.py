@@ -7,12 +7,13 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError, NotFoundError
 from worker.results import Advice, Understood
 from worker.schema import Json
 from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN
-from worker.storage.tables import DEFAULT_TENANT, Dataset, Job
+from worker.storage.tables import Dataset, Job
 from worker.storage.types import new_id
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError
 from worker.storage import jobs, models
 from worker.storage.catalogue import mark_changed, mark_deleted
@@ -21,7 +22,6 @@ from worker.storage.predictions import prediction_folder
 from worker.storage.progress import checkpoints_folder, job_folder
 from worker.storage.states import OPEN, Kind
 from worker.storage.tables import (
-    DEFAULT_TENANT,
     Fleet,
     Idempotency,
     Job,
@@ -50,9 +50,9 @@ def delete_job(
     session.flush()
 
 
-def deleted_jobs(session: Session, *, limit: int | None, tenant: str = DEFAULT_TENANT) -> list[str]:
-    """The tenant's jobs that are deleted and have files or rows still."""
-    marked = select(Job.id).where(Job.tenant == tenant, Job.kind == Kind.DELETED)
+def deleted_jobs(session: Session, *, limit: int | None) -> list[str]:
+    """The jobs of all tenants that are deleted and have files or rows still."""
+    marked = select(Job.id).where(Job.kind == Kind.DELETED)
     return list(session.scalars(marked.limit(limit)))
 
 

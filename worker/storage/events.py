@@ -4,10 +4,11 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from worker.caller import DEFAULT_TENANT
 from worker.schema import Json
 from worker.storage import counters
 from worker.storage.page import Page
-from worker.storage.tables import DEFAULT_TENANT, Event, Job
+from worker.storage.tables import Event, Job
 
 
 def append(

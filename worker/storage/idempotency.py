@@ -2,10 +2,11 @@
 
 from sqlalchemy.orm import Session
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError
 from worker.storage import jobs
 from worker.storage.states import Kind
-from worker.storage.tables import DEFAULT_TENANT, Idempotency, Job
+from worker.storage.tables import Idempotency, Job
 
 
 class KeyReused(ConflictError):  # noqa: N818  (says what happened)

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Select, func, select, tuple_, update
 from sqlalchemy.orm import Session, defer
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError, NotFoundError
 from worker.results import Advice, Understood, place_of
 from worker.schema import Json
@@ -19,7 +20,7 @@ from worker.storage.additions import NewFleet, add_fleets
 from worker.storage.outcome import conclude
 from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN, TERMINAL, Kind, State
-from worker.storage.tables import DEFAULT_TENANT, Checkpoint, Fleet, Job, TrialRow
+from worker.storage.tables import Checkpoint, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
 
 

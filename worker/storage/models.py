@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import NotFoundError
 from worker.failpoints import failpoint
 from worker.results import Estimated, Metrics, NetworkReport, Understood
@@ -15,7 +16,6 @@ from worker.storage.base import Base
 from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
-    DEFAULT_TENANT,
     Fleet,
     Job,
     Model,
@@ -91,7 +91,8 @@ def register(
 
     Its metrics are those that are ``expected`` of its configuration; how sure they are, and what
     the trial came to by itself, is kept in its manifest. Where the job serves an ensemble, its file
-    is the version's, and the trial is the winner's, which it stands for.
+    is the version's, and the trial is the winner's, which it stands for; so is the file of the
+    trial alone that was written as the job was appraised.
     """
     if job.model_name is None or fleet.result_path is None or fleet.result_sha256 is None:
         raise ValueError("only a finished fleet of a job that names a model can be registered")
@@ -99,7 +100,7 @@ def register(
     file = _File(
         fleet.id, trial.position, fleet.result_path, fleet.result_sha256, fleet.result_bytes or 0
     )
-    if job.ensemble_path is not None and job.ensemble_sha256 is not None:
+    if job.ensemble_path is not None and job.ensemble_sha256 is not None and _is_of(trial, job):
         # The file lies in the folder of the fleet that made it, the job's last.
         maker = job.ensemble_path.split("/")[2]
         file = _File(maker, 0, job.ensemble_path, job.ensemble_sha256, job.ensemble_bytes or 0)
@@ -127,6 +128,14 @@ def register(
     mark_changed(session, model.id)
     failpoint("publish.version")
     return version
+
+
+def _is_of(trial: TrialRow, job: Job) -> bool:
+    """Whether the file that the job's appraisal wrote is that of an ensemble, or of this trial."""
+    if job.appraisal is None or job.appraisal.ensemble is not None:
+        return True
+    sure = job.appraisal.uncertainty
+    return sure is not None and sure.trial == trial.id
 
 
 def _shortened_split(job: Job) -> Json:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from worker.caller import DEFAULT_TENANT
 from worker.errors import NotFoundError
 from worker.results import Metrics
 from worker.schema import Json
@@ -19,7 +20,6 @@ from worker.storage.fleets import Lease, ResultFile, hold
 from worker.storage.page import Page
 from worker.storage.states import Kind
 from worker.storage.tables import (
-    DEFAULT_TENANT,
     Fleet,
     Job,
     ModelVersion,

@@ -12,6 +12,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from worker.caller import DEFAULT_TENANT
 from worker.results import (
     UNSCORED,
     Advice,
@@ -27,8 +28,6 @@ from worker.schema import Json
 from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
 from worker.storage.types import utc_now
-
-DEFAULT_TENANT = "default"
 
 
 class Dataset(Base):
@@ -115,7 +114,8 @@ class Job(Base):
     """What can be said of its networks together: set as it ends, none of jobs without rows held
     back, and of jobs of earlier releases."""
     ensemble_path: Mapped[str | None]
-    """The file of the ensemble that is served; none where one trial is."""
+    """The file that is served where it is not a fleet's: of an ensemble, or of one trial with what
+    it keeps of rows that did not train it."""
     ensemble_sha256: Mapped[str | None]
     ensemble_bytes: Mapped[int | None] = mapped_column(BigInteger)
     objective: Mapped[str]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from service.errors import domain_problem
 from service.protocol_errors import for_protocol
+from worker.caller import Caller
 from worker.errors import ParsimonyError
 
 Headers = list[tuple[bytes, bytes]]
@@ -27,6 +28,7 @@ class Call:
     headers: Iterable[tuple[bytes, bytes]]
     """As they came, names in lower case."""
     body: bytes
+    caller: Caller
     gone: Callable[[], bool] | None = field(default=None)
     """Whether the client has left."""
 

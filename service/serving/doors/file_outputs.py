@@ -24,7 +24,7 @@ from worker.data import (
     true_values,
 )
 from worker.errors import DataError
-from worker.models import AnswerRow, Scoring, answer_columns
+from worker.models import AnswerRow, Answers, Scoring, answer_columns
 
 MOST_IN_JSON = 100_000
 """Rows of an answer in JSON, which is held whole; as many as a request in JSON may have."""
@@ -40,8 +40,8 @@ class Output(ABC):
         self._resident = resident
 
     @abstractmethod
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        """What follows of the answer, of a block."""
+    def write(self, block: RowBlock, scores: NDArray[np.float32], answers: Answers) -> bytes:
+        """What follows of the answer, of a block, its scores ``[N, O]`` and what they say."""
 
     @abstractmethod
     def end(self) -> bytes:
@@ -60,11 +60,10 @@ class Appended(Output):
         self._reader, self._wanted = reader, wanted
         self._writer: RowWriter | None = None
 
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
+    def write(self, block: RowBlock, scores: NDArray[np.float32], answers: Answers) -> bytes:
         """A block."""
         if self._writer is None:
             self._writer = self._opened()
-        answers = self._resident.model.read_scores(scores)
         return self._writer.write(block.rows, answer_columns(answers, self._reader.names))
 
     def end(self) -> bytes:
@@ -87,9 +86,9 @@ class JsonOutput(Output):
         super().__init__(resident)
         self._predictions: list[AnswerRow] = []
 
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
+    def write(self, block: RowBlock, scores: NDArray[np.float32], answers: Answers) -> bytes:
         """A block."""
-        self._predictions += self._resident.model.read_scores(scores).rows()
+        self._predictions += answers.rows()
         if len(self._predictions) > MOST_IN_JSON:
             raise DataError(
                 f"An answer in JSON has at most {MOST_IN_JSON:,} rows, since it is held whole. Ask "
@@ -113,7 +112,7 @@ class Scored(Output):
         self._scoring = Scoring(resident.model.target, MOST_SORTED)
         self._rows = self._known = 0
 
-    def write(self, block: RowBlock, scores: NDArray[np.float32]) -> bytes:
+    def write(self, block: RowBlock, scores: NDArray[np.float32], answers: Answers) -> bytes:
         """A block."""
         model = self._resident.model
         if block.target is None:
@@ -126,7 +125,7 @@ class Scored(Output):
         truth = true_values(model.target, block.target, self._notation)
         self._rows += len(truth)
         self._known += int(is_known(model.target, truth).sum())
-        self._scoring.add(scores, model.read_scores(scores), truth)
+        self._scoring.add(scores, answers, truth)
         return b""
 
     def end(self) -> bytes:

@@ -14,6 +14,7 @@ from service.reading_form import reading_of
 from service.serving.encodings import CODINGS, chosen
 from service.validation import Finding
 from worker.data import Form
+from worker.models import AnswerSettings
 from worker.spec import Reading
 from worker.text import shortened
 
@@ -48,7 +49,11 @@ _ENDINGS: dict[str, Form] = {
     ".pq": "parquet",
 }
 READING = ("separator", "header", "encoding", "missing", "decimal", "thousands")
-FIELDS = (*READING, "score", "version")
+ANSWERING = ("calibrated", "coverage", "members")
+"""How rows are to be answered."""
+SWITCHES = ("calibrated", "members", "score")
+"""Fields that are true or false."""
+FIELDS = (*READING, *ANSWERING, "score", "version")
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ class FileFields:
     """What the fields say, of the URL or of the form."""
 
     reading: Reading
+    settings: AnswerSettings
     score: bool
     version: str | None
 
@@ -142,16 +148,38 @@ class FileFields:
                 for name in READING
                 if name in given and not (name == "missing" and kind == "parquet")
             ]
-        score = given.get("score", "false").lower()
-        if score not in ("true", "false"):
-            wrong.append(Finding("score", f"must be true or false, not {shortened(score)!r}"))
+        said = {name: given.get(name, "false").lower() for name in SWITCHES}
+        wrong += [
+            Finding(name, f"must be true or false, not {shortened(value)!r}")
+            for name, value in said.items()
+            if value not in ("true", "false")
+        ]
+        coverage = _share(given["coverage"]) if "coverage" in given else None
+        if coverage is None and "coverage" in given:
+            fact = f"must be a number between 0 and 1, not {shortened(given['coverage'])!r}"
+            wrong.append(Finding("coverage", fact))
         if wrong:
             raise invalid(wrong)
+        switches = {name: value == "true" for name, value in said.items()}
         return cls(
             reading_of({name: given[name] for name in READING if name in given}),
-            score == "true",
+            AnswerSettings(
+                calibrated=switches["calibrated"],
+                coverage=coverage,
+                members=switches["members"],
+            ),
+            switches["score"],
             given.get("version"),
         )
+
+
+def _share(text: str) -> float | None:
+    """A number between 0 and 1; none of another text."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value < 1 else None
 
 
 def form_of(filename: str, content_type: bytes) -> Form:

@@ -36,6 +36,7 @@ from service.errors import (
     internal_problem,
     invalid,
 )
+from service.security.callers import caller_in
 from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored, notation_of
 from service.serving.doors.file_request import (
     KINDS,
@@ -52,6 +53,7 @@ from service.serving.outbox import Outbox
 from service.serving.residents import Resident
 from service.threads import in_pool
 from service.validation import Finding
+from worker.caller import Caller
 from worker.data import (
     DelimitedRows,
     Form,
@@ -61,6 +63,7 @@ from worker.data import (
     RowReader,
 )
 from worker.errors import ParsimonyError
+from worker.models import PLAIN
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
@@ -124,7 +127,7 @@ class FileDoor:
         outbox = Outbox(self._settings.state, self._settings.max_upload_bytes)
         answer = _Answer(send, outbox)
         sending = asyncio.create_task(answer.send())
-        work = _Work(self._engine, self._settings, path["name"], outbox, answer)
+        work = _Work(self._engine, self._settings, path["name"], caller_in(scope), outbox, answer)
         problem: ParsimonyError | Exception | None = None
         try:
             await work.do(scope, receive)
@@ -185,10 +188,12 @@ class _Work:
         engine: ServingEngine,
         settings: ServiceSettings,
         name: str,
+        caller: Caller,
         outbox: Outbox,
         answer: _Answer,
     ) -> None:
         self._engine, self._settings, self._name = engine, settings, name
+        self._caller = caller
         self._outbox, self._answer = outbox, answer
         self._begun_ns = time.perf_counter_ns()
         self._read_ns = self._write_ns = 0
@@ -196,6 +201,7 @@ class _Work:
         self._resident: Resident | None = None
         self._reader: RowReader | None = None
         self._output: Output | None = None
+        self._asked = PLAIN
         self._gone: asyncio.Task[Any] | None = None
 
     async def do(self, scope: Scope, receive: Receive) -> None:
@@ -248,7 +254,7 @@ class _Work:
         said = FileFields.of(request.fields, fields, form)
         if said.version is not None and not VERSION.fullmatch(said.version):
             raise invalid([Finding("version", "must be a version's number, or an alias")])
-        resident = await self._engine.find(self._name, said.version)
+        resident = await self._engine.find(self._name, said.version, tenant=self._caller.tenant)
         model = resident.model
         target = model.target.column if said.score else None
         columns = model.encoder.columns
@@ -265,8 +271,10 @@ class _Work:
                 missing=said.reading.missing,
                 target=target,
             )
+        model.answerable.check(said.settings)
         resident.joiner.check()
         self._resident, self._reader = resident, reader
+        self._asked = said.settings
         wanted = request.wanted(form)
         coding = "" if wanted == "parquet" else request.written_coding
         if said.score:
@@ -296,7 +304,7 @@ class _Work:
             block, features, found = read
             scores = await self._scores(resident, features)
             begun = time.perf_counter_ns()
-            written = await in_pool("answers", self._deflated, output, block, scores)
+            written = await in_pool("answers", self._deflated, output, block, features, scores)
             self._write_ns += time.perf_counter_ns() - begun
             statistics.warn(len(block), found)
             self._rows += len(block)
@@ -319,8 +327,17 @@ class _Work:
                 await asyncio.sleep(pause)
                 pause = min(1.0, 2 * pause)
 
-    def _deflated(self, output: "Output", block: RowBlock, scores: NDArray[np.float32]) -> bytes:
-        written = output.write(block, scores)
+    def _deflated(
+        self,
+        output: "Output",
+        block: RowBlock,
+        features: NDArray[np.float32],
+        scores: NDArray[np.float32],
+    ) -> bytes:
+        assert self._resident is not None
+        model = self._resident.model
+        answers = model.answer_scores(features, scores, self._asked)
+        written = output.write(block, model.scaled(scores, self._asked), answers)
         return self._deflater.piece(written) if self._deflater else written
 
     def _ended(self) -> bytes:

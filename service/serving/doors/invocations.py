@@ -6,7 +6,8 @@ Decisions:
 
 * Which model answers is said by a header, by a setting, or by there being only one.
 * A prediction is what `predict()` of a Python model gives: the class, as a number where all classes
-  are whole numbers, or the value. `"params": {"return": …}` asks for more.
+  are whole numbers, or the value. `"params": {"return": …}` asks for more, and the other members
+  of `params` for an answer that is not the plain one.
 * Columns that the model does not know are not read, as MLflow has it.
 * A first line of CSV that names the model's columns is a header; SageMaker sends none, and the
   cells then stand in the order of the model's columns.
@@ -18,7 +19,7 @@ import re
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import orjson
@@ -31,20 +32,19 @@ from service.errors import BusyError, MediaTypeError
 from service.protocol_errors import INVOCATIONS
 from service.serving.doors.exchange import PRIVATE_JSON, Call, Headers, Reply, refusal
 from service.serving.doors.file_request import KINDS, WRITTEN, FileRequest, Wanted
-from service.serving.doors.scored_instances import instances_of, return_of
+from service.serving.doors.scored_instances import Returned, asked_of, instances_of
 from service.serving.encodings import compressed, decompressed
 from service.serving.engine import FEW_ROWS, ServingEngine
 from service.serving.residents import Resident
 from service.threads import in_pool
 from worker.data import DelimitedRows, JsonRows, RowReader, quoted
 from worker.errors import ConflictError, NotFoundError, ParsimonyError
-from worker.models import Answers
+from worker.models import PLAIN, Answers, AnswerSettings
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 from worker.spec import Reading
 
 PATH = re.compile(re.escape(INVOCATIONS))
-Returned = Literal["predictions", "probabilities", "all"]
 _TARGET = b"x-amzn-sagemaker-target-model"
 _VERSION = re.compile(r"[0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63}")
 Read = tuple[NDArray[np.float32], list[PredictionWarning] | None]
@@ -89,11 +89,11 @@ class InvocationsDoor:
             ConflictError: there are several, and nothing says which.
         """
         header = call.header(_TARGET).decode("latin-1").strip().removesuffix(".tar.gz")
-        said = header or self._named
+        said, tenant = header or self._named, call.caller.tenant
         if said is None:
-            names = self._engine.names()
+            names = self._engine.names(tenant=tenant)
             if len(names) != 1:
-                names = sorted({one.name for one in await self._engine.index()})
+                names = sorted({one.name for one in await self._engine.index(tenant=tenant)})
             if not names:
                 raise NotFoundError(
                     "There is no model yet; a job that names a model registers its winner as one."
@@ -110,9 +110,9 @@ class InvocationsDoor:
         name, _, version = said.partition("/")
         if version and not _VERSION.fullmatch(version):
             raise NotFoundError(f"There is no version {version!r} of a model.", param="version")
-        return self._engine.at_hand(name, version or None) or await self._engine.find(
-            name, version or None
-        )
+        return self._engine.at_hand(
+            name, version or None, tenant=tenant
+        ) or await self._engine.find(name, version or None, tenant=tenant)
 
 
 _TEXTS = ("csv", "ndjson")
@@ -126,12 +126,14 @@ async def _answered(
     found = time.perf_counter_ns()
     small = len(call.body) <= SMALL_BYTES and not request.coding
     if small:
-        (features, warnings), returned = _read(resident, call, request)
+        (features, warnings), returned, settings = _read(resident, call, request)
     else:
-        (features, warnings), returned = await in_pool("answers", _read, resident, call, request)
+        (features, warnings), returned, settings = await in_pool(
+            "answers", _read, resident, call, request
+        )
     count = len(features)
     read = time.perf_counter_ns()
-    answers = await engine.answers(resident, features, gone=call.gone)
+    answers = await engine.answers(resident, features, settings=settings, gone=call.gone)
     computed = time.perf_counter_ns()
     wanted = _wanted(request)
     if count <= FEW_ROWS:
@@ -144,21 +146,23 @@ async def _answered(
     return reply
 
 
-def _read(resident: Resident, call: Call, request: FileRequest) -> tuple[Read, Returned]:
+def _read(
+    resident: Resident, call: Call, request: FileRequest
+) -> tuple[Read, Returned, AnswerSettings]:
     body = decompressed(call.body, request.coding, JSON_BYTES)
     model = resident.model
     if request.kind != "application/json":
-        return _file(resident, request, body), "predictions"
+        return _file(resident, request, body), "predictions", PLAIN
     content = _json(body)
     instances = instances_of(content)
-    returned = return_of(content)
+    returned, settings = asked_of(content)
     plain = model.plain
     if plain is not None and len(instances) <= FEW_ROWS:
         features = plain.features(instances)
         if features is not None:
-            return (features, None), returned
+            return (features, None), returned, settings
     records = model.read(instances, extra=True)
-    return (model.encode(records.table), model.surprises(records)), returned
+    return (model.encode(records.table), model.surprises(records)), returned, settings
 
 
 def _json(body: bytes) -> Any:

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from service.errors import invalid
+from service.errors import InvalidError, invalid
 from service.validation import Finding
+from worker.models import MOST_SAMPLES, PLAIN, AnswerSettings
 from worker.text import shortened
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PARAMS = "params"
 RETURNED = ("predictions", "probabilities", "all")
+SETTINGS = ("mc_samples", "seed", "calibrated", "coverage", "members")
+"""Members of `params` that say how rows are to be answered, as at `/v1`."""
+Returned = Literal["predictions", "probabilities", "all"]
 _IGNORED = frozenset({"signature_name"})
 """What clients of TensorFlow Serving send beside, and says nothing here."""
 
@@ -45,8 +49,9 @@ def instances_of(content: Any) -> Sequence[Any]:
     return rows
 
 
-def return_of(content: Any) -> Literal["predictions", "probabilities", "all"]:
-    """What is to come back, by the member `params`.
+def asked_of(content: Any) -> tuple[Returned, AnswerSettings]:
+    """What is to come back, and how rows are to be answered, by the member `params`. Where more
+    than the plain answer is asked for, all of it comes back unless `return` says otherwise.
 
     Raises:
         InvalidError: it says something else.
@@ -54,16 +59,48 @@ def return_of(content: Any) -> Literal["predictions", "probabilities", "all"]:
     params = content.get(PARAMS, {})
     if not isinstance(params, dict):
         raise invalid([Finding(PARAMS, 'must be an object such as {"return": "probabilities"}')])
-    unknown = [name for name in params if name != "return"]
+    unknown = [name for name in params if name not in ("return", *SETTINGS)]
     if unknown:
-        raise invalid(
-            [Finding(f"{PARAMS}.{shortened(unknown[0])}", "is not known here; there is `return`")]
-        )
-    returned = params.get("return", "predictions")
+        fact = f"is not known here; there are return, {', '.join(SETTINGS)}"
+        raise invalid([Finding(f"{PARAMS}.{shortened(unknown[0])}", fact)])
+    settings = _settings(params) if params.keys() & set(SETTINGS) else PLAIN
+    returned = params.get("return", "predictions" if settings.plain else "all")
     for known in RETURNED:
         if returned == known:
-            return known  # type: ignore[return-value]
+            return known, settings  # type: ignore[return-value]
     raise invalid([Finding(f"{PARAMS}.return", f"must be one of {', '.join(RETURNED)}")])
+
+
+def _settings(params: Mapping[str, object]) -> AnswerSettings:
+    samples = params.get("mc_samples", 0)
+    if type(samples) is not int or not 0 <= samples <= MOST_SAMPLES:
+        raise _wrong("mc_samples", f"must be a whole number from 0 to {MOST_SAMPLES:,}")
+    seed = params.get("seed", 0)
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise _wrong("seed", "must be a whole number from 0")
+    coverage = params.get("coverage")
+    if coverage is not None and (
+        not isinstance(coverage, float | int) or type(coverage) is bool or not 0 < coverage < 1
+    ):
+        raise _wrong("coverage", "must be a number between 0 and 1")
+    return AnswerSettings(
+        mc_samples=samples,
+        seed=seed,
+        calibrated=_truth(params, "calibrated"),
+        coverage=None if coverage is None else float(coverage),
+        members=_truth(params, "members"),
+    )
+
+
+def _truth(params: Mapping[str, object], name: str) -> bool:
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise _wrong(name, "must be true or false")
+    return value
+
+
+def _wrong(name: str, fact: str) -> InvalidError:
+    return invalid([Finding(f"{PARAMS}.{name}", fact)])
 
 
 def _split(value: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from scipy.special import expit, log_softmax, softmax
 from tests.contending import trained
 from worker.appraisal import Contender
 from worker.data import Prepared, load_builtin
-from worker.errors import ModelError
+from worker.errors import ModelError, SpecError
 from worker.models import (
     AnswerSettings,
     EnsembleMember,
@@ -161,7 +161,7 @@ def test_dropout_is_sampled_in_all_members(job: tuple[Prepared, list[Contender],
     assert (once.further["deviation"] > 0).all()
     alone = [t for c in contenders if c.name == "none" for t in c.trials]
     silent = join_members([EnsembleMember.of(t.file, t.position) for t in alone]).dump()
-    with pytest.raises(ModelError, match="leave mc_samples out"):
+    with pytest.raises(SpecError, match="leave mc_samples out"):
         TrainedModel.load(silent, 0).sample(rows, AnswerSettings(mc_samples=2))
 
 

@@ -6,7 +6,7 @@ import torch
 
 from tests.fleets import trained
 from tests.weights import small_fleet
-from worker.errors import ModelError
+from worker.errors import SpecError
 from worker.models import AnswerSettings, TrainedModel
 
 
@@ -84,7 +84,7 @@ def test_what_the_samples_disagree_in_is_part_of_the_entropy() -> None:
 
 
 def test_without_dropout_there_is_nothing_to_sample() -> None:
-    with pytest.raises(ModelError, match="without dropout"):
+    with pytest.raises(SpecError, match="without dropout"):
         model({"l2": {"strength": 0.01}}, "iris").sample(
             np.zeros((1, 4), dtype=np.float32), AnswerSettings(mc_samples=3)
         )

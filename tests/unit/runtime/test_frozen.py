@@ -72,6 +72,7 @@ def state(database: Database, job_id: str) -> str:
         return jobs.find_job(session, job_id).state
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_a_frozen_standby_is_killed_and_replaced(
     make: Make,
@@ -99,6 +100,7 @@ def test_a_frozen_standby_is_killed_and_replaced(
     assert "has not answered for 0.2 s" in caplog.text
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_a_standby_that_freezes_while_its_trainer_works_keeps_nobody(
     make: Make, monkeypatch: pytest.MonkeyPatch

@@ -77,6 +77,7 @@ def test_a_fleet_is_trained_and_then_what_else_waits(make: Make, database: Datab
     assert {job_of(database, job_id).state for job_id, _ in made} == {"succeeded"}
 
 
+@pytest.mark.slow
 def test_the_most_urgent_is_trained_first_and_what_is_for_another_device_waits(
     make: Make, database: Database
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_trainer_that_waits_for_its_place_is_not_killed_and_its_job_says_so(
     assert types_of(database, job_id).count("waiting") == 1
 
 
+@pytest.mark.slow
 def test_a_trainer_that_its_place_ends_does_not_count(
     make: Make, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_trainer_that_its_place_ends_does_not_count(
     assert "crashed" not in types
 
 
+@pytest.mark.slow
 def test_a_trainer_that_is_lost_with_its_standby_does_not_count(
     make: Make, database: Database
 ) -> None:
@@ -197,6 +200,7 @@ def test_a_trainer_that_is_lost_with_its_standby_does_not_count(
     assert "given_back" in types_of(database, job_id)
 
 
+@pytest.mark.slow
 def test_a_trainer_that_cannot_stop_in_time_is_given_back_by_a_worker_that_does(
     make: Make, database: Database
 ) -> None:
@@ -261,6 +265,7 @@ def test_a_paused_fleet_is_given_back_and_its_worker_goes_on(
     assert job_of(database, paused).state == "paused"
 
 
+@pytest.mark.slow
 def test_a_trainer_that_does_not_stop_is_killed(make: Make, database: Database) -> None:
     ((job_id, fleet_id),) = accepted(database)
     supervisor = make("hang", stop_seconds=0.1)
@@ -306,6 +311,7 @@ def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(
     assert job_of(database, job_id).state == "running"
 
 
+@pytest.mark.slow
 def test_a_dead_standby_is_replaced(make: Make, database: Database) -> None:
     made = accepted(database)
     supervisor = make("finish")

@@ -14,10 +14,11 @@ from worker.storage.base import Base
 from worker.storage.database import Database
 from worker.storage.tables import UNSCORED
 
+ACCESS = {"api_key", "audit"}
 SINCE = {
-    ARCHIVES[0]: {"prediction", "prediction_part", "worker", "increment"},
-    ARCHIVES[1]: {"prediction", "prediction_part", "worker", "increment"},
-    ARCHIVES[2]: {"worker", "increment"},
+    ARCHIVES[0]: {"prediction", "prediction_part", "worker", "increment"} | ACCESS,
+    ARCHIVES[1]: {"prediction", "prediction_part", "worker", "increment"} | ACCESS,
+    ARCHIVES[2]: {"worker", "increment"} | ACCESS,
 }
 """Tables that a stored database has no rows of, since they are newer."""
 Rows = dict[str, list[dict[str, Any]]]

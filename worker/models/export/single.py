@@ -4,8 +4,6 @@ import json
 import struct
 from collections.abc import Mapping
 
-from torch import Tensor
-
 from worker.models.file import ModelFile
 
 
@@ -16,29 +14,9 @@ def single(data: bytes, position: int, metadata: Mapping[str, str]) -> bytes:
         ModelError: the file is no model file, or has no such trial.
     """
     file = ModelFile.load(data)
-    if file.manifest.networks:  # of an ensemble the file is the model
-        return with_metadata(file.dump(), metadata)
-    trial, manifest = file.trial(position), file.manifest
-    split, members = trial.fold or 0, manifest.members[position]
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in file.tensors.items():
-        if name.startswith("members."):
-            if members:
-                tensors[name] = tensor[position : position + 1, :members].clone()
-        elif name.startswith(("weights.", "buffers.")) or name == "probe.scores":
-            tensors[name] = tensor[position : position + 1].clone()
-        else:
-            tensors[name] = tensor[split : split + 1].clone()
-    alone = manifest.model_copy(
-        update={
-            # The file has the constants of one split, which are number 0 in it.
-            "trials": [{**manifest.trials[position], "fold": None if trial.fold is None else 0}],
-            "members": [members],
-            "thresholds": manifest.thresholds[position : position + 1],
-        }
-    )
-    further = {} if trial.fold is None else {"fold": str(trial.fold)}
-    return with_metadata(ModelFile(tensors, alone).dump(), {**metadata, **further})
+    fold = None if file.manifest.networks else file.trial(position).fold
+    further = {} if fold is None else {"fold": str(fold)}
+    return with_metadata(file.alone(position).dump(), {**metadata, **further})
 
 
 def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:

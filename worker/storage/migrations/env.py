@@ -2,7 +2,11 @@
 
 from alembic import context
 
+from worker.storage import access, tables
 from worker.storage.base import Base
+
+DEFINED = (access, tables)
+"""The modules whose tables the metadata then has."""
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -43,7 +43,10 @@ class InferDoor:
         resident: Resident | None = None
         name, version = call.path["name"], call.path.get("version")
         try:
-            resident = self._engine.at_hand(name, version) or await self._engine.find(name, version)
+            tenant = call.caller.tenant
+            resident = self._engine.at_hand(
+                name, version, tenant=tenant
+            ) or await self._engine.find(name, version, tenant=tenant)
             return await _answered(self._engine, resident, call, begun)
         except ParsimonyError as error:
             if resident is not None and not isinstance(error, BusyError):

@@ -4,7 +4,8 @@ Decisions:
 
 * Classification gives `label` (BYTES [N]), `probabilities` (FP32 [N, C]) and, where its classes are
   whole numbers, `value` (INT64 [N]); regression gives `value` (FP64 [N]). What was asked for by
-  parameters follows under its own name.
+  parameters follows under its own name; of `coverage` `interval` (FP64 [N, 2]) or `prediction_set`
+  (BOOL [N, C]).
 * `classification` of a requested output (tritonclient's `class_count`) is for `probabilities`: the
   most probable classes of each row as BYTES [N, k], "probability:number:label". Triton writes the
   number with six decimals; here it has the digits of its float32, so that nothing is lost.
@@ -27,6 +28,7 @@ from worker.models import Answers
 from worker.schema import Json
 
 LABEL, PROBABILITIES, VALUE = "label", "probabilities", "value"
+INTERVAL, PREDICTION_SET = "interval", "prediction_set"
 _BINARY: Headers = [(b"content-type", b"application/octet-stream"), *PRIVATE_JSON[1:]]
 _LENGTH = LENGTH_HEADER.lower().encode()
 
@@ -133,7 +135,11 @@ def _given(answers: Answers) -> Mapping[str, Callable[[], NDArray[Any]]]:
         if target.whole_numbers is not None:
             numbers = np.array(target.whole_numbers, dtype=np.int64)
             given[VALUE] = lambda: numbers[best]
-    return {**given, **{name: partial(_typed, column) for name, column in answers.further.items()}}
+    given |= {name: partial(_typed, column) for name, column in answers.further.items()}
+    for name, array in ((INTERVAL, answers.interval), (PREDICTION_SET, answers.sets)):
+        if array is not None:
+            given[name] = partial(np.asarray, array)
+    return given
 
 
 def _typed(column: NDArray[Any]) -> NDArray[Any]:

@@ -30,10 +30,8 @@ from worker.text import shortened
 MOST_TENSORS = 20_000
 """Inputs of a request; a table has at most 10,000 columns."""
 LENGTH_HEADER = "Inference-Header-Content-Length"
-SETTINGS = ("mc_samples", "seed")
+SETTINGS = ("mc_samples", "seed", "calibrated", "coverage", "members")
 """Parameters that say how rows are to be answered, as in `AnswerSettings`."""
-NOT_OFFERED = ("calibrated", "coverage")
-"""Parameters that would need what training does not record."""
 KNOWN = (*SETTINGS, "timeout", "binary_data_output", "extra")
 HINTS = ("priority", "headers", "content_type")
 """Parameters of other servers and their clients that change no answer, and are not looked at; so
@@ -200,12 +198,6 @@ def _check_parameters(parameters: Json) -> None:
     for name in parameters:
         if name in KNOWN or name in HINTS or name in SEQUENCES or name.startswith("triton_"):
             continue
-        if name in NOT_OFFERED:
-            raise wrong(
-                f"parameters.{name}",
-                "is not offered: models of this release keep nothing of their validation rows that "
-                "it could be had from; leave it out",
-            )
         near = difflib.get_close_matches(name[:LONGEST_GUESSED], KNOWN, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(KNOWN)}"
         raise wrong(f"parameters.{shortened(name)}", f"is not a parameter here; {remedy}")
@@ -223,7 +215,22 @@ def _settings(parameters: Json) -> AnswerSettings:
     samples = _whole(parameters, "mc_samples") or 0
     if samples > MOST_SAMPLES:
         raise wrong("parameters.mc_samples", f"must be at most {MOST_SAMPLES:,}")
-    return AnswerSettings(mc_samples=samples, seed=_whole(parameters, "seed") or 0)
+    return AnswerSettings(
+        mc_samples=samples,
+        seed=_whole(parameters, "seed") or 0,
+        calibrated=_boolean(parameters, "calibrated"),
+        coverage=_share(parameters, "coverage"),
+        members=_boolean(parameters, "members"),
+    )
+
+
+def _share(parameters: Json, name: str) -> float | None:
+    value = parameters.get(name)
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise wrong(f"parameters.{name}", "must be a number between 0 and 1")
+    return float(value)
 
 
 def _seconds(parameters: Json) -> float | None:

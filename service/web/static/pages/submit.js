@@ -172,6 +172,7 @@ function Form({ spec, setSpec, examples, root, techniques }) {
         <//>
         <${Configurations} context=${context} spec=${spec} change=${change} />
         <${Search} context=${context} spec=${spec} change=${change} />
+        <div class="buttons"><button class="button primary" disabled=${busy}>Submit this job</button></div>
       </div>
       <div class="beside">
         <${Card} title="What it would cost"><${Estimate} run=${run} /><//>

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from service.serving import catalogue as module
 from service.serving.catalogue import Catalogue, ResolvedVersions
 from tests.registered import in_loop, register
+from worker.caller import DEFAULT_TENANT
 from worker.errors import UnavailableError
 from worker.storage import models
 from worker.storage.catalogue import CatalogueChanges, changes_since
@@ -23,7 +24,7 @@ def meant(target: ResolvedVersions | None) -> list[int]:
 
 def test_names_versions_and_aliases(database: Database) -> None:
     register(database, "credit", 3)
-    changed: list[set[str]] = []
+    changed: list[set[tuple[str, str]]] = []
     known = Catalogue(database, lambda names: changed.append(set(names)))
     in_loop(known.refresh)
     assert meant(known.target("credit")) == [3, 2, 1]
@@ -38,7 +39,8 @@ def test_names_versions_and_aliases(database: Database) -> None:
     assert meant(known.target("credit")) == meant(known.target("credit", "production")) == [1]
     assert meant(known.target("debit")) == [1]
     in_loop(known.refresh)
-    assert changed == [{"credit"}, {"credit", "debit"}]
+    credit, debit = (DEFAULT_TENANT, "credit"), (DEFAULT_TENANT, "debit")
+    assert changed == [{credit}, {credit, debit}]
 
 
 def test_many_who_ask_share_a_reading(database: Database) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
 from starlette.datastructures import State
@@ -11,8 +12,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.body_limit import JSON_BYTES
 from service.errors import BusyError
+from service.security.gate import Gate
+from service.security.key_ring import KeyRing
 from service.serving.doors.exchange import Call, Reply
 from service.serving.front import SMALL_NS, TURN_NS, Front, Turn
+from worker.settings import ServiceSettings
 
 DOOR = re.compile(r"/doors/(?P<name>[^/]+)")
 
@@ -79,7 +83,8 @@ def ask(
         opened.append(services)
         return [(DOOR, echo)]
 
-    front = Front(application, State({"services": object()}), open_doors=open_doors)
+    services = SimpleNamespace(gate=Gate(ServiceSettings(), cast(KeyRing, None)))
+    front = Front(application, State({"services": services}), open_doors=open_doors)
     waiting = [
         {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
         for number, part in enumerate(parts)
@@ -97,7 +102,7 @@ def ask(
         "method": method,
         "path": path,
         "query_string": b"",
-        "headers": list(headers),
+        "headers": [(b"host", b"localhost"), *headers],
     }
     asyncio.run(front(scope, receive, send))
     start = next(m for m in sent if m["type"] == "http.response.start")

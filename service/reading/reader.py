@@ -1,0 +1,300 @@
+"""The service's end: has a file read by a reader, and says in words what a file did to it."""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from service.reading.forks import READY
+from service.reading.limits import MIB, MemoryShares, bounds_of
+from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
+from service.reading.work import TABLE
+from service.threads import LONGER_SECONDS
+from worker.data import Table
+from worker.errors import DataError, UnavailableError
+from worker.settings import ServiceSettings
+from worker.spec import Reading
+
+log = logging.getLogger(__name__)
+
+COMMAND = (sys.executable, "-m", "service.reading.forks")
+FOLDER = "reading"
+"""In the state folder: what readers write until it is stored."""
+WARM_AFTER_SECONDS = 10.0
+"""A start is busy: the worker imports torch. Who uploads before this, waits for the imports."""
+START_SECONDS = 60.0
+GRACE_SECONDS = 10.0
+"""Beyond a reader's time, in which its end has been told."""
+LONGEST_ANSWER = 256 * MIB
+ENVIRONMENT = {
+    # One thread before the fork. Arrow allocates where the limit on memory is exact.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+
+
+class Reader:
+    """Reads files of users, each in a process of its own."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._shares = MemoryShares(settings.upload_memory, LONGER_SECONDS["uploads"])
+        self._lock = threading.Lock()
+        self._forks: ForksProcess | None = None
+        self._closed = False
+        self._warming = threading.Timer(WARM_AFTER_SECONDS, self._warm)
+        self._warming.daemon = True
+
+    def start(self) -> None:
+        """Have the imports done before the first upload, most likely."""
+        self._warming.start()
+
+    def close(self) -> None:
+        """End what is read."""
+        self._warming.cancel()
+        with self._lock:
+            self._closed = True
+            if self._forks is not None:
+                self._forks.close()
+
+    @contextmanager
+    def described(
+        self, file: BinaryIO, filename: str | None, reading: Reading, target: str | None
+    ) -> Iterator[tuple[Description, BinaryIO]]:
+        """What a file holds, and its table as a file of Parquet, which is there for the length of a
+        block.
+
+        Raises:
+            DataError: it cannot be read as a table, has no such target, or takes too much.
+            BusyError: others that are read do not come to an end.
+            UnavailableError: there is no reader to be had.
+        """
+        with self._read(file, filename, reading, target, describe=True) as (answer, folder):
+            if answer.description is None:
+                raise _failed(answer.failed)
+            with (folder / TABLE).open("rb") as table:
+                yield answer.description, table
+
+    def table(self, file: BinaryIO, filename: str | None, reading: Reading) -> Table:
+        """The table that a file holds; raises as `described`."""
+        with self._read(file, filename, reading, None, describe=False) as (_, folder):
+            return Table.from_parquet(folder / TABLE)
+
+    @contextmanager
+    def _read(
+        self,
+        file: BinaryIO,
+        filename: str | None,
+        reading: Reading,
+        target: str | None,
+        *,
+        describe: bool,
+    ) -> Iterator[tuple[ReadAnswer, Path]]:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        bounds = bounds_of(size, file.read(8), self._shares.total)
+        folder = self._folder()
+        try:
+            order = ReadOrder(
+                folder=folder,
+                filename=_ending(filename),
+                reading=reading,
+                target=target,
+                describe=describe,
+                bounds=bounds,
+            )
+            with _opened(file, folder) as descriptor, self._shares.share(bounds.memory):
+                answer, end = self.run(order, descriptor)
+            _check(answer, end, size, bounds)
+            assert answer is not None
+            yield answer, folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def run(self, order: ReadOrder, file: int) -> tuple[ReadAnswer | None, ReaderEnd]:
+        """What a reader answers, if it does, and how it ended."""
+        forks = self._process()
+        try:
+            return forks.run(order, file)
+        except (OSError, TimeoutError) as error:
+            forks.close()
+            raise UnavailableError(
+                "the process that reads uploads has ended, or was frozen; try again",
+                code="no_reader",
+            ) from error
+
+    def _process(self) -> "ForksProcess":
+        with self._lock:
+            if self._closed:
+                raise UnavailableError("the service stops", code="no_reader")
+            if self._forks is None or not self._forks.is_alive:
+                self._forks = ForksProcess(self._settings)
+            forks = self._forks
+        forks.wait_until_ready()
+        return forks
+
+    def _warm(self) -> None:
+        with suppress(UnavailableError):
+            self._process()
+
+    def _folder(self) -> Path:
+        parent = self._settings.prepare_state() / FOLDER
+        parent.mkdir(mode=0o700, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=parent))
+
+
+class ForksProcess:
+    """The process that readers are forked from."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **settings.environment(), **ENVIRONMENT},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._lock = threading.Lock()
+        self._ready = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has imported what it needs."""
+        with self._lock:
+            if self._ready:
+                return
+            self._control.settimeout(START_SECONDS)
+            try:
+                self._ready = self._control.recv(len(READY), socket.MSG_WAITALL) == READY
+            except OSError as error:
+                self.close()
+                raise _no_reader() from error
+            if not self._ready:
+                raise _no_reader()
+
+    def run(self, order: ReadOrder, file: int) -> tuple[ReadAnswer | None, ReaderEnd]:
+        """Have a reader forked, tell it its order, and wait for its end."""
+        mine, theirs = socket.socketpair()
+        with mine:
+            with theirs, self._lock:
+                request = order.bounds.model_dump_json().encode()
+                socket.send_fds(self._control, [request], [theirs.fileno(), file])
+            mine.settimeout(order.bounds.seconds + GRACE_SECONDS)
+            # One that ends before it has read its order is told of like any other.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                mine.sendall(order.model_dump_json().encode() + b"\n")
+            return _heard(mine)
+
+    def close(self) -> None:
+        """End it, and its readers with it."""
+        self._control.close()
+        self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_SECONDS)
+
+
+def _heard(channel: socket.socket) -> tuple[ReadAnswer | None, ReaderEnd]:
+    """A reader's answer, if it gave one, and how it ended."""
+    answer = None
+    with channel.makefile("rb") as lines:
+        while line := lines.readline(LONGEST_ANSWER):
+            if line.startswith(ReaderEnd.MARK):
+                return answer, ReaderEnd.model_validate_json(line.removeprefix(ReaderEnd.MARK))
+            answer = ReadAnswer.model_validate_json(line)
+    raise ConnectionError("the process that readers are forked from has ended")
+
+
+@contextmanager
+def _opened(file: BinaryIO, folder: Path) -> Iterator[int]:
+    """A file opened once more, with a place of its own; copied where that cannot be."""
+    try:
+        path = Path(f"/proc/self/fd/{file.fileno()}")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # no such files, on other systems; or it is none of the system's
+        copy = folder / "source"
+        with copy.open("wb") as target:
+            file.seek(0)
+            shutil.copyfileobj(file, target, MIB)
+        descriptor = os.open(copy, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _ending(filename: str | None) -> str | None:
+    """All that is looked at of a name."""
+    suffix = Path(filename or "").suffix
+    return f"file{suffix}" if suffix.isascii() and suffix.isprintable() else None
+
+
+def _check(answer: ReadAnswer | None, end: ReaderEnd, size: int, bounds: Bounds) -> None:
+    """Raise what kept a file from being read."""
+    if end.reason == "time" or (answer is None and end.status == -signal.SIGXCPU):
+        raise _too_slow(size, bounds)
+    # What ends a reader without a word is the system, where memory is short.
+    killed = answer is None and end.status in (-signal.SIGKILL, -signal.SIGABRT)
+    if end.reason == "memory" or killed or (answer is not None and answer.exhausted):
+        raise _too_much_memory(size, bounds)
+    if answer is None:
+        log.error("a reader has ended with status %d", end.status)
+        raise _failed(None)
+    if answer.refusal is not None:
+        raise answer.refusal.error()
+    if answer.fault is not None:
+        raise OSError(answer.fault, os.strerror(answer.fault))
+    if answer.failed is not None:
+        raise _failed(answer.failed)
+
+
+def _too_slow(size: int, bounds: Bounds) -> DataError:
+    return DataError(
+        f"Reading the file takes more than the {bounds.processor_seconds:,} s of processor time "
+        f"that a file of {size:,} bytes may take. Upload fewer rows or columns.",
+        code="reading_too_slow",
+        param="file",
+        seconds=bounds.processor_seconds,
+    )
+
+
+def _too_much_memory(size: int, bounds: Bounds) -> DataError:
+    return DataError(
+        f"Reading the file takes more than the {bounds.memory // MIB:,} MiB of memory that a file "
+        f"of {size:,} bytes may take here. Upload fewer rows or columns, or raise the setting "
+        "PARSIMONY_UPLOAD_MEMORY if the file is large.",
+        code="reading_too_large",
+        param="file",
+        limit=bounds.memory,
+    )
+
+
+def _failed(error: str | None) -> DataError:
+    return DataError(
+        f"The file cannot be read: its reader ended{f' with {error}' if error else ''}. It is "
+        "damaged, or written in a way that is not read. Write it anew.",
+        code="unreadable_file",
+        param="file",
+    )
+
+
+def _no_reader() -> UnavailableError:
+    return UnavailableError(
+        "the process that reads uploads does not start; the service's log says why",
+        code="no_reader",
+    )

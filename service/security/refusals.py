@@ -1,0 +1,48 @@
+"""What a request is refused with before anything is done for it."""
+
+from worker.caller import Permission
+from worker.errors import ParsimonyError
+
+REALM = 'Bearer realm="parsimony"'
+
+
+class UnauthorizedError(ParsimonyError):
+    """There is no valid key. Why is not said: none, unknown, wrong, expired and revoked are one."""
+
+    code = "unauthorized"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Send a valid key in the header Authorization, as `Bearer pk_…`. `parsimony keys "
+            "create` makes one where the service runs."
+        )
+
+
+class ForbiddenError(ParsimonyError):
+    """The key is not good for that, or the request comes from a place that it must not."""
+
+    code = "forbidden"
+
+
+class ScopeError(ForbiddenError):
+    """The key is not good for that."""
+
+    code = "scope_missing"
+
+    def __init__(self, scope: Permission) -> None:
+        super().__init__(
+            f"This key has not the scope `{scope}`, which the operation needs; ask for one that "
+            "has.",
+            scope=str(scope),
+        )
+        self.scope = scope
+
+
+def challenge(error: ParsimonyError) -> dict[str, str]:
+    """The headers by which a client learns what it should have sent (RFC 6750)."""
+    if isinstance(error, UnauthorizedError):
+        return {"WWW-Authenticate": REALM}
+    if isinstance(error, ScopeError):
+        said = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
+        return {"WWW-Authenticate": said}
+    return {}

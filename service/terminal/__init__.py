@@ -1,0 +1,1 @@
+"""What people type: commands that ask a service over HTTP, by the client, and show what it says."""

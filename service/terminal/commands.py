@@ -1,0 +1,381 @@
+"""The commands that ask a service: ``upload | submit | watch | jobs | report | …``.
+
+What they print is on the output; what is wrong, on the error output. They exit with one of `Exit`.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:  # imported late: `parsimony --version` needs no HTTP
+    from parsimony import Client, Job
+
+
+class Exit(IntEnum):
+    """Exit codes, for scripts."""
+
+    SUCCEEDED = 0
+    WRONG = 1
+    """A file or a setting here is wrong."""
+    USAGE = 2
+    """Typer's, of options and arguments."""
+    FAILED = 3
+    """The job has failed."""
+    CANCELLED = 4
+    """The job was cancelled."""
+    REFUSED = 5
+    """The service has refused the request; the line says why."""
+    UNREACHABLE = 6
+    """Nobody answers, or a part of the service is away."""
+    INTERRUPTED = 130
+    """Ctrl-C; the job goes on."""
+
+
+OF_A_JOB = {"succeeded": Exit.SUCCEEDED, "failed": Exit.FAILED, "cancelled": Exit.CANCELLED}
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        envvar="PARSIMONY_URL", help="Address of the service; http://127.0.0.1:8000 unless given."
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="PARSIMONY_API_KEY", help="Key, where the service wants one."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the service's answer as JSON.")]
+AsCurl = Annotated[
+    bool, typer.Option("--curl", help="Print the curl line that does the same, and do nothing.")
+]
+JobName = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or latest.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Give these commands to the command line."""
+    for command, name in (
+        (upload_file, "upload"),
+        (submit_spec, "submit"),
+        (watch_job, "watch"),
+        (print_jobs, "jobs"),
+        (print_report, "report"),
+        (print_logs, "logs"),
+        (cancel_by_id, "cancel"),
+        (predict_file, "predict"),
+        (print_status, "status"),
+    ):
+        app.command(name, rich_help_panel="Ask a service")(command)
+
+
+def upload_file(
+    file: Annotated[Path, typer.Argument(help="CSV, Parquet, NPZ, or a zip of images.")],
+    target: Annotated[str | None, typer.Option(help="The column that jobs predict.")] = None,
+    name: Annotated[str | None, typer.Option(help="A label; the file's name unless given.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(help='Kinds of columns, as JSON: {"zip": "categorical"}.')
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    as_curl: AsCurl = False,
+) -> None:
+    """Upload a table; prints its id, and what was found in it."""
+    with _connected(url, api_key) as client:
+        from service.terminal.curl_line import curl_of_an_upload
+        from service.terminal.display import output, show_findings
+
+        given = {"target": target, "name": name, "columns": columns}
+        form = {field: text for field, text in given.items() if text is not None}
+        if as_curl:
+            _print(curl_of_an_upload(client.url, file, form, with_key=api_key is not None))
+            return
+        dataset = client.upload(file, target=target, name=name, columns=columns)
+        if as_json:
+            _print_json(dataset.data)
+            return
+        console, data = output(), dataset.data
+        console.print(
+            f"[bold]{data['id']}[/] {data['rows']:,} rows of {len(data['columns'])} columns"
+        )
+        console.print(
+            ", ".join(f"{one['name']} ({one['kind']})" for one in data["columns"]), markup=False
+        )
+        show_findings(console, data["findings"])
+
+
+def submit_spec(
+    spec: Annotated[Path, typer.Argument(help="The job, as JSON or YAML; - reads the input.")],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Wait for its end, and show how it goes.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="Upload this file, and train on it.")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    as_curl: AsCurl = False,
+) -> None:
+    """Post a job; with --watch, wait for its end."""
+    with _connected(url, api_key) as client:
+        from parsimony.words import waits_for
+        from service.terminal.curl_line import curl_of_a_job, curl_of_an_upload
+        from service.terminal.display import output, show_accepted, show_findings
+        from service.terminal.spec_file import read_spec
+
+        body, console, told = read_spec(spec), output(), set[str]()
+        if target is not None:
+            body["target"] = target
+        if as_curl:
+            with_key = api_key is not None
+            if data is not None:
+                _print(curl_of_an_upload(client.url, data, {}, with_key=with_key))
+                body["dataset"] = "ds_…"
+            _print(curl_of_a_job(client.url, body, with_key=with_key))
+            return
+        if data is not None:
+            dataset = client.upload(data, target=target)
+            body["dataset"] = dataset.id
+            if not as_json:
+                console.print(f"[bold]{dataset.id}[/] {dataset.data['rows']:,} rows of {data.name}")
+                show_findings(console, dataset.findings, told)
+        job = client.submit(body)
+        if not as_json:
+            show_accepted(console, job.data, told)
+        if watch:
+            _watch(client, job, as_json=as_json, told=told)
+        elif as_json:
+            _print_json(job.data)
+        else:
+            waits = waits_for(job.data)
+            if waits is not None:
+                console.print(f"it {waits}")
+            console.print(f"watch it: parsimony watch {job.id}", style="dim")
+
+
+def watch_job(
+    job: JobName = "latest", url: Url = None, api_key: ApiKey = None, as_json: AsJson = False
+) -> None:
+    """Wait for a job's end, and show how it goes; exits 3 if it failed, 4 if cancelled."""
+    with _connected(url, api_key) as client:
+        _watch(client, client.job(job), as_json=as_json)
+
+
+def print_jobs(
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs.")] = 20,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    as_curl: AsCurl = False,
+) -> None:
+    """List the newest jobs."""
+    with _connected(url, api_key) as client:
+        from service.terminal.curl_line import curl_of_an_answer
+        from service.terminal.display import output, show_jobs
+
+        if as_curl:
+            query = f"?limit={limit}" + ("" if state is None else f"&state={state}")
+            _print(curl_of_an_answer(client.url, f"/v1/jobs{query}", with_key=api_key is not None))
+            return
+        found = client.jobs(state=state, limit=limit)
+        if as_json:
+            _print_json(found)
+        else:
+            show_jobs(output(), found)
+
+
+def print_report(
+    job: JobName = "latest",
+    top: Annotated[int, typer.Option(min=1, max=100, help="Most configurations.")] = 10,
+    markdown: Annotated[bool, typer.Option("--markdown", help="The whole report, as Markdown.")] = (
+        False
+    ),
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+    as_curl: AsCurl = False,
+) -> None:
+    """Print what came of a job: the verdict, the configurations, the advice."""
+    with _connected(url, api_key) as client:
+        from parsimony import calls
+        from service.terminal.curl_line import curl_of_an_answer
+        from service.terminal.display import output, show_findings, show_report
+
+        path = f"/v1/jobs/{job}/report{'.md' if markdown else ''}"
+        if as_curl:
+            _print(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+        elif markdown:
+            _print(client.send(calls.read_text(path)).rstrip("\n"))
+        elif as_json:
+            _print_json(client.send(calls.read_report(job)))
+        else:
+            found, console = client.job(job), output()
+            show_report(console, found.report, most=top)
+            show_findings(console, found.advice)
+
+
+def print_logs(
+    job: JobName = "latest", url: Url = None, api_key: ApiKey = None, as_json: AsJson = False
+) -> None:
+    """Print a job's log, oldest first."""
+    with _connected(url, api_key) as client:
+        from service.terminal.display import output, show_events
+
+        events = client.job(job).log()
+        if as_json:
+            _print_json(events)
+        else:
+            show_events(output(), events)
+
+
+def cancel_by_id(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel a job; what has finished of it is kept."""
+    with _connected(url, api_key) as client:
+        data = client.job(job).cancel().data
+        if as_json:
+            _print_json(data)
+        elif data["state"] == "cancelled":
+            _print(f"{data['id']} is cancelled")
+        else:
+            _print(f"{data['id']} ends within about a second")
+
+
+def predict_file(
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    rows: Annotated[Path, typer.Argument(help="CSV, lines of JSON, or Parquet.")],
+    version: Annotated[
+        str | None, typer.Option(help="A version's number or an alias; the newest unless given.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write the rows there; else they are printed."),
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_curl: AsCurl = False,
+) -> None:
+    """Predict a file of rows; they come back with the answers' columns appended."""
+    with _connected(url, api_key) as client:
+        from parsimony import ParsimonyError
+        from service.terminal.curl_line import curl_of_a_prediction
+
+        if as_curl:
+            query = "" if version is None else f"?version={version}"
+            path = f"/v1/models/{model}/predict{query}"
+            _print(curl_of_a_prediction(client.url, path, rows, with_key=api_key is not None))
+            return
+        content: bytes = client.model(model, version).predict(rows)
+        if out is None:
+            sys.stdout.buffer.write(content)
+            return
+        try:
+            out.write_bytes(content)
+        except OSError as error:
+            raise ParsimonyError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def print_status(
+    url: Url = None, api_key: ApiKey = None, as_json: AsJson = False, as_curl: AsCurl = False
+) -> None:
+    """Say how the service is: its parts, its workers, what waits for them."""
+    with _connected(url, api_key) as client:
+        from service.terminal.curl_line import curl_of_an_answer
+        from service.terminal.display import output, show_system
+
+        if as_curl:
+            _print(curl_of_an_answer(client.url, "/v1/system", with_key=api_key is not None))
+            return
+        found = client.system()
+        if as_json:
+            _print_json(found)
+        else:
+            show_system(output(), found)
+
+
+def _watch(client: "Client", job: "Job", *, as_json: bool, told: set[str] | None = None) -> None:
+    """Show a job until its end; exits by how it ended."""
+    import time
+
+    from parsimony import calls
+    from parsimony.client import LOOK_SECONDS, PATIENCE
+    from service.terminal.display import output, show_end, watched
+
+    try:
+        with watched(quiet=as_json) as shown:
+            data = client.carry(
+                calls.wait(
+                    job.id,
+                    clock=time.monotonic,
+                    timeout=None,
+                    seen=None if shown is None else shown.show,
+                    step=LOOK_SECONDS,
+                    losses=shown is not None,
+                    patience=PATIENCE,
+                )
+            )
+    except KeyboardInterrupt:
+        _problem(
+            f"\n{job.id} goes on.\n"
+            f"  watch it again  parsimony watch {job.id}\n"
+            f"  cancel it       parsimony cancel {job.id}"
+        )
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    if as_json:
+        _print_json(data)
+    else:
+        report = client.send(calls.read_report(job.id)) if data["best"] is not None else None
+        show_end(output(), data, report, told)
+    raise typer.Exit(OF_A_JOB[data["state"]])
+
+
+@contextmanager
+def _connected(url: str | None, api_key: str | None) -> Iterator["Client"]:
+    """A client of the service; what is wrong is said in a line, and is the exit code."""
+    from parsimony import AnswerError, Client, ParsimonyError, ServerError, UnreachableError
+
+    try:
+        with Client(url, api_key=api_key) as client:
+            yield client
+    except UnreachableError as error:
+        _problem(f"[red]parsimony:[/] {_safe(error.detail)}")
+        _problem("start one with `parsimony up`, or give another address by --url")
+        raise typer.Exit(Exit.UNREACHABLE) from error
+    except AnswerError as error:
+        _problem(f"[red]parsimony:[/] {_safe(error.detail)}")
+        for param, message in error.errors[1:]:
+            _problem(f"  {_safe(f'{param}: ' if param else '')}{_safe(message)}")
+        raise typer.Exit(
+            Exit.UNREACHABLE if isinstance(error, ServerError) else Exit.REFUSED
+        ) from error
+    except ParsimonyError as error:
+        _problem(f"[red]parsimony:[/] {_safe(error.detail)}")
+        raise typer.Exit(Exit.WRONG) from error
+
+
+def _safe(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _problem(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _print_json(answer: object) -> None:
+    _print(json.dumps(answer, ensure_ascii=False, indent=2))
