@@ -170,6 +170,31 @@ def test_every_door_answers_the_same(client: Client, job: str) -> None:
     assert table["probability_1"] == pytest.approx(second)
 
 
+def test_what_is_scored_is_what_is_told(client: Client, job: str) -> None:
+    """The log loss of a file, and of a stored data set, is that of the probabilities asked for."""
+    classes = ["0", "1", "1"]
+    lines = [f"{a},{b},{c}" for (a, b), c in zip(ROWS, classes, strict=True)]
+    text = "\n".join(["x1,x2,outside", *lines])
+    dataset = client.upload(text).json()["id"]
+    seen = set()
+    for calibrated in (False, True):
+        rows = predict(client, "sure", ROWS, calibrated=calibrated)
+        p = [row["probabilities"][name] for row, name in zip(rows, classes, strict=True)]
+        answer = client.post(
+            "/v1/models/sure/predict",
+            params={"score": "true", "calibrated": json.dumps(calibrated)},
+            content=text,
+            headers={"Content-Type": "text/csv"},
+        )
+        asked = {"model": "sure", "dataset": dataset, "calibrated": calibrated}
+        done = score(client, ask(client, **asked))["result"]
+        assert answer.status_code == 200, answer.text
+        for metrics in (answer.json()["metrics"], done["metrics"]):
+            assert metrics["log_loss"] == pytest.approx(-np.log(p).mean(), abs=1e-5)
+        seen.add(round(done["metrics"]["log_loss"], 6))
+    assert len(seen) == 2
+
+
 def test_the_networks_of_an_ensemble_and_an_interval(client: Client, together: str) -> None:
     rows = [[0.01 * n for n in range(10)], [0.02] * 10]
     plain = predict(client, "together", rows)
