@@ -36,13 +36,14 @@ def _say_version(asked: bool) -> None:
 
 
 @app.callback()
-def _any_command(
+def private(
     show_version: Annotated[
         bool,
         typer.Option("--version", callback=_say_version, is_eager=True, help="Say which this is."),
     ] = False,
 ) -> None:
-    pass
+    """Have whatever a command writes be for its user alone."""
+    os.umask(0o077)
 
 
 add_commands(app)
@@ -55,12 +56,6 @@ ProcessCount = Annotated[
     typer.Option("--processes", help="Processes that answer HTTP requests, on one port."),
 ]
 Workers = Annotated[int | None, typer.Option(help="Fleets trained at the same time.")]
-
-
-@app.callback()
-def private() -> None:
-    """Have whatever a command writes be for its user alone."""
-    os.umask(0o077)
 
 
 @app.command()

@@ -126,7 +126,7 @@ def trained(client: Client, console: Console, spec: Json, title: str) -> Job:
     return client.submit(spec).wait(DEADLINE_SECONDS)
 
 
-def all_trials(client: Client, job: Job) -> list[TrialData]:
+def ordered_trials(client: Client, job: Job) -> list[TrialData]:
     """A job's trials in the order of its configurations."""
     listed = client.carry(calls.trials(job.id, None))
     return sorted(listed, key=lambda trial: (trial["configuration"], trial["repeat"]))
@@ -139,7 +139,7 @@ def compare_on_circle(client: Client, console: Console, folder: Path) -> None:
         "1000 points of a square; which lie outside the circle x₁² + x₂² = 5? 118 of them do."
     )
     job = trained(client, console, CIRCLE, "training four networks together")
-    trials = all_trials(client, job)
+    trials = ordered_trials(client, job)
     curves = [
         client.send(calls.read_metrics(job.id, trial["id"]))["metrics"]["train_loss"]
         for trial in trials
@@ -194,7 +194,7 @@ def predict_breast_cancer(client: Client, console: Console) -> float:
     )
     title = f"training 2 networks × {CANCER_REPEATS} repeats"
     job = trained(client, console, {"dataset": uploaded.id, **CANCER}, title)
-    console.print(cancer_table(all_trials(client, job)))
+    console.print(cancer_table(ordered_trials(client, job)))
     console.print(result(job.data))
     asked = [dict(zip(header, rows[i], strict=True)) for i in kept_back]
     predicted = [answer["prediction"] for answer in job.model.predict(asked)]
