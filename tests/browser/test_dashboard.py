@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from service.examples import COMPARISON, PATH, SEARCH
 from tests.browser.conftest import Look, window
@@ -45,6 +45,9 @@ def addresses(jobs: dict[str, str]) -> list[str]:
         "/new",
         *(f"/jobs/{job_id}" for job_id in jobs.values()),
         f"/compare?jobs={','.join(jobs.values())}",
+        "/models",
+        "/models/circle",
+        "/data",
         "/nothing",
     ]
 
@@ -97,8 +100,15 @@ def test_the_owners_comparison_from_the_form_to_the_fix(look: Look) -> None:
     model = httpx.get(f"{look.site}/v1/models/circle").json()
     assert model["aliases"]["production"] == 1
 
-    # The corrected one is submitted, and both are compared.
+    # It answers.
     before = page.url
+    page.get_by_role("link", name="circle v1").click()
+    page.get_by_role("button", name="Predict", exact=True).click()
+    expect(page.get_by_text("The answer stands here")).to_have_count(0)
+    page.go_back()
+
+    # The corrected one is submitted, and both are compared.
+    expect(advice).to_be_visible(timeout=LONG)
     advice.get_by_role("button", name="Submit it").click()
     page.wait_for_url(lambda url: url != before)
     expect(page.get_by_role("button", name="Delete")).to_be_visible(timeout=LONG)
@@ -185,16 +195,24 @@ def test_it_is_used_by_keys_alone(look: Look, jobs: dict[str, str]) -> None:
 
 
 def test_the_key_goes_with_every_request_and_leaves_with_the_tab(look: Look, site: str) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def without_key(route: Route) -> None:
+        """This service knows no such key, and would refuse it."""
+        asked.append((route.request.url, route.request.headers.get("authorization")))
+        headers = {k: v for k, v in route.request.headers.items() if k != "authorization"}
+        route.continue_(headers=headers)
+
+    look.page.route("**/v1/**", without_key)
     page = look.open("/jobs")
     page.get_by_role("button", name="Key").click()
     page.get_by_label("API key").fill("key_of_mine")
     page.get_by_role("button", name="Use it").click()
     spec = {"dataset": {"builtin": "circle"}, "training": {"epochs": 60}}
     job = httpx.post(f"{site}/v1/jobs", json=spec).json()
-    look.requests.clear()
+    asked.clear()
     page = look.open(f"/jobs/{job['id']}")
     expect(page.get_by_role("button", name="Delete")).to_be_visible(timeout=LONG)
-    asked = [request for request in look.requests if "/v1/" in request.url]
-    assert any("/events" in request.url for request in asked)
-    assert {request.headers.get("authorization") for request in asked} == {"Bearer key_of_mine"}
+    assert any("/events" in url for url, _ in asked)
+    assert {key for _, key in asked} == {"Bearer key_of_mine"}
     assert page.evaluate("localStorage.getItem('parsimony.key')") is None
