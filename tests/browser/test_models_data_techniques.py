@@ -70,6 +70,9 @@ def test_a_prediction_is_tried_and_follows_what_is_changed(look: Look, shop: str
     page.get_by_text("How to answer").click()
     page.get_by_label("mc_samples").fill("20")
     expect(answer).to_contain_text("Entropy")
+    page.get_by_label("mc_samples").fill("")
+    page.get_by_label("coverage").fill("0.9")
+    expect(answer).to_contain_text("in 90 % of all rows")
 
 
 def test_the_snippets_are_run_as_they_stand(look: Look, shop: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "../../html.js";
 import { api } from "../../api.js";
 import { Card, Trouble } from "../../ui.js";
 import { count, figure } from "../../format.js";
-import { targetOf } from "./about.js";
+import { targetOf, taskOf } from "./about.js";
 import { Answer } from "./answer.js";
 import { timed } from "./record.js";
 
@@ -59,7 +59,7 @@ export function Try({ model, version, columns, record, setRecord, options, setOp
         ${asJson || !plain ? html`<${Record} record=${record} setRecord=${setRecord} />`
           : html`<div class="fields">${shown.map((column) => html`<${Field} key=${column.name} column=${column} value=${record[column.name]} set=${(value) => set(column.name, value)} wrong=${error?.param?.endsWith(`.${column.name}`)} />`)}</div>
             ${columns.length > shown.length && html`<button class="button" type="button" onClick=${() => setAll(true)}>All ${count(columns.length)} columns</button>`}`}
-        <${Options} options=${options} setOptions=${setOptions} />
+        <${Options} options=${options} setOptions=${setOptions} without=${taskOf(version) === "regression" ? ["calibrated"] : []} />
         <div class="buttons"><button class="button primary">Predict</button></div>
       </form>
       <div class="answer" aria-live="polite">
@@ -171,14 +171,14 @@ function FromData({ dataset, columns, target, take }) {
 }
 
 /** How to answer: whatever the service's own description of a request offers beside the rows. */
-function Options({ options, setOptions }) {
+function Options({ options, setOptions, without }) {
   const [fields, setFields] = useState(null);
   const open = async (event) => {
     if (!event.target.open || fields) return;
     try {
       const document = await api("openapi.json");
       const properties = document.components.schemas.PredictRequest.properties;
-      setFields(Object.entries(properties).filter(([name]) => !["instance", "instances", "extra", "warnings"].includes(name)));
+      setFields(Object.entries(properties).filter(([name]) => !["instance", "instances", "extra", "warnings", ...without].includes(name)));
     } catch {
       setFields([]);
     }
