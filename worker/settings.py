@@ -336,7 +336,8 @@ class ServiceSettings(BaseSettings):
                 f"the state folder {self.state} cannot be written: {reason}; choose another by "
                 "--state or PARSIMONY_STATE"
             )
-        if about.st_mode & stat.S_IWOTH or about.st_uid not in (os.geteuid(), 0):
+        others = stat.S_IWOTH | (0 if about.st_gid == os.getegid() else stat.S_IWGRP)
+        if about.st_mode & others or about.st_uid not in (os.geteuid(), 0):
             raise UnavailableError(
                 f"the state folder {self.state} can be written by other users: make it your own "
                 f"(chmod 700), or give another one by PARSIMONY_STATE",

@@ -19,6 +19,7 @@ from tests.api.client import Client
 from tests.api.keyed import asking_for_keys, bearer, key_of
 from tests.api.work import ask, post, score, train
 from tests.databases import Databases
+from tests.waiting import until
 from worker.caller import Permission
 from worker.storage import keys
 from worker.storage.types import utc_now
@@ -294,3 +295,12 @@ def test_no_key_is_kept_or_said(
         assert secret.encode() not in stored
         assert secret not in rows
         assert not [answer for answer in answers if secret in answer]
+
+
+def test_why_a_part_has_failed_is_told_to_whoever_has_a_key(client: Client) -> None:
+    """A reason may name hosts and paths; nobody works here, so that one part has failed."""
+    until(lambda: client.get("/readyz").json()["failed"])
+    mine = bearer(key_of(client, "a"))
+    for path in ("/readyz", "/ping", "/health"):
+        assert client.get(path).json()["parts"]["workers"]["reason"] is None
+        assert client.get(path, headers=mine).json()["parts"]["workers"]["reason"]

@@ -14,6 +14,12 @@ from worker.settings import ServiceSettings
 ONE, OTHER = (Caller("acme", f"key_{number}", frozenset(Permission)) for number in range(2))
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer to ask in a thread than a request waits."""
+    monkeypatch.setattr("service.security.rates.PATIENCE_SECONDS", 60.0)
+
+
 def limited(shared: Storage | None = None, **settings: str) -> Rates:
     return Rates(ServiceSettings(keys="required", **settings), shared)
 
