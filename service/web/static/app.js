@@ -19,6 +19,8 @@ const PAGES = [
   { path: "/models/:name", load: () => import("./pages/model.js") },
   { path: "/data", nav: "Data sets", load: () => import("./pages/data.js") },
   { path: "/data/:id", load: () => import("./pages/dataset.js") },
+  { path: "/techniques", nav: "Techniques", load: () => import("./pages/techniques.js") },
+  { path: "/techniques/:name", load: () => import("./pages/technique.js") },
 ];
 const HOME = "/jobs";
 
