@@ -1,6 +1,7 @@
 """The service's settings: each is an environment variable, ``PARSIMONY_`` and its name."""
 
 import hashlib
+import json
 import os
 import resource
 import stat
@@ -12,9 +13,10 @@ from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from worker.errors import UnavailableError
+from worker.shares import ShareSettings
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
@@ -56,7 +58,11 @@ def _default_models_bytes(done: Mapping[str, Any]) -> int:
     return int(min(2**30, machine // 4 // int(done["processes"])))
 
 
-class ServiceSettings(BaseSettings):
+def _as_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+class ServiceSettings(ShareSettings):
     """How one installation runs. The defaults need nothing beside this package."""
 
     model_config = SettingsConfigDict(
@@ -279,16 +285,6 @@ class ServiceSettings(BaseSettings):
         return None if rate == "off" else rate
 
     @property
-    def shares_rates(self) -> bool:
-        """Whether several processes answer, here or on other machines."""
-        return self.processes > 1 or not self.embedded_redis
-
-    @property
-    def host_names(self) -> frozenset[str]:
-        """The names of ``hosts``, in lower case."""
-        return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
-
-    @property
     def embedded_redis(self) -> bool:
         """Whether the private Redis is used."""
         return self.redis_url is None
@@ -326,4 +322,4 @@ class ServiceSettings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for child processes, without secrets."""
         values = self.model_dump(mode="json", exclude_none=True, exclude={"first_key"})
-        return {f"PARSIMONY_{name.upper()}": str(value) for name, value in values.items()}
+        return {f"PARSIMONY_{name.upper()}": _as_text(value) for name, value in values.items()}

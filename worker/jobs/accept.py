@@ -297,6 +297,7 @@ def _create(session: Session, proposal: Proposal, posted: Json, caller: Caller) 
         model_name=spec.model,
         device=spec.device,
         priority=spec.priority,
+        estimated_seconds=_within(spec, proposal.cost),
         tenant=caller.tenant,
     )
 

@@ -6,6 +6,7 @@
 ``pauses``              a job stands still, and goes on
 ``additions``           fleets and trials that are added to a job, and fleets that are split
 ``progress``            what a running fleet records: epochs, checkpoints
+``turns``               whose turn it is: which fleet a worker takes next, and which one yields
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
@@ -60,6 +61,7 @@ __all__ = [
     "schema",
     "states",
     "tables",
+    "turns",
     "types",
     "waits",
     "workers",
