@@ -162,7 +162,7 @@ def _lifespan(
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 rows=JobRows(database, artefacts, tables),
-                predictions=PredictionIntake(database, artefacts, tables),
+                predictions=PredictionIntake(database, artefacts, tables, settings.shares),
                 serving=serving,
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),

@@ -285,6 +285,16 @@ class ServiceSettings(ShareSettings):
         return None if rate == "off" else rate
 
     @property
+    def shares_rates(self) -> bool:
+        """Whether several processes answer, here or on other machines."""
+        return self.processes > 1 or not self.embedded_redis
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of ``hosts``, in lower case."""
+        return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
+
+    @property
     def embedded_redis(self) -> bool:
         """Whether the private Redis is used."""
         return self.redis_url is None

@@ -87,16 +87,6 @@ class ShareSettings(BaseSettings):
     `tenant_…`, without that."""
 
     @property
-    def shares_rates(self) -> bool:
-        """Whether several processes answer, here or on other machines."""
-        return self.processes > 1 or not self.embedded_redis
-
-    @property
-    def host_names(self) -> frozenset[str]:
-        """The names of ``hosts``, in lower case."""
-        return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
-
-    @property
     def shares(self) -> Shares:
         """What each tenant may have."""
         usual = TenantLimits(
