@@ -37,6 +37,7 @@ from worker.jobs import JobIntake, JobRows, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
+from worker.runtime.webhook_sender import WebhookSender
 from worker.settings import ServiceSettings
 from worker.storage import schema
 from worker.storage.artefacts import Artefacts
@@ -139,6 +140,7 @@ def _lifespan(
             tables = TableCache(database, artefacts)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
+            sender = WebhookSender(settings, database)
             serving = ServingEngine(settings, database, artefacts)
             readiness = Readiness(settings, database, artefacts, reconciler.silence)
             telemetry = Telemetry(
@@ -175,6 +177,7 @@ def _lifespan(
             reconciler.start()
             readiness.start()
             collector.start()
+            sender.start()
             telemetry.start()
             polling = asyncio.create_task(notifier.run(), name="notifier")
             log.info("serving from %s", settings.state)
@@ -189,6 +192,7 @@ def _lifespan(
                 await asyncio.to_thread(readiness.stop)
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)
+                await asyncio.to_thread(sender.stop)
                 await serving.stop()
                 await ring.stop()
         finally:

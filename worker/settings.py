@@ -17,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from worker.errors import UnavailableError
 from worker.shares import ShareSettings
+from worker.webhook_target import TargetPolicy
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
@@ -177,6 +178,14 @@ class ServiceSettings(ShareSettings):
     """After SIGTERM the HTTP service is not ready, but answers for this long before its port
     closes: longer than load balancers take to notice and to send requests elsewhere, 5 under
     Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
+    webhooks: str = ""
+    """Hosts that may be told of the ends of jobs, with commas between: names, `*.example.com` for
+    all names below one, or `*` for any. Unless given, webhooks are off. Addresses that are not
+    public are never connected to."""
+    webhook_ports: Annotated[str, Field(pattern=r"^[0-9]{1,5}(,[0-9]{1,5})*$")] = "443"
+    """Ports of them, with commas between."""
+    webhook_loopback: bool = False
+    """Whether this machine itself may be told, over http as well, on any port: for trials."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000
@@ -293,6 +302,13 @@ class ServiceSettings(ShareSettings):
     def host_names(self) -> frozenset[str]:
         """The names of ``hosts``, in lower case."""
         return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
+
+    @property
+    def webhook_policy(self) -> TargetPolicy:
+        """Where webhooks may be sent."""
+        hosts = (name.strip().lower() for name in self.webhooks.split(","))
+        ports = frozenset(int(port) for port in self.webhook_ports.split(","))
+        return TargetPolicy(tuple(filter(None, hosts)), ports, self.webhook_loopback)
 
     @property
     def embedded_redis(self) -> bool:

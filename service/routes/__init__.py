@@ -18,6 +18,7 @@ from service.routes import (
     rows,
     statistics,
     techniques,
+    webhooks,
 )
 
 RESOURCES = (
@@ -36,6 +37,7 @@ RESOURCES = (
     invocations,
     health,
     metrics,
+    webhooks,
     audit,
 )
 """In the order in which the documentation has them, and paths are looked for."""

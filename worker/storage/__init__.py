@@ -19,6 +19,7 @@
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``audit``               who did what
 ``keys``                keys of the HTTP service, and the number by which processes follow them
+``webhooks``            whom to tell of the ends of jobs, and what is still to be told
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -68,5 +69,6 @@ __all__ = [
     "turns",
     "types",
     "waits",
+    "webhooks",
     "workers",
 ]

@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from worker.storage import access, idempotency, tables, turns
+from worker.storage import access, idempotency, tables, turns, webhooks
 from worker.storage.base import Base
 
-DEFINED = (access, idempotency, tables, turns)
+DEFINED = (access, idempotency, tables, turns, webhooks)
 """The modules whose tables the metadata then has."""
 
 context.configure(

@@ -1,4 +1,6 @@
-"""Tenants have turns: where a fleet stands among its tenant's, and what each tenant had."""
+"""Tenants have turns: where a fleet stands among its tenant's, and what each tenant had. And they
+are told of the ends of their jobs.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -29,10 +31,51 @@ def upgrade() -> None:
         sa.Column("at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", name="pk_tenant_use"),
     )
+    op.create_table(
+        "webhook",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("secret", sa.String(), nullable=False),
+        sa.Column("events", sa.String(), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("given_up", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.Double(), nullable=False),
+        sa.Column("held_until", sa.Double(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook"),
+    )
+    op.create_index("ix_webhook_tenant", "webhook", ["tenant"])
+    op.create_table(
+        "webhook_delivery",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("webhook_id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("created", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["webhook.id"],
+            name="fk_webhook_delivery_webhook_id_webhook",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_delivery"),
+    )
+    op.create_index("ix_webhook_delivery_webhook_id_id", "webhook_delivery", ["webhook_id", "id"])
 
 
 def downgrade() -> None:
     """Take it away: fleets are claimed by priority and age again."""
+    op.drop_table("webhook_delivery")
+    op.drop_table("webhook")
     op.drop_table("tenant_use")
     op.drop_index("ix_fleet_turn", "fleet")
     op.create_index(
