@@ -75,7 +75,7 @@ class TargetPolicy:
 
 
 @dataclass(frozen=True)
-class Target:
+class WebhookTarget:
     """A URL that was found sound by its spelling."""
 
     host: str
@@ -93,7 +93,7 @@ class Target:
         return host if self.port == usual else f"{host}:{self.port}"
 
 
-def target_of(url: str, policy: TargetPolicy) -> Target:
+def target_of(url: str, policy: TargetPolicy) -> WebhookTarget:
     """Read a URL.
 
     Raises:
@@ -134,7 +134,7 @@ def target_of(url: str, policy: TargetPolicy) -> Target:
     if address is not None:
         check_address(address, local=local)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(host, port, path, parts.scheme == "https", local)
+    return WebhookTarget(host, port, path, parts.scheme == "https", local)
 
 
 def _literal(host: str) -> Address | None:
@@ -171,13 +171,13 @@ def check_address(address: Address, *, local: bool = False) -> None:
         raise TargetError(f"The address {address} is not one of the public network.")
 
 
-def resolved(host: str, port: int) -> Sequence[str]:
+def look_up(host: str, port: int) -> Sequence[str]:
     """All addresses of a name."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-def addresses_of(target: Target, resolve: Resolve = resolved) -> Sequence[Address]:
+def addresses_of(target: WebhookTarget, resolve: Resolve = look_up) -> Sequence[Address]:
     """The addresses of a target, each of which may be connected to.
 
     Raises:
@@ -194,7 +194,7 @@ def addresses_of(target: Target, resolve: Resolve = resolved) -> Sequence[Addres
 
 
 def post(
-    target: Target,
+    target: WebhookTarget,
     addresses: Sequence[Address],
     headers: Mapping[str, str],
     body: bytes,
@@ -224,7 +224,7 @@ class _Pinned(http.client.HTTPConnection):
     """Connects to addresses that were checked, and to nothing else; through no proxy."""
 
     def __init__(
-        self, target: Target, addresses: Sequence[Address], tls: ssl.SSLContext | None
+        self, target: WebhookTarget, addresses: Sequence[Address], tls: ssl.SSLContext | None
     ) -> None:
         super().__init__(target.host, target.port, timeout=CONNECT_SECONDS)
         self._target, self._addresses = target, addresses

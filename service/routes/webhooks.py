@@ -86,7 +86,7 @@ def get_webhook(services: ServicesDep, caller: Reader, webhook_id: WebhookId) ->
 def delete_webhook(services: ServicesDep, caller: Trainer, webhook_id: WebhookId) -> None:
     """Nothing is sent to it any more, not even what it was still to be told."""
     with services.database.write() as session:
-        webhooks.delete_webhook(session, webhook_id, tenant=caller.tenant)
+        webhooks.remove_webhook(session, webhook_id, tenant=caller.tenant)
 
 
 def _view(row: Webhook, pending: int) -> WebhookView:

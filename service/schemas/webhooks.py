@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
@@ -13,6 +13,10 @@ WebhookEvent = Literal["job.succeeded", "job.failed", "job.cancelled"]
 
 class NewWebhook(Body):
     """Whom to tell of the ends of jobs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"url": "https://hooks.example.com/parsimony"}]}
+    )
 
     url: Annotated[
         str,

@@ -17,14 +17,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 
-from worker import webhook_target
 from worker.errors import UnavailableError
 from worker.logs import Outage
 from worker.settings import ServiceSettings
 from worker.storage import webhooks
 from worker.storage.database import Database
 from worker.storage.webhooks import Due
-from worker.webhook_target import Address, Target, TargetError, TargetPolicy
+from worker.webhook_target import (
+    Address,
+    Resolve,
+    TargetError,
+    TargetPolicy,
+    WebhookTarget,
+    addresses_of,
+    look_up,
+    post,
+    target_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +43,7 @@ AT_ONCE = 4
 STOP_SECONDS = 2.0
 GONE = 410
 
-Post = Callable[[Target, Sequence[Address], dict[str, str], bytes], int]
+Post = Callable[[WebhookTarget, Sequence[Address], dict[str, str], bytes], int]
 
 
 def signature(secret: str, event_id: str, stamp: int, body: bytes) -> str:
@@ -61,8 +70,8 @@ class WebhookSender:
         settings: ServiceSettings,
         database: Database,
         *,
-        resolve: webhook_target.Resolve = webhook_target.resolved,
-        post: Post = webhook_target.post,
+        resolve: Resolve = look_up,
+        post: Post = post,
         now: Callable[[], float] | None = None,
     ) -> None:
         self._policy: TargetPolicy = settings.webhook_policy
@@ -123,8 +132,8 @@ class WebhookSender:
             "webhook-signature": signature(due.secret, due.event_id, stamp, body),
         }
         try:
-            target = webhook_target.target_of(due.url, self._policy)
-            addresses = webhook_target.addresses_of(target, self._resolve)
+            target = target_of(due.url, self._policy)
+            addresses = addresses_of(target, self._resolve)
             status = self._post(target, addresses, headers, body)
         except TargetError as error:
             self._settle(due, None, error.message)

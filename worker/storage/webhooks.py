@@ -148,7 +148,7 @@ def pending(session: Session, webhook_ids: Sequence[str]) -> dict[str, int]:
     return {str(webhook_id): int(count) for webhook_id, count in counted}
 
 
-def delete_webhook(session: Session, webhook_id: str, *, tenant: str = DEFAULT_TENANT) -> None:
+def remove_webhook(session: Session, webhook_id: str, *, tenant: str = DEFAULT_TENANT) -> None:
     """Forget an endpoint, and what it was still to be told; ``NotFoundError`` without one."""
     session.delete(find_webhook(session, webhook_id, tenant=tenant))
 
@@ -284,7 +284,7 @@ def mark_failed(
     if webhook is None:
         return
     now = read_clock(session).timestamp() if now is None else now
-    pause = pause_after(webhook.failures, random.random() if jitter is None else jitter)
+    pause = webhook_pause(webhook.failures, random.random() if jitter is None else jitter)
     webhook.failures += 1
     webhook.last_error = reason[:LONGEST_REASON]
     webhook.next_at, webhook.held_until = now + pause, 0.0
@@ -299,7 +299,7 @@ def mark_failed(
     webhook.given_up += len(gone)
 
 
-def pause_after(failures: int, jitter: float) -> float:
+def webhook_pause(failures: int, jitter: float) -> float:
     """Seconds to the next attempt after so many that failed before: half of it is chance, so that
     many endpoints of one host do not come back at once.
     """

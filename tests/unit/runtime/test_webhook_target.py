@@ -10,9 +10,9 @@ from ipaddress import ip_address
 import pytest
 
 from worker.webhook_target import (
-    Target,
     TargetError,
     TargetPolicy,
+    WebhookTarget,
     addresses_of,
     check_address,
     post,
@@ -190,7 +190,7 @@ def test_a_name_that_answers_otherwise_later_is_asked_once(redirecting: Listener
 
 
 def test_tls_is_spoken_to_the_name_and_must_be_trusted(redirecting: Listener) -> None:
-    target = Target("hooks.example.com", redirecting.port, "/", secure=True, local=True)
+    target = WebhookTarget("hooks.example.com", redirecting.port, "/", secure=True, local=True)
     addresses = addresses_of(target, lambda host, port: ["127.0.0.1"])
     with pytest.raises(ssl.SSLError):
         post(target, addresses, {}, b"{}")

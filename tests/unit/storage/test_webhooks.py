@@ -16,7 +16,7 @@ from worker.settings import ServiceSettings
 from worker.storage import fleets, jobs, webhooks
 from worker.storage.database import Database
 from worker.storage.webhooks import WebhookDelivery
-from worker.webhook_target import Address, Target
+from worker.webhook_target import Address, WebhookTarget
 
 URL = "https://hooks.example.com/parsimony"
 
@@ -30,7 +30,15 @@ class Receiver:
         self.accepted: list[tuple[Mapping[str, str], bytes]] = []
 
     def post(
-        self, target: Target, addresses: Sequence[Address], headers: dict[str, str], body: bytes
+        self,
+        target: WebhookTarget,
+        addresses: Sequence[Address],
+        headers: dict[str, str],
+        body: bytes,
+        target: WebhookTarget,
+        addresses: Sequence[Address],
+        headers: dict[str, str],
+        body: bytes,
     ) -> int:
         assert (target.host, [str(one) for one in addresses]) == ("hooks.example.com", ["8.8.8.8"])
         self.attempts.append(headers["webhook-id"])
@@ -252,13 +260,13 @@ def test_events_that_were_not_wished_are_not_told(
 def test_endpoints_are_their_tenants_and_not_too_many(database: Database) -> None:
     webhook_id, _ = endpoint(database)
     ended(database)
-    for act in (webhooks.find_webhook, webhooks.delete_webhook):
+    for act in (webhooks.find_webhook, webhooks.remove_webhook):
         with database.write() as session, pytest.raises(NotFoundError):
             act(session, webhook_id, tenant="b")
     with database.write() as session:
         assert [row.id for row in webhooks.all_webhooks(session, tenant="a")] == [webhook_id]
         assert webhooks.all_webhooks(session, tenant="b") == []
-        webhooks.delete_webhook(session, webhook_id, tenant="a")
+        webhooks.remove_webhook(session, webhook_id, tenant="a")
     assert waiting(database) == 0
     for _ in range(webhooks.MOST_ENDPOINTS):
         endpoint(database)
@@ -267,5 +275,5 @@ def test_endpoints_are_their_tenants_and_not_too_many(database: Database) -> Non
 
 
 def test_pauses_grow_and_are_left_to_chance() -> None:
-    assert [webhooks.pause_after(n, 1.0) for n in (0, 1, 5, 12, 99)] == [1, 2, 32, 3600, 3600]
-    assert webhooks.pause_after(5, 0.0) == 16.0
+    assert [webhooks.webhook_pause(n, 1.0) for n in (0, 1, 5, 12, 99)] == [1, 2, 32, 3600, 3600]
+    assert webhooks.webhook_pause(5, 0.0) == 16.0
