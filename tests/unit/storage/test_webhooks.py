@@ -35,10 +35,6 @@ class Receiver:
         addresses: Sequence[Address],
         headers: dict[str, str],
         body: bytes,
-        target: WebhookTarget,
-        addresses: Sequence[Address],
-        headers: dict[str, str],
-        body: bytes,
     ) -> int:
         assert (target.host, [str(one) for one in addresses]) == ("hooks.example.com", ["8.8.8.8"])
         self.attempts.append(headers["webhook-id"])
