@@ -13,6 +13,7 @@ from tests.api.client import Client, running
 from tests.api.work import post, train
 from tests.waiting import until
 from worker.settings import ServiceSettings
+from worker.storage import webhooks
 
 Heard = list[tuple[dict[str, str], bytes]]
 
@@ -87,3 +88,26 @@ def test_what_may_not_be_told_is_refused(told: Client, url: str) -> None:
     answer = told.post("/v1/webhooks", json={"url": url})
     assert (answer.status_code, answer.json()["code"]) == (422, "webhook_refused")
     assert answer.json()["param"] == "url"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_receiver_that_is_down_for_a_minute_is_told_everything_in_order(told: Client) -> None:
+    """Six attempts fail, by the pauses that there are: half a minute to a minute."""
+    heard: Heard = []
+    with listening(heard) as port:
+        pass
+    made = told.post("/v1/webhooks", json={"url": f"http://127.0.0.1:{port}/hook"}).json()
+    jobs = [train(told, post(told))["id"] for _ in range(4)]
+
+    def failures() -> int:
+        with told.services.database.read() as session:
+            return webhooks.find_webhook(session, made["id"], tenant="default").failures
+
+    until(lambda: failures() >= 5)
+    until(lambda: failures() >= 6)
+    with listening(heard, port):
+        until(lambda: len(heard) == len(jobs))
+    verifier = Verifier(made["secret"])
+    events = [verifier.verify(body, headers) for headers, body in heard]
+    assert [event["data"]["id"] for event in events] == jobs
