@@ -89,10 +89,15 @@ async def _tenant(services: Services, caller: Caller) -> TenantView | None:
         with services.database.read() as session:
             return quotas.usage(session, caller.tenant)
 
+    looking = asyncio.ensure_future(in_pool("system", counted))
+    looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+    # A thread that hangs cannot be cancelled: it is left alone, and not waited for.
+    await asyncio.wait([looking], timeout=LOOK_SECONDS)
+    if not looking.done():
+        return None
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            has = await in_pool("system", counted)
-    except (TimeoutError, ParsimonyError):
+        has = looking.result()
+    except ParsimonyError:
         return None
     may = services.settings.shares.of(caller.tenant)
     most = {f"max_{name}": value for name, value in vars(may).items() if name != "weight"}
