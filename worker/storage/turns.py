@@ -132,9 +132,10 @@ def _in_turn(
     now: datetime | None,
 ) -> list[Waiting]:
     """The first of what waits for some devices, as workers that come one by one would take them."""
-    tenants = sorted({tenant for place in places for tenant in _tenants(session, place)})
+    waits_for = _places_by_tenant(session, places)
+    tenants = sorted(waits_for)
     if len(tenants) == 1 and shares.of(tenants[0]).running_fleets is None:
-        return _first_of(session, tenants[0], places, limit, now)
+        return _first_of(session, tenants[0], waits_for[tenants[0]], limit, now)
     holdings = holdings_of(session, tenants, shares, now)
     turns = [(holdings[tenant], tenant) for tenant in tenants]
     heapq.heapify(turns)
@@ -146,7 +147,9 @@ def _in_turn(
         if _is_full(holding, shares, tenant):
             continue
         if tenant not in rows:
-            rows[tenant] = _first_of(session, tenant, places, limit - len(taken), now)[::-1]
+            rows[tenant] = _first_of(session, tenant, waits_for[tenant], limit - len(taken), now)[
+                ::-1
+            ]
         if rows[tenant]:
             taken.append(rows[tenant].pop())
             heapq.heappush(turns, (holding.with_more(1, limits.weight), tenant))
@@ -188,6 +191,17 @@ def _waiting(
 
 def _is_for(device: str | None) -> ColumnElement[bool]:
     return Fleet.device.is_(None) if device is None else Fleet.device == device
+
+
+def _places_by_tenant(
+    session: Session, places: Iterable[str | None]
+) -> dict[str, list[str | None]]:
+    """Those of whom something is queued for one of some devices, and for which."""
+    found: dict[str, list[str | None]] = {}
+    for place in places:
+        for tenant in _tenants(session, place):
+            found.setdefault(tenant, []).append(place)
+    return found
 
 
 def _tenants(session: Session, device: str | None) -> list[str]:
@@ -315,10 +329,10 @@ def make_room(
     if fleet is None or fleet.yields_to is not None:
         return fleet is not None
     places = (None, *DEVICES) if device is None else (None, device)
-    tenants = sorted({tenant for place in places for tenant in _tenants(session, place)})
-    if not tenants:
+    waits_for = _places_by_tenant(session, places)
+    if not waits_for:
         return False
-    holdings = holdings_of(session, sorted({*tenants, fleet.tenant}), shares, now)
+    holdings = holdings_of(session, sorted({*waits_for, fleet.tenant}), shares, now)
     own = holdings[fleet.tenant].with_more(-1, shares.of(fleet.tenant).weight)
     yields_to = None
     for other, holding in sorted(holdings.items(), key=lambda item: item[1]):
@@ -326,17 +340,19 @@ def make_room(
             break
         if other == fleet.tenant or _is_full(holding, shares, other):
             continue
-        if _first_of(session, other, places, 1, now):
+        if _first_of(session, other, waits_for[other], 1, now):
             yields_to = other
             break
-    if yields_to is None and fleet.tenant in tenants:
+    if yields_to is None and fleet.tenant in waits_for:
         done = min(1.0, fleet.epoch / fleet.epochs) if fleet.epochs else 0.0
         own_turn = (fleet.rank, fleet.turn - done * fleet.estimated_seconds)
         made_room = select(func.count()).where(
             Fleet.state == State.RUNNING, Fleet.yields_to == fleet.tenant
         )
         served = session.scalar(made_room) or 0
-        waiting = _first_of(session, fleet.tenant, places, served + 1, now)[served:]
+        waiting = _first_of(session, fleet.tenant, waits_for[fleet.tenant], served + 1, now)[
+            served:
+        ]
         if any((o.rank, o.turn) < own_turn and o.job_id != fleet.job_id for o in waiting):
             yields_to = fleet.tenant
     if yields_to is None:
