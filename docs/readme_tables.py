@@ -19,6 +19,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 METRICS = Path(__file__).resolve().parent / "metrics.md"
 # What these defaults are made of depends on the machine.
 COMPUTED = {
+    "tenants": "`{}`",
     "state": "`parsimony` in the user's data folder",
     "threads": "processors ÷ workers",
     "database_url": "SQLite in the state folder",

@@ -40,6 +40,7 @@ from worker.jobs import JobIntake, JobRows, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
 from worker.runtime.reconciler import Reconciler
+from worker.runtime.webhook_sender import WebhookSender
 from worker.settings import ServiceSettings
 from worker.storage import schema
 from worker.storage.artefacts import Artefacts
@@ -146,6 +147,7 @@ def _lifespan(
             tables = TableCache(database, artefacts, read=reader.table)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
+            sender = WebhookSender(settings, database)
             serving = ServingEngine(settings, database, artefacts)
             readiness = Readiness(settings, database, artefacts, reconciler.silence)
             telemetry = Telemetry(
@@ -171,7 +173,7 @@ def _lifespan(
                 tables=tables,
                 intake=JobIntake(settings, database, tables),
                 rows=JobRows(database, artefacts, tables),
-                predictions=PredictionIntake(database, artefacts, tables),
+                predictions=PredictionIntake(database, artefacts, tables, settings.shares),
                 serving=serving,
                 estimator=Estimator(settings),
                 exporter=Exporter(database, artefacts),
@@ -185,6 +187,7 @@ def _lifespan(
             reconciler.start()
             readiness.start()
             collector.start()
+            sender.start()
             telemetry.start()
             polling = [
                 asyncio.create_task(notifier.run(), name="notifier"),
@@ -205,6 +208,7 @@ def _lifespan(
                 await asyncio.to_thread(reconciler.stop)
                 await asyncio.to_thread(collector.stop)
                 await asyncio.to_thread(reader.close)
+                await asyncio.to_thread(sender.stop)
                 await serving.stop()
                 await ring.stop()
         finally:

@@ -33,6 +33,7 @@ from worker.errors import (
     ModelError,
     NotFoundError,
     ParsimonyError,
+    QuotaError,
     SpecError,
     UnavailableError,
 )
@@ -200,8 +201,8 @@ STATUSES = {
         },
     ),
     429: Status(
-        "This key has asked too often.",
-        {RateError: "Too many requests"},
+        "This key has asked too often, or its tenant has as much as it may.",
+        {RateError: "Too many requests", QuotaError: "The tenant has as much as it may"},
         given_by="keyed",
         example={
             "detail": "This key may ask 1200 per 1 minute; ask again in 12 s.",
@@ -306,6 +307,8 @@ def domain_problem(error: ParsimonyError) -> Response:
     """The problem document of a domain error."""
     status, title = status_of(error)
     headers = {"Retry-After": "1"} if isinstance(error, UnavailableError) else challenge(error)
+    if isinstance(error, QuotaError):
+        headers = _when_to_ask_again(error)
     return problem(
         status,
         title,
@@ -315,6 +318,12 @@ def domain_problem(error: ParsimonyError) -> Response:
         extra=error.extra,
         headers=headers,
     )
+
+
+def _when_to_ask_again(error: QuotaError) -> dict[str, str]:
+    """Whether, and after how long, the same request may succeed: clients retry a 429 by itself."""
+    seconds = error.extra.get("seconds")
+    return {"x-should-retry": "false"} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def internal_problem() -> Response:

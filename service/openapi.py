@@ -85,6 +85,7 @@ TAGS = [
         "name": "Invocations",
         "description": "As MLflow's scoring server and SageMaker's endpoints are asked.",
     },
+    {"name": "Webhooks", "description": "Who is told of the ends of jobs."},
     {"name": "Health", "description": "The service itself."},
 ]
 

@@ -34,6 +34,7 @@ Pool = Literal[
     "limits",
     "loading",
     "sampling",
+    "system",
 ]
 
 SIZES: dict[Pool, int] = {
@@ -47,6 +48,7 @@ SIZES: dict[Pool, int] = {
     "limits": 1,
     "loading": 2,
     "sampling": 2,
+    "system": 1,
     "metrics": 1,
 }
 """Most threads of each pool at once. Those of `answers` mostly wait, for a database or torch. Two

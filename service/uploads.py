@@ -11,10 +11,10 @@ from typing import BinaryIO
 from service.body_limit import too_large
 from service.dependencies import Services
 from worker.caller import Caller
-from worker.errors import DataError
+from worker.errors import DataError, QuotaError
 from worker.jobs import without_unsaid
 from worker.spec import Reading
-from worker.storage import datasets
+from worker.storage import datasets, quotas
 from worker.storage.tables import Dataset
 from worker.text import INVALID_NAME, control_character, shortened
 
@@ -41,35 +41,44 @@ def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
     Raises:
         DataError: the file cannot be read as a table, or has no such target.
         TooLargeError: it is larger than the settings allow.
+        QuotaError: the tenant has as much as it may.
     """
+    shares = services.settings.shares
+    with services.database.read() as session:  # before any of it is read
+        quotas.admit_dataset(session, caller.tenant, shares)
     _check_size(upload.file, services.settings.max_upload_bytes)
     reading = (upload.file, upload.filename, upload.reading, upload.target)
     with services.reader.described(*reading) as (found, table):
         manifest = services.artefacts.write(FOLDER, {TABLE: table, SOURCE: upload.file})
     stored, source = manifest.files[TABLE], manifest.files[SOURCE]
-    with services.database.write() as session:
-        return datasets.add_dataset(
-            session,
-            name=upload.name,
-            target=found.target,
-            rows=found.rows,
-            columns=[column.model_dump(mode="json") for column in found.columns],
-            summary=found.summary.model_dump(mode="json"),
-            format="parquet",
-            bytes=stored.bytes,
-            sha256=stored.sha256,
-            path=manifest.file(TABLE),
-            source=datasets.SourceFile(
-                path=manifest.file(SOURCE),
-                sha256=source.sha256,
-                bytes=source.bytes,
-                filename=_kept_name(upload.filename),
-                reading=dict(without_unsaid(upload.reading)),
-            ),
-            findings=found.findings,
-            understood=found.understood,
-            tenant=caller.tenant,
-        )
+    try:
+        with services.database.write() as session:
+            quotas.admit_dataset(session, caller.tenant, shares, stored.bytes + source.bytes)
+            return datasets.add_dataset(
+                session,
+                name=upload.name,
+                target=found.target,
+                rows=found.rows,
+                columns=[column.model_dump(mode="json") for column in found.columns],
+                summary=found.summary.model_dump(mode="json"),
+                format="parquet",
+                bytes=stored.bytes,
+                sha256=stored.sha256,
+                path=manifest.file(TABLE),
+                source=datasets.SourceFile(
+                    path=manifest.file(SOURCE),
+                    sha256=source.sha256,
+                    bytes=source.bytes,
+                    filename=_kept_name(upload.filename),
+                    reading=dict(without_unsaid(upload.reading)),
+                ),
+                findings=found.findings,
+                understood=found.understood,
+                tenant=caller.tenant,
+            )
+    except QuotaError:
+        services.artefacts.discard(str(PurePosixPath(manifest.file(TABLE)).parent))
+        raise
 
 
 def remove_upload(services: Services, caller: Caller, dataset_id: str) -> None:

@@ -11,6 +11,7 @@ from service.schemas.jobs import (
     JobView,
     ModelReference,
     Progress,
+    QueuePlaceView,
     TrialCounts,
     TrialView,
 )
@@ -19,9 +20,11 @@ from service.schemas.models import ModelSummary, ModelVersionView, ModelView
 from worker.data import Listed, Table, listed, stored_report
 from worker.jobs import stored_reading
 from worker.results import Estimated, SparsityReport, SparsitySummary
+from worker.shares import Shares
 from worker.spec import is_open_ended, shown, summary_of, without_off
-from worker.storage import waits
+from worker.storage import queue_places, waits
 from worker.storage.models import ENSEMBLE, ESTIMATE, ModelBrief, ModelDetail, Origin
+from worker.storage.queue_places import QueuePlace
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
@@ -32,11 +35,17 @@ LONGEST_LISTED, LONGEST_MESSAGE = 100, 200
 
 
 def job_view(
-    row: Job, *, waiting_for: str | None = None, exact: bool = True, resolved: bool = False
+    row: Job,
+    *,
+    waiting_for: str | None = None,
+    place: QueuePlace | None = None,
+    exact: bool = True,
+    resolved: bool = False,
 ) -> JobView:
     """A job as it is now; ``resolved`` with its complete specification.
 
-    ``waiting_for`` and ``exact`` are what ``worker.storage.waits`` knows of it.
+    ``waiting_for`` and ``exact`` are what ``worker.storage.waits`` knows of it, and ``place`` what
+    ``queue_places`` does.
     """
     # Earlier releases kept the complete specification alone.
     spec = shown(row.spec) if row.posted is None else row.posted
@@ -56,6 +65,7 @@ def job_view(
         model=_model_reference(row),
         retry_of=row.retry_of,
         waiting_for=waiting_for,
+        queue=None if place is None else QueuePlaceView(**vars(place)),
         exact=exact,
         error=row.error,
         created_at=row.created_at,
@@ -64,10 +74,15 @@ def job_view(
     )
 
 
-def stored_view(session: Session, row: Job, *, resolved: bool = False) -> JobView:
+def stored_view(session: Session, row: Job, shares: Shares, *, resolved: bool = False) -> JobView:
     """A job as it is now, with what its fleets wait for."""
-    waiting_for, exact = waits.waiting_for(session, row), waits.is_exact(session, row)
-    return job_view(row, waiting_for=waiting_for, exact=exact, resolved=resolved)
+    return job_view(
+        row,
+        waiting_for=waits.waiting_for(session, row, shares),
+        place=queue_places.find_place(session, row, shares),
+        exact=waits.is_exact(session, row),
+        resolved=resolved,
+    )
 
 
 def job_summary(row: Job) -> JobSummary:

@@ -107,4 +107,4 @@ async def ended(
 def _read(services: Services, caller: Caller, job_id: str, resolved: bool) -> JobView:
     with services.database.read() as session:
         job = jobs.find_job(session, job_id, complete=resolved, tenant=caller.tenant)
-        return stored_view(session, job, resolved=resolved)
+        return stored_view(session, job, services.settings.shares, resolved=resolved)

@@ -6,6 +6,7 @@
     ├── ModelError           a model that cannot be loaded, or did not pass its certificate
     ├── NotFoundError        no such data set, job, model, version, alias or trial
     ├── ConflictError        the thing exists, but its state does not allow what was asked
+    ├── QuotaError           the tenant has as much as it may
     └── UnavailableError     a part of the service that is needed cannot be reached now
 
 Each carries a machine-readable ``code``, the field it is about, and a message with the remedy.
@@ -63,6 +64,12 @@ class ConflictError(ParsimonyError):
     """The thing exists, but its state does not allow what was asked."""
 
     code = "conflict"
+
+
+class QuotaError(ParsimonyError):
+    """The tenant has as much as it may. ``seconds``: when to ask again, if waiting helps."""
+
+    code = "tenant_limit"
 
 
 class UnavailableError(ParsimonyError):

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import resource
 import stat
@@ -13,9 +14,11 @@ from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from worker.errors import UnavailableError
+from worker.shares import ShareSettings
+from worker.webhook_target import TargetPolicy
 
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
@@ -62,7 +65,11 @@ def _default_upload_memory(done: Mapping[str, Any]) -> int:
     return max(2**26, min(2**32, machine // 2 // int(done["processes"])))
 
 
-class ServiceSettings(BaseSettings):
+def _as_text(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+class ServiceSettings(ShareSettings):
     """How one installation runs. The defaults need nothing beside this package."""
 
     model_config = SettingsConfigDict(
@@ -177,6 +184,14 @@ class ServiceSettings(BaseSettings):
     """After SIGTERM the HTTP service is not ready, but answers for this long before its port
     closes: longer than load balancers take to notice and to send requests elsewhere, 5 under
     Kubernetes. Ctrl-C, or a second SIGTERM, ends it without."""
+    webhooks: str = ""
+    """Hosts that may be told of the ends of jobs, with commas between: names, `*.example.com` for
+    all names below one, or `*` for any. Unless given, webhooks are off. Addresses that are not
+    public are never connected to."""
+    webhook_ports: Annotated[str, Field(pattern=r"^[0-9]{1,5}(,[0-9]{1,5})*$")] = "443"
+    """Ports of them, with commas between."""
+    webhook_loopback: bool = False
+    """Whether this machine itself may be told, over http as well, on any port: for trials."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 256 * 1024 * 1024
     """Largest data set that may be uploaded."""
     upload_memory: int = Field(ge=2**26, default_factory=_default_upload_memory)
@@ -299,6 +314,13 @@ class ServiceSettings(BaseSettings):
         return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
 
     @property
+    def webhook_policy(self) -> TargetPolicy:
+        """Where webhooks may be sent."""
+        hosts = (name.strip().lower() for name in self.webhooks.split(","))
+        ports = frozenset(int(port) for port in self.webhook_ports.split(","))
+        return TargetPolicy(tuple(filter(None, hosts)), ports, self.webhook_loopback)
+
+    @property
     def embedded_redis(self) -> bool:
         """Whether the private Redis is used."""
         return self.redis_url is None
@@ -348,4 +370,4 @@ class ServiceSettings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for child processes, without secrets."""
         values = self.model_dump(mode="json", exclude_none=True, exclude={"first_key"})
-        return {f"PARSIMONY_{name.upper()}": str(value) for name, value in values.items()}
+        return {f"PARSIMONY_{name.upper()}": _as_text(value) for name, value in values.items()}

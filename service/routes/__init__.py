@@ -20,6 +20,7 @@ from service.routes import (
     sharing,
     statistics,
     techniques,
+    webhooks,
 )
 
 RESOURCES = (
@@ -40,6 +41,7 @@ RESOURCES = (
     invocations,
     health,
     metrics,
+    webhooks,
     audit,
 )
 """In the order in which the documentation has them, and paths are looked for."""

@@ -3,6 +3,7 @@
 All is read from memory, by the event loop itself: no thread is waited for that others may hold.
 """
 
+import asyncio
 from functools import partial
 from typing import Literal
 
@@ -18,11 +19,18 @@ from service.schemas.health import (
     QueueView,
     Ready,
     System,
+    TenantView,
     WorkerView,
 )
 from service.security.callers import Reader, has_caller
-from worker.errors import UnavailableError
+from service.threads import in_pool
+from worker.caller import Caller
+from worker.errors import ParsimonyError, UnavailableError
+from worker.storage import quotas
 from worker.storage.workers import SeenWorker
+
+LOOK_SECONDS = 1.0
+"""How long the database is waited for, where nothing else depends on it."""
 
 router = APIRouter(tags=["Health"], route_class=Operation)
 
@@ -66,11 +74,34 @@ async def system(services: ServicesDep, caller: Reader, request: Request) -> Sys
         parts=_parts(services),
         workers=[_worker(seen, age) for seen in (population.workers if population else ())],
         queue=None if population is None else QueueView(**vars(population.queue)),
+        tenant=await _tenant(services, caller),
         age_seconds=None if population is None else round(age, 3),
         limits=LimitsView(
             **{name: getattr(services.settings, name) for name in LimitsView.model_fields}
         ),
     )
+
+
+async def _tenant(services: Services, caller: Caller) -> TenantView | None:
+    """What the caller's tenant has, and may have; none where the database does not say so soon."""
+
+    def counted() -> quotas.TenantUsage:
+        with services.database.read() as session:
+            return quotas.usage(session, caller.tenant)
+
+    looking = asyncio.ensure_future(in_pool("system", counted))
+    looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+    # A thread that hangs cannot be cancelled: it is left alone, and not waited for.
+    await asyncio.wait([looking], timeout=LOOK_SECONDS)
+    if not looking.done():
+        return None
+    try:
+        has = looking.result()
+    except ParsimonyError:
+        return None
+    may = services.settings.shares.of(caller.tenant)
+    most = {f"max_{name}": value for name, value in vars(may).items() if name != "weight"}
+    return TenantView(name=caller.tenant, weight=may.weight, **vars(has), **most)
 
 
 def check_ready(services: Services, request: Request) -> Ready:

@@ -154,7 +154,11 @@ def cancel_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> Jo
     be cancelled.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        view = stored_view(session, jobs.request_cancel(session, job_id, tenant=caller.tenant))
+        view = stored_view(
+            session,
+            jobs.request_cancel(session, job_id, tenant=caller.tenant),
+            services.settings.shares,
+        )
     services.collector.nudge()
     return view
 
@@ -169,7 +173,11 @@ def pause_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> Job
     against its search's `budget_seconds`. Pausing twice changes nothing.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        return stored_view(session, jobs.request_pause(session, job_id, tenant=caller.tenant))
+        return stored_view(
+            session,
+            jobs.request_pause(session, job_id, tenant=caller.tenant),
+            services.settings.shares,
+        )
 
 
 @router.post(
@@ -183,7 +191,11 @@ def resume_job(services: ServicesDep, caller: Trainer, job_id: PlainJobId) -> Jo
     is.
     """
     with services.database.write(statement=REPORT_SECONDS) as session:
-        view = stored_view(session, jobs.request_resume(session, job_id, tenant=caller.tenant))
+        view = stored_view(
+            session,
+            jobs.request_resume(session, job_id, tenant=caller.tenant),
+            services.settings.shares,
+        )
     services.reconciler.nudge()
     return view
 
@@ -214,7 +226,7 @@ def retry_job(
     response.headers["Location"] = f"/v1/jobs/{accepted.job.id}"
     try:
         with services.database.read() as session:
-            return stored_view(session, accepted.job)
+            return stored_view(session, accepted.job, services.settings.shares)
     except UnavailableError:
         return job_view(accepted.job)
 

@@ -116,6 +116,31 @@ class LimitsView(Body):
     """Open connections of an HTTP process."""
 
 
+class TenantView(Body):
+    """The caller's tenant: what it has, and what it may have."""
+
+    name: Annotated[str, Field(examples=["default"])]
+    """The tenant."""
+    weight: Annotated[float, Field(examples=[1.0])]
+    """Its share of the workers, relative to others'."""
+    running_fleets: Annotated[int, Field(examples=[1])]
+    """Fleets that train for it now."""
+    max_running_fleets: Annotated[int | None, Field(examples=[None])]
+    """Most of them at a time; null: as many as there is room for."""
+    queued_jobs: Annotated[int, Field(examples=[3])]
+    """Jobs and predictions of it that wait for a worker."""
+    max_queued_jobs: Annotated[int | None, Field(examples=[10000])]
+    """Most of them; one more is answered by 429."""
+    datasets: Annotated[int, Field(examples=[12])]
+    """Data sets that it keeps."""
+    max_datasets: Annotated[int | None, Field(examples=[10000])]
+    """Most of them; one more is answered by 429."""
+    stored_bytes: Annotated[int, Field(examples=[73400320])]
+    """Bytes of its data sets, results and models, and of the checkpoints of jobs that go on."""
+    max_stored_bytes: Annotated[int | None, Field(examples=[1099511627776])]
+    """Most of them; more are answered by 429."""
+
+
 class System(Body):
     """The installation, for the people who run it."""
 
@@ -135,6 +160,8 @@ class System(Body):
     """All that were seen within a day, those seen last first."""
     queue: QueueView | None
     """What waits and what runs; null before it was looked at."""
+    tenant: TenantView | None
+    """The caller's tenant; null while the database does not answer."""
     age_seconds: Annotated[float | None, Field(examples=[1.2])]
     """How long ago workers and queue were looked at."""
     limits: LimitsView

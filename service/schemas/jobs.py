@@ -121,6 +121,17 @@ class JobSummary(JobBase):
     """How much advice there is on it."""
 
 
+class QueuePlaceView(Body):
+    """Where a queued job stands."""
+
+    position: Annotated[int, Field(ge=1, examples=[3])]
+    """1: its fleet is the next that a worker takes. Tenants take turns, so that it may grow
+    when others post."""
+    expected_start: Annotated[datetime | None, Field(examples=[WHEN])]
+    """When that may be, by the estimates of those before it; null where no worker is there, or its
+    pace is not known."""
+
+
 class JobView(JobBase):
     """A training job: what was asked, how it was understood, how far it is, and what came of it."""
 
@@ -143,6 +154,8 @@ class JobView(JobBase):
     waiting_for: Annotated[str | None, Field(examples=["artefact store: read-only file system"])]
     """What it waits for that is no fault of its own. It goes on by itself, however long that takes,
     and is then null again."""
+    queue: QueuePlaceView | None = None
+    """Where it stands in the queue; null unless it is `queued`."""
     exact: Annotated[bool, Field(examples=[True])]
     """Whether its weights are those of an undisturbed run to the bit. False once a part of it went
     on from a checkpoint of another device, number of threads, processor or version of torch."""

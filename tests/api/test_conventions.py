@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.client import Client
 from tests.api.work import ask, post, score, train
+from worker.storage import webhooks
 
 CSV = "x,y\n" + "1,a\n2,b\n" * 30
 BOUNDARY = "multipart/form-data; boundary=b"
@@ -22,12 +23,17 @@ def paths(client: Client) -> dict[str, str]:
     job = train(client, post(client, dataset=made, model="conventions", network=linear))["id"]
     client.put("/v1/models/conventions/aliases/production", json={"version": 1})
     prediction = score(client, ask(client, model="conventions", dataset=made))["id"]
+    with client.services.database.write() as session:
+        webhook = webhooks.add_webhook(
+            session, url="https://hooks.example.com/", events=["job.failed"]
+        ).id
     return {
         "dataset": made,
         "job": job,
         "model": "conventions",
         "prediction": prediction,
         "technique": "dropout",
+        "webhook": webhook,
     }
 
 

@@ -21,7 +21,7 @@ from tests.api.work import ask, post, score, train
 from tests.databases import Databases
 from tests.waiting import until
 from worker.caller import Permission
-from worker.storage import keys
+from worker.storage import keys, webhooks
 from worker.storage.types import utc_now
 
 BODIES: dict[str, Any] = {
@@ -30,6 +30,7 @@ BODIES: dict[str, Any] = {
     "v2_infer": {
         "inputs": [{"name": "x", "datatype": "FP64", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]
     },
+    "create_webhook": {"url": "https://hooks.example.com/"},
     "create_job": {"dataset": {"builtin": "circle"}},
     "validate_job": {"dataset": {"builtin": "circle"}},
     "create_prediction": {"dataset": {"builtin": "iris"}, "model": "nobody"},
@@ -48,6 +49,7 @@ class Owned:
     prediction: str
     model: str
     trial: str
+    webhook: str
 
     def at(self, path: str) -> str:
         """A path with the ids of its kind of things."""
@@ -62,6 +64,7 @@ class Owned:
             "/v1/datasets": self.dataset,
             "/v1/jobs": self.job,
             "/v1/predictions": self.prediction,
+            "/v1/webhooks": self.webhook,
         }
 
     def hidden(self, text: str) -> str:
@@ -71,7 +74,14 @@ class Owned:
         return text
 
 
-NOBODY = Owned("ds_" + "0" * 24, "job_" + "0" * 24, "pred_" + "0" * 24, "nobody", "trl_" + "0" * 24)
+NOBODY = Owned(
+    "ds_" + "0" * 24,
+    "job_" + "0" * 24,
+    "pred_" + "0" * 24,
+    "nobody",
+    "trl_" + "0" * 24,
+    "whk_" + "0" * 24,
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +107,11 @@ def owned(client: Client) -> Owned:
         prediction = ask(client, dataset={"builtin": "iris"}, model="iris_a")
         assert score(client, prediction)["state"] == "succeeded"
         trial = job["best"]["trial"]
-        return Owned(dataset, job["id"], prediction, "iris_a", trial)
+        with client.services.database.write() as session:
+            webhook = webhooks.add_webhook(
+                session, url="https://hooks.example.com/", events=webhooks.EVENTS, tenant="a"
+            ).id
+        return Owned(dataset, job["id"], prediction, "iris_a", trial, webhook)
     finally:
         del client.http.headers["authorization"]
 
@@ -192,7 +206,9 @@ def test_bodies_and_cursors_that_name_what_is_anothers(
 
 def test_lists_hold_the_callers_own_and_nothing_else(client: Client, owned: Owned) -> None:
     other = bearer(key_of(client, "d"))  # who has not asked for anything
-    secrets = (owned.dataset, owned.job, owned.prediction, owned.model, owned.trial)
+    secrets = (
+        *(owned.dataset, owned.job, owned.prediction, owned.model, owned.trial, owned.webhook),
+    )
     for route in operations():
         if "{" in route.path or route.methods != {"GET"}:
             continue

@@ -12,10 +12,12 @@ from service.examples import SCORED
 from tests.api.client import Client
 from tests.api.work import ask, post, score, train
 from worker.settings import ServiceSettings
+from worker.storage import webhooks
 
 Json = dict[str, Any]
 ENDS = (
     *("delete_dataset", "delete_job", "delete_model", "delete_model_version", "delete_prediction"),
+    "delete_webhook",
     *("cancel_job", "cancel_prediction", "pause_job", "resume_job", "retry_job", "v2_unload"),
 )
 """Operations after whose examples those of others do not work, or that want what has not ended."""
@@ -300,6 +302,8 @@ def test_examples_of_what_reads_work_after_those_of_what_writes(
         posted = client.post("/v1/jobs", json=bodies["examples"][example]["value"])
         train(client, posted.json()["id"])
     score(client, ask(client, **SCORED))
+    with client.services.database.write() as session:
+        webhook = webhooks.add_webhook(session, url="https://hooks.example.com/", events=[]).id
     tried = 0
     for name, operation in operations(document):
         method, path = name.split(" ")
@@ -307,6 +311,8 @@ def test_examples_of_what_reads_work_after_those_of_what_writes(
             continue
         known = operation["parameters"]
         values = {one["name"]: one["schema"].get("examples", [None])[0] for one in known}
+        if path.startswith("/v1/webhooks"):
+            values["id"] = webhook
         query = {
             one["name"]: values[one["name"]]
             for one in known

@@ -13,7 +13,7 @@ from tests.api.work import post
 from worker.runtime.fleet_training import FleetTraining
 from worker.runtime.standby import Channel
 from worker.settings import ServiceSettings
-from worker.storage import events, fleets, jobs, queries
+from worker.storage import events, fleets, jobs, turns
 from worker.storage.types import utc_now
 
 L1 = "regularization.l1.strength"
@@ -28,7 +28,7 @@ def step(client: Client, *, most: int = 1) -> int:
     try:
         while done < most:
             with services.database.write() as session:
-                due = queries.due(session, limit=1)
+                due = turns.due(session, limit=1)
                 lease = fleets.claim(session, due[0], owner="test") if due else None
             if lease is None:
                 break
@@ -142,7 +142,7 @@ def test_a_search_that_learns_is_told_across_fleets(small: Client) -> None:
 def kill(client: Client) -> None:
     """Claim what waits first, as a trainer that dies of it for the last time."""
     with client.services.database.write() as session:
-        (due,) = queries.due(session, limit=1)
+        (due,) = turns.due(session, limit=1)
         lease = fleets.claim(session, due, owner="test")
         assert lease is not None
         fleets.crashed(session, lease, "its trainer ended by signal 9", max_attempts=1)

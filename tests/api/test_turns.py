@@ -4,7 +4,7 @@ import pytest
 
 from tests.api.client import Client
 from tests.api.work import QUICK, post, train
-from worker.storage import jobs, queries
+from worker.storage import jobs, turns
 
 
 def test_wishes_decide_who_is_offered_its_fleets_and_when(fresh: Client) -> None:
@@ -13,8 +13,8 @@ def test_wishes_decide_who_is_offered_its_fleets_and_when(fresh: Client) -> None
     elsewhere = post(fresh, device="gpu", priority=10)
     with fresh.services.database.read() as session:
         ids = {job: jobs.fleets(session, job)[0].id for job in (usual, urgent, elsewhere)}
-        assert queries.due(session, limit=9, device="cpu") == [ids[urgent], ids[usual]]
-        assert queries.due(session, limit=9, device="gpu")[0] == ids[elsewhere]
+        assert turns.due(session, limit=9, device="cpu") == [ids[urgent], ids[usual]]
+        assert turns.due(session, limit=9, device="gpu")[0] == ids[elsewhere]
     spec = fresh.get(f"/v1/jobs/{elsewhere}").json()["spec"]
     assert (spec["device"], spec["priority"]) == ("gpu", 10)
 

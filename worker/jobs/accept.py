@@ -43,7 +43,7 @@ from worker.search import (
 )
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, FoldColumn, JobSpec, Trial, shown, summary_of
-from worker.storage import datasets, idempotency, jobs, queries
+from worker.storage import datasets, idempotency, jobs, queries, quotas
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
 from worker.storage.tables import Job
@@ -171,6 +171,7 @@ class JobIntake:
 
         Raises:
             KeyReused: the key made another job, from another body.
+            QuotaError: the tenant has as much as it may.
             SpecError, DataError: as :meth:`propose`.
         """
         # As it was asked: with defaults written out, a later release's would make it another body.
@@ -201,6 +202,7 @@ class JobIntake:
                     known = idempotency.find(session, key, digest, tenant=tenant)
                 if known is not None:
                     return Accepted(known, replayed=True)
+                quotas.admit_job(session, tenant, self._settings.shares)
                 job = _create(session, proposal, posted, caller)
                 if retry_of is not None:
                     jobs.mark_retry(session, job, retry_of)
@@ -297,6 +299,7 @@ def _create(session: Session, proposal: Proposal, posted: Json, caller: Caller) 
         model_name=spec.model,
         device=spec.device,
         priority=spec.priority,
+        estimated_seconds=_within(spec, proposal.cost),
         tenant=caller.tenant,
     )
 

@@ -27,8 +27,9 @@ from worker.errors import NotFoundError, SpecError
 from worker.jobs.table_cache import TableCache, unknown_dataset
 from worker.jobs.tables import NOTHING, load_table, stored_reading
 from worker.models import Answerable, AnswerSettings, Manifest, read_manifest
+from worker.shares import EQUAL, Shares
 from worker.spec import Builtin, PredictionSpec, Reading
-from worker.storage import datasets, idempotency, models, predictions
+from worker.storage import datasets, idempotency, models, predictions, quotas
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.predictions import PredictionRows
@@ -54,8 +55,15 @@ class AcceptedPrediction:
 class PredictionIntake:
     """Accepts predictions. Whoever rings the workers is to be told afterwards."""
 
-    def __init__(self, database: Database, artefacts: Artefacts, tables: TableCache) -> None:
+    def __init__(
+        self,
+        database: Database,
+        artefacts: Artefacts,
+        tables: TableCache,
+        shares: Shares = EQUAL,
+    ) -> None:
         self._database, self._artefacts, self._tables = database, artefacts, tables
+        self._shares = shares
 
     def accept_once(
         self, spec: PredictionSpec, key: str | None = None, *, caller: Caller = LOCAL
@@ -89,6 +97,7 @@ class PredictionIntake:
                 found = None if key is None else _replayed(session, spec, key, caller)
                 if found is not None:
                     return found
+                quotas.admit_job(session, caller.tenant, self._shares)
                 created = _create(session, spec, version, rows, part_rows, caller)
                 if key is not None:
                     idempotency.remember(

@@ -12,4 +12,5 @@ __all__ = [
     "reconciler",
     "redis_server",
     "restarts",
+    "webhook_sender",
 ]

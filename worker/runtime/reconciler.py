@@ -17,7 +17,7 @@ from typing import Protocol
 from worker.errors import UnavailableError
 from worker.logs import Outage
 from worker.settings import ServiceSettings
-from worker.storage import fleets, queries
+from worker.storage import fleets, queries, turns
 from worker.storage.database import Database
 from worker.storage.limits import REPORT_SECONDS
 
@@ -148,7 +148,7 @@ class Reconciler:
     def _announce(self) -> None:
         now = self._clock()
         with self._database.read() as session:
-            waiting = queries.due_by_device(session, limit=RUNG_AT_ONCE)
+            waiting = turns.due_by_device(session, limit=RUNG_AT_ONCE, shares=self._settings.shares)
         self._rung = {fleet: at for fleet, at in self._rung.items() if fleet in waiting}
         again = self._settings.ring_after_seconds
         due = [fleet for fleet in waiting if now - self._rung.get(fleet, -math.inf) >= again]

@@ -7,6 +7,7 @@ it died, the supervisor or the reconciler gives back.
 """
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from worker.logs import about_task
 from worker.runtime.devices import kind_of_device
 from worker.runtime.standby import CANCEL, COMMAND, DRAIN, Message, Standby, TrainerProcess
 from worker.settings import ServiceSettings
-from worker.storage import fleets, queries, waits
+from worker.storage import fleets, queries, turns, waits
 from worker.storage.database import Database, LockedError
 from worker.storage.faults import reason_of
 from worker.storage.fleets import Lease, StaleToken
@@ -38,6 +39,8 @@ STILL_SECONDS = 5.0
 """A trainer that says nothing for so long, while a lock is held that its supervisor needs, is taken
 to stand still with it. Its threads are never quiet for longer than ``standby.ALIVE_SECONDS``."""
 CLAIM_CANDIDATES = 8
+LOOK_SECONDS = 2.0
+"""How often a fleet that has had its time looks whether others wait."""
 CONCLUDED_SECONDS = 2.0
 """Time in which a trainer whose fleet has ended must say so and end, too."""
 
@@ -60,6 +63,7 @@ class Supervisor:
         self._on_warm = on_warm
         self._command = command
         self._standby: Standby | None = None
+        self._shares = settings.shares
         self.device = kind_of_device(settings)
         self.owner = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -95,12 +99,16 @@ class Supervisor:
 
     def _due(self) -> list[str]:
         with self._database.read() as session:
-            return queries.due(session, limit=CLAIM_CANDIDATES, device=self.device)
+            return turns.due(
+                session, limit=CLAIM_CANDIDATES, device=self.device, shares=self._shares
+            )
 
     def _before(self, fleet_id: str) -> list[str]:
-        """What is more urgent than a fleet that was announced, and that one."""
+        """What comes before a fleet that was announced, and that one."""
         with self._database.read() as session:
-            return queries.before(session, fleet_id, limit=CLAIM_CANDIDATES, device=self.device)
+            return turns.before(
+                session, fleet_id, limit=CLAIM_CANDIDATES, device=self.device, shares=self._shares
+            )
 
     def _train_one_of(self, candidates: list[str]) -> bool:
         with self._database.read() as session:
@@ -145,7 +153,13 @@ class Supervisor:
             try:
                 with self._database.write() as session:
                     failpoint("claim.before")
-                    lease = fleets.claim(session, fleet_id, owner=self.owner, device=self.device)
+                    lease = fleets.claim(
+                        session,
+                        fleet_id,
+                        owner=self.owner,
+                        device=self.device,
+                        shares=self._shares,
+                    )
             except LockedError as error:
                 logger.warning("fleet %s: cannot be claimed now: %s", fleet_id, error)
                 if self._database.is_sqlite:  # which has one lock, for all
@@ -169,9 +183,13 @@ class _Watch:
     ) -> None:
         self._settings, self._database = settings, database
         self._lease, self._trainer = lease, trainer
+        self._device, self._shares = kind_of_device(settings), settings.shares
         now = time.monotonic()
         self._moved_at = self._beat_at = self._heard_at = self._spoke_at = now
         self._steps = 0
+        self._yield_at = math.inf
+        """When it is to be looked whether others' turn has come: a quantum after the first step,
+        so that each attempt gets further, however long it takes to begin."""
         self._kill_at: float | None = None
         self._fenced = False
         self._missed: UnavailableError | None = None
@@ -212,6 +230,7 @@ class _Watch:
                 return False
             case "steps" if message["steps"] != self._steps:
                 self._steps, self._moved_at = message["steps"], now
+                self._yield_at = min(self._yield_at, now + self._settings.quantum_seconds)
             case "loaded":
                 self._moved_at = now
             case "waiting":
@@ -243,6 +262,7 @@ class _Watch:
         try:
             with self._database.write(within=within) as session:
                 asked = fleets.heartbeat(session, self._lease)
+                yields = asked is None and self._makes_room(session, now)
         except StaleToken:
             # Either the trainer has just concluded, and is about to say so, or the fleet is
             # somebody else's by now, and the process has nothing left to do.
@@ -263,6 +283,18 @@ class _Watch:
         if asked is not None:
             # Paused is a drain of this fleet alone: a checkpoint, and it is given back.
             self._ask_to_stop(CANCEL if asked == State.CANCELLED else DRAIN, now)
+        elif yields:
+            # No harm if it does not: one that has made its last step ends soon, by itself.
+            self._trainer.ask_to_stop(DRAIN)
+
+    def _makes_room(self, session: Session, now: float) -> bool:
+        """Whether it is to stop for others, whose turn has come."""
+        if now < self._yield_at:
+            return False
+        self._yield_at = now + LOOK_SECONDS
+        return turns.make_room(
+            session, self._lease.fleet_id, shares=self._shares, device=self._device
+        )
 
     def _end_without_lease(self, error: UnavailableError, now: float) -> None:
         """The lease is not renewed: end the trainer before somebody else has its fleet, and sooner

@@ -6,10 +6,13 @@
 ``pauses``              a job stands still, and goes on
 ``additions``           fleets and trials that are added to a job, and fleets that are split
 ``progress``            what a running fleet records: epochs, checkpoints
+``turns``               whose turn it is: which fleet a worker takes next, and which one yields
+``quotas``              what a tenant has of the place, and may have
 ``queries``             what is asked and changes nothing: what waits, what runs, results, curves
 ``datasets, models``    uploaded data sets; registered models, their versions and aliases
 ``predictions``         data sets that are scored: jobs of another kind, and their parts
-``workers``             the registry of workers, and why a job waits for one
+``workers``             the registry of workers
+``queue_places``        why a queued job waits, where it stands, when it may begin
 ``catalogue``           models as servers keep them in memory, and the number by which they follow
 ``deletion``            jobs, versions and models are deleted
 ``curves``              the metrics of epochs, row by row or packed
@@ -17,6 +20,7 @@
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
 ``audit``               who did what
 ``keys``                keys of the HTTP service, and the number by which processes follow them
+``webhooks``            whom to tell of the ends of jobs, and what is still to be told
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
 ``tables, states``      the schema; ``types``, ``page`` and ``migrations`` serve it
@@ -58,11 +62,15 @@ __all__ = [
     "predictions",
     "progress",
     "queries",
+    "queue_places",
+    "quotas",
     "retention",
     "schema",
     "states",
     "tables",
+    "turns",
     "types",
     "waits",
+    "webhooks",
     "workers",
 ]

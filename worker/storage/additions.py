@@ -80,6 +80,8 @@ class Following:
 def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
     """Add fleets to a job whose row the caller holds; how many trials they have."""
     added = 0
+    fleets = list(fleets)
+    seconds, now = _seconds_each(job, fleets), utc_now()
     for number, new in enumerate(fleets, _next_number(session, job)):
         state = pauses.waiting(job) if new.error is None else State.FAILED
         fleet = Fleet(
@@ -91,6 +93,9 @@ def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
             state=state,
             device=job.device,
             rank=-job.priority,
+            turn=now.timestamp() + seconds,
+            estimated_seconds=seconds,
+            created_at=now,
             error=new.error,
             finished_at=None if new.error is None else utc_now(),
         )
@@ -124,6 +129,15 @@ def add_fleets(session: Session, job: Job, fleets: Iterable[NewFleet]) -> int:
         job.epochs += new.epochs
     job.trials_planned += added
     return added
+
+
+def _seconds_each(job: Job, fleets: Sequence[NewFleet]) -> float:
+    """What each of some fleets will take: their trials' part of the job, in equal parts."""
+    trials = sum(len(fleet.trials) for fleet in fleets)
+    if not trials or not job.estimated_seconds:
+        return 0.0
+    part = trials / max(job.trials_total, trials)
+    return job.estimated_seconds * part / len(fleets)
 
 
 def _next_number(session: Session, job: Job) -> int:
@@ -209,6 +223,8 @@ def split_in_two(session: Session, job: Job, fleet: Fleet) -> Fleet | None:
         state=pauses.waiting(job),
         device=fleet.device,
         rank=fleet.rank,
+        turn=fleet.turn,
+        estimated_seconds=fleet.estimated_seconds,
     )
     session.add(second)
     session.flush()

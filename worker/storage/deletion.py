@@ -18,12 +18,12 @@ from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError
 from worker.storage import jobs, models
 from worker.storage.catalogue import mark_changed, mark_deleted
+from worker.storage.idempotency import Idempotency
 from worker.storage.predictions import prediction_folder
 from worker.storage.progress import checkpoints_folder, job_folder
 from worker.storage.states import OPEN, Kind
 from worker.storage.tables import (
     Fleet,
-    Idempotency,
     Job,
     Model,
     ModelAlias,

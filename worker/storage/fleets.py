@@ -31,7 +31,8 @@ from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError
 from worker.results import JobError, TrialResult
-from worker.storage import counters, events, pauses, queries, waits
+from worker.shares import EQUAL, Shares
+from worker.storage import counters, events, pauses, queries, turns, waits
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, store, update_best
@@ -100,9 +101,11 @@ def claim(
     *,
     owner: str,
     device: str | None = None,
+    shares: Shares = EQUAL,
     now: datetime | None = None,
 ) -> Lease | None:
-    """Take a queued fleet; none when another worker was faster, or it is for another ``device``.
+    """Take a queued fleet; none when it is taken, for another ``device``, or one too many of its
+    tenant's.
 
     The attempt is counted here, before anything can go wrong, so that a fleet that kills its
     trainer every time comes to an end.
@@ -116,6 +119,8 @@ def claim(
     )
     if job is None or job.state in TERMINAL or job.cancel_requested:
         return None
+    if turns.is_at_cap(session, job.tenant, shares):
+        return None
     claimed = session.execute(
         update(Fleet)
         .where(Fleet.id == fleet_id, *queries.is_claimable(session, now, device))
@@ -127,6 +132,8 @@ def claim(
             stalled_attempts=Fleet.stalled_attempts + 1,
             owner=owner,
             not_before=None,
+            claimed=now.timestamp(),
+            yields_to=None,
         )
         .returning(Fleet.token, Fleet.attempt)
         .execution_options(synchronize_session=False)
@@ -139,13 +146,8 @@ def claim(
     job.state = State.RUNNING
     job.started_at = job.started_at or now
     started = "started" if claimed.attempt == 1 else "resumed"
-    events.append(
-        session,
-        job,
-        started,
-        f"fleet {fleet.number} {started}",
-        data={"fleet": fleet_id, "attempt": claimed.attempt},
-    )
+    data = {"fleet": fleet_id, "attempt": claimed.attempt}
+    events.append(session, job, started, f"fleet {fleet.number} {started}", data=data)
     return Lease(fleet_id, job.id, claimed.token, claimed.attempt)
 
 
@@ -167,10 +169,11 @@ def heartbeat(session: Session, lease: Lease) -> State | None:
 
 
 def release(session: Session, lease: Lease) -> None:
-    """Give the fleet back undamaged: the worker is stopping. The attempt does not count."""
+    """Give the fleet back undamaged, for its worker stops or it yields: no attempt counts."""
     job, fleet = hold(session, lease)
     fleet.stalled_attempts = max(0, fleet.stalled_attempts - 1)
-    _requeue(session, job, fleet, "released", "given back by its worker", level="info")
+    reason = "it makes room for others" if fleet.yields_to else "given back by its worker"
+    _requeue(session, job, fleet, "released", reason, level="info")
 
 
 def split(session: Session, lease: Lease) -> bool:
@@ -287,6 +290,7 @@ def _requeue(
         level=level,
         data={"fleet": fleet.id, "attempt": fleet.attempt},
     )
+    turns.charge(session, fleet)
 
 
 # The end.
@@ -373,11 +377,11 @@ def _end(
     update_best(session, job, fleet)
     if following is not None and following.winner is not None:
         choose(session, job, following.winner)
-    if conclude(session, job):
-        return True
-    if job.pause_requested:
+    concluded = conclude(session, job)
+    if not concluded and job.pause_requested:
         pauses.settle(session, job)
-    return False
+    turns.charge(session, fleet)
+    return concluded
 
 
 def _keep(fleet: Fleet, file: ResultFile | None) -> None:

@@ -1,12 +1,29 @@
 """The header ``Idempotency-Key``: a request that is sent twice makes one job, of any kind."""
 
-from sqlalchemy.orm import Session
+from datetime import datetime
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError
 from worker.storage import jobs
+from worker.storage.base import Base
 from worker.storage.states import Kind
-from worker.storage.tables import Idempotency, Job
+from worker.storage.tables import Job
+from worker.storage.types import utc_now
+
+
+class Idempotency(Base):
+    """Which job a key of the header ``Idempotency-Key`` made, and from which body."""
+
+    __tablename__ = "idempotency"
+
+    tenant: Mapped[str] = mapped_column(primary_key=True, default=DEFAULT_TENANT)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_sha256: Mapped[str]
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class KeyReused(ConflictError):  # noqa: N818  (says what happened)

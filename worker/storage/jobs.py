@@ -41,6 +41,7 @@ def add_job(
     model_name: str | None = None,
     device: str | None = None,
     priority: int = 0,
+    estimated_seconds: float | None = None,
     tenant: str = DEFAULT_TENANT,
 ) -> Job:
     """Accept a job: the job, its fleets and trials, all queued. Commit before answering 202.
@@ -61,9 +62,10 @@ def add_job(
         model_name=model_name,
         device=device,
         priority=priority,
+        estimated_seconds=estimated_seconds,
         objective=objective,
         maximize=maximize,
-        trials_total=0,
+        trials_total=trials_total or 0,
         trials_planned=0,
         epochs=0,
     )

@@ -26,7 +26,7 @@ from worker.results import (
     standing_of,
 )
 from worker.schema import Json
-from worker.storage import events, models, queries
+from worker.storage import events, models, queries, webhooks
 from worker.storage.states import OPEN, TERMINAL, Kind, State
 from worker.storage.tables import Fleet, Job, TrialRow
 from worker.storage.types import utc_now
@@ -148,6 +148,7 @@ def conclude(session: Session, job: Job) -> bool:
         _fail(session, job, error or JobError(code="failed", message="Nothing came of it."))
     else:
         _succeed(session, job, served)
+    webhooks.announce(session, job)
     session.flush()
     return True
 

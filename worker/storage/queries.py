@@ -31,69 +31,6 @@ DEVICES = ("cpu", "gpu")
 """Where a job may wish to train."""
 
 
-def due(
-    session: Session, *, limit: int, device: str | None = None, now: datetime | None = None
-) -> list[str]:
-    """Ids of the fleets that wait for a worker with this device, or with any: those of the highest
-    priority first, and of equals the oldest.
-    """
-    places = (None, *DEVICES) if device is None else (None, device)
-    found = [row for place in places for row in _waiting(session, place, limit, now)]
-    return [fleet_id for *_, fleet_id in sorted(found)[:limit]]
-
-
-def due_by_device(
-    session: Session, *, limit: int, now: datetime | None = None
-) -> dict[str, str | None]:
-    """``{fleet: device}`` of those that wait, at most so many of each device: where nobody has one,
-    what waits for it keeps nobody else from being announced.
-    """
-    return {
-        fleet_id: place
-        for place in (None, *DEVICES)
-        for *_, fleet_id in _waiting(session, place, limit, now)
-    }
-
-
-def before(
-    session: Session,
-    fleet_id: str,
-    *,
-    limit: int,
-    device: str | None = None,
-    now: datetime | None = None,
-) -> list[str]:
-    """Of what waits, as :func:`due`, those of a higher priority than a fleet, and that one; none if
-    it is gone.
-    """
-    rank = session.scalar(select(Fleet.rank).where(Fleet.id == fleet_id))
-    if rank is None:
-        return []
-    places = (None, *DEVICES) if device is None else (None, device)
-    found = [row for place in places for row in _waiting(session, place, limit, now, rank)]
-    return [*(other for *_, other in sorted(found)[:limit]), fleet_id]
-
-
-def _waiting(
-    session: Session,
-    device: str | None,
-    limit: int,
-    now: datetime | None,
-    below: int | None = None,
-) -> Sequence[tuple[int, datetime, int, str]]:
-    """The first of what waits for one device. One range of an index, however much waits."""
-    query = select(Fleet.rank, Fleet.created_at, Fleet.number, Fleet.id).where(
-        *is_claimable(session, now),
-        Fleet.device.is_(None) if device is None else Fleet.device == device,
-    )
-    if below is not None:
-        query = query.where(Fleet.rank < below)
-    # By the device too, though it is one: otherwise PostgreSQL does not take the index for NULL.
-    order = (Fleet.device, Fleet.rank, Fleet.created_at, Fleet.number)
-    rows = session.execute(query.order_by(*order).limit(limit))
-    return [(rank, created_at, number, fleet_id) for rank, created_at, number, fleet_id in rows]
-
-
 def claimable(
     session: Session,
     fleet_ids: Sequence[str],

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from worker.storage.idempotency import Idempotency
 from worker.storage.predictions import parts_folder
 from worker.storage.progress import checkpoints_folder
 from worker.storage.queries import BASELINE
@@ -21,7 +22,6 @@ from worker.storage.tables import (
     Dataset,
     Event,
     Fleet,
-    Idempotency,
     Job,
     ModelVersion,
     PredictionPart,

@@ -100,6 +100,8 @@ class Job(Base):
     """Where it wishes to train, `cpu` or `gpu`; none: wherever a worker is free."""
     priority: Mapped[int] = mapped_column(default=0)
     """Fleets of a job with more of it are claimed first."""
+    estimated_seconds: Mapped[float | None] = mapped_column(Double)
+    """What all of it will take, by the formula of its cost; none where nobody knows."""
     retry_of: Mapped[str | None]
     """The job that had not come to its end, and is done once more by this one."""
     model_name: Mapped[str | None]
@@ -134,7 +136,7 @@ class Fleet(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
         Index("ix_fleet_state_created_at", "state", "created_at"),
-        Index("ix_fleet_state_device_rank", "state", "device", "rank", "created_at"),
+        Index("ix_fleet_turn", "state", "device", "tenant", "rank", "turn", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -145,7 +147,15 @@ class Fleet(Base):
     device: Mapped[str | None]
     """Its job's."""
     rank: Mapped[int] = mapped_column(default=0)
-    """Minus its job's priority: fleets are claimed in the order of ``rank``, then of age."""
+    """Minus its job's priority: a tenant's fleets are claimed by ``rank``, then by ``turn``."""
+    turn: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")
+    """When it was queued, in seconds since 1970, plus ``estimated_seconds``. See ``turns``."""
+    estimated_seconds: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")
+    """What it will take, by the formula of its job's cost; 0 where nobody knows."""
+    claimed: Mapped[float] = mapped_column(Double, default=0.0, server_default="0")
+    """When it was claimed, in seconds since 1970, by the database's clock; 0 unless it runs."""
+    yields_to: Mapped[str | None]
+    """The tenant that it was asked to make room for, if it was."""
     token: Mapped[int] = mapped_column(default=0)
     """The fencing token: grows by one with each claim; a write with another one changes nothing."""
     hb_seq: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -381,15 +391,3 @@ class PredictionPart(Base):
     rows: Mapped[int]
     path: Mapped[str]
     sha256: Mapped[str]
-
-
-class Idempotency(Base):
-    """Which job a key of the header ``Idempotency-Key`` made, and from which body."""
-
-    __tablename__ = "idempotency"
-
-    tenant: Mapped[str] = mapped_column(primary_key=True, default=DEFAULT_TENANT)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    body_sha256: Mapped[str]
-    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -10,14 +10,15 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from worker.storage import events, workers
+from worker.shares import EQUAL, Shares
+from worker.storage import events, queue_places
 from worker.storage.states import OPEN
 from worker.storage.tables import Fleet, Job
 
 LONGEST_PAUSE = 60.0
 
 
-def waiting_for(session: Session, job: Job) -> str | None:
+def waiting_for(session: Session, job: Job, shares: Shares = EQUAL) -> str | None:
     """What a job waits for that is no fault of its own, in a few words; none where it goes on.
 
     What its place lacks comes first; then, of one that is queued, why no worker has it.
@@ -28,7 +29,7 @@ def waiting_for(session: Session, job: Job) -> str | None:
         .order_by(Fleet.number)
         .limit(1)
     )
-    return lacking or workers.why_queued(session, job)
+    return lacking or queue_places.why_queued(session, job, shares)
 
 
 def is_exact(session: Session, job: Job) -> bool:

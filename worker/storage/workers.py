@@ -1,4 +1,4 @@
-"""The registry of workers, and why a job waits for one.
+"""The registry of workers.
 
 Each worker says every few seconds that it lives. All is told by the database's clock, so that
 machines whose clocks differ agree on who is there.
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from sqlalchemy import and_, delete, func, or_, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.storage.base import Base
 from worker.storage.states import State
-from worker.storage.tables import Fleet, Job
+from worker.storage.tables import Fleet
 from worker.storage.types import new_id
 
 SEEN_SECONDS = 15.0
@@ -201,50 +201,7 @@ def silent(session: Session, fleets: Mapping[str, float]) -> str | None:
     )
 
 
-def why_queued(session: Session, job: Job) -> str | None:
-    """What a queued job waits for, in words; none of a job in another state."""
-    if job.state != State.QUEUED:
-        return None
-    workers, who = seen(session), f"a worker{_WITH[job.device]}"
-    if reason := missing(workers, job.device):
-        return f"{who}: {reason}"
-    there = [worker.entry for worker in workers if worker.is_there and not worker.draining]
-    able = [entry for entry in there if job.device in (None, entry.kind)]
-    if before := _before(session, job, {entry.kind for entry in able}):
-        return f"its turn: {before} {_are(before, 'fleet')} before it"
-    slots = sum(entry.slots for entry in able)
-    at_work = select(func.count()).where(Fleet.state == State.RUNNING)
-    if len(able) < len(there):
-        # What has no wish may train elsewhere: it is not known which worker has it.
-        at_work = at_work.where(Fleet.device == job.device)
-    busy = session.scalars(at_work).one()
-    if busy >= slots:
-        return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
-    return f"{who} to claim it"
-
-
-_WITH = {None: "", "cpu": " without a GPU", "gpu": " with a GPU"}
-
-
-def _before(session: Session, job: Job, kinds: set[str]) -> int:
-    """How many fleets of other jobs workers of these kinds take before those of a job."""
-    ours = select(func.min(Fleet.created_at)).where(
-        Fleet.job_id == job.id, Fleet.state == State.QUEUED
-    )
-    first = session.scalar(ours)
-    if first is None:
-        return 0
-    more_urgent = Fleet.rank < -job.priority
-    older = and_(Fleet.rank == -job.priority, Fleet.created_at < first)
-    return session.scalars(
-        select(func.count()).where(
-            Fleet.state == State.QUEUED,
-            Fleet.job_id != job.id,
-            or_(Fleet.device.is_(None), Fleet.device.in_(kinds)),
-            or_(more_urgent, older),
-        )
-    ).one()
-
-
-def _are(count: int, what: str) -> str:
-    return f"{what} is" if count == 1 else f"{what}s are"
+def able(session: Session, device: str | None = None) -> list[WorkerEntry]:
+    """Those that are there, and take what wishes a device, or none in particular."""
+    there = (worker for worker in seen(session) if worker.is_there and not worker.draining)
+    return [worker.entry for worker in there if device in (None, worker.entry.kind)]

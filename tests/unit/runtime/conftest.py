@@ -11,7 +11,7 @@ from worker.runtime.patience import Patience
 from worker.runtime.standby import Channel
 from worker.runtime.trainer import _train
 from worker.settings import ServiceSettings
-from worker.storage import queries
+from worker.storage import turns
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 
@@ -57,7 +57,7 @@ def work(settings: ServiceSettings, database: Database, channel: Channel) -> Wor
         found: list[str] = []
         while True:
             with database.write() as session:
-                queued = queries.due(session, limit=1)
+                queued = turns.due(session, limit=1)
                 lease = claimed(session, queued[0]) if queued else None
             if lease is None:
                 return found

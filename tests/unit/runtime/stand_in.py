@@ -67,6 +67,13 @@ def obey(channel: Channel, database: Database, lease: Lease) -> None:
         channel.say("ended", outcome="stale")
 
 
+def obey_unless_small(channel: Channel, database: Database, lease: Lease) -> None:
+    """Works for ever, unless its fleet has but one epoch."""
+    with database.read() as session:
+        is_small = session.get_one(Fleet, lease.fleet_id).epochs == 1
+    (finish if is_small else obey)(channel, database, lease)
+
+
 def wait_once(channel: Channel, database: Database, lease: Lease) -> None:
     """Waits for its place, longer than a trainer may make no step, until its job says so."""
     channel.say("waiting", **{"for": "artefact store: read-only file system", "seconds": 60.0})
@@ -112,7 +119,7 @@ def freeze_in_a_transaction(channel: Channel, database: Database, lease: Lease) 
 BEHAVIOURS: dict[str, Callable[[Channel, Database, Lease], None]] = {
     each.__name__: each
     for each in (
-        *(finish, finish_slowly, die, die_once, report, hang, obey),
+        *(finish, finish_slowly, die, die_once, report, hang, obey, obey_unless_small),
         *(wait_once, be_displaced, lose_standby_once, freeze_in_a_transaction),
     )
 }

@@ -50,7 +50,7 @@ def accepted(database: Database, count: int = 1) -> list[tuple[str, str]]:
 
 def job_of(database: Database, job_id: str) -> Job:
     with database.read() as session:
-        return jobs.find_job(session, job_id)
+        return session.get_one(Job, job_id)
 
 
 def in_thread(work: Callable[[], object]) -> threading.Thread:
@@ -93,6 +93,26 @@ def test_the_most_urgent_is_trained_first_and_what_is_for_another_device_waits(
     assert job_of(database, elsewhere.id).state == "queued"
     assert make("finish", device="cuda").work(announced.id) == 1
     assert job_of(database, elsewhere.id).state == "succeeded"
+
+
+def test_endless_jobs_of_one_tenant_keep_no_other_waiting(make: Make, database: Database) -> None:
+    """Twenty that never end, and one worker: what comes then of others is begun a quantum later."""
+    with database.write() as session:
+        endless = [accept(session, tenant="many")[1][0].id for _ in range(20)]
+    supervisor = make("obey_unless_small", quantum_seconds=0.1)
+    thread = in_thread(supervisor.work)
+    until(lambda: beats(database, endless[0]) > 0, thread)
+    with database.write() as session:
+        small = [accept(session, epochs=1, tenant=tenant)[0].id for tenant in ("few", "other")]
+    until(lambda: all(job_of(database, one).state == "succeeded" for one in small), thread)
+    supervisor.drain.set()  # type: ignore[attr-defined]
+    thread.join()
+    with database.read() as session:
+        rows = [session.get_one(Fleet, fleet_id) for fleet_id in endless]
+        assert {row.state for row in rows} == {"queued"}
+        log = events.event_page(session, rows[0].job_id, tenant="many").items
+        assert "fleet 0 waits again: it makes room for others" in [line.message for line in log]
+        assert {row.stalled_attempts for row in rows} == {0}
 
 
 def test_two_deliveries_run_once(make: Make, database: Database) -> None:

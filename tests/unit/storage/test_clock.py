@@ -8,7 +8,7 @@ import pytest
 
 from tests.databases import Databases
 from tests.rows import accept, claimed
-from worker.storage import fleets, queries, types
+from worker.storage import fleets, queries, turns, types
 from worker.storage.database import Database
 from worker.storage.tables import Fleet, Job
 from worker.storage.types import utc_now
@@ -44,13 +44,13 @@ def test_a_host_whose_clock_is_wrong_retries_in_time(database: Database, wrong: 
         waits_until = session.get_one(Fleet, fleet.id).not_before
         assert waits_until is not None
         assert timedelta(0) < waits_until - utc_now() <= MINUTE
-        assert queries.due(session, limit=9) == []
+        assert turns.due(session, limit=9) == []
         assert queries.claimable(session, [fleet.id]) == []
         assert fleets.claim(session, fleet.id, owner="a") is None
         # What is due by the database's clock is due, whatever this host's says.
         session.get_one(Fleet, fleet.id).not_before = utc_now() - timedelta(seconds=1)
         session.flush()
-        assert queries.due(session, limit=9) == [fleet.id]
+        assert turns.due(session, limit=9) == [fleet.id]
         assert fleets.claim(session, fleet.id, owner="a") is not None
         started_at = session.get_one(Job, job.id).started_at
         assert started_at is not None

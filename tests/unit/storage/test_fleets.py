@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tests.rows import RESULT, accept, bad, claimed, error, good, trial
-from worker.storage import events, fleets, jobs, progress, queries
+from worker.storage import events, fleets, jobs, progress, queries, turns
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.tables import Checkpoint, EpochMetrics, Fleet, TrialRow
@@ -155,11 +155,11 @@ def test_a_crashed_fleet_is_retried_at_once_and_then_waits_longer(database: Data
             fleets.crashed(session, lease, "x", max_attempts=9, retry_seconds=1.0, now=now)
             until = session.get_one(Fleet, fleet.id).not_before
             pauses.append(0.0 if until is None else (until - now).total_seconds())
-        assert queries.due(session, limit=9, now=now) == []
+        assert turns.due(session, limit=9, now=now) == []
         assert queries.claimable(session, [fleet.id], now=now) == []
         assert fleets.claim(session, fleet.id, owner="a", now=now) is None
         later = now + timedelta(seconds=3)
-        assert queries.due(session, limit=9, now=later) == [fleet.id]
+        assert turns.due(session, limit=9, now=later) == [fleet.id]
     assert pauses == [0.0, 1.0, 3.0]
 
 
@@ -224,7 +224,7 @@ def test_the_job_is_queued_again_only_when_none_of_its_fleets_runs(database: Dat
 def test_the_oldest_fleets_come_first(database: Database) -> None:
     with database.write() as session:
         order = [accept(session)[1][0].id for _ in range(4)]
-        assert queries.due(session, limit=3) == order[:3]
+        assert turns.due(session, limit=3) == order[:3]
         assert queries.claimable(session, ["flt_none", order[2], order[0]]) == [order[2], order[0]]
 
 

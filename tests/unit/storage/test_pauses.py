@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from tests.rows import RESULT, accept, claimed, good, trial
 from worker.errors import ConflictError
-from worker.storage import events, fleets, jobs, pauses, progress, queries
+from worker.storage import events, fleets, jobs, pauses, progress, queries, turns
 from worker.storage.additions import Following, NewFleet, snapshot
 from worker.storage.database import Database
 from worker.storage.tables import Event, Fleet, Job
@@ -45,14 +45,14 @@ def test_a_queued_job_is_paused_at_once_and_goes_on(database: Database) -> None:
         job, (fleet,) = accept(session)
     assert pause(database, job.id).state == "paused"
     with database.write() as session:
-        assert queries.due(session, limit=9) == []
+        assert turns.due(session, limit=9) == []
         assert queries.claimable(session, [fleet.id]) == []
         assert fleets.claim(session, fleet.id, owner="a") is None
     assert states(database, job.id) == ("paused", ["paused"], ["paused"])
     assert resume(database, job.id).state == "queued"
     assert states(database, job.id) == ("queued", ["queued"], ["queued"])
     with database.write() as session:
-        assert queries.due(session, limit=9) == [fleet.id]
+        assert turns.due(session, limit=9) == [fleet.id]
         claimed(session, fleet.id)
 
 

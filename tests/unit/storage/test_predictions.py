@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from tests.rows import RESULT, accept, claimed, error, good
 from worker.errors import NotFoundError
 from worker.results import Metrics
-from worker.storage import events, fleets, jobs, models, predictions, queries, retention
+from worker.storage import events, fleets, jobs, models, predictions, queries, retention, turns
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.predictions import PartFile, PredictionRows
@@ -43,7 +43,7 @@ def test_a_prediction_waits_as_a_fleet_does_and_is_no_job(database: Database) ->
     with database.write() as session:
         made = asked(session)
     with database.read() as session:
-        assert queries.due(session, limit=9) == [made.fleet.id]
+        assert turns.due(session, limit=9) == [made.fleet.id]
         assert queries.kind_of(session, made.job.id) == Kind.PREDICTION
         assert (made.fleet.epochs, made.prediction.rows_done) == (3, 0)
         assert made.job.id not in [job.id for job in jobs.job_page(session).items]

@@ -15,10 +15,11 @@ from worker.storage.database import Database
 from worker.storage.tables import UNSCORED
 
 ACCESS = {"api_key", "audit"}
+SHARES = {"tenant_use", "webhook", "webhook_delivery"}
 SINCE = {
-    ARCHIVES[0]: {"prediction", "prediction_part", "worker", "increment"} | ACCESS,
-    ARCHIVES[1]: {"prediction", "prediction_part", "worker", "increment"} | ACCESS,
-    ARCHIVES[2]: {"worker", "increment"} | ACCESS,
+    ARCHIVES[0]: {"prediction", "prediction_part", "worker", "increment"} | ACCESS | SHARES,
+    ARCHIVES[1]: {"prediction", "prediction_part", "worker", "increment"} | ACCESS | SHARES,
+    ARCHIVES[2]: {"worker", "increment"} | ACCESS | SHARES,
 }
 """Tables that a stored database has no rows of, since they are newer."""
 Rows = dict[str, list[dict[str, Any]]]

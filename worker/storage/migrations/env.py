@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from worker.storage import access, tables
+from worker.storage import access, idempotency, tables, turns, webhooks
 from worker.storage.base import Base
 
-DEFINED = (access, tables)
+DEFINED = (access, idempotency, tables, turns, webhooks)
 """The modules whose tables the metadata then has."""
 
 context.configure(

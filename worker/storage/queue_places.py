@@ -1,0 +1,121 @@
+"""Why a queued job waits, where it stands, and when it may begin: told, and not promised."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from worker.shares import EQUAL, Shares
+from worker.storage import workers
+from worker.storage.states import State
+from worker.storage.tables import Fleet, Job
+from worker.storage.types import read_clock
+
+
+@dataclass(frozen=True)
+class QueuePlace:
+    """Where a job stands in the queue."""
+
+    position: int
+    """1: its fleet is the next that a worker takes."""
+    expected_start: datetime | None
+    """None where no worker is there that could take it, or one with a GPU could, whose pace is not
+    known."""
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    fleets: int
+    seconds: float
+    """What they will take, one after the other."""
+
+
+def find_place(session: Session, job: Job, shares: Shares = EQUAL) -> QueuePlace | None:
+    """Where a job stands that is queued; none of another."""
+    if job.state != State.QUEUED:
+        return None
+    able = workers.able(session, job.device)
+    ahead = _ahead(session, job, {entry.kind for entry in able}, shares)
+    slots = sum(entry.slots for entry in able)
+    start = None
+    if slots and all(entry.kind == "cpu" for entry in able):
+        now = read_clock(session)
+        wait = ahead.seconds / slots + _until_free(session, job, slots, shares, now)
+        start = now + timedelta(seconds=min(wait, 365 * 86_400.0))
+    return QueuePlace(ahead.fleets + 1, start)
+
+
+def _ahead(session: Session, job: Job, kinds: Collection[str], shares: Shares) -> _Ahead:
+    """The fleets that workers of these kinds take before the first of a job: those before it among
+    its tenant's, and as many of each other tenant as have their turn meanwhile, by the weights.
+    """
+    waits = [Fleet.state == State.QUEUED, or_(Fleet.device.is_(None), Fleet.device.in_(kinds))]
+    rank = -job.priority
+    first = select(func.min(Fleet.turn)).where(Fleet.job_id == job.id, Fleet.state == State.QUEUED)
+    turn = session.scalar(first) or 0.0
+    earlier = or_(Fleet.rank < rank, and_(Fleet.rank == rank, Fleet.turn < turn))
+    counted = session.execute(
+        select(func.count(), func.coalesce(func.sum(Fleet.estimated_seconds), 0.0)).where(
+            *waits, Fleet.tenant == job.tenant, Fleet.job_id != job.id, earlier
+        )
+    ).one()
+    own, seconds = int(counted[0]), float(counted[1])
+    others = session.execute(
+        select(Fleet.tenant, func.count(), func.sum(Fleet.estimated_seconds))
+        .where(*waits, Fleet.tenant != job.tenant)
+        .group_by(Fleet.tenant)
+    )
+    weight, fleets = shares.of(job.tenant).weight, own
+    for tenant, count, estimated in others:
+        turns = min(count, round((own + 1) * shares.of(tenant).weight / weight))
+        fleets += turns
+        # After its quantum a fleet makes room.
+        seconds += turns * min(estimated / count, shares.quantum_seconds)
+    return _Ahead(fleets, seconds)
+
+
+def _until_free(session: Session, job: Job, slots: int, shares: Shares, now: datetime) -> float:
+    """Seconds until a worker has room: a fleet ends, or one of another tenant yields."""
+    at_work = session.execute(
+        select(Fleet.tenant, Fleet.claimed, Fleet.estimated_seconds).where(
+            Fleet.state == State.RUNNING
+        )
+    ).all()
+    if len(at_work) < slots:
+        return 0.0
+    left = []
+    for tenant, claimed, estimated in at_work:
+        most = estimated if tenant == job.tenant else min(estimated, shares.quantum_seconds)
+        left.append(max(0.0, claimed + most - now.timestamp()))
+    return min(left)
+
+
+def why_queued(session: Session, job: Job, shares: Shares = EQUAL) -> str | None:
+    """What a queued job waits for, in words; none of a job in another state."""
+    if job.state != State.QUEUED:
+        return None
+    seen, who = workers.seen(session), f"a worker{_WITH[job.device]}"
+    if reason := workers.missing(seen, job.device):
+        return f"{who}: {reason}"
+    there = [worker.entry for worker in seen if worker.is_there and not worker.draining]
+    able = [entry for entry in there if job.device in (None, entry.kind)]
+    if before := _ahead(session, job, {entry.kind for entry in able}, shares).fleets:
+        return f"its turn: {before} {_are(before, 'fleet')} before it"
+    slots = sum(entry.slots for entry in able)
+    at_work = select(func.count()).where(Fleet.state == State.RUNNING)
+    if len(able) < len(there):
+        # What has no wish may train elsewhere: it is not known which worker has it.
+        at_work = at_work.where(Fleet.device == job.device)
+    busy = session.scalars(at_work).one()
+    if busy >= slots:
+        return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
+    return f"{who} to claim it"
+
+
+_WITH = {None: "", "cpu": " without a GPU", "gpu": " with a GPU"}
+
+
+def _are(count: int, what: str) -> str:
+    return f"{what} is" if count == 1 else f"{what}s are"
