@@ -1,4 +1,4 @@
-"""The tables of README, docs/techniques.md and docs/metrics.md, from the classes that they describe.
+"""The tables of README, docs/techniques.md and docs/metrics.md, from the classes they describe.
 
 ``python docs/readme_tables.py`` writes them between their markers; a test compares.
 """

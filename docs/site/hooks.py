@@ -24,7 +24,7 @@ import operations  # noqa: E402
 ELSEWHERE = {"README.md": "index.md", "deploy/README.md": "generated/deploy.md"}
 """Files of the repository outside docs/ that are pages here too."""
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]*(?:\n[^\]\n]*)?)\]\((?P<to>[^)\s]+)\)")
-_NOT_RUN = re.compile(r"^<!-- not run: (.+?) -->$", re.M)
+_NOT_RUN = re.compile(r"^\*(Not run by our tests: .+?)\*$", re.M)
 _CODE = re.compile(r"^(```.*?^```|~~~.*?^~~~)$", re.M | re.S)
 
 
@@ -68,7 +68,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         part if part.startswith(("```", "~~~")) else _LINK.sub(link, part)
         for part in _CODE.split(markdown)
     )
-    text = _NOT_RUN.sub(r'<p class="not-run">Not run by our tests: \1</p>\n', text)
+    text = _NOT_RUN.sub(r'<p class="not-run" markdown="span">\1</p>', text)
     return cards.with_links(text) if page.file.src_uri == "techniques.md" else text
 
 
