@@ -50,9 +50,10 @@ def blocks(page: str | Path) -> list[Block]:
 def walked(
     page: str, url: str, folder: Path, changes: Mapping[str, str] = {}, *, before: str = ""
 ) -> list[str]:
-    """What each block printed, all in one shell, if these texts, each once on the page, were others.
+    """What each block printed, all in one shell.
 
-    ``before`` is run first: what the page takes for granted.
+    ``changes`` are texts, each once on the page, and what stands for them there; ``before`` is run
+    first: what the page takes for granted.
     """
     lines = [f"{before}\n"]
     for number, block in enumerate(block for block in blocks(page) if block.why_not_run is None):
