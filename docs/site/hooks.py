@@ -23,6 +23,8 @@ import operations  # noqa: E402
 
 ELSEWHERE = {"README.md": "index.md", "deploy/README.md": "generated/deploy.md"}
 """Files of the repository outside docs/ that are pages here too."""
+ALONE = ("index.md", "tutorial.md")
+"""Pages that are a tab by themselves."""
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]*(?:\n[^\]\n]*)?)\]\((?P<to>[^)\s]+)\)")
 _NOT_RUN = re.compile(r"^\*(Not run by our tests: .+?)\*$", re.M)
 _CODE = re.compile(r"^(```.*?^```|~~~.*?^~~~)$", re.M | re.S)
@@ -68,6 +70,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         part if part.startswith(("```", "~~~")) else _LINK.sub(link, part)
         for part in _CODE.split(markdown)
     )
+    # Sidebars that would be empty leave their room to the text.
+    hidden = [("toc", "\n## " not in text), ("navigation", page.file.src_uri in ALONE)]
+    page.meta.setdefault("hide", [name for name, is_empty in hidden if is_empty])
     text = _NOT_RUN.sub(r'<p class="not-run" markdown="span">\1</p>', text)
     return cards.with_links(text) if page.file.src_uri == "techniques.md" else text
 

@@ -65,6 +65,29 @@ def _overview() -> Iterator[str]:
         for method, path, operation in _operations(tag["name"]):
             link = f"{name}#{operation['operationId']}"
             yield f"| [`{method} {path}`]({link}) | {cell(operation['summary'])} |"
+    yield ""
+    yield "## Refusals"
+    yield ""
+    yield (
+        "The body is `application/problem+json` (RFC 9457): `title`, `detail` with the remedy, "
+        "`code` for programs, `param` for the field."
+    )
+    yield ""
+    yield "| status | |"
+    yield "| --- | --- |"
+    for status, said in sorted(_refusals().items()):
+        yield f"| {status} | {cell(said)} |"
+
+
+def _refusals() -> dict[str, str]:
+    """The statuses of refusals, and what each means at the first operation that has it."""
+    found: dict[str, str] = {}
+    for tag in document()["tags"]:
+        for _, _, operation in _operations(tag["name"]):
+            for status, one in operation["responses"].items():
+                if not status.startswith("2"):
+                    found.setdefault(status, _resolved(one).get("description", ""))
+    return found
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
@@ -83,11 +106,14 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
             yield f"| `{one['name']}` | {one['in']}{needed} | {cell(one.get('description', ''))} |"
         yield ""
     yield from _body(operation.get("requestBody", {}))
-    yield "| answer | |"
-    yield "| --- | --- |"
-    for status, one in operation["responses"].items():
-        response = _resolved(one)
-        yield f"| {status} | {cell(response.get('description', ''))} |"
+    answers = operation["responses"]
+    for status, one in answers.items():
+        if status.startswith("2"):
+            said = cell(_resolved(one).get("description", ""))
+            yield f"Answers {status}{'' if said == 'Successful Response' else f': {said}'}"
+            yield ""
+    refusals = ", ".join(status for status in answers if not status.startswith("2"))
+    yield f"[Refused](index.md#refusals) by {refusals}."
     yield ""
 
 
