@@ -6,7 +6,7 @@
 #   BASE=ubuntu:24.04 deploy/check.sh
 #   KEEP=1 deploy/check.sh     leaves everything running
 #
-# Needs docker, docker compose (2, or 1.29) and curl. CI does without.
+# Needs docker, docker compose (2, or 1.29), openssl and curl. CI does without.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,6 +16,9 @@ WORK=$(mktemp -d)
 API=http://127.0.0.1:8000
 PYTHON=${PYTHON:-python3}
 export POSTGRES_PASSWORD=${POSTGRES_PASSWORD:-check-$RANDOM$RANDOM}
+PARSIMONY_FIRST_KEY=pk_$(openssl rand -hex 8)_$(openssl rand -hex 32)
+export PARSIMONY_FIRST_KEY
+curl() { command curl --header "Authorization: Bearer $PARSIMONY_FIRST_KEY" "$@"; }
 COMPOSE=(docker compose)
 docker compose version >/dev/null 2>&1 || COMPOSE=(docker-compose)
 COMPOSE+=(--project-name parsimony-check --file "$WORK/compose.yml")

@@ -23,8 +23,10 @@ from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.reading.reader import Reader
 from service.routes import RESOURCES
+from service.security.auditor import Auditor
 from service.security.gate import Gate
 from service.security.key_ring import KeyRing
+from service.security.rates import Rates
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
@@ -112,9 +114,10 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
             if isinstance(route, APIRoute) and "{" not in route.path
         ]
     app.state.exact_paths = exact_paths
-    docs.add_documentation(app)
+    if settings.docs:
+        docs.add_documentation(app)
+        add_guide(app)
     add_pages(app)
-    add_guide(app)
     openapi.add_openapi(app)
     return app
 
@@ -157,6 +160,8 @@ def _lifespan(
                 settings=settings,
                 database=database,
                 gate=Gate(settings, ring),
+                rates=Rates(settings),
+                auditor=Auditor(database),
                 artefacts=artefacts,
                 reconciler=reconciler,
                 collector=collector,

@@ -18,10 +18,12 @@ from typing import Any
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette._utils import AwaitableOrContextManager
+from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from service.body_limit import JSON_BYTES
+from service.body_limit import FORM_BYTES, JSON_BYTES
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
 from service.operations import Operation
 from service.serving.encodings import decompressed
@@ -36,6 +38,8 @@ MOST_KEYS = 20_000
 LONGEST_NUMBER = 400
 """Characters of a number; 309 write the largest float64 without an exponent."""
 SMALLEST_WHOLE, LARGEST_WHOLE = -(2**63), 2**64 - 1
+MOST_FILES, MOST_FIELDS = 2, 64
+"""Parts of a form; of two files it is said that one is right."""
 SMALL_BYTES = 16 * 1024
 """Up to here a body is read at once: a thread would take longer than the reading, 5 ms at most."""
 
@@ -55,18 +59,18 @@ class _Refused(int):
 class CheckedRoute(Operation):
     """A route whose JSON body passes the door before FastAPI sees it."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def unguarded(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, behind the door."""
-        handle = super().get_route_handler()
+        handle = super().unguarded()
         if self.body_field is None:
             return handle
         model = _json_model(self.body_field.field_info.annotation)
 
         async def checked(request: Request) -> Response:
-            self.check_caller(request)  # before anything of the body is read
             coding = request.headers.get("content-encoding", "")
             if model is None or not _is_json(request):
                 _check_encoding(coding)
+                request = _Form(request.scope, request.receive)
             else:
                 body = await _body(request)
                 if coding.strip().lower() not in ("", "identity"):
@@ -93,6 +97,20 @@ async def _body(request: Request) -> bytes:
         return await request.body()
     except ClientDisconnect as error:
         raise MalformedError("The body ended before all of it had come.") from error
+
+
+class _Form(Request):
+    """A request with a form, of which no more parts are held than any operation knows."""
+
+    def form(
+        self,
+        *,
+        max_files: int | float = MOST_FILES,
+        max_fields: int | float = MOST_FIELDS,
+        max_part_size: int = FORM_BYTES,
+    ) -> AwaitableOrContextManager[FormData]:
+        """The form."""
+        return super().form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
 
 
 class _Read(Request):

@@ -36,13 +36,14 @@ def _say_version(asked: bool) -> None:
 
 
 @app.callback()
-def _any_command(
+def private(
     show_version: Annotated[
         bool,
         typer.Option("--version", callback=_say_version, is_eager=True, help="Say which this is."),
     ] = False,
 ) -> None:
-    pass
+    """Have whatever a command writes be for its user alone."""
+    os.umask(0o077)
 
 
 add_commands(app)
@@ -224,6 +225,18 @@ def demo(
         run(Console(highlight=False), folder)
 
 
+@app.command()
+def audit(
+    tenant: Annotated[str | None, typer.Option(help="Of this one alone.")] = None,
+    state: State = None,
+) -> None:
+    """Write who did what, as JSON lines, the oldest first."""
+    with _errors_in_a_line():
+        from service.security import commands
+
+        commands.print_audit(_settings(state=state), typer.echo, tenant=tenant)
+
+
 keys = typer.Typer(help="Keys of the HTTP service.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
@@ -279,7 +292,7 @@ def revoke_key(
 
 @keys.command("generate")
 def generate_key() -> None:
-    """Print a new key that is kept nowhere, for PARSIMONY_KEYS_FILE."""
+    """Print a new key that is kept nowhere, for PARSIMONY_FIRST_KEY."""
     from worker.storage.keys import new_text
 
     typer.echo(new_text())

@@ -1,26 +1,23 @@
 """The demonstration: a user's three experiments, over HTTP alone."""
 
-import csv
-import io
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import httpx
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sklearn.datasets import load_breast_cancer
 
+from parsimony import Client, Job, calls
+from parsimony import ParsimonyError as ClientError
+from parsimony.answers import TrialData
+from parsimony.words import result
 from service.installation import installation
 from worker.errors import ParsimonyError
 from worker.schema import Json
 
-POLL_SECONDS = 0.2
 DEADLINE_SECONDS = 300.0
-ENDED = {"succeeded", "failed", "cancelled"}
 
 CIRCLE: Json = {
     "name": "regularization compared on the circle problem",
@@ -112,114 +109,45 @@ def run(console: Console, folder: Path) -> None:
     """
     started = time.monotonic()
     console.print("starting the service: Redis, a worker and the HTTP server on a free port …")
-    with installation() as url, Client(url, console) as client:
-        console.print(f"ready after {time.monotonic() - started:.1f} s: {url}/docs")
-        compare_on_circle(client, folder)
-        predict_breast_cancer(client)
-        search_on_circle(client)
+    try:
+        with installation() as url, Client(url) as client:
+            console.print(f"ready after {time.monotonic() - started:.1f} s: {url}/docs")
+            compare_on_circle(client, console, folder)
+            predict_breast_cancer(client, console)
+            search_on_circle(client, console)
+    except ClientError as error:
+        raise ParsimonyError(error.detail, code="demo_failed") from error
     console.print(f"[dim]done in {time.monotonic() - started:.1f} s; the service is stopped[/]")
 
 
-class Client:
-    """What a user's program does with the service: post, poll, read.
-
-    Every answer that is no success raises ``ParsimonyError``.
-    """
-
-    def __init__(self, url: str, console: Console) -> None:
-        self.console = console
-        self._http = httpx.Client(base_url=url, timeout=30.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._http.close()
-
-    def get(self, path: str, **query: str | int) -> Any:
-        """The JSON at a path."""
-        return self._request("GET", path, params=query).json()
-
-    def get_bytes(self, path: str) -> bytes:
-        """The bytes at a path."""
-        return self._request("GET", path).content
-
-    def post(self, path: str, body: Any) -> Any:
-        """Post JSON, read JSON."""
-        return self._request("POST", path, json=body).json()
-
-    def upload(self, name: str, table: bytes, target: str) -> Any:
-        """Upload a CSV as a data set."""
-        files = {"file": (f"{name}.csv", table, "text/csv")}
-        data = {"name": name, "target": target}
-        return self._request("POST", "/v1/datasets", files=files, data=data).json()
-
-    def train(self, spec: Json, title: str) -> Any:
-        """Post a job and poll it, under a progress bar, until it succeeded."""
-        job = self.post("/v1/jobs", spec)
-        columns = (
-            TextColumn("[progress.description]{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-        )
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        with Progress(*columns, console=self.console) as bar:
-            task = bar.add_task(title, total=1.0)
-            while job["state"] not in ENDED:
-                if time.monotonic() > deadline:
-                    raise ParsimonyError(f"{job['id']} is still {job['state']}", code="timeout")
-                time.sleep(POLL_SECONDS)
-                job = self.get(f"/v1/jobs/{job['id']}")
-                bar.update(task, completed=job["progress"]["fraction"])
-            if job["state"] == "succeeded":
-                bar.update(task, completed=1.0)
-        if job["state"] != "succeeded":
-            reason = (job["error"] or {}).get("message", "no reason was given")
-            raise ParsimonyError(f"{job['id']} {job['state']}: {reason}", code="demo_failed")
-        return job
-
-    def trials(self, job: Any) -> list[Any]:
-        """A job's trials in the order of its configurations."""
-        listed = self.get(f"/v1/jobs/{job['id']}/trials", limit=1000)["data"]
-        return sorted(listed, key=lambda trial: (trial["configuration"], trial["repeat"]))
-
-    def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
-        response = self._http.request(method, path, **content)
-        if response.is_success:
-            return response
-        try:
-            detail = response.json().get("detail", response.text)
-        except ValueError:
-            detail = response.text
-        raise ParsimonyError(
-            f"{method} {response.request.url.path} answered {response.status_code}: {detail}",
-            code="demo_failed",
-        )
+def trained(client: Client, console: Console, spec: Json, title: str) -> Job:
+    """Post a job and wait for it, under a progress bar where somebody looks."""
+    console.print(f"{title} …")
+    return client.submit(spec).wait(DEADLINE_SECONDS)
 
 
-def compare_on_circle(client: Client, folder: Path) -> None:
+def ordered_trials(client: Client, job: Job) -> list[TrialData]:
+    """A job's trials in the order of its configurations."""
+    listed = client.carry(calls.trials(job.id, None))
+    return sorted(listed, key=lambda trial: (trial["configuration"], trial["repeat"]))
+
+
+def compare_on_circle(client: Client, console: Console, folder: Path) -> None:
     """One network, four regularizations: print a table and the advice, save the loss curves."""
-    console = client.console
     console.rule("[bold]1. Four regularizations, one job[/]", align="left")
     console.print(
         "1000 points of a square; which lie outside the circle x₁² + x₂² = 5? 118 of them do."
     )
-    job = client.train(CIRCLE, "training four networks together")
-    trials = client.trials(job)
+    job = trained(client, console, CIRCLE, "training four networks together")
+    trials = ordered_trials(client, job)
     curves = [
-        client.get(f"/v1/jobs/{job['id']}/metrics", trial=trial["id"])["metrics"]["train_loss"]
+        client.send(calls.read_metrics(job.id, trial["id"]))["metrics"]["train_loss"]
         for trial in trials
     ]
     console.print(circle_table(trials, curves))
     # After training the trials' advice is about results; before it, the job's is about the plan.
     printed: set[str] = set()
-    for name, advice in [("", a) for a in job["advice"]] + [
+    for name, advice in [("", a) for a in job.advice] + [
         (trial["name"], a) for trial in trials for a in trial["advice"]
     ]:
         if advice["message"] not in printed:
@@ -228,7 +156,8 @@ def compare_on_circle(client: Client, folder: Path) -> None:
             console.print(f"[yellow]advice[/] {prefix}{advice['message']}")
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / "loss.png"
-    picture.write_bytes(client.get_bytes(f"/v1/jobs/{job['id']}/chart.png?kind=training&density=2"))
+    drawn = calls.read_bytes(f"/v1/jobs/{job.id}/chart.png", kind="training", density=2)
+    picture.write_bytes(client.send(drawn))
     console.print(f"loss curves: {picture}")
 
 
@@ -247,33 +176,28 @@ def circle_table(trials: list[Any], curves: list[list[float | None]]) -> Table:
     return table
 
 
-def predict_breast_cancer(client: Client) -> float:
+def predict_breast_cancer(client: Client, console: Console) -> float:
     """Upload a CSV, compare two networks over repeats, ask the winner over HTTP.
 
     Returns:
         Its accuracy on the rows kept back.
     """
-    console = client.console
     console.rule("[bold]2. Real data: breast cancer, uploaded as CSV[/]", align="left")
     header, rows, labels = read_breast_cancer()
     order = np.random.default_rng(7).permutation(len(rows))
     kept_back, sent = order[:CANCER_HELD_OUT], order[CANCER_HELD_OUT:]
-    content = as_csv(header, rows, labels, sent)
-    uploaded = client.upload(CANCER_MODEL, content, CANCER_TARGET)
+    table = known_rows(header, rows, labels, sent)
+    uploaded = client.upload(table, name=CANCER_MODEL, target=CANCER_TARGET)
     console.print(
-        f"uploaded {uploaded['rows']} rows of {len(header)} columns as {uploaded['id']}; "
+        f"uploaded {uploaded.data['rows']} rows of {len(header)} columns as {uploaded.id}; "
         f"{CANCER_HELD_OUT} rows kept back"
     )
     title = f"training 2 networks × {CANCER_REPEATS} repeats"
-    job = client.train({"dataset": uploaded["id"], **CANCER}, title)
-    console.print(cancer_table(client.trials(job)))
-    model = job["model"]
-    console.print(f"winner: {job['best']['name']}, now {model['name']} version {model['version']}")
-    answer = client.post(
-        f"/v1/models/{CANCER_MODEL}/predict",
-        {"instances": [dict(zip(header, rows[i], strict=True)) for i in kept_back]},
-    )
-    predicted = [prediction["label"] for prediction in answer["predictions"]]
+    job = trained(client, console, {"dataset": uploaded.id, **CANCER}, title)
+    console.print(cancer_table(ordered_trials(client, job)))
+    console.print(result(job.data))
+    asked = [dict(zip(header, rows[i], strict=True)) for i in kept_back]
+    predicted = [answer["prediction"] for answer in job.model.predict(asked)]
     right = sum(label == labels[i] for label, i in zip(predicted, kept_back, strict=True))
     accuracy: float = right / CANCER_HELD_OUT
     console.print(
@@ -290,15 +214,12 @@ def read_breast_cancer() -> tuple[list[str], list[list[float]], list[str]]:
     return [str(name) for name in bunch.feature_names], bunch.data.tolist(), labels
 
 
-def as_csv(
+def known_rows(
     header: list[str], rows: list[list[float]], labels: list[str], chosen: np.ndarray[Any, Any]
-) -> bytes:
-    """Some of the rows as CSV, the class in the last column."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*header, CANCER_TARGET])
-    writer.writerows([*rows[i], labels[i]] for i in chosen)
-    return text.getvalue().encode()
+) -> list[dict[str, float | str]]:
+    """Some of the rows with their class."""
+    names = [*header, CANCER_TARGET]
+    return [dict(zip(names, [*rows[i], labels[i]], strict=True)) for i in chosen]
 
 
 def cancer_table(trials: list[Any]) -> Table:
@@ -320,12 +241,13 @@ def _spread(trials: list[Any], name: str, score: str) -> str:
     return f"{np.mean(known):.4f} ± {np.std(known, ddof=1):.4f}" if len(known) > 1 else "–"
 
 
-def search_on_circle(client: Client) -> None:
+def search_on_circle(client: Client, console: Console) -> None:
     """How strong a penalty and how much dropout, asked of 64 networks at once."""
-    console = client.console
     console.rule("[bold]3. A search: 64 networks, one tensor program[/]", align="left")
-    job = client.train(SEARCH, "training 64 networks together")
-    report = client.get(f"/v1/jobs/{job['id']}/report")["search"]
+    job = trained(client, console, SEARCH, "training 64 networks together")
+    report = job.report["search"]
+    if report is None:
+        raise ParsimonyError(f"{job.id} is no search", code="demo_failed")
     if report["surface"] is not None:
         console.print(surface_table(report["surface"]))
     best = report["winner"]

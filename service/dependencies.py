@@ -13,8 +13,10 @@ from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.reading.reader import Reader
+from service.security.auditor import Auditor
 from service.security.callers import AnyCaller
 from service.security.gate import Gate
+from service.security.rates import Rates
 from service.serving.engine import ServingEngine
 from service.telemetry.telemetry import Telemetry
 from worker.errors import NotFoundError
@@ -34,6 +36,8 @@ class Services:
     settings: ServiceSettings
     database: Database
     gate: Gate
+    rates: Rates
+    auditor: Auditor
     artefacts: Artefacts
     reconciler: Reconciler
     collector: Collector

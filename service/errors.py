@@ -11,6 +11,7 @@ The errors that only a request can make join the tree of ``worker/errors.py``::
     ├── SlowError                the request came too slowly
     ├── UnsupportedError         the protocol has it, and this service has not
     ├── UnauthorizedError        there is no valid key (service/security/refusals.py)
+    ├── RateError                the key has asked too often
     ├── ForbiddenError           the key is not good for that, or the request comes from elsewhere
     └── BusyError                there are more requests at once than the settings allow
 """
@@ -24,7 +25,7 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from service.security.refusals import ForbiddenError, UnauthorizedError, challenge
+from service.security.refusals import ForbiddenError, RateError, UnauthorizedError, challenge
 from service.validation import Finding, findings
 from worker.errors import (
     ConflictError,
@@ -196,6 +197,16 @@ STATUSES = {
             "code": "invalid_request",
             "param": "regularization.dropout.p",
             "errors": [{"param": "regularization.dropout.p", "message": "must be below 1, not 1"}],
+        },
+    ),
+    429: Status(
+        "This key has asked too often.",
+        {RateError: "Too many requests"},
+        given_by="keyed",
+        example={
+            "detail": "This key may ask 1200 per 1 minute; ask again in 12 s.",
+            "limit": "1200 per 1 minute",
+            "seconds": 12,
         },
     ),
     431: Status(

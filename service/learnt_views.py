@@ -10,6 +10,7 @@ from service.schemas.learnt import (
     Coefficient,
     CoefficientsView,
     Intercept,
+    ManifestCalibration,
     ManifestColumn,
     ManifestFile,
     ManifestTarget,
@@ -75,6 +76,14 @@ def coefficients_view(
     )
 
 
+def _calibration(file: Manifest | None) -> ManifestCalibration | None:
+    kept = None if file is None else file.calibration
+    if kept is None:
+        return None
+    names = set(ManifestCalibration.model_fields)  # the file of a later release may say more
+    return ManifestCalibration.model_validate(kept.model_dump(include=names))
+
+
 def manifest_view(
     row: ModelVersion,
     settings: Json,
@@ -121,6 +130,7 @@ def manifest_view(
             parameters=file.parameters,
         ),
         ensemble=row.manifest.get(ENSEMBLE),
+        calibration=_calibration(file),
         environment=None if file is None else file.environment,
         incomplete=incomplete,
     )

@@ -19,7 +19,7 @@ BACKLOG = 2048
 GRACE_SECONDS = 5
 """Time that open requests are given to end when the service stops."""
 EXAMPLE = (
-    "curl {url}/v1/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=30' "
+    "curl {url}/v1/jobs{key} -H 'Content-Type: application/json' -H 'Prefer: wait=30' "
     '-d \'{{"dataset": {{"builtin": "circle"}}, "regularization": {{"dropout": {{"p": 0.2}}}}}}\''
 )
 
@@ -85,12 +85,13 @@ def until_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def announcement(address: str, console: Console) -> Callable[[], None]:
+def announcement(address: str, console: Console, *, needs_keys: bool) -> Callable[[], None]:
     """What is said once the service answers: where it is, and a first thing to try."""
+    key = " -H 'Authorization: Bearer '$PARSIMONY_KEY" if needs_keys else ""
 
     def announce() -> None:
         console.print(f"\n  [bold]{address}/docs[/]\n", soft_wrap=True)
-        console.print(EXAMPLE.format(url=address), soft_wrap=True, markup=False)
+        console.print(EXAMPLE.format(url=address, key=key), soft_wrap=True, markup=False)
         console.print("\n  Ctrl-C stops it.", soft_wrap=True)
 
     return announce

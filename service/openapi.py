@@ -10,9 +10,9 @@ from fastapi.openapi.utils import get_openapi
 
 from service.errors import MEDIA_TYPE, STATUSES
 from service.links import LINKS
-from service.operations import Operation
 from service.protocol_errors import STATUSES as PROTOCOL_STATUSES
 from service.protocol_errors import is_of_protocol
+from service.routes import operations
 from service.schemas.common import AS_ACCEPTED, FieldProblem, InferenceProblem, Problem
 from service.schemas.invocations import DataframeSplit, InvocationParams, InvocationRequest
 from service.schemas.models import RowsOfFile, RowsOfParquet, RowsOfText
@@ -116,9 +116,7 @@ def _document(app: FastAPI) -> Json:
     )
     document["security"] = []
     document["components"]["securitySchemes"] = {KEY: KEY_SCHEME}
-    needs = {
-        route.operation_id: route.needs for route in app.routes if isinstance(route, Operation)
-    }
+    needs = {route.operation_id: route.needs for route in operations()}
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)

@@ -13,8 +13,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
+from service.security.auditor import Auditor, is_recorded
 from service.security.callers import caller_in, needed_scope, require
 from service.threads import POOLS, Pool, in_pool
+from worker.errors import ParsimonyError
 
 Writer = Callable[[Any], bytes]
 """Makes the JSON of what a function gives."""
@@ -55,14 +57,32 @@ class Operation(APIRoute):
         )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, behind the check of who asks: before anything of a body is read."""
-        handle = super().get_route_handler()
+        """What answers, behind the check of who asks: before anything of a body is read."""
+        handle = self.unguarded()
 
         async def guarded(request: Request) -> Response:
             self.check_caller(request)
             return await handle(request)
 
-        return guarded
+        if not is_recorded(self.methods, self.operation_id):
+            return guarded
+
+        async def recorded(request: Request) -> Response:
+            auditor: Auditor = request.app.state.services.auditor
+            caller, action = caller_in(request.scope), self.operation_id or ""
+            try:
+                answer = await guarded(request)
+            except ParsimonyError as error:
+                await auditor.record(caller, action, request, error)
+                raise
+            await auditor.record(caller, action, request, answer)
+            return answer
+
+        return recorded
+
+    def unguarded(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers whoever may ask: FastAPI's handler."""
+        return super().get_route_handler()
 
     def check_caller(self, request: Request) -> None:
         """Refuse whoever has not the scope that this needs; raises as ``caller_in`` does."""

@@ -18,7 +18,14 @@ def prediction_view(rows: PredictionRows) -> PredictionView:
     job = rows.job
     waiting_for = None if job.state in TERMINAL else rows.fleet.waiting_for
     return PredictionView(
-        **vars(_common(rows)), keep=job.spec["keep"], waiting_for=waiting_for, error=job.error
+        **vars(_common(rows)),
+        keep=job.spec["keep"],
+        # Those of earlier releases say nothing of the rest.
+        calibrated=job.spec.get("calibrated", False),
+        coverage=job.spec.get("coverage"),
+        members=job.spec.get("members", False),
+        waiting_for=waiting_for,
+        error=job.error,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from service.journal import JobJournal
 from service.listening import announcement, listen, until_interrupted, url
 from service.processes import ApiProcesses
 from service.security.commands import check_start
@@ -22,21 +23,27 @@ def run_everything(settings: ServiceSettings, console: Console) -> None:
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         _make_ready(settings)
         console.print(f"[dim]starting; state is kept in {settings.state}[/]", soft_wrap=True)
+        log = settings.state / "worker.log"
         console.print(
-            "[dim]requests that change something are logged here, with PARSIMONY_LOG_LEVEL=debug "
-            f"all of them; workers and jobs in {settings.state / 'worker.log'}[/]",
+            f"[dim]jobs and changes are logged here (PARSIMONY_LOG_LEVEL=debug: every request), "
+            f"workers in {log}[/]",
             soft_wrap=True,
         )
         with Processes(settings) as processes:
-            announce = announcement(url(listening), console)
-            _serve(settings, listening, announce, processes.ask_to_stop)
+            announce = announcement(url(listening), console, needs_keys=settings.needs_keys)
+            with JobJournal(settings):
+                _serve(settings, listening, announce, processes.ask_to_stop)
 
 
 def run_api(settings: ServiceSettings, console: Console) -> None:
     """The HTTP service alone."""
     with until_interrupted(), listen(settings.host, settings.port) as listening:
         _make_ready(settings)
-        _serve(settings, listening, announcement(url(listening), console))
+        _serve(
+            settings,
+            listening,
+            announcement(url(listening), console, needs_keys=settings.needs_keys),
+        )
 
 
 def _make_ready(settings: ServiceSettings) -> None:

@@ -31,18 +31,20 @@ Pool = Literal[
     "answers",
     "catalogue",
     "keys",
+    "limits",
     "loading",
     "sampling",
 ]
 
 SIZES: dict[Pool, int] = {
     "health": 2,
-    "uploads": 2,
+    "uploads": 4,
     "planning": 2,
     "reports": 2,
     "answers": 16,
     "catalogue": 1,
     "keys": 1,
+    "limits": 1,
     "loading": 2,
     "sampling": 2,
     "metrics": 1,

@@ -15,10 +15,11 @@ _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT(_\d+_(TCP|UDP))(_|
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """A sentence with the remedy for each variable that nothing reads."""
-    known = {f"{PREFIX}{name.upper()}" for name in ServiceSettings.model_fields} | OTHERS
+    settings = [name.upper() for name in ServiceSettings.model_fields]
+    known = {f"{PREFIX}{name}" for name in settings} | OTHERS
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name in known or _OF_KUBERNETES.search(name):
             continue
-        close = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean {close[0]}?" if close else "the README lists them all"
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), settings, n=1)
+        remedy = f"did you mean {PREFIX}{close[0]}?" if close else "the README lists them all"
         yield f"{name} is no setting and is not read; {remedy}"

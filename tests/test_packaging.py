@@ -1,10 +1,13 @@
 """What the package says it needs is what it uses, and is pinned."""
 
 import json
+import subprocess
 import sys
 import tomllib
+import zipfile
 from collections import defaultdict
 from importlib.metadata import packages_distributions, requires
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,6 +125,24 @@ def test_packages_with_names_of_anybodys_are_not_for_upload() -> None:
     assert "Private :: Do Not Upload" in about()["project"]["classifiers"]
 
 
+def test_packages_are_looked_for_where_the_client_is() -> None:
+    find = about()["tool"]["setuptools"]["packages"]["find"]
+    assert find["where"] == [".", "service/client"]
+    # Else it would be a part of the service too, and importable under two names.
+    assert not (ROOT / "service" / "client" / "__init__.py").exists()
+
+
+@pytest.mark.slow
+def test_a_wheel_holds_the_client_once_and_its_types(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("parsimony-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = archive.namelist()
+    assert {"parsimony/__init__.py", "parsimony/client.py", "parsimony/py.typed"} <= set(held)
+    assert not [name for name in held if "service/client" in name]
+
+
 def test_the_locks_are_what_is_installed_from() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -130,3 +151,17 @@ def test_the_locks_are_what_is_installed_from() -> None:
         assert "-r requirements-torch.lock" in text
     assert "--require-hashes -r requirements-dev.lock" in makefile
     assert "requirements-dev.lock" not in dockerfile
+
+
+def test_every_file_of_the_pages_goes_into_the_wheel_and_so_do_their_licences() -> None:
+    patterns = about()["tool"]["setuptools"]["package-data"]["service"]
+    service = ROOT / "service"
+    # As setuptools reads them: `**` takes folders alone before Python 3.13.
+    taken = {p for pattern in patterns for p in service.glob(f"{pattern.removesuffix('/**')}/**/*")}
+    for folder in (service / "static", service / "web" / "static"):
+        files = {path for path in folder.rglob("*") if path.is_file()}
+        assert files
+        assert files <= taken
+    listed = about()["project"]["license-files"]
+    found = {path for pattern in listed for path in ROOT.glob(pattern)}
+    assert set((service / "web" / "static" / "vendor").rglob("LICENSE*")) <= found

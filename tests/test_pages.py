@@ -14,9 +14,11 @@ from tests.source import ROOT
 
 RUN_ELSEWHERE = {
     "README.md": "tests/integration/test_readme.py",
+    "docs/client.md": "tests/integration/test_client_page.py",
     "docs/data.md": "tests/integration/test_readme.py",
     "docs/export.md": "tests/api/test_export_page.py",
     "docs/model-file.md": "tests/api/test_learnt.py",
+    "docs/terminal.md": "tests/integration/test_terminal.py",
 }
 
 

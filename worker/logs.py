@@ -30,6 +30,8 @@ _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARNING", "error": "ERROR"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_KEY = re.compile(r"\bpk_([0-9a-f]{16})_[0-9a-f]{64}")
+"""A key of the service, which somebody has written where a log shows it: into a URL, say."""
 _NOISY = ("sqlalchemy", "alembic", "httpx", "httpcore", "asyncio", "fsspec", "s3fs", "botocore")
 """Libraries whose debugging lines would hide ours."""
 
@@ -86,6 +88,11 @@ def _plain(text: str) -> str:
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def without_keys(text: str) -> str:
+    """A text in which keys of the service are named, and not told."""
+    return _KEY.sub(r"key_\1", text)
+
+
 class TextFormatter(logging.Formatter):
     """A line for people."""
 
@@ -95,7 +102,7 @@ class TextFormatter(logging.Formatter):
         fields = {**_fields(record), "pid": record.process}
         said = [record.getMessage(), *(f"{name}={value}" for name, value in fields.items())]
         line = f"{instant} {record.levelname:<7} {record.name}: {_plain(' '.join(said))}"
-        return _with_trace(self, record, line)
+        return without_keys(_with_trace(self, record, line))
 
 
 class JsonFormatter(logging.Formatter):
@@ -112,7 +119,8 @@ class JsonFormatter(logging.Formatter):
             "pid": record.process,
         }
         line = base | _fields(record) | base | ({"trace": trace} if trace else {})
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        text = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return without_keys(text)
 
 
 def _with_trace(formatter: logging.Formatter, record: logging.LogRecord, line: str) -> str:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import resource
+import stat
 import tempfile
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import platformdirs
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import UnavailableError
@@ -19,6 +20,7 @@ from worker.errors import UnavailableError
 LONGEST_SOCKET_PATH = 100
 """Bytes. The kernel's ``sockaddr_un`` holds 108 on Linux and 104 on macOS, with a final zero."""
 
+Rate = Annotated[str, Field(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|day))$")]
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0, allow_inf_nan=False)]
 
 
@@ -75,12 +77,24 @@ class ServiceSettings(BaseSettings):
     """Whether the HTTP service asks for keys: `auto` does unless it listens on a loopback address;
     `required` there too, as behind a proxy on the same machine. `parsimony keys create` makes
     one."""
-    keys_file: Path | None = None
-    """A file with keys, one a line, as `parsimony keys generate` writes them. When the HTTP service
-    starts, it takes those that it does not know as keys of the tenant `default` with all scopes:
-    how containers get their first key. Revoked ones stay so."""
+    first_key: SecretStr | None = None
+    """A key that `parsimony keys generate` has written. When the HTTP service starts it becomes a
+    key of the tenant `default` with all scopes, unless it is known: how containers get their first
+    one. Once revoked it stays so."""
     key_outage_seconds: Seconds = 300.0
     """How long keys stay good while the database that knows them is out of reach."""
+    rate_limit: Rate | None = None
+    """Requests that a key may send, predictions apart, such as `20/second` or `1200/minute`; `off`
+    for any number. Unless given: 1200/minute where keys are asked for, else any number."""
+    predict_rate_limit: Rate | None = None
+    """Predictions that a key may ask for, whatever they hold. Unless given: 60000/minute where keys
+    are asked for, else any number."""
+    open_metrics: bool = False
+    """Whether `/metrics` needs no key, as where the network lets only Prometheus reach it. It tells
+    the names of all tenants' models then."""
+    docs: bool = True
+    """Whether the service shows its documentation: `/docs`, `/redoc`, `/openapi.json` and
+    `/guide`."""
     hosts: str = ""
     """Names of this machine, with commas between, that the header Host may have where no key is
     asked for; beside localhost and loopback addresses."""
@@ -199,6 +213,8 @@ class ServiceSettings(BaseSettings):
     the job."""
     keep_keys_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 7.0
     """A request that is sent again with its `Idempotency-Key` is recognized for this many days."""
+    keep_audit_days: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 365.0
+    """Lines of the audit, which say who did what, are kept for this many days."""
     orphan_hours: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 24.0
     """`parsimony gc` removes files of which the database knows nothing once they are this old: they
     are written before they are recorded."""
@@ -260,6 +276,25 @@ class ServiceSettings(BaseSettings):
         return self.keys == "required" or not self.is_local
 
     @property
+    def rates(self) -> str | None:
+        """How often a key may ask; None for any number."""
+        return self._rate(self.rate_limit, "1200/minute")
+
+    @property
+    def predict_rates(self) -> str | None:
+        """How often a key may ask for a prediction; None for any number."""
+        return self._rate(self.predict_rate_limit, "60000/minute")
+
+    def _rate(self, given: str | None, usual: str) -> str | None:
+        rate = given or (usual if self.needs_keys else "off")
+        return None if rate == "off" else rate
+
+    @property
+    def shares_rates(self) -> bool:
+        """Whether several processes answer, here or on other machines."""
+        return self.processes > 1 or not self.embedded_redis
+
+    @property
     def host_names(self) -> frozenset[str]:
         """The names of ``hosts``, in lower case."""
         return frozenset(name.strip().lower() for name in self.hosts.split(",") if name.strip())
@@ -287,10 +322,12 @@ class ServiceSettings(BaseSettings):
         """Create the state folder, readable by its owner alone, and return it.
 
         Raises:
-            UnavailableError: it cannot be made, or not be written.
+            UnavailableError: it cannot be made or written, or others may write into it: what lies
+                there is trusted.
         """
         try:
             self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            about = self.state.stat()
             writable = os.access(self.state, os.W_OK | os.X_OK)
             reason = "" if writable else os.strerror(errno.EACCES)
         except OSError as error:
@@ -300,9 +337,16 @@ class ServiceSettings(BaseSettings):
                 f"the state folder {self.state} cannot be written: {reason}; choose another by "
                 "--state or PARSIMONY_STATE"
             )
+        others = stat.S_IWOTH | (0 if about.st_gid == os.getegid() else stat.S_IWGRP)
+        if about.st_mode & others or about.st_uid not in (os.geteuid(), 0):
+            raise UnavailableError(
+                f"the state folder {self.state} can be written by other users: make it your own "
+                f"(chmod 700), or give another one by PARSIMONY_STATE",
+                code="state_not_private",
+            )
         return self.state
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for child processes."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        """These settings as environment variables, for child processes, without secrets."""
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"first_key"})
         return {f"PARSIMONY_{name.upper()}": str(value) for name, value in values.items()}

@@ -15,6 +15,7 @@ from service.charts.classifier import (
     roc_picture,
 )
 from service.charts.curves import CurveGroup, curves_picture, training_picture
+from service.charts.importance import importance_picture
 from service.charts.path import path_picture
 from service.charts.picture import Picture, PictureKind
 from service.charts.surface import surface_picture
@@ -78,6 +79,8 @@ def picture_of(session: Session, artefacts: Artefacts, job: Job, wanted: Wanted)
         return _surface(session, job, wanted)
     if wanted.kind == "attribution":
         return _attribution(session, job, wanted)
+    if wanted.kind == "importance":
+        return _importance(session, job, wanted)
     return _classifier(session, job, wanted, row)
 
 
@@ -105,7 +108,7 @@ def _absent(job: Job, kind: PictureKind, row: TrialRow | None) -> Absent | None:
     if kind in ("curves", "training"):
         return None
     if kind == "importance":
-        return Absent("this release measures no importance of columns")
+        return _absent_importance(job)
     if kind in OF_A_CLASSIFIER:
         return _absent_curves(job, kind, row)
     search: Json = job.spec.get("search") or {}
@@ -118,6 +121,15 @@ def _absent(job: Job, kind: PictureKind, row: TrialRow | None) -> Absent | None:
             return None
         return Absent('the job is no search with "method": "path" over one strength')
     return None if search else Absent("the job is no search")
+
+
+def _absent_importance(job: Job) -> Absent | None:
+    if job.appraisal is None:
+        why = "it is measured as a job ends, on rows that were held back from training"
+        return Absent(why, later=job.state in OPEN)
+    if job.appraisal.importance is None:
+        return Absent("none was measured: it is of images, or would have taken too long")
+    return None
 
 
 def _absent_curves(job: Job, kind: PictureKind, row: TrialRow | None) -> Absent | None:
@@ -264,6 +276,20 @@ def _attribution(session: Session, job: Job, wanted: Wanted) -> Picture:
         contributions,
         configuration=chosen[0].name,
         without_any=_without_any(report, trials, chosen[0].configuration, metric),
+        job_name=job.name,
+        task=_task(job),
+    )
+
+
+def _importance(session: Session, job: Job, wanted: Wanted) -> Picture:
+    appraisal = job.appraisal
+    if appraisal is None or appraisal.importance is None:
+        _refuse(session, job, "importance", Absent("none was measured"))
+    return importance_picture(
+        appraisal.importance,
+        most=wanted.top,
+        winner=appraisal.intervals[0].name,
+        part=appraisal.part,
         job_name=job.name,
         task=_task(job),
     )

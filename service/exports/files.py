@@ -9,7 +9,7 @@ from typing import Literal
 
 from service.exports.mlflow import run_files
 from service.exports.tensorboard import event_file
-from service.exports.trial_curves import TrialCurves, as_csv
+from service.exports.trial_curves import TrialCurves, curves_csv
 
 JobExportFormat = Literal["csv", "tensorboard", "mlflow"]
 ZIP = "application/zip"
@@ -31,7 +31,7 @@ def exported(
 ) -> ExportedFile:
     """The curves of some trials of a job in one of the forms; the same curves, the same bytes."""
     if form == "csv":
-        return ExportedFile(f"{job}-curves.csv", TEXT, as_csv(trials))
+        return ExportedFile(f"{job}-curves.csv", TEXT, curves_csv(trials))
     if form == "tensorboard":
         content = _zip(_event_files(job, trials))
     else:

@@ -22,14 +22,15 @@ from numpy.typing import NDArray
 from service.exports.trial_curves import TrialCurves
 
 VERSION = b"brain.Event:2"
+ONE = np.uint32(1)
 _POLYNOMIAL = 0x82F63B78
 """Castagnoli's, its bits in reverse."""
 
 
 def _table() -> NDArray[np.uint32]:
-    entries = np.arange(256, dtype=np.uint32)
+    entries: NDArray[np.uint32] = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        entries = (entries >> 1) ^ np.where(entries & 1, np.uint32(_POLYNOMIAL), np.uint32(0))
+        entries = (entries >> ONE) ^ (entries & ONE) * np.uint32(_POLYNOMIAL)
     return entries
 
 
@@ -41,7 +42,7 @@ def crc32c(blocks: Sequence[bytes]) -> NDArray[np.uint32]:
     found = np.empty(len(blocks), dtype=np.uint32)
     lengths = np.array([len(block) for block in blocks])
     for length in np.unique(lengths):
-        places = np.flatnonzero(lengths == length)
+        places = np.flatnonzero(lengths == length).tolist()
         joined = b"".join(blocks[place] for place in places)
         columns = np.frombuffer(joined, dtype=np.uint8).reshape(len(places), length).T
         crc = np.full(len(places), 0xFFFFFFFF, dtype=np.uint32)

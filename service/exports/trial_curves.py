@@ -95,7 +95,7 @@ def curves_of(session: Session, job: Job, top: int, now: datetime) -> list[Trial
     ]
 
 
-def as_csv(trials: Sequence[TrialCurves]) -> bytes:
+def curves_csv(trials: Sequence[TrialCurves]) -> bytes:
     """One line a trial and epoch, one column a metric; empty where there is no value."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.series))
     text = io.StringIO(newline="")

@@ -37,7 +37,7 @@ NICE = 10
 """How far readers step back behind what answers requests."""
 LONGEST_REQUEST = 4096
 PAGE = os.sysconf("SC_PAGE_SIZE")
-READY = b"ready\n"
+READY, BEGUN = b"ready\n", b"begun\n"
 
 
 @dataclass
@@ -116,6 +116,8 @@ class Forks:
             return False
         channel, file = socket.socket(fileno=descriptors[0]), descriptors[1]
         bounds = Bounds.model_validate_json(request)
+        with suppress(OSError):  # who asked may have given up
+            channel.sendall(BEGUN)
         me = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -199,9 +201,11 @@ def limit(bounds: Bounds) -> None:
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")
     for name, most in limits.items():
+        # At its soft limit of time a process is told so; at the hard one it is killed.
+        wanted = most + (name == resource.RLIMIT_CPU)
         hard = resource.getrlimit(name)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(name, (most, most))
+        hard = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(name, (min(most, hard), hard))
 
 
 def _writable() -> int:

@@ -35,7 +35,7 @@ def bounds_of(size: int, head: bytes, most: int) -> Bounds:
         most: bytes of memory that all readers have together.
     """
     packed = head.startswith(PACKED)
-    needed = OF_DECODED * FileLimits.of(size).bytes if packed else OF_TEXT * size + LEAST_MEMORY
+    needed = OF_DECODED * FileLimits.of(size).bytes if packed else OF_TEXT * size
     seconds = PROCESSOR_SECONDS + SECONDS_A_MIB * size // MIB
     return Bounds(
         memory=min(most, LEAST_MEMORY + needed),

@@ -41,8 +41,9 @@ class ReadOrder(Record):
     """What the file is called; its ending is looked at."""
     reading: Reading
     target: str | None
-    describe: bool
-    """Whether its columns and what was found are wanted, or the table alone."""
+    task: Literal["describe", "table", "rows"]
+    """Whether its columns and what was found are wanted, or the table alone; or the rows of a
+    Parquet file to predict, as they are."""
     bounds: Bounds
 
 

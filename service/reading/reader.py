@@ -9,15 +9,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
-from service.reading.forks import READY
+from service.errors import BusyError
+from service.reading.forks import BEGUN, READY
 from service.reading.limits import MIB, MemoryShares, bounds_of
 from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
-from service.reading.work import TABLE
+from service.reading.work import ROWS, TABLE
 from service.threads import LONGER_SECONDS
 from worker.data import Table
 from worker.errors import DataError, UnavailableError
@@ -32,9 +34,13 @@ FOLDER = "reading"
 WARM_AFTER_SECONDS = 10.0
 """A start is busy: the worker imports torch. Who uploads before this, waits for the imports."""
 START_SECONDS = 60.0
+BEGIN_SECONDS, FROZEN_SECONDS = 1.7, 10.0
+"""Time in which a reader is forked, or the upload is refused; and from a first refusal on, after
+which the process that should is taken for frozen, and replaced."""
 GRACE_SECONDS = 10.0
 """Beyond a reader's time, in which its end has been told."""
 LONGEST_ANSWER = 256 * MIB
+NOTHING = Reading(columns={})
 ENVIRONMENT = {
     # One thread before the fork. Arrow allocates where the limit on memory is exact.
     "OMP_NUM_THREADS": "1",
@@ -79,7 +85,7 @@ class Reader:
             BusyError: others that are read do not come to an end.
             UnavailableError: there is no reader to be had.
         """
-        with self._read(file, filename, reading, target, describe=True) as (answer, folder):
+        with self._read(file, "describe", filename, reading, target) as (answer, folder):
             if answer.description is None:
                 raise _failed(answer.failed)
             with (folder / TABLE).open("rb") as table:
@@ -87,18 +93,25 @@ class Reader:
 
     def table(self, file: BinaryIO, filename: str | None, reading: Reading) -> Table:
         """The table that a file holds; raises as `described`."""
-        with self._read(file, filename, reading, None, describe=False) as (_, folder):
+        with self._read(file, "table", filename, reading) as (_, folder):
             return Table.from_parquet(folder / TABLE)
+
+    @contextmanager
+    def rows(self, file: BinaryIO) -> Iterator[Path]:
+        """The rows of a Parquet file to predict as an Arrow file, which is there for the length of
+        a block; raises as `described`.
+        """
+        with self._read(file, "rows") as (_, folder):
+            yield folder / ROWS
 
     @contextmanager
     def _read(
         self,
         file: BinaryIO,
-        filename: str | None,
-        reading: Reading,
-        target: str | None,
-        *,
-        describe: bool,
+        task: Literal["describe", "table", "rows"],
+        filename: str | None = None,
+        reading: Reading = NOTHING,
+        target: str | None = None,
     ) -> Iterator[tuple[ReadAnswer, Path]]:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
@@ -110,7 +123,7 @@ class Reader:
                 filename=_ending(filename),
                 reading=reading,
                 target=target,
-                describe=describe,
+                task=task,
                 bounds=bounds,
             )
             with _opened(file, folder) as descriptor, self._shares.share(bounds.memory):
@@ -156,11 +169,11 @@ class Reader:
 class ForksProcess:
     """The process that readers are forked from."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: ServiceSettings, command: Sequence[str] = COMMAND) -> None:
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno())],
+                [*command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **settings.environment(), **ENVIRONMENT},
                 pass_fds=[theirs.fileno()],
@@ -168,6 +181,7 @@ class ForksProcess:
             )
         self._lock = threading.Lock()
         self._ready = False
+        self._silent_since: float | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -195,11 +209,30 @@ class ForksProcess:
             with theirs, self._lock:
                 request = order.bounds.model_dump_json().encode()
                 socket.send_fds(self._control, [request], [theirs.fileno(), file])
-            mine.settimeout(order.bounds.seconds + GRACE_SECONDS)
-            # One that ends before it has read its order is told of like any other.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                mine.sendall(order.model_dump_json().encode() + b"\n")
-            return _heard(mine)
+            mine.settimeout(BEGIN_SECONDS)
+            with mine.makefile("rb") as lines:
+                self._await_begin(lines)
+                mine.settimeout(order.bounds.seconds + GRACE_SECONDS)
+                # One that ends before it has read its order is told of like any other.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    mine.sendall(order.model_dump_json().encode() + b"\n")
+                return _heard(lines)
+
+    def _await_begin(self, lines: BinaryIO) -> None:
+        try:
+            begun = lines.readline(len(BEGUN)) == BEGUN
+        except TimeoutError as error:
+            now = time.monotonic()
+            self._silent_since = self._silent_since or now
+            if now - self._silent_since > FROZEN_SECONDS:
+                log.error("process %d forks no readers; it is killed", self._process.pid)
+                self.close()
+            raise BusyError(
+                "the process that reads uploads does not answer; try again", code="no_reader"
+            ) from error
+        if not begun:
+            raise ConnectionError
+        self._silent_since = None
 
     def close(self) -> None:
         """End it, and its readers with it."""
@@ -209,14 +242,13 @@ class ForksProcess:
             self._process.wait(GRACE_SECONDS)
 
 
-def _heard(channel: socket.socket) -> tuple[ReadAnswer | None, ReaderEnd]:
+def _heard(lines: BinaryIO) -> tuple[ReadAnswer | None, ReaderEnd]:
     """A reader's answer, if it gave one, and how it ended."""
     answer = None
-    with channel.makefile("rb") as lines:
-        while line := lines.readline(LONGEST_ANSWER):
-            if line.startswith(ReaderEnd.MARK):
-                return answer, ReaderEnd.model_validate_json(line.removeprefix(ReaderEnd.MARK))
-            answer = ReadAnswer.model_validate_json(line)
+    while line := lines.readline(LONGEST_ANSWER):
+        if line.startswith(ReaderEnd.MARK):
+            return answer, ReaderEnd.model_validate_json(line.removeprefix(ReaderEnd.MARK))
+        answer = ReadAnswer.model_validate_json(line)
     raise ConnectionError("the process that readers are forked from has ended")
 
 

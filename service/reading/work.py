@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.reading.messages import Bounds, Description, ReadAnswer, ReadOrder, Refusal
-from worker.data import Table, listed, read_table, report, understand
+from worker.data import Table, listed, read_table, report, rewrite_rows, understand
 from worker.errors import DataError, SpecError
 from worker.jobs import findings_about
 from worker.results import Advice, Understood
@@ -16,7 +16,7 @@ from worker.storage.faults import place_fault
 
 log = logging.getLogger(__name__)
 
-TABLE = "table.parquet"
+TABLE, ROWS = "table.parquet", "rows.arrow"
 ANY_DATASET = "ds_00000000"
 """In place of an id, where a table is at hand."""
 MOST_FINDINGS = 500
@@ -38,7 +38,7 @@ def warm_up(folder: Path) -> None:
         filename=None,
         reading=Reading(columns={}),
         target="y",
-        describe=True,
+        task="describe",
         bounds=Bounds(memory=0, processor_seconds=0, seconds=0.0, files=0, written=0),
     )
     answer = answer_to(order, io.BytesIO(WARMING))
@@ -64,10 +64,13 @@ def answer_to(order: ReadOrder, file: BinaryIO) -> ReadAnswer:
 
 
 def _read(order: ReadOrder, file: BinaryIO) -> Description | None:
+    if order.task == "rows":
+        rewrite_rows(file, order.folder / ROWS)
+        return None
     table = read_table(file, order.filename, order.reading)
     if order.target is not None:
         table.column(order.target, param="target")
-    found = _described(table, order.target) if order.describe else None
+    found = _described(table, order.target) if order.task == "describe" else None
     table.write_parquet(order.folder / TABLE)
     return found
 

@@ -1,6 +1,8 @@
 """The operations, one resource a file: parse, call, answer."""
 
+from service.operations import Operation
 from service.routes import (
+    audit,
     datasets,
     events,
     export,
@@ -38,5 +40,12 @@ RESOURCES = (
     invocations,
     health,
     metrics,
+    audit,
 )
 """In the order in which the documentation has them, and paths are looked for."""
+
+
+def operations() -> list[Operation]:
+    """All that is answered, but for the pages."""
+    routes = (route for resource in RESOURCES for route in resource.router.routes)
+    return [route for route in routes if isinstance(route, Operation)]

@@ -20,7 +20,7 @@ from service.schemas.health import (
     System,
     WorkerView,
 )
-from service.security.callers import Reader
+from service.security.callers import Reader, is_known
 from worker.errors import UnavailableError
 from worker.storage.workers import SeenWorker
 
@@ -34,7 +34,7 @@ async def livez() -> Alive:
 
 
 @router.get("/readyz", operation_id="readyz", summary="Can requests be served?")
-async def readyz(services: ServicesDep) -> Ready:
+async def readyz(services: ServicesDep, request: Request) -> Ready:
     """Answers 200 while requests are served and jobs accepted: `ready`, or `degraded` where a part
     has failed, which `failed` names. Answers 503 when the database has failed, and from the moment
     that the service is told to stop; the problem has `failed` and `parts`, too.
@@ -42,13 +42,13 @@ async def readyz(services: ServicesDep) -> Ready:
     Each part is looked at every few seconds, and has failed when it does not answer within 5 s. So
     a part is named at most 10 s after it failed, and this answers at once whatever hangs.
     """
-    return check_ready(services)
+    return check_ready(services, request)
 
 
 @router.get("/ping", operation_id="ping", summary="Health, as SageMaker asks for it")
-async def ping(services: ServicesDep) -> Ready:
+async def ping(services: ServicesDep, request: Request) -> Ready:
     """The same as `/readyz`."""
-    return check_ready(services)
+    return check_ready(services, request)
 
 
 @router.get("/v1/system", operation_id="get_system", summary="How is the installation?")
@@ -73,16 +73,24 @@ async def system(services: ServicesDep, caller: Reader, request: Request) -> Sys
     )
 
 
-def check_ready(services: Services) -> Ready:
-    """What can be done now; ``UnavailableError`` when requests cannot be served."""
+def check_ready(services: Services, request: Request) -> Ready:
+    """What can be done now; ``UnavailableError`` when requests cannot be served.
+
+    Why a part has failed may name hosts and paths: that is told to those alone who need no key, or
+    have one.
+    """
     parts = _parts(services)
+    if not is_known(request.scope):
+        kept = {name: part.model_copy(update={"reason": None}) for name, part in parts}
+        parts = parts.model_copy(update=kept)
     failed = [name for name, part in parts if part.state == "failed"]
     refusal = partial(UnavailableError, failed=failed, parts=parts.model_dump(mode="json"))
     status = _status(services)
     if status == "stopping":
         raise refusal("The service is stopping.", code="stopping")
     if status == "unready":
-        raise refusal(f"The database cannot be used: {parts.database.reason}.", code="not_ready")
+        why = f": {parts.database.reason}" if parts.database.reason else ""
+        raise refusal(f"The database cannot be used{why}.", code="not_ready")
     return Ready(status=status, failed=failed, parts=parts)
 
 

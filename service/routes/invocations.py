@@ -83,9 +83,9 @@ async def invocations(
 
 
 @router.get("/health", operation_id="health", summary="Health, as MLflow asks for it")
-async def health(services: ServicesDep) -> Ready:
+async def health(services: ServicesDep, request: Request) -> Ready:
     """The same as `/readyz`."""
-    return check_ready(services)
+    return check_ready(services, request)
 
 
 @router.get(

@@ -33,5 +33,9 @@ async def metrics(services: ServicesDep, caller: Reader) -> Response:
     answers: requests by route, predictions by model, memory. docs/operations.md says what each
     means. Where the database does not answer in time, what it would tell is left out, and
     `parsimony_database_up` is 0.
+
+    A key sees of the models its tenant's alone. Without one, on a loopback address or where
+    PARSIMONY_OPEN_METRICS is set, all are seen.
     """
-    return Response(await services.telemetry.scrape(), media_type=CONTENT_TYPE)
+    seen_by = None if caller.key_id is None else caller.tenant
+    return Response(await services.telemetry.scrape(seen_by), media_type=CONTENT_TYPE)

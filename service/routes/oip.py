@@ -73,10 +73,10 @@ async def live() -> ServerLive:
 
 
 @router.get("/health/ready", operation_id="v2_server_ready", summary="Can requests be served?")
-async def ready(services: ServicesDep) -> ServerReady:
+async def ready(services: ServicesDep, request: Request) -> ServerReady:
     """Answers 200 and 503 as `/readyz` does."""
     try:
-        check_ready(services)
+        check_ready(services, request)
     except UnavailableError as error:
         raise UnavailableError(error.message, code=error.code, ready=False) from error
     return ServerReady()

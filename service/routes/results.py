@@ -37,8 +37,8 @@ Kind = Annotated[
         "`training`: the training loss of each configuration. `path`: weights, zeros and loss "
         "over log λ. `surface`: a search's objective over two fields. `attribution`: what each "
         "technique does. `confusion`, `calibration`, `roc`, `precision_recall`: how a classifier "
-        "answers. `importance` is reserved. A kind that the job does not have is refused, with "
-        "those that it has.",
+        "answers. `importance`: what each column is worth. A kind that the job does not have is "
+        "refused, with those that it has.",
         examples=["curves"],
     ),
 ]
@@ -58,7 +58,8 @@ Most = Annotated[
         ge=1,
         le=100,
         description="Of `curves` and `training`: most configurations to draw, the best. Of "
-        "`path`: most weights, the largest. Other kinds do not look at it.",
+        "`path`: most weights, the largest; of `importance`: most columns. Other kinds do not look "
+        "at it.",
         examples=[12],
     ),
 ]

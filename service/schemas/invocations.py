@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.schemas.common import Body
+from worker.models import MOST_SAMPLES
 from worker.schema import Json
 
 
@@ -36,7 +37,18 @@ class InvocationParams(BaseModel):
         Field(alias="return", examples=["probabilities"]),
     ] = "predictions"
     """`predictions`: the class, or the value. `probabilities`: of each class, in the order of the
-    model's. `all`: the objects that `POST /v1/models/{name}/predict` answers."""
+    model's. `all`: the objects that `POST /v1/models/{name}/predict` answers; that is also what
+    comes back unless this is given, where one of the other members asks for more."""
+    mc_samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES, examples=[50])] = 0
+    """Passes with dropout, as at `POST /v1/models/{name}/predict`."""
+    seed: Annotated[int, Field(ge=0, lt=2**63, examples=[1])] = 0
+    """Of their masks."""
+    calibrated: Annotated[StrictBool, Field(examples=[True])] = False
+    """Whether probabilities are calibrated."""
+    coverage: Annotated[float, Field(gt=0, lt=1, examples=[0.9])] | None = None
+    """The coverage of intervals or sets."""
+    members: Annotated[StrictBool, Field(examples=[True])] = False
+    """Whether it is told how far the networks of an ensemble differ."""
 
 
 class InvocationRequest(BaseModel):

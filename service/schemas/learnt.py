@@ -6,7 +6,7 @@ from pydantic import Field
 
 from service.schemas.common import Body
 from worker.data import Cell
-from worker.results import EnsembleConfiguration, EnsembleKind
+from worker.results import EnsembleConfiguration, EnsembleKind, Part
 from worker.schema import Json
 
 COLUMNS_SHOWN, CATEGORIES_SHOWN = 1_000, 100
@@ -127,6 +127,25 @@ class ManifestFile(Body):
     on."""
 
 
+class ManifestCalibration(Body):
+    """What the file keeps of rows that did not train the model, for `calibrated` and `coverage`."""
+
+    part: Annotated[Part, Field(examples=["validation"])]
+    """Which rows they were."""
+    rows: Annotated[int, Field(examples=[200])]
+    """How many there were."""
+    kept: Annotated[int, Field(examples=[200])]
+    """Of how many it is kept how far off the answer was: n rows give a coverage of n/(n + 1) at
+    most."""
+    nonconformity: Annotated[
+        Literal["probability", "residual", "pearson"] | None, Field(examples=["probability"])
+    ]
+    """How that is measured: 1 − p of the true class, abs(y − ŷ), or abs(y − μ)/√μ; null where an
+    interval would make no sense."""
+    temperature: Annotated[float | None, Field(examples=[1.31])]
+    """What logits are divided by with `calibrated`; null of a regression."""
+
+
 class ManifestEnsemble(Body):
     """Networks of several trials that answer as their mean."""
 
@@ -164,6 +183,9 @@ class ModelManifest(Body):
     """Where the weights lie."""
     ensemble: ManifestEnsemble | None = None
     """The networks that answer together; null of one trial."""
+    calibration: ManifestCalibration | None = None
+    """What its file keeps of rows that did not train it; null where there were none, and of
+    versions of earlier releases."""
     environment: Annotated[
         dict[str, str | int] | None,
         Field(examples=[{"torch": "2.13.0", "threads": 1, "device": "cpu", "machine": "x86_64"}]),

@@ -196,7 +196,7 @@ class InferRequest(Said):
     parameters: Annotated[Json, Field(examples=[{"timeout": 500_000}])] = {}
     """`timeout` in microseconds; `binary_data_output`, whether outputs come as bytes; `extra`, what
     to do with inputs that the model does not know: `refuse` or `ignore`; and how to answer:
-    `mc_samples`, `seed`."""
+    `mc_samples`, `seed`, `calibrated`, `coverage`, `members`."""
     inputs: Annotated[list[InputTensor], Field(min_length=1)]
     """The rows: one tensor a column by its name; one matrix [N, P] of a table whose columns are all
     numeric; or one tensor [N, C, H, W] of images."""

@@ -77,6 +77,12 @@ class PredictionView(PredictionBase):
 
     keep: Annotated[list[str] | None, Field(examples=[["customer_id"]])]
     """The columns that stand before the answers; null for all."""
+    calibrated: Annotated[bool, Field(examples=[False])] = False
+    """Whether probabilities are calibrated."""
+    coverage: Annotated[float | None, Field(examples=[0.9])] = None
+    """The coverage of intervals or sets; null where there are none."""
+    members: Annotated[bool, Field(examples=[False])] = False
+    """Whether it is told how far the networks of an ensemble differ."""
     waiting_for: Annotated[str | None, Field(examples=["artefact store: read-only file system"])]
     """What it waits for that is no fault of its own. It goes on by itself, however long that takes,
     and is then null again."""

@@ -29,6 +29,11 @@ def caller_in(scope: Scope) -> Caller:
     raise found if isinstance(found, ParsimonyError) else UnauthorizedError()
 
 
+def is_known(scope: Scope) -> bool:
+    """Whether it is known who asks."""
+    return isinstance(scope.get(CALLER), Caller)
+
+
 def require(caller: Caller, needed: Permission) -> None:
     """Raise ``ScopeError`` unless the caller's key is good for that."""
     if needed not in caller.scopes:

@@ -1,15 +1,18 @@
 """What `parsimony keys` does, and what a start asks of keys."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import orjson
 from rich.console import Console
 
-from worker.caller import DEFAULT_TENANT, Permission
+from worker.caller import DEFAULT_TENANT, Caller, Permission
 from worker.errors import SpecError, UnavailableError
 from worker.settings import ServiceSettings
-from worker.storage import keys, schema
+from worker.storage import audit, keys, schema
 from worker.storage.access import ApiKey
 from worker.storage.database import Database
+from worker.storage.limits import REPORT_SECONDS
 from worker.storage.types import utc_now
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -50,6 +53,7 @@ def print_new_key(
     try:
         with database.write() as session:
             made = keys.make_key(session, tenant=tenant, scopes=wanted, expires_at=until, name=name)
+            audit.add_line(session, operator(tenant), "cli.keys.create", made.row.id)
     finally:
         database.close()
     console.print(made.text, markup=False)
@@ -60,6 +64,34 @@ def print_new_key(
         f"curl -H 'Authorization: Bearer {made.text}' {address}/v1/jobs",
         markup=False,
     )
+
+
+def operator(tenant: str) -> Caller:
+    """Who gives commands: for a tenant, without a key."""
+    return Caller(tenant, None, frozenset(Permission))
+
+
+def print_audit(
+    settings: ServiceSettings, write: Callable[[str], None], *, tenant: str | None
+) -> None:
+    """Write the audit, a JSON object a line."""
+    database = database_of(settings)
+    try:
+        with database.read(statement=REPORT_SECONDS) as session:
+            for row in audit.audit_lines(session, tenant=tenant):
+                line = {
+                    "id": row.id,
+                    "at": row.at,
+                    "tenant": row.tenant,
+                    "key_id": row.key_id,
+                    "action": row.action,
+                    "resource": row.resource,
+                    "outcome": row.outcome,
+                    "request_id": row.request_id,
+                }
+                write(orjson.dumps(line, option=orjson.OPT_UTC_Z).decode())
+    finally:
+        database.close()
 
 
 def print_keys(settings: ServiceSettings, console: Console, *, tenant: str | None) -> None:
@@ -88,18 +120,19 @@ def print_revoked(settings: ServiceSettings, console: Console, identifier: str) 
     try:
         with database.write() as session:
             row = keys.mark_revoked(session, identifier)
+            audit.add_line(session, operator(row.tenant), "cli.keys.revoke", row.id)
     finally:
         database.close()
     console.print(f"{row.id} of tenant {row.tenant} is revoked.", markup=False)
 
 
 def check_start(settings: ServiceSettings, database: Database) -> None:
-    """Take the keys of the file that the settings name; refuse to be reached without any.
+    """Take the key that the settings bring; refuse to be reached from elsewhere without any.
 
     Raises:
         UnavailableError: the service would be reached from elsewhere, and there is no key.
     """
-    adopt_keys(settings, database)
+    adopt_first_key(settings, database)
     if not settings.needs_keys:
         return
     with database.read() as session:
@@ -107,27 +140,21 @@ def check_start(settings: ServiceSettings, database: Database) -> None:
             raise UnavailableError(NO_KEYS.format(host=settings.host or "every address"))
 
 
-def adopt_keys(settings: ServiceSettings, database: Database) -> None:
-    """Take the keys of the file that the settings name, unless they are known.
+def adopt_first_key(settings: ServiceSettings, database: Database) -> None:
+    """Take the key that the settings bring, unless it is known.
 
-    Raises:
-        UnavailableError: it cannot be read, or holds something else.
+    Raises ``UnavailableError`` where it is none.
     """
-    file = settings.keys_file
-    if file is None:
+    if settings.first_key is None:
         return
-    try:
-        texts = file.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnavailableError(f"keys_file: {file} cannot be read: {error}") from error
-    for number, text in enumerate(texts, 1):
-        if keys.key_id(text) is None:
-            raise UnavailableError(
-                f"keys_file: what stands {number}. in {file} is no key; `parsimony keys generate` "
-                "writes one"
-            )
-        with database.write() as session:
-            keys.adopt_key(session, text, tenant=DEFAULT_TENANT, scopes=Permission, name=file.name)
+    text = settings.first_key.get_secret_value().strip()
+    identifier = keys.key_id(text)
+    if identifier is None:
+        raise UnavailableError("first_key: it is no key; `parsimony keys generate` writes one")
+    scopes = frozenset(Permission)
+    with database.write() as session:
+        if keys.adopt_key(session, text, tenant=DEFAULT_TENANT, scopes=scopes, name="first"):
+            audit.add_line(session, operator(DEFAULT_TENANT), "cli.keys.adopt", identifier)
 
 
 def read_scopes(text: str) -> frozenset[Permission]:

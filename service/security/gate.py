@@ -54,7 +54,7 @@ class Gate:
     """Says who asks."""
 
     def __init__(self, settings: ServiceSettings, ring: KeyRing) -> None:
-        self._ring = ring
+        self.ring = ring
         self.is_open = not settings.needs_keys
         """Whether a request without a key is answered."""
         self._names = {"localhost", *settings.host_names}
@@ -69,7 +69,7 @@ class Gate:
                 return LOCAL
         key = _key(authorization)
         try:
-            return None if key is None else self._ring.find(key)
+            return None if key is None else self.ring.find(key)
         except UnavailableError:
             return None
 
@@ -112,7 +112,7 @@ class Gate:
             if self.is_open:
                 return LOCAL
             raise UnauthorizedError
-        found = await self._ring.look_up(key)
+        found = await self.ring.look_up(key)
         if found is None:
             raise UnauthorizedError
         return found

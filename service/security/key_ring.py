@@ -33,8 +33,11 @@ SPACING_SECONDS = 0.05
 """Least time between two readings, however many ask."""
 PATIENCE_SECONDS = 1.0
 """How long a request with a key that is not known here waits for a reading."""
-NOBODY = bytes(32)
-"""In place of a hash, where there is no such key: it is compared all the same."""
+NOBODY = (
+    StoredKey("", "", bytes(32), frozenset(), None),
+    Caller("", None, frozenset()),
+)
+"""In place of a key that there is not: its hash, which no text has, is compared all the same."""
 
 
 class KeyRing:
@@ -91,12 +94,10 @@ class KeyRing:
         identifier = keys.key_id(text)
         if identifier is None:
             return None
-        found = self._keys.get(identifier)
-        expected = NOBODY if found is None else found[0].sha256
-        if not hmac.compare_digest(keys.digest(text), expected) or found is None:
+        stored, caller = self._keys.get(identifier, NOBODY)
+        if not hmac.compare_digest(keys.digest(text), stored.sha256):
             return None
-        expires_at = found[0].expires_at
-        if expires_at is not None and expires_at <= self._now():
+        if stored.expires_at is not None and stored.expires_at <= self._now():
             return None
         if self._clock() - self._confirmed > self._outage_seconds:
             raise UnavailableError(
@@ -104,7 +105,7 @@ class KeyRing:
                 f"{self._outage_seconds:g} s; try again.",
                 code="database_unavailable",
             )
-        return found[1]
+        return caller
 
     def is_known(self, text: str) -> bool:
         """Whether a reading could tell nothing new of it: it is no key, or its row is here."""
@@ -155,10 +156,12 @@ class KeyRing:
         changes = await in_pool("keys", self._read)
         self._confirmed = asked
         if changes is not None:
-            self._revision = changes.revision
-            self._keys = {
-                key.id: (key, Caller(key.tenant, key.id, key.scopes)) for key in changes.keys
-            }
+            self.take(changes)
+
+    def take(self, changes: KeyChanges) -> None:
+        """Know these keys, and no others."""
+        self._revision = changes.revision
+        self._keys = {key.id: (key, Caller(key.tenant, key.id, key.scopes)) for key in changes.keys}
 
     def _read(self) -> KeyChanges | None:
         with self._database.read() as session:

@@ -38,8 +38,24 @@ class ScopeError(ForbiddenError):
         self.scope = scope
 
 
+class RateError(ParsimonyError):
+    """The key has asked too often."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, *, seconds: int, limit: str, headers: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(
+            f"This key may ask {limit}; ask again in {seconds} s.", limit=limit, seconds=seconds
+        )
+        self.headers = {"Retry-After": str(seconds)} | {
+            name.decode(): value.decode() for name, value in headers
+        }
+
+
 def challenge(error: ParsimonyError) -> dict[str, str]:
-    """The headers by which a client learns what it should have sent (RFC 6750)."""
+    """The headers by which a client learns what it should have sent (RFC 6750), or when."""
+    if isinstance(error, RateError):
+        return error.headers
     if isinstance(error, UnauthorizedError):
         return {"WWW-Authenticate": REALM}
     if isinstance(error, ScopeError):

@@ -16,19 +16,23 @@ from starlette.datastructures import State
 from starlette.types import ASGIApp
 
 from service.errors import BusyError, internal_problem
+from service.security.rates import Rates
 from service.serving.doors.exchange import PRIVATE_JSON, refusal
 from service.serving.engine import FEW_ROWS
-from service.serving.front import RequestIds, Turn
+from service.serving.front import COUNTED, RATE, RequestIds, Turn
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
 from service.telemetry.requests import Requests, are_said, say
-from worker.caller import Caller, Permission
+from worker.caller import LOCAL, Caller, Permission
 from worker.errors import ParsimonyError
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 TEMPLATE = f"{PREFIX}{{name}}{SUFFIX}"
 MOST_BYTES = 64 * 1024
 """Of a body."""
+_UNPLAIN = frozenset({b"content-encoding", b"prefer", b"expect", b"transfer-encoding"})
+"""Headers that say something which the application is to read."""
+_PREDICT = Permission.PREDICT
 _FIELDS = {"instances", "warnings", "extra"}
 _HEAD = b"".join(b"%s: %s\r\n" % header for header in PRIVATE_JSON)
 
@@ -78,28 +82,27 @@ class Express:
         services = getattr(self._state, "services", None)
         if services is None or not path.startswith(PREFIX):
             return None
-        kind = length = host = origin = authorization = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                kind = value
-            elif name == b"content-length":
-                length = value
-            elif name == b"host":
-                host = value
-            elif name == b"authorization":
-                authorization = value
-            elif name == b"origin":
-                origin = value
-            elif name in (b"content-encoding", b"prefer", b"expect", b"transfer-encoding"):
-                return None
-        if kind != b"application/json" or not length.isdigit() or int(length) > MOST_BYTES:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        length = headers.get(b"content-length", b"")
+        if headers.get(b"content-type") != b"application/json" or not length.isdigit():
             return None
-        caller: Caller | None = services.gate.at_once(host, origin, authorization)
-        if caller is None or Permission.PREDICT not in caller.scopes:
+        if int(length) > MOST_BYTES or not _UNPLAIN.isdisjoint(headers):
+            return None
+        found = headers.get
+        caller: Caller | None = services.gate.at_once(
+            found(b"host", b""), found(b"origin", b""), found(b"authorization", b"")
+        )
+        if caller is None or (caller is not LOCAL and _PREDICT not in caller.scopes):
             return None  # The application says why.
+        rates: Rates = services.rates
+        if rates.are_limited:
+            if not rates.at_once(caller, predicts=True):
+                return None
+            scope[COUNTED] = True
+            scope[RATE] = rates.headers(caller, predicts=True)
         serving, name = services.serving, path[len(PREFIX) : -len(SUFFIX)]
-        found: Resident | None = serving.at_hand(name, tenant=caller.tenant)
-        return found if found is not None and found.model.plain is not None else None
+        resident: Resident | None = serving.at_hand(name, tenant=caller.tenant)
+        return resident if resident is not None and resident.model.plain is not None else None
 
     def begin(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:
         """Read a request whose body is here, and have it answered; whether it is plain."""
@@ -165,6 +168,8 @@ class Express:
 
     def _head(self, scope: Any, lines: bytes = _HEAD) -> bytes:
         """The lines of an answer's head."""
+        if RATE in scope:
+            lines += b"".join(b"%s: %s\r\n" % header for header in scope[RATE])
         return b"%sx-request-id: %s\r\n" % (lines, self._ids.of(scope["headers"]))
 
     def _refusal(self, error: ParsimonyError) -> tuple[int, bytes, bytes]:

@@ -21,12 +21,13 @@ from service.body_limit import JSON_BYTES
 from service.connections import GONE
 from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
+from service.security.auditor import REQUEST
 from service.security.callers import CALLER, caller_in, require
 from service.security.gate import Provenance
 from service.security.refusals import ForbiddenError
 from service.serving.doors.exchange import Call, Door, Reply
-from service.telemetry.requests import ROUTE
-from worker.caller import Permission
+from service.telemetry.requests import ROUTE, is_prediction
+from worker.caller import Caller, Permission
 from worker.errors import ParsimonyError
 from worker.logs import about_task
 
@@ -46,6 +47,13 @@ TURN_NS = 40_000_000
 SMALL_NS = 200_000
 """What small requests take on the mean to be read."""
 REQUEST_ID = b"x-request-id"
+COUNTED = "parsimony.counted"
+"""What a scope has whose request was counted before it came here."""
+RATE = "parsimony.rate"
+"""What a scope calls the headers of an answer that tell of a budget."""
+METRICS = "/metrics"
+SCRAPER = Caller("", None, frozenset({Permission.READ}))
+"""Who asks for the metrics without a key, where the settings allow it: not passed on to others."""
 _ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 
 
@@ -135,31 +143,32 @@ class Front:
             return
         request_id = self._ids.of(scope["headers"])
         about_task(request=request_id.decode())
+        scope[REQUEST] = request_id.decode()
         doors = self._doors()
         try:
             await self._admit(scope)
         except ForbiddenError as error:
             answer = for_protocol(scope["path"], domain_problem(error))
-            await answer(scope, receive, _named(request_id, send))
+            await answer(scope, receive, _named(request_id, scope, send))
             return
         if scope["method"] == "POST":
             for path, takes, stream in self._streams:
                 match = path.fullmatch(scope["path"])
                 if match and takes(_kind(scope)):
                     scope[ROUTE] = _template(match)
-                    if not await _may_predict(scope, receive, _named(request_id, send)):
+                    if not await _may_predict(scope, receive, _named(request_id, scope, send)):
                         return
-                    await stream(match.groupdict(), scope, receive, _named(request_id, send))
+                    await stream(match.groupdict(), scope, receive, _named(request_id, scope, send))
                     return
             for path, door in doors:
                 match = path.fullmatch(scope["path"])
                 if match:
                     scope[ROUTE] = _template(match)
-                    if not await _may_predict(scope, receive, _named(request_id, send)):
+                    if not await _may_predict(scope, receive, _named(request_id, scope, send)):
                         return
                     await self._ask(door, match.groupdict(), request_id, scope, receive, send)
                     return
-        await self._app(scope, receive, _named(request_id, send))
+        await self._app(scope, receive, _named(request_id, scope, send))
 
     async def _admit(self, scope: Scope) -> None:
         """Keep in the scope who asks, or what stands against it: a public operation answers anyway.
@@ -172,9 +181,23 @@ class Front:
         gate, said = self._services.gate, Provenance.of(scope["headers"])
         gate.check_place(said)
         try:
-            scope[CALLER] = await gate.admit(said)
+            caller = await gate.admit(said)
+            if self._services.rates.are_limited:
+                await self._count(caller, scope)
+            scope[CALLER] = caller
         except ParsimonyError as error:
-            scope[CALLER] = error
+            is_open = scope["path"] == METRICS and self._services.settings.open_metrics
+            scope[CALLER] = SCRAPER if is_open else error
+
+    async def _count(self, caller: Caller, scope: Scope) -> None:
+        """Count a request, unless the express has; raises ``RateError`` where it is one too many.
+
+        The budget that it goes by is told by its answer.
+        """
+        rates, predicts = self._services.rates, is_prediction(scope)
+        if not scope.get(COUNTED):
+            await rates.take(caller, predicts=predicts)
+        scope[RATE] = rates.headers(caller, predicts=predicts)
 
     def _doors(self) -> Routes:
         services = getattr(self._state, "services", None)
@@ -205,7 +228,7 @@ class Front:
                     break
             if message["type"] != "http.request" or size > JSON_BYTES:  # The application says so.
                 receive = _replayed(messages, receive)
-                await self._app(scope, receive, _named(request_id, send))
+                await self._app(scope, receive, _named(request_id, scope, send))
                 return
             body = b"".join(message.get("body", b"") for message in messages)
         gone = scope.get("state", {}).get(GONE)
@@ -215,19 +238,19 @@ class Front:
             reply = await door(call)
         except ParsimonyError as error:
             answer = for_protocol(scope["path"], domain_problem(error))
-            await answer(scope, receive, _named(request_id, send))
+            await answer(scope, receive, _named(request_id, scope, send))
             return
         except Exception:
             log.exception("POST %s failed", scope["path"])
             answer = for_protocol(scope["path"], internal_problem())
-            await answer(scope, receive, _named(request_id, send))
+            await answer(scope, receive, _named(request_id, scope, send))
             return
         if reply is None:
             whole: Message = {"type": "http.request", "body": body, "more_body": False}
             receive = _replayed([whole], receive)
-            await self._app(scope, receive, _named(request_id, send))
+            await self._app(scope, receive, _named(request_id, scope, send))
             return
-        await _send(reply, request_id, send)
+        await _send(reply, request_id, scope, send)
 
 
 async def _may_predict(scope: Scope, receive: Receive, send: Send) -> bool:
@@ -254,23 +277,25 @@ def _kind(scope: Scope) -> bytes:
     return next((value for name, value in scope["headers"] if name == b"content-type"), b"")
 
 
-async def _send(reply: Reply, request_id: bytes, send: Send) -> None:
+async def _send(reply: Reply, request_id: bytes, scope: Scope, send: Send) -> None:
     body = reply.body
     headers = [
         *reply.headers,
         (REQUEST_ID, request_id),
+        *scope.get(RATE, ()),
         (b"content-length", b"%d" % len(body)),
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _named(request_id: bytes, send: Send) -> Send:
-    """What sends an answer with the id of its request."""
+def _named(request_id: bytes, scope: Scope, send: Send) -> Send:
+    """What sends an answer with the id of its request, and the budget that it was counted in."""
 
     async def named(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), (REQUEST_ID, request_id)]
+            more = [(REQUEST_ID, request_id), *scope.get(RATE, ())]
+            message["headers"] = [*message.get("headers", ()), *more]
         await send(message)
 
     return named

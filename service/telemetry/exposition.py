@@ -32,6 +32,8 @@ from worker.storage.counters import (
 from worker.storage.workers import SEEN_SECONDS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+TENANT = "tenant"
+"""The label of what is a tenant's. Loaded models alone have it, and memory bounds those."""
 
 
 class _Families(Collector):
@@ -188,9 +190,20 @@ def _add(family: HistogramMetricFamily, labels: list[str], histogram: Histogram)
     family.add_metric(labels, list(zip(bounds, totals, strict=True)), histogram.ns * 1e-9)
 
 
+def without_others(families: Iterable[Metric], tenant: str) -> Iterator[Metric]:
+    """Metrics without what is another tenant's: how its models are called, and how much they are
+    asked.
+    """
+    for family in families:
+        family.samples = [
+            sample for sample in family.samples if sample.labels.get(TENANT, tenant) == tenant
+        ]
+        yield family
+
+
 def _predictions(process: str, residents: Iterable[Resident]) -> Iterator[Metric]:
-    labels = ["process", "model", "version"]
-    held = [([process, one.name, str(one.version)], one) for one in residents]
+    labels = ["process", TENANT, "model", "version"]
+    held = [([process, one.tenant, one.name, str(one.version)], one) for one in residents]
     counted: tuple[tuple[str, str, Callable[[Statistics], float]], ...] = (
         ("requests", "Requests that a loaded model answered.", lambda s: s.requests),
         ("rows", "Rows that it answered.", lambda s: s.rows),

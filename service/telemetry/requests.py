@@ -142,6 +142,14 @@ def _route(scope: Scope) -> str:
     return "/static" if scope["path"].startswith("/static/") else OTHER
 
 
+def is_prediction(scope: Scope) -> bool:
+    """Whether a request has a model answer."""
+    path: str = scope["path"]
+    return scope["method"] == "POST" and (
+        path.endswith(("/predict", "/infer")) or path == "/invocations"
+    )
+
+
 def _changes(scope: Scope, method: str) -> bool:
     """Whether a request changes what is kept: predictions, which are POSTs too, do not."""
     if method in READS:

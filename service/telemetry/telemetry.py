@@ -8,7 +8,7 @@ from prometheus_client import Metric
 
 from service.serving.residents import Resident
 from service.telemetry.board import Board
-from service.telemetry.exposition import of_database, of_process, of_work, written
+from service.telemetry.exposition import of_database, of_process, of_work, without_others, written
 from service.telemetry.process import LoopLag
 from service.telemetry.requests import Requests
 from service.threads import in_pool
@@ -60,14 +60,19 @@ class Telemetry:
         if self._showing is not None:
             self._showing.cancel()
 
-    async def scrape(self) -> bytes:
-        """All metrics as text; without the state of the work where the database hangs."""
+    async def scrape(self, tenant: str | None = None) -> bytes:
+        """All metrics as text; without the state of the work where the database hangs, and, where
+        a tenant is given, without what is another's.
+        """
         work = await self._current_work()
+        processes: Iterable[Metric] = self._board.with_others(self._of_this())
+        if tenant is not None:
+            processes = without_others(processes, tenant)
         return written(
             [
                 *of_database(up=work is not None, seconds=self._took),
                 *(of_work(*work) if work is not None else ()),
-                *self._board.with_others(self._of_this()),
+                *processes,
             ]
         )
 

@@ -3,58 +3,38 @@
 What they print is on the output; what is wrong, on the error output. They exit with one of `Exit`.
 """
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import IntEnum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from service.terminal.session import (
+    OF_A_JOB,
+    ApiKey,
+    AsCurl,
+    AsJson,
+    Exit,
+    JobName,
+    Out,
+    Url,
+    connected,
+    say_problem,
+    write_content,
+    write_json,
+    write_line,
+)
 
 if TYPE_CHECKING:  # imported late: `parsimony --version` needs no HTTP
     from parsimony import Client, Job
 
 
-class Exit(IntEnum):
-    """Exit codes, for scripts."""
+class ExportChoice(StrEnum):
+    """The tools that read a job's curves."""
 
-    SUCCEEDED = 0
-    WRONG = 1
-    """A file or a setting here is wrong."""
-    USAGE = 2
-    """Typer's, of options and arguments."""
-    FAILED = 3
-    """The job has failed."""
-    CANCELLED = 4
-    """The job was cancelled."""
-    REFUSED = 5
-    """The service has refused the request; the line says why."""
-    UNREACHABLE = 6
-    """Nobody answers, or a part of the service is away."""
-    INTERRUPTED = 130
-    """Ctrl-C; the job goes on."""
-
-
-OF_A_JOB = {"succeeded": Exit.SUCCEEDED, "failed": Exit.FAILED, "cancelled": Exit.CANCELLED}
-
-Url = Annotated[
-    str | None,
-    typer.Option(
-        envvar="PARSIMONY_URL", help="Address of the service; http://127.0.0.1:8000 unless given."
-    ),
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option("--api-key", envvar="PARSIMONY_API_KEY", help="Key, where the service wants one."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the service's answer as JSON.")]
-AsCurl = Annotated[
-    bool, typer.Option("--curl", help="Print the curl line that does the same, and do nothing.")
-]
-JobName = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or latest.")]
+    CSV = "csv"
+    TENSORBOARD = "tensorboard"
+    MLFLOW = "mlflow"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -65,6 +45,7 @@ def add_commands(app: typer.Typer) -> None:
         (watch_job, "watch"),
         (print_jobs, "jobs"),
         (print_report, "report"),
+        (export_curves, "export"),
         (print_logs, "logs"),
         (cancel_by_id, "cancel"),
         (predict_file, "predict"),
@@ -86,18 +67,18 @@ def upload_file(
     as_curl: AsCurl = False,
 ) -> None:
     """Upload a table; prints its id, and what was found in it."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         from service.terminal.curl_line import curl_of_an_upload
         from service.terminal.display import output, show_findings
 
         given = {"target": target, "name": name, "columns": columns}
         form = {field: text for field, text in given.items() if text is not None}
         if as_curl:
-            _print(curl_of_an_upload(client.url, file, form, with_key=api_key is not None))
+            write_line(curl_of_an_upload(client.url, file, form, with_key=api_key is not None))
             return
         dataset = client.upload(file, target=target, name=name, columns=columns)
         if as_json:
-            _print_json(dataset.data)
+            write_json(dataset.data)
             return
         console, data = output(), dataset.data
         console.print(
@@ -122,7 +103,7 @@ def submit_spec(
     as_curl: AsCurl = False,
 ) -> None:
     """Post a job; with --watch, wait for its end."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         from parsimony.words import waits_for
         from service.terminal.curl_line import curl_of_a_job, curl_of_an_upload
         from service.terminal.display import output, show_accepted, show_findings
@@ -134,9 +115,9 @@ def submit_spec(
         if as_curl:
             with_key = api_key is not None
             if data is not None:
-                _print(curl_of_an_upload(client.url, data, {}, with_key=with_key))
+                write_line(curl_of_an_upload(client.url, data, {}, with_key=with_key))
                 body["dataset"] = "ds_…"
-            _print(curl_of_a_job(client.url, body, with_key=with_key))
+            write_line(curl_of_a_job(client.url, body, with_key=with_key))
             return
         if data is not None:
             dataset = client.upload(data, target=target)
@@ -150,7 +131,7 @@ def submit_spec(
         if watch:
             _watch(client, job, as_json=as_json, told=told)
         elif as_json:
-            _print_json(job.data)
+            write_json(job.data)
         else:
             waits = waits_for(job.data)
             if waits is not None:
@@ -162,7 +143,7 @@ def watch_job(
     job: JobName = "latest", url: Url = None, api_key: ApiKey = None, as_json: AsJson = False
 ) -> None:
     """Wait for a job's end, and show how it goes; exits 3 if it failed, 4 if cancelled."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         _watch(client, client.job(job), as_json=as_json)
 
 
@@ -175,17 +156,17 @@ def print_jobs(
     as_curl: AsCurl = False,
 ) -> None:
     """List the newest jobs."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         from service.terminal.curl_line import curl_of_an_answer
         from service.terminal.display import output, show_jobs
 
         if as_curl:
-            query = f"?limit={limit}" + ("" if state is None else f"&state={state}")
-            _print(curl_of_an_answer(client.url, f"/v1/jobs{query}", with_key=api_key is not None))
+            path = f"/v1/jobs?limit={limit}" + ("" if state is None else f"&state={state}")
+            write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
             return
         found = client.jobs(state=state, limit=limit)
         if as_json:
-            _print_json(found)
+            write_json(found)
         else:
             show_jobs(output(), found)
 
@@ -196,40 +177,66 @@ def print_report(
     markdown: Annotated[bool, typer.Option("--markdown", help="The whole report, as Markdown.")] = (
         False
     ),
+    html: Annotated[bool, typer.Option("--html", help="The same as one page with pictures.")] = (
+        False
+    ),
     url: Url = None,
     api_key: ApiKey = None,
     as_json: AsJson = False,
     as_curl: AsCurl = False,
 ) -> None:
     """Print what came of a job: the verdict, the configurations, the advice."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         from parsimony import calls
         from service.terminal.curl_line import curl_of_an_answer
         from service.terminal.display import output, show_findings, show_report
 
-        path = f"/v1/jobs/{job}/report{'.md' if markdown else ''}"
+        ending = ".html" if html else ".md" if markdown else ""
+        path = f"/v1/jobs/{job}/report{ending}"
         if as_curl:
-            _print(curl_of_an_answer(client.url, path, with_key=api_key is not None))
-        elif markdown:
-            _print(client.send(calls.read_text(path)).rstrip("\n"))
+            write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+        elif ending:
+            write_line(client.send(calls.read_text(path)).rstrip("\n"))
         elif as_json:
-            _print_json(client.send(calls.read_report(job)))
+            write_json(client.send(calls.read_report(job)))
         else:
             found, console = client.job(job), output()
             show_report(console, found.report, most=top)
             show_findings(console, found.advice)
 
 
+def export_curves(
+    job: JobName = "latest",
+    form: Annotated[
+        ExportChoice, typer.Option("--format", help="The tool that is to read them.")
+    ] = ExportChoice.CSV,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="Most trials, the best.")] = 100,
+    out: Out = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_curl: AsCurl = False,
+) -> None:
+    """Give out a job's curves: CSV, or a zip of files for TensorBoard or MLflow."""
+    with connected(url, api_key) as client:
+        from service.terminal.curl_line import curl_of_an_answer
+
+        if as_curl:
+            path = f"/v1/jobs/{job}/export?format={form.value}&top={top}"
+            write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+        else:
+            write_content(client.job(job).export(form.value, top=top), out)
+
+
 def print_logs(
     job: JobName = "latest", url: Url = None, api_key: ApiKey = None, as_json: AsJson = False
 ) -> None:
     """Print a job's log, oldest first."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         from service.terminal.display import output, show_events
 
         events = client.job(job).log()
         if as_json:
-            _print_json(events)
+            write_json(events)
         else:
             show_events(output(), events)
 
@@ -241,14 +248,14 @@ def cancel_by_id(
     as_json: AsJson = False,
 ) -> None:
     """Cancel a job; what has finished of it is kept."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         data = client.job(job).cancel().data
         if as_json:
-            _print_json(data)
+            write_json(data)
         elif data["state"] == "cancelled":
-            _print(f"{data['id']} is cancelled")
+            write_line(f"{data['id']} is cancelled")
         else:
-            _print(f"{data['id']} ends within about a second")
+            write_line(f"{data['id']} ends within about a second")
 
 
 def predict_file(
@@ -257,48 +264,37 @@ def predict_file(
     version: Annotated[
         str | None, typer.Option(help="A version's number or an alias; the newest unless given.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Write the rows there; else they are printed."),
-    ] = None,
+    out: Out = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_curl: AsCurl = False,
 ) -> None:
     """Predict a file of rows; they come back with the answers' columns appended."""
-    with _connected(url, api_key) as client:
-        from parsimony import ParsimonyError
+    with connected(url, api_key) as client:
         from service.terminal.curl_line import curl_of_a_prediction
 
         if as_curl:
             query = "" if version is None else f"?version={version}"
             path = f"/v1/models/{model}/predict{query}"
-            _print(curl_of_a_prediction(client.url, path, rows, with_key=api_key is not None))
+            write_line(curl_of_a_prediction(client.url, path, rows, with_key=api_key is not None))
             return
-        content: bytes = client.model(model, version).predict(rows)
-        if out is None:
-            sys.stdout.buffer.write(content)
-            return
-        try:
-            out.write_bytes(content)
-        except OSError as error:
-            raise ParsimonyError(f"{out} cannot be written: {error.strerror}") from error
+        write_content(client.model(model, version).predict(rows), out)
 
 
 def print_status(
     url: Url = None, api_key: ApiKey = None, as_json: AsJson = False, as_curl: AsCurl = False
 ) -> None:
     """Say how the service is: its parts, its workers, what waits for them."""
-    with _connected(url, api_key) as client:
+    with connected(url, api_key) as client:
         from service.terminal.curl_line import curl_of_an_answer
         from service.terminal.display import output, show_system
 
         if as_curl:
-            _print(curl_of_an_answer(client.url, "/v1/system", with_key=api_key is not None))
+            write_line(curl_of_an_answer(client.url, "/v1/system", with_key=api_key is not None))
             return
         found = client.system()
         if as_json:
-            _print_json(found)
+            write_json(found)
         else:
             show_system(output(), found)
 
@@ -325,57 +321,15 @@ def _watch(client: "Client", job: "Job", *, as_json: bool, told: set[str] | None
                 )
             )
     except KeyboardInterrupt:
-        _problem(
+        say_problem(
             f"\n{job.id} goes on.\n"
             f"  watch it again  parsimony watch {job.id}\n"
             f"  cancel it       parsimony cancel {job.id}"
         )
         raise typer.Exit(Exit.INTERRUPTED) from None
     if as_json:
-        _print_json(data)
+        write_json(data)
     else:
         report = client.send(calls.read_report(job.id)) if data["best"] is not None else None
         show_end(output(), data, report, told)
     raise typer.Exit(OF_A_JOB[data["state"]])
-
-
-@contextmanager
-def _connected(url: str | None, api_key: str | None) -> Iterator["Client"]:
-    """A client of the service; what is wrong is said in a line, and is the exit code."""
-    from parsimony import AnswerError, Client, ParsimonyError, ServerError, UnreachableError
-
-    try:
-        with Client(url, api_key=api_key) as client:
-            yield client
-    except UnreachableError as error:
-        _problem(f"[red]parsimony:[/] {_safe(error.detail)}")
-        _problem("start one with `parsimony up`, or give another address by --url")
-        raise typer.Exit(Exit.UNREACHABLE) from error
-    except AnswerError as error:
-        _problem(f"[red]parsimony:[/] {_safe(error.detail)}")
-        for param, message in error.errors[1:]:
-            _problem(f"  {_safe(f'{param}: ' if param else '')}{_safe(message)}")
-        raise typer.Exit(
-            Exit.UNREACHABLE if isinstance(error, ServerError) else Exit.REFUSED
-        ) from error
-    except ParsimonyError as error:
-        _problem(f"[red]parsimony:[/] {_safe(error.detail)}")
-        raise typer.Exit(Exit.WRONG) from error
-
-
-def _safe(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def _problem(text: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _print_json(answer: object) -> None:
-    _print(json.dumps(answer, ensure_ascii=False, indent=2))

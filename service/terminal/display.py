@@ -46,12 +46,16 @@ STYLES = {
     "error": "red",
 }
 SCORES = (
-    *("train_loss", "validation_loss", "test_loss"),
-    *("validation_balanced_accuracy", "test_balanced_accuracy", "test_accuracy"),
-    *("validation_r2", "test_r2", "test_rmse"),
+    *("test_loss", "train_loss", "validation_loss"),
+    *("test_balanced_accuracy", "validation_balanced_accuracy", "test_accuracy"),
+    *("test_r2", "validation_r2", "test_rmse"),
 )
-"""The metrics of a table, where a job has them, the objective before them."""
+"""The metrics of a table, as far as a job has them and there is room; the objective before them."""
 MOST_SCORES = 4
+SCORE_WIDTH, SPREAD_WIDTH, NAME_WIDTH = 17, 19, 40
+"""Letters of a mean, of one with its deviation, and of a configuration's name at most."""
+LISTED = 49
+"""Letters of a job in a list before its name: its id, its state, its trials."""
 WIDE = 200
 """Columns of what is not written to a terminal: no line is broken."""
 
@@ -163,10 +167,12 @@ def show_report(console: Console, report: ReportData, *, most: int) -> None:
     shown = report["configurations"][:most]
     if not shown:
         return
-    names = scores_of(report)
     repeated = any(one["trials"] > 1 for one in shown)
+    longest = max(len("configuration"), *(len(one["name"]) for one in shown))
+    room = console.width - min(longest, NAME_WIDTH) - 5
+    fitting = room // (SPREAD_WIDTH if repeated else SCORE_WIDTH)
+    names = scores_of(report, max(1, min(MOST_SCORES, fitting)))
     table = plain_table("configuration")
-    table.columns[0].overflow = "fold"
     if repeated:
         table.add_column("n", justify="right")
     for name in names:
@@ -183,11 +189,11 @@ def show_report(console: Console, report: ReportData, *, most: int) -> None:
     console.print()
 
 
-def scores_of(report: ReportData) -> list[str]:
+def scores_of(report: ReportData, most: int) -> list[str]:
     """The metrics of its table."""
     known = {name for one in report["configurations"] for name in one["metrics"]}
     wanted = [report["objective"], *SCORES]
-    return [name for name in dict.fromkeys(wanted) if name in known][:MOST_SCORES]
+    return [name for name in dict.fromkeys(wanted) if name in known][:most]
 
 
 def _configuration(one: ConfigurationData) -> Text:
@@ -211,8 +217,10 @@ def show_jobs(console: Console, jobs: Sequence[BriefJob]) -> None:
         console.print("no jobs; post one: parsimony submit spec.yaml --watch")
         return
     table = plain_table("job", "state", "trials", "best")
-    table.columns[0].no_wrap = True
+    for column in table.columns[:3]:
+        column.no_wrap = True
     table.columns[2].justify = "right"
+    room = max(20, console.width - LISTED)
     for job in jobs:
         trials, best = job["trials"], job["best"]
         count = f"{trials['finished']}/{trials['total']}"
@@ -220,8 +228,10 @@ def show_jobs(console: Console, jobs: Sequence[BriefJob]) -> None:
         if job["error"] is not None:
             said = job["error"]["message"]
         words = f"{job['progress']['fraction']:.0%}" if job["state"] == "running" else job["state"]
-        name = f"{job['name']}: " if job["name"] else ""
-        table.add_row(job["id"], state_text(job["state"], words), count, Text(f"{name}{said}"))
+        about = ": ".join(part for part in (job["name"], said) if part)
+        if console.is_terminal and len(about) > room:
+            about = f"{about[: room - 1]}…"
+        table.add_row(job["id"], state_text(job["state"], words), count, Text(about))
     console.print(table)
 
 

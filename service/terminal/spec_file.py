@@ -56,6 +56,16 @@ def _mapping(loader: SpecLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 SpecLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+def _members(pairs: list[tuple[str, Any]]) -> Json:
+    """An object of JSON; a key that is given twice is an error here too."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ParsimonyError(f"the key {twice!r} is given twice", code="bad_spec")
+    return found
+
+
 def read_spec(path: Path) -> Json:
     """A specification from a file, or from the input where its path is ``-``.
 
@@ -70,7 +80,10 @@ def read_spec(path: Path) -> Json:
     except UnicodeDecodeError as error:
         raise ParsimonyError(f"{where} is not text in UTF-8", code="bad_spec") from error
     try:
-        spec = json.loads(text) if text.lstrip().startswith("{") else yaml.load(text, SpecLoader)
+        if text.lstrip().startswith("{"):
+            spec = json.loads(text, object_pairs_hook=_members)
+        else:
+            spec = yaml.load(text, SpecLoader)
     except json.JSONDecodeError as error:
         raise ParsimonyError(
             f"{where}, line {error.lineno}, column {error.colno}: {error.msg}", code="bad_spec"

@@ -91,7 +91,7 @@ def report(client: Client, job_id: str) -> Answer:
 KINDS: list[tuple[str, PictureKind]] = [
     *(("compared", kind) for kind in ("curves", "training", "attribution", "confusion")),
     *(("compared", kind) for kind in ("calibration", "roc", "precision_recall")),
-    *(("searched", "surface"), ("lasso", "path")),
+    *(("searched", "surface"), ("lasso", "path"), ("lasso", "importance")),
 ]
 
 
@@ -316,6 +316,32 @@ def test_calibration_has_all_rows_and_its_error(client: Client, jobs: dict[str, 
     )
 
 
+def test_importance_is_the_report_s_from_zero_with_its_intervals(
+    client: Client, jobs: dict[str, str]
+) -> None:
+    found = report(client, jobs["lasso"])["appraisal"]["importance"]["columns"]
+    drawn = chart(client, jobs["lasso"], "importance", top=7)
+    bars: dict[int, list[float]] = {}
+    for dataset in drawn["data"]["datasets"]:
+        for point in dataset["data"]:
+            if dataset["label"] == "95 % interval":
+                one = found[int(point["x"])]
+                assert point["y"] == [one["low"], one["high"]]
+                assert one["low"] < one["rise"] < one["high"]
+            elif dataset["label"]:
+                bars[int(point["x"])] = point["y"]
+                assert (dataset["label"] == "clear") == (found[int(point["x"])]["low"] > 0)
+    assert bars == {n: sorted([0.0, one["rise"]]) for n, one in enumerate(found[:7])}
+    assert len(found) == 10
+    job_id = post(client, dataset={"builtin": "iris"}, training=QUICK, split={"validation": 0})
+    waiting = client.get(f"/v1/jobs/{job_id}/chart", params={"kind": "importance"})
+    assert (waiting.status_code, waiting.json()["param"]) == (409, "kind")
+    assert train(client, job_id)["state"] == "succeeded"
+    none = client.get(f"/v1/jobs/{job_id}/chart", params={"kind": "importance"})
+    assert (none.status_code, none.json()["param"]) == (404, "kind")
+    assert "held back" in none.json()["detail"]
+
+
 def test_another_trial_and_another_part(client: Client, jobs: dict[str, str]) -> None:
     last = client.get(f"/v1/jobs/{jobs['compared']}/trials").json()["data"][-1]
     drawn = chart(client, jobs["compared"], "confusion", trial=last["id"], part="validation")
@@ -333,7 +359,6 @@ def test_another_trial_and_another_part(client: Client, jobs: dict[str, str]) ->
         ("compared", "surface", "is no search"),
         ("searched", "attribution", '"attribute": true'),
         ("lasso", "confusion", "numbers, not classes"),
-        ("lasso", "importance", "no importance"),
     ],
 )
 def test_what_a_job_does_not_have_is_refused_with_what_it_has(

@@ -1,12 +1,15 @@
 """What is wrong with a file of rows is told by its place, before anything of it is answered."""
 
 import io
+import signal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.reading.messages import ReaderEnd
+from service.reading.reader import Reader
 from tests.api.client import Client
 from tests.api.work import QUICK, post, train
 
@@ -89,6 +92,21 @@ def test_parquet_that_cannot_be_read_is_told_why(client: Client) -> None:
     told = refused(client, FLATS, parquet(x1=[1.0, 2.0], x2=["3", "x"]), PARQUET)
     assert "'x' (row 1, counted from 0)" in told["detail"]
     assert refused(client, FLATS, parquet(x1=[], x2=[]), PARQUET)["code"] == "no_rows"
+
+
+def test_a_file_that_ends_its_reader_is_refused_and_the_next_one_answered(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"x1": [1.0] * 9_000, "x2": [2.0] * 9_000}), sink)
+    rows = sink.getvalue()
+    assert client.post(FLATS, content=rows, headers=PARQUET).status_code == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(Reader, "run", lambda *_: (None, ReaderEnd(status=-signal.SIGKILL)))
+        told = refused(client, FLATS, rows, PARQUET)
+    assert (told["code"], told["param"]) == ("reading_too_large", "file")
+    assert client.post(FLATS, content=rows, headers=PARQUET).status_code == 200
+    assert list((client.services.settings.state / "reading").iterdir()) == []
 
 
 def test_what_is_said_beside_the_file_is_checked(client: Client) -> None:

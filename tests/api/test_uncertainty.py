@@ -164,9 +164,35 @@ def test_every_door_answers_the_same(client: Client, job: str) -> None:
     assert [float(line["probability_1"]) for line in lines] == pytest.approx(second)
     dataset = client.upload(text).json()["id"]
     done = score(client, ask(client, model="sure", dataset=dataset, **COVERED))
+    assert (done["calibrated"], done["coverage"], done["members"]) == (True, 0.9, False)
     table = pq.read_table(io.BytesIO(client.get(done["result"]["url"]).content)).to_pydict()
     assert [list(row) for row in zip(table["in_set_0"], table["in_set_1"], strict=True)] == inside
     assert table["probability_1"] == pytest.approx(second)
+
+
+def test_what_is_scored_is_what_is_told(client: Client, job: str) -> None:
+    """The log loss of a file, and of a stored data set, is that of the probabilities asked for."""
+    classes = ["0", "1", "1"]
+    lines = [f"{a},{b},{c}" for (a, b), c in zip(ROWS, classes, strict=True)]
+    text = "\n".join(["x1,x2,outside", *lines])
+    dataset = client.upload(text).json()["id"]
+    seen = set()
+    for calibrated in (False, True):
+        rows = predict(client, "sure", ROWS, calibrated=calibrated)
+        p = [row["probabilities"][name] for row, name in zip(rows, classes, strict=True)]
+        answer = client.post(
+            "/v1/models/sure/predict",
+            params={"score": "true", "calibrated": json.dumps(calibrated)},
+            content=text,
+            headers={"Content-Type": "text/csv"},
+        )
+        asked = {"model": "sure", "dataset": dataset, "calibrated": calibrated}
+        done = score(client, ask(client, **asked))["result"]
+        assert answer.status_code == 200, answer.text
+        for metrics in (answer.json()["metrics"], done["metrics"]):
+            assert metrics["log_loss"] == pytest.approx(-np.log(p).mean(), abs=1e-5)
+        seen.add(round(done["metrics"]["log_loss"], 6))
+    assert len(seen) == 2
 
 
 def test_the_networks_of_an_ensemble_and_an_interval(client: Client, together: str) -> None:
@@ -271,3 +297,39 @@ def test_a_refit_keeps_what_its_folds_said(client: Client) -> None:
     assert model.calibrated is not None
     assert model.calibrated.scores == pytest.approx(np.array(expected), abs=1e-5)
     assert (version.trial_id, version.position) == (told["trial"], 0)
+
+
+WIDTHS = [
+    {"name": f"{width} wide", "network": {"kind": "mlp", "hidden": [width]}} for width in (24, 3)
+]
+
+
+@pytest.mark.parametrize(
+    ("spec", "fitted"),
+    [
+        ({"compare": WIDTHS, "split": {"validation": 0.3}, "repeats": 2}, 150),
+        ({"compare": WIDTHS[::-1], "split": {"validation": 0.3}}, 150),
+        ({"split": {"folds": 4}, "refit": False}, 125),
+        ({"regularization": {"snapshot_ensemble": {"members": 3}}}, 100),
+    ],
+)
+def test_what_is_kept_is_of_the_trial_that_is_served(
+    client: Client, spec: Answer, fitted: int
+) -> None:
+    """In whichever fleet it was trained; of folds, on the rows that it validates itself."""
+    job_id = post(client, dataset=CIRCLE, training=LEARNT, **spec, model="kept")
+    ended = train(client, job_id)
+    told = uncertainty(client, job_id)
+    version = client.get(f"/v1/models/kept/versions/{ended['model']['version']}").json()
+    assert version["trial"] == told["trial"] == ended["best"]["trial"]
+    kept = version["manifest"]["calibration"]
+    assert (kept["part"], kept["rows"], kept["kept"]) == ("validation", fitted, fitted)
+    assert kept["temperature"] == told["scaling"]["temperature"]
+    rows = held_back(client, job_id, "validation")
+    expected = sorted(1 - row["probabilities"][row["truth"]] for row in rows)
+    with client.services.database.read() as session:
+        row = versions.resolve(session, "kept", ended["model"]["version"])
+        data = client.services.artefacts.read(row.path, row.sha256)
+    model = TrainedModel.load(data, row.position)
+    assert model.calibrated is not None
+    assert model.calibrated.scores == pytest.approx(np.array(expected), abs=1e-5)

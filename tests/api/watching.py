@@ -25,7 +25,7 @@ class Watcher:
         self._most = most
         self._leave = client.portal.call(asyncio.Event)
         self._go_on = client.portal.call(asyncio.Event)
-        headers = [(b"accept", b"text/event-stream"), (b"host", b"test")]
+        headers = [(b"accept", b"text/event-stream"), (b"host", b"localhost")]
         if last is not None:
             headers.append((b"last-event-id", str(last).encode()))
         self._scope = {

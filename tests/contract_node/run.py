@@ -5,7 +5,8 @@
 
 Redocly and Spectral must find no error. TypeScript must take the README's bodies, and those of the
 documentation, as the types that openapi-typescript makes of it by its default options, and refuse
-two that are wrong. Where there is no Node it says so, and succeeds.
+two that are wrong; and `walk.mts` must go by these types from an upload to a prediction, against a
+service. Where there is no Node it says so, and succeeds.
 """
 
 import json
@@ -22,6 +23,7 @@ from typing import Any
 
 from service.app import create_app
 from service.examples import JOBS
+from service.installation import installation
 from tests.source import ROOT
 from worker.settings import ServiceSettings
 
@@ -81,12 +83,12 @@ def missing_node() -> str | None:
     return None
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A command in the folder, its output kept."""
     return subprocess.run(
         command,
         cwd=FOLDER,
-        env={**os.environ, **QUIET},
+        env={**os.environ, **QUIET, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -146,7 +148,22 @@ def typescript() -> tuple[bool, str]:
         return False, made.stdout + made.stderr
     (FOLDER / "bodies.ts").write_text(source(), encoding="utf-8")
     done = tool("tsc", "--noEmit", "--strict", "bodies.ts")
-    return done.returncode == 0, done.stdout + done.stderr or "the bodies have their types"
+    if done.returncode:
+        return False, done.stdout + done.stderr
+    return walk()
+
+
+def walk() -> tuple[bool, str]:
+    """What the program in TypeScript says, once it is compiled and has asked a service."""
+    modern = ("--target", "es2022", "--module", "nodenext", "--skipLibCheck")
+    done = tool("tsc", "--strict", *modern, "walk.mts")
+    if done.returncode:
+        return False, done.stdout + done.stderr
+    with installation() as url:
+        done = run("node", "walk.mjs", PARSIMONY_URL=url)
+    expected = {"state": "succeeded", "trials": 4, "labels": ["yes", "no"]}
+    passed = done.returncode == 0 and json.loads(done.stdout) == expected
+    return passed, done.stdout + done.stderr
 
 
 def read() -> int:
@@ -180,7 +197,14 @@ def timed(reader: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
 
 def prepare() -> None:
     """Put into the folder what npm and the tools read."""
-    for name in (".npmrc", "package.json", "package-lock.json", "redocly.yaml", "spectral.yaml"):
+    for name in (
+        ".npmrc",
+        "package.json",
+        "package-lock.json",
+        "redocly.yaml",
+        "spectral.yaml",
+        "walk.mts",
+    ):
         shutil.copy(HERE / name, FOLDER)
 
 

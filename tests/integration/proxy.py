@@ -64,7 +64,7 @@ class Proxy:
     async def _is_ready(self, port: int) -> bool:
         try:
             async with asyncio.timeout(2):
-                answer = await _ask(port, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+                answer = await _ask(port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             return False
         return answer.startswith(b"HTTP/1.1 200 ")

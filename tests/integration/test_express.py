@@ -37,7 +37,7 @@ def request(rows: list[Any], head: str = "", version: str = "1.1") -> bytes:
     body = json.dumps({"instances": rows}).encode()
     lines = [
         f"POST {PATH} HTTP/{version}",
-        "Host: here",
+        "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         *([head] if head else []),

@@ -126,7 +126,7 @@ def test_what_is_wrong_late_ends_the_answer_before_it_is_complete(
 
 @pytest.mark.parametrize("reads", [False, True])
 def test_of_a_client_that_leaves_nothing_is_kept(served: Served, rows: bytes, reads: bool) -> None:
-    head = f"POST {URL} HTTP/1.1\r\nHost: here\r\nContent-Type: text/csv\r\n"
+    head = f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
     with socket.create_connection(("127.0.0.1", served.port), SECONDS) as client:
         client.sendall(f"{head}Content-Length: {len(rows)}\r\n\r\n".encode())
         client.sendall(rows if reads else rows[: len(rows) // 2])

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
+from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 
 
@@ -42,3 +43,20 @@ def test_every_setting_is_described() -> None:
 def test_what_cannot_work_is_refused(tmp_path: Path, field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         ServiceSettings.model_validate({"state": tmp_path, field: value})
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_state_folder_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "state"
+    settings = ServiceSettings(state=folder)
+    assert settings.prepare_state().stat().st_mode & 0o777 == 0o700
+    folder.chmod(mode)
+    with pytest.raises(UnavailableError, match="chmod 700"):
+        settings.prepare_state()
+    folder.chmod(0o755)  # others may look at its names, and read nothing in it
+    settings.prepare_state()
+
+
+def test_a_first_key_is_no_part_of_what_children_or_logs_are_told() -> None:
+    settings = ServiceSettings(first_key=SecretStr("pk_secret"))
+    assert "pk_secret" not in f"{settings!r} {settings.environment()}"

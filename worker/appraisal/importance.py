@@ -24,6 +24,8 @@ OPERATIONS = 1.5e9
 """Multiplications of all networks together that it may take: about a tenth of a second."""
 FEWEST_ROWS = 100
 """Rows, or all where there are fewer, below which it is not worth being told."""
+SURE = 1.96
+"""Standard errors over rows of a 95 % interval."""
 AT_ONCE = 2**22
 """Inputs of permuted rows that are held at a time."""
 
@@ -91,10 +93,14 @@ def permutation_importance(
         loss=float(plain),
         rows=rows,
         permutations=permutations,
-        noise=1.96 * float(np.median(errors)),
+        noise=SURE * float(np.median(errors)),
         columns=[
             ColumnImportance(
-                column=names[place], rise=float(mean[place]), deviation=float(deviation[place])
+                column=names[place],
+                rise=float(mean[place]),
+                deviation=float(deviation[place]),
+                low=float(mean[place] - SURE * errors[place]),
+                high=float(mean[place] + SURE * errors[place]),
             )
             for place in order
         ],

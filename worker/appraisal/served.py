@@ -57,6 +57,8 @@ class ServedTrial:
     """The job's data, as its trials were trained and measured."""
     refit_data: Prepared | None = None
     """The same as the refits saw them, where the trial is one."""
+    device: str = "cpu"
+    """Where its networks answer."""
 
 
 def served_uncertainty(served: ServedTrial) -> AppraisedUncertainty | None:
@@ -74,7 +76,7 @@ def served_uncertainty(served: ServedTrial) -> AppraisedUncertainty | None:
         served.data.target,
         loss,
         fitting,
-        _answered(held_out(data, "test", most=MOST_ROWS, loss=loss), alone),
+        _answered(held_out(data, "test", most=MOST_ROWS, loss=loss), alone, served.device),
         notes=notes,
         trial=served.id,
     )
@@ -119,7 +121,8 @@ def _winners_rows(served: ServedTrial) -> CalibrationRows | None:
     """The validation rows, or those of all folds, by the winner's first repeat."""
     part: Part = "out_of_fold" if len(served.data.splits) > 1 else "validation"
     loss = served.trained.trial.training.loss
-    return _answered(held_out(served.data, part, most=MOST_ROWS, loss=loss), served.winner)
+    held = held_out(served.data, part, most=MOST_ROWS, loss=loss)
+    return _answered(held, served.winner, served.device)
 
 
 def _own_rows(served: ServedTrial) -> CalibrationRows | None:
@@ -131,14 +134,14 @@ def _own_rows(served: ServedTrial) -> CalibrationRows | None:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_ROWS])
     held = HeldOut("validation", served.data, rows, None, whole, trial.training.loss)
     alone = Contender(served.winner.configuration, served.winner.name, [served.trained])
-    return _answered(held, alone)
+    return _answered(held, alone, served.device)
 
 
-def _answered(held: HeldOut, contender: Contender) -> CalibrationRows | None:
+def _answered(held: HeldOut, contender: Contender, device: str) -> CalibrationRows | None:
     """What the first network of a configuration says of rows, or its first of each fold."""
     if not len(held):
         return None
-    (scores,) = row_scores(held, [contender])
+    (scores,) = row_scores(held, [contender], device)
     if scores is None:
         return None
     return CalibrationRows(held.part, _first(scores), held.truth, held.weights)

@@ -35,6 +35,9 @@ GROUPS = 5
 """Groups of rows, each measured by what the others fit, where there are no test rows."""
 FEWEST = 10
 """Rows from which on something is fitted."""
+MOST_FITTED, FEWEST_FITTED = 2**15, 200
+"""Scores that a temperature is fitted on at most, about, and rows at least: each is looked at some
+hundred times."""
 _TAIL = 0.025
 
 Floats = NDArray[np.float64]
@@ -98,8 +101,9 @@ def appraise_uncertainty(
     if test is not None and (not len(test) or not np.isfinite(test.answers).all()):
         test = None
     how = _How(target, _nonconformity(target, loss))
-    kept = how.fit(fitting)
-    measured = [(test, kept)] if test is not None else list(how.crossed(fitting))
+    temperature, of_others = how.temperatures(fitting)
+    kept = how.kept(fitting, temperature)
+    measured = [(test, kept)] if test is not None else list(how.crossed(fitting, of_others))
     rows = fitting if test is None else test
     report = UncertaintyReport(
         trial=trial,
@@ -129,7 +133,7 @@ class _How:
     target: Target
     nonconformity: Nonconformity | None
 
-    def fit(self, rows: CalibrationRows) -> Calibrated:
+    def kept(self, rows: CalibrationRows, temperature: float | None) -> Calibrated:
         """What a model keeps of rows."""
         scores = self._scores(rows)
         return Calibrated(
@@ -138,17 +142,19 @@ class _How:
                 rows=len(rows),
                 kept=len(scores),
                 nonconformity=self.nonconformity,
-                temperature=self._temperature(rows),
+                temperature=temperature,
             ),
             scores,
         )
 
-    def crossed(self, rows: CalibrationRows) -> Iterator[_Measured]:
-        """Each group of the rows, and what the others give."""
+    def crossed(
+        self, rows: CalibrationRows, temperatures: Sequence[float | None]
+    ) -> Iterator[_Measured]:
+        """Each group of the rows, and what the others give; ``temperatures`` by group."""
         groups = _groups(rows)
-        for group in range(GROUPS):
+        for group, temperature in enumerate(temperatures):
             own = groups == group
-            yield rows.some(own), self.fit(rows.some(~own))
+            yield rows.some(own), self.kept(rows.some(~own), temperature)
 
     def scaling(self, kept: Calibrated, measured: Sequence[_Measured]) -> Scaling | None:
         """Log loss and calibration error, before and after."""
@@ -206,14 +212,21 @@ class _How:
     def _probabilities(self, rows: CalibrationRows) -> NDArray[np.float32]:
         return class_probabilities(self.target.task, rows.answers)
 
-    def _temperature(self, rows: CalibrationRows) -> float | None:
-        """The fitted one; 1 where on each fifth, by what the others fit, it has no lesser loss."""
+    def temperatures(self, rows: CalibrationRows) -> tuple[float | None, Sequence[float | None]]:
+        """The fitted one, and for each group that of the others. All are 1 where on each group, by
+        what the others fit, there is no lesser loss.
+        """
         if self.target.task == "regression":
-            return None
-        groups, after = _groups(rows), rows.answers.astype(np.float64)
+            return None, [None] * GROUPS
+        # As in `crossed`: of those that are drawn none fits for its own group.
+        drawn, groups = _drawn(rows), _groups(rows)
+        rows, groups = rows.some(drawn), groups[drawn]
+        after = rows.answers.astype(np.float64)
+        of_others = []
         for group in range(GROUPS):
             own = groups == group
-            after[own] /= _fitted(rows.some(~own))
+            of_others.append(_fitted(rows.some(~own)))
+            after[own] /= of_others[-1]
         truth = rows.truth.astype(np.int64)
         weights = np.ones(len(rows)) if rows.weights is None else rows.weights
 
@@ -221,7 +234,9 @@ class _How:
             log_p = _log_p(self.target, scores, truth)
             return float(-(weights * log_p).sum())
 
-        return _fitted(rows) if loss(after) < loss(rows.answers) else 1.0
+        if loss(after) < loss(rows.answers):
+            return _fitted(rows), of_others
+        return 1.0, [1.0] * GROUPS
 
     def _errors(self, scores: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
         positive = self.target.positive_number
@@ -229,6 +244,14 @@ class _How:
             scores[None], truth[None].astype(np.int64), 1 if positive is None else positive
         )
         return float(found["log_loss"][0]), float(found["ece"][0])
+
+
+def _drawn(rows: CalibrationRows) -> NDArray[np.bool_]:
+    """``[N]``: of very many scores those of some rows."""
+    most = max(FEWEST_FITTED, MOST_FITTED // rows.answers.shape[1])
+    chosen = np.zeros(len(rows), dtype=bool)
+    chosen[np.random.default_rng(0).permutation(len(rows))[:most]] = True
+    return chosen
 
 
 def _fitted(rows: CalibrationRows) -> float:

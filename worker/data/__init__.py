@@ -41,7 +41,7 @@ from worker.data.report import (
 )
 from worker.data.resolution import resolve_target
 from worker.data.rows.block import Form, RowBlock, RowReader
-from worker.data.rows.columnar import ParquetRows
+from worker.data.rows.columnar import ParquetRows, rewrite_rows
 from worker.data.rows.delimited import DelimitedRows
 from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
@@ -114,6 +114,7 @@ __all__ = [
     "read_table",
     "report",
     "resolve_target",
+    "rewrite_rows",
     "sample",
     "stored_report",
     "target_findings",

@@ -11,12 +11,12 @@ Decisions:
 * The decimal mark belongs to the file: a column that settles it settles it for those that do not.
 * Text stays text where numbers would lose it: leading zeros, whole numbers beyond 2**53.
 * A number that float32 cannot hold (inf included) is refused rather than clipped.
-* Text is typed once per distinct cell, not once per row: the cells come dictionary-encoded.
+* A column of plain numbers is cast as it stands. Other text is typed once per distinct cell, not
+  once per row: the cells are dictionary-encoded.
 * Whatever was not plain is told in a finding. What the sender declares is done or refused.
 """
 
 from collections.abc import Iterator
-from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -39,16 +39,18 @@ from worker.data.notation import (
     survey,
 )
 from worker.data.patterns import among, matches, taken, trimmed
-from worker.data.reading import FileLimits, Place, file_error
+from worker.data.reading import FileLimits, Place, dictionary, file_error
 from worker.data.table import LARGEST, MISSING, Cells, dates, numeric
 from worker.data.text_column import (
+    PlainColumn,
     TextColumn,
     categorical_cells,
     not_as_declared,
+    refuse_numbers,
     weak_markers,
 )
 from worker.data.text_findings import Markers
-from worker.spec import Reading
+from worker.spec import ColumnKind, Reading
 from worker.text import shortened
 
 MOSTLY = 0.8
@@ -77,10 +79,27 @@ class TextColumns:
         self._place = place
         self._typed = typed
         self._decimal = reading.decimal or _OPPOSITE.get(reading.thousands)
-        self._columns: list[TextColumn] = []
+        self._columns: list[TextColumn | PlainColumn] = []
         self._marks: set[DecimalMark] = set()
         self._markers: list[Markers] = []
         self._drafts: list[Draft] = []
+
+    def look_at(self, name: str, cells: pa.ChunkedArray) -> None:
+        """Take up a column of strings: as plain numbers if all of them are, which is soon known;
+        else by its distinct strings.
+
+        Raises:
+            DataError: a cell is too long.
+        """
+        declared, found = self._reading.columns.get(name), None
+        if self._takes_plain(declared) and self._reading.missing is None:
+            found = PlainColumn.of(name, cells, self._limits.cell, marked=self._decimal is not None)
+        if found is None:
+            self.look(name, *dictionary(cells))
+            return
+        self._columns.append(found)
+        if found.settles_point:
+            self._marks.add(".")
 
     def look(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
         """Take up a column: codes [rows] into distinct strings, below 0 where there is none.
@@ -95,7 +114,7 @@ class TextColumns:
         self._check_lengths(name, codes, distinct)
         column = TextColumn(name, codes, distinct, self._reading.columns.get(name))
         self._columns.append(column)
-        plainly = self._may_be_plain(column)
+        plainly = self._takes_plain(column.declared)
         if plainly and self._reading.missing is None and self._as_plain(column):
             return
         column.texts = trimmed(distinct)
@@ -121,6 +140,9 @@ class TextColumns:
         self._columns.reverse()
         while self._columns:
             column = self._columns.pop()
+            if isinstance(column, PlainColumn):
+                yield numeric(column.name, column.values)
+                continue
             typed = self._typed_column(column)
             if self._reading.missing is None:
                 categorical = typed[0].kind == "categorical"
@@ -135,10 +157,10 @@ class TextColumns:
 
     # Looking.
 
-    def _may_be_plain(self, column: TextColumn) -> bool:
+    def _takes_plain(self, declared: ColumnKind | None) -> bool:
         """Whether plain numbers, with their decimal point, are to be looked for."""
         wanted = ("numeric",) if self._typed else (None, "numeric")
-        return column.declared in wanted and self._decimal != ","
+        return declared in wanted and self._decimal != ","
 
     def _check_lengths(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
         if distinct.nbytes <= self._limits.cell:
@@ -194,7 +216,7 @@ class TextColumns:
         column.present = present
         if column.survey.fits and weak:
             column.only_present()
-            if self._may_be_plain(column) and self._as_plain(column):
+            if self._takes_plain(column.declared) and self._as_plain(column):
                 return
         mark = column.survey.settles
         if mark is not None and not written.leading_zeros().any():
@@ -251,7 +273,7 @@ class TextColumns:
                 )
                 return categorical_cells(column, found.best)
         if column.declared == "numeric":
-            self._refuse_numbers(column)
+            refuse_numbers(column, self._place)
         self._find_in_texts(column)
         return categorical_cells(column)
 
@@ -376,18 +398,3 @@ class TextColumns:
                 column=column.name,
                 line=line,
             )
-
-    def _refuse_numbers(self, column: TextColumn) -> NoReturn:
-        """The column was declared numeric and is not."""
-        found, mask, fact = column.survey, ~column.missing, "no number"
-        remedy = "Correct the cell, leave it empty, or name its text in `missing`"
-        if found is not None and found.fits:
-            fact = "a number whose mark may be a decimal or a thousands mark"
-            remedy = "Set `decimal` or `thousands`"
-        elif found is not None:
-            odd = ~found.best_mask
-            mask = column.among_texts(odd)
-            if found.any_mask[odd].any():
-                fact = "no number as the others are written"
-                remedy = "Write all numbers in one way, and set `decimal` or `thousands`"
-        raise not_as_declared(column, self._place, mask, "not_a_number", fact, remedy)

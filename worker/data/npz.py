@@ -28,6 +28,7 @@ Decisions:
 * NaN is a missing cell of a feature or a label; images have no missing pixels.
 """
 
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -265,13 +266,12 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
             "Give numbers, booleans or text (y.astype(str))",
             "unsupported_column",
         )
+    # NumPy's own texts may hold any 32 bits; Python's fail here and there where they do.
+    native = np.ascontiguousarray(labels, labels.dtype.newbyteorder("="))
+    if native.nbytes and native.view(np.uint32).max() > sys.maxunicode:
+        raise _unfit("y", "holds what is no character of Unicode", "Write it anew", "not_utf8")
     distinct, codes = np.unique(np.strings.strip(labels), return_inverse=True)
-    try:
-        names = distinct.tolist()
-    except (SystemError, ValueError) as error:  # NumPy's own texts may hold any 32 bits.
-        raise _unfit(
-            "y", "holds what is no character of Unicode", "Write it anew", "not_utf8"
-        ) from error
+    names = distinct.tolist()
     known = None if markers is None else {"", *markers}
     missing = np.array(
         [is_missing(name) if known is None else name in known for name in names], dtype=bool

@@ -203,7 +203,7 @@ class Table:
         }
         arrays = [_to_arrow(column, self.values[column.name]) for column in self.columns]
         frame = pa.table(arrays, names=list(self.names)) if arrays else pa.table({})
-        plain = [column.name for column in self.columns if column.kind != "image"]
+        codes = [column.name for column in self.columns if column.kind == "categorical"]
         widest = max(
             (array.nbytes // max(self.rows, 1) for array in self.values.values()), default=1
         )
@@ -211,7 +211,10 @@ class Table:
             frame.replace_schema_metadata(metadata),
             target,
             row_group_size=min(2**20, max(1, _GROUP_BYTES // max(widest, 1))),
-            use_dictionary=plain,
+            # Numbers mostly differ: a dictionary of them would cost the most of the time.
+            use_dictionary=codes,
+            compression="lz4",
+            write_statistics=False,
         )
 
     @classmethod

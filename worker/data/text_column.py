@@ -1,13 +1,23 @@
 """A column of text, as it is looked at before it is typed."""
 
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.data.dates import Dates
-from worker.data.notation import Notation, Survey, Written
+from worker.data.notation import (
+    Notation,
+    Survey,
+    Written,
+    has_point,
+    have_leading_zeros,
+    plain,
+    points_are_ambiguous,
+)
 from worker.data.patterns import among, taken
 from worker.data.reading import Place
 from worker.data.table import MISSING_CODE, Cells, categorical
@@ -21,6 +31,10 @@ _WEAK_WORDS = (
 )
 WEAK = frozenset(_WEAK_WORDS.split()) | {"not available", "no data", "#n/a n/a"}
 """What stands for a missing cell among numbers and dates, in lower case."""
+
+
+EXACT = 2.0**53
+"""Up to here a float64 holds each whole number."""
 
 
 @dataclass
@@ -82,6 +96,37 @@ class TextColumn:
         return str(self.texts[int(self.codes[row])].as_py())
 
 
+@dataclass(frozen=True)
+class PlainColumn:
+    """A column of plain numbers in which nothing is missing, and of which nothing is to be said."""
+
+    name: str
+    values: NDArray[np.float64]
+    settles_point: bool
+    """Whether it has points that can only be decimal marks."""
+
+    @classmethod
+    def of(
+        cls, name: str, cells: pa.ChunkedArray, longest: int, *, marked: bool
+    ) -> "PlainColumn | None":
+        """The column of these texts, if it is such a one; found by casting them as they stand.
+
+        `marked` is whether the decimal mark is known, to be a point.
+        """
+        texts = cells.combine_chunks() if len(cells) else cells
+        if isinstance(texts, pa.ChunkedArray):
+            return None  # Empty, or more than 2 GiB.
+        values = plain(texts)
+        if values is None or np.abs(values).max() >= EXACT or have_leading_zeros(texts).any():
+            return None
+        if pc.max(pc.binary_length(texts)).as_py() > longest:
+            return None
+        settles = not marked and has_point(texts)
+        if settles and points_are_ambiguous(texts):
+            return None
+        return cls(name, values, settles)
+
+
 def weak_markers(texts: pa.Array) -> NDArray[np.bool_]:
     """Which texts stand for a missing cell among numbers and dates: [texts]."""
     return among(texts, WEAK, lower=True)
@@ -127,3 +172,19 @@ def not_as_declared(
         cell=cell,
         **known,
     )
+
+
+def refuse_numbers(column: TextColumn, place: Place) -> NoReturn:
+    """The column was declared numeric and is not."""
+    found, mask, fact = column.survey, ~column.missing, "no number"
+    remedy = "Correct the cell, leave it empty, or name its text in `missing`"
+    if found is not None and found.fits:
+        fact = "a number whose mark may be a decimal or a thousands mark"
+        remedy = "Set `decimal` or `thousands`"
+    elif found is not None:
+        odd = ~found.best_mask
+        mask = column.among_texts(odd)
+        if found.any_mask[odd].any():
+            fact = "no number as the others are written"
+            remedy = "Write all numbers in one way, and set `decimal` or `thousands`"
+    raise not_as_declared(column, place, mask, "not_a_number", fact, remedy)

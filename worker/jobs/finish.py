@@ -63,6 +63,9 @@ class Appraised:
 
     appraisal: Appraisal
     served: ResultFile | None = None
+    in_place: bool = False
+    """Whether that file holds all that the fleet that ends has trained, a single trial: it is kept
+    in the place of the fleet's own."""
 
 
 def finish_fleet(
@@ -75,8 +78,8 @@ def finish_fleet(
     baseline: Baseline | None = None,
     ongoing: OngoingJob | None = None,
     appraise: Callable[[Ended], Appraised | None] | None = None,
-) -> None:
-    """End a fleet.
+) -> bool:
+    """End a fleet; whether another file than ``file`` is kept, in its place.
 
     Args:
         database: where it is stored.
@@ -97,6 +100,7 @@ def finish_fleet(
         if appraise is not None and (following is None or following.ends):
             ended, seen = _ended(database, lease, following, results)
             appraised = None if ended is None else appraise(ended)
+        in_place = appraised is not None and appraised.in_place
         try:
             with database.write() as session:
                 if seen is not None:
@@ -110,12 +114,13 @@ def finish_fleet(
                 if error is not None:
                     fleets.fail(session, lease, error, following)
                 else:
-                    fleets.finish(session, lease, results, file, following)
+                    kept = appraised.served if in_place and appraised is not None else file
+                    fleets.finish(session, lease, results, kept, following)
                 if following is not None and following.complete:
                     failpoint("plan.complete")
                 failpoint("finish.before_commit")
             failpoint("finish.after_commit")
-            return
+            return in_place
         except OutdatedError:
             continue  # another fleet ended meanwhile, so this comes to an end
 
@@ -156,7 +161,7 @@ def _check_alone(session: Session, lease: Lease, others: int) -> None:
 def _keep(session: Session, lease: Lease, appraised: Appraised) -> None:
     job, _ = hold(session, lease)
     job.appraisal = appraised.appraisal
-    if appraised.served is not None:
+    if appraised.served is not None and not appraised.in_place:
         job.ensemble_path = appraised.served.path
         job.ensemble_sha256 = appraised.served.sha256
         job.ensemble_bytes = appraised.served.bytes

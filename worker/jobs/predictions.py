@@ -111,7 +111,7 @@ class PredictionIntake:
     ) -> tuple[Sequence[Column], Collection[str], int]:
         """The columns of the data set, those that its upload ignored, and how many rows it has."""
         if isinstance(spec.dataset, Builtin):
-            table, _ = self._tables.get(spec.dataset)
+            table, _ = self._tables.get(spec.dataset, tenant=caller.tenant)
             return table.columns, (), table.rows
         with self._database.read() as session:
             dataset = _dataset(session, spec.dataset, caller)

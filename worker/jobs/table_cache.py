@@ -56,7 +56,7 @@ class TableCache:
         self._database = database
         self._read = read
         self._artefacts = artefacts
-        self._tables: Lru[tuple[str, str, str], tuple[Table, str | None]] = Lru(
+        self._kept: Lru[tuple[str, str, str], tuple[Table, str | None]] = Lru(
             TABLE_BYTES, weight=lambda kept: kept[0].nbytes
         )
         self._checked: Lru[str, Checked] = Lru(OUTLINES)
@@ -82,7 +82,7 @@ class TableCache:
                 return self.get(ref, tenant=tenant)  # one table in memory, under either name
             return load_table(self._artefacts, source, said, self._read)
 
-        return self._tables.get((owner, name, how), load)
+        return self._kept.get((owner, name, how), load)
 
     def rows(self, ref: DatasetRef, *, tenant: str = DEFAULT_TENANT) -> int | None:
         """The rows of a data set, without reading it; none where that is not known.
@@ -118,7 +118,7 @@ class TableCache:
 
     def forget(self, dataset_id: str) -> None:
         """Drop a data set that was deleted, however it was read."""
-        self._tables.forget_where(lambda key: key[1] == dataset_id)
+        self._kept.forget_where(lambda key: key[1] == dataset_id)
 
     def _row(self, dataset_id: str, tenant: str) -> Dataset:
         try:

@@ -125,7 +125,7 @@ def conformal_quantile(scores: Floats, coverage: float) -> float:
     """The ⌈(n + 1)·coverage⌉-th smallest of n nonconformities, ascending; infinity where they are
     too few.
     """
-    rank = ceil((len(scores) + 1) * coverage - _ROUNDING)
+    rank = max(1, ceil((len(scores) + 1) * coverage - _ROUNDING))
     return float(scores[rank - 1]) if rank <= len(scores) else float("inf")
 
 

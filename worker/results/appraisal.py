@@ -90,6 +90,10 @@ class ColumnImportance(Stored):
     """By how much the loss rises on the mean if its values are exchanged among the rows."""
     deviation: Annotated[float, Field(examples=[0.01])]
     """The standard deviation of that rise over the permutations."""
+    low: Annotated[float | None, Field(examples=[0.08])] = None
+    """The lower end of its 95 % interval over rows; null of jobs of earlier releases."""
+    high: Annotated[float | None, Field(examples=[0.16])] = None
+    """The upper end."""
 
 
 class PermutationImportance(Stored):

@@ -142,12 +142,14 @@ def appraise_job(
                 "ensemble": together.ensemble,
                 "uncertainty": together.uncertainty,
             }
-        file = None if together is None else together.file
+        file, in_place = None if together is None else together.file, False
         if file is None and served is not None:
             sure = served_uncertainty(served)
             said["uncertainty"] = None if sure is None else sure.report
             if sure is not None and job.spec.model is not None:
                 file = _written(artefacts, lease, served.trained, sure)
+                alone = len(own.results) == 1 and served.trained.trial.fold is None
+                in_place = alone and served.trained.file is own.file
     except (Interrupted, StaleToken):
         raise
     except Exception as error:
@@ -156,7 +158,7 @@ def appraise_job(
         # Arithmetic alone: the job is done without it.
         logger.exception("job %s cannot be appraised", lease.job_id)
         return None
-    return Appraised(appraisal.model_copy(update=said), file)
+    return Appraised(appraisal.model_copy(update=said), file, in_place)
 
 
 def _served(
@@ -178,14 +180,18 @@ def _served(
         if not again:
             return None
         data = own.refit_data or job.whole()
-        return ServedTrial(again[0].id, again[0], winner, competing, prepared, data)
+        return ServedTrial(
+            again[0].id, again[0], winner, competing, prepared, data, device=job.device
+        )
     scored = (
         one
         for one in winner.trials
         if score_of(one.metrics.get(job.objective), maximize=False) is not None
     )
     first = next(scored, None)
-    return None if first is None else ServedTrial(first.id, first, winner, competing, prepared)
+    if first is None:
+        return None
+    return ServedTrial(first.id, first, winner, competing, prepared, device=job.device)
 
 
 def _written(

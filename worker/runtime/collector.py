@@ -29,7 +29,7 @@ from worker.failpoints import failpoint
 from worker.runtime.aftermath import drop_checkpoints, pack_curves
 from worker.runtime.logs import rotate_logs
 from worker.settings import ServiceSettings
-from worker.storage import deletion, retention
+from worker.storage import audit, deletion, retention
 from worker.storage.artefacts import Artefacts, StoredFolder
 from worker.storage.database import Database
 from worker.storage.progress import job_folder
@@ -44,7 +44,7 @@ AGE_SECONDS = 3600.0
 AT_ONCE = 100
 STOP_SECONDS = 5.0
 
-Kind = Literal["job", "checkpoints", "parts", "events", "keys", "orphan"]
+Kind = Literal["job", "checkpoints", "parts", "events", "keys", "audit", "orphan"]
 
 
 @dataclass(frozen=True)
@@ -135,18 +135,26 @@ class Collector:
                 with self._database.write() as session:
                     count = retention.forget_keys(session, before)
             yield Removal("keys", f"{count} keys")
+        before = now - timedelta(days=keep.keep_audit_days)
+        with self._database.read() as session:
+            count = audit.old_lines(session, before)
+        if count:
+            if not dry_run:
+                with self._database.write() as session:
+                    count = audit.forget_lines(session, before)
+            yield Removal("audit", f"{count} lines")
 
     def _old_jobs(self, before: datetime, dry_run: bool) -> Iterator[Removal]:
         while True:
             with self._database.read() as session:
                 limit = None if dry_run else AT_ONCE
                 old = retention.ended_before(session, before, limit=limit)
-            for job_id, kind in old:
+            for job_id, kind, tenant in old:
                 if dry_run:
                     yield self._job_removal(job_id)
                     continue
                 with suppress(NotFoundError), self._database.write() as session:
-                    deletion.delete_job(session, job_id, kind=kind)
+                    deletion.delete_job(session, job_id, kind=kind, tenant=tenant)
             if dry_run or not old:
                 return
             yield from self._deleted_jobs(dry_run)

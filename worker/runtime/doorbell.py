@@ -70,7 +70,7 @@ def _named_master(settings: ServiceSettings) -> tuple[str, str]:
     return url, dict(parse_qsl(query)).get("master_name", MASTER)
 
 
-def _connect(settings: ServiceSettings) -> redis.Redis:
+def connect_redis(settings: ServiceSettings) -> redis.Redis:
     """A client that gives up soon."""
     patience: dict[str, float | Retry] = {
         "socket_timeout": ANSWER_SECONDS,
@@ -154,7 +154,7 @@ class Doorbell:
         self._app = create_celery(settings, ANSWER_SECONDS)
         # Once, and not again and again for some seconds, as Celery would.
         self._app.conf.broker_transport_options["connect_retries_timeout"] = ANSWER_SECONDS / 2
-        self._redis = _connect(settings)
+        self._redis = connect_redis(settings)
 
     def ring(self, fleet_id: str, device: str | None = None) -> None:
         """Announce a fleet. Raises when Redis cannot be reached; the message may have gone out."""

@@ -323,7 +323,7 @@ class FleetTraining:
             file = self._patience.insist(lambda: self._write_result(trained))
         refit_data = run.prepared if run.trials[0].refit is not None else None
         own = OwnTrials(results, models, refit_data, boosted)
-        self._patience.insist(
+        superseded = self._patience.insist(
             lambda: finish_fleet(
                 self._database,
                 self._lease,
@@ -334,6 +334,8 @@ class FleetTraining:
                 appraise=lambda ended: self._appraise(ended, own),
             )
         )
+        if superseded and file is not None:
+            self._artefacts.discard(file.path.rpartition("/")[0])
         return State.SUCCEEDED if succeeded else State.FAILED
 
     def _explained(self, run: FleetRun, results: Sequence[TrialResult]) -> list[TrialResult]:

@@ -15,6 +15,7 @@
 ``curves``              the metrics of epochs, row by row or packed
 ``live``                what watchers of jobs ask, again and again
 ``retention``           what is kept no longer: by itself, by age, or because nobody refers to it
+``audit``               who did what
 ``keys``                keys of the HTTP service, and the number by which processes follow them
 ``events, idempotency`` a job's log; keys that make one job
 ``census, counters``    what waits and runs now; what happened, counted for ever
@@ -35,6 +36,7 @@ __all__ = [
     "access",
     "additions",
     "artefacts",
+    "audit",
     "backup",
     "catalogue",
     "census",

@@ -53,7 +53,7 @@ class AuditEntry(Base):
     """None of what was done on this machine without a key."""
     action: Mapped[str]
     """The operation's name, as the OpenAPI document has it; of a command, `cli.` and its name."""
-    object: Mapped[str | None]
+    resource: Mapped[str | None]
     """What it was done to: an id, or a model's name."""
     outcome: Mapped[str]
     """`done`, or the code of the error."""

@@ -259,7 +259,7 @@ def _remove_superfluous(target: Path, needed: Iterable[_Folder], copied: dict[st
 
 
 def _copy(source: Path, target: Path) -> _Entry:
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest, size = hashlib.sha256(), 0
     with source.open("rb") as reading, target.open("wb") as writing:
         while piece := reading.read(PIECE):
@@ -267,7 +267,7 @@ def _copy(source: Path, target: Path) -> _Entry:
             size += writing.write(piece)
         writing.flush()
         os.fsync(writing.fileno())
-    target.chmod(0o640)
+    target.chmod(0o600)
     return _Entry(size, digest.hexdigest())
 
 

@@ -1,7 +1,7 @@
 """The log of a job: what happened, in order. Polls, streams and webhooks read it."""
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from worker.caller import DEFAULT_TENANT
@@ -54,3 +54,15 @@ def event_page(
     )
     rows = list(session.scalars(query))
     return Page(items=rows[:limit], has_more=len(rows) > limit)
+
+
+def last_logged(session: Session) -> int:
+    """The id of the newest line of any job's log; 0 before the first."""
+    return session.scalar(select(func.max(Event.id))) or 0
+
+
+def logged_after(session: Session, after: int, *, limit: int) -> list[Event]:
+    """The lines of all jobs, of any tenant, with an id above ``after``, oldest first."""
+    return list(
+        session.scalars(select(Event).where(Event.id > after).order_by(Event.id).limit(limit))
+    )

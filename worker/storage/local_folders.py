@@ -15,10 +15,10 @@ def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
     temporary = final.with_name(f".{final.name}.part")
     parents = _make_folders(final.parent)
     failpoint("file.before")
-    temporary.mkdir(mode=0o750)
+    temporary.mkdir(mode=0o700)
     try:
         for name, pieces in files.items():
-            handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 for piece in pieces:
                     file.write(piece)
@@ -42,7 +42,7 @@ def _make_folders(folder: Path) -> list[Path]:
     while not missing.exists():
         touched.append(missing.parent)
         missing = missing.parent
-    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return touched
 
 

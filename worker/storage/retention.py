@@ -87,15 +87,15 @@ def forget_parts(session: Session, prediction_id: str) -> None:
 
 def ended_before(
     session: Session, instant: datetime, *, limit: int | None
-) -> list[tuple[str, Kind]]:
-    """Jobs of all kinds that ended before an instant, the oldest first."""
+) -> list[tuple[str, Kind, str]]:
+    """Jobs of all kinds and tenants that ended before an instant, the oldest first."""
     found = (
-        select(Job.id, Job.kind)
+        select(Job.id, Job.kind, Job.tenant)
         .where(Job.state.in_(TERMINAL), Job.kind != Kind.DELETED, Job.finished_at < instant)
         .order_by(Job.finished_at)
         .limit(limit)
     )
-    return [(job_id, Kind(kind)) for job_id, kind in session.execute(found)]
+    return [(job_id, Kind(kind), tenant) for job_id, kind, tenant in session.execute(found)]
 
 
 def old_keys(session: Session, instant: datetime) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict
 Json = dict[str, Any]
 """A JSON object whose members depend on something else, such as a job's specification."""
 State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"]
+ExportForm = Literal["csv", "tensorboard", "mlflow"]
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 """The states that never change again."""
 

@@ -11,6 +11,7 @@ from parsimony import calls
 from parsimony.answers import (
     BriefJob,
     EventData,
+    ExportForm,
     JobData,
     Json,
     MetricsData,
@@ -165,6 +166,14 @@ class AsyncJob(JobSnapshot):
     async def report(self) -> ReportData:
         """The verdict and the configurations, best first."""
         return await self._client.send(calls.read_report(self.id))
+
+    async def report_page(self) -> str:
+        """The report as one page of HTML."""
+        return await self._client.send(calls.read_page(self.id))
+
+    async def export(self, form: ExportForm = "csv", *, top: int = 100) -> bytes:
+        """The curves of its best trials for another tool."""
+        return await self._client.send(calls.read_export(self.id, form, top))
 
     async def log(self) -> list[EventData]:
         """What happened, oldest first."""

@@ -162,6 +162,16 @@ def read_bytes(path: str, **query: str | int) -> Call[bytes]:
     return Call("GET", path, read=lambda response: response.content, query=query)
 
 
+def read_page(job: str) -> Call[str]:
+    """The report as one page of HTML."""
+    return read_text(f"/v1/jobs/{quote(job, '')}/report.html")
+
+
+def read_export(job: str, form: str, top: int) -> Call[bytes]:
+    """The curves of the best trials for another tool."""
+    return read_bytes(f"/v1/jobs/{quote(job, '')}/export", format=form, top=top)
+
+
 def read_metrics(job: str, trial: str | None = None) -> Call[MetricsData]:
     """The curves of a trial, the best unless given."""
     query = {} if trial is None else {"trial": trial}

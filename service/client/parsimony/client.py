@@ -13,6 +13,7 @@ from parsimony import calls
 from parsimony.answers import (
     BriefJob,
     EventData,
+    ExportForm,
     JobData,
     Json,
     MetricsData,
@@ -233,6 +234,16 @@ class Job(JobSnapshot):
     def report(self) -> ReportData:
         """The verdict and the configurations, best first."""
         return self._client.send(calls.read_report(self.id))
+
+    def report_page(self) -> str:
+        """The report as one page of HTML that refers to nothing outside of itself."""
+        return self._client.send(calls.read_page(self.id))
+
+    def export(self, form: ExportForm = "csv", *, top: int = 100) -> bytes:
+        """The curves of its best trials for another tool: a CSV, or a zip of TensorBoard's event
+        files or of MLflow's folder of runs.
+        """
+        return self._client.send(calls.read_export(self.id, form, top))
 
     def log(self) -> list[EventData]:
         """What happened, oldest first."""

@@ -36,12 +36,17 @@ class ParsimonyError(Exception):
 
 
 class UnreachableError(ParsimonyError):
-    """Nobody answers at the address, or not in time."""
+    """Nobody answers at the address, or not in time.
+
+    Attributes:
+        url: the address.
+        cause: httpx's error.
+    """
 
     def __init__(self, url: str, cause: Exception) -> None:
         why = str(cause) or type(cause).__name__
         super().__init__(f"{url} does not answer: {why}", code="unreachable")
-        self.url = url
+        self.url, self.cause = url, cause
 
 
 class AnswerError(ParsimonyError):

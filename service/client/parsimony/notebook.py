@@ -38,7 +38,9 @@ def _of_job(data: JobData) -> Iterator[str]:
         yield f"<div>{escape(said)}</div>"
     best = data["best"]
     if best is not None and best["metrics"]:
-        rows = list(best["metrics"].items())[:SHOWN]
+        objective = data["objective"]
+        ordered = sorted(best["metrics"].items(), key=lambda item: item[0] != objective)
+        rows = ordered[:SHOWN]
         cells = "".join(
             f'<tr><td>{escape(metric)}</td><td style="text-align:right">{number(value)}</td></tr>'
             for metric, value in rows

@@ -94,7 +94,8 @@ class Address:
     def result(self, call: Call[Answer], outcome: Outcome) -> Answer:
         """What a call came to; raises the error that it is."""
         if isinstance(outcome, httpx.TransportError):
-            raise UnreachableError(self.url, outcome) from outcome
+            # Three tracebacks of sockets say no more than its message; it keeps its cause.
+            raise UnreachableError(self.url, outcome) from None
         if not outcome.is_success:
             raise refusal(outcome)
         return call.read(outcome)

@@ -25,7 +25,12 @@ Rows: TypeAlias = Any
 PARQUET = "application/vnd.apache.parquet"
 CSV = "text/csv"
 LINES = "application/x-ndjson"
-_BY_ENDING = {".csv": CSV, ".tsv": CSV, ".txt": CSV, ".parquet": PARQUET, ".jsonl": LINES}
+_BY_ENDING = {
+    **dict.fromkeys((".jsonl", ".ndjson"), LINES),
+    **dict.fromkeys((".parquet", ".pq"), PARQUET),
+    **dict.fromkeys((".npz", ".zip"), "application/octet-stream"),
+}
+"""Any other file is text; that of an upload is told by its content."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def _file_at(path: Path) -> TableFile:
             "file",
             code="no_file",
         ) from error
-    media_type = _BY_ENDING.get(path.suffix.lower(), "application/octet-stream")
+    media_type = _BY_ENDING.get(path.suffix.lower(), CSV)
     return TableFile(path.name, content, media_type)
 
 

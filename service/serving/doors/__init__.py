@@ -16,5 +16,5 @@ def open_doors(services: Services) -> Routes:
 
 def open_streams(services: Services) -> Streams:
     """The paths of requests whose bodies are not held, and what answers them."""
-    door = files.FileDoor(services.serving, services.settings)
+    door = files.FileDoor(services.serving, services.settings, services.reader)
     return [(files.PATH, door.takes, door)]

@@ -4,7 +4,8 @@ Decisions:
 
 * A file is read, answered and written a block of rows at a time, and has no bound on its size: what
   is held is a block, and what the client has not taken yet (`outbox.py`). Parquet alone, whose
-  directory stands at its end, is kept whole in a temporary file, and bounded as an upload is.
+  directory stands at its end, is kept whole in a temporary file, bounded as an upload is, and not
+  read here: a reader (`service/reading`) writes its rows anew, as an Arrow file.
 * Each block is checked before any of its answers is sent. What is wrong in the first ones, up to
   `outbox.HELD` bytes of answers, is answered by its own status; later on the status has been sent,
   and the connection is closed before the answer is complete, which every client notices. The log
@@ -36,6 +37,7 @@ from service.errors import (
     internal_problem,
     invalid,
 )
+from service.reading.reader import Reader
 from service.security.callers import caller_in
 from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored, notation_of
 from service.serving.doors.file_request import (
@@ -111,8 +113,8 @@ class _Body:
 class FileDoor:
     """Answers files."""
 
-    def __init__(self, engine: ServingEngine, settings: ServiceSettings) -> None:
-        self._engine, self._settings = engine, settings
+    def __init__(self, engine: ServingEngine, settings: ServiceSettings, reader: Reader) -> None:
+        self._engine, self._settings, self._files = engine, settings, reader
 
     @staticmethod
     def takes(content_type: bytes) -> bool:
@@ -127,7 +129,10 @@ class FileDoor:
         outbox = Outbox(self._settings.state, self._settings.max_upload_bytes)
         answer = _Answer(send, outbox)
         sending = asyncio.create_task(answer.send())
-        work = _Work(self._engine, self._settings, path["name"], caller_in(scope), outbox, answer)
+        caller = caller_in(scope)
+        work = _Work(
+            self._engine, self._settings, self._files, path["name"], caller, outbox, answer
+        )
         problem: ParsimonyError | Exception | None = None
         try:
             await work.do(scope, receive)
@@ -187,6 +192,7 @@ class _Work:
         self,
         engine: ServingEngine,
         settings: ServiceSettings,
+        files: Reader,
         name: str,
         caller: Caller,
         outbox: Outbox,
@@ -194,6 +200,7 @@ class _Work:
     ) -> None:
         self._engine, self._settings, self._name = engine, settings, name
         self._caller = caller
+        self._files = files
         self._outbox, self._answer = outbox, answer
         self._begun_ns = time.perf_counter_ns()
         self._read_ns = self._write_ns = 0
@@ -270,6 +277,7 @@ class _Work:
                 folder=self._settings.state,
                 missing=said.reading.missing,
                 target=target,
+                rewritten=self._files.rows,
             )
         model.answerable.check(said.settings)
         resident.joiner.check()

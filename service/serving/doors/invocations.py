@@ -228,6 +228,8 @@ def _predictions(answers: Answers, returned: Returned) -> list[Any]:
 
 def _lines_of_csv(predictions: Sequence[Any]) -> bytes:
     """One prediction a line, without a header, as SageMaker's own models answer."""
+    if predictions and isinstance(predictions[0], dict):
+        predictions = [orjson.dumps(prediction).decode() for prediction in predictions]
     if predictions and isinstance(predictions[0], str):
         texts = quoted(pa.array(predictions, pa.string()), ",").to_pylist()
     else:

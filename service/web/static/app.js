@@ -13,10 +13,14 @@ import { Loading, Toasts, Trouble } from "./ui.js";
 const PAGES = [
   { path: "/jobs", nav: "Jobs", load: () => import("./pages/jobs.js") },
   { path: "/jobs/:id", load: () => import("./pages/job.js") },
+  { path: "/new", nav: "New job", load: () => import("./pages/submit.js") },
+  { path: "/compare", nav: "Compare", load: () => import("./pages/compare.js") },
   { path: "/models", nav: "Models", load: () => import("./pages/models.js") },
   { path: "/models/:name", load: () => import("./pages/model.js") },
   { path: "/data", nav: "Data sets", load: () => import("./pages/data.js") },
   { path: "/data/:id", load: () => import("./pages/dataset.js") },
+  { path: "/techniques", nav: "Techniques", load: () => import("./pages/techniques.js") },
+  { path: "/techniques/:name", load: () => import("./pages/technique.js") },
 ];
 const HOME = "/jobs";
 

@@ -6,15 +6,16 @@ let library = null;
 
 /** Chart.js, once a page draws something. */
 export async function chartjs() {
-  library ??= import("./vendor/chart.js/chart.umd.min.js").then(() => globalThis.Chart);
+  library ??= import("./vendor/chartjs/chart.umd.min.js").then(() => globalThis.Chart);
   return library;
 }
 
 // The service's colours stand out from white by 3:1. On dark ground each line takes the light twin
-// of its hue, in which they still differ for all eyes; what lies in cells stays as it is.
+// of its hue, in which they still differ for all eyes (tests/unit/service/charts/test_palette.py);
+// what lies in cells stays as it is.
 const LIGHT = {
-  "#0047AB": "#82AAFF", "#A63603": "#FF8A57", "#1B7A55": "#4FD1A1", "#CC8400": "#F2C14E",
-  "#B5409F": "#F29BE0", "#2498DC": "#62D0FF", "#000000": "#E8E8EE", "#6B6B6B": "#A5AAB8", "#BBBBBB": "#4A4E5A",
+  "#0047AB": "#9EA8FF", "#A63603": "#FF8A57", "#1B7A55": "#018163", "#CC8400": "#FFD41D",
+  "#B5409F": "#AA4DA2", "#2498DC": "#00D5E8", "#000000": "#F2F2EC", "#6B6B6B": "#8A8E9A",
 };
 const TWINS = Object.fromEntries(Object.entries(LIGHT).map(([dark, light]) => [dark.toLowerCase(), light]));
 

@@ -51,7 +51,7 @@ export const moment = (when) => new Date(when).toLocaleString("en", { dateStyle:
 export function words(name) {
   const known = { auc: "AUC", rmse: "RMSE", r2: "R²", f1: "F1", ece: "ECE", brier: "Brier score" };
   const text = name.split("_").map((part) => known[part] || part).join(" ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return text.length === 1 ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** What a job is called: its name, or what it does. */

@@ -4,6 +4,6 @@ import htm from "./vendor/htm/htm.js";
 
 export { render, Fragment } from "./vendor/preact/preact.js";
 export {
-  useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState,
+  useCallback, useEffect, useId, useLayoutEffect, useMemo, useReducer, useRef, useState,
 } from "./vendor/preact/hooks.js";
 export const html = htm.bind(h);

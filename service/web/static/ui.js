@@ -31,7 +31,7 @@ export function Trouble({ error, retry }) {
   const needsKey = error.status === 401 || error.status === 403;
   return html`<div class="trouble" role="alert">
     <strong>${needsKey ? "This service asks for a key." : "That did not work."}</strong>
-    <p>${error.param && html`<code>${error.param}</code> `}${error.message}</p>
+    <p>${error.param && !error.message.startsWith(`${error.param}:`) && html`<code>${error.param}</code> `}${error.message}</p>
     ${error.errors?.length > 0 && html`<ul>${error.errors.map((e) => html`<li><code>${e.param}</code> ${e.detail || e.message}</li>`)}</ul>`}
     ${retry && html`<button class="button" onClick=${retry}>Try again</button>`}
   </div>`;
@@ -65,7 +65,7 @@ export async function copyText(value) {
 
 /** A piece of code that scrolls by itself and can be copied. */
 export function Code({ text, label = "Code", copyLabel }) {
-  return html`<div class="code"><pre tabindex="0" role="region" aria-label=${label}>${text}</pre><${Copy} text=${text} label=${copyLabel || "Copy"} /></div>`;
+  return html`<div class="code"><div class="code-head"><${Copy} text=${text} label=${copyLabel || "Copy"} /></div><pre tabindex="0" role="region" aria-label=${label}>${text}</pre></div>`;
 }
 
 /** Says something to screen readers, and shows it for a moment. */

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.data import Table, delimited, dialect, read_csv
+from worker.data import Table, delimited_text, dialect, read_csv
 from worker.data.delimited import parse_csv
 from worker.data.reading import LIMITS, FileLimits
 from worker.data.table import MISSING
+from worker.data.text_column import PlainColumn
 from worker.errors import DataError
 
 
@@ -222,7 +223,7 @@ def test_blocks_do_not_matter(
     writer.writerows([("a", "b"), *rows])
     expected, refusal = attempt(lambda: parse_csv(sink.getvalue().encode()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited, "_BLOCK", block)
+        patch.setattr(delimited_text, "_BLOCK", block)
         patch.setattr(dialect, "_PIECE", block)
         table, refusal_in_blocks = attempt(lambda: parse_csv(sink.getvalue().encode()))
     assert refusal_in_blocks == refusal
@@ -230,6 +231,34 @@ def test_blocks_do_not_matter(
         assert table.columns == expected.columns
         for name, values in expected.values.items():
             np.testing.assert_array_equal(table.values[name], values)
+
+
+number_cells = st.one_of(
+    st.integers(-(10**18), 10**18).map(str),
+    st.floats(allow_nan=False, allow_infinity=False, width=32).map(repr),
+    st.sampled_from(["1.500", "2.250", "007", "0.5", "+3", ".5", "1e5", "1e309", "9" * 20, " 4 "]),
+    st.sampled_from(["", "NA", "-", "1,5", "12 kg", "x"]),
+)
+few_kinds = st.lists(number_cells, min_size=1, max_size=4).flatmap(st.sampled_from)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(*[st.one_of(few_kinds, number_cells)] * 3), min_size=1, max_size=8))
+def test_a_column_of_plain_numbers_is_the_same_by_either_way(
+    rows: list[tuple[str, ...]],
+) -> None:
+    """Cast as it stands, or by its distinct cells."""
+    lines = [";".join(row) for row in [("a", "b", "c"), *rows]]
+    data = "\n".join(lines).encode()
+    found, refusal = attempt(lambda: parse_csv(data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlainColumn, "of", lambda *_, **__: None)
+        expected, expected_refusal = attempt(lambda: parse_csv(data))
+    assert refusal == expected_refusal
+    if found is not None and expected is not None:
+        assert (found.columns, found.findings) == (expected.columns, expected.findings)
+        for name, values in expected.values.items():
+            np.testing.assert_array_equal(found.values[name], values)
 
 
 @given(st.binary(min_size=1, max_size=40), st.integers(4, 9))

@@ -173,3 +173,13 @@ def test_damage_is_refused(tmp_path: Path) -> None:
         archive.writestr("x.npy", b"no array")
         archive.writestr("y.npy", b"\x93NUMPY\x01\x00\x04\x00{}  ")
     assert refuse(path).code == "not_npz"
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_labels_hold_no_letters_beyond_unicode(tmp_path: Path, order: str) -> None:
+    letters = np.array([ord("a"), 0x110000, ord("b"), 0], dtype=f"{order}u4")
+    error = refuse(write(tmp_path, x=np.zeros((2, 1)), y=letters.view(f"{order}U2")))
+    assert error.code == "not_utf8"
+    kept = np.array(["a", "\U0010ffff"], dtype=f"{order}U1")
+    table = read_npz(write(tmp_path, x=np.zeros((2, 1)), y=kept))
+    assert table.column("y").categories == ("a", "\U0010ffff")

@@ -98,8 +98,10 @@ def test_fresh_splits_are_covered_within_the_band_of_the_promise(
 
 def test_the_quantile_is_that_of_one_row_more() -> None:
     scores = np.array([1.0, 2.0, 3.0, 4.0])
-    found = [conformal_quantile(scores, level) for level in (0.2, 0.4, 0.41, 0.5, 0.8, 0.81)]
-    assert found == [1.0, 2.0, 3.0, 3.0, 4.0, np.inf]
+    found = [
+        conformal_quantile(scores, level) for level in (1e-300, 0.2, 0.4, 0.41, 0.5, 0.8, 0.81)
+    ]
+    assert found == [1.0, 1.0, 2.0, 3.0, 3.0, 4.0, np.inf]
     ten = np.arange(1.0, 10.0)
     # 10·0.7 and 30·0.1 are a little more than whole numbers in floating point.
     assert conformal_quantile(ten, 0.7) == 7.0

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ def parsimony(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "doctor", "migrate", "gc", "api", "worker"])
+@pytest.mark.parametrize(
+    "command", ["up", "demo", "doctor", "migrate", "gc", "api", "worker", "submit"]
+)
 def test_every_command_describes_itself(command: str) -> None:
     done = parsimony(command, "--help")
     assert done.exit_code == 0
@@ -35,6 +38,31 @@ def test_a_variable_out_of_range_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     done = parsimony("doctor")
     assert done.exit_code == 1
     assert "PARSIMONY_WORKERS" in done.output
+
+
+def test_only_the_setting_that_is_wrong_is_named() -> None:
+    done = parsimony("up", "--workers", "0")
+    assert done.output.count("PARSIMONY_") == 1
+
+
+def test_a_state_folder_that_cannot_be_written_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = parsimony("migrate", "--state", str(tmp_path / "file" / "state"))
+    assert done.exit_code == 1
+    assert "cannot be written: Not a directory; choose another by --state" in done.output
+
+
+def test_a_misspelt_variable_is_named_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARSIMONY_STAT", "x")
+    done = parsimony("migrate", "--state", str(tmp_path / "state"))
+    assert done.exit_code == 0
+    assert "did you mean PARSIMONY_STATE?" in done.output
+
+
+def test_it_says_its_version() -> None:
+    assert parsimony("--version").output.strip() == f"parsimony {version('parsimony')}"
 
 
 def test_migrate_makes_a_database_and_may_be_repeated(tmp_path: Path) -> None:
@@ -79,5 +107,6 @@ def test_migrate_checks_and_rehearses(tmp_path: Path) -> None:
 def test_importing_the_command_line_is_quick() -> None:
     """`parsimony --help` need not load torch."""
 
-    program = "import service.cli, sys; sys.exit('torch' in sys.modules)"
+    heavy = "('torch', 'httpx', 'sqlalchemy')"
+    program = f"import service.cli, sys; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,6 +1,5 @@
 """What the demonstration prints and uploads."""
 
-import csv
 import io
 
 import numpy as np
@@ -56,8 +55,8 @@ def test_the_surface_has_a_cell_for_each_pair_of_bins() -> None:
 def test_rows_kept_back_are_not_in_the_upload() -> None:
     header, rows, labels = demo.read_breast_cancer()
     sent = np.arange(demo.CANCER_HELD_OUT, len(rows))
-    table = list(csv.reader(demo.as_csv(header, rows, labels, sent).decode().splitlines()))
-    assert table[0] == [*header, demo.CANCER_TARGET]
-    assert len(table) == 1 + 569 - 114
-    assert [float(cell) for cell in table[1][:-1]] == rows[114]
-    assert {row[-1] for row in table[1:]} == {"malignant", "benign"}
+    table = demo.known_rows(header, rows, labels, sent)
+    assert list(table[0]) == [*header, demo.CANCER_TARGET]
+    assert len(table) == 569 - 114
+    assert [table[0][name] for name in header] == rows[114]
+    assert {row[demo.CANCER_TARGET] for row in table} == {"malignant", "benign"}

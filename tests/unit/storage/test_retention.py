@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.rows import RESULT, accept, claimed, error, good
+from worker.caller import DEFAULT_TENANT
 from worker.storage import events, fleets, idempotency, jobs, progress, queries, retention
 from worker.storage.database import Database
 from worker.storage.states import Kind
@@ -68,7 +69,9 @@ def test_jobs_are_old_by_their_end(database: Database) -> None:
         accept(session)
         now = utc_now()
         assert retention.ended_before(session, now - LATER, limit=9) == []
-        assert retention.ended_before(session, now + LATER, limit=9) == [(job_id, Kind.TRAINING)]
+        assert retention.ended_before(session, now + LATER, limit=9) == [
+            (job_id, Kind.TRAINING, DEFAULT_TENANT)
+        ]
         assert retention.ended_before(session, now + LATER, limit=0) == []
 
 

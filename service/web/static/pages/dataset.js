@@ -8,6 +8,7 @@ import { Columns } from "./data/columns.js";
 import { merged, useDraft } from "./data/draft.js";
 import { remembered } from "./data/files.js";
 import { sendFile } from "./data/upload.js";
+import { keepDraft } from "../spec.js";
 
 const ROWS = 100;
 const SHOWN = 20;
@@ -35,21 +36,19 @@ export default function DataSet({ params }) {
     <div class="head">
       <h1 class="grow">${data.name}</h1>
       <div class="buttons"><button class="button danger" type="button" onClick=${remove}>Delete</button>
-        <a class="button primary" href=${jobLink(data, draft)}>New job with it</a></div>
+        <${NewJob} data=${data} draft=${draft}>New job with it<//></div>
     </div>
     <${Trouble} error=${deleting} />
-    <${Understood} data=${data} />
+    <${Understood} data=${data} draft=${draft} setDraft=${setDraft} />
     <${Draft} data=${data} draft=${draft} setDraft=${setDraft} />
     <${Findings} findings=${data.findings} draft=${draft} setDraft=${setDraft} />
     <${Columns} data=${data} preview=${preview} draft=${draft} setDraft=${setDraft} />
     <${Preview} preview=${preview} />`;
 }
 
-/** The address of the form of a job, with this data set and what is said of it. */
-function jobLink(data, draft) {
-  const query = new URLSearchParams({ dataset: data.id });
-  if (Object.keys(draft).length) query.set("spec", JSON.stringify({ dataset: data.id, ...draft }));
-  return `#/new?${query}`;
+/** The way to the form of a job, with this data set and what is said of it. */
+function NewJob({ data, draft, children }) {
+  return html`<a class="button primary" href="#/new" onClick=${() => keepDraft({ dataset: data.id, ...draft })}>${children}</a>`;
 }
 
 const WHY_OUT = { constant: "one value only", empty: "no values", ignored: "ignored", folds: "it names the folds", groups: "it names the groups", order: "it orders the rows" };
@@ -63,11 +62,16 @@ export function Statement({ understood }) {
       the network sees ${plural(understood.features, "column")}${Object.keys(out).length > 0 && html`, without ${Object.entries(out).map(([name, reason], place) => html`${place > 0 && ", "}<code>${name}</code> (${WHY_OUT[reason] || reason})`)}`}.</p>`;
 }
 
-function Understood({ data }) {
-  return html`<${Card} title="As it was understood">
+function Understood({ data, draft, setDraft }) {
+  const choose = (target) => {
+    const { target: _, ...rest } = draft;
+    setDraft(target === (data.target || "") ? rest : { ...rest, target });
+  };
+  return html`<${Card} title="As it was understood" aside=${html`<label class="line">Target <select aria-label="Target" value=${draft.target || data.target || ""} onChange=${(e) => choose(e.target.value)}>
+      ${!data.target && html`<option value="">none</option>`}${data.columns.slice(0, 1000).map(({ name }) => html`<option value=${name}>${name}</option>`)}</select></label>`}>
     <div class="said-of">
       ${data.understood ? html`<${Statement} understood=${data.understood} />`
-        : html`<p>${data.target ? html`The target <code>${data.target}</code> cannot be learnt as it stands; the first finding says why.` : "No target was named: a job names one."}</p>`}
+        : html`<p>${data.target ? html`The target <code>${data.target}</code> cannot be learnt as it stands; the first finding says why.` : "No target was named. Choose one here, or in a job."}</p>`}
       <dl class="facts">
         <div><dt>Rows</dt><dd>${count(data.rows)}</dd></div>
         <div><dt>Columns</dt><dd>${count(data.columns_count)}</dd></div>
@@ -131,7 +135,7 @@ function Draft({ data, draft, setDraft }) {
         ${target && checked.of !== text && html`<p class="soft">Trying it …</p>`}
         ${checked.of === text && checked.error && html`<${Trouble} error=${checked.error} />`}
         ${checked.of === text && checked.found && html`<p class="state-succeeded"><strong><span aria-hidden="true">✓</span> It can be read so.</strong></p><${Statement} understood=${checked.found.understood} />`}
-        <div class="buttons"><a class="button primary" href=${jobLink(data, draft)}>New job so</a>
+        <div class="buttons"><${NewJob} data=${data} draft=${draft}>New job so<//>
           ${file && html`<button class="button" type="button" disabled=${sent !== null} onClick=${again}>${sent === null ? "Upload again so" : percent(sent)}</button>`}</div>
         ${sent !== null && html`<${Progress} value=${sent} label="Upload" />`}
         <${Trouble} error=${failed} />
@@ -155,7 +159,7 @@ function Findings({ findings, draft, setDraft }) {
       ${one.change && html`<div class="buttons"><code>${JSON.stringify(one.change)}</code>
         <button class="button" type="button" disabled=${holds(one.change)} onClick=${() => { setDraft(merged(draft, one.change)); say("Taken."); }}>${holds(one.change) ? "Taken ✓" : "Take it"}<span class="hidden">: ${JSON.stringify(one.change)}</span></button></div>`}
     </li>`)}</ul>
-    ${findings.length > shown.length && html`<div class="buttons more"><button class="button" type="button" onClick=${() => setAll(true)}>All ${count(findings.length)}</button></div>`}
+    ${findings.length > shown.length && html`<div class="buttons rest"><button class="button" type="button" onClick=${() => setAll(true)}>All ${count(findings.length)}</button></div>`}
   <//>`;
 }
 
@@ -164,7 +168,7 @@ function Preview({ preview }) {
   const rows = preview.rows.slice(0, SHOWN);
   if (preview.columns.every((column) => column.kind === "image")) return html`<${Card} title="First rows"><${Empty}><p>Pictures are not shown here.</p><//><//>`;
   return html`<${Card} title="First rows" className="flush" aside=${html`<span class="hint">${count(rows.length)} of ${count(preview.rows_count)}, as they were read</span>`}>
-    <div class="scroll preview" tabindex="0" role="region" aria-label="First rows"><table>
+    <div class="scroll preview" tabindex="0" role="region" aria-label="Table of first rows"><table>
       <caption class="hidden">First rows, as they were read</caption>
       <thead><tr>${preview.columns.map((column) => html`<th scope="col" class=${column.kind === "numeric" ? "number" : ""}>${column.name}</th>`)}</tr></thead>
       <tbody>${rows.map((row) => html`<tr>${row.map((cell, place) => html`<td class=${preview.columns[place].kind === "numeric" ? "number" : ""}>${cell === null ? html`<span class="soft">${preview.columns[place].kind === "image" ? "image" : "missing"}</span>` : String(cell)}</td>`)}</tr>`)}</tbody>

@@ -52,7 +52,7 @@ export default function Jobs({ query }) {
   useEffect(() => setOpen(jobs.some((job) => OPEN.has(job.state))), [data]);
   const reasons = useReasons(data?.data || []);
   const [chosen, setChosen] = useState([]);
-  const choose = (id) => setChosen(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
+  const choose = (id) => setChosen((old) => (old.includes(id) ? old.filter((other) => other !== id) : [...old, id]));
 
   const next = async () => {
     const page = await api(address({ after: jobs.at(-1).id }));

@@ -20,7 +20,7 @@ function Head({ model, version, number }) {
   const go = (event) => { location.hash = modelPath(model.name, event.target.value).slice(1); };
   return html`<div class="head">
       <h1 class="grow">${model.name}</h1>
-      <div class="filters"><label class="line">Version <select value=${number} onChange=${go}>
+      <div class="filters"><label class="line">Version <select aria-label="Version" value=${number} onChange=${go}>
         ${[...model.versions].reverse().map((one) => html`<option value=${one}>${one}${one === answering(model) ? " (answers)" : ""}</option>`)}
       </select></label></div>
     </div>

@@ -1,5 +1,6 @@
 """Colours that everybody tells apart: computed from published matrices and bounds."""
 
+import re
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from service.charts.palette import (
     look,
     luminance,
 )
+from tests.source import ROOT
 
 Vector = NDArray[np.float64]
 SEEN_BY = {
@@ -113,3 +115,16 @@ def test_steps_go_one_way_for_all_eyes_and_carry_text(steps: tuple[str, ...]) ->
         assert min(abs(a - b) for a, b in pairwise(lightness)) > 4
     assert all(contrast(ink(colour), colour) >= 4.5 for colour in steps)  # WCAG 2.2, 1.4.3
     assert luminance(BLACK) == 0
+
+
+def test_on_dark_ground_lines_have_twins_that_differ_as_much() -> None:
+    static = ROOT / "service" / "web" / "static"
+    table = (static / "charts.js").read_text(encoding="utf-8").partition("const LIGHT = {")[2]
+    twins = dict(re.findall(r'"(#\w{6})": "(#\w{6})"', table.partition("};")[0]))
+    assert set(twins) == {*COLOURS, GRAY}
+    dark = (static / "style.css").read_text(encoding="utf-8").partition('[data-theme="dark"]')[2]
+    panel = re.findall(r"--panel: (#\w{6});", dark)[0]
+    for matrix in SEEN_BY.values():
+        assert nearest(tuple(twins[colour] for colour in COLOURS), matrix) >= 18
+        assert nearest((twins[BLUE], twins[VERMILION], twins[GRAY]), matrix) >= 18
+    assert all(contrast(twin, panel) >= 3 for twin in twins.values())

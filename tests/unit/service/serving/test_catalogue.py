@@ -106,12 +106,13 @@ def test_memory_outlives_the_database(database: Database, monkeypatch: pytest.Mo
 def test_another_database_is_read_whole(database: Database) -> None:
     """One restored from a copy is behind: what it lacks is forgotten."""
     register(database, "credit")
-    told: list[Iterable[str]] = []
+    told: list[Iterable[tuple[str, str]]] = []
     known = Catalogue(database, told.append)
     in_loop(known.refresh)
     known._revision = 1_000
-    known._entries["lost"] = known._entries["credit"]
+    lost, credit = (DEFAULT_TENANT, "lost"), (DEFAULT_TENANT, "credit")
+    known._entries[lost] = known._entries[credit]
     in_loop(known.refresh)
     assert known.entry("lost") is None
     assert known.entry("credit") is not None
-    assert set(told[-1]) == {"credit", "lost"}
+    assert set(told[-1]) == {credit, lost}

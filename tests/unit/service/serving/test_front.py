@@ -14,6 +14,7 @@ from service.body_limit import JSON_BYTES
 from service.errors import BusyError
 from service.security.gate import Gate
 from service.security.key_ring import KeyRing
+from service.security.rates import Rates
 from service.serving.doors.exchange import Call, Reply
 from service.serving.front import SMALL_NS, TURN_NS, Front, Turn
 from worker.settings import ServiceSettings
@@ -83,7 +84,10 @@ def ask(
         opened.append(services)
         return [(DOOR, echo)]
 
-    services = SimpleNamespace(gate=Gate(ServiceSettings(), cast(KeyRing, None)))
+    settings = ServiceSettings()
+    services = SimpleNamespace(
+        gate=Gate(settings, cast(KeyRing, None)), rates=Rates(settings), settings=settings
+    )
     front = Front(application, State({"services": services}), open_doors=open_doors)
     waiting = [
         {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}

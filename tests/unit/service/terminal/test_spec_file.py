@@ -50,6 +50,7 @@ def test_the_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"a": }', "line 1, column 7"),
         ("a: [1, 2\nb: 3", "line 2"),
         ("a: 1\na: 2", "'a' is given twice"),
+        ('{"b": {"a": 1, "a": 2}}', "'a' is given twice"),
         ("- a", "holds no object"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
     ],

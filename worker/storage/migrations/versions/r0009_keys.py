@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("key_id", sa.String(), nullable=True),
         sa.Column("action", sa.String(), nullable=False),
-        sa.Column("object", sa.String(), nullable=True),
+        sa.Column("resource", sa.String(), nullable=True),
         sa.Column("outcome", sa.String(), nullable=False),
         sa.Column("request_id", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),

@@ -18,7 +18,7 @@ export function Columns({ data, preview, draft, setDraft }) {
   };
   const ignored = Object.entries(data.reading.columns || {}).filter(([, kind]) => kind === "ignore").map(([name]) => name);
   return html`<${Card} title="Columns" className="flush">
-    <div class="scroll" tabindex="0" role="region" aria-label="Columns"><table class="stack column-list"><caption class="hidden">Columns, with the kind of each</caption>
+    <div class="scroll" tabindex="0" role="region" aria-label="Table of columns"><table class="stack column-list"><caption class="hidden">Columns, with the kind of each</caption>
       <thead><tr><th scope="col">Column</th><th scope="col">Kind</th><th scope="col">Values</th><th scope="col">Figures</th><th scope="col">Missing</th></tr></thead>
       <tbody>${shown.map((column) => {
         const kind = draft.columns?.[column.name] || column.kind;
@@ -33,7 +33,7 @@ export function Columns({ data, preview, draft, setDraft }) {
         </tr>`;
       })}</tbody>
     </table></div>
-    ${(data.columns.length > shown.length || ignored.length > 0) && html`<div class="buttons more">
+    ${(data.columns.length > shown.length || ignored.length > 0) && html`<div class="buttons rest">
       ${data.columns.length > shown.length && html`<button class="button" type="button" onClick=${() => setAll(true)}>All ${count(data.columns.length)} columns</button>`}
       ${ignored.length > 0 && html`<span class="hint">Ignored at upload: ${ignored.join(", ")}.</span>`}</div>`}
   <//>`;

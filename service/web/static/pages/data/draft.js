@@ -1,7 +1,7 @@
 // What a job is to say of a data set, kept for the tab.
 import { useState } from "../../html.js";
 
-const KEY = "parsimony.draft.";
+const KEY = "parsimony.reading.";
 
 /** A job's members with a change merged into them: objects are joined, all else is replaced. */
 export function merged(draft, change) {

@@ -24,7 +24,7 @@ export function predicts(version) {
   const classes = version.understood?.classes || version.manifest.target?.classes || [];
   const all = version.understood?.classes_count ?? classes.length;
   const target = html`<strong>${targetOf(version)}</strong>`;
-  if (taskOf(version) === "regression") return html`${target}, a number`;
+  if (taskOf(version) === "regression") return html`${target}, a number,`;
   if (all > 4) return html`${target}, one of ${plural(all, "class").replace("classs", "classes")}`;
   return html`${target}: ${classes.map((name, place) => html`${place > 0 && (place === classes.length - 1 ? " or " : ", ")}<code>${name}</code>`)}`;
 }

@@ -36,7 +36,10 @@ function usual(column, report) {
   return 0;
 }
 
-const day = (when) => (/^\d{4}-\d\d-\d\d/.test(when ?? "") ? when.slice(0, 10) : null);
+const day = (when) => (/^\d{4}-\d\d-\d\d/.test(when ?? "") ? when : null);
+
+/** Whether a column's dates have a time of the day. */
+export const timed = (column) => [column.minimum, column.maximum, column.usual].some((one) => String(one).includes("T"));
 
 /** The record that is tried, by the names of columns; it stays while versions have the same columns. */
 export function useRecord(version, columns) {

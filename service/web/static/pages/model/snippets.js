@@ -32,7 +32,7 @@ const shell = (text) => text.replaceAll("'", "'\\''");
 
 /** Values of a record that are too long to be read, such as pictures. */
 function shortened(row) {
-  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === "string" && value.length > 200 ? "<base64 of a PNG or JPEG file>" : value]));
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === "string" && value.length > 120 ? "<base64 of a PNG or JPEG file>" : value]));
 }
 
 function curl({ base, model, version, row, options, keyed }) {

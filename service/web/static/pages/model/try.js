@@ -3,8 +3,9 @@ import { html, useEffect, useRef, useState } from "../../html.js";
 import { api } from "../../api.js";
 import { Card, Trouble } from "../../ui.js";
 import { count, figure } from "../../format.js";
-import { targetOf } from "./about.js";
+import { targetOf, taskOf } from "./about.js";
 import { Answer } from "./answer.js";
+import { timed } from "./record.js";
 
 const SHOWN = 24;
 const PAUSE = 250;
@@ -50,7 +51,7 @@ export function Try({ model, version, columns, record, setRecord, options, setOp
   const plain = columns.every((column) => column.kind !== "image" || column.shape.length === 3);
   const unseen = columns.length < (version.manifest.columns_count ?? 0);
   return html`<${Card} title="Try a prediction" className="try" aside=${html`
-      ${typeof dataset === "string" && html`<${FromData} dataset=${dataset} columns=${columns} target=${targetOf(version)} take=${(row, actual) => { setRecord({ ...record, ...row }); setTruth(actual); }} />`}
+      ${typeof dataset === "string" && columns.every((column) => column.kind !== "image") && html`<${FromData} dataset=${dataset} columns=${columns} target=${targetOf(version)} take=${(row, actual) => { setRecord({ ...record, ...row }); setTruth(actual); }} />`}
       ${plain && html`<button class="button" type="button" aria-pressed=${asJson ? "true" : "false"} onClick=${() => setAsJson(!asJson)}>As JSON</button>`}`}>
     <div class="try-parts">
       <form onSubmit=${(event) => { event.preventDefault(); ask(); }}>
@@ -58,7 +59,7 @@ export function Try({ model, version, columns, record, setRecord, options, setOp
         ${asJson || !plain ? html`<${Record} record=${record} setRecord=${setRecord} />`
           : html`<div class="fields">${shown.map((column) => html`<${Field} key=${column.name} column=${column} value=${record[column.name]} set=${(value) => set(column.name, value)} wrong=${error?.param?.endsWith(`.${column.name}`)} />`)}</div>
             ${columns.length > shown.length && html`<button class="button" type="button" onClick=${() => setAll(true)}>All ${count(columns.length)} columns</button>`}`}
-        <${Options} options=${options} setOptions=${setOptions} />
+        <${Options} options=${options} setOptions=${setOptions} without=${taskOf(version) === "regression" ? ["calibrated"] : []} />
         <div class="buttons"><button class="button primary">Predict</button></div>
       </form>
       <div class="answer" aria-live="polite">
@@ -82,7 +83,7 @@ function Field({ column, value, set, wrong }) {
     <label for=${id}>${column.name}</label>
     ${column.kind === "numeric" ? html`<input ...${common} type="number" step="any" value=${value ?? ""} placeholder="missing"
         onInput=${(e) => set(e.target.value === "" ? null : Number(e.target.value))} />`
-      : column.kind === "date" ? html`<input ...${common} type="date" value=${value ?? ""} onInput=${(e) => set(e.target.value || null)} />`
+      : column.kind === "date" ? html`<input ...${common} type=${timed(column) ? "datetime-local" : "date"} step=${timed(column) ? "1" : undefined} value=${written(column, value)} onInput=${(e) => set(e.target.value || null)} />`
       : column.kind === "image" ? html`<${Picture} common=${common} value=${value} set=${set} />`
       : column.categories_count > column.categories.length ? html`<input ...${common} list=${`${id}-list`} value=${value ?? ""} onInput=${(e) => set(e.target.value || null)} />
           <datalist id=${`${id}-list`}>${column.categories.map((one) => html`<option value=${one} />`)}</datalist>`
@@ -95,15 +96,24 @@ function Field({ column, value, set, wrong }) {
   </div>`;
 }
 
+/** A date as the field takes it. */
+function written(column, value) {
+  const text = String(value ?? "");
+  if (!timed(column)) return text.slice(0, 10);
+  return text.includes("T") || !text ? text : `${text}T00:00:00`;
+}
+
 function hint(column, value) {
   const { minimum: low, maximum: high } = column;
   if (column.kind === "categorical") return `${count(column.categories_count)} categor${column.categories_count === 1 ? "y" : "ies"}`;
   if (column.kind === "image") return `${column.shape.join(" × ")} (channels, height, width)`;
   if (low === null || high === null) return column.kind;
-  const seen = column.kind === "date" ? `seen: ${String(low).slice(0, 10)} to ${String(high).slice(0, 10)}` : `seen: ${figure(low)} to ${figure(high)}`;
-  const outside = value !== null && value !== undefined && (column.kind === "date" ? value < String(low).slice(0, 10) || value > String(high).slice(0, 10) : value < low || value > high);
+  const seen = column.kind === "date" ? `seen: ${day(low)} to ${day(high)}` : `seen: ${figure(low)} to ${figure(high)}`;
+  const outside = value !== null && value !== undefined && (column.kind === "date" ? day(value) < day(low) || day(value) > day(high) : value < low || value > high);
   return outside ? html`<span class="outside">outside · ${seen}</span>` : seen;
 }
+
+const day = (when) => String(when).slice(0, 10);
 
 /** A picture is sent as the file that was chosen. */
 function Picture({ common, value, set }) {
@@ -161,14 +171,14 @@ function FromData({ dataset, columns, target, take }) {
 }
 
 /** How to answer: whatever the service's own description of a request offers beside the rows. */
-function Options({ options, setOptions }) {
+function Options({ options, setOptions, without }) {
   const [fields, setFields] = useState(null);
   const open = async (event) => {
     if (!event.target.open || fields) return;
     try {
       const document = await api("openapi.json");
       const properties = document.components.schemas.PredictRequest.properties;
-      setFields(Object.entries(properties).filter(([name]) => !["instance", "instances", "extra", "warnings"].includes(name)));
+      setFields(Object.entries(properties).filter(([name]) => !["instance", "instances", "extra", "warnings", ...without].includes(name)));
     } catch {
       setFields([]);
     }

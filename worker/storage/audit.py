@@ -1,0 +1,83 @@
+"""Who did what: lines that are written, read, and forgotten by age; none is ever changed."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from worker.caller import Caller
+from worker.storage.access import AuditEntry
+from worker.storage.page import Page
+from worker.text import shortened
+
+DONE = "done"
+"""The outcome of what was done; else it is the code of the error."""
+LONGEST = 200
+"""Characters of a resource: names that are not there may be as long as a URL."""
+AT_ONCE = 1_000
+
+
+def add_line(
+    session: Session,
+    caller: Caller,
+    action: str,
+    resource: str | None,
+    outcome: str = DONE,
+    *,
+    request_id: str | None = None,
+) -> AuditEntry:
+    """Write a line."""
+    entry = AuditEntry(
+        tenant=caller.tenant,
+        key_id=caller.key_id,
+        action=action,
+        resource=None if resource is None else shortened(resource, LONGEST),
+        outcome=outcome,
+        request_id=request_id,
+    )
+    session.add(entry)
+    return entry
+
+
+def audit_page(
+    session: Session, *, tenant: str, after: int = 0, limit: int = 100
+) -> Page[AuditEntry]:
+    """The tenant's lines with an id above ``after``, oldest first."""
+    query = (
+        select(AuditEntry)
+        .where(AuditEntry.tenant == tenant, AuditEntry.id > after)
+        .order_by(AuditEntry.id)
+        .limit(limit + 1)
+    )
+    rows = list(session.scalars(query))
+    return Page(items=rows[:limit], has_more=len(rows) > limit)
+
+
+def audit_lines(
+    session: Session, *, tenant: str | None = None, since: datetime | None = None
+) -> Iterator[AuditEntry]:
+    """All lines, oldest first; of one tenant, or from an instant on, if given."""
+    after = 0
+    while True:
+        query = select(AuditEntry).where(AuditEntry.id > after)
+        if tenant is not None:
+            query = query.where(AuditEntry.tenant == tenant)
+        if since is not None:
+            query = query.where(AuditEntry.at >= since)
+        rows = list(session.scalars(query.order_by(AuditEntry.id).limit(AT_ONCE)))
+        yield from rows
+        if len(rows) < AT_ONCE:
+            return
+        after = rows[-1].id
+
+
+def old_lines(session: Session, instant: datetime) -> int:
+    """How many lines are older than an instant."""
+    return session.scalar(select(func.count()).where(AuditEntry.at < instant)) or 0
+
+
+def forget_lines(session: Session, instant: datetime) -> int:
+    """Remove the lines that are older than an instant; how many there were."""
+    gone = delete(AuditEntry).where(AuditEntry.at < instant)
+    return len(session.scalars(gone.returning(AuditEntry.id)).all())
