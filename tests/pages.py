@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,13 @@ def blocks(page: str | Path) -> list[Block]:
 
 
 def walked(
-    page: str, url: str, folder: Path, changes: Mapping[str, str] = {}, *, before: str = ""
+    page: str,
+    url: str,
+    folder: Path,
+    changes: Mapping[str, str] = {},
+    *,
+    before: str = "",
+    languages: Collection[str] = LANGUAGES,
 ) -> list[str]:
     """What each block printed, all in one shell.
 
@@ -56,7 +62,8 @@ def walked(
     first: what the page takes for granted.
     """
     lines = [f"{before}\n"]
-    for number, block in enumerate(block for block in blocks(page) if block.why_not_run is None):
+    run = [one for one in blocks(page) if one.why_not_run is None and one.language in languages]
+    for number, block in enumerate(run):
         if number:
             lines.append(f"\necho; echo '{MARK}'\n")
         lines.append(_in_a_shell(block, folder, number, url, changes))

@@ -26,7 +26,7 @@ def test_the_walk_from_upload_to_prediction(
     installed: str, tmp_path: Path, changes: dict[str, str]
 ) -> None:
     table, dataset, job, prediction, certificate, scored, search, report, auto = walked(
-        "README.md", installed, tmp_path, changes
+        "README.md", installed, tmp_path, changes, languages=("bash",)
     )
     assert not table.strip()
     assert dataset.strip().startswith("ds_")
