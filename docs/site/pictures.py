@@ -180,7 +180,7 @@ def _shake_drop(figure: Figure) -> None:
     (ax,) = axes(figure, 1)
     random = _random()
     b, a = random.random(60) < 0.5, random.uniform(-1, 1, 60)
-    ax.stem(np.arange(60), np.where(b, 1, a), basefmt=" ")
+    ax.stem(np.arange(60), np.where(b, 1, a), linefmt=BLUE, markerfmt=".", basefmt=" ")
     ax.set(xlabel="step", ylabel="b + α − bα")
 
 
@@ -195,7 +195,7 @@ def _shake_shake(figure: Figure) -> None:
     ax.bar(np.arange(30), 1 - share, bottom=share, color=ORANGE, label="second")
     ax.axhline(0.5, color="black", linewidth=1)
     ax.set(xlabel="step", ylabel="share")
-    ax.legend(loc="upper right")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _scaled() -> Array:
@@ -290,7 +290,7 @@ def _random_crop(figure: Figure) -> None:
     "A digit, mirrored horizontally, and vertically. Digits do not stand it; photographs do.",
 )
 def _flip(figure: Figure) -> None:
-    image = digit(0)
+    image = digit(7)
     pictured(figure, {"row": image, "horizontal": image[:, ::-1], "vertical": image[::-1]})
 
 
