@@ -38,7 +38,7 @@ Pool = Literal[
 
 SIZES: dict[Pool, int] = {
     "health": 2,
-    "uploads": 4,
+    "uploads": 2,
     "planning": 2,
     "reports": 2,
     "answers": 16,

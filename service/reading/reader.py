@@ -39,6 +39,8 @@ BEGIN_SECONDS, FROZEN_SECONDS = 1.7, 10.0
 which the process that should is taken for frozen, and replaced."""
 GRACE_SECONDS = 10.0
 """Beyond a reader's time, in which its end has been told."""
+LEFT_SECONDS = 86_400.0
+"""Age of a folder that no upload can be at work in."""
 LONGEST_ANSWER = 256 * MIB
 NOTHING = Reading(columns={})
 ENVIRONMENT = {
@@ -62,8 +64,14 @@ class Reader:
         self._warming.daemon = True
 
     def start(self) -> None:
-        """Have the imports done before the first upload, most likely."""
+        """Have the imports done before the first upload, most likely; and remove what uploads left
+        that were under way when the machine stopped.
+        """
         self._warming.start()
+        for folder in (self._settings.state / FOLDER).glob("*"):
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > LEFT_SECONDS:
+                    shutil.rmtree(folder)
 
     def close(self) -> None:
         """End what is read."""

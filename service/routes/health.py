@@ -20,7 +20,7 @@ from service.schemas.health import (
     System,
     WorkerView,
 )
-from service.security.callers import Reader, is_known
+from service.security.callers import Reader, has_caller
 from worker.errors import UnavailableError
 from worker.storage.workers import SeenWorker
 
@@ -80,7 +80,7 @@ def check_ready(services: Services, request: Request) -> Ready:
     have one.
     """
     parts = _parts(services)
-    if not is_known(request.scope):
+    if not has_caller(request.scope):
         kept = {name: part.model_copy(update={"reason": None}) for name, part in parts}
         parts = parts.model_copy(update=kept)
     failed = [name for name, part in parts if part.state == "failed"]

@@ -29,7 +29,7 @@ def caller_in(scope: Scope) -> Caller:
     raise found if isinstance(found, ParsimonyError) else UnauthorizedError()
 
 
-def is_known(scope: Scope) -> bool:
+def has_caller(scope: Scope) -> bool:
     """Whether it is known who asks."""
     return isinstance(scope.get(CALLER), Caller)
 

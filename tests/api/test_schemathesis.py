@@ -16,6 +16,7 @@ from schemathesis.python import asgi
 
 from service.app import create_app
 from tests.api.client import running
+from tests.api.keyed import bearer, key_of
 from tests.api.work import post, train
 from tests.source import ROOT
 from worker.settings import ServiceSettings
@@ -72,13 +73,22 @@ for _kind in ("vnd.apache.parquet", "x-ndjson", "jsonlines", "jsonl"):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[events.EngineEvent]]:
     """What happened, event by event, to a service with a data set and the model of a job."""
-    settings = ServiceSettings(state=tmp_path_factory.mktemp("state"))
+    # With keys, so that what is asked without one is found, too.
+    settings = ServiceSettings(
+        state=tmp_path_factory.mktemp("state"),
+        keys="required",
+        rate_limit="off",
+        predict_rate_limit="off",
+    )
     with running(settings) as client:
+        key = bearer(key_of(client, "default"))
+        client.http.headers.update(key)
         assert client.upload("x,y\n" + "1,a\n2,b\n" * 30, target="y").status_code == 201
         linear = {"dataset": {"builtin": "diabetes"}, "network": {"kind": "linear"}}
         train(client, post(client, **linear, model="diabetes"))
         train(client, post(client, dataset={"builtin": "circle"}, model="circle"))
     config = tomllib.loads(CONFIG.read_text(encoding="utf-8")) | SHORT
+    config["headers"] = key
     config["checks"]["max_response_time"] = 3600  # a test judges no wall time
     operations = {operation["include-name"]: operation for operation in config["operations"]}
     for name in LONG_COVERAGE:

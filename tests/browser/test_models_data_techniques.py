@@ -30,7 +30,10 @@ CSV = "zip;visits;kind;bought\n" + "\n".join(
 def shop(site: str) -> str:
     """A data set, and a model of two versions that was trained on it."""
     made = httpx.post(
-        f"{site}/v1/datasets", files={"file": ("shop.csv", CSV)}, data={"target": "bought"}
+        f"{site}/v1/datasets",
+        files={"file": ("shop.csv", CSV)},
+        data={"target": "bought"},
+        timeout=60,
     ).json()
     job = {
         "dataset": made["id"],
@@ -145,7 +148,9 @@ def test_an_odd_column_is_uploaded_and_overruled(look: Look, site: str, tmp_path
     # The file is sent again, and read so.
     page.go_back()
     page.get_by_role("button", name="Upload again so").click()
-    until(lambda: httpx.get(f"{site}/v1/datasets").json()["data"][0]["columns_count"] == 3)
+    until(
+        lambda: httpx.get(f"{site}/v1/datasets", timeout=60).json()["data"][0]["columns_count"] == 3
+    )
     newest = httpx.get(f"{site}/v1/datasets").json()["data"][0]["id"]
     expect(page.locator(".mono", has_text=newest)).to_be_visible(timeout=LONG)
     assert httpx.get(f"{site}/v1/datasets/{newest}").json()["reading"]["columns"] == columns

@@ -28,11 +28,12 @@ export const Empty = ({ children }) => html`<div class="empty">${children}</div>
 /** What went wrong, in the service's own words. */
 export function Trouble({ error, retry }) {
   if (!error) return null;
-  const needsKey = error.status === 401 || error.status === 403;
+  const title = { 401: "This service asks for a key.", 403: "This is not allowed." }[error.status];
   return html`<div class="trouble" role="alert">
-    <strong>${needsKey ? "This service asks for a key." : "That did not work."}</strong>
+    <strong>${title || "That did not work."}</strong>
     <p>${error.param && !error.message.startsWith(`${error.param}:`) && html`<code>${error.param}</code> `}${error.message}</p>
-    ${error.errors?.length > 0 && html`<ul>${error.errors.map((e) => html`<li><code>${e.param}</code> ${e.detail || e.message}</li>`)}</ul>`}
+    ${error.status === 401 && html`<p>Here it is given by the button <em>Key</em> at the top.</p>`}
+    ${error.errors?.length > 0 && html`<ul>${error.errors.map((e) => html`<li><code>${e.param}</code> ${e.message}</li>`)}</ul>`}
     ${retry && html`<button class="button" onClick=${retry}>Try again</button>`}
   </div>`;
 }
