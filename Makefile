@@ -6,6 +6,7 @@
 #   make test    all tests, with real Redis, real worker, real database, in two processes
 #   make contract  the OpenAPI document, read by programs written for Node, where there is Node
 #   make check   what takes too long for every change: the tests marked slow
+#   make guide   the pages for people, from docs/; served at /guide
 #   make bench   how fast it trains and answers, beside its peers
 #   make image   the container image; BASE=ubuntu:24.04 for one without CUDA's tools
 #   make lint    ruff: style and format
@@ -15,7 +16,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install develop demo serve doctor test contract check bench image lint types lock clean
+.PHONY: help install develop demo serve doctor test contract check guide bench image lint types lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -82,6 +83,11 @@ contract: $(DEVELOPS)
 check: $(DEVELOPS)
 	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal -m slow $(ARGS)
 
+# Strict: a link that leads nowhere ends it. The variable silences a notice of the theme's.
+guide: $(DEVELOPS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	echo "→ service/web/guide; make serve shows it at /guide"
+
 bench: $(DEVELOPS)
 	failed=; for file in benchmarks/[a-z]*.py; do \
 	  echo "→ $$file"; $(BIN)/python "$$file" || failed="$$failed $$file"; \
@@ -113,4 +119,4 @@ lock: $(BIN)/python
 	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist demo service/web/guide .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

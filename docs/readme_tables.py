@@ -1,4 +1,4 @@
-"""The tables of README.md and docs/metrics.md, from the classes that they describe.
+"""The tables of README, docs/techniques.md and docs/metrics.md, from the classes they describe.
 
 ``python docs/readme_tables.py`` writes them between their markers; a test compares.
 """
@@ -16,6 +16,7 @@ from worker.regularization.card import catalogue
 from worker.settings import ServiceSettings
 
 README = Path(__file__).resolve().parent.parent / "README.md"
+TECHNIQUES = Path(__file__).resolve().parent / "techniques.md"
 METRICS = Path(__file__).resolve().parent / "metrics.md"
 # What these defaults are made of depends on the machine.
 COMPUTED = {
@@ -93,9 +94,13 @@ def metric_table(kind: str) -> str:
 
 
 def filled(text: str) -> str:
-    """The README with its tables as the classes have them now."""
-    tables = {"techniques": technique_table(), "settings": settings_table()}
-    return _filled(README, text, tables)
+    """The README with its table as the classes have it now."""
+    return _filled(README, text, {"settings": settings_table()})
+
+
+def filled_techniques(text: str) -> str:
+    """The page on techniques, likewise."""
+    return _filled(TECHNIQUES, text, {"techniques": technique_table()})
 
 
 def filled_metrics(text: str) -> str:
@@ -116,6 +121,10 @@ def _filled(page: Path, text: str, tables: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    for page, fill in ((README, filled), (METRICS, filled_metrics)):
+    for page, fill in (
+        (README, filled),
+        (TECHNIQUES, filled_techniques),
+        (METRICS, filled_metrics),
+    ):
         page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
         sys.stdout.write(f"{page.name} is up to date\n")

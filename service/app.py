@@ -35,7 +35,7 @@ from service.telemetry.board import Board
 from service.telemetry.requests import Requests, Watched
 from service.telemetry.telemetry import Telemetry
 from service.threads import one_thread_a_call
-from service.web import add_pages
+from service.web import add_guide, add_pages
 from worker.jobs import JobIntake, JobRows, PredictionIntake, TableCache
 from worker.runtime.collector import Collector
 from worker.runtime.doorbell import Doorbell
@@ -117,6 +117,7 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
     app.state.exact_paths = exact_paths
     if settings.docs:
         docs.add_documentation(app)
+        add_guide(app)
     add_pages(app)
     openapi.add_openapi(app)
     return app

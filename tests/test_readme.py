@@ -1,10 +1,12 @@
-"""The README's tables are those of the classes. Its curl walk runs in tests/integration."""
+"""The tables of README and docs are those of the classes. Their walks run in tests/integration."""
 
 from docs.readme_tables import (
     METRICS,
     README,
+    TECHNIQUES,
     filled,
     filled_metrics,
+    filled_techniques,
     settings_table,
     technique_table,
 )
@@ -15,6 +17,8 @@ from worker.settings import ServiceSettings
 def test_the_tables_are_those_of_the_classes() -> None:
     text = README.read_text(encoding="utf-8")
     assert text == filled(text), "run: python docs/readme_tables.py"
+    text = TECHNIQUES.read_text(encoding="utf-8")
+    assert text == filled_techniques(text), "run: python docs/readme_tables.py"
     text = METRICS.read_text(encoding="utf-8")
     assert text == filled_metrics(text), "run: python docs/readme_tables.py"
 

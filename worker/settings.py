@@ -100,7 +100,8 @@ class ServiceSettings(ShareSettings):
     """Whether `/metrics` needs no key, as where the network lets only Prometheus reach it. It tells
     the names of all tenants' models then."""
     docs: bool = True
-    """Whether the service shows its documentation: `/docs`, `/redoc` and `/openapi.json`."""
+    """Whether the service shows its documentation: `/docs`, `/redoc`, `/openapi.json` and
+    `/guide`."""
     hosts: str = ""
     """Names of this machine, with commas between, that the header Host may have where no key is
     asked for; beside localhost and loopback addresses."""

@@ -1,9 +1,10 @@
-"""The pages that people look at: one document at `/`, and the files that it loads.
+"""The pages that people look at: one document at `/`, the files that it loads, and the guide.
 
 They are files in this package, taken as they are: no build, no other host. What they show they ask
 of the same operations as every other program.
 """
 
+from service.web.guide import add_guide
 from service.web.pages import add_pages
 
-__all__ = ["add_pages"]
+__all__ = ["add_guide", "add_pages"]

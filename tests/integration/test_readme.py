@@ -3,51 +3,20 @@ against the whole service.
 """
 
 import json
-import re
 import shutil
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.source import ROOT
+from tests.pages import walked
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("bash", "curl", "awk", "python3"))),
     reason="the walks are written for bash, curl, awk and python3",
 )
-MARK = "=== next block ==="
-
-
 FEWER = {'"trials": 64': '"trials": 8', '"trials": 20': '"trials": 6'}
 """The README's searches, and what they try where there is little time."""
-
-
-def walk(page: str) -> list[str]:
-    """The ``bash`` blocks of a page, in order."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    return re.findall(r"^```bash\n(.*?)^```$", text, re.M | re.S)
-
-
-def walked(page: str, url: str, folder: Path, changes: Mapping[str, str] = {}) -> list[str]:
-    """What each block printed, if these texts, each once on the page, were others."""
-    script = f"\necho; echo '{MARK}'\n".join(walk(page))
-    for text, other in changes.items():
-        assert script.count(text) == 1
-        script = script.replace(text, other)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"PARSIMONY={url}\n{script}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.split(MARK)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +26,7 @@ def test_the_walk_from_upload_to_prediction(
     installed: str, tmp_path: Path, changes: dict[str, str]
 ) -> None:
     table, dataset, job, prediction, certificate, scored, search, report, auto = walked(
-        "README.md", installed, tmp_path, changes
+        "README.md", installed, tmp_path, changes, languages=("bash",)
     )
     assert not table.strip()
     assert dataset.strip().startswith("ds_")

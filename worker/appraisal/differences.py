@@ -27,7 +27,7 @@ Econometrica 73(4) (the largest of several).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,9 @@ class SeedPart:
     """τ², of one pair where it is known from elsewhere."""
     degrees: float = math.inf
     """Of freedom, from which it was estimated."""
+    least: float = 1.0
+    """Those of the differences that it was estimated from. It is one of them less another, so that
+    its own may be near 0; those of its sum with other parts are at least these (Satterthwaite)."""
 
 
 UNKNOWN = SeedPart()
@@ -87,7 +90,7 @@ class Paired:
         if not seeds or math.isinf(self.seeds.degrees):
             return Z
         known = rows**2 / max(1, self.rows - 1) + seeds**2 / self.seeds.degrees
-        return float(stdtrit((rows + seeds) ** 2 / known, HIGH))
+        return float(stdtrit(max((rows + seeds) ** 2 / known, self.seeds.least), HIGH))
 
     def interval(self, together: float = 1.0) -> tuple[float, float] | None:
         """95 %, ``together`` times as wide; none where the resamples give no numbers."""
@@ -122,7 +125,7 @@ def paired(
     each = one.whole[left] - other.whole[right]
     resampled = one.resampled[:, left] - other.resampled[:, right]  # [B, R]
     middle = resampled.mean(1)
-    least = SeedPart(seeds.variance / len(pairs), seeds.degrees)
+    least = replace(seeds, variance=seeds.variance / len(pairs))
     found = _seeds(each, resampled - middle[:, None]) if len(pairs) > 1 else UNKNOWN
     return Paired(each, middle, found if found.variance > least.variance else least, rows)
 
@@ -140,7 +143,7 @@ def _seeds(each: Floats, apart: Floats) -> SeedPart:
         return UNKNOWN
     # Of the estimate between − by_rows, whose first part is the little known one.
     degrees = (count - 1) * (variance * count / between) ** 2
-    return SeedPart(variance, degrees)
+    return SeedPart(variance, degrees, count - 1)
 
 
 def fold_seeds(one: Floats, other: Floats, fold: NDArray[np.int64]) -> SeedPart:
@@ -160,7 +163,8 @@ def fold_seeds(one: Floats, other: Floats, fold: NDArray[np.int64]) -> SeedPart:
     variance = max(0.0, between - within) / len(parts)
     if not variance:
         return UNKNOWN
-    return SeedPart(variance, (len(parts) - 1) * (variance * len(parts) / between) ** 2)
+    degrees = (len(parts) - 1) * (variance * len(parts) / between) ** 2
+    return SeedPart(variance, degrees, len(parts) - 1)
 
 
 def common(one: Places, other: Places) -> list[tuple[int, int]]:

@@ -64,6 +64,7 @@ function Navigation({ current }) {
       ${PAGES.filter((page) => page.nav).map((page) => html`<li><a href="#${page.path}"
         aria-current=${current === page.path ? "page" : current?.startsWith(`${page.path}/`) ? "true" : undefined}>${page.nav}</a></li>`)}
       <li><a href="docs">API</a></li>
+      <li><a href="guide">Guide</a></li>
     </ul>
   </nav>`;
 }

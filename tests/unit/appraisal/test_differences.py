@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tests.contending import answered
-from worker.appraisal.differences import SeedPart, common, fold_seeds, paired, together
+from worker.appraisal.differences import Paired, SeedPart, common, fold_seeds, paired, together
 from worker.appraisal.measured import Measured, PairedComparison, RowMeasures
 from worker.appraisal.resampling import Resamples, Sampled
 from worker.results import Difference
@@ -100,6 +100,17 @@ def test_where_seeds_alone_differ_the_interval_is_students() -> None:
     result = stats.ttest_rel([0.1, 0.5, 0.3, 0.2], [0.0, 0.1, 0.0, 0.4])
     low, high = result.confidence_interval()
     assert found == pytest.approx((low, high), rel=0.05)
+
+
+def test_seeds_of_which_little_is_known_widen_no_interval_beyond_students() -> None:
+    """Five pairs whose differences hardly go beyond what the rows explain: t with 4 degrees."""
+    resampled = np.random.default_rng(0).normal(0, 1e-5, 1000)
+    unsure = SeedPart(variance=1e-6, degrees=1e-9, least=4)
+    found = Paired(np.zeros(5), resampled, unsure, 100)
+    assert found.quantile == pytest.approx(stats.t.ppf(0.975, 4))
+    low, high = found.interval() or (np.nan, np.nan)
+    assert (low, high) == pytest.approx((-0.0028, 0.0028), abs=1e-4)
+    assert fold_seeds(*np.eye(2)[:, [0, 0, 1, 1]], np.array([0, 0, 1, 1])).least == 1
 
 
 def test_what_is_known_of_the_seeds_is_the_least_that_counts() -> None:
