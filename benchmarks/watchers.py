@@ -50,7 +50,7 @@ class Watcher:
         reader, writer = await asyncio.open_connection(self._host, self._port)
         last = f"Last-Event-ID: {self.ids[-1]}\r\n" if self.ids else ""
         writer.write(
-            f"GET /v1/jobs/{self._job_id}/events HTTP/1.1\r\nHost: here\r\n"
+            f"GET /v1/jobs/{self._job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Accept: text/event-stream\r\n{last}\r\n".encode()
         )
         behind = bool(self.ids)  # what it has missed meanwhile says nothing about delays
