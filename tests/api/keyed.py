@@ -6,6 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from service.security import key_ring
 from tests.api.client import Client, running
 from worker.caller import Permission
 from worker.settings import ServiceSettings
@@ -14,12 +17,14 @@ from worker.storage import keys
 
 @contextmanager
 def asking_for_keys(folder: Path, url: str, **settings: Any) -> Iterator[Client]:
-    """The application, as it is where other machines reach it."""
-    with running(
-        ServiceSettings(
-            state=folder, database_url=url, keys="required", lease_seconds=300.0, **settings
-        )
-    ) as client:
+    """The application, as it is where other machines reach it, but for the pause before keys that
+    are not known are looked for: tests have very many of them.
+    """
+    asked = ServiceSettings(
+        state=folder, database_url=url, keys="required", lease_seconds=300.0, **settings
+    )
+    with pytest.MonkeyPatch.context() as patch, running(asked) as client:
+        patch.setattr(key_ring, "SPACING_SECONDS", 0.0)
         yield client
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from service.threads import POOLS, SIZES
 from tests.api.client import Client
+from worker.caller import Caller
 from worker.errors import SpecError
 
 JOB = {"dataset": {"builtin": "iris"}}
@@ -19,7 +20,7 @@ def test_health_and_reading_do_not_wait_for_planning(
     inside, end = threading.Semaphore(0), threading.Event()
     most, now, lock = 0, 0, threading.Lock()
 
-    def propose(spec: object) -> NoReturn:
+    def propose(spec: object, *, caller: Caller) -> NoReturn:
         nonlocal most, now
         with lock:
             now += 1

@@ -20,6 +20,7 @@ from worker.settings import ServiceSettings
 
 ROWS = np.random.default_rng(0).uniform(-1.5, 1.5, (200, 2)).tolist()
 PATH = "/v1/models/circle/predict"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_connections_are_kept_closed_and_pipelined_as_http_has_it(address: str) 
             assert (status, headers["x-request-id"]) == ("HTTP/1.1 200 OK", "mine")
             assert len(body["predictions"]) == 1
         client.sendall(request([ROWS[0]], "Expect: 100-continue"))
-        assert client.recv(65536).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert client.recv(len(CONTINUE), socket.MSG_WAITALL) == CONTINUE
         answer(client)
         client.sendall(request([ROWS[0]], "Connection: close"))
         _, headers, _ = answer(client)

@@ -64,7 +64,7 @@ def test_an_error_of_the_core_becomes_one_of_a_job() -> None:
 def test_advice_of_an_earlier_release_is_read() -> None:
     fields = {"severity": "info", "code": "a", "field": None, "message": "m", "fix": "f"}
     advice = Advice.model_validate({**fields, "evidence": {"n": 1}, "since_removed": True})
-    later = {"column": None, "change": None}
+    later = {"column": None, "change": None, "member_change": None}
     assert advice.model_dump(mode="json") == {**fields, **later, "evidence": {"n": 1}}
 
 

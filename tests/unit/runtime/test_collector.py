@@ -19,7 +19,8 @@ from worker.storage import deletion, events, fleets, jobs, models, progress
 from worker.storage.artefacts import Artefacts, FileManifest
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, ResultFile
-from worker.storage.tables import Idempotency, Job
+from worker.storage.idempotency import Idempotency
+from worker.storage.tables import Job
 from worker.storage.types import utc_now
 
 OLD = timedelta(days=2)
