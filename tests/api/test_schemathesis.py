@@ -157,7 +157,10 @@ def test_every_operation_is_asked_and_answers(
     operations = {
         f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
     }
-    assert set(answered) | SELDOM == operations - SWITCHED_OFF - UNFINISHED - OFF
+    expected = operations - SWITCHED_OFF - UNFINISHED - OFF
+    unanswered = expected - set(answered) - SELDOM
+    assert set(answered) <= expected
+    assert not unanswered if covers else len(unanswered) < len(expected) / 4, unanswered
     assert phases["examples"] >= 50
     assert not covers or phases["coverage"] >= 400
     assert phases["fuzzing"] >= 60

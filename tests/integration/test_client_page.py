@@ -9,6 +9,7 @@ import pytest
 
 from tests.source import ROOT
 
+pytestmark = pytest.mark.slow
 MOST_LINES = 12
 """From an upload to a prediction."""
 
@@ -50,7 +51,6 @@ def test_the_example_of_the_readme(installed: str, tmp_path: Path) -> None:
     assert [line.split()[0] for line in said.splitlines()[-2:]] == ["0", "1"]
 
 
-@pytest.mark.slow
 def test_the_page(installed: str, tmp_path: Path) -> None:
     blocks = programs("docs/client.md")
     mark = "=== next block ==="

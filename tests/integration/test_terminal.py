@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_readme import walked
+from tests.pages import walked
 from tests.source import ROOT
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
 QUICK = {"dataset": {"builtin": "circle"}, "training": {"epochs": 3}}
 LONG = {
@@ -107,7 +108,6 @@ def test_on_a_terminal_a_bar_moves_and_a_table_ends_it(installed: str, tmp_path:
     )
 
 
-@pytest.mark.slow
 def test_ctrl_c_leaves_the_job_and_says_how_to_go_on(installed: str, tmp_path: Path) -> None:
     run = OnATerminal(installed, "submit", written(tmp_path, LONG), "--watch")
     until(lambda: "running" in run.written)
@@ -130,7 +130,6 @@ def test_into_a_pipe_go_plain_lines(installed: str, tmp_path: Path) -> None:
     assert re.search(r"^configuration .*validation loss", done.stdout, re.M)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_the_curl_line_does_the_same(installed: str, tmp_path: Path) -> None:
     spec = {**QUICK, "name": 'it\'s "quoted" $HOME `x`'}
@@ -139,7 +138,6 @@ def test_the_curl_line_does_the_same(installed: str, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["name"] == spec["name"]
 
 
-@pytest.mark.slow
 def test_what_is_wrong_has_a_line_and_an_exit_code(installed: str, tmp_path: Path) -> None:
     path = written(tmp_path, {**QUICK, "regularization": {"dropout": 2}})
     refused = parsimony(installed, "submit", path)
@@ -174,7 +172,6 @@ def test_an_upload_says_what_it_found_and_the_line_that_mends_it(
     assert kinds["zip"] == change["columns"]["zip"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(
     not all(map(shutil.which, ("bash", "curl"))), reason="the walk is written for bash"
 )
