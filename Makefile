@@ -3,7 +3,7 @@
 #   make demo    the service, two experiments over HTTP, the loss curves in demo/loss.png
 #   make serve   the service in the foreground, on http://127.0.0.1:8000
 #   make doctor  what this machine offers, and whether it is fit
-#   make test    all tests, with real Redis, real worker, real database, in two processes
+#   make test    the quick tests, with real Redis, workers and databases; make check has the others
 #   make contract  the OpenAPI document, read by programs written for Node, where there is Node
 #   make check   what takes too long for every change: the tests marked slow
 #   make guide   the pages for people, from docs/; served at /guide
@@ -23,6 +23,8 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 DEVELOPS := $(VENV)/.develops
 PROCESSES := 2
+# Tests wait for processes and clocks, a fifth of the time.
+TESTERS := 3
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
 help:
@@ -75,7 +77,7 @@ doctor: $(RUNS)
 	$(BIN)/parsimony doctor
 
 test: $(DEVELOPS)
-	$(BIN)/python -m pytest -q -n $(PROCESSES) --dist worksteal -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -q -n $(TESTERS) --dist worksteal -m "not slow" $(ARGS)
 
 contract: $(DEVELOPS)
 	$(BIN)/python -m tests.contract_node.run $(ARGS)

@@ -18,6 +18,7 @@ from worker.storage import events, jobs, models, progress, queries
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.artefacts import Artefacts
 
+pytestmark = pytest.mark.slow
 LONG: dict[str, Any] = {
     "regularization": {"dropout": {"p": 0.2}, "batch_norm": {}},
     "training": {"epochs": 40, "batch_size": 32},
@@ -86,7 +87,6 @@ def test_a_killed_trainer_leads_to_the_same_result(here: Running, undisturbed: s
     assert fleet.result_sha256 == undisturbed
 
 
-@pytest.mark.slow
 def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
     job_id = here.post(**LONG)
     here.checkpointed(job_id)
@@ -98,7 +98,6 @@ def test_metrics_have_no_gap_and_no_double_after_a_kill(here: Running) -> None:
     assert epochs == list(range(1, LONG["training"]["epochs"] + 1))
 
 
-@pytest.mark.slow
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(here: Running, undisturbed: str) -> None:
     job_id = here.post(**LONG)
     here.checkpointed(job_id)
@@ -118,7 +117,6 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(here: Running, undist
     assert "checkpoint_damaged" in kinds
 
 
-@pytest.mark.slow
 def test_a_killed_supervisor_loses_its_lease_and_nothing_else(
     here: Running, undisturbed: str
 ) -> None:
@@ -131,7 +129,6 @@ def test_a_killed_supervisor_loses_its_lease_and_nothing_else(
     assert here.fleet(job_id).result_sha256 == undisturbed
 
 
-@pytest.mark.slow
 @ON_BOTH
 def test_a_frozen_trainer_is_replaced_and_cannot_write(here: Running) -> None:
     job_id = here.post(**LONG)
@@ -253,7 +250,6 @@ def test_an_error_of_the_spec_fails_the_job_at_once(here: Running) -> None:
     assert here.fleet(broken).attempt == 1
 
 
-@pytest.mark.slow
 def test_stopping_drains_and_the_next_start_goes_on(tmp_path: Path, undisturbed: str) -> None:
     settings = settings_of(tmp_path, f"sqlite:///{tmp_path}/test.db")
     with running(settings) as before:

@@ -54,9 +54,8 @@ def said(child: subprocess.Popen[str], until: str) -> str:
     pytest.fail(f"it ended early and said: {''.join(lines)}")
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_where_it_is_and_stops_cleanly(
     service: subprocess.Popen[str], number: signal.Signals
 ) -> None:
