@@ -126,6 +126,7 @@ def test_each_kind_of_picture_is_drawn_and_the_path_moves(look: Look, jobs: dict
     page = look.open(f"/jobs/{jobs['compared']}")
     settled(page)
     pictures = page.get_by_role("tablist", name="Pictures")
+    expect(pictures.get_by_role("tab", name="ROC")).to_be_visible(timeout=LONG)
     titles = pictures.get_by_role("tab").all_inner_texts()
     assert {"What each technique bought", "Confusion matrix", "Calibration", "ROC"} <= set(titles)
     for title in titles:

@@ -76,9 +76,10 @@ def test_halving_lets_most_configurations_go_and_keeps_what_they_had(here: Runni
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit and /proc")
 def test_a_fleet_that_outgrows_its_memory_is_halved_until_it_fits(here: Running) -> None:
     # The last test of this installation: its trainers stay limited.
+    here.ended(here.post(training={"epochs": 1}))  # the standby has imported all by then
     pid = standby(here)
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + 250 * MIB
+    limit = pages * resource.getpagesize() + 350 * MIB
     resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
     # Half a million weights a trial: 16 trials, and what training keeps beside them, are 480 MiB.
     job = here.ended(
@@ -95,7 +96,8 @@ def test_a_fleet_that_outgrows_its_memory_is_halved_until_it_fits(here: Running)
     assert job.trials_finished == 16
     assert len(fleets) > 1
     assert told.count("split") == len(fleets) - 1
-    assert {fleet.state for fleet in fleets} == {"succeeded"}
+    failed = [(fleet.number, fleet.error) for fleet in fleets if fleet.state != "succeeded"]
+    assert not failed, [(n, e.message) for n, e in failed]
 
 
 @pytest.mark.slow

@@ -146,10 +146,11 @@ def appraise_job(
         if file is None and served is not None:
             sure = served_uncertainty(served)
             said["uncertainty"] = None if sure is None else sure.report
-            if sure is not None and job.spec.model is not None:
+            alone = len(own.results) == 1 and served.trained.trial.fold is None
+            in_place = sure is not None and alone and served.trained.file is own.file
+            # Where a fleet is one trial it has one file, whether that becomes a model or not.
+            if sure is not None and (in_place or job.spec.model is not None):
                 file = _written(artefacts, lease, served.trained, sure)
-                alone = len(own.results) == 1 and served.trained.trial.fold is None
-                in_place = alone and served.trained.file is own.file
     except (Interrupted, StaleToken):
         raise
     except Exception as error:
