@@ -71,6 +71,7 @@ class Clients:
         """``pause`` is that between two jobs."""
         self._body, self._pause = {"instances": [instance]}, pause
         self.failures: list[str] = []
+        self.locked = 0
         self.answered: dict[str, int] = {"predict": 0, "read": 0, "post": 0, "wait": 0}
         self._address = f"http://127.0.0.1:{port}"
         self._end = threading.Event()
@@ -97,6 +98,10 @@ class Clients:
                     continue
                 if answer.is_success:
                     self.answered[kind] += 1
+                elif "database is locked" in answer.text and "retry-after" in answer.headers:
+                    # One process at a time writes into SQLite, and on a machine that has other work
+                    # the turn may come late. It is sent again, and has nothing to do with restarts.
+                    self.locked += 1
                 else:
                     self.failures.append(f"{kind}: {answer.status_code} {answer.text}")
 
