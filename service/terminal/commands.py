@@ -147,6 +147,13 @@ def watch_job(
         _watch(client, client.job(job), as_json=as_json)
 
 
+def write_curl(client: "Client", path: str, api_key: str | None) -> None:
+    """The line that asks for the same."""
+    from service.terminal.curl_line import curl_of_an_answer
+
+    write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+
+
 def print_jobs(
     state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs.")] = 20,
@@ -157,12 +164,11 @@ def print_jobs(
 ) -> None:
     """List the newest jobs."""
     with connected(url, api_key) as client:
-        from service.terminal.curl_line import curl_of_an_answer
         from service.terminal.display import output, show_jobs
 
         if as_curl:
             path = f"/v1/jobs?limit={limit}" + ("" if state is None else f"&state={state}")
-            write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+            write_curl(client, path, api_key)
             return
         found = client.jobs(state=state, limit=limit)
         if as_json:
@@ -188,13 +194,12 @@ def print_report(
     """Print what came of a job: the verdict, the configurations, the advice."""
     with connected(url, api_key) as client:
         from parsimony import calls
-        from service.terminal.curl_line import curl_of_an_answer
         from service.terminal.display import output, show_findings, show_report
 
         ending = ".html" if html else ".md" if markdown else ""
         path = f"/v1/jobs/{job}/report{ending}"
         if as_curl:
-            write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+            write_curl(client, path, api_key)
         elif ending:
             write_line(client.send(calls.read_text(path)).rstrip("\n"))
         elif as_json:
@@ -218,11 +223,9 @@ def export_curves(
 ) -> None:
     """Give out a job's curves: CSV, or a zip of files for TensorBoard or MLflow."""
     with connected(url, api_key) as client:
-        from service.terminal.curl_line import curl_of_an_answer
-
         if as_curl:
             path = f"/v1/jobs/{job}/export?format={form.value}&top={top}"
-            write_line(curl_of_an_answer(client.url, path, with_key=api_key is not None))
+            write_curl(client, path, api_key)
         else:
             write_content(client.job(job).export(form.value, top=top), out)
 
@@ -286,11 +289,10 @@ def print_status(
 ) -> None:
     """Say how the service is: its parts, its workers, what waits for them."""
     with connected(url, api_key) as client:
-        from service.terminal.curl_line import curl_of_an_answer
         from service.terminal.display import output, show_system
 
         if as_curl:
-            write_line(curl_of_an_answer(client.url, "/v1/system", with_key=api_key is not None))
+            write_curl(client, "/v1/system", api_key)
             return
         found = client.system()
         if as_json:

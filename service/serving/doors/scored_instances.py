@@ -10,10 +10,10 @@ from worker.text import shortened
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PARAMS = "params"
-RETURNED = ("predictions", "probabilities", "all")
 SETTINGS = ("mc_samples", "seed", "calibrated", "coverage", "members")
 """Members of `params` that say how rows are to be answered, as at `/v1`."""
 Returned = Literal["predictions", "probabilities", "all"]
+RETURNED: tuple[Returned, ...] = ("predictions", "probabilities", "all")
 _IGNORED = frozenset({"signature_name"})
 """What clients of TensorFlow Serving send beside, and says nothing here."""
 
@@ -67,7 +67,7 @@ def asked_of(content: Any) -> tuple[Returned, AnswerSettings]:
     returned = params.get("return", "predictions" if settings.plain else "all")
     for known in RETURNED:
         if returned == known:
-            return known, settings  # type: ignore[return-value]
+            return known, settings
     raise invalid([Finding(f"{PARAMS}.return", f"must be one of {', '.join(RETURNED)}")])
 
 
