@@ -39,7 +39,7 @@ def test_equals_torch_s_module(trials: int, positions: tuple[int, ...]) -> None:
 def test_a_trial_s_bits_are_its_own(
     rows: int, inputs: int, outputs: int, kernel: int, positions: tuple[int, ...]
 ) -> None:
-    """Alone, and at any place of a fleet; forward and all derivatives; the pooling behind it too."""
+    """Alone and at any place of a fleet: forward, pooled, and all derivatives."""
     axes, generator = len(positions), Generator().manual_seed(0)
     x = torch.randn(5, rows, inputs, *positions, generator=generator)
     weight = torch.randn(5, outputs, inputs, *[kernel] * axes, generator=generator)
