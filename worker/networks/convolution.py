@@ -46,7 +46,7 @@ def shared(x: Tensor) -> Tensor:
     return x[:1] if x.stride(0) == 0 and not x.requires_grad else x
 
 
-def in_order(h: Tensor) -> Tensor:
+def in_memory_order(h: Tensor) -> Tensor:
     """h, one number after another in memory. Kernels read off the strides what order it is, those
     of an axis of length 1 included, which may be anything in a tensor that is called contiguous.
     """
@@ -97,7 +97,7 @@ class Convolution(Affine):
         rows = shared(x).permute(0, 1, 3, 4, 2)
         if x.shape[2] == 1:  # of one channel the kernels find no weights' derivative in good time
             rows, weight = functional.pad(rows, (0, 1)), functional.pad(weight, (0,) * 5 + (1,))
-        rows = in_order(rows).expand(len(x), *rows.shape[1:])
+        rows = in_memory_order(rows).expand(len(x), *rows.shape[1:])
         maps = [
             functional.conv2d(h.permute(0, 3, 1, 2), w, b, padding="same").permute(0, 2, 3, 1)
             for h, w, b in zip(rows.unbind(), weight.unbind(), self.bias.unbind(), strict=True)
@@ -147,7 +147,7 @@ class Pool(nn.Module):
             return self._largest(h)
         trials, rows, *maps = h.shape
         series = len(maps) == 2
-        images = in_order(h.movedim(2, -1).flatten(0, 1)).movedim(-1, 1)
+        images = in_memory_order(h.movedim(2, -1).flatten(0, 1)).movedim(-1, 1)
         if series:
             images = images.unsqueeze(2)
         window = (1, *self.window) if series else self.window
