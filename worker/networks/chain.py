@@ -68,7 +68,7 @@ class DenseChain:
                 h = y
                 continue
             mask = dropout.mask(y).mul_(dropout.scale)
-            # A derivative that is read off y is 0 where y was dropped: there is only the scale left.
+            # A derivative that is read off y is 0 where y was dropped: only the scale is left.
             self._tape.append((h, z, y, mask if apply_ is None else dropout.scale))
             h = y * mask if apply_ is None else y.mul_(mask)
         self._last = h
