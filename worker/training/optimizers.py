@@ -39,8 +39,8 @@ class Sgd(Optimizer):
         if self.remembers:
             v = self.velocity.mul_(narrow(self.momentum, w)).add_(gradient)
             direction = v * narrow(self.plain + self.nesterov, w)
-            direction += gradient * narrow(1 - self.plain, w)
-        w -= direction * narrow(rate, w)
+            direction += gradient.mul_(narrow(1 - self.plain, w))
+        w -= direction.mul_(narrow(rate, w))
 
     def memory(self) -> dict[str, Tensor]:
         """The velocity, where any trial has momentum."""
