@@ -63,11 +63,14 @@ class DenseChain:
         ):
             z = affine(h, weight, bias)
             y = apply(z) if apply_ is None else apply_(z)
-            mask = None if dropout is None else dropout.mask(y).div_(1 - dropout.amount)
-            self._tape.append((h, z, y, mask))
-            if mask is not None:
-                y = y * mask if apply_ is None else y.mul_(mask)
-            h = y
+            if dropout is None:
+                self._tape.append((h, z, y, None))
+                h = y
+                continue
+            mask = dropout.mask(y).mul_(dropout.scale)
+            # A derivative that is read off y is 0 where y was dropped: only the scale is left.
+            self._tape.append((h, z, y, mask if apply_ is None else dropout.scale))
+            h = y * mask if apply_ is None else y.mul_(mask)
         self._last = h
         return affine(h, self._weights[-1], self._biases[-1])
 
@@ -77,10 +80,10 @@ class DenseChain:
         Those of an embedding come before.
         """
         gradients = [g.sum(1), outer(self._last, g)]
-        for weight, (h, z, y, mask) in zip(self._weights[:0:-1], self._tape[::-1], strict=True):
+        for weight, (h, z, y, factor) in zip(self._weights[:0:-1], self._tape[::-1], strict=True):
             g = back(g, weight)
-            if mask is not None:
-                g.mul_(mask)
+            if factor is not None:
+                g.mul_(factor)
             g = self._activation.derive(g, z, y)
             gradients += [g.sum(1), outer(h, g)]
         gradients.reverse()

@@ -167,6 +167,8 @@ class DropoutLayer(RandomLayer):
     """A technique that drops by a mask, at one position of a network."""
 
     threshold: Tensor
+    scale: Tensor
+    """1 / (1 − p), of what is kept."""
 
     def __init__(
         self,
@@ -181,12 +183,14 @@ class DropoutLayer(RandomLayer):
         # Survivors are scaled by the p that masks have, or the mean would be off as p nears 1.
         self.amount.copy_(resolved(self.amount))
         self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
+        self.register_buffer("scale", 1 / (1 - self.amount), persistent=False)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set p and what follows from it."""
         super().start_epoch(epoch, epochs)
         self.amount.copy_(resolved(self.amount))
         self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
+        self.scale.copy_(1 / (1 - self.amount))
 
     @shaped(h="K …", returns="K …")
     def forward(self, h: Tensor) -> Tensor:
