@@ -6,7 +6,7 @@
 Every technique for tables stands beside dropout .2 and L2 of 1e-4, which all have and which alone
 are the base; DropConnect and alpha dropout (with SELU) stand instead of dropout. Of each:
 
-* µs of processor time a step and trial of the engine, in fleets of K trials with seeds of their own;
+* µs of processor time a step and trial of the engine, in fleets of K trials, each with its seed;
 * ``/ base``: beside the engine's base at the same K;
 * ``/ plain``: beside the same technique as a plain module and optimizer in a loop (`_plain.py`).
 

@@ -40,10 +40,20 @@ class AlphaDropout(ActivationDropout):
         return tuple(h.shape)
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """a·(M ⊙ h + α'·(1 − M)) + b."""
-        q = 1 - p
-        a = torch.rsqrt(q + SATURATION**2 * q * p)
-        b = -a * p * SATURATION
-        kept = keep.mul_(a)
-        return torch.addcmul((a * SATURATION + b) - SATURATION * kept, h, kept)
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """a·M."""
+        return keep.mul_(_scale(p))
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+        """a·(M ⊙ h + α'·(1 − M)) + b. Signs change."""
+        # At p = 0 exactly h: what is added is 0.
+        a = _scale(p)
+        constant = torch.addcmul(a * SATURATION, a, p, value=-SATURATION)
+        return torch.addcmul(torch.sub(constant, slope, alpha=SATURATION), h, slope)
+
+
+def _scale(p: Tensor) -> Tensor:
+    """a."""
+    q = 1 - p
+    return torch.rsqrt(q + SATURATION**2 * q * p)

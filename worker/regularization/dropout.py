@@ -2,10 +2,10 @@
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.dropout import ActivationDropout
-from worker.regularization.technique import NetworkFacts
 
 
 @final
@@ -29,16 +29,17 @@ class Dropout(ActivationDropout):
     Source: Srivastava et al. 2014, JMLR 15, https://jmlr.org/papers/v15/srivastava14a.html
     """
 
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Never: a mask behind an activation is differentiated by hand."""
-        return False
-
     @staticmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """One entry a unit."""
         return tuple(h.shape)
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """M / (1 − p)."""
+        return keep.div_(1 - p)
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
         """M ⊙ h / (1 − p)."""
-        return h * keep.div_(1 - p)
+        return torch.mul(h, slope, out=out)

@@ -52,3 +52,8 @@ class Noise(NoiseTechnique):
     def disturb(h: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
         """h + σ·ε."""
         return torch.addcmul(h, noise, scale)
+
+    @staticmethod
+    def derive(g: Tensor) -> Tensor:
+        """∂h'/∂h = 1."""
+        return g

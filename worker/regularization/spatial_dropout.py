@@ -2,6 +2,7 @@
 
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.dropout import ActivationDropout, Probabilities
@@ -36,6 +37,11 @@ class SpatialDropout(ActivationDropout):
         return (*h.shape[:3], *[1] * (h.dim() - 3))
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """M / (1 − p)."""
+        return keep.div_(1 - p)
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
         """M ⊙ h / (1 − p)."""
-        return h * keep.div_(1 - p)
+        return torch.mul(h, slope, out=out)

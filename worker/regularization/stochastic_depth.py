@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import final
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.branch import BranchDropout
@@ -44,6 +45,11 @@ class StochasticDepth(BranchDropout):
         return (*h.shape[:2], *[1] * (h.dim() - 2))
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """M / (1 − p)."""
+        return keep.div_(1 - p)
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
         """M ⊙ F / (1 − p)."""
-        return h * keep.div_(1 - p)
+        return torch.mul(h, slope, out=out)

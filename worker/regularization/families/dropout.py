@@ -43,8 +43,12 @@ class Masking(Protocol):
         """The shape of the mask M for ``h``."""
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """``h`` under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """∂h'/∂h under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+        """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
 
 
 class ActivationDropout(Technique):
@@ -107,11 +111,6 @@ class ActivationDropout(Technique):
         """After how many hidden layers it acts, from the first on."""
         return network.conv_layers if self.needs_maps else network.dropout_sites
 
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Wherever it acts; the one that does not says so."""
-        sites = self.sites(network)
-        return bool(sites) and any(self.rates(sites))
-
     def restrains(self) -> bool:
         """From p = .1 on, anywhere."""
         p = self.p if isinstance(self.p, tuple) else (self.p,)
@@ -130,8 +129,13 @@ class ActivationDropout(Technique):
 
     @staticmethod
     @abstractmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """The activations under a mask ``keep``, scaled; p widened to ``[K, 1, …]``."""
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """∂h'/∂h under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+        """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
 
 
 class WeightDropout(Technique):
@@ -139,10 +143,6 @@ class WeightDropout(Technique):
 
     family: ClassVar[str] = "dropout"
     per_row: ClassVar[bool] = False
-
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Where it drops any weights."""
-        return any(self.rates(network.depth))
 
     def restrains(self) -> bool:
         """From p = .1 on."""
@@ -159,8 +159,13 @@ class WeightDropout(Technique):
 
     @staticmethod
     @abstractmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """The weights under a mask ``keep``, scaled; p widened to ``[K, 1, …]``."""
+    def slope(keep: Tensor, p: Tensor) -> Tensor:
+        """∂W'/∂W under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+        """W', given its slope; in ``out`` where that is given."""
 
 
 class DropoutLayer(RandomLayer):
@@ -193,7 +198,18 @@ class DropoutLayer(RandomLayer):
         """Drop in training mode; identity in eval mode."""
         if not self.training:
             return h
-        return self.technique.drop(h, self.mask(h), self.amount)
+        slope = self.technique.slope(self.mask(h), self.amount)
+        return self.technique.drop(h, slope, self.amount)
+
+    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives in training mode, maybe in ``out``; and its slope."""
+        amount = self.amount
+        slope = self.technique.slope(self.mask(h), amount)
+        return self.technique.drop(h, slope, amount, out), slope
+
+    def backward(self, g: Tensor, kept: Tensor) -> Tensor:
+        """The slope's product with ∂L/∂h', in its place."""
+        return g.mul_(kept)
 
     def mask(self, h: Tensor) -> Tensor:
         """A fresh mask M for ``h``: 1 where an entry is kept, else 0."""
