@@ -5,7 +5,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import ActivationDropout, Probabilities
+from worker.regularization.families.dropout import ActivationDropout, Constants, Probabilities
 
 SATURATION = -1.0507009873554805 * 1.6732632423543772
 """α' = −λα, the value that SELU approaches for low inputs."""
@@ -40,20 +40,20 @@ class AlphaDropout(ActivationDropout):
         return tuple(h.shape)
 
     @staticmethod
-    def slope(keep: Tensor, p: Tensor) -> Tensor:
-        """a·M."""
-        return keep.mul_(_scale(p))
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """a, and a·α' + b."""
+        q = 1 - p
+        a = torch.rsqrt(q + SATURATION**2 * q * p)
+        b = -a * p * SATURATION
+        return a, a * SATURATION + b
 
     @staticmethod
-    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """a·M."""
+        return keep.mul_(constants[0])
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """a·(M ⊙ h + α'·(1 − M)) + b. Signs change."""
         # At p = 0 exactly h: what is added is 0.
-        a = _scale(p)
-        constant = torch.addcmul(a * SATURATION, a, p, value=-SATURATION)
-        return torch.addcmul(torch.sub(constant, slope, alpha=SATURATION), h, slope)
-
-
-def _scale(p: Tensor) -> Tensor:
-    """a."""
-    q = 1 - p
-    return torch.rsqrt(q + SATURATION**2 * q * p)
+        return torch.addcmul(torch.sub(constants[1], slope, alpha=SATURATION), h, slope)

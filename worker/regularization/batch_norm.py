@@ -75,15 +75,34 @@ class BatchNormLayer(NormalizationLayer):
             return self._affine(h, self.running_mean, self.running_var)
         if h.dim() > 3:
             return self._maps(h)
-        centered, var = self._center(h, None)
+        # Sums of products, since ``torch.var_mean`` takes many times as long across rows.
+        rows = h.shape[1]
+        mean = h.sum(1, keepdim=True) / rows
+        centered = h - mean
+        var = (centered * centered).sum(1, keepdim=True) / rows
+        self._remember(mean.detach().squeeze(1), var.detach().squeeze(1), rows)
         scale = torch.rsqrt(var + self.epsilon) * self.weight.unsqueeze(1)
         return torch.addcmul(self.bias.unsqueeze(1), centered, scale)
+
+    def bind(self) -> None:
+        """Take the running averages from where they lie, too."""
+        super().bind()
+        self._averages = tuple(
+            tensor.unsqueeze(1) for tensor in (self.running_mean, self.running_var, self.momentum)
+        )
+        self._of_rows: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     def normalize_units(self, h: Tensor, out: Tensor | None) -> tuple[Tensor, Kept]:
         """γ·s·c + β with c = h − μ and s = (σ² + ε)^−½."""
         weight, bias = self.columns
-        centered, var = self._center(h, out)
-        inverse = var.add_(self.epsilon).rsqrt_()
+        share, unbiased, epsilon = self._shares(h)
+        mean = h.sum(1, keepdim=True).mul_(share)
+        centered = torch.sub(h, mean, out=out)
+        squares = (centered * centered).sum(1, keepdim=True)
+        means, variances, momentum = self._averages
+        means.lerp_(mean, momentum)
+        variances.lerp_(squares * unbiased, momentum)
+        inverse = torch.addcmul(epsilon, squares, share).rsqrt_()
         scale = inverse * weight
         return torch.addcmul(bias, centered, scale), (centered, inverse, scale)
 
@@ -95,19 +114,16 @@ class BatchNormLayer(NormalizationLayer):
         by_weight = (g * centered).sum(1, keepdim=True).mul_(inverse)
         by_h = torch.addcmul(g, centered, by_weight * inverse, value=-share)
         by_h.sub_(by_bias, alpha=share).mul_(scale)
-        return by_h, by_weight.squeeze(1), by_bias.squeeze(1)
+        return by_h, by_weight, by_bias
 
-    def _center(self, h: Tensor, out: Tensor | None) -> tuple[Tensor, Tensor]:
-        """h − μ, and σ² ``[K, 1, F]``, which the running averages take in.
-
-        Sums of products, since ``torch.var_mean`` takes many times as long across rows.
-        """
+    def _shares(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """1/B, 1/(B − 1) and ε, as tensors: a number would be made one at every use."""
         rows = h.shape[1]
-        mean = h.sum(1, keepdim=True) / rows
-        centered = torch.sub(h, mean, out=out)
-        var = (centered * centered).sum(1, keepdim=True) / rows
-        self._remember(mean.detach().squeeze(1), var.detach().squeeze(1), rows)
-        return centered, var
+        if rows not in self._of_rows:
+            numbers = 1 / rows, 1 / max(rows - 1, 1), self.epsilon
+            first, second, third = (torch.full_like(h[:1, :1, :1], number) for number in numbers)
+            self._of_rows[rows] = first, second, third
+        return self._of_rows[rows]
 
     def _affine(self, h: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         scale = self.weight * torch.rsqrt(var + self.epsilon)  # [K, F]

@@ -76,4 +76,4 @@ class LayerNormLayer(NormalizationLayer):
         by_h, _, _ = _layer_norm_backward(
             g * self.columns[0], h, h.shape[2:], mean, inverse, None, None, [True, False, False]
         )
-        return by_h, (g * normed).sum(1), g.sum(1)
+        return by_h, (g * normed).sum(1, keepdim=True), g.sum(1, keepdim=True)

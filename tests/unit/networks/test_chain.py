@@ -141,7 +141,7 @@ def agree(name: str, settings: list[dict[str, Any]], embedding: dict[str, Any] |
             found = chain.backward(g.clone())
             assert len(found) == len(by_parameter)
             for mine, theirs in zip(found, by_parameter, strict=True):
-                close(mine, theirs)
+                close(mine.reshape(theirs.shape), theirs)
             close(chain.by_rows(), by_rows)
     for key, tensor in net.state_dict().items():
         close(tensor, averages[key])

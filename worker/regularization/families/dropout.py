@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Protocol, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -32,6 +33,10 @@ WEAK_P = 0.1
 """Probabilities below it are not noticed."""
 
 
+Constants = Sequence[Tensor]
+"""What follows from p alone, ``[K, 1, …]`` each."""
+
+
 class Masking(Protocol):
     """What a layer asks of a technique that drops by a mask."""
 
@@ -43,11 +48,15 @@ class Masking(Protocol):
         """The shape of the mask M for ``h``."""
 
     @staticmethod
-    def slope(keep: Tensor, p: Tensor) -> Tensor:
-        """∂h'/∂h under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
 
     @staticmethod
-    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """∂h'/∂h under a mask ``keep``, which may be overwritten."""
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
 
 
@@ -129,12 +138,17 @@ class ActivationDropout(Technique):
 
     @staticmethod
     @abstractmethod
-    def slope(keep: Tensor, p: Tensor) -> Tensor:
-        """∂h'/∂h under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
 
     @staticmethod
     @abstractmethod
-    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """∂h'/∂h under a mask ``keep``, which may be overwritten."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
 
 
@@ -159,12 +173,17 @@ class WeightDropout(Technique):
 
     @staticmethod
     @abstractmethod
-    def slope(keep: Tensor, p: Tensor) -> Tensor:
-        """∂W'/∂W under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
 
     @staticmethod
     @abstractmethod
-    def drop(h: Tensor, slope: Tensor, p: Tensor, out: Tensor | None = None) -> Tensor:
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """∂W'/∂W under a mask ``keep``, which may be overwritten."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """W', given its slope; in ``out`` where that is given."""
 
 
@@ -172,6 +191,7 @@ class DropoutLayer(RandomLayer):
     """A technique that drops by a mask, at one position of a network."""
 
     threshold: Tensor
+    constants: Tensor
 
     def __init__(
         self,
@@ -186,26 +206,29 @@ class DropoutLayer(RandomLayer):
         # Survivors are scaled by the p that masks have, or the mean would be off as p nears 1.
         self.amount.copy_(resolved(self.amount))
         self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
+        constants = torch.stack(technique.constants(self.amount))
+        self.register_buffer("constants", constants, persistent=False)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set p and what follows from it."""
         super().start_epoch(epoch, epochs)
         self.amount.copy_(resolved(self.amount))
         self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
+        torch.stack(self.technique.constants(self.amount), out=self.constants)
 
     @shaped(h="K …", returns="K …")
     def forward(self, h: Tensor) -> Tensor:
         """Drop in training mode; identity in eval mode."""
         if not self.training:
             return h
-        slope = self.technique.slope(self.mask(h), self.amount)
-        return self.technique.drop(h, slope, self.amount)
+        constants = self.constants.unbind()
+        return self.technique.drop(h, self.technique.slope(self.mask(h), constants), constants)
 
     def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What ``forward`` gives in training mode, maybe in ``out``; and its slope."""
-        amount = self.amount
-        slope = self.technique.slope(self.mask(h), amount)
-        return self.technique.drop(h, slope, amount, out), slope
+        constants = self.constants.unbind()
+        slope = self.technique.slope(self.mask(h), constants)
+        return self.technique.drop(h, slope, constants, out), slope
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
         """The slope's product with ∂L/∂h', in its place."""

@@ -88,12 +88,12 @@ class NormalizationLayer(nn.Module, ABC):
         return torch.where(self.on, normed, h), kept
 
     def backward(self, g: Tensor, kept: Kept) -> tuple[Tensor, Tensor, Tensor]:
-        """From ∂L/∂h' ``[K, B, F]`` to ∂L/∂h, ∂L/∂γ and ∂L/∂β ``[K, F]``."""
+        """From ∂L/∂h' ``[K, B, F]`` to ∂L/∂h, ∂L/∂γ and ∂L/∂β ``[K, 1, F]``."""
         by_h, by_weight, by_bias = self.derive_units(g, kept)
         if not self.everywhere:
-            by_h, on, zero = torch.where(self.on, by_h, g), self.on[:, 0], g.new_zeros(())
-            by_weight = torch.where(on, by_weight, zero)
-            by_bias = torch.where(on, by_bias, zero)
+            on, zero = self.on, torch.zeros_like(by_bias)
+            by_h = torch.where(on, by_h, g)
+            by_weight, by_bias = torch.where(on, by_weight, zero), torch.where(on, by_bias, zero)
         return by_h, by_weight, by_bias
 
     @abstractmethod
@@ -106,7 +106,7 @@ class NormalizationLayer(nn.Module, ABC):
 
     @abstractmethod
     def derive_units(self, g: Tensor, kept: Kept) -> tuple[Tensor, Tensor, Tensor]:
-        """From ∂L/∂h' ``[K, B, F]`` to ∂L/∂h, ∂L/∂γ and ∂L/∂β ``[K, F]``; g stays as it is."""
+        """From ∂L/∂h' ``[K, B, F]`` to ∂L/∂h, ∂L/∂γ and ∂L/∂β ``[K, 1, F]``; g stays."""
 
     def widen(self, number: Tensor) -> Tensor:
         """``[K, F]`` → ``[K, 1, F, 1, …]``, to meet activations."""
