@@ -61,10 +61,18 @@ class LayerNormLayer(NormalizationLayer):
         normed = normed.transpose(0, 1) if h.dim() > 3 else normed
         return normed.mul(self.widen(self.weight)).add(self.widen(self.bias))
 
+    def bind(self) -> None:
+        """And get ready γ = 1 and β = 0."""
+        super().bind()
+        one = torch.ones_like(self.weight.data[0])
+        self._plain = one, torch.zeros_like(one)
+
     def normalize_units(self, h: Tensor, out: Tensor | None) -> tuple[Tensor, Kept]:
         """γ·n + β with n = (h − μ)/√(σ² + ε)."""
         weight, bias = self.columns
-        normed, mean, inverse = torch.native_layer_norm(h, h.shape[2:], None, None, self.epsilon)
+        # Given γ and β the kernel takes two thirds of its time; those of trials differ.
+        one, zero = self._plain
+        normed, mean, inverse = torch.native_layer_norm(h, one.shape, one, zero, self.epsilon)
         return torch.addcmul(bias, normed, weight), (h, normed, mean, inverse)
 
     def derive_units(self, g: Tensor, kept: Kept) -> tuple[Tensor, Tensor, Tensor]:

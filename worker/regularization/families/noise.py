@@ -82,5 +82,5 @@ class NoiseLayer(RandomLayer):
         """Noise of mean 0 and standard deviation 1 for ``h``."""
         shape = h.shape[1:] if self.per_row else (None, *h.shape[1:])
         if self.distribution == "gaussian":
-            return self.random.normal(*shape)
+            return self.random.gaussian(*shape)
         return (self.random.uniform(*shape) * 2 - 1) * 3**0.5
