@@ -117,7 +117,7 @@ class Engine:
         self.thresholds = torch.full((len(trials),), 0.5, dtype=torch.float64, device=device)
         """Of two classes: the probability from which each trial answers the positive one."""
         self.rate: PerTrialNumber = 0.0
-        self._order: Sequence[Tensor] = ()
+        self.order: Sequence[Tensor] = ()
         self.state = FleetState(self._changing())
         # A last batch of one row is left out where it cannot be normalized.
         self._drops_single_row = any(n.needs_batch for n in stacks(Normalization, regularizations))
@@ -171,14 +171,14 @@ class Engine:
         self.rate = per_trial_number(rates, self.parameters.values)
         for part in (self.network, self.penalties, self.decays, self.loss):
             part.start_epoch(epoch, self.epochs)
-        self._order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
-        rows = self._order[0].shape[1]
+        self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
+        rows = self.order[0].shape[1]
         self.streams.start_epoch(epoch, steps=self.batches, rows=rows)
         self.objective.zero_() if objective is None else self.objective.copy_(objective)
 
     def batch(self, number: int) -> Tensor:
         """The rows of an epoch's batch, counted from 0: ``[K, B]``; ``[1, B]`` when all agree."""
-        return self.data.of_trials(self._order[number])
+        return self.data.of_trials(self.order[number])
 
     def solved(self) -> Tensor:
         """``[K]`` bool: the trials whose solver has reached its tolerance; none without one."""

@@ -90,8 +90,8 @@ class FleetData:
         self._stream: Tensor | None = None
         """``[K]``: which stream's order is each trial's; none where that says itself."""
         if 1 < len(self._streams) < len(streams):
-            number = {stream: index for index, stream in enumerate(self._streams)}
-            self._stream = torch.tensor([number[stream] for stream in streams], device=device)
+            place = {stream: index for index, stream in enumerate(self._streams)}
+            self._stream = torch.tensor([place[stream] for stream in streams], device=device)
 
     @property
     def fold(self) -> Tensor:
