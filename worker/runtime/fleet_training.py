@@ -37,7 +37,7 @@ from worker.storage.fleets import Lease, StaleToken
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun, threads_for
+from worker.training import EpochReport, FleetRun, give_memory_back, threads_for
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,8 @@ class FleetTraining:
             return None
         refit = trials[0].refit is not None
         prepared = self._prepare(table, spec, target, refit=refit)
+        del table  # not kept while it trains
+        give_memory_back()
         if not refit:
             self._appraised = replace(self._appraised, prepared=lambda: prepared)
         self.loaded = True
