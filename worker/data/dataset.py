@@ -31,7 +31,7 @@ from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
 from worker.data.roles import Offset
 from worker.data.splits import RowSplit
-from worker.data.table import LARGEST, Column, Table
+from worker.data.table import Column, Table
 from worker.data.target import Target, labelled_rows
 from worker.errors import DataError
 from worker.regularization import DataFacts
@@ -232,18 +232,8 @@ def prepare(
         target_scale=scale,
         row_numbers=frame.row_numbers,
         weights=_relative(roles.weights, frame.splits),
-        offset=_in_units(roles.offsets, scale),
+        offset=roles.offset_inputs(scale),
     )
-
-
-def _in_units(
-    offsets: NDArray[np.float64] | None, units: NDArray[np.float64]
-) -> NDArray[np.float32] | None:
-    """[S, N]: each row's offset, in units of each split's target; as the encoder has it."""
-    if offsets is None:
-        return None
-    with np.errstate(over="ignore"):
-        return np.clip(offsets / units[:, None], -LARGEST, LARGEST).astype(np.float32)
 
 
 def _relative(

@@ -232,10 +232,9 @@ class Encoder:
             block = slice(first, first + _BLOCK)
             scaled = self._scaled(np.stack(numbers[block], axis=1), block)
             begin, end = places[block][0], places[block][-1] + 1
-            if end - begin == scaled.shape[1]:  # by slice, which is several times as fast
-                x[:, begin:end] = scaled
-            else:
-                x[:, places[block]] = scaled
+            # A slice is several times as fast.
+            together = end - begin == scaled.shape[1]
+            x[:, slice(begin, end) if together else places[block]] = scaled
 
     @property
     def indicators(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -6,7 +6,7 @@ the matrix depends on: what has the same one, of the same table, is the same bit
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -74,7 +74,7 @@ class EncodingPlan:
         found.update(repr(self.offsets).encode())
         for rows in (self.rows, *self.train):
             found.update(f" {len(rows)} ".encode())
-            found.update(np.ascontiguousarray(rows))
+            found.update(np.ascontiguousarray(rows).data)
         return found.hexdigest()
 
     def fit(self) -> tuple[Encoder, ...]:
@@ -137,7 +137,7 @@ def dump_encoders(encoders: Sequence[Encoder]) -> dict[str, bytes]:
     return {_SCHEMA: schema.encode(), _CONSTANTS: safetensors.numpy.save(arrays)}
 
 
-def load_encoders(files: dict[str, bytes]) -> tuple[Encoder, ...]:
+def load_encoders(files: Mapping[str, bytes]) -> tuple[Encoder, ...]:
     """What was dumped.
 
     Raises:

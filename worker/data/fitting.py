@@ -107,9 +107,8 @@ class ColumnFits:
     @property
     def seen(self) -> NDArray[np.float32]:
         """[C]: 1 for a category of the training rows."""
-        return np.concatenate([_seen(counts) for counts in self.counts] or [np.zeros(0)]).astype(
-            np.float32
-        )
+        seen = [np.zeros(0, dtype=bool), *map(_seen, self.counts)]
+        return np.concatenate(seen).astype(np.float32)
 
     @property
     def indicators(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:

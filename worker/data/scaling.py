@@ -41,13 +41,13 @@ def fit_numbers(values: NDArray[np.float64], method: Method, *, alone: bool) -> 
     missing = np.isnan(values)
     has_missing = bool(missing.any())
     present = values[~missing] if has_missing else values
-    fill = median(present) if present.size else 0.0
+    fill = _median(present) if present.size else 0.0
     filled = np.where(missing, fill, values) if has_missing else values
     center, scale, acts = center_and_scale(filled, method, alone=alone)
     return NumberScaling(fill, center, scale, acts)
 
 
-def median(present: NDArray[np.float64]) -> float:
+def _median(present: NDArray[np.float64]) -> float:
     """The median of numbers without NaN, at least one."""
     upper = len(present) // 2
     # One place at a time: NumPy has a far faster kernel for it.
