@@ -13,6 +13,7 @@ from worker.data.inputs import width
 from worker.data.resolution import Resolution
 from worker.data.roles import WEIGHT, Roles
 from worker.data.splits import RowSplit
+from worker.data.stored_columns import first_values
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood
@@ -166,15 +167,13 @@ def informative(
     """
     columns: list[Column] = []
     left_out: dict[str, str] = {}
-    whole = len(rows) == table.rows
     for column in table.columns:
         if column.name in taken:
             continue
         if column.name in aside:
             left_out[column.name] = aside[column.name]
             continue
-        values = table.values[column.name]
-        silent = _silent(column, values if whole else values[rows])
+        silent = _silent(table, column, rows)
         if silent is None:
             columns.append(column)
         else:
@@ -182,20 +181,27 @@ def informative(
     return tuple(columns), left_out | dict.fromkeys(table.ignored, "ignored")
 
 
-def _silent(column: Column, values: NDArray[Any]) -> str | None:
-    """Whether a column is `constant` or `empty`, if it is. A missing category says something; a
-    missing number does not, since it is filled in.
+def _silent(table: Table, column: Column, rows: NDArray[np.int64]) -> str | None:
+    """Whether a column is `constant` or `empty` in these rows, if it is. A missing category says
+    something; a missing number does not, since it is filled in.
     """
     if column.kind == "image":
         return None
-    # Most columns vary within their first rows, and the others need not be looked at.
-    for part in (values[:_FIRST_ROWS], values):
-        missing = part == MISSING_CODE if column.kind == "categorical" else np.isnan(part)
-        present = part[~missing]
-        if present.size and (present != present[0]).any():
-            return None
-        if column.kind == "categorical" and present.size and missing.any():
-            return None
+    # Most columns vary within their first rows, and the others need not be read.
+    first = first_values(table, column.name, _FIRST_ROWS)
+    if _said(column, first[rows[: np.searchsorted(rows, len(first))]]) is None:
+        return None
+    values = table.values[column.name]
+    return _said(column, values if len(rows) == table.rows else values[rows])
+
+
+def _said(column: Column, values: NDArray[Any]) -> str | None:
+    missing = values == MISSING_CODE if column.kind == "categorical" else np.isnan(values)
+    present = values[~missing]
+    if present.size and (present != present[0]).any():
+        return None
+    if column.kind == "categorical" and present.size and missing.any():
+        return None
     return "constant" if present.size else "empty"
 
 

@@ -4,12 +4,13 @@ A stored table is read as it is asked for, in memory that is bounded by a part a
 the file. The parts are the same wherever reading begins.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Protocol, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from worker.data.table import Column, Table, from_arrow, stored_columns
 from worker.errors import DataError
@@ -64,6 +65,17 @@ class StoredTable:
         except pa.ArrowInvalid as error:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
         return cls(file, stored_columns(file.schema_arrow))
+
+    def described(self, values: Mapping[str, NDArray[Any]]) -> Table:
+        """The table with these values."""
+        return Table.described(self._file.schema_arrow, self.rows, values)
+
+    def values(self, name: str) -> NDArray[Any]:
+        """All values of a column."""
+        column = next(column for column in self.columns if column.name == name)
+        # A name with a dot may be taken for that of others, too, which it begins.
+        frame = self._file.read(columns=[name], use_threads=False)
+        return from_arrow(column, frame.column(name))
 
     def parts(self, names: Sequence[str], size: int, first: int = 0) -> Iterator[Table]:
         """As `TableParts.parts`."""

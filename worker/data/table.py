@@ -106,7 +106,9 @@ class Table:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
         if [column.name for column in self.columns] != list(self.values):
             raise ValueError("columns and values must have the same names, in the same order")
-        for column, array in zip(self.columns, self.values.values(), strict=True):
+        # What is read when it is asked for is not asked for here.
+        arrays = self.values.values() if isinstance(self.values, dict) else ()
+        for column, array in zip(self.columns, arrays, strict=False):
             expected = (self.rows, *column.shape)
             if array.shape != expected:
                 raise ValueError(f"column {column.name!r} has shape {array.shape}, not {expected}")
@@ -228,17 +230,21 @@ class Table:
             frame = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
         except pa.ArrowInvalid as error:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
-        metadata = frame.schema.metadata or {}
-        columns = stored_columns(frame.schema)
         values = {
             column.name: from_arrow(column, frame.column(position))
-            for position, column in enumerate(columns)
+            for position, column in enumerate(stored_columns(frame.schema))
         }
-        origin = json.loads(metadata.get(_ORIGIN_KEY, b"{}"))
+        return cls.described(frame.schema, frame.num_rows, values)
+
+    @classmethod
+    def described(cls, schema: pa.Schema, rows: int, values: Mapping[str, NDArray[Any]]) -> Self:
+        """A table of these values, by what the schema of its file says of it."""
+        columns = stored_columns(schema)
+        origin = json.loads((schema.metadata or {}).get(_ORIGIN_KEY, b"{}"))
         return cls(
             columns=columns,
             values=values,
-            rows=frame.num_rows,
+            rows=rows,
             target=origin.get("target"),
             parts=origin.get("parts", {}),
             findings=tuple(Advice.model_validate(entry) for entry in origin.get("findings", ())),

@@ -101,6 +101,11 @@ def find_dataset(
     return dataset
 
 
+def present(session: Session, dataset_ids: Sequence[str]) -> set[str]:
+    """Those of these data sets, of all tenants, that are there."""
+    return set(session.scalars(select(Dataset.id).where(Dataset.id.in_(dataset_ids))))
+
+
 def dataset_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Dataset]:

@@ -7,7 +7,16 @@ from torch.func import functional_call
 
 from tests.techniques import network
 from worker.networks import Parameters
-from worker.networks.dense import Dense, affine, align, back, empty_aligned, is_aligned, outer
+from worker.networks.dense import (
+    Dense,
+    affine,
+    align,
+    back,
+    empty_aligned,
+    is_aligned,
+    multiply_add,
+    outer,
+)
 
 BYTES = 16
 """Where matrix kernels may choose another way, and round otherwise."""
@@ -58,3 +67,24 @@ def test_every_trial_of_a_product_begins_where_the_first_does(
 def test_every_trials_weights_begin_where_the_first_ones_do(hidden: list[int]) -> None:
     parameters = Parameters(network({"kind": "mlp", "hidden": hidden}, (5,), {}, {}, {}))
     assert offsets(parameters.values) == {0}
+
+
+@pytest.mark.parametrize("widths", [(9, 3), (8, 4), (5, 7), (6, 1)])
+@pytest.mark.parametrize("rows", [1, 7, 32])
+def test_a_trial_s_bits_are_its_own_under_autograd(widths: tuple[int, int], rows: int) -> None:
+    """Whichever way its products take: alone they are never out of line."""
+    generator = Generator().manual_seed(0)
+    inputs, outputs = widths
+    weight = torch.randn(3, inputs, outputs, generator=generator)
+    bias = torch.randn(3, outputs, generator=generator)
+    x = torch.randn(3, rows, inputs, generator=generator)
+
+    def passed(trials: slice) -> list[Tensor]:
+        tensors = [tensor[trials].clone().requires_grad_() for tensor in (x, weight, bias)]
+        scores = multiply_add(*tensors)
+        return [scores.detach(), *torch.autograd.grad(scores.sin().sum(), tensors)]
+
+    whole = passed(slice(0, 3))
+    for trial in range(3):
+        for one, among in zip(passed(slice(trial, trial + 1)), whole, strict=True):
+            assert torch.equal(one[0], among[trial])

@@ -8,6 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from tests.fleets import trained
+from tests.weights import served
 from worker.data import Outline, Table, prepare
 from worker.data.table import categorical, images
 from worker.search import plan
@@ -32,7 +33,12 @@ EVERY: dict[str, Any] = {
 SEED = 3
 
 
-def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
+CNN: dict[str, Any] = {"kind": "cnn", "channels": [4], "hidden": []}
+
+
+def digits(
+    *regularizations: dict[str, Any], epochs: int = 2, network: dict[str, Any] = CNN
+) -> FleetRun:
     """A fleet of small convolutional networks on 300 digits, one trial a regularization."""
     pixels, labels = load_digits(return_X_y=True)
     table = Table.of(
@@ -45,7 +51,7 @@ def digits(*regularizations: dict[str, Any], epochs: int = 2) -> FleetRun:
         {
             "dataset": "ds_12345678",
             "target": "digit",
-            "network": {"kind": "cnn", "channels": [4], "hidden": []},
+            "network": network,
             "training": {"epochs": epochs, "seed": SEED},
             "compare": [
                 {"name": str(n), "regularization": r} for n, r in enumerate(regularizations)
@@ -74,7 +80,21 @@ def test_metrics_are_of_the_images_as_they_are() -> None:
     """The same weights: another objective, the same metrics, whatever augments."""
     engine = digits(EVERY, {}).engine
     engine.start_epoch(0)
-    objective = engine.loss(engine.order[0])
+    objective = engine.loss(engine.batch(0))
     assert not torch.isclose(objective[0], objective[1])
     for name, values in engine.measure().items():
         assert values[0] == values[1], name
+
+
+def test_a_trial_s_bits_are_its_own() -> None:
+    """Of odd sizes: alone, among others, and after half of them have left."""
+    network = {**CNN, "channels": [5, 6], "hidden": [9]}
+    leaves = {"early_stopping": {"min_delta": 10.0, "patience": 1, "restore_best": False}}
+    stays = [{"batch_norm": {}, "spatial_dropout": {}}, {"layer_norm": {}, "flip": {}}]
+    others = [leaves, {**leaves, "random_crop": {"padding": 1}}]
+    together = trained(digits(*others, *stays, epochs=3, network=network))
+    assert len(together.members) == 2
+    for row, regularization in enumerate([*others, *stays]):
+        alone = trained(digits(regularization, epochs=3, network=network))
+        for name, tensor in served(alone.result(), 0).items():
+            assert torch.equal(tensor, served(together.result(), row)[name]), name
