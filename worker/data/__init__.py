@@ -13,6 +13,7 @@ from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
+from worker.data.imagined import imagined
 from worker.data.input_lines import input_lines
 from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
@@ -47,6 +48,7 @@ from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
+from worker.data.statistics import CellsNeededError, TableStatistics
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -57,6 +59,7 @@ __all__ = [
     "LAST_DAY",
     "SOFT_LIMIT",
     "Cell",
+    "CellsNeededError",
     "Column",
     "ColumnReport",
     "DelimitedRows",
@@ -89,6 +92,7 @@ __all__ = [
     "Table",
     "TableInMemory",
     "TableParts",
+    "TableStatistics",
     "Target",
     "ValueCount",
     "bin_edges",
@@ -96,6 +100,7 @@ __all__ = [
     "check_numbers",
     "declare",
     "extreme_cell",
+    "imagined",
     "input_lines",
     "is_known",
     "is_numeric",
