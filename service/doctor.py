@@ -4,8 +4,8 @@ import os
 import platform
 import shutil
 import sys
-from contextlib import closing
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
