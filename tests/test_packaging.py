@@ -1,6 +1,7 @@
 """What the package says it needs is what it uses, and is pinned."""
 
 import json
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -135,6 +136,26 @@ def test_packages_are_looked_for_where_the_client_is() -> None:
     assert find["where"] == [".", "service/client"]
     # Else it would be a part of the service too, and importable under two names.
     assert not (ROOT / "service" / "client" / "__init__.py").exists()
+
+
+def audited(*found: dict[str, Any]) -> tuple[int, list[str]]:
+    """What the audit says of what pip-audit found."""
+    judge = runpy.run_path(str(ROOT / ".ci" / "audit.py"))["judge"]
+    told: tuple[int, list[str]] = judge([{"version": "1", "vulns": [], **one} for one in found])
+    return told
+
+
+def test_an_audit_in_which_nothing_was_looked_at_is_none() -> None:
+    skipped = {"name": "a", "skip_reason": "Dependency not found: a"}
+    with pytest.raises(Exception, match="Dependency not found: a"):
+        audited(skipped)
+    with pytest.raises(Exception, match="nothing was asked for"):
+        audited()
+    assert audited({"name": "b"}) == (0, ["no vulnerability is known of 1 packages"])
+    status, told = audited({"name": "b"}, skipped)
+    assert (status, told[0]) == (0, "not audited: Dependency not found: a")
+    bad = {"name": "c", "vulns": [{"id": "CVE-0", "fix_versions": ["2"]}]}
+    assert audited(bad, {"name": "b"}) == (1, ["c 1: CVE-0, mended in 2"])
 
 
 @pytest.mark.slow
