@@ -124,8 +124,10 @@ class JointProgram:
         """The same of rows ``[B, F]`` that all members share, where it begins with a product: the
         first is then one of all members. None where it begins otherwise.
         """
-        flatten, first, *others = self.steps if len(self.steps) > 1 else (*self.steps, None)
-        if flatten is not _flatten_all or not isinstance(first, _MultiplyAll):
+        if len(self.steps) < 2 or self.steps[0] is not _flatten_all:
+            return None
+        _, first, *others = self.steps
+        if not isinstance(first, _MultiplyAll):
             return None
         return replace(self, steps=(_MultiplyShared.of(first), *others))
 
