@@ -74,6 +74,7 @@ def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
                 ),
                 findings=found.findings,
                 understood=found.understood,
+                statistics=found.statistics.model_dump(mode="json"),
                 tenant=caller.tenant,
             )
     except QuotaError:

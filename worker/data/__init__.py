@@ -14,6 +14,7 @@ from worker.data.encoding import Encoded, EncodingPlan, dump_encoders, load_enco
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
+from worker.data.imagined import imagined
 from worker.data.input_lines import input_lines
 from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
@@ -48,6 +49,7 @@ from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
+from worker.data.statistics import CellsNeededError, TableStatistics
 from worker.data.stored_columns import read_when_asked
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
@@ -59,6 +61,7 @@ __all__ = [
     "LAST_DAY",
     "SOFT_LIMIT",
     "Cell",
+    "CellsNeededError",
     "Column",
     "ColumnReport",
     "DelimitedRows",
@@ -93,6 +96,7 @@ __all__ = [
     "Table",
     "TableInMemory",
     "TableParts",
+    "TableStatistics",
     "Target",
     "ValueCount",
     "bin_edges",
@@ -101,6 +105,7 @@ __all__ = [
     "declare",
     "dump_encoders",
     "extreme_cell",
+    "imagined",
     "input_lines",
     "is_known",
     "is_numeric",

@@ -5,7 +5,8 @@ something has the uploaded file read again, under what it says over what was sai
 same bytes under the same reading are the same table, whoever reads them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import BinaryIO
 
@@ -54,14 +55,27 @@ def load_table(
             "upload it again, and name the new data set",
         )
         return _declared(_stored(artefacts, source), said), source.target
-    file = BytesIO(artefacts.read(source.source_path, source.source_sha256))
+    with (
+        artefacts.open(source.source_path, source.source_sha256) as file,
+        blamed_on_data_set(),
+    ):
+        reading = said.over(stored_reading(source))
+        return (read or read_here)(file, source.filename, reading), source.target
+
+
+def read_here(file: BinaryIO, filename: str | None, reading: Reading) -> Table:
+    """The table that a file holds."""
+    return read_table(file, filename, reading)
+
+
+@contextmanager
+def blamed_on_data_set() -> Iterator[None]:
+    """What is wrong with a file is wrong with a data set: a job sends none, it names one."""
     try:
-        table = (read or read_table)(file, source.filename, said.over(stored_reading(source)))
+        yield
     except DataError as error:
-        # A job sends no file: it names a data set.
         param = "dataset" if error.param == "file" else error.param
         raise DataError(error.message, param=param, code=error.code, **error.extra) from error
-    return table, source.target
 
 
 def stored_reading(dataset: Dataset) -> Reading:
