@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from worker.networks.affine import Affine
 from worker.networks.cnn import Cnn
-from worker.networks.convolution import CONVOLUTIONS, POOLS, Convolution, Pool
+from worker.networks.convolution import CONVOLUTIONS, Convolution, Pool, largest
 from worker.networks.dense import NARROW, Dense
 from worker.networks.embedding import PeriodicEmbedding, PiecewiseLinearEmbedding
 from worker.networks.embedding_step import EmbedStep
@@ -134,13 +134,15 @@ class _Writer:
             if number == convolutions:
                 steps.append(_flatten)
             steps += self._layer(layer, norm, positions if number < convolutions else 1)
-            steps.append(network.activation.infer)
+            following: list[Step] = [network.activation.infer]
             if number < convolutions:
                 pool = network.pools[number]
                 if not isinstance(pool, Pool):
                     raise TypeError(f"maps are pooled, not given to {type(pool).__name__}")
-                steps += [] if max(pool.window) == 1 else [_Shrink(pool.window)]
+                if max(pool.window) > 1:  # first where that is the same
+                    following.insert(0 if network.activation.rises else 1, _Shrink(pool.window))
                 positions = prod(pool.sizes)
+            steps += following
         return [*steps, _flatten, *self._layer(output)]
 
     def _residual(self, network: ResidualMlp) -> list[Step]:
@@ -298,7 +300,7 @@ class _Shrink:
     window: tuple[int, ...]
 
     def __call__(self, h: Tensor) -> Tensor:
-        return POOLS[len(self.window)](h, self.window)
+        return largest(h, self.window)
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,10 +55,11 @@ class LayerNormLayer(NormalizationLayer):
 
     def normalize(self, h: Tensor) -> Tensor:
         """γ·(h − μ)/√(σ² + ε) + β."""
-        # PyTorch's kernel wants the memory's own order; maps lie channels last.
-        rows = h.movedim(2, -1) if h.dim() > 3 else h
+        # PyTorch's kernel wants the memory's own order: of maps channels last, on a GPU row by row.
+        there, back = ((0, 1), (0, 1)) if h.is_cuda else ((2, -1), (-1, 2))
+        rows = h.movedim(*there) if h.dim() > 3 else h
         normed = functional.layer_norm(rows, rows.shape[2:], eps=self.epsilon)
-        normed = normed.movedim(-1, 2) if h.dim() > 3 else normed
+        normed = normed.movedim(*back) if h.dim() > 3 else normed
         return normed.mul(self.widen(self.weight)).add(self.widen(self.bias))
 
     def bind(self) -> None:
