@@ -53,7 +53,7 @@ def in_memory_order(h: Tensor) -> Tensor:
     return h.reshape(-1).view(h.shape)
 
 
-def largest(h: Tensor, window: Sequence[int]) -> Tensor:
+def largest_under(h: Tensor, window: Sequence[int]) -> Tensor:
     """The largest number under a window over the last axes, which moves by its own size.
 
     Max pooling without derivatives, an axis after another: to the bit PyTorch's, in a third of the
@@ -155,7 +155,7 @@ class Pool(nn.Module):
         if h.is_cuda:
             return unfold(self.pool(fold(h), self.window), len(h))
         if not torch.is_grad_enabled():
-            return largest(h, self.window)
+            return largest_under(h, self.window)
         trials, rows, *maps = h.shape
         series = len(maps) == 2
         images = in_memory_order(h.movedim(2, -1).flatten(0, 1)).movedim(-1, 1)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from worker.networks.affine import Affine
 from worker.networks.cnn import Cnn
-from worker.networks.convolution import CONVOLUTIONS, Convolution, Pool, largest
+from worker.networks.convolution import CONVOLUTIONS, Convolution, Pool, largest_under
 from worker.networks.dense import NARROW, Dense
 from worker.networks.embedding import PeriodicEmbedding, PiecewiseLinearEmbedding
 from worker.networks.embedding_step import EmbedStep
@@ -300,7 +300,7 @@ class _Shrink:
     window: tuple[int, ...]
 
     def __call__(self, h: Tensor) -> Tensor:
-        return largest(h, self.window)
+        return largest_under(h, self.window)
 
 
 @dataclass(frozen=True, eq=False)
