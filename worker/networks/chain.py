@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from worker.networks.activations import Activation
@@ -61,6 +62,22 @@ class Passed:
     after: Way
 
 
+@dataclass(slots=True)
+class Tape:
+    """What a whole forward pass keeps, until the next one."""
+
+    shape: torch.Size
+    """Of the rows as they enter."""
+    entered: Way
+    hidden: list[Passed]
+    h: Tensor
+    """What the output layer takes, and its weights."""
+    weight: Tensor
+    dropped: Way
+    first: tuple[Tensor, Tensor] | None = None
+    """∂L by what the first layer gives, and that layer's weights; after the way back."""
+
+
 class DenseChain:
     """hₗ₊₁ = a(hₗWₗ + bₗ) ⊙ Mₗ for the hidden layers, scores = hW + b; forward, then backward.
 
@@ -111,13 +128,12 @@ class DenseChain:
         """Rows ``[K, B, …]`` → scores, in training mode; keeps what the way back needs."""
         apply_, apply = self._activation.apply_, self._activation.apply
         in_place = apply_ is not None
-        self._entered: Way = []
-        h = _forth(x, self._entrance, self._entered)
-        self._shape = h.shape
-        h = h.flatten(2)
+        entered: Way = []
+        rows = _forth(x, self._entrance, entered)
+        h = rows.flatten(2)
         if self._embedding is not None:
             h = self._embedding.remember(h)
-        self._tape: list[Passed] = []
+        hidden: list[Passed] = []
         for link in self._hidden:
             disturb: Way = []
             weight = _forth(link.weight, link.disturb, disturb)
@@ -128,20 +144,22 @@ class DenseChain:
                 norms.append(kept)
             y = apply(z) if apply_ is None else apply_(z)
             after: Way = []
-            self._tape.append(Passed(weight, h, z, y, disturb, norms, after))
+            hidden.append(Passed(weight, h, z, y, disturb, norms, after))
             h = _forth(y, link.after, after, in_place=in_place)
-        self._dropped: Way = []
-        self._last = h, _forth(self._output.weight, self._output.disturb, self._dropped)
-        return affine(*self._last, self._output.bias)
+        dropped: Way = []
+        weight = _forth(self._output.weight, self._output.disturb, dropped)
+        self._tape = Tape(rows.shape, entered, hidden, h, weight, dropped)
+        return affine(h, weight, self._output.bias)
 
     def backward(self, g: Tensor) -> list[Tensor]:
         """From ∂L/∂scores to ∂L by every parameter: of an embedding; W₀, b₀, W₁, b₁, …; γ and β
 
         of the normalizations. May be called again after one ``forward``.
         """
-        h, following = self._last
-        gradients, slopes = [g.sum(1), _back(outer(h, g), self._dropped)], []
-        for link, passed in zip(reversed(self._hidden), reversed(self._tape), strict=True):
+        tape = self._tape
+        following = tape.weight
+        gradients, slopes = [g.sum(1), _back(outer(tape.h, g), tape.dropped)], []
+        for link, passed in zip(reversed(self._hidden), reversed(tape.hidden), strict=True):
             g = _back(back(g, following), passed.after)
             g = self._activation.derive(g, passed.z, passed.y)
             for norm, kept in zip(reversed(link.norms), reversed(passed.norms), strict=True):
@@ -149,7 +167,7 @@ class DenseChain:
                 slopes += [by_bias, by_weight]
             gradients += [g.sum(1), _back(outer(passed.h, g), passed.disturb)]
             following = passed.weight
-        self._first = g, following
+        tape.first = g, following
         gradients = gradients[::-1] + slopes[::-1]
         if self._embedding is None or not self._embedding.learns:
             return gradients
@@ -157,10 +175,13 @@ class DenseChain:
 
     def by_rows(self) -> Tensor:
         """∂L/∂x ``[K, B, …]``, after ``backward``."""
-        g = back(*self._first)
+        tape = self._tape
+        if tape.first is None:
+            raise RuntimeError("no gradient has come back to the first layer yet")
+        g = back(*tape.first)
         if self._embedding is not None:
             g = self._embedding.by_rows(g)
-        return _back(g.view(self._shape), self._entered)
+        return _back(g.view(tape.shape), tape.entered)
 
 
 def by_hand(trial: Trial) -> bool:

@@ -276,7 +276,8 @@ def quantiles(device: torch.device) -> Tensor:
     """The standard normal at the middles of 65,536 equal probabilities, of variance 1."""
     levels = torch.arange(LEVELS, dtype=torch.float64)
     values = torch.special.ndtri((levels + 0.5) / LEVELS)
-    return (values / values.square().mean().sqrt()).float().to(device)
+    table: Tensor = values / values.square().mean().sqrt()
+    return table.float().to(device)
 
 
 def resolved(p: Tensor) -> Tensor:
