@@ -26,7 +26,8 @@ class ByHand(Protocol):
     def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Its forward pass in training mode, h', and what the way back needs.
 
-        ``out`` is h itself, where that may be overwritten without a change of any sign.
+        ``out`` is h itself, where that may be overwritten without a change of any sign, and what
+        becomes 0 passes no gradient back anyhow.
         """
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
@@ -208,11 +209,11 @@ def _layers(module: nn.Module, kind: type[Layer]) -> list[Layer] | None:
 
 
 def _forth(h: Tensor, layers: Sequence[ByHand], way: Way, *, in_place: bool = False) -> Tensor:
-    """h through the layers, maybe in place of h itself: of what a layer gives in any case."""
+    """h through the layers; the first may take h's place."""
     for layer in layers:
         h, kept = layer.remember(h, h if in_place else None)
         way.append((layer, kept))
-        in_place = True
+        in_place = False
     return h
 
 
