@@ -98,6 +98,7 @@ class DenseChain:
     ) -> None:
         self._entrance, self._activation, self._embedding = entrance, activation, embedding
         *self._hidden, self._output = links
+        self._tape: Tape | None = None
         for link in links:
             for norm in link.norms:
                 norm.bind()
@@ -129,6 +130,7 @@ class DenseChain:
         """Rows ``[K, B, …]`` → scores, in training mode; keeps what the way back needs."""
         apply_, apply = self._activation.apply_, self._activation.apply
         in_place = apply_ is not None
+        self._tape = None  # its memory is at hand for this pass, and still in the cache
         entered: Way = []
         rows = _forth(x, self._entrance, entered)
         h = rows.flatten(2)
@@ -137,7 +139,9 @@ class DenseChain:
         hidden: list[Passed] = []
         for link in self._hidden:
             disturb: Way = []
-            weight = _forth(link.weight, link.disturb, disturb)
+            weight = link.weight
+            if link.disturb:
+                weight = _forth(weight, link.disturb, disturb)
             z = affine(h, weight, link.bias)
             norms = []
             for norm in link.norms:
@@ -146,7 +150,7 @@ class DenseChain:
             y = apply(z) if apply_ is None else apply_(z)
             after: Way = []
             hidden.append(Passed(weight, h, z, y, disturb, norms, after))
-            h = _forth(y, link.after, after, in_place=in_place)
+            h = _forth(y, link.after, after, in_place=in_place) if link.after else y
         dropped: Way = []
         weight = _forth(self._output.weight, self._output.disturb, dropped)
         self._tape = Tape(rows.shape, entered, hidden, h, weight, dropped)
@@ -157,7 +161,7 @@ class DenseChain:
 
         of the normalizations. May be called again after one ``forward``.
         """
-        tape = self._tape
+        tape = self._passed()
         following = tape.weight
         gradients, slopes = [g.sum(1), _back(outer(tape.h, g), tape.dropped)], []
         for link, passed in zip(reversed(self._hidden), reversed(tape.hidden), strict=True):
@@ -176,13 +180,18 @@ class DenseChain:
 
     def by_rows(self) -> Tensor:
         """∂L/∂x ``[K, B, …]``, after ``backward``."""
-        tape = self._tape
+        tape = self._passed()
         if tape.first is None:
             raise RuntimeError("no gradient has come back to the first layer yet")
         g = back(*tape.first)
         if self._embedding is not None:
             g = self._embedding.by_rows(g)
         return _back(g.view(tape.shape), tape.entered)
+
+    def _passed(self) -> Tape:
+        if self._tape is None:
+            raise RuntimeError("there is no way back before a way forth")
+        return self._tape
 
 
 def by_hand(trial: Trial) -> bool:
