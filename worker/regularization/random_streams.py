@@ -228,9 +228,9 @@ class _Draw:
         """Put the present step's numbers where a captured graph reads them."""
         numbers = self._streams.by_trial(self._of_seeds())
         if self._held is None:
-            self._held = numbers.clone(memory_format=torch.contiguous_format)
-        else:
-            self._held.copy_(numbers)
+            with torch.inference_mode(False):  # it outlives the step that draws first
+                self._held = numbers.new_empty(numbers.shape)
+        self._held.copy_(numbers)
 
     def _of_seeds(self) -> Tensor:
         """``[S, *shape]``."""
