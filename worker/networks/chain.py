@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from worker.networks.activations import Activation
@@ -25,7 +26,8 @@ class ByHand(Protocol):
     def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Its forward pass in training mode, h', and what the way back needs.
 
-        ``out`` is h itself, where that may be overwritten without a change of any sign.
+        ``out`` is h itself, where that may be overwritten without a change of any sign, and what
+        becomes 0 passes no gradient back anyhow.
         """
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
@@ -61,6 +63,22 @@ class Passed:
     after: Way
 
 
+@dataclass(slots=True)
+class Tape:
+    """What a whole forward pass keeps, until the next one."""
+
+    shape: torch.Size
+    """Of the rows as they enter."""
+    entered: Way
+    hidden: list[Passed]
+    h: Tensor
+    """What the output layer takes, and its weights."""
+    weight: Tensor
+    dropped: Way
+    first: tuple[Tensor, Tensor] | None = None
+    """∂L by what the first layer gives, and that layer's weights; after the way back."""
+
+
 class DenseChain:
     """hₗ₊₁ = a(hₗWₗ + bₗ) ⊙ Mₗ for the hidden layers, scores = hW + b; forward, then backward.
 
@@ -80,6 +98,7 @@ class DenseChain:
     ) -> None:
         self._entrance, self._activation, self._embedding = entrance, activation, embedding
         *self._hidden, self._output = links
+        self._tape: Tape | None = None
         for link in links:
             for norm in link.norms:
                 norm.bind()
@@ -111,16 +130,18 @@ class DenseChain:
         """Rows ``[K, B, …]`` → scores, in training mode; keeps what the way back needs."""
         apply_, apply = self._activation.apply_, self._activation.apply
         in_place = apply_ is not None
-        self._entered: Way = []
-        h = _forth(x, self._entrance, self._entered)
-        self._shape = h.shape
-        h = h.flatten(2)
+        self._tape = None  # its memory is at hand for this pass, and still in the cache
+        entered: Way = []
+        rows = _forth(x, self._entrance, entered)
+        h = rows.flatten(2)
         if self._embedding is not None:
             h = self._embedding.remember(h)
-        self._tape: list[Passed] = []
+        hidden: list[Passed] = []
         for link in self._hidden:
             disturb: Way = []
-            weight = _forth(link.weight, link.disturb, disturb)
+            weight = link.weight
+            if link.disturb:
+                weight = _forth(weight, link.disturb, disturb)
             z = affine(h, weight, link.bias)
             norms = []
             for norm in link.norms:
@@ -128,20 +149,22 @@ class DenseChain:
                 norms.append(kept)
             y = apply(z) if apply_ is None else apply_(z)
             after: Way = []
-            self._tape.append(Passed(weight, h, z, y, disturb, norms, after))
-            h = _forth(y, link.after, after, in_place=in_place)
-        self._dropped: Way = []
-        self._last = h, _forth(self._output.weight, self._output.disturb, self._dropped)
-        return affine(*self._last, self._output.bias)
+            hidden.append(Passed(weight, h, z, y, disturb, norms, after))
+            h = _forth(y, link.after, after, in_place=in_place) if link.after else y
+        dropped: Way = []
+        weight = _forth(self._output.weight, self._output.disturb, dropped)
+        self._tape = Tape(rows.shape, entered, hidden, h, weight, dropped)
+        return affine(h, weight, self._output.bias)
 
     def backward(self, g: Tensor) -> list[Tensor]:
         """From ∂L/∂scores to ∂L by every parameter: of an embedding; W₀, b₀, W₁, b₁, …; γ and β
 
         of the normalizations. May be called again after one ``forward``.
         """
-        h, following = self._last
-        gradients, slopes = [g.sum(1), _back(outer(h, g), self._dropped)], []
-        for link, passed in zip(reversed(self._hidden), reversed(self._tape), strict=True):
+        tape = self._passed()
+        following = tape.weight
+        gradients, slopes = [g.sum(1), _back(outer(tape.h, g), tape.dropped)], []
+        for link, passed in zip(reversed(self._hidden), reversed(tape.hidden), strict=True):
             g = _back(back(g, following), passed.after)
             g = self._activation.derive(g, passed.z, passed.y)
             for norm, kept in zip(reversed(link.norms), reversed(passed.norms), strict=True):
@@ -149,7 +172,7 @@ class DenseChain:
                 slopes += [by_bias, by_weight]
             gradients += [g.sum(1), _back(outer(passed.h, g), passed.disturb)]
             following = passed.weight
-        self._first = g, following
+        tape.first = g, following
         gradients = gradients[::-1] + slopes[::-1]
         if self._embedding is None or not self._embedding.learns:
             return gradients
@@ -157,10 +180,18 @@ class DenseChain:
 
     def by_rows(self) -> Tensor:
         """∂L/∂x ``[K, B, …]``, after ``backward``."""
-        g = back(*self._first)
+        tape = self._passed()
+        if tape.first is None:
+            raise RuntimeError("no gradient has come back to the first layer yet")
+        g = back(*tape.first)
         if self._embedding is not None:
             g = self._embedding.by_rows(g)
-        return _back(g.view(self._shape), self._entered)
+        return _back(g.view(tape.shape), tape.entered)
+
+    def _passed(self) -> Tape:
+        if self._tape is None:
+            raise RuntimeError("there is no way back before a way forth")
+        return self._tape
 
 
 def by_hand(trial: Trial) -> bool:
@@ -187,11 +218,11 @@ def _layers(module: nn.Module, kind: type[Layer]) -> list[Layer] | None:
 
 
 def _forth(h: Tensor, layers: Sequence[ByHand], way: Way, *, in_place: bool = False) -> Tensor:
-    """h through the layers, maybe in place of h itself: of what a layer gives in any case."""
+    """h through the layers; the first may take h's place."""
     for layer in layers:
         h, kept = layer.remember(h, h if in_place else None)
         way.append((layer, kept))
-        in_place = True
+        in_place = False
     return h
 
 

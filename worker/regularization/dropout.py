@@ -36,13 +36,13 @@ class Dropout(ActivationDropout):
 
     @staticmethod
     def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """1 − p."""
-        return (1 - p,)
+        """1 / (1 − p)."""
+        return (1 / (1 - p),)
 
     @staticmethod
     def slope(keep: Tensor, constants: Constants) -> Tensor:
         """M / (1 − p)."""
-        return keep.div_(constants[0])
+        return keep.mul_(constants[0])
 
     @staticmethod
     def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:

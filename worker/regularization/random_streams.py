@@ -228,9 +228,9 @@ class _Draw:
         """Put the present step's numbers where a captured graph reads them."""
         numbers = self._streams.by_trial(self._of_seeds())
         if self._held is None:
-            self._held = numbers.clone(memory_format=torch.contiguous_format)
-        else:
-            self._held.copy_(numbers)
+            with torch.inference_mode(False):  # it outlives the step that draws first
+                self._held = numbers.new_empty(numbers.shape)
+        self._held.copy_(numbers)
 
     def _of_seeds(self) -> Tensor:
         """``[S, *shape]``."""
@@ -275,9 +275,9 @@ class _Draw:
 def quantiles(device: torch.device) -> Tensor:
     """The standard normal at the middles of 65,536 equal probabilities, of variance 1."""
     levels = torch.arange(LEVELS, dtype=torch.float64)
-    values: Tensor = torch.special.ndtri((levels + 0.5) / LEVELS)
-    unit: Tensor = values / values.square().mean().sqrt()
-    return unit.float().to(device)
+    values = torch.special.ndtri((levels + 0.5) / LEVELS)
+    table: Tensor = values / values.square().mean().sqrt()
+    return table.float().to(device)
 
 
 def resolved(p: Tensor) -> Tensor:

@@ -111,6 +111,9 @@ class Technique(Settings, ABC):
 
     family: ClassVar[str]
     """The moment at which it acts; the same for all members of a family."""
+    slowdown: ClassVar[float] = 1.0
+    """How many times as long a step takes for all trials of a fleet where one has it, if noticeably
+    more than once; measured by ``benchmarks/techniques.py``."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

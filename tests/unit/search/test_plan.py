@@ -76,8 +76,7 @@ def fleets_of_two(*regularizations: dict[str, Any]) -> int:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ({"dropout": {"p": 0.3}}, {"drop_connect": {"p": 0.3}}),
-        ({}, {"batch_norm": {}}),
+        ({"dropout": {"p": 0.3}}, {"jacobian": {"strength": 0.1}}),
         ({"batch_norm": {"epsilon": 1e-3}}, {"batch_norm": {"epsilon": 1e-2}}),
         ({"batch_norm": {}}, {"batch_norm": {"epsilon": 1e-2}}),
         ({"layer_norm": {"epsilon": 1e-3}}, {"layer_norm": {"epsilon": 1e-2}}),
@@ -94,6 +93,7 @@ def test_who_is_differentiated_otherwise_or_normalized_by_another_epsilon_is_apa
     [
         ({"dropout": {"p": 0.3}}, {"l1": {"strength": 0.1}}),
         ({"drop_connect": {"p": 0.3}}, {"batch_norm": {}}),
+        ({}, {"adversarial": {}}),
         ({"batch_norm": {"epsilon": 1e-3}}, {"batch_norm": {"epsilon": 1e-3}, **BOTH}),
     ],
 )
@@ -101,6 +101,30 @@ def test_techniques_that_the_others_can_do_without_are_together(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     assert fleets_of_two(first, second) == 1
+
+
+@pytest.mark.parametrize(
+    ("technique", "hidden", "repeats", "sizes"),
+    [
+        ("batch_norm", [50, 50], 8, [16]),
+        ("batch_norm", [50, 50], 40, [40, 40]),
+        ("adversarial", [50, 50], 8, [8, 8]),
+        ("batch_norm", [256, 256], 1, [1, 1]),
+        ("noise", [256, 256], 1, [2]),
+    ],
+)
+def test_nobody_pays_for_a_slow_neighbour(
+    technique: str, hidden: list[int], repeats: int, sizes: list[int]
+) -> None:
+    """Parted where that is done sooner: many trials, a large network, a costly technique."""
+    fleets = planned(
+        compare=[{"name": "a"}, {"name": "b", "regularization": {technique: {}}}],
+        network={"kind": "mlp", "hidden": hidden},
+        repeats=repeats,
+    )
+    assert [len(fleet.trials) for fleet in fleets] == sizes
+    if len(sizes) == 2:
+        assert [trial.name for trial in fleets[0].trials] == ["a"] * repeats
 
 
 def test_uneven_folds_divide_fleets() -> None:

@@ -17,6 +17,17 @@ PLAIN: list[dict[str, Any]] = [
 ]
 SOFT: list[dict[str, Any]] = [{}, {"mixup": {}}, {"label_smoothing": {"smoothing": 0.2}}]
 WEIGHTED: list[dict[str, Any]] = [{}, {"class_weights": {}, "cutout": {}}]
+ATTACKED: list[dict[str, Any]] = [
+    {},
+    {"adversarial": {"epsilon": 0.1}, "dropout": {"p": 0.2, "input_p": 0.1}},
+    {
+        "adversarial": {"epsilon": 0.2},
+        "batch_norm": {},
+        "class_weights": {},
+        "confidence_penalty": {"strength": 0.1},
+    },
+]
+"""An attack, which knows neither weights of rows nor penalties of answers."""
 TRAINING: dict[str, Any] = {
     "epochs": 8,
     "batch_size": 16,
@@ -32,6 +43,8 @@ TRAINING: dict[str, Any] = {
         ("wine", "tanh", PLAIN),
         ("wine", "gelu", SOFT),
         ("wine", "relu", WEIGHTED),
+        ("wine", "tanh", ATTACKED),
+        ("circle", "tanh", ATTACKED),
         ("diabetes", "selu", PLAIN),
         ("diabetes", "relu", SOFT[:2]),
     ],

@@ -44,6 +44,7 @@ class Attack(Technique):
     """Adds rows that are hard for the network as it is: the step needs the loss's gradient."""
 
     family: ClassVar[str] = "augmentation"
+    slowdown: ClassVar[float] = 1.8
 
     epsilon: float
     """ε: how far a feature may move."""

@@ -49,7 +49,9 @@ class Masking(Protocol):
 
     @staticmethod
     def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch; first by what
+        an entry that is kept is scaled.
+        """
 
     @staticmethod
     def slope(keep: Tensor, constants: Constants) -> Tensor:
@@ -139,7 +141,9 @@ class ActivationDropout(Technique):
     @staticmethod
     @abstractmethod
     def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch; first by what
+        an entry that is kept is scaled.
+        """
 
     @staticmethod
     @abstractmethod
@@ -174,7 +178,9 @@ class WeightDropout(Technique):
     @staticmethod
     @abstractmethod
     def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch; first by what
+        an entry that is kept is scaled.
+        """
 
     @staticmethod
     @abstractmethod
@@ -225,10 +231,13 @@ class DropoutLayer(RandomLayer):
         return self.technique.drop(h, self.technique.slope(self.mask(h), constants), constants)
 
     def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What ``forward`` gives in training mode, maybe in ``out``; and its slope."""
+        """What ``forward`` gives in training mode, maybe in ``out``; and its slope, or of that only
+        what is not 0: the scale.
+        """
         constants = self.constants.unbind()
         slope = self.technique.slope(self.mask(h), constants)
-        return self.technique.drop(h, slope, constants, out), slope
+        dropped = self.technique.drop(h, slope, constants, out)
+        return dropped, constants[0] if dropped is out else slope
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
         """The slope's product with ∂L/∂h', in its place."""

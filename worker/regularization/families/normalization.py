@@ -23,6 +23,7 @@ class Normalization(Technique):
     """
 
     family: ClassVar[str] = "normalization"
+    slowdown: ClassVar[float] = 1.3
     needs_batch: ClassVar[bool] = False
     """Whether a batch of one row cannot be normalized."""
 
