@@ -34,6 +34,8 @@ from worker.spec import JobSpec
 
 MIB = 2**20
 LOOK_SECONDS = 0.01
+IDLE_SECONDS = 0.5
+"""Of the processor: what a trainer that waits has used less of."""
 SPEC = {
     "target": "y",
     "columns": {},
@@ -124,11 +126,21 @@ class Peak:
     processor: float = 0.0
 
 
+def used(process: psutil.Process) -> float:
+    """Seconds of the processor."""
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return times.user + times.system
+
+
 class Watch:
-    """Looks at the trainers of a service."""
+    """Looks at the trainers of a service, but for those that have trained already."""
 
     def __init__(self, service: psutil.Process) -> None:
         self._service, self.peak = service, Peak()
+        self._ended = {trainer.pid for trainer in self._trainers() if used(trainer) > IDLE_SECONDS}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look)
         self._thread.start()
@@ -136,9 +148,11 @@ class Watch:
     def _look(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             for process in self._trainers():
+                if process.pid in self._ended:
+                    continue
                 try:
                     status = Path(f"/proc/{process.pid}/status").read_text()
-                    times = process.cpu_times()
+                    processor = used(process)
                 except (OSError, psutil.Error):
                     continue
                 held = {
@@ -148,7 +162,7 @@ class Watch:
                 }
                 self.peak.resident = max(self.peak.resident, held.get("VmHWM", 0.0))
                 self.peak.private = max(self.peak.private, held.get("RssAnon", 0.0))
-                self.peak.processor = max(self.peak.processor, times.user + times.system)
+                self.peak.processor = max(self.peak.processor, processor)
 
     def _trainers(self) -> list[psutil.Process]:
         """Forks of standbys: the processes that train, or wait for a fleet."""

@@ -32,8 +32,8 @@ class FileLimits:
 
     rows: int = 10_000_000
     columns: int = 10_000
-    cells: int = 200_000_000
-    """Rows times columns of a Parquet file; as float64, 1.6 GB."""
+    cells: int = 2**28
+    """Rows times columns of a Parquet file; as float64, 2 GiB."""
     cell: int = 65_536
     """Characters of one cell; below what Python's CSV reader can still report a line for."""
     bytes: int = 2 * 2**30

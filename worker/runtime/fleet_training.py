@@ -34,6 +34,7 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
 from worker.storage.fleets import Lease, StaleToken
+from worker.storage.matrices import leave_pages
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
@@ -133,8 +134,8 @@ class FleetTraining:
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
 
-        where = (self._settings, self._database, rows.dataset, spec.reading, self._wait)
-        encode = self._patience.insist(lambda: row_encoder(*where))
+        of = (self._settings, self._database, rows.dataset, spec.reading, self._patience.check)
+        encode = self._patience.insist(lambda: row_encoder(*of))
         self._prepare = partial(prepare, encode=encode)
 
         def prepared_anew(*, refit: bool) -> Prepared:
@@ -176,11 +177,6 @@ class FleetTraining:
             raise RuntimeError("a job names a data set or a built-in one")
         whole_to = self._settings.encoded_from_bytes
         return load_table(self._artefacts, source, spec.reading, whole_to=whole_to)
-
-    def _wait(self) -> None:
-        """Called while others encode what is needed here."""
-        if self._is_asked_to_stop():
-            raise Interrupted
 
     def _data(self, table: Table, spec: JobSpec, target: str | None, *, refit: bool) -> Prepared:
         prepared = self._prepare(table, spec, target, refit=refit)
@@ -325,6 +321,8 @@ class FleetTraining:
 
     def _finish(self, run: FleetRun) -> str:
         results = self._explained(run, run.results())
+        leave_pages(run.prepared.x)
+        give_memory_back()
         succeeded = _succeeded(results)
         boosted: Boosted | None = None
         if self._boosted is not None:

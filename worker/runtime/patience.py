@@ -63,11 +63,16 @@ class Patience:
                 return result
             self._pause(seconds, stoppable)
 
+    def check(self) -> None:
+        """Raise ``Interrupted`` if it was asked to stop."""
+        if self._channel.stop_reason is not None:
+            raise Interrupted
+
     def _pause(self, seconds: float, stoppable: bool) -> None:
         left = seconds
         while left > 0:
-            if stoppable and self._channel.stop_reason is not None:
-                raise Interrupted
+            if stoppable:
+                self.check()
             self._sleep(min(left, POLL_SECONDS))
             left -= POLL_SECONDS
 

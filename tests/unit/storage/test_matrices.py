@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from worker.storage import matrices
-from worker.storage.matrices import MATRIX, MatrixStore, StoredMatrix
+from worker.storage.matrices import MATRIX, MatrixStore, StoredMatrix, leave_pages
 
 OWNER, OTHER = f"ds_{'a' * 24}", f"ds_{'b' * 24}"
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -51,6 +51,25 @@ def test_it_is_what_was_written_and_cannot_be_changed(store: MatrixStore) -> Non
     assert store.find(OTHER, "a") is None
     paths = [store._folder, *store._folder.rglob("*")]
     assert all(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) == 0 for path in paths)
+
+
+def test_pages_come_back(tmp_path: Path) -> None:
+    x = np.arange(2**21, dtype=np.float32).reshape(2, -1, 4)
+    store = MatrixStore(tmp_path, x.nbytes)
+    found = store.add(OWNER, "a", x.shape, [(0, x)], FILES).x
+
+    def resident() -> int:
+        """KiB of the process that files back, those in memory too."""
+        status = Path("/proc/self/status").read_text().splitlines()
+        backed = [line.split()[1] for line in status if line.startswith(("RssFile", "RssShmem"))]
+        return sum(map(int, backed))
+
+    assert np.array_equal(found, x)
+    before = resident()
+    leave_pages(found[0])
+    leave_pages(x)
+    assert before - resident() > 0.9 * x.nbytes / 1024
+    assert np.array_equal(found, x)
 
 
 def test_what_was_interrupted_is_not_there(store: MatrixStore) -> None:
