@@ -123,6 +123,7 @@ def _line(line: Line, axis: str, counted: bool) -> Json:
         "fill": False,
         "tension": 0,
         "clip": 8,  # a marker on the edge is whole
+        **({"spanGaps": True} if line.spans else {}),
         **style,
     }
 
@@ -151,6 +152,7 @@ def _band(band: Band, axis: str, counted: bool) -> list[Json]:
         "pointHitRadius": 0,
         "order": BENEATH,
         "tension": 0,
+        **({"spanGaps": True} if band.spans else {}),
     }
     return [
         {**edge, "data": _points(band.x, band.low, counted), "fill": False},

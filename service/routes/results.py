@@ -178,8 +178,14 @@ def get_metrics(
         )
         series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
+    fitted = None if row.report is None else row.report.fitted
     return MetricsView(
-        job=job_id, trial=row.id, name=row.name, epochs=list(range(1, length + 1)), metrics=series
+        job=job_id,
+        trial=row.id,
+        name=row.name,
+        epochs=list(range(1, length + 1)),
+        metrics=series,
+        train_rows=None if fitted is None else fitted.measured,
     )
 
 

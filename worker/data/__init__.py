@@ -10,6 +10,7 @@ from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.drafts import more_findings
 from worker.data.encoder import Encoder, EncoderSchema
+from worker.data.encoding import Encoded, EncodingPlan, dump_encoders, load_encoders
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
@@ -49,6 +50,7 @@ from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
 from worker.data.statistics import CellsNeededError, TableStatistics
+from worker.data.stored_columns import read_when_asked
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -65,8 +67,10 @@ __all__ = [
     "DelimitedRows",
     "DelimitedWriter",
     "DividedRows",
+    "Encoded",
     "Encoder",
     "EncoderSchema",
+    "EncodingPlan",
     "Expectations",
     "ExtremeCell",
     "FileLimits",
@@ -99,6 +103,7 @@ __all__ = [
     "category_page",
     "check_numbers",
     "declare",
+    "dump_encoders",
     "extreme_cell",
     "imagined",
     "input_lines",
@@ -107,6 +112,7 @@ __all__ = [
     "kinds_to_declare",
     "listed",
     "load_builtin",
+    "load_encoders",
     "more_findings",
     "number_inputs",
     "output_columns",
@@ -117,6 +123,7 @@ __all__ = [
     "read_arrays",
     "read_csv",
     "read_table",
+    "read_when_asked",
     "report",
     "resolve_target",
     "rewrite_rows",

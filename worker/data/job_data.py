@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from worker.data.inputs import width
 from worker.data.resolution import Resolution
 from worker.data.roles import WEIGHT, Roles
 from worker.data.splits import RowSplit
+from worker.data.stored_columns import first_values
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood
@@ -187,7 +188,7 @@ def informative(
 
 
 def _silence(table: Table, column: Column, rows: NDArray[np.int64]) -> str:
-    """Whether a column is `constant` or `empty` in some rows, or `varies`. A missing category says
+    """Whether a column is `constant` or `empty` in these rows, or `varies`. A missing category says
     something; a missing number does not, since it is filled in.
     """
     if column.kind == "image":
@@ -196,16 +197,21 @@ def _silence(table: Table, column: Column, rows: NDArray[np.int64]) -> str:
     known = None if counted is None else counted.silence(table.rows, len(rows))
     if known is not None:
         return known
+    # Most columns vary within their first rows, and the others need not be read.
+    first = first_values(table, column.name, _FIRST_ROWS)
+    if _said(column, first[rows[: np.searchsorted(rows, len(first))]]) == "varies":
+        return "varies"
     values = table.values[column.name]
-    values = values if len(rows) == table.rows else values[rows]
-    # Most columns vary within their first rows, and the others need not be looked at.
-    for part in (values[:_FIRST_ROWS], values):
-        missing = part == MISSING_CODE if column.kind == "categorical" else np.isnan(part)
-        present = part[~missing]
-        if present.size and (present != present[0]).any():
-            return "varies"
-        if column.kind == "categorical" and present.size and missing.any():
-            return "varies"
+    return _said(column, values if len(rows) == table.rows else values[rows])
+
+
+def _said(column: Column, values: NDArray[Any]) -> str:
+    missing = values == MISSING_CODE if column.kind == "categorical" else np.isnan(values)
+    present = values[~missing]
+    if present.size and (present != present[0]).any():
+        return "varies"
+    if column.kind == "categorical" and present.size and missing.any():
+        return "varies"
     return "constant" if present.size else "empty"
 
 

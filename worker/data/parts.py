@@ -12,14 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from worker.data.table import (
-    Column,
-    ColumnCounts,
-    Table,
-    UnreadCells,
-    from_arrow,
-    stored_columns,
-)
+from worker.data.table import Column, Table, from_arrow, stored_columns
 from worker.errors import DataError
 
 
@@ -73,10 +66,16 @@ class StoredTable:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
         return cls(file, stored_columns(file.schema_arrow))
 
-    def table(self, counts: Mapping[str, ColumnCounts] | None = None) -> Table:
-        """All of it, each column read when it is asked for."""
-        cells = _StoredCells(self._file, self.columns)
-        return Table.stored(self._file.schema_arrow, cells, self.rows, counts)
+    def described(self, values: Mapping[str, NDArray[Any]]) -> Table:
+        """The table with these values."""
+        return Table.described(self._file.schema_arrow, self.rows, values)
+
+    def values(self, name: str) -> NDArray[Any]:
+        """All values of a column."""
+        column = next(column for column in self.columns if column.name == name)
+        # A name with a dot may be taken for that of others, too, which it begins.
+        frame = self._file.read(columns=[name], use_threads=False)
+        return from_arrow(column, frame.column(name))
 
     def parts(self, names: Sequence[str], size: int, first: int = 0) -> Iterator[Table]:
         """As `TableParts.parts`."""
@@ -118,27 +117,6 @@ class StoredTable:
             left -= dropped
             if dropped < batch.num_rows:
                 yield batch.slice(dropped)
-
-
-class _StoredCells(UnreadCells):
-    """Columns of a file; each is kept once it was read."""
-
-    def __init__(self, file: pq.ParquetFile, columns: Sequence[Column]) -> None:
-        self._file = file
-        self._columns = {column.name: column for column in columns}
-        self._read: dict[str, NDArray[Any]] = {}
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self._read:
-            frame = self._file.read(columns=[name], use_threads=False)
-            self._read[name] = from_arrow(self._columns[name], frame.column(name))
-        return self._read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
 
 
 def _table(columns: tuple[Column, ...], frame: pa.Table) -> Table:

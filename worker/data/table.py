@@ -108,10 +108,6 @@ class ColumnCounts(Protocol):
         """Whether it varies in so many of its rows, whichever they are; none if it depends."""
 
 
-class UnreadCells(Mapping[str, NDArray[Any]]):
-    """The values of columns that are had when they are asked for, one by one."""
-
-
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns and their values; arrays are [rows], those of image columns [rows, *shape]."""
@@ -135,8 +131,9 @@ class Table:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
         if [column.name for column in self.columns] != list(self.values):
             raise ValueError("columns and values must have the same names, in the same order")
-        read = () if isinstance(self.values, UnreadCells) else self.values.values()
-        for column, array in zip(self.columns, read, strict=False):
+        # What is read when it is asked for is not asked for here.
+        arrays = self.values.values() if isinstance(self.values, dict) else ()
+        for column, array in zip(self.columns, arrays, strict=False):
             expected = (self.rows, *column.shape)
             if array.shape != expected:
                 raise ValueError(f"column {column.name!r} has shape {array.shape}, not {expected}")
@@ -258,22 +255,15 @@ class Table:
             frame = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
         except pa.ArrowInvalid as error:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
-        columns = stored_columns(frame.schema)
         values = {
             column.name: from_arrow(column, frame.column(position))
-            for position, column in enumerate(columns)
+            for position, column in enumerate(stored_columns(frame.schema))
         }
-        return cls.stored(frame.schema, values, frame.num_rows)
+        return cls.described(frame.schema, frame.num_rows, values)
 
     @classmethod
-    def stored(
-        cls,
-        schema: pa.Schema,
-        values: Mapping[str, NDArray[Any]],
-        rows: int,
-        counts: Mapping[str, ColumnCounts] | None = None,
-    ) -> Self:
-        """The table of a file that `to_parquet` made, by its schema; `values` are its cells."""
+    def described(cls, schema: pa.Schema, rows: int, values: Mapping[str, NDArray[Any]]) -> Self:
+        """A table of these values, by what the schema of its file says of it."""
         origin = json.loads((schema.metadata or {}).get(_ORIGIN_KEY, b"{}"))
         return cls(
             columns=stored_columns(schema),
@@ -283,7 +273,6 @@ class Table:
             parts=origin.get("parts", {}),
             findings=tuple(Advice.model_validate(entry) for entry in origin.get("findings", ())),
             ignored=tuple(origin.get("ignored", ())),
-            counts=counts or {},
         )
 
 

@@ -6,6 +6,7 @@ Imports torch: for trainer processes and the HTTP service.
 
 from worker.jobs.accept import JobIntake, Proposal, load_trials
 from worker.jobs.checked import Checked, DataOrder, checked_file, counted_file, findings_about
+from worker.jobs.encoding import matrices_in, row_encoder
 from worker.jobs.finish import Appraised, Ended, OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
 from worker.jobs.predictions import PredictionIntake, answer_settings, kept_columns, opened
@@ -37,7 +38,9 @@ __all__ = [
     "kept_columns",
     "load_table",
     "load_trials",
+    "matrices_in",
     "opened",
+    "row_encoder",
     "stored_reading",
     "without_unsaid",
 ]

@@ -7,9 +7,10 @@ same bytes under the same reading are the same table, whoever reads them.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from typing import BinaryIO
 
-from worker.data import Table, declare, load_builtin, read_table
+from worker.data import Table, declare, load_builtin, read_table, read_when_asked
 from worker.errors import DataError, SpecError
 from worker.spec import Builtin, Reading
 from worker.storage.artefacts import Artefacts
@@ -26,9 +27,12 @@ def load_table(
     source: Builtin | Dataset,
     said: Reading,
     read: ReadFile | None = None,
+    *,
+    whole_to: int | None = None,
 ) -> tuple[Table, str | None]:
     """The table, and the target that the data set has of its own; `read` reads an uploaded file,
-    `read_table` unless given.
+    `read_table` unless given. Of a stored table that takes more bytes than `whole_to` a column is
+    read when it is asked for.
 
     Raises:
         SpecError: the data set has no file that could be read as the job says.
@@ -43,7 +47,7 @@ def load_table(
         table, target = load_builtin(source)
         return _declared(table, said), target
     if says_as_stored(source, said):
-        return _stored(artefacts, source), source.target
+        return _stored(artefacts, source, whole_to), source.target
     if source.source_path is None:
         _refuse_beyond_columns(
             said,
@@ -93,8 +97,15 @@ def without_unsaid(reading: Reading) -> Mapping[str, object]:
     return {name: value for name, value in document.items() if name != "columns" or value}
 
 
-def _stored(artefacts: Artefacts, dataset: Dataset) -> Table:
-    return Table.from_parquet(artefacts.read(dataset.path, dataset.sha256))
+def _stored(artefacts: Artefacts, dataset: Dataset, whole_to: int | None = None) -> Table:
+    size = 8 * dataset.rows * len(dataset.columns)
+    images = any(column["kind"] == "image" for column in dataset.columns)
+    if whole_to is None or size <= whole_to or images:
+        return Table.from_parquet(artefacts.read(dataset.path, dataset.sha256))
+    if artefacts.local_path(dataset.path) is None:
+        # Each look at a column would be a request.
+        return read_when_asked(BytesIO(artefacts.read(dataset.path, dataset.sha256)))
+    return read_when_asked(artefacts.open(dataset.path, dataset.sha256))
 
 
 def _declared(table: Table, said: Reading) -> Table:

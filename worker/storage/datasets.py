@@ -113,6 +113,11 @@ def keep_statistics(session: Session, dataset_id: str, statistics: Json) -> None
     session.execute(update(Dataset).where(Dataset.id == dataset_id).values(statistics=statistics))
 
 
+def present(session: Session, dataset_ids: Sequence[str]) -> set[str]:
+    """Those of these data sets, of all tenants, that are there."""
+    return set(session.scalars(select(Dataset.id).where(Dataset.id.in_(dataset_ids))))
+
+
 def dataset_page(
     session: Session, *, limit: int = 20, after: str | None = None, tenant: str = DEFAULT_TENANT
 ) -> Page[Dataset]:
