@@ -188,7 +188,7 @@ def informative(
 
 
 def _silence(table: Table, column: Column, rows: NDArray[np.int64]) -> str:
-    """Whether a column is `constant` or `empty` in these rows, or `varies`. A missing category says
+    """Whether a column is `constant` or `empty` in some rows, or `varies`. A missing category says
     something; a missing number does not, since it is filled in.
     """
     if column.kind == "image":

@@ -12,8 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from worker.data.table import Column, Table, from_arrow, stored_columns
+from worker.data.table import (
+    Column,
+    ColumnCounts,
+    Table,
+    UnreadCells,
+    from_arrow,
+    stored_columns,
+)
 from worker.errors import DataError
+from worker.lru import Lru
+
+KEPT_BYTES = 2**26
+"""What the columns that were asked for last may take in memory; the last of them stays."""
 
 
 class TableParts(Protocol):
@@ -66,9 +77,9 @@ class StoredTable:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
         return cls(file, stored_columns(file.schema_arrow))
 
-    def described(self, values: Mapping[str, NDArray[Any]]) -> Table:
-        """The table with these values."""
-        return Table.described(self._file.schema_arrow, self.rows, values)
+    def table(self, counts: Mapping[str, ColumnCounts] | None = None) -> Table:
+        """All of it, each column read when it is asked for."""
+        return Table.stored(self._file.schema_arrow, StoredColumns(self), self.rows, counts)
 
     def values(self, name: str) -> NDArray[Any]:
         """All values of a column."""
@@ -117,6 +128,28 @@ class StoredTable:
             left -= dropped
             if dropped < batch.num_rows:
                 yield batch.slice(dropped)
+
+
+class StoredColumns(UnreadCells):
+    """The values of a stored table by column. What was asked for last is kept."""
+
+    def __init__(self, stored: StoredTable) -> None:
+        self.stored = stored
+        self._names = tuple(column.name for column in stored.columns)
+        self._kept: Lru[str, NDArray[Any]] = Lru(KEPT_BYTES, weight=lambda values: values.nbytes)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """All values of a column."""
+        if name not in self._names:
+            raise KeyError(name)
+        return self._kept.get(name, lambda: self.stored.values(name))
+
+    def __iter__(self) -> Iterator[str]:
+        """The columns' names, in order."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _table(columns: tuple[Column, ...], frame: pa.Table) -> Table:

@@ -13,7 +13,7 @@ Decisions:
   cells that are as many of each value, in another order.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from worker.data.copies import copy_groups
 from worker.data.dataset import Outline
 from worker.data.job_data import has_times
 from worker.data.resolution import MOST_CLASSES, Numbers
-from worker.data.table import MISSING_CODE, Column, Table
+from worker.data.table import MISSING_CODE, Column, Table, UnreadCells
 from worker.errors import DataError
 from worker.results import Advice
 from worker.schema import Stored
@@ -211,7 +211,7 @@ class TableStatistics(Stored):
             raise CellsNeededError from error
 
 
-class _StandIns(Mapping[str, NDArray[Any]]):
+class _StandIns(UnreadCells):
     """The cells of a target, in another order; there are no others."""
 
     def __init__(self, statistics: TableStatistics, target: str | None) -> None:

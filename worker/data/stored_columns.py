@@ -4,40 +4,14 @@ A table of many rows need not be in memory to be divided, fitted on and encoded:
 at a column, or at some rows, at a time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.parts import StoredTable, TableInMemory, TableParts
+from worker.data.parts import StoredColumns, StoredTable, TableInMemory, TableParts
 from worker.data.table import Table
-from worker.lru import Lru
-
-KEPT_BYTES = 2**26
-"""What the columns that were asked for last may take in memory; the last of them stays."""
-
-
-class StoredColumns(Mapping[str, NDArray[Any]]):
-    """The values of a table by column, as `Table.values` has them."""
-
-    def __init__(self, stored: StoredTable) -> None:
-        self.stored = stored
-        self._names = tuple(column.name for column in stored.columns)
-        self._kept: Lru[str, NDArray[Any]] = Lru(KEPT_BYTES, weight=lambda values: values.nbytes)
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """All values of a column."""
-        if name not in self._names:
-            raise KeyError(name)
-        return self._kept.get(name, lambda: self.stored.values(name))
-
-    def __iter__(self) -> Iterator[str]:
-        """The columns' names, in order."""
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
 
 
 def read_when_asked(source: BinaryIO) -> Table:
@@ -47,8 +21,7 @@ def read_when_asked(source: BinaryIO) -> Table:
     Raises:
         DataError: it is not such a file.
     """
-    stored = StoredTable.open(source)
-    return stored.described(StoredColumns(stored))
+    return StoredTable.open(source).table()
 
 
 def first_values(table: Table, name: str, count: int) -> NDArray[Any]:

@@ -108,6 +108,10 @@ class ColumnCounts(Protocol):
         """Whether it varies in so many of its rows, whichever they are; none if it depends."""
 
 
+class UnreadCells(Mapping[str, NDArray[Any]]):
+    """The values of columns that are had when they are asked for, one by one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns and their values; arrays are [rows], those of image columns [rows, *shape]."""
@@ -132,8 +136,8 @@ class Table:
         if [column.name for column in self.columns] != list(self.values):
             raise ValueError("columns and values must have the same names, in the same order")
         # What is read when it is asked for is not asked for here.
-        arrays = self.values.values() if isinstance(self.values, dict) else ()
-        for column, array in zip(self.columns, arrays, strict=False):
+        read = () if isinstance(self.values, UnreadCells) else self.values.values()
+        for column, array in zip(self.columns, read, strict=False):
             expected = (self.rows, *column.shape)
             if array.shape != expected:
                 raise ValueError(f"column {column.name!r} has shape {array.shape}, not {expected}")
@@ -259,11 +263,17 @@ class Table:
             column.name: from_arrow(column, frame.column(position))
             for position, column in enumerate(stored_columns(frame.schema))
         }
-        return cls.described(frame.schema, frame.num_rows, values)
+        return cls.stored(frame.schema, values, frame.num_rows)
 
     @classmethod
-    def described(cls, schema: pa.Schema, rows: int, values: Mapping[str, NDArray[Any]]) -> Self:
-        """A table of these values, by what the schema of its file says of it."""
+    def stored(
+        cls,
+        schema: pa.Schema,
+        values: Mapping[str, NDArray[Any]],
+        rows: int,
+        counts: Mapping[str, ColumnCounts] | None = None,
+    ) -> Self:
+        """The table of a file that `to_parquet` made, by its schema; `values` are its cells."""
         origin = json.loads((schema.metadata or {}).get(_ORIGIN_KEY, b"{}"))
         return cls(
             columns=stored_columns(schema),
@@ -273,6 +283,7 @@ class Table:
             parts=origin.get("parts", {}),
             findings=tuple(Advice.model_validate(entry) for entry in origin.get("findings", ())),
             ignored=tuple(origin.get("ignored", ())),
+            counts=counts or {},
         )
 
 

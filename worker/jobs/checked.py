@@ -6,17 +6,17 @@ says how that is to be read.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
 from worker.data import (
     CellsNeededError,
     Outline,
+    StoredTable,
     Table,
     TableStatistics,
     more_findings,
     prepare,
-    read_when_asked,
     target_findings,
 )
 from worker.results import Advice
@@ -161,4 +161,4 @@ def _table(file: BinaryIO, order: DataOrder, read: Callable[[], Table]) -> Table
     if not order.stored:
         return read()
     known = () if order.statistics is None else order.statistics.columns
-    return replace(read_when_asked(file), counts={one.column.name: one for one in known})
+    return StoredTable.open(file).table({one.column.name: one for one in known})

@@ -130,15 +130,36 @@ class BatchNormLayer(NormalizationLayer):
         return torch.addcmul(self.widen(self.bias - mean * scale), h, self.widen(scale))
 
     def _maps(self, h: Tensor) -> Tensor:
-        """The same by PyTorch's kernel, a quarter of the time on maps, which lie row by row."""
-        trials, features = self.weight.shape
-        units = h.transpose(0, 1).flatten(1, 2)  # [B, K·C, …]
+        """The same by PyTorch's kernel, as maps lie: on a processor each trial's, channels last."""
+        if h.is_cuda:
+            units = h.transpose(0, 1).flatten(1, 2)  # [B, K·C, …]
+            normed, *moments = self._kernel(units, self.weight.flatten(), self.bias.flatten())
+            maps = normed.view(len(normed), *self.weight.shape, *h.shape[3:]).transpose(0, 1)
+        else:
+            rows = h.movedim(2, -1)  # [K, B, …, C]
+            trials = zip(rows.unbind(), self.weight.unbind(), self.bias.unbind(), strict=True)
+            normed, *moments = (
+                torch.stack(tensors) if len(tensors) > 1 else tensors[0].unsqueeze(0)
+                for tensors in zip(*(self._channels_last(*trial) for trial in trials), strict=True)
+            )
+            maps = normed.movedim(-1, 2)
+        mean, inverse = (moment.detach().view_as(self.weight) for moment in moments)
+        self._remember(mean, inverse.pow(-2) - self.epsilon, h[0, :, 0].numel())
+        return maps
+
+    def _channels_last(
+        self, rows: Tensor, weight: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows ``[B, …, C]`` of one trial normalized; mean and inverse deviation ``[C]``."""
+        normed, mean, inverse = self._kernel(rows.movedim(-1, 1), weight, bias)
+        return normed.movedim(1, -1), mean, inverse
+
+    def _kernel(self, units: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``[B, C, …]`` normalized; mean and inverse deviation ``[C]``."""
         normed, mean, inverse = torch.native_batch_norm(
-            units, self.weight.flatten(), self.bias.flatten(), None, None, True, 0.0, self.epsilon
+            units, weight, bias, None, None, True, 0.0, self.epsilon
         )
-        mean, var = mean.detach(), inverse.detach().pow(-2) - self.epsilon
-        self._remember(mean.view(trials, features), var.view(trials, features), h[0, :, 0].numel())
-        return normed.view(len(normed), trials, features, *h.shape[3:]).transpose(0, 1)
+        return normed, mean, inverse
 
     def _remember(self, mean: Tensor, var: Tensor, numbers: int) -> None:
         self.running_mean.lerp_(mean, self.momentum)

@@ -55,10 +55,10 @@ class LayerNormLayer(NormalizationLayer):
 
     def normalize(self, h: Tensor) -> Tensor:
         """γ·(h − μ)/√(σ² + ε) + β."""
-        # PyTorch's kernel wants the memory's own order; maps lie row by row.
-        rows = h.transpose(0, 1) if h.dim() > 3 else h
-        normed = functional.layer_norm(rows, h.shape[2:], eps=self.epsilon)
-        normed = normed.transpose(0, 1) if h.dim() > 3 else normed
+        # PyTorch's kernel wants the memory's own order; maps lie channels last.
+        rows = h.movedim(2, -1) if h.dim() > 3 else h
+        normed = functional.layer_norm(rows, rows.shape[2:], eps=self.epsilon)
+        normed = normed.movedim(-1, 2) if h.dim() > 3 else normed
         return normed.mul(self.widen(self.weight)).add(self.widen(self.bias))
 
     def bind(self) -> None:

@@ -103,6 +103,11 @@ def find_dataset(
     return dataset
 
 
+def present(session: Session, dataset_ids: Sequence[str]) -> set[str]:
+    """Those of these data sets, of all tenants, that are there."""
+    return set(session.scalars(select(Dataset.id).where(Dataset.id.in_(dataset_ids))))
+
+
 def statistics_of(session: Session, dataset_id: str) -> Json | None:
     """What was counted of a data set; none of one of an earlier release, or that is gone."""
     return session.scalar(select(Dataset.statistics).where(Dataset.id == dataset_id))
@@ -111,11 +116,6 @@ def statistics_of(session: Session, dataset_id: str) -> Json | None:
 def keep_statistics(session: Session, dataset_id: str, statistics: Json) -> None:
     """Keep what was counted of a data set, unless it is gone."""
     session.execute(update(Dataset).where(Dataset.id == dataset_id).values(statistics=statistics))
-
-
-def present(session: Session, dataset_ids: Sequence[str]) -> set[str]:
-    """Those of these data sets, of all tenants, that are there."""
-    return set(session.scalars(select(Dataset.id).where(Dataset.id.in_(dataset_ids))))
 
 
 def dataset_page(
