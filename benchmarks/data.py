@@ -1,15 +1,18 @@
-"""Reading: an upload of numbers and categories beside what pyarrow and pandas take for the same.
+"""Reading: an upload of numbers and categories beside what pyarrow, pandas and polars take.
 
-    python benchmarks/data.py [--rows 100000 1000000] [--columns 25] [--repeats 2]
+    python benchmarks/data.py [--rows 100000 1000000] [--columns 25] [--repeats 2] [--peers PYTHON]
 
-The service has a file of CSV uploaded; beside it, in turn, pyarrow, and pandas where it is
-installed, read the file from the disk and write it as Parquet, each in a process of its own, so
-that the most memory is its own too. `/livez` is asked every 10 ms meanwhile. Shown are the least
-times, the processor's and by the clock: the others may have had the processors too.
+The service has a file of CSV uploaded; beside it, in turn, those of the others that the interpreter
+``--peers`` has read the file from the disk and write it as Parquet, each in a process of its own,
+so that the most memory is its own too. Of an upload the processor time is the reader's and that of
+the HTTP process; the memory is the reader's. Shown are the least times, the processor's and by the
+clock: the others may have had the processors too.
+
+Another process asks `/livez` every 10 ms meanwhile, and sees how long a sleep of these 10 ms lasts:
+as much the machine keeps anybody waiting. Then a job is validated that the service has not seen.
 """
 
 import argparse
-import importlib.util
 import json
 import subprocess
 import sys
@@ -48,7 +51,28 @@ PEERS = {
         "import pandas",
         "pandas.read_csv(sys.argv[1]).to_parquet(sys.argv[1] + '.parquet')",
     ),
+    "polars": (
+        "import polars",
+        "polars.read_csv(sys.argv[1]).write_parquet(sys.argv[1] + '.parquet')",
+    ),
 }
+ASKED = """
+import http.client, json, select, sys, time
+host, port = sys.argv[1].removeprefix("http://").split(":")
+connection = http.client.HTTPConnection(host, int(port))
+answers, sleeps = [0.0], [0.0]
+print("asking", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    begun = time.perf_counter()
+    time.sleep(0.01)
+    woken = time.perf_counter()
+    connection.request("GET", "/livez")
+    connection.getresponse().read()
+    sleeps.append(woken - begun - 0.01)
+    answers.append(time.perf_counter() - woken)
+print(json.dumps([1e3 * value for kind in (answers, sleeps) for value in (
+    sorted(kind)[int(0.99 * len(kind))], max(kind))]))
+"""
 
 
 @dataclass
@@ -65,11 +89,11 @@ class Figures:
         self.processor.append(processor)
         self.memory.append(memory)
 
-    def line(self, rows: int, name: str, livez: str = "") -> str:
+    def line(self, rows: int, name: str, waits: str = " | ") -> str:
         """As a row of the table."""
         return (
             f"| {rows:,} | {name} | {min(self.wall):.2f} | {min(self.processor):.2f} | "
-            f"{max(self.memory):,.0f} | {livez} |"
+            f"{max(self.memory):,.0f} | {waits} |"
         )
 
 
@@ -89,34 +113,51 @@ def write(path: Path, rows: int, columns: int) -> None:
     pacsv.write_csv(pa.table(table), path, pacsv.WriteOptions(quoting_style="none"))
 
 
-def peer(name: str, path: Path) -> tuple[float, float, float]:
+def peer(python: str, name: str, path: Path) -> tuple[float, float, float]:
     """Seconds by the clock and of the processor, imports included in the latter, and MiB."""
     imports, work = PEERS[name]
     program = MEASURED.format(imports=imports, work=work)
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], capture_output=True, check=True, text=True
+        [python, "-c", program, str(path)], capture_output=True, check=True, text=True
     )
     wall, processor, memory = json.loads(done.stdout)
     return wall, processor, memory
 
 
+def peers_of(python: str) -> list[str]:
+    """Those that an interpreter has."""
+    return [
+        name
+        for name, (imports, _) in PEERS.items()
+        if not subprocess.run([python, "-c", imports], capture_output=True).returncode
+    ]
+
+
 class Watch:
-    """What an upload costs: the slowest /livez, the readers' processor time and memory."""
+    """What an upload costs: the waits of others, the readers' processor time and memory."""
 
     def __init__(self, url: str, api: psutil.Process) -> None:
-        self._url, self._api = url, api
-        self.slowest = self.memory = self.processor = 0.0
+        self._api = api
+        self._before = self._taken()
+        self.memory = self.processor = 0.0
+        self.waits = [0.0] * 4
+        """The 99th percentile and the longest of `/livez`, then of how much too long sleeps are, in
+        milliseconds."""
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=each) for each in (self._ask, self._look)]
-        for thread in self._threads:
-            thread.start()
+        self._asks = subprocess.Popen(
+            [sys.executable, "-c", ASKED, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._asks.stdout is not None
+        self._asks.stdout.readline()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
 
-    def _ask(self) -> None:
-        with httpx.Client(base_url=self._url) as client:
-            while not self._stop.wait(LOOK_SECONDS):
-                begun = time.perf_counter()
-                client.get("/livez")
-                self.slowest = max(self.slowest, time.perf_counter() - begun)
+    def _taken(self) -> float:
+        times = self._api.cpu_times()
+        return times.user + times.system
 
     def _look(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
@@ -133,9 +174,11 @@ class Watch:
 
     def stop(self) -> None:
         """Look no more."""
+        self.processor += self._taken() - self._before
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
+        told, _ = self._asks.communicate("enough")
+        self.waits = json.loads(told)
 
 
 def main() -> None:
@@ -144,38 +187,55 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--columns", type=int, default=25)
     parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--peers", default=sys.executable, help="an interpreter that has them")
     options = parser.parse_args()
     print(machine(threads=2))
-    names = [name for name in PEERS if importlib.util.find_spec(name)]
-    print("\n| rows | | s | processor s | MiB at most | slowest /livez ms |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: |")
+    names = peers_of(options.peers)
+    print(
+        "\n| rows | | s | processor s | MiB at most | /livez ms, p99 and most | sleeps, the same |"
+    )
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder, installation() as url:
         api = next(p for p in psutil.Process().children() if "up" in p.cmdline())
         with httpx.Client(base_url=url, timeout=600) as client:
             client.post("/v1/datasets", files={"file": ("a.csv", b"x,y\n1,2\n")})
             before = api.memory_info().rss
+            uploads, jobs = 0, []
             for rows in options.rows:
                 path = Path(folder) / f"{rows}.csv"
                 write(path, rows, options.columns)
                 own, others = Figures(), {name: Figures() for name in names}
-                slowest = 0.0
+                waits = [0.0] * 4
                 for _ in range(options.repeats):
                     watch = Watch(url, api)
                     begun = time.perf_counter()
                     with path.open("rb") as file:
-                        answer = client.post("/v1/datasets", files={"file": file})
+                        answer = client.post(
+                            "/v1/datasets", files={"file": file}, data={"target": "y"}
+                        )
                     wall = time.perf_counter() - begun
                     watch.stop()
                     answer.raise_for_status()
+                    uploads += 1
                     own.add(wall, watch.processor, watch.memory)
-                    slowest = max(slowest, watch.slowest)
+                    waits = [max(pair) for pair in zip(waits, watch.waits, strict=True)]
+                    begun = time.perf_counter()
+                    spec = {"dataset": answer.json()["id"], "training": {"epochs": 1}}
+                    client.post("/v1/jobs/validate", json=spec).raise_for_status()
+                    jobs.append((rows, time.perf_counter() - begun))
                     for name, figures in others.items():
-                        figures.add(*peer(name, path))
-                print(own.line(rows, "upload", f"{1e3 * slowest:.0f}"), flush=True)
+                        figures.add(*peer(options.peers, name, path))
+                told = "{:.0f}, {:.0f} | {:.0f}, {:.0f}".format(*waits)
+                print(own.line(rows, "upload", told), flush=True)
                 for name, figures in others.items():
                     print(figures.line(rows, name), flush=True)
             grown = api.memory_info().rss - before
-    print(f"\nThe HTTP process grew by {grown / MIB:,.0f} MiB.")
+    print(
+        f"\nThe HTTP process grew by {grown / MIB:,.0f} MiB, by {uploads} uploads and as many jobs."
+    )
+    for rows in options.rows:
+        least = min(seconds for known, seconds in jobs if known == rows)
+        print(f"Of {rows:,} rows a first job was checked in {least:.2f} s.")
 
 
 if __name__ == "__main__":

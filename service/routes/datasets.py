@@ -1,5 +1,7 @@
 """Data sets: uploaded, listed, read, deleted."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Query, Response, UploadFile
@@ -191,10 +193,10 @@ def get_dataset(
     """
     with services.database.read() as session:
         row = datasets.find_dataset(session, dataset_id, tenant=caller.tenant)
-    whole = (
-        services.tables.get(row.id, tenant=caller.tenant)[0] if include == "categories" else None
-    )
-    return dataset_view(row, whole)
+    if include != "categories":
+        return dataset_view(row)
+    with services.tables.opened(row.id, tenant=caller.tenant) as table:
+        return dataset_view(row, table)
 
 
 @router.get(
@@ -214,7 +216,8 @@ def preview_dataset(
     """The first rows, as they were read: a text that was taken for a number is a number here, a
     date is a date, and what counts as missing is null.
     """
-    return preview(_table(services, caller, dataset_id)[0], rows)
+    with _table(services, caller, dataset_id) as (table, _):
+        return preview(table, rows)
 
 
 @router.get(
@@ -244,20 +247,24 @@ def list_values(
     """All categories of a column with their counts, sorted, in pages. `id` is the cursor. A column
     of another kind has none; the data set's own answer has its figures.
     """
-    table, target = _table(services, caller, dataset_id)
-    categorical = (known.name for known in table.columns if known.kind == "categorical")
-    chosen = column or target or next(categorical, table.names[0])
-    values, has_more = category_page(table, chosen, after=after, limit=limit)
+    with _table(services, caller, dataset_id) as (table, target):
+        categorical = (known.name for known in table.columns if known.kind == "categorical")
+        chosen = column or target or next(categorical, table.names[0])
+        values, has_more = category_page(table, chosen, after=after, limit=limit)
     return Listing(data=values, has_more=has_more)
 
 
-def _table(services: Services, caller: Caller, dataset_id: str) -> tuple[Table, str | None]:
-    """The table of a data set as it was read at upload, and its target; ``NotFoundError`` where it
-    is gone.
+@contextmanager
+def _table(
+    services: Services, caller: Caller, dataset_id: str
+) -> Iterator[tuple[Table, str | None]]:
+    """The table of a data set as it was read at upload, read as far as it is looked at, and its
+    target; ``NotFoundError`` where it is gone.
     """
     with services.database.read() as session:
-        datasets.find_dataset(session, dataset_id, tenant=caller.tenant)
-    return services.tables.get(dataset_id, tenant=caller.tenant)
+        row = datasets.find_dataset(session, dataset_id, tenant=caller.tenant)
+    with services.tables.opened(dataset_id, tenant=caller.tenant) as table:
+        yield table, row.target
 
 
 @router.delete(

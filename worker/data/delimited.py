@@ -112,10 +112,12 @@ class _Typing:
         check_declared(self._names, self._reading.columns)
         repeated = self._repeated_headers(frame)
         if repeated is None:
-            table, drafts = self._typed(frame)
+            frames = [frame]
+            del frame  # Held by nobody else, its columns can be let go one by one.
+            table, drafts = self._typed(frames.pop())
         else:
             table, drafts = self._without(frame, repeated)
-        del frame
+            del frame
         drafts += draft_findings(table, self._reading.columns, drafts)
         doubted = any(draft.code == "header_looks_like_data" for draft in drafts)
         if self._file.header and self._reading.header is None and not doubted:

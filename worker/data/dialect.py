@@ -156,6 +156,8 @@ def _check_text(data: bytes) -> None:
 
 def first_invalid_byte(data: bytes) -> int | None:
     """Where the bytes cease to be UTF-8, if they do."""
+    if data.isascii():
+        return None
     start = 0
     while start < len(data):
         piece = data[start : start + _PIECE]

@@ -27,6 +27,7 @@ FEW_NUMBERS = 20
 EXTREME = 1e6
 """How many times as large as others a number is that no measurement explains."""
 _LOOKED_AT, _FEWEST_SIZES = 10_000, 5
+_HEAD = 1_000
 _TOLD = {"dates", "nearly_numeric", "numbers_with_units", "leading_zeros", "large_integers"}
 _INDEX_NAME = re.compile(
     r"(?i)^(?:unnamed: ?\d+|__index_level_\d+__|index|idx|row_?(?:id|number|num|no)?|id|uuid|guid|"
@@ -44,7 +45,7 @@ def draft_findings(
     already = {draft.column for draft in told if draft.code in _TOLD}
     known = set(declared)
     drafts: list[Draft] = []
-    seen: dict[bytes, str] = {}
+    seen = _Originals()
     for column in table.columns:
         if column.kind == "image" or column.name == table.target:
             continue
@@ -259,11 +260,32 @@ def _plainly(label: str) -> str:
     return "".join(label.casefold().split())
 
 
-def _copy(column: Column, values: NDArray[Any], seen: dict[bytes, str]) -> list[Draft]:
-    """A column whose cells are those of another; by their hash, so that no pairs are compared."""
+class _Originals:
+    """The columns that were seen, by the hash of their cells, so that no pairs are compared."""
+
+    def __init__(self) -> None:
+        self._heads: dict[bytes, tuple[Column, NDArray[Any]]] = {}
+        """The first column of each beginning; most are told apart there."""
+        self._seen: dict[bytes, str] = {}
+
+    def of(self, column: Column, values: NDArray[Any]) -> str:
+        """The first column that had these cells; itself if it is."""
+        first = self._heads.setdefault(_digest(column, values[:_HEAD]), (column, values))
+        if first[0] is column:
+            return column.name
+        self._seen.setdefault(_digest(*first), first[0].name)
+        return self._seen.setdefault(_digest(column, values), column.name)
+
+
+def _digest(column: Column, values: NDArray[Any]) -> bytes:
     content = blake2b(np.ascontiguousarray(values).data, digest_size=16)
     content.update(repr((column.kind, column.categories)).encode(errors="replace"))
-    original = seen.setdefault(content.digest(), column.name)
+    return content.digest()
+
+
+def _copy(column: Column, values: NDArray[Any], seen: _Originals) -> list[Draft]:
+    """A column whose cells are those of another."""
+    original = seen.of(column, values)
     if original == column.name or len(values) < 2:
         return []
     return [

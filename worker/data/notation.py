@@ -122,20 +122,21 @@ def have_leading_zeros(texts: pa.Array) -> NDArray[np.bool_]:
 
     By bytes: a pattern would cost as much as reading the numbers.
     """
-    if len(texts) == 0:
-        return np.zeros(0, dtype=bool)
+    held = np.zeros(len(texts), dtype=bool)
     _, offsets, data = texts.buffers()
-    first = texts.offset
-    ends = np.frombuffer(offsets, dtype=np.int32)[first : first + len(texts) + 1]
-    bytes_ = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, np.uint8)
-    starts, stops = ends[:-1].astype(np.int64), ends[1:]
-    last = max(len(bytes_) - 1, 0)
-    sign = np.isin(bytes_[np.minimum(starts, last)], np.frombuffer(b"+-", dtype=np.uint8))
-    starts = starts + sign
-    after = bytes_[np.minimum(starts + 1, last)]
-    zero = bytes_[np.minimum(starts, last)] == ord("0")
+    if len(texts) == 0 or data is None or not data.size:
+        return held
+    bytes_ = np.frombuffer(data, dtype=np.uint8)
+    ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset :][: len(texts) + 1]
+    starts = ends[:-1]
+    first = bytes_.take(starts, mode="clip")
+    signed = (first == ord("+")) | (first == ord("-"))
+    places = np.flatnonzero(signed | (first == ord("0")))
+    at = starts[places] + signed[places]
+    zero, after = bytes_.take(at, mode="clip") == ord("0"), bytes_.take(at + 1, mode="clip")
     digit = (after >= ord("0")) & (after <= ord("9"))
-    return np.asarray(zero & digit & (stops - starts > 1))
+    held[places] = zero & digit & (ends[1:][places] - at > 1)
+    return held
 
 
 def rounded(texts: pa.Array, values: NDArray[np.float64]) -> NDArray[np.bool_]:

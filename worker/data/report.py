@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from worker.data.ranges import ranged
+from worker.data.stored_columns import first_values
 from worker.data.table import LARGEST, Column, ColumnCounts, Table
 from worker.schema import Json, Record, Stored
 from worker.text import shortened
@@ -196,7 +197,8 @@ def preview(table: Table, rows: int) -> Preview:
     """The first ``rows`` rows."""
     count = min(rows, table.rows)
     cells = [
-        _cells(column, table.values[column.name][:count], LONGEST_CELL) for column in table.columns
+        _cells(column, first_values(table, column.name, count), LONGEST_CELL)
+        for column in table.columns
     ]
     return Preview(
         columns=[

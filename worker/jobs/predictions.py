@@ -90,7 +90,7 @@ class PredictionIntake:
         said = reading_for(manifest.encoder.columns, columns, ignored)
         if said.columns:
             # Read here as well, so that what cannot be read is said now.
-            rows = self._tables.get(spec.dataset, said, tenant=caller.tenant)[0].rows
+            rows = self._tables.rows_as(spec.dataset, said, tenant=caller.tenant)
         part_rows = rows_of_a_part(manifest, columns)
         try:
             with self._database.write() as session:

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 from worker.caller import DEFAULT_TENANT
-from worker.data import Outline, Prepared, Table, TableStatistics, imagined, sample
+from worker.data import (
+    Outline,
+    Prepared,
+    Table,
+    TableStatistics,
+    imagined,
+    read_when_asked,
+    sample,
+)
 from worker.errors import NotFoundError, SpecError
 from worker.jobs import tables
 from worker.jobs.checked import Checked, DataOrder, DataReader, ReaderHere, checked_by_statistics
@@ -97,6 +105,22 @@ class TableCache:
         if isinstance(ref, Builtin):
             return ref.rows if ref.builtin is BuiltinName.CIRCLE else None
         return self._row(ref, tenant).rows
+
+    @contextmanager
+    def opened(self, dataset_id: str, *, tenant: str = DEFAULT_TENANT) -> Iterator[Table]:
+        """The stored table of a data set, of which each column is read when it is asked for, for
+        the length of a block; raises as :meth:`get`.
+        """
+        with self._artefacts.open(self._row(dataset_id, tenant).path) as file:
+            yield read_when_asked(file)
+
+    def rows_as(self, ref: DatasetRef, said: Reading, *, tenant: str = DEFAULT_TENANT) -> int:
+        """The rows of a data set, read as is said; raises as :meth:`get`."""
+        if not isinstance(ref, Builtin):
+            counted = self._statistics(self._row(ref, tenant), said)
+            if counted is not None:
+                return counted.rows
+        return self.get(ref, said, tenant=tenant)[0].rows
 
     def outline(self, spec: JobSpec, *, tenant: str = DEFAULT_TENANT) -> Outline:
         """What is known of a job's data once they are checked; raises as :meth:`checked`."""
