@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Callable
 
+import pyarrow
 import torch
 
 SMALL_STEP = 10_000_000
@@ -34,6 +35,7 @@ def give_memory_back() -> None:
     For the time between reading and training: a table, its text and what encoding took for a while
     are more than what is trained on, and steps need none of it again.
     """
+    pyarrow.default_memory_pool().release_unused()  # it has an allocator of its own
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)

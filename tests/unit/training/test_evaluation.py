@@ -70,7 +70,10 @@ def test_rungs_are_measured() -> None:
         {"swa": {}},
         {"batch_norm": {}, "ema": {}},
         {"snapshot_ensemble": {"members": 2}},
-        {"l1": {"strength": 1e-3, "schedule": {"kind": "linear", "end": 0.0}}, "early_stopping": {"patience": 1}},
+        {
+            "l1": {"strength": 1e-3, "schedule": {"kind": "linear", "end": 0.0}},
+            "early_stopping": {"patience": 1},
+        },
     ],
     ids=str,
 )
