@@ -163,6 +163,8 @@ def train(problem: Problem, file: Path) -> dict[str, float]:
     for _ in run.epochs():
         dump_state(run.state())
     training = memory.peak() - before
+    give_memory_back()
+    memory.reset()
     run.results()
     run.result().dump()
     results = memory.peak() - before

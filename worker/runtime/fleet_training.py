@@ -313,6 +313,7 @@ class FleetTraining:
         return State.CANCELLED
 
     def _finish(self, run: FleetRun) -> str:
+        give_memory_back()  # what steps took
         results = self._explained(run, run.results())
         succeeded = _succeeded(results)
         boosted: Boosted | None = None
