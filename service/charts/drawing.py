@@ -19,7 +19,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
 from service.charts.curves import marked
-from service.charts.palette import COLOURS, DASHES, GRAY, Look, MarkerShape, ink
+from service.charts.palette import COLOURS, DASHES, FILL, GRAY, Look, MarkerShape, ink
 from service.charts.picture import (
     Band,
     Bars,
@@ -240,7 +240,10 @@ def _bars(axes: Axes, bars: Bars, unit: float | None) -> None:
         places = sorted(set(bars.x))
         unit = min((b - a for a, b in pairwise(places)), default=1.0)
     heights = [high - low for low, high in zip(bars.low, bars.high, strict=True)]
-    axes.bar(bars.x, heights, bottom=bars.low, width=bars.width * unit, color=bars.colour)
+    axes.bar(
+        bars.x, heights, bottom=bars.low, width=bars.width * unit,
+        facecolor=(bars.colour, FILL), edgecolor=bars.colour, linewidth=POINT,
+    )  # fmt: skip
 
 
 def _cells(axes: Axes, cells: Cells, width: int, tall: float) -> None:
@@ -316,7 +319,7 @@ def _handle(entry: Line | Bars | Shade) -> Line2D | Patch:
     if isinstance(entry, Bars):
         if entry.width is None:
             return Line2D([], [], color=entry.colour, marker="|", linestyle="None", markersize=9)
-        return Patch(facecolor=entry.colour)
+        return Patch(facecolor=(entry.colour, FILL), edgecolor=entry.colour, linewidth=POINT)
     empty = not entry.colour
     return Patch(
         facecolor="#FFFFFF" if empty else entry.colour,

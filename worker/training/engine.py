@@ -25,7 +25,7 @@ from worker.spec import SolverSpec, Trial
 from worker.training.embeddings import fit_bins, sigmas
 from worker.training.eval_weights import EvalWeights
 from worker.training.fleet_data import PARTS, FleetData
-from worker.training.metrics import CELLS, GPU_CELLS, measure
+from worker.training.metrics import CELLS, GPU_CELLS, MAP_CELLS, measure
 from worker.training.numbers import PerTrialNumber, per_trial_number
 from worker.training.optimizers import build_optimizer
 from worker.training.schedules import learning_rate
@@ -267,7 +267,8 @@ class Engine:
     @property
     def rows_measured(self) -> int:
         """Rows that are measured at a time: their activations fit the cache, or fill a GPU."""
-        cells = GPU_CELLS if self.data.x.is_cuda else CELLS
+        on_maps = bool(self.trials[0].network.conv_layers)
+        cells = GPU_CELLS if self.data.x.is_cuda else MAP_CELLS if on_maps else CELLS
         return max(1, cells // (self.network.widest * len(self.trials)))
 
 

@@ -1,10 +1,12 @@
 """A prepared data set on the device, and the rows that each trial of a fleet sees."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.data import Prepared
@@ -49,7 +51,7 @@ class FleetData:
         self.loss = data_loss(self.task, loss)
         self.quantile = quantile_of(loss)
         splits, rows, *shape = prepared.x.shape
-        self.x = torch.from_numpy(prepared.x).reshape(splits * rows, *shape).to(device)
+        self.x = _tensor(prepared.x).reshape(splits * rows, *shape).to(device)
         y = torch.from_numpy(np.ascontiguousarray(prepared.y)).reshape(splits * rows)
         self.y = (y if self.task == "multiclass" else y.float()).to(device)
         self.weights, self.offset = (
@@ -176,3 +178,10 @@ class FleetData:
     def _of_folds(self, index: Tensor) -> Tensor:
         """Rows of the folds ``[folds, B]`` → each trial's ``[K, B]``; ``[1, B]`` of one fold."""
         return index[self._fold] if len(index) > 1 else index
+
+
+def _tensor(x: NDArray[np.float32]) -> Tensor:
+    """The same memory, which may be pages of a file that cannot be written to. Nobody does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(x)
