@@ -163,7 +163,7 @@ def train(problem: Problem, file: Path) -> dict[str, float]:
     for _ in run.epochs():
         dump_state(run.state())
     training = memory.peak() - before
-    give_memory_back()
+    give_memory_back(for_good=True)
     memory.reset()
     run.results()
     run.result().dump()

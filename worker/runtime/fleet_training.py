@@ -323,7 +323,7 @@ class FleetTraining:
         return State.CANCELLED
 
     def _finish(self, run: FleetRun) -> str:
-        give_memory_back()  # what steps took
+        give_memory_back(for_good=True)  # what steps took
         results = self._explained(run, run.results())
         succeeded = _succeeded(results)
         data, threads = self._boosted, self._settings.threads
