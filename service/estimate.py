@@ -21,7 +21,7 @@ from worker.training import Probe, probe, threads_for
 PROBE_SECONDS = 0.15
 """Time for the steps of a probe; building it and measuring may take as long again."""
 MEASURED_ROWS = 512
-LARGEST_STATE = 96 * 2**20
+LARGEST_STATE = 384 * 2**20
 LARGEST_SAMPLE = 32 * 2**20
 """Bytes beyond which a probe would take longer to build than it may take altogether."""
 PROBES = 256
@@ -70,12 +70,10 @@ class Estimator:
         longest = max(fleets, key=lambda fleet: fleet.seconds)
         plan = proposal.plans[fleets.index(longest)]
         probed = self._probe(longest, plan, proposal.outline, sample)
-        training, size = cost.seconds, cost.bytes
+        training = cost.seconds
         if probed is not None:
             threads = self._threads_of(longest, proposal.outline)
             training *= _corrected(longest, probed) / longest.seconds / threads**SPEED
-            held = probed.state_bytes + longest.step_bytes + longest.data_bytes
-            size = max(held, *(fleet.bytes for fleet in fleets if fleet is not longest), 0)
         below, above = BY_FORMULA if probed is None else AFTER_A_PROBE
         earliest = training * _share_before_stopping(proposal.plans, fleets)
         fixed = _beside_training(proposal.spec, cost)
@@ -84,7 +82,7 @@ class Estimator:
             low=below * (fixed + earliest),
             seconds=fixed + sqrt(training * earliest),
             high=above * (fixed + training),
-            size=size,
+            size=cost.bytes,
             method="formula" if probed is None else "probe",
         )
 
@@ -128,7 +126,7 @@ def can_be_probed(fleet: FleetCost) -> bool:
     seconds = 2 * fleet.step_seconds(train) + fleet.measure_seconds(train + held_out)
     return (
         seconds <= PROBE_SECONDS
-        and fleet.bytes - fleet.data_bytes <= LARGEST_STATE
+        and fleet.state_bytes <= LARGEST_STATE
         and fleet.encoded_bytes(train + held_out) <= LARGEST_SAMPLE
     )
 

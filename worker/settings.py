@@ -116,9 +116,9 @@ class ServiceSettings(ShareSettings):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")] = "auto"
     """Where fleets train: `cpu`, `cuda`, `cuda:1`; `auto` takes the first GPU that there is."""
     fleet_memory: Annotated[int, Field(ge=1)] | None = None
-    """Bytes that the tensors of one fleet may take; a job that needs more is cut into several
-    fleets. Unless given: half of the GPU's memory, or on the CPU 1 GiB but no more than a quarter
-    of the machine's; divided by `workers`."""
+    """Bytes that the tensors of one fleet may take beside its encoded data; a job that needs more
+    is cut into several fleets. Unless given: half of the GPU's memory, or on the CPU 1 GiB but no
+    more than a quarter of the machine's; divided by `workers`."""
     fleet_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Trials of a search that train together at most. Unless given: 256 on a CPU, 4,096 on a
     GPU."""

@@ -177,8 +177,10 @@ class Estimate(Body):
     reason: Annotated[str | None, Field(examples=[None])]
     """Why the time is not known, if it is not."""
     bytes: Annotated[int, Field(examples=[176064])]
-    """Memory of the largest fleet's tensors: its data, the weights, gradients, optimizer moments
-    and kept weights of all its trials, a batch's activations and their gradients."""
+    """What the trainer of the largest fleet holds at its peak: its data, and either what reading
+    them takes, or the weights, gradients, optimizer moments and kept weights of all its trials, a
+    batch's activations and their gradients, checkpoints and the measuring at the end; and the
+    process itself. docs/performance.md has it beside measured peaks."""
     method: Annotated[Literal["probe", "formula"], Field(examples=["probe"])]
     """`probe`: extrapolated from a few steps of the fleet that takes longest. `formula`: from the
     number of multiplications, where a probe would take too long or another job is being probed."""

@@ -26,7 +26,7 @@ from worker.runtime.fleet_rows import read_fleet
 from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import CANCEL, Channel
 from worker.runtime.step_watcher import StepWatcher
-from worker.search import Boosted, Halving, RungValues, boosting, goes_on
+from worker.search import Halving, RungValues, boosting, goes_on
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, JobSpec, Trial
 from worker.storage import fleets, queries
@@ -150,8 +150,7 @@ class FleetTraining:
         )
         if not trials:
             return None
-        refit = trials[0].refit is not None
-        prepared = self._data(table, spec, target, refit=refit)
+        prepared = self._data(table, spec, target, refit=(refit := trials[0].refit is not None))
         del table  # not kept while it trains
         give_memory_back()
         if not refit:
@@ -320,19 +319,19 @@ class FleetTraining:
         return State.CANCELLED
 
     def _finish(self, run: FleetRun) -> str:
+        give_memory_back(for_good=True)  # what steps took
         results = self._explained(run, run.results())
         leave_pages(run.prepared.x)
         give_memory_back()
         succeeded = _succeeded(results)
-        boosted: Boosted | None = None
-        if self._boosted is not None:
-            boosted = boosting(self._boosted, threads=self._settings.threads)
+        data, threads = self._boosted, self._settings.threads
+        boosted = None if data is None else boosting(data, threads=threads)
         models: ModelFile | None = None
         file: fleets.ResultFile | None = None
         if succeeded:
             models = trained = run.result()
             file = self._patience.insist(lambda: self._write_result(trained))
-        refit_data = run.prepared if run.trials[0].refit is not None else None
+        refit_data = None if run.trials[0].refit is None else run.prepared
         own = OwnTrials(results, models, refit_data, boosted)
         superseded = self._patience.insist(
             lambda: finish_fleet(
@@ -358,8 +357,8 @@ class FleetTraining:
         table: Table | None = None
         explained: list[TrialResult] = []
         for trial, result in zip(run.trials, results, strict=True):
-            objective = result.metrics.get(self._objective)
-            known = score_of(objective, maximize=self._maximize) is not None
+            value = result.metrics.get(self._objective)
+            known = score_of(value, maximize=self._maximize) is not None
             if known or result.state != "succeeded" or trial.refit is not None:
                 explained.append(result)
                 continue

@@ -15,14 +15,21 @@ from worker.search.plan import (
     STEP_SECONDS,
     FleetLimits,
     FleetPlan,
+    batch_orders,
+    bytes_per_order,
+    bytes_per_trial,
     largest_fleet,
     posted_configurations,
     structure,
 )
 from worker.spec import CnnSpec, JobSpec, LinearSpec, MlpSpec, NetworkSpec, SolverSpec, Trial
 
-BYTES_PER_PARAMETER = 4 * 6
-"""Weight, gradient, two moments, the best and the final weight, in float32."""
+PROCESS_BYTES = 64 * 2**20
+"""What a trainer takes that trains one small network: libraries that it is the first to use."""
+ROW_BYTES = 28
+"""Of each row in each split, beside its features: target, number, part, order."""
+TABLE_COPIES = 7
+"""Copies of the table, in float64, while it is read and encoded."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +51,35 @@ class FleetCost:
     """All of them."""
     splits: int
     inputs: int
+    columns: int
     layout: Layout
     solved: bool
+    state_bytes: int
+    """Of its trials, beside the data."""
 
     @classmethod
     def of(
-        cls, trials: Sequence[Trial], outline: Outline, *, size: int | None = None, count: int = 1
+        cls,
+        trials: Sequence[Trial],
+        outline: Outline,
+        *,
+        size: int | None = None,
+        orders: int | None = None,
+        count: int = 1,
     ) -> "FleetCost":
-        """Of trials of one structure; ``size`` is how many a fleet has, where these are some."""
+        """Of trials of one structure; ``size`` is how many a fleet has, where these are some, and
+        ``orders`` how many seeds and folds those have at the most.
+        """
         first = trials[0]
         optimizer, train = first.training.optimizer, outline.train_rows[first.fold or 0]
         solved = isinstance(optimizer, SolverSpec)
         batch = train if solved else min(first.training.batch_size, train)
+        if size is None:
+            size, orders = len(trials), len(batch_orders(trials))
+        orders = size if orders is None else min(size, orders)
         return cls(
             count=count,
-            trials=len(trials) if size is None else size,
+            trials=size,
             epochs=first.training.epochs,
             measurements=first.training.measurements,
             measured_rows=outline.rows - max(0, train - first.training.evaluate.train_rows),
@@ -70,6 +91,9 @@ class FleetCost:
             rows=outline.rows,
             splits=len(outline.train_rows),
             inputs=outline.inputs,
+            columns=max(1, len(outline.columns)),
+            state_bytes=size * bytes_per_trial(trials, outline)
+            + orders * bytes_per_order(trials, outline),
             layout=max(
                 (
                     lay_out(
@@ -108,19 +132,14 @@ class FleetCost:
 
     @property
     def bytes(self) -> int:
-        """Of one fleet, by the formula."""
-        state = self.trials * self.layout.parameters * BYTES_PER_PARAMETER
-        return state + self.step_bytes + self.data_bytes
-
-    @property
-    def step_bytes(self) -> int:
-        """Of a batch's activations and their gradients."""
-        return 2 * 4 * self.trials * self.batch * self.layout.units
+        """What its trainer takes at the most, by formula; `benchmarks/memory.py` has both."""
+        reading = 8 * TABLE_COPIES * self.rows * self.columns
+        return PROCESS_BYTES + self.data_bytes + max(self.state_bytes, reading)
 
     @property
     def data_bytes(self) -> int:
         """Of the encoded data."""
-        return self.encoded_bytes(self.rows)
+        return self.encoded_bytes(self.rows) + ROW_BYTES * self.splits * self.rows
 
     def encoded_bytes(self, rows: int) -> int:
         """Of so many rows, encoded for each split."""
@@ -201,9 +220,10 @@ def comparison_costs(spec: JobSpec, outline: Outline, limits: FleetLimits) -> li
         representatives = list(trials.values())
         size = min(number, limits.trials, largest_fleet(representatives, outline, limits.memory))
         whole, rest = divmod(number, size)
-        costs.append(FleetCost.of(representatives, outline, size=size, count=whole))
+        orders = spec.repeats * max(1, outline.folds)
+        costs.append(FleetCost.of(representatives, outline, size=size, orders=orders, count=whole))
         if rest:
-            costs.append(FleetCost.of(representatives, outline, size=rest))
+            costs.append(FleetCost.of(representatives, outline, size=rest, orders=orders))
     return costs
 
 

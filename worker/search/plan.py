@@ -1,6 +1,6 @@
 """From a job to its configurations, from those to trials, and from trials to fleets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -11,6 +11,7 @@ from worker.regularization import EarlyStopping, Memory, Technique
 from worker.regularization.families import Normalization
 from worker.search.space import Overrides
 from worker.spec import (
+    CnnSpec,
     JobSpec,
     SgdSpec,
     SolverSpec,
@@ -35,8 +36,13 @@ DOCUMENTS = 16 * 2**10
 """Bytes of a trial's settings, epochs and report, as objects and as JSON."""
 STEP_COPIES = 5
 """Copies of the weights within a step: gradients by layer and the update. Techniques say theirs."""
-ACTIVATION_COPIES = 9
-"""Numbers for each activation of a batch on the way forth and back by autograd; 5 by hand."""
+ACTIVATION_COPIES, BY_HAND_COPIES, MAP_COPIES = 9, 6, 4
+"""Numbers for each activation of a batch on the way forth and back: by autograd, by hand, and of
+convolutions, which keep their inputs alone."""
+ROW_NUMBERS = 64
+"""For each row of a batch: its number, target, loss and slope, and what lies between them."""
+ORDER = 4
+"""Bytes of a training row's place in the order of a seed and fold, which trials share."""
 SOLVER_COPIES, SOLVER_SCORES = 14, 10
 """Copies of the weights and of all rows' scores within an iteration of a solver, in float64."""
 
@@ -294,18 +300,34 @@ def cut(numbers: Sequence[int], most: int) -> Iterator[slice]:
 
 def largest_fleet(trials: Sequence[Trial], outline: Outline, memory: int = FLEET_MEMORY) -> int:
     """How many trials such as these fit one fleet of ``memory`` bytes; at least one."""
-    return max(1, memory // bytes_per_trial(trials, outline))
+    each, order = bytes_per_trial(trials, outline), bytes_per_order(trials, outline)
+    orders = len(batch_orders(trials))
+    # Either all orders are there, or each trial has one of its own.
+    fitting = max((memory - orders * order) // each, memory // (each + order))
+    return max(1, fitting)
+
+
+def batch_orders(trials: Iterable[Trial]) -> set[tuple[int, int | None]]:
+    """Seed and fold of each order that the batches of these trials are taken in."""
+    return {(trial.training.seed, trial.fold) for trial in trials}
+
+
+def bytes_per_order(trials: Sequence[Trial], outline: Outline) -> int:
+    """What the order of a seed and fold takes."""
+    return ORDER * outline.train_rows[trials[0].fold or 0]
 
 
 def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
-    """The most that each trial of a fleet takes at a time, by formula; the data not counted.
+    """The most that each trial of a fleet takes at a time, by formula; beside it there are the data
+    and the orders of batches.
 
     The trials are of one structure. What one of them needs is stored for all: with P weights,
     weights and gradient are 2P numbers, Adam's moments 2P, each kind of average P and one P for
     what is served, the best weights P, M snapshots MP and 2MP in the network that answers for
     them; the final weights (1 + M)P. Within a step come copies of the weights and a batch's
-    activations, whose memory the process keeps; at the end a second program, which measures the
-    final weights. Peaks measured on networks from 11 to 264,705 weights are 0.4 to 1.0 of this.
+    activations, whose memory the process keeps; a checkpoint is a copy of what changes while it
+    trains; at the end a second program measures the final weights. `benchmarks/memory.py` has it
+    beside what trainers take.
     """
     layout = max(
         (
@@ -331,8 +353,9 @@ def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
     needs, restores = _needs(trials)
     served = 1 + members
     program = 2 + _moments(trials) + needs.kept + bool(needs.kept) + 3 * members + restores * served
+    checkpoint = _moments(trials) + needs.kept + (1 + restores) * served + served
     step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + needs.step
-    numbers = (2 * program + served + step) * layout.parameters
+    numbers = (2 * program + served + step + checkpoint) * layout.parameters
     return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout, needs.activations))
 
 
@@ -374,10 +397,13 @@ def _moments(trials: Sequence[Trial]) -> int:
     return 2
 
 
-def _batch(trial: Trial, outline: Outline, layout: Layout, more: int) -> int:
+def _batch(first: Trial, outline: Outline, layout: Layout, more: int) -> int:
     """Numbers of one batch on the way forth and back."""
-    train = outline.train_rows[trial.fold or 0]
-    if _is_solved(trial):
+    train = outline.train_rows[first.fold or 0]
+    if _is_solved(first):
         return SOLVER_SCORES * train * outline.outputs
-    rows = min(trial.training.batch_size, train)
-    return rows * ((ACTIVATION_COPIES + more) * layout.units + 2 * outline.inputs)
+    copies = BY_HAND_COPIES if by_hand(first) else ACTIVATION_COPIES
+    if isinstance(first.network, CnnSpec):
+        copies = MAP_COPIES
+    rows = min(first.training.batch_size, train)
+    return rows * ((copies + more) * layout.units + 2 * outline.inputs + ROW_NUMBERS)

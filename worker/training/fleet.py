@@ -94,6 +94,7 @@ class FleetRun:
         self.outcomes = [Outcome() for _ in trials]
         self.epoch = self.batch = self.steps = 0
         self.interrupted = False
+        self._final: tuple[list[bool], Engine] | None = None
         self._assemble(list(range(len(trials))))
         self.finals = Finals(self.engine)
 
@@ -222,10 +223,12 @@ class FleetRun:
         return model_file(self.final_engine(), self.prepared, self.threshold)
 
     def final_engine(self) -> Engine:
-        """All trials with the weights that they keep."""
-        engine = Engine(self.trials, self.prepared, self.device)
-        self.finals.give(engine)
-        return engine
+        """All trials with the weights that they keep: one program, until more have ended."""
+        ended = [outcome.ended for outcome in self.outcomes]
+        if self._final is None or self._final[0] != ended:
+            self._final = ended, Engine(self.trials, self.prepared, self.device)
+            self.finals.give(self._final[1])
+        return self._final[1]
 
     def state(self) -> TrainingState:
         """Everything needed to go on from this very step."""
@@ -233,7 +236,7 @@ class FleetRun:
 
     def restore(self, state: TrainingState) -> None:
         """Take over a state of the same trials and data."""
-        position = state.position
+        position, self._final = state.position, None
         self.epoch, self.batch, self.steps = position.epoch, position.batch, position.steps
         self.outcomes = [replace(outcome) for outcome in position.outcomes]
         self.finals.load(state.under("finals."))

@@ -10,8 +10,10 @@ import torch
 SMALL_STEP = 10_000_000
 """Multiplications of one forward pass below which a second thread costs more than it brings:
 measured on two cores, 2-50-50-1 to 2-1024-1024-1 networks, 1 to 64 trials, batches of 32 to 256."""
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 _KEEP = 1 << 30
+_LARGE, _MOST_LARGE = 1 << 20, 1 << 16
+"""Blocks that are the system's as soon as they are freed, and how many there may be; glibc's."""
 
 
 def tune_processor(threads: int) -> None:
@@ -29,13 +31,19 @@ def tune_processor(threads: int) -> None:
         mallopt(_M_TRIM_THRESHOLD, _KEEP)
 
 
-def give_memory_back() -> None:
+def give_memory_back(*, for_good: bool = False) -> None:
     """Give the system the memory that was freed and kept, all of it.
 
     For the time between reading and training: a table, its text and what encoding took for a while
-    are more than what is trained on, and steps need none of it again.
+    are more than what is trained on, and steps need none of it again. And ``for_good`` after
+    training: what measures the final weights takes many blocks once, and glibc seldom finds an
+    aligned one among those that were kept, so that they would add up to twice the peak.
     """
-    pa.default_memory_pool().release_unused()  # an allocator of its own
+    mallopt = _of_glibc("mallopt")
+    if for_good and mallopt is not None:
+        mallopt(_M_MMAP_MAX, _MOST_LARGE)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+    pa.default_memory_pool().release_unused()  # it has an allocator of its own
     trim = _of_glibc("malloc_trim")
     if trim is not None:
         trim(0)

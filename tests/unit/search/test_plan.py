@@ -10,8 +10,11 @@ from worker.errors import SpecError
 from worker.search.plan import (
     DOCUMENTS,
     FLOAT,
+    ORDER,
     Configurations,
     FleetPlan,
+    batch_orders,
+    bytes_per_order,
     bytes_per_trial,
     cut,
     largest_fleet,
@@ -239,27 +242,28 @@ def test_the_formula_covers_what_a_probe_weighs_and_little_more(job: dict[str, A
     assert isinstance(spec.dataset, Builtin)
     table, target = load_builtin(spec.dataset)
     outline = Outline.of(table, spec, target)
-    (fleet,) = plan(spec, outline)
+    (fleet,) = plan(spec, outline, 4 * 2**30)
     prepared = prepare(table, spec, target)
     held = probe(fleet.trials, prepared, 0.01).state_bytes / len(fleet.trials)
     parameters = FleetRun(fleet.trials, prepared).engine.parameters.count
-    # A batch and a step as the formula has them; a second program at the end is at most as much.
+    # A batch and a step as the formula has them; a second program at the end, and a checkpoint, are
+    # at most as much each.
     found = bytes_per_trial(fleet.trials, outline) - DOCUMENTS
     assert held < found
     smaller = spec.model_copy(
         update={"training": spec.training.model_copy(update={"batch_size": 1})}
     )
-    (alone,) = plan(smaller, outline)
+    (alone,) = plan(smaller, outline, 4 * 2**30)
     without_batch = bytes_per_trial(alone.trials, outline) - DOCUMENTS - 5 * FLOAT * parameters
-    assert held < without_batch < 3 * held
+    assert held < without_batch < 4 * held
 
 
 def test_what_one_trial_needs_is_stored_for_all() -> None:
     plain = {"name": "plain"}
     ema = {"name": "ema", "regularization": {"ema": {}}}
     alone, both = size(compare=[plain]), size(compare=[plain, ema])
-    # The average and what is served, in both programs.
-    assert both - alone == FLOAT * 2 * 2 * PARAMETERS
+    # The average and what is served, in both programs; and the average in a checkpoint.
+    assert both - alone == FLOAT * (2 * 2 + 1) * PARAMETERS
 
 
 def test_penalties_batches_and_widths_take_their_share() -> None:
@@ -279,12 +283,27 @@ def test_a_solver_is_sized_by_its_rows() -> None:
 
 
 def test_a_fleet_is_cut_to_its_memory() -> None:
-    each = size(repeats=10)
+    each = size(repeats=10) + ORDER * 800  # each repeat has an order of its own
     fleets, outline = with_outline(memory=4 * each, repeats=10)
     assert [len(fleet.trials) for fleet in fleets] == [4, 4, 2]
     assert all(
         len(fleet.trials) * bytes_per_trial(fleet.trials, outline) <= 4 * each for fleet in fleets
     )
+
+
+def test_orders_that_trials_share_are_counted_once() -> None:
+    """20 configurations of one seed have one order; 20 repeats have 20."""
+    variants = [{"name": str(n)} for n in range(20)]
+    ((alike,), outline), ((seeded,), _) = (
+        with_outline(compare=variants), with_outline(repeats=20)
+    )  # fmt: skip
+    assert (len(batch_orders(alike.trials)), len(batch_orders(seeded.trials))) == (1, 20)
+    each, order = bytes_per_trial(alike.trials, outline), bytes_per_order(alike.trials, outline)
+    assert order == ORDER * 800
+    memory = 10 * (each + order)
+    assert largest_fleet(seeded.trials, outline, memory) == 10
+    assert largest_fleet(alike.trials, outline, 10 * each + order) == 10
+    assert largest_fleet(alike.trials, outline, 10 * each) == 9
 
 
 def test_a_trial_that_does_not_fit_is_a_fleet_of_one() -> None:
