@@ -43,9 +43,12 @@ from worker.models.stochastic import (
     spread_of_values,
 )
 from worker.networks import JointNetwork, Network
+from worker.regularization.families import DropoutLayer
 from worker.results import Prediction, PredictionWarning
 from worker.spec import PoissonLoss, Trial
 
+SAMPLED_NUMBERS = 2**22
+"""Scores of all passes with dropout that are held at once, about."""
 MEMBER_NUMBERS = 2**22
 """Numbers of the widest layer, of all members, that are computed at a time, about."""
 
@@ -184,7 +187,8 @@ class TrainedModel:
     def answerable(self) -> Answerable:
         """What can be asked of it."""
         kept = None if self.calibrated is None else self.calibrated.calibration
-        return Answerable(self.target.task, self.trial.training.loss, self.members, kept)
+        dropout = any(isinstance(module, DropoutLayer) for module in self.network.modules())
+        return Answerable(self.target.task, self.trial.training.loss, self.members, dropout, kept)
 
     def answer_scores(
         self, features: NDArray[np.float32], scores: NDArray[np.float32], settings: AnswerSettings
@@ -252,6 +256,15 @@ class TrainedModel:
         """
         self.answerable.check(settings)
         forward = self._stochastic(settings)
+        most = max(1, SAMPLED_NUMBERS // (settings.mc_samples * self.target.outputs))
+        firsts = range(0, max(len(features), 1), most)
+        return Answers.joined(
+            [self._sampled(forward, features[first : first + most]) for first in firsts]
+        )
+
+    def _sampled(
+        self, forward: StochasticForward | JointStochasticForward, features: NDArray[np.float32]
+    ) -> Answers:
         if self.encoder.offset:
             scores = forward(np.ascontiguousarray(features[:, :-1])) + features[:, -1:]
         else:

@@ -49,7 +49,7 @@ from service.serving.doors.file_request import (
     form_of,
 )
 from service.serving.encodings import Deflater, Inflater
-from service.serving.engine import ServingEngine
+from service.serving.engine import MOST_PASSES, ServingEngine
 from service.serving.forms import FileForm
 from service.serving.outbox import Outbox
 from service.serving.residents import Resident
@@ -65,7 +65,7 @@ from worker.data import (
     RowReader,
 )
 from worker.errors import ParsimonyError
-from worker.models import PLAIN
+from worker.models import PLAIN, Answers
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
@@ -310,9 +310,12 @@ class _Work:
             if read is None:
                 return
             block, features, found = read
-            scores = await self._scores(resident, features)
-            begun = time.perf_counter_ns()
-            written = await in_pool("answers", self._deflated, output, block, features, scores)
+            if self._asked.mc_samples:
+                written = await self._sampled(resident, output, block, features)
+            else:
+                scores = await self._scores(resident, features)
+                begun = time.perf_counter_ns()
+                written = await in_pool("answers", self._deflated, output, block, features, scores)
             self._write_ns += time.perf_counter_ns() - begun
             statistics.warn(len(block), found)
             self._rows += len(block)
@@ -334,6 +337,26 @@ class _Work:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(1.0, 2 * pause)
+
+    async def _sampled(
+        self,
+        resident: Resident,
+        output: "Output",
+        block: RowBlock,
+        features: NDArray[np.float32],
+    ) -> bytes:
+        """A block by passes with dropout, some rows at a time, so that others have their turn."""
+        size = max(1, MOST_PASSES // self._asked.mc_samples)
+        parts = []
+        for first in range(0, max(len(features), 1), size):
+            some = features[first : first + size]
+            parts.append(await in_pool("sampling", resident.model.sample, some, self._asked))
+        answers = Answers.joined(parts)
+        nothing = np.empty((len(block), 0), dtype=np.float32)  # no score stands behind a mean
+        written = await in_pool("answers", output.write, block, nothing, answers)
+        if self._deflater is None:
+            return written
+        return await in_pool("answers", self._deflater.piece, written)
 
     def _deflated(
         self,
