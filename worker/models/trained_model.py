@@ -47,8 +47,6 @@ from worker.regularization.families import DropoutLayer
 from worker.results import Prediction, PredictionWarning
 from worker.spec import PoissonLoss, Trial
 
-SAMPLED_NUMBERS = 2**22
-"""Scores of all passes with dropout that are held at once, about."""
 MEMBER_NUMBERS = 2**22
 """Numbers of the widest layer, of all members, that are computed at a time, about."""
 
@@ -256,15 +254,6 @@ class TrainedModel:
         """
         self.answerable.check(settings)
         forward = self._stochastic(settings)
-        most = max(1, SAMPLED_NUMBERS // (settings.mc_samples * self.target.outputs))
-        firsts = range(0, max(len(features), 1), most)
-        return Answers.joined(
-            [self._sampled(forward, features[first : first + most]) for first in firsts]
-        )
-
-    def _sampled(
-        self, forward: StochasticForward | JointStochasticForward, features: NDArray[np.float32]
-    ) -> Answers:
         if self.encoder.offset:
             scores = forward(np.ascontiguousarray(features[:, :-1])) + features[:, -1:]
         else:

@@ -24,7 +24,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +38,12 @@ from service.errors import (
 )
 from service.reading.reader import Reader
 from service.security.callers import caller_in
-from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored, notation_of
+from service.serving.doors import file_outputs
+from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored
 from service.serving.doors.file_request import (
     KINDS,
-    WRITTEN,
     FileFields,
     FileRequest,
-    Wanted,
     form_of,
 )
 from service.serving.encodings import Deflater, Inflater
@@ -286,14 +284,14 @@ class _Work:
         wanted = request.wanted(form)
         coding = "" if wanted == "parquet" else request.written_coding
         if said.score:
-            self._output = Scored(resident, notation_of(resident, said))
+            self._output = Scored(resident, file_outputs.notation_of(resident, said))
             wanted = "json"
         elif wanted == "json":
             self._output = JsonOutput(resident)
         else:
             self._output = Appended(resident, reader, wanted)
         self._deflater = Deflater(coding) if coding else None
-        self._answer.headers = _headers(resident, wanted, coding)
+        self._answer.headers = file_outputs.head_of(resident, wanted, coding)
 
     async def _advance(self, data: bytes, *, last: bool) -> None:
         """Take more of the file, and answer the blocks that are whole."""
@@ -390,20 +388,6 @@ def _read(
         return None
     model = resident.model
     return block, model.encode(block.records.table), model.surprises(block.records)
-
-
-def _headers(resident: Resident, wanted: Wanted, coding: str) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"content-type", WRITTEN[wanted].encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"vary", b"Accept, Accept-Encoding"),
-        (b"parsimony-model", quote(resident.name, safe=" ").encode()),
-        (b"parsimony-version", b"%d" % resident.version),
-    ]
-    if coding:
-        headers.append((b"content-encoding", coding.encode()))
-    return headers
 
 
 async def _left(receive: Receive) -> None:
