@@ -33,6 +33,14 @@ COMPUTED = {
     "max_connections": "descriptors ÷ 2, at most 1,000",
 }
 
+OF_CLIENTS = {
+    "url": (
+        "`http://127.0.0.1:8000`",
+        "Of the Python client and of the commands that ask a service: where it is.",
+    ),
+    "api_key": ("none", "Of the same: the key that they send as Bearer."),
+}
+
 
 def cell(text: str) -> str:
     """A text on one line, with its bars escaped."""
@@ -67,11 +75,13 @@ def technique_table() -> str:
 
 
 def settings_table() -> str:
-    """One row a setting: its environment variable, its default, what it means."""
+    """One row a setting: its environment variable, its default, what it means; clients' last."""
     lines = ["| variable | default | meaning |", f"|{' --- |' * 3}"]
     for name, field in ServiceSettings.model_fields.items():
         value = COMPUTED.get(name) or f"`{default(field)}`"
         meaning = cell(field.description or "")
+        lines.append(f"| `PARSIMONY_{name.upper()}` | {value} | {meaning} |")
+    for name, (value, meaning) in OF_CLIENTS.items():
         lines.append(f"| `PARSIMONY_{name.upper()}` | {value} | {meaning} |")
     return "\n".join(lines)
 

@@ -22,6 +22,8 @@ def prediction_view(rows: PredictionRows) -> PredictionView:
         keep=job.spec["keep"],
         # Those of earlier releases say nothing of the rest.
         calibrated=job.spec.get("calibrated", False),
+        mc_samples=job.spec.get("mc_samples", 0),
+        seed=job.spec.get("seed", 0),
         coverage=job.spec.get("coverage"),
         members=job.spec.get("members", False),
         waiting_for=waiting_for,

@@ -85,8 +85,8 @@ def stored_view(session: Session, row: Job, shares: Shares, *, resolved: bool = 
     )
 
 
-def job_summary(row: Job) -> JobSummary:
-    """A job in a list."""
+def job_summary(row: Job, *, waiting_for: str | None = None) -> JobSummary:
+    """A job in a list; ``waiting_for`` is what ``worker.storage.waits`` knows of it."""
     brief = row.summary
     if brief is None:  # of an earlier release
         brief = summary_of(row.spec if row.posted is None else row.posted)
@@ -110,6 +110,7 @@ def job_summary(row: Job) -> JobSummary:
             code=row.error.code, message=shortened(row.error.message, LONGEST_MESSAGE)
         ),
         advice_count=len(row.advice),
+        waiting_for=waiting_for,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

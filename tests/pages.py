@@ -17,6 +17,9 @@ USUAL = ("127.0.0.1:8000", "localhost:8000")
 """Where the pages say that the service is."""
 MARK = "=== next block ==="
 
+DATA = ("json", "yaml")
+"""What is not run but read: requests, answers, settings."""
+
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
@@ -45,6 +48,17 @@ def blocks(page: str | Path) -> list[Block]:
             mark = NOT_RUN.search(text[: match.start()])
             found.append(Block(match[1], match[2], mark and mark[1]))
     return found
+
+
+def data_blocks() -> list[tuple[str, Block]]:
+    """The blocks of JSON and YAML on all pages."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").glob("*.md")]
+    return [
+        (str(page.relative_to(ROOT)), Block(match[1], match[2], None))
+        for page in sorted(pages)
+        for match in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+        if match[1] in DATA
+    ]
 
 
 def walked(

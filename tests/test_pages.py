@@ -4,13 +4,17 @@ Those that are run: tests/integration/test_readme.py, tests/integration/test_gui
 named here.
 """
 
+import json
 import shutil
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.test_guide import PAGES
-from tests.pages import Block, blocks, every_page, wrong_syntax
+from tests.pages import Block, blocks, data_blocks, every_page, wrong_syntax
 from tests.source import ROOT
+from worker.spec import JobSpec
 
 RUN_ELSEWHERE = {
     "README.md": "tests/integration/test_readme.py",
@@ -52,3 +56,45 @@ def test_what_is_not_run_has_at_least_no_wrong_syntax(page: str, block: Block) -
 )
 def test_wrong_syntax_is_seen(block: Block) -> None:
     assert wrong_syntax(block) is not None
+
+
+def read(block: Block) -> Any:
+    """What a block of JSON or YAML says; a member of an object stands without braces."""
+    if block.language == "yaml":
+        return yaml.safe_load(block.text)
+    text = block.text.strip()
+    return json.loads(f"{{{text}}}" if text.startswith('"') else text)
+
+
+def job_in(said: Any) -> dict[str, Any] | None:
+    """The job that a block shows, or shows a part of; none where it shows something else."""
+    if not isinstance(said, dict):
+        return None
+    if "space" in said:
+        said = {"search": {"method": "random", "trials": 4, **said}}
+    if not said.keys() & {"dataset", "network", "search"}:
+        return None
+    job = {"dataset": {"builtin": "breast_cancer"}, **said}
+    if job["dataset"] == "ds_…":
+        job["dataset"] = "ds_5f0c9a3e1b7d2468ace0f135"
+    return job
+
+
+def test_what_pages_show_as_json_and_yaml_can_be_read_and_jobs_are_valid() -> None:
+    jobs = []
+    for page, block in data_blocks():
+        try:
+            job = job_in(read(block))
+            if job is not None:
+                jobs.append(JobSpec.model_validate_json(json.dumps(job)))
+        except (ValueError, yaml.YAMLError) as error:
+            raise AssertionError(f"{page}: {error}\n{block.text}") from error
+    assert len(jobs) >= 5
+
+
+@pytest.mark.parametrize(
+    "text", ['{"dataset": {"builtin": "iris"}, "regularization": {"dropout": {"p": 2}}}', '{"a": }']
+)
+def test_a_block_that_is_wrong_is_seen(text: str) -> None:
+    with pytest.raises(ValueError, match=r"dropout|Expecting"):
+        JobSpec.model_validate_json(json.dumps(job_in(read(Block("json", text, None)))))

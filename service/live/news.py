@@ -59,8 +59,8 @@ def news_of(session: Session, job_id: str, before: Seen, tenant: str) -> tuple[N
     if len(job.advice) != seen.advice:
         seen.advice = len(job.advice)
         advice = LiveAdvice(data=job.advice) if job.advice else None
-    summary = job_summary(job)
-    now = JobNow(**dict(summary), waiting_for=waits.waiting_for(session, job))
+    summary = job_summary(job, waiting_for=waits.waiting_for(session, job))
+    now = JobNow(**dict(summary))
     end = None
     if ended:
         verdict = None if job.appraisal is None else job.appraisal.verdict

@@ -17,7 +17,7 @@ from service.waiting import Prefer, current
 from worker.data import Prepared
 from worker.errors import UnavailableError
 from worker.spec import JobSpec
-from worker.storage import deletion, jobs
+from worker.storage import deletion, jobs, waits
 from worker.storage.limits import REPORT_SECONDS
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"], route_class=CheckedRoute)
@@ -115,7 +115,9 @@ def list_jobs(
     """The jobs, newest first, in short: `GET /v1/jobs/{id}` has what was posted, and the advice."""
     with services.database.read() as session:
         page = jobs.job_page(session, state=state, limit=limit, after=after, tenant=caller.tenant)
-        return Listing(data=[job_summary(row) for row in page.items], has_more=page.has_more)
+        reasons = waits.reasons(session, page.items, services.settings.shares)
+        data = [job_summary(row, waiting_for=reasons[row.id]) for row in page.items]
+    return Listing(data=data, has_more=page.has_more)
 
 
 @router.get("/{id}", operation_id="get_job", summary="Read a job", responses=problems(404, 422))

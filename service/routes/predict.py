@@ -85,6 +85,10 @@ _FILES: Json = {
             enum=["true", "false"],
         ),
         _parameter(
+            "mc_samples", "50", "passes with dropout, as `mc_samples` of a request in JSON."
+        ),
+        _parameter("seed", "1", "of the masks of those passes."),
+        _parameter(
             "score",
             "false",
             "whether to answer how right the predictions are, in place of the rows.",

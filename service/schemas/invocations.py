@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.schemas.common import Body
-from worker.models import MOST_SAMPLES
 from worker.schema import Json
+from worker.spec import MOST_SAMPLES
 
 
 class DataframeSplit(BaseModel):

@@ -119,6 +119,9 @@ class JobSummary(JobBase):
     """Why it failed, if it did."""
     advice_count: Annotated[int, Field(examples=[0])]
     """How much advice there is on it."""
+    waiting_for: Annotated[str | None, Field(examples=["its turn: 3 fleets are before it"])]
+    """What it waits for that is no fault of its own, or why no worker has it yet; null where it
+    goes on."""
 
 
 class QueuePlaceView(Body):

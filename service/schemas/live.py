@@ -10,10 +10,7 @@ from worker.results import Advice
 
 
 class JobNow(JobSummary):
-    """The event `job`: how far a job is, as a list has it, and what it waits for."""
-
-    waiting_for: Annotated[str | None, Field(examples=[None])]
-    """What it waits for that is no fault of its own."""
+    """The event `job`: how far a job is and what it waits for, as a list has it."""
 
 
 class LiveAdvice(Body):

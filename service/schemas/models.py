@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, RootModel, StrictBool, model_validator
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
 from service.schemas.learnt import ModelManifest
-from worker.models import MOST_SAMPLES, AnswerSettings
+from worker.models import AnswerSettings
 from worker.results import (
     FINAL,
     Check,
@@ -20,6 +20,7 @@ from worker.results import (
     Understood,
 )
 from worker.schema import Json
+from worker.spec import MOST_SAMPLES
 
 
 class ModelVersionView(Body):

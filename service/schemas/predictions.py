@@ -79,6 +79,10 @@ class PredictionView(PredictionBase):
     """The columns that stand before the answers; null for all."""
     calibrated: Annotated[bool, Field(examples=[False])] = False
     """Whether probabilities are calibrated."""
+    mc_samples: Annotated[int, Field(examples=[50])] = 0
+    """Passes with dropout, whose mean answers; 0 for the plain answer."""
+    seed: Annotated[int, Field(examples=[1])] = 0
+    """Of the masks of those passes."""
     coverage: Annotated[float | None, Field(examples=[0.9])] = None
     """The coverage of intervals or sets; null where there are none."""
     members: Annotated[bool, Field(examples=[False])] = False

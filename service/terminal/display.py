@@ -227,6 +227,8 @@ def show_jobs(console: Console, jobs: Sequence[BriefJob]) -> None:
         said = "" if best is None else f"{best['name']} {number(best['value'])}"
         if job["error"] is not None:
             said = job["error"]["message"]
+        elif waits := job.get("waiting_for"):
+            said = f"waits for {waits}"
         words = f"{job['progress']['fraction']:.0%}" if job["state"] == "running" else job["state"]
         about = ": ".join(part for part in (job["name"], said) if part)
         if console.is_terminal and len(about) > room:

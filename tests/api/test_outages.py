@@ -126,6 +126,8 @@ def test_an_error_of_the_host_is_refused_too(
 def test_a_job_says_what_it_waits_for(client: Client) -> None:
     job_id = post(client)
     queued = client.get(f"/v1/jobs/{job_id}").json()["waiting_for"]
+    listed = client.get("/v1/jobs").json()["data"][0]
+    assert (listed["id"], listed["waiting_for"]) == (job_id, queued)
     assert queued == "a worker: none was seen so far"
     with client.services.database.write() as session:
         (fleet,) = jobs.fleets(session, job_id)
@@ -135,6 +137,7 @@ def test_a_job_says_what_it_waits_for(client: Client) -> None:
     shown = client.get(f"/v1/jobs/{job_id}").json()
     assert (shown["state"], shown["exact"]) == ("running", True)
     assert shown["waiting_for"] == "artefact store: read-only file system"
+    assert client.get("/v1/jobs").json()["data"][0]["waiting_for"] == shown["waiting_for"]
     with client.services.database.write() as session:
         fleets.release(session, lease)
     assert client.get(f"/v1/jobs/{job_id}").json()["waiting_for"] == shown["waiting_for"]

@@ -127,6 +127,8 @@ def test_windows_of_time_and_what_validates_never(client: Client, dataset: Answe
     assert never == one["train"]
     assert {line["fold"] for line in written if line["part"] == "train"} == {""}
     assert first["train_count"] == len(never)
+    notes = get(client, job, "report")["appraisal"]["notes"]
+    assert any("in the order of 'date': each fold's rows come after" in note for note in notes)
     problem = client.get(f"/v1/jobs/{job['id']}/splits?fold=3")
     assert (problem.status_code, problem.json()["param"]) == (404, "fold")
     assert "0 to 2" in problem.json()["detail"]

@@ -170,6 +170,42 @@ def test_every_door_answers_the_same(client: Client, job: str) -> None:
     assert table["probability_1"] == pytest.approx(second)
 
 
+def test_passes_with_dropout_of_files_and_of_stored_data_sets(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same seed gives the same answers, to the bit, at every door and in blocks of any size."""
+    dropped = {"dropout": {"p": 0.3}}
+    job_id = post(client, dataset=CIRCLE, regularization=dropped, model="dropped")
+    assert train(client, job_id)["state"] == "succeeded"
+    rows = [[0.03 * n - 2, 0.05 * n - 3] for n in range(40)]
+    asked = {"mc_samples": 8, "seed": 7}
+    told = predict(client, "dropped", rows, **asked)
+    text = "x1,x2\n" + "".join(f"{a},{b}\n" for a, b in rows)
+    dataset = client.upload(text).json()["id"]
+    tables = []
+    for passes in (1_000_000, 160):
+        monkeypatch.setattr("service.serving.doors.files.MOST_PASSES", passes)
+        monkeypatch.setattr("worker.runtime.scored_table.BLOCK_ROWS", passes)
+        answer = client.post(
+            "/v1/models/dropped/predict",
+            params=asked,
+            content=text,
+            headers={"Content-Type": "text/csv", "Accept": "application/vnd.apache.parquet"},
+        )
+        assert answer.status_code == 200, answer.text
+        tables.append(pq.read_table(io.BytesIO(answer.content)).to_pydict())
+        done = score(client, ask(client, model="dropped", dataset=dataset, **asked))
+        assert (done["mc_samples"], done["seed"], done["result"]["metrics"]) == (8, 7, None)
+        result = client.get(done["result"]["url"]).content
+        tables.append(pq.read_table(io.BytesIO(result)).to_pydict())
+    assert [list(table) for table in tables[:2]] == [list(tables[0])] * 2
+    for name in ("probability_1", "deviation_1", "entropy", "mutual_information"):
+        assert all(table[name] == tables[0][name] for table in tables)
+    assert tables[0]["entropy"] == pytest.approx([one["entropy"] for one in told])
+    assert tables[0]["deviation_1"] == pytest.approx([one["deviation"]["1"] for one in told])
+    assert min(tables[0]["deviation_1"]) >= 0 < max(tables[0]["mutual_information"])
+
+
 def test_what_is_scored_is_what_is_told(client: Client, job: str) -> None:
     """The log loss of a file, and of a stored data set, is that of the probabilities asked for."""
     classes = ["0", "1", "1"]
@@ -245,17 +281,16 @@ def test_what_cannot_be_answered_is_refused_at_every_door(
             headers={"X-Amzn-SageMaker-Target-Model": model},
         ),
     ]
-    if "mc_samples" not in fields:
-        answers.append(
-            client.post(
-                f"/v1/models/{model}/predict",
-                params={name: json.dumps(value) for name, value in fields.items()},
-                content="x1,x2\n1,2\n",
-                headers={"Content-Type": "text/csv"},
-            )
+    answers.append(
+        client.post(
+            f"/v1/models/{model}/predict",
+            params={name: json.dumps(value) for name, value in fields.items()},
+            content="x1,x2\n1,2\n",
+            headers={"Content-Type": "text/csv"},
         )
-        body = {"model": model, "dataset": {"builtin": "circle"}, **fields}
-        answers.append(client.post("/v1/predictions", json=body))
+    )
+    body = {"model": model, "dataset": {"builtin": "circle"}, **fields}
+    answers.append(client.post("/v1/predictions", json=body))
     for answer in answers:
         assert answer.status_code == (400 if "/v2/" in str(answer.url) else 422), answer.text
         assert answer.json()["param"] == param

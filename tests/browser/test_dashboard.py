@@ -125,6 +125,33 @@ def test_the_owners_comparison_from_the_form_to_the_fix(look: Look) -> None:
     expect(page.get_by_role("img", name=re.compile("Validation loss"))).to_be_visible()
 
 
+def test_what_a_search_varies_has_fields(look: Look) -> None:
+    page = look.open("/new")
+    page.get_by_role("button", name="Train one configuration instead").click(timeout=LONG)
+    page.get_by_role("button", name="Search for values").click()
+    page.get_by_label("Space: what is varied").select_option("fields")
+    page.get_by_label("Vary a field").select_option("regularization.l1.strength")
+    page.get_by_label("Vary a field").select_option("training.batch_size")
+    strength = page.get_by_role("group", name="regularization.l1.strength")
+    strength.get_by_label("low").fill("1e-5")
+    strength.get_by_label("high").fill("0.5")
+    strength.get_by_label("how it is drawn").select_option("even")
+    curl = page.get_by_role("region", name="The request as curl")
+    expect(curl).to_contain_text("regularization.l1.strength")
+    expect(curl).to_contain_text('"high": 0.5')
+    expect(curl).not_to_contain_text('"log"')
+    page.get_by_role("group", name="training.batch_size").get_by_label("values").fill("8, 16")
+    expect(curl).to_contain_text(re.compile(r'"values":\s*\[\s*8,\s*16\s*\]'))
+    expect(page.get_by_text("64 in")).to_be_visible(timeout=LONG)  # the service takes it
+    page.get_by_role("button", name="As JSON", exact=True).click()
+    text = page.get_by_label("Space as JSON")
+    text.fill('{"regularization.dropout.p": {"low": 0, "high": 0.6}}')
+    page.get_by_role("button", name="As JSON", exact=True).click()
+    expect(page.get_by_role("group", name="regularization.dropout.p")).to_be_visible()
+    page.get_by_role("button", name="Leave out regularization.dropout.p").click()
+    expect(page.get_by_role("group", name="regularization.dropout.p")).to_have_count(0)
+
+
 def test_each_kind_of_picture_is_drawn_and_the_path_moves(look: Look, jobs: dict[str, str]) -> None:
     page = look.open(f"/jobs/{jobs['compared']}")
     settled(page)

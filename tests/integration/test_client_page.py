@@ -46,7 +46,8 @@ def test_the_example_of_the_readme(installed: str, tmp_path: Path) -> None:
     address = "http://127.0.0.1:8000"
     assert program.count(address) == 1
     said = ran(program.replace(address, installed), installed, tmp_path)
-    assert "trl_" in said
+    assert "l1.strength=" in said
+    assert "validation_loss" in said
     assert "prediction" in said
     assert [line.split()[0] for line in said.splitlines()[-2:]] == ["0", "1"]
 

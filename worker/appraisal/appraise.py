@@ -109,7 +109,7 @@ def _appraisal(
         refits=[] if served is None else [one.report() for one in served.compared.configurations],
         differences=[*([] if served is None else served.differences), *of_rows],
         importance=_importance(held, won, winning, device),
-        notes=_notes(held, compared, of_rows),
+        notes=[*_notes(held, compared, of_rows), *_of_time(held, beside.ordered_by)],
     )
 
 
@@ -310,3 +310,16 @@ def _notes(
     if held.fold is not None or "folds" in sources:
         said.append("Folds share training rows, so that intervals are somewhat too narrow.")
     return said
+
+
+def _of_time(held: HeldOut, column: str | None) -> list[str]:
+    """What to know of rows that were divided in the order of a column."""
+    if column is None:
+        return []
+    rows = "each fold's rows come" if held.fold is not None else "these rows come"
+    return [
+        f"The rows were divided in the order of {column!r}: {rows} after all that trained, as in "
+        "use. What is measured is how well that stretch of time is forecast. Rows near each other "
+        "in time are alike, so that intervals by a bootstrap over single rows are too narrow, and "
+        "another stretch may differ by more than they say. Train again as time goes on."
+    ]

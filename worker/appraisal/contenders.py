@@ -52,6 +52,8 @@ class Beside:
     """How many configurations the winner was chosen from."""
     searched: bool = False
     """Whether they were those of a search."""
+    ordered_by: str | None = None
+    """The column in whose order the rows were divided, if they were."""
     twin: int | None = None
     """The number of the configuration without any regularization, if there is one."""
     left_out: Sequence[Contender] = ()

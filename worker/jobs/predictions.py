@@ -176,7 +176,13 @@ def rows_of_a_part(manifest: Manifest, present: Sequence[Column]) -> int:
 
 def answer_settings(spec: PredictionSpec) -> AnswerSettings:
     """How the rows are to be answered."""
-    return AnswerSettings(calibrated=spec.calibrated, coverage=spec.coverage, members=spec.members)
+    return AnswerSettings(
+        mc_samples=spec.mc_samples,
+        seed=spec.seed,
+        calibrated=spec.calibrated,
+        coverage=spec.coverage,
+        members=spec.members,
+    )
 
 
 def kept_columns(spec: PredictionSpec, present: Sequence[Column]) -> tuple[str, ...]:

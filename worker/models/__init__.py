@@ -1,6 +1,6 @@
 """Models: the file format, the trained model, its certificate, its predictions."""
 
-from worker.models.answers import MOST_SAMPLES, PLAIN, AnswerRow, Answers, AnswerSettings
+from worker.models.answers import PLAIN, AnswerRow, Answers, AnswerSettings
 from worker.models.asked import Answerable
 from worker.models.certificate import Certificate, certify
 from worker.models.coefficients import Coefficients
@@ -23,7 +23,6 @@ from worker.models.trained_model import TrainedModel
 
 __all__ = [
     "FORMAT",
-    "MOST_SAMPLES",
     "PLAIN",
     "AnswerRow",
     "AnswerSettings",

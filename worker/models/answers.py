@@ -1,6 +1,6 @@
 """Answers: what a model says of N rows, by column, before they become JSON, tensors or a file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +12,6 @@ from worker.results import Prediction
 
 AnswerRow = dict[str, str | int | float | dict[str, float] | list[float] | list[str]]
 """One row's answer as JSON has it: a label or a value, and by class what is said of each."""
-
-MOST_SAMPLES = 1_000
-"""Passes with dropout of one request."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,21 @@ class Answers:
     def __len__(self) -> int:
         filled = self.values if self.best is None else self.best
         return 0 if filled is None else len(filled)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Answers]") -> "Answers":
+        """Answers to rows that follow each other, of at least one part."""
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+
+        def column(name: str) -> Any:
+            columns = [getattr(part, name) for part in parts]
+            return None if columns[0] is None else np.concatenate(columns)
+
+        further = {name: np.concatenate([p.further[name] for p in parts]) for name in first.further}
+        names = ("probabilities", "best", "values", "interval", "sets")
+        return cls(first.target, further=further, **{name: column(name) for name in names})
 
     def part(self, rows: slice) -> "Answers":
         """The answers of some of the rows."""

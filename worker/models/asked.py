@@ -6,6 +6,7 @@ from worker.errors import SpecError
 from worker.models.answers import AnswerSettings
 from worker.models.conformal import CalibrationManifest, most_coverage
 from worker.models.file import Manifest, ModelFile
+from worker.regularization.families import ActivationDropout, WeightDropout
 from worker.spec import LossSpec, QuantileLoss, TaskKind
 
 
@@ -18,6 +19,8 @@ class Answerable:
     """That it was trained with, where that was not its task's own."""
     members: int
     """Networks that answer together."""
+    dropout: bool
+    """Whether any of them was trained with dropout."""
     calibration: CalibrationManifest | None
     """What it keeps of rows that did not train it."""
 
@@ -31,8 +34,15 @@ class Answerable:
         file = ModelFile({}, manifest)
         joint = manifest.networks
         members = len(joint) if joint else max(1, manifest.members[position])
-        trial = file.trial(joint[0].trial if joint else position)
-        return cls(file.target().task, trial.training.loss, members, manifest.calibration)
+        numbers = [network.trial for network in joint] if joint else [position]
+        trials = [file.trial(number) for number in dict.fromkeys(numbers)]
+        dropout = any(
+            isinstance(technique, ActivationDropout | WeightDropout)
+            for trial in trials
+            for _, technique in trial.regularization.techniques()
+        )
+        loss = trials[0].training.loss
+        return cls(file.target().task, loss, members, dropout, manifest.calibration)
 
     def check(self, settings: AnswerSettings) -> None:
         """Refuse what it cannot answer so.
@@ -55,6 +65,13 @@ class Answerable:
                         "the plain answer, not of the mean of passes with dropout; ask for one of "
                         "them at a time",
                     )
+            if not self.dropout:
+                raise SpecError(
+                    "This model was trained without dropout, so there is nothing to be sampled; "
+                    "leave mc_samples out.",
+                    code="no_dropout",
+                    param="mc_samples",
+                )
         if settings.calibrated:
             self._check_calibrated(settings)
         if settings.coverage is not None:

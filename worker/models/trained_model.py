@@ -43,6 +43,7 @@ from worker.models.stochastic import (
     spread_of_values,
 )
 from worker.networks import JointNetwork, Network
+from worker.regularization.families import DropoutLayer
 from worker.results import Prediction, PredictionWarning
 from worker.spec import PoissonLoss, Trial
 
@@ -184,7 +185,8 @@ class TrainedModel:
     def answerable(self) -> Answerable:
         """What can be asked of it."""
         kept = None if self.calibrated is None else self.calibrated.calibration
-        return Answerable(self.target.task, self.trial.training.loss, self.members, kept)
+        dropout = any(isinstance(module, DropoutLayer) for module in self.network.modules())
+        return Answerable(self.target.task, self.trial.training.loss, self.members, dropout, kept)
 
     def answer_scores(
         self, features: NDArray[np.float32], scores: NDArray[np.float32], settings: AnswerSettings

@@ -103,6 +103,7 @@ def appraise_job(
     beside = Beside(
         competing=sum(group.rank.wins for group in ended.groups),
         searched=job.spec.search is not None,
+        ordered_by=job.spec.split.order,
         twin=_reference(job.spec),
         left_out=_contenders(trained, rows.left_out),
         refits=[

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from worker.data import Matching, Table, TableParts, output_columns
-from worker.models import PLAIN, AnswerSettings, Scoring, TrainedModel, answer_columns
+from worker.models import PLAIN, Answers, AnswerSettings, Scoring, TrainedModel, answer_columns
 from worker.results import Metrics
 
 BLOCK_ROWS = 4_096
@@ -97,14 +97,28 @@ class ScoredTable:
         table = next(tables)
         self._tables, self._next = tables, number + 1  # not of one whose file could not be read
         features = self._model.encode(self._matching.apply(table))
+        if self._settings.mc_samples:
+            return ScoredPart(self._rows(table, self._sampled(features)))
         scores = np.concatenate(list(self._blocks(features)))
         answered = self._model.answer_scores(features, scores, self._settings)
-        answers = answer_columns(answered, self._keep)
-        kept = output_columns(table, self._keep, as_text=self._as_text)
-        rows = pa.table({**kept, **answers})
+        rows = self._rows(table, answered)
         if not self._has_truth:
             return ScoredPart(rows)
         return ScoredPart(rows, scores, self._model.target.values(table))
+
+    def _rows(self, table: Table, answered: Answers) -> pa.Table:
+        """The columns that are kept, then the answers."""
+        kept = output_columns(table, self._keep, as_text=self._as_text)
+        return pa.table({**kept, **answer_columns(answered, self._keep)})
+
+    def _sampled(self, features: NDArray[np.float32]) -> Answers:
+        """The mean of passes with dropout: the same masks for all rows, whatever the blocks."""
+        size = max(1, BLOCK_ROWS // self._settings.mc_samples)
+        parts = []
+        for first in range(0, max(len(features), 1), size):
+            parts.append(self._model.sample(features[first : first + size], self._settings))
+            self._on_block()
+        return Answers.joined(parts)
 
     def _blocks(self, features: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         for first in range(0, len(features), BLOCK_ROWS):

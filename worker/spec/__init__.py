@@ -16,7 +16,7 @@ from worker.spec.network import (
     ResidualMlpSpec,
     Structure,
 )
-from worker.spec.prediction import PredictionSpec
+from worker.spec.prediction import MOST_SAMPLES, PredictionSpec
 from worker.spec.preprocessing import Preprocessing
 from worker.spec.reading import ColumnKind, Reading
 from worker.spec.search import (
@@ -54,6 +54,7 @@ from worker.spec.trial import Trial, Without
 
 __all__ = [
     "EMBEDDING_FIELDS",
+    "MOST_SAMPLES",
     "MOST_TRIALS",
     "NEWTON_WEIGHTS",
     "Activation",

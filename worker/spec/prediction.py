@@ -16,6 +16,9 @@ Version = (
     | Annotated[str, Field(pattern=r"^([0-9]{1,9}|[A-Za-z][A-Za-z0-9_.-]{0,63})$")]
 )
 
+MOST_SAMPLES = 1_000
+"""Passes with dropout for a row."""
+
 
 class PredictionSpec(Settings):
     """A data set to be scored, and the model that scores it."""
@@ -48,6 +51,13 @@ class PredictionSpec(Settings):
     members: bool = False
     """Of a model of several networks: how far they differ, in the columns `deviation`, and of
     classes `entropy` and `mutual_information`."""
+    mc_samples: Annotated[int, Field(ge=0, le=MOST_SAMPLES, examples=[50])] = 0
+    """Passes with dropout on, whose mean answers; the columns `deviation`, of values, or of classes
+    `deviation_<class>`, `entropy` and `mutual_information` follow. The passes are the same for all
+    rows. Not together with `calibrated`, `coverage` or `members`, and without `metrics`, which are
+    of the plain answers."""
+    seed: Annotated[int, Field(ge=0, lt=2**63, examples=[1])] = 0
+    """Of the masks of those passes."""
     format: Literal["parquet", "csv"] = "parquet"
     """What the result is: `parquet` keeps types, and the answers to the bit; `csv` is text."""
 

@@ -1,8 +1,9 @@
 """Why a queued job waits, where it stands, and when it may begin: told, and not promised."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
@@ -94,24 +95,48 @@ def _until_free(session: Session, job: Job, slots: int, shares: Shares, now: dat
 
 def why_queued(session: Session, job: Job, shares: Shares = EQUAL) -> str | None:
     """What a queued job waits for, in words; none of a job in another state."""
-    if job.state != State.QUEUED:
-        return None
-    seen, who = workers.seen(session), f"a worker{_WITH[job.device]}"
-    if reason := workers.missing(seen, job.device):
-        return f"{who}: {reason}"
-    there = [worker.entry for worker in seen if worker.is_there and not worker.draining]
-    able = [entry for entry in there if job.device in (None, entry.kind)]
-    if before := _ahead(session, job, {entry.kind for entry in able}, shares).fleets:
-        return f"its turn: {before} {_are(before, 'fleet')} before it"
-    slots = sum(entry.slots for entry in able)
-    at_work = select(func.count()).where(Fleet.state == State.RUNNING)
-    if len(able) < len(there):
-        # What has no wish may train elsewhere: it is not known which worker has it.
-        at_work = at_work.where(Fleet.device == job.device)
-    busy = session.scalars(at_work).one()
-    if busy >= slots:
-        return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
-    return f"{who} to claim it"
+    return WhyQueued(session, shares).of(job)
+
+
+class WhyQueued:
+    """What queued jobs wait for, of several as they are at one moment: workers are counted once."""
+
+    def __init__(self, session: Session, shares: Shares = EQUAL) -> None:
+        self._session, self._shares = session, shares
+
+    @cached_property
+    def _workers(self) -> Sequence[workers.SeenWorker]:
+        return workers.seen(self._session)
+
+    @cached_property
+    def _at_work(self) -> dict[str | None, int]:
+        """Fleets that train, by the device that they wish for."""
+        counted = select(Fleet.device, func.count()).where(Fleet.state == State.RUNNING)
+        at_work: dict[str | None, int] = {}
+        for device, count in self._session.execute(counted.group_by(Fleet.device)):
+            at_work[device] = count
+        return at_work
+
+    def of(self, job: Job) -> str | None:
+        """What a job waits for, in words; none of one that is not queued."""
+        if job.state != State.QUEUED:
+            return None
+        who = f"a worker{_WITH[job.device]}"
+        if reason := workers.missing(self._workers, job.device):
+            return f"{who}: {reason}"
+        there = [one.entry for one in self._workers if one.is_there and not one.draining]
+        able = [entry for entry in there if job.device in (None, entry.kind)]
+        kinds = {entry.kind for entry in able}
+        if before := _ahead(self._session, job, kinds, self._shares).fleets:
+            return f"its turn: {before} {_are(before, 'fleet')} before it"
+        slots = sum(entry.slots for entry in able)
+        busy = sum(self._at_work.values())
+        if len(able) < len(there):
+            # What has no wish may train elsewhere: it is not known which worker has it.
+            busy = self._at_work.get(job.device, 0)
+        if busy >= slots:
+            return f"{who}: {busy} {_are(busy, 'fleet')} training, and there is room for {slots}"
+        return f"{who} to claim it"
 
 
 _WITH = {None: "", "cpu": " without a GPU", "gpu": " with a GPU"}

@@ -5,6 +5,7 @@ that is lost with its place gives its fleet back, by ``fleets.give_back`` or ``f
 Neither counts against the job.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -30,6 +31,23 @@ def waiting_for(session: Session, job: Job, shares: Shares = EQUAL) -> str | Non
         .limit(1)
     )
     return lacking or queue_places.why_queued(session, job, shares)
+
+
+def reasons(
+    session: Session, listed: Sequence[Job], shares: Shares = EQUAL
+) -> dict[str, str | None]:
+    """What each of some jobs waits for, by its id, as `waiting_for` says it of one."""
+    open_ids = [job.id for job in listed if job.state in OPEN]
+    found = session.execute(
+        select(Fleet.job_id, Fleet.waiting_for)
+        .where(Fleet.job_id.in_(open_ids), Fleet.state.in_(OPEN), Fleet.waiting_for.is_not(None))
+        .order_by(Fleet.number.desc())
+    )
+    lacking: dict[str, str | None] = {}
+    for job_id, reason in found:
+        lacking[job_id] = reason
+    why = queue_places.WhyQueued(session, shares)
+    return {job.id: lacking.get(job.id) or why.of(job) for job in listed}
 
 
 def is_exact(session: Session, job: Job) -> bool:

@@ -2,7 +2,7 @@
 later releases add.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Json = dict[str, Any]
 """A JSON object whose members depend on something else, such as a job's specification."""
@@ -100,6 +100,8 @@ class BriefJob(TypedDict):
     model: ModelName | None
     error: Failure | None
     advice_count: int
+    waiting_for: NotRequired[str | None]
+    """Services of earlier releases do not say it."""
     created_at: str
 
 

@@ -1,7 +1,8 @@
 """The same client for an event loop: ``AsyncClient``, ``AsyncJob``, ``AsyncModel``."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import httpx
 
 from parsimony import calls
 from parsimony.answers import (
+    ENDED,
     BriefJob,
     EventData,
     ExportForm,
@@ -21,6 +23,7 @@ from parsimony.answers import (
 )
 from parsimony.calls import Answer, Call, Result, Talk, success_of
 from parsimony.client import LOOK_SECONDS, PATIENCE, Dataset, address_of, registered
+from parsimony.following import Followed
 from parsimony.handles import (
     JobSnapshot,
     curve_rows,
@@ -73,6 +76,10 @@ class AsyncClient:
     async def carry(self, talk: Talk[Result]) -> Result:
         """Send what a talk of :mod:`parsimony.calls` asks for."""
         return await self._connection.carry(talk)
+
+    def lines(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The lines of a stream of events; ``httpx.TransportError`` where there is none."""
+        return self._connection.lines(path)
 
     async def upload(
         self,
@@ -140,6 +147,8 @@ class AsyncJob(JobSnapshot):
             if seen is not None:
                 seen(data)
 
+        if timeout is None and self.data["state"] not in ENDED:
+            await self._follow(told)
         self.data = await self._client.carry(
             calls.wait(
                 self.id,
@@ -154,6 +163,16 @@ class AsyncJob(JobSnapshot):
         if error is not None:
             raise error
         return self
+
+    async def _follow(self, told: Callable[[JobData, MetricsData | None], None]) -> None:
+        followed = Followed(self.data)
+        with suppress(httpx.TransportError):
+            async with self._client.lines(calls.stream_of(self.id)) as lines:
+                async for line in lines:
+                    if followed.read(line):
+                        told(followed.data, None)
+                    if followed.ended:
+                        return
 
     async def leaderboard(self, limit: int | None = None) -> Frame:
         """Its trials, best first."""

@@ -172,6 +172,11 @@ def read_export(job: str, form: str, top: int) -> Call[bytes]:
     return read_bytes(f"/v1/jobs/{quote(job, '')}/export", format=form, top=top)
 
 
+def stream_of(job: str) -> str:
+    """Where a job's events are."""
+    return f"/v1/jobs/{quote(job, '')}/events"
+
+
 def read_metrics(job: str, trial: str | None = None) -> Call[MetricsData]:
     """The curves of a trial, the best unless given."""
     query = {} if trial is None else {"trial": trial}
@@ -280,7 +285,7 @@ def wait(
         last, pause = clock(), step
         metrics = None
         if losses and data["progress"]["epoch"]:
-            metrics = yield from _metrics_of(job)
+            metrics = yield from metrics_of(job)
         if seen is not None:
             seen(data, metrics)
         if data["state"] in ENDED:
@@ -293,7 +298,8 @@ def _within(pause: int, left: float) -> int:
     return max(0, min(pause, int(left) + 1))
 
 
-def _metrics_of(job: str) -> Talk[MetricsData | None]:
+def metrics_of(job: str) -> Talk[MetricsData | None]:
+    """The curves of the best trial, if there are any by now."""
     try:
         found: MetricsData = yield read_metrics(job)
     except AnswerError:

@@ -1,9 +1,10 @@
 """The client of a program that waits for its answers: ``Client``, ``Job``, ``Model``."""
 
+import math
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ import httpx
 
 from parsimony import calls
 from parsimony.answers import (
+    ENDED,
     BriefJob,
     EventData,
     ExportForm,
@@ -23,6 +25,7 @@ from parsimony.answers import (
 )
 from parsimony.calls import Answer, Call, Result, Talk, success_of
 from parsimony.errors import ParsimonyError
+from parsimony.following import Followed
 from parsimony.handles import (
     DatasetSnapshot,
     JobSnapshot,
@@ -104,6 +107,10 @@ class Client:
     def carry(self, talk: Talk[Result]) -> Result:
         """Send what a talk of :mod:`parsimony.calls` asks for."""
         return self._connection.carry(talk)
+
+    def lines(self, path: str) -> AbstractContextManager[Iterator[str]]:
+        """The lines of a stream of events; ``httpx.TransportError`` where there is none."""
+        return self._connection.lines(path)
 
     def upload(
         self,
@@ -206,6 +213,8 @@ class Job(JobSnapshot):
                 if seen is not None:
                     seen(data)
 
+            if timeout is None and self.data["state"] not in ENDED:
+                self._follow(told, losses=draws)
             self.data = self._client.carry(
                 calls.wait(
                     self.id,
@@ -221,6 +230,21 @@ class Job(JobSnapshot):
         if error is not None:
             raise error
         return self
+
+    def _follow(self, told: Callable[[JobData, MetricsData | None], None], *, losses: bool) -> None:
+        """Hear of it by its stream, as long as there is one: then it is asked for."""
+        followed, looked = Followed(self.data), -math.inf
+        metrics: MetricsData | None = None
+        with suppress(httpx.TransportError), self._client.lines(calls.stream_of(self.id)) as lines:
+            for data in followed.news(lines):
+                if (
+                    losses
+                    and data["progress"]["epoch"]
+                    and time.monotonic() > looked + LOOK_SECONDS
+                ):
+                    looked = time.monotonic()
+                    metrics = self._client.carry(calls.metrics_of(self.id))
+                told(data, metrics)
 
     def leaderboard(self, limit: int | None = None) -> Frame:
         """Its trials, best first: a data frame where pandas or polars is installed, else dicts."""

@@ -3,15 +3,18 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypedDict
 
 import httpx
 
 from parsimony.calls import Answer, Call, Result, Talk
 from parsimony.errors import ParsimonyError, UnreachableError, refusal
+from parsimony.following import MEDIA_TYPE, SILENCE_SECONDS
 
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which a request may be answered another time."""
@@ -19,6 +22,14 @@ NOT_BEGUN = frozenset({408, 429, 503})
 """Those of them that say that nothing was done."""
 LONGEST_PAUSE = 60.0
 """Of a service that asks for more, the answer is passed on."""
+
+
+class Streaming(TypedDict):
+    """Arguments of a request for a stream."""
+
+    headers: dict[str, str]
+    timeout: httpx.Timeout
+
 
 Outcome = httpx.Response | httpx.TransportError
 
@@ -91,6 +102,11 @@ class Address:
         own = {"User-Agent": "parsimony-python", "Accept": "*/*"}
         return own if self.key is None else {**own, "Authorization": f"Bearer {self.key}"}
 
+    def streaming(self) -> Streaming:
+        """How a stream of events is asked for."""
+        timeout = httpx.Timeout(self.timeout, read=SILENCE_SECONDS)
+        return {"headers": {"Accept": MEDIA_TYPE}, "timeout": timeout}
+
     def result(self, call: Call[Answer], outcome: Outcome) -> Answer:
         """What a call came to; raises the error that it is."""
         if isinstance(outcome, httpx.TransportError):
@@ -99,6 +115,12 @@ class Address:
         if not outcome.is_success:
             raise refusal(outcome)
         return call.read(outcome)
+
+
+def is_stream(response: httpx.Response) -> bool:
+    """Whether an answer is a stream of events."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    return response.is_success and kind == MEDIA_TYPE
 
 
 class Connection:
@@ -129,6 +151,17 @@ class Connection:
                 return self.address.result(call, outcome)
             time.sleep(pause)
             attempt += 1
+
+    @contextmanager
+    def lines(self, path: str) -> Iterator[Iterator[str]]:
+        """The lines of a stream of events.
+
+        Raises ``httpx.TransportError`` where there is none, or it breaks or falls silent.
+        """
+        with self._http.stream("GET", path, **self.address.streaming()) as response:
+            if not is_stream(response):
+                raise httpx.ReadError("no stream of events")
+            yield response.iter_lines()
 
     def _outcome(self, call: Call[Answer]) -> Outcome:
         try:
@@ -180,6 +213,14 @@ class AsyncConnection:
                 return self.address.result(call, outcome)
             await asyncio.sleep(pause)
             attempt += 1
+
+    @asynccontextmanager
+    async def lines(self, path: str) -> AsyncIterator[AsyncIterator[str]]:
+        """The lines of a stream of events, as ``Connection.lines``."""
+        async with self._http.stream("GET", path, **self.address.streaming()) as response:
+            if not is_stream(response):
+                raise httpx.ReadError("no stream of events")
+            yield response.aiter_lines()
 
     async def _outcome(self, call: Call[Answer]) -> Outcome:
         try:

@@ -4,12 +4,13 @@ are.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from service.serving.doors.file_request import FileFields, Wanted
+from service.serving.doors.file_request import WRITTEN, FileFields, Wanted
 from service.serving.residents import Resident
 from worker.data import (
     DelimitedRows,
@@ -149,3 +150,18 @@ def notation_of(resident: Resident, said: FileFields) -> Notation | None:
     others = (column.notation for column in resident.model.encoder.columns)
     found = next((notation for notation in others if notation and notation.decimal == ","), None)
     return None if found is None else found.model_copy(update={"unit": ""})
+
+
+def head_of(resident: Resident, wanted: Wanted, coding: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer."""
+    headers = [
+        (b"content-type", WRITTEN[wanted].encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"vary", b"Accept, Accept-Encoding"),
+        (b"parsimony-model", quote(resident.name, safe=" ").encode()),
+        (b"parsimony-version", b"%d" % resident.version),
+    ]
+    if coding:
+        headers.append((b"content-encoding", coding.encode()))
+    return headers

@@ -15,7 +15,7 @@ from service.serving.encodings import CODINGS, chosen
 from service.validation import Finding
 from worker.data import Form
 from worker.models import AnswerSettings
-from worker.spec import Reading
+from worker.spec import MOST_SAMPLES, Reading
 from worker.text import shortened
 
 Wanted = Form | Literal["json"]
@@ -49,7 +49,7 @@ _ENDINGS: dict[str, Form] = {
     ".pq": "parquet",
 }
 READING = ("separator", "header", "encoding", "missing", "decimal", "thousands")
-ANSWERING = ("calibrated", "coverage", "members")
+ANSWERING = ("calibrated", "coverage", "members", "mc_samples", "seed")
 """How rows are to be answered."""
 SWITCHES = ("calibrated", "members", "score")
 """Fields that are true or false."""
@@ -158,12 +158,24 @@ class FileFields:
         if coverage is None and "coverage" in given:
             fact = f"must be a number between 0 and 1, not {shortened(given['coverage'])!r}"
             wrong.append(Finding("coverage", fact))
-        if wrong:
+        samples = _whole(given.get("mc_samples", "0"), MOST_SAMPLES)
+        seed = _whole(given.get("seed", "0"), 2**63 - 1)
+        if samples is None:
+            fact = f"must be a whole number from 0 to {MOST_SAMPLES:,}"
+            wrong.append(Finding("mc_samples", fact))
+        if seed is None:
+            wrong.append(Finding("seed", "must be a whole number from 0 to 2⁶³ − 1"))
+        if samples and said["score"] == "true":
+            fact = "measures the plain answers; ask for it without mc_samples"
+            wrong.append(Finding("score", fact))
+        if wrong or samples is None or seed is None:
             raise invalid(wrong)
         switches = {name: value == "true" for name, value in said.items()}
         return cls(
             reading_of({name: given[name] for name in READING if name in given}),
             AnswerSettings(
+                mc_samples=samples,
+                seed=seed,
                 calibrated=switches["calibrated"],
                 coverage=coverage,
                 members=switches["members"],
@@ -171,6 +183,12 @@ class FileFields:
             switches["score"],
             given.get("version"),
         )
+
+
+def _whole(text: str, most: int) -> int | None:
+    """A whole number from 0 to another; none of another text."""
+    value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+    return value if 0 <= value <= most else None
 
 
 def _share(text: str) -> float | None:

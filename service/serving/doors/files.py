@@ -24,7 +24,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +38,16 @@ from service.errors import (
 )
 from service.reading.reader import Reader
 from service.security.callers import caller_in
-from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored, notation_of
+from service.serving.doors import file_outputs
+from service.serving.doors.file_outputs import Appended, JsonOutput, Output, Scored
 from service.serving.doors.file_request import (
     KINDS,
-    WRITTEN,
     FileFields,
     FileRequest,
-    Wanted,
     form_of,
 )
 from service.serving.encodings import Deflater, Inflater
-from service.serving.engine import ServingEngine
+from service.serving.engine import MOST_PASSES, ServingEngine
 from service.serving.forms import FileForm
 from service.serving.outbox import Outbox
 from service.serving.residents import Resident
@@ -65,7 +63,7 @@ from worker.data import (
     RowReader,
 )
 from worker.errors import ParsimonyError
-from worker.models import PLAIN
+from worker.models import PLAIN, Answers
 from worker.results import PredictionWarning
 from worker.settings import ServiceSettings
 
@@ -286,14 +284,14 @@ class _Work:
         wanted = request.wanted(form)
         coding = "" if wanted == "parquet" else request.written_coding
         if said.score:
-            self._output = Scored(resident, notation_of(resident, said))
+            self._output = Scored(resident, file_outputs.notation_of(resident, said))
             wanted = "json"
         elif wanted == "json":
             self._output = JsonOutput(resident)
         else:
             self._output = Appended(resident, reader, wanted)
         self._deflater = Deflater(coding) if coding else None
-        self._answer.headers = _headers(resident, wanted, coding)
+        self._answer.headers = file_outputs.head_of(resident, wanted, coding)
 
     async def _advance(self, data: bytes, *, last: bool) -> None:
         """Take more of the file, and answer the blocks that are whole."""
@@ -310,9 +308,12 @@ class _Work:
             if read is None:
                 return
             block, features, found = read
-            scores = await self._scores(resident, features)
-            begun = time.perf_counter_ns()
-            written = await in_pool("answers", self._deflated, output, block, features, scores)
+            if self._asked.mc_samples:
+                written = await self._sampled(resident, output, block, features)
+            else:
+                scores = await self._scores(resident, features)
+                begun = time.perf_counter_ns()
+                written = await in_pool("answers", self._deflated, output, block, features, scores)
             self._write_ns += time.perf_counter_ns() - begun
             statistics.warn(len(block), found)
             self._rows += len(block)
@@ -334,6 +335,26 @@ class _Work:
                     raise
                 await asyncio.sleep(pause)
                 pause = min(1.0, 2 * pause)
+
+    async def _sampled(
+        self,
+        resident: Resident,
+        output: "Output",
+        block: RowBlock,
+        features: NDArray[np.float32],
+    ) -> bytes:
+        """A block by passes with dropout, some rows at a time, so that others have their turn."""
+        size = max(1, MOST_PASSES // self._asked.mc_samples)
+        parts = []
+        for first in range(0, max(len(features), 1), size):
+            some = features[first : first + size]
+            parts.append(await in_pool("sampling", resident.model.sample, some, self._asked))
+        answers = Answers.joined(parts)
+        nothing = np.empty((len(block), 0), dtype=np.float32)  # no score stands behind a mean
+        written = await in_pool("answers", output.write, block, nothing, answers)
+        if self._deflater is None:
+            return written
+        return await in_pool("answers", self._deflater.piece, written)
 
     def _deflated(
         self,
@@ -367,20 +388,6 @@ def _read(
         return None
     model = resident.model
     return block, model.encode(block.records.table), model.surprises(block.records)
-
-
-def _headers(resident: Resident, wanted: Wanted, coding: str) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"content-type", WRITTEN[wanted].encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"vary", b"Accept, Accept-Encoding"),
-        (b"parsimony-model", quote(resident.name, safe=" ").encode()),
-        (b"parsimony-version", b"%d" % resident.version),
-    ]
-    if coding:
-        headers.append((b"content-encoding", coding.encode()))
-    return headers
 
 
 async def _left(receive: Receive) -> None:

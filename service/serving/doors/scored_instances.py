@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from service.errors import InvalidError, invalid
 from service.validation import Finding
-from worker.models import MOST_SAMPLES, PLAIN, AnswerSettings
+from worker.models import PLAIN, AnswerSettings
+from worker.spec import MOST_SAMPLES
 from worker.text import shortened
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")

@@ -96,6 +96,16 @@ def test_boosting_stands_beside_the_folds() -> None:
     }
     assert "worse than gradient boosting by" in found.verdict
     assert any("Folds share training rows" in note for note in found.notes)
+    assert not any("in the order of" in note for note in found.notes)
+
+
+def test_rows_in_the_order_of_time_are_told_as_such() -> None:
+    prepared, contenders = trained(
+        dataset={"builtin": "diabetes"}, split={"validation": 0.2}, **SMALL
+    )
+    found = appraised(prepared, contenders, ordered_by="date")
+    (note,) = [note for note in found.notes if "in the order of 'date'" in note]
+    assert "these rows come after all that trained" in note
 
 
 def test_the_constant_answer_is_that_of_the_training_rows() -> None:

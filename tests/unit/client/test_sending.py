@@ -198,6 +198,7 @@ def test_the_key_is_sent_as_bearer(ask: Ask, monkeypatch: pytest.MonkeyPatch) ->
 def test_waiting_ends_with_the_job(ask: Ask) -> None:
     service = Service(
         httpx.Response(202, json=job()),
+        problem(404, "no stream of events"),
         httpx.Response(200, json=job("running")),
         httpx.Response(200, json=job("succeeded")),
     )
@@ -212,7 +213,8 @@ def test_waiting_ends_with_the_job(ask: Ask) -> None:
         return both()
 
     assert ask(service, act).state == "succeeded"
-    assert [request.headers.get("Prefer") for request in service.asked] == [None, None, "wait=30"]
+    prefer = [request.headers.get("Prefer") for request in service.asked]
+    assert prefer == [None, None, None, "wait=30"]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,11 @@ def test_waiting_ends_with_the_job(ask: Ask) -> None:
 def test_a_job_that_ends_otherwise_is_an_error(
     ask: Ask, data: dict[str, Any], kind: type[ParsimonyError], said: str
 ) -> None:
-    service = Service(httpx.Response(200, json=job()), httpx.Response(200, json=data))
+    service = Service(
+        httpx.Response(200, json=job()),
+        problem(404, "no stream of events"),
+        httpx.Response(200, json=data),
+    )
 
     def act(client: Any) -> Any:
         if isinstance(client, Client):

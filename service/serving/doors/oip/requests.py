@@ -23,8 +23,9 @@ from service.serving.doors.oip.tensors import (
     wrong,
 )
 from service.validation import LONGEST_GUESSED
-from worker.models import MOST_SAMPLES, AnswerSettings
+from worker.models import AnswerSettings
 from worker.schema import Json
+from worker.spec import MOST_SAMPLES
 from worker.text import shortened
 
 MOST_TENSORS = 20_000

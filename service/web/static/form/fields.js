@@ -45,7 +45,7 @@ function Scalar({ id, described, schema, context, value, onChange, invalid }) {
 }
 
 /** A number as typed: `1e-4` and `0.` are on their way to being one. */
-function Figure({ common, schema, value, onChange }) {
+export function Figure({ common, schema, value, onChange }) {
   const [typed, setTyped] = useState(null);
   const take = (event) => {
     setTyped(event.target.value);
@@ -70,7 +70,7 @@ function List({ common, schema, value, onChange }) {
 }
 
 /** Whatever has no field of its own: as JSON. */
-function Json({ id, described, value, onChange, name }) {
+export function Json({ id, described, value, onChange, name, rows }) {
   const [typed, setTyped] = useState(null);
   const [wrong, setWrong] = useState("");
   const take = (event) => {
@@ -84,7 +84,7 @@ function Json({ id, described, value, onChange, name }) {
   };
   const text = typed ?? JSON.stringify(value, null, 1);
   return html`<textarea id=${id} aria-label="${name} as JSON" aria-describedby=${described} aria-invalid=${wrong ? "true" : undefined} spellcheck=${false}
-    rows=${Math.min(12, text.split("\n").length + 1)} value=${text} onInput=${take} onBlur=${() => wrong || setTyped(null)}></textarea>
+    rows=${rows || Math.min(12, text.split("\n").length + 1)} value=${text} onInput=${take} onBlur=${() => wrong || setTyped(null)}></textarea>
     ${wrong && html`<div class="hint wrong">${wrong}</div>`}`;
 }
 

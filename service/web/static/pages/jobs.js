@@ -7,29 +7,14 @@ import { ago, count, figure, jobTitle, moment, percent, plural, span, words } fr
 const STATES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"];
 const OPEN = new Set(["queued", "running", "paused"]);
 const PAGE = 25;
-const EXPLAINED = 5;
 
-/** Why the first of the queued ones wait: a list does not say it, a job does. */
-function useReasons(jobs) {
-  const [reasons, setReasons] = useState({});
-  const waiting = jobs.filter((job) => job.state === "queued").slice(0, EXPLAINED).map((job) => job.id).join();
-  useEffect(() => {
-    let gone = false;
-    for (const id of waiting ? waiting.split(",") : []) {
-      api(`v1/jobs/${id}`).then((job) => gone || setReasons((old) => ({ ...old, [id]: job.waiting_for })), () => {});
-    }
-    return () => { gone = true; };
-  }, [waiting, jobs]);
-  return reasons;
-}
-
-function How({ job, reason }) {
+function How({ job }) {
   if (job.state === "running" || job.state === "paused") {
     return html`<${Progress} value=${job.progress.fraction} label="Progress of ${jobTitle(job)}" />
       <span class="hint">${percent(job.progress.fraction)} · ${job.trials.finished ? `${count(job.trials.finished)} of ${plural(job.trials.total, "trial")}` : plural(job.trials.total, "trial")}
       ${job.state === "running" && job.progress.eta_seconds !== null && ` · about ${span(job.progress.eta_seconds)} left`}</span>`;
   }
-  if (job.state === "queued") return html`<span class="hint">${reason ? `Waits for ${reason}` : plural(job.trials.total, "trial")}</span>`;
+  if (job.state === "queued") return html`<span class="hint">${job.waiting_for ? `Waits for ${job.waiting_for}` : plural(job.trials.total, "trial")}</span>`;
   if (job.state === "failed") return html`<span class="hint">${job.error?.message}</span>`;
   if (job.best) {
     return html`${job.best.name} <span class="hint">${words(job.objective)} ${figure(job.best.value)} · ${plural(job.trials.total, "trial")}</span>`;
@@ -50,7 +35,6 @@ export default function Jobs({ query }) {
   const jobs = [...(data?.data || []), ...pages].filter((job) => !seen.has(job.id) && seen.add(job.id));
   const has = more ?? data?.has_more;
   useEffect(() => setOpen(jobs.some((job) => OPEN.has(job.state))), [data]);
-  const reasons = useReasons(data?.data || []);
   const [chosen, setChosen] = useState([]);
   const choose = (id) => setChosen((old) => (old.includes(id) ? old.filter((other) => other !== id) : [...old, id]));
 
@@ -86,7 +70,7 @@ export default function Jobs({ query }) {
               ${job.advice_count > 0 && html` <span class="hint short" title="Advice on this job">· ${plural(job.advice_count, "hint")}</span>`}
               ${job.model && html`<div class="hint">model ${job.model.name}${job.model.version ? ` v${job.model.version}` : ""}</div>`}</td>
             <td><${State} state=${job.state} /></td>
-            <td class="job-how"><${How} job=${job} reason=${reasons[job.id]} /></td>
+            <td class="job-how"><${How} job=${job} /></td>
             <td class="mono">${job.dataset || "–"}</td>
             <td class="when"><time datetime=${job.created_at} title=${moment(job.created_at)}>${ago(job.created_at)}</time>
               ${job.finished_at && job.started_at && html`<div class="hint">took ${span((new Date(job.finished_at) - new Date(job.started_at)) / 1000)}</div>`}</td>

@@ -7,6 +7,7 @@ import { curl, takeDraft, written } from "../spec.js";
 import { AdviceList } from "../job/advice.js";
 import { Field, Members, Techniques } from "../form/fields.js";
 import { alternatives, resolved } from "../form/schema.js";
+import { Space } from "../form/space.js";
 
 const AFTER = 450;
 /** What the card of the data has; the cards below it have the rest. */
@@ -89,7 +90,8 @@ function Search({ context, spec, change }) {
       <p class="hint">Vary any fields instead of guessing; many small configurations cost little more than a few.</p><//>`;
   }
   return html`<${Card} title="Search" aside=${html`<button class="button" type="button" onClick=${() => change({ search: undefined })}>No search</button>`}>
-    <${Members} context=${context} path="search" schema=${context.root.SearchSpec} value=${spec.search} onChange=${(search) => change({ search })} /><//>`;
+    <${Members} context=${context} path="search" schema=${context.root.SearchSpec} value=${spec.search} onChange=${(search) => change({ search })} only=${Object.keys(context.root.SearchSpec.properties).filter((name) => name !== "space")} />
+    <${Space} context=${context} value=${spec.search.space ?? "default"} onChange=${(space) => change({ search: { ...spec.search, space } })} /><//>`;
 }
 
 function Estimate({ run }) {
