@@ -30,7 +30,7 @@ EVENTS = (
     *("prediction.succeeded", "prediction.failed", "prediction.cancelled"),
 )
 """What there is to be told."""
-_CALLED = {Kind.TRAINING: "job", Kind.PREDICTION: "prediction"}
+_CALLED: dict[str, str] = {Kind.TRAINING: "job", Kind.PREDICTION: "prediction"}
 MOST_ENDPOINTS = 20
 """Of a tenant."""
 HOLD_SECONDS = 60.0
