@@ -48,13 +48,15 @@ class Activation:
     apply: Callable[[Tensor], Tensor]
     """z → y."""
     derive: Callable[[Tensor, Tensor, Tensor], Tensor]
-    """(∂L/∂y, z, y) → ∂L/∂z."""
+    """(∂L/∂y, z, y) → ∂L/∂z, which may take the place of ∂L/∂y."""
     infer: Callable[[Tensor], Tensor]
     """z → y in z's place, without derivatives; kernels that treat each entry alike, wherever in a
     tensor it lies, be they NumPy's or PyTorch's. Rounded otherwise than `apply` at times."""
     apply_: Callable[[Tensor], Tensor] | None = None
-    """z → y in z's place, for a derivative that needs neither z nor the size of y: it may then be
-    read off a y that dropout has scaled since."""
+    """z → y in z's place, for a derivative that needs neither z nor the size of y, and is 0 where y
+    is 0: it may then be read off a y that dropout has scaled since."""
+    rises: bool = False
+    """Whether the largest y is that of the largest z, to the bit."""
 
     def __call__(self, z: Tensor) -> Tensor:
         """z → y."""
@@ -96,9 +98,10 @@ def _leaky_relu(h: Tensor) -> Tensor:
 _ACTIVATIONS: dict[Name, Activation] = {
     "relu": Activation(
         torch.relu,
-        lambda g, z, y: _aten.threshold_backward(g, y, 0),
+        lambda g, z, y: _aten.threshold_backward.grad_input(g, y, 0, grad_input=g),
         infer=torch.relu_,
         apply_=torch.relu_,
+        rises=True,
     ),
     "tanh": Activation(
         alike(torch.tanh), alike(lambda g, z, y: _aten.tanh_backward(g, y)), infer=_tanh
@@ -118,6 +121,7 @@ _ACTIVATIONS: dict[Name, Activation] = {
         functional.leaky_relu,
         lambda g, z, y: _aten.leaky_relu_backward(g, z, _LEAKY_SLOPE, False),
         infer=_leaky_relu,
+        rises=True,
     ),
 }
 

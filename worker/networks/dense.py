@@ -93,16 +93,13 @@ def _multiply(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
         if trials > 1 and not a.is_cuda:
             a = a if a.stride(0) % ALIGNED == 0 else align(a)
             b = b if b.stride(0) % ALIGNED == 0 else align(b)
-        return torch.bmm(a, b) if c is None else torch.baddbmm(c, a, b)
+        product = torch.bmm(a, b)  # baddbmm would spread C over the result before
+        return product if c is None else product.add_(c)
     out = empty_aligned(a, a.shape[1], b.shape[2])
     parts = (torch.split(align(a), 1), torch.split(align(b), 1), torch.split(out, 1))
-    if c is None:
-        for left, right, result in zip(*parts, strict=True):
-            torch.bmm(left, right, out=result)
-    else:
-        for left, right, result, added in zip(*parts, torch.split(c, 1), strict=True):
-            torch.baddbmm(added, left, right, out=result)
-    return out
+    for left, right, result in zip(*parts, strict=True):
+        torch.bmm(left, right, out=result)
+    return out if c is None else out.add_(c)
 
 
 def empty_aligned(like: Tensor, *shape: int) -> Tensor:

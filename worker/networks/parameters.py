@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from worker.networks.dense import ALIGNED
+from worker.networks.activations import VECTORS
 from worker.networks.network import Network
 from worker.regularization import ParameterIndex, WeightMatrix
 
@@ -21,8 +21,9 @@ class Parameters:
 
     The network's parameters are views into θ, so a penalty, an update or an average over all
     weights is one expression, and leaving trials behind is one choice of rows. P is a multiple of
-    4, so that every trial's weights begin at a multiple of 16 bytes: up to three columns at the end
-    are no parameter, and stay 0. Without ``padded`` there are none.
+    32, so that every trial's weights begin at a multiple of 16 bytes, and kernels do each of them
+    alike wherever it stands: up to 31 columns at the end are no parameter, and stay 0. Without
+    ``padded`` there are none.
     """
 
     def __init__(self, network: Network, *, padded: bool = True) -> None:
@@ -32,7 +33,7 @@ class Parameters:
         widths = [parameter[0].numel() for _, parameter in named]
         self.count = sum(widths)
         """How many parameters a trial has."""
-        padding = -self.count % ALIGNED if padded else 0
+        padding = -self.count % VECTORS if padded else 0
         self.values = torch.zeros(trials, self.count + padding, device=device)
         self.gradient = torch.zeros_like(self.values)
         self._padding = torch.zeros(trials, padding, device=device)

@@ -50,7 +50,7 @@ class L1(SparsePenalty):
     @staticmethod
     def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """λ·sign(w)."""
-        return terms.strength * w.sign()
+        return w.sign().mul_(terms.strength)
 
     @staticmethod
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:

@@ -53,7 +53,12 @@ class L2(ProximalPenalty):
     @staticmethod
     def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """2λw."""
-        return (2 * terms.strength) * w
+        return (terms.strength * w).mul_(2)
+
+    @classmethod
+    def gradient_by_degree(cls, w: Tensor, terms: PenaltyTerms) -> Tensor:
+        """λw."""
+        return terms.strength * w
 
     @staticmethod
     def proximal(w: Tensor, terms: PenaltyTerms, step: float | Tensor) -> Tensor:

@@ -23,3 +23,11 @@ def per_trial_number(values: Sequence[float], like: Tensor) -> PerTrialNumber:
 def narrow(number: PerTrialNumber, like: Tensor) -> PerTrialNumber:
     """The numbers in the precision of a matrix, to be used with it."""
     return number if isinstance(number, float) else number.to(like.dtype)
+
+
+def set_to(tensor: Tensor, number: PerTrialNumber) -> None:
+    """Give a tensor the value of a number, or of each trial's."""
+    if isinstance(number, Tensor):
+        tensor.copy_(number)
+    else:
+        tensor.fill_(number)

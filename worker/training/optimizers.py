@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.spec import AdamSpec, OptimizerSpec, SgdSpec, SolverSpec
-from worker.training.numbers import PerTrialNumber, narrow, per_trial_number
+from worker.training.numbers import PerTrialNumber, narrow, per_trial_number, set_to
 
 
 class Optimizer(ABC):
@@ -39,8 +39,8 @@ class Sgd(Optimizer):
         if self.remembers:
             v = self.velocity.mul_(narrow(self.momentum, w)).add_(gradient)
             direction = v * narrow(self.plain + self.nesterov, w)
-            direction += gradient * narrow(1 - self.plain, w)
-        w -= direction * narrow(rate, w)
+            direction += gradient.mul_(narrow(1 - self.plain, w))
+        w -= direction.mul_(narrow(rate, w))
 
     def memory(self) -> dict[str, Tensor]:
         """The velocity, where any trial has momentum."""
@@ -48,28 +48,41 @@ class Sgd(Optimizer):
 
 
 class Adam(Optimizer):
-    """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − η·m̂ / (√v̂ + ε), m̂ and v̂ unbiased."""
+    """m ← β₁m + (1−β₁)g; v ← β₂v + (1−β₂)g²; w ← w − η·m̂ / (√v̂ + ε), m̂ and v̂ unbiased.
+
+    PyTorch's fused kernel makes the direction −m̂ / (√v̂ + ε) of g in one pass over memory; it takes
+    numbers for all its rows alike, so η, which trials often differ in, comes after. It takes 16
+    entries at a time and rounds what is left over otherwise, which rows of θ have nothing of
+    (``Parameters``).
+    """
 
     def __init__(self, specs: Sequence[AdamSpec], w: Tensor) -> None:
-        self.beta1 = per_trial_number([spec.beta1 for spec in specs], w)
-        self.beta2 = per_trial_number([spec.beta2 for spec in specs], w)
-        self.epsilon = per_trial_number([spec.epsilon for spec in specs], w)
+        self._rules: dict[tuple[float, float, float], list[int]] = {}  # β₁, β₂, ε: their rows
+        for row, spec in enumerate(specs):
+            rule = (spec.beta1, spec.beta2, spec.epsilon)
+            self._rules.setdefault(rule, []).append(row)
         self.mean = torch.zeros_like(w)
         self.square = torch.zeros_like(w)
+        self._number = torch.zeros((), device=w.device)
+        self._rate = torch.zeros(len(w), 1, device=w.device)
 
     def step(self, w: Tensor, gradient: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
-        """Update w in place."""
-        unbias_mean = 1 - self.beta1**number
-        unbias = (1 - self.beta2**number) ** 0.5
-        self.mean.lerp_(gradient, narrow(1 - self.beta1, w))
-        self.square.lerp_(gradient.square_(), narrow(1 - self.beta2, w))
-        # m̂ / (√v̂ + ε) with the corrections drawn out of the roots: two passes fewer.
-        scale = self.square.sqrt().add_(narrow(self.epsilon * unbias, w))
-        step = narrow(rate * unbias / unbias_mean, w)
-        if isinstance(step, float):
-            w.addcdiv_(self.mean, scale, value=-step)
-        else:
-            w.addcdiv_(self.mean * step, scale, value=-1)
+        """Update w in place; the gradient becomes the direction."""
+        set_to(self._number, number)
+        set_to(self._rate, rate)
+        matrices = (gradient, self.mean, self.square)
+        for (beta1, beta2, epsilon), rows in self._rules.items():
+            if len(rows) == len(w):
+                g, m, v = ([matrix] for matrix in matrices)
+            else:
+                g, m, v = ([matrix[row] for row in rows] for matrix in matrices)
+            # The kernel adds a step to weights that have decayed. Given the gradient as the weights
+            # too, which decay by lr · weight_decay = 1 to nothing, it leaves the step in its place.
+            torch._fused_adamw_(
+                g, g, m, v, [], [self._number] * len(g), lr=1.0, weight_decay=1.0,
+                beta1=beta1, beta2=beta2, eps=epsilon, amsgrad=False, maximize=False,
+            )  # fmt: skip
+        w.addcmul_(gradient, self._rate)
 
     def memory(self) -> dict[str, Tensor]:
         """Both moments."""

@@ -43,6 +43,7 @@ class LaunchedSteps:
 
     def __init__(self, engine: Engine, update: Update) -> None:
         self._engine, self._update = engine, update
+        self._by_hand = engine.loss.is_by_hand
 
     def __call__(self, batch: int) -> None:
         """One update of every trial, then of its averages."""
@@ -50,7 +51,8 @@ class LaunchedSteps:
         streams = engine.streams
         number = streams.epoch * streams.steps + batch + 1
         streams.start_step(batch)
-        self._update(engine, engine.order[batch], engine.rate, number)
+        with torch.inference_mode(self._by_hand):  # no operation is written down for autograd
+            self._update(engine, engine.batch(batch), engine.rate, number)
         engine.averages.take(engine.parameters.values, "step", number)
 
 
@@ -88,7 +90,7 @@ class CapturedSteps:
     def __call__(self, batch: int) -> None:
         """One update of every trial, then of its averages."""
         engine = self._engine
-        index = engine.order[batch]
+        index = engine.batch(batch)
         number = engine.streams.epoch * engine.streams.steps + batch + 1
         if isinstance(engine.rate, float):  # a copy from the host would wait for the last step
             self._rate.fill_(engine.rate)

@@ -66,3 +66,23 @@ def test_adam_mixes_betas() -> None:
         for w, s in zip(weights, specs, strict=True)
     ]
     follow(specs, references)
+
+
+def test_adam_has_the_same_bits_in_any_company() -> None:
+    """With rates and moments of its own or of all; a row is a whole number of kernels' steps."""
+    specs = [AdamSpec(beta1=0.8, beta2=0.95), *[AdamSpec(epsilon=e) for e in (1e-8, 1e-8, 1e-4)]]
+    rates, (trials, width) = [0.1, 0.02, 0.3, 0.04], (len(specs), 96)
+    torch.manual_seed(0)
+    start, gradients = torch.randn(trials, width), torch.randn(5, trials, width)
+
+    def walked(rows: list[int]) -> torch.Tensor:
+        w = start[rows].clone()
+        optimizer = build_optimizer([specs[row] for row in rows], w)
+        rate = per_trial_number([rates[row] for row in rows], w)
+        for number, gradient in enumerate(gradients, start=1):
+            optimizer.step(w, gradient[rows].clone(), rate, number)
+        return w
+
+    together = walked([0, 1, 2, 3])
+    for rows in ([0], [1], [2], [3], [2, 1]):
+        assert torch.equal(walked(rows), together[rows])

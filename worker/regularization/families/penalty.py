@@ -122,8 +122,8 @@ class Penalty(WeightTechnique):
 
     family: ClassVar[str] = "penalty"
     degree: ClassVar[int | None] = None
-    """d, where R(c·w) = |c|ᵈ·R(w) for every c: then R = ⟨∂R/∂w, w⟩ / d (Euler), which costs one
-    pass over the weights where the gradient is at hand."""
+    """d, where R(c·w) = |c|ᵈ·R(w) for every c: then R = ⟨∂R/∂w / d, w⟩ (Euler), which costs no
+    more than a sum over the weights where the gradient is at hand."""
 
     @classmethod
     def terms(cls, stack: PerTrial[Self], index: ParameterIndex) -> PenaltyTerms:
@@ -141,6 +141,13 @@ class Penalty(WeightTechnique):
     @shaped(w="K P", returns="K P")
     def gradient(w: Tensor, terms: PenaltyTerms) -> Tensor:
         """∂R/∂w, ``[K, P]``; 0 at a kink."""
+
+    @classmethod
+    @shaped(w="K P", returns="K P")
+    def gradient_by_degree(cls, w: Tensor, terms: PenaltyTerms) -> Tensor:
+        """∂R/∂w / d of a penalty that has a degree d, as a tensor of its own."""
+        gradient = cls.gradient(w, terms)
+        return gradient if cls.degree == 1 else gradient.div_(cls.degree or 1)
 
     @abstractmethod
     def starting_value(self, blocks: Sequence[InitialWeights]) -> float:
@@ -257,14 +264,17 @@ class Penalties:
         """Add ∂R/∂w to the gradient of the data loss, in place; give loss + Σ R(w), ``[K]``."""
         for proximal in self._proximal:
             loss = loss + proximal.technique.value(w, proximal.terms)
+        together: Tensor | None = None  # Σ ∂R/∂w / d of penalties that have a degree
         for part in self._subgradient:
-            own, degree = part.technique.gradient(w, part.terms), part.technique.degree
-            gradient += own
-            if degree is None:
-                loss = loss + part.technique.value(w, part.terms)
+            technique, terms = part.technique, part.terms
+            if technique.degree is None:
+                gradient += technique.gradient(w, terms)
+                loss = loss + technique.value(w, terms)
             else:
-                loss = loss + torch.linalg.vecdot(own, w) / degree
-        return loss
+                own = technique.gradient_by_degree(w, terms)
+                gradient.add_(own, alpha=technique.degree)
+                together = own if together is None else together.add_(own)
+        return loss if together is None else loss + together.mul_(w).sum(1)
 
     def shrink(self, w: Tensor, step: float | Tensor) -> None:
         """Apply the proximal steps, in place; step η, ``[K, 1]`` or one for all."""
