@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from service.body_limit import FORM_BYTES, JSON_BYTES
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
+from service.form_parser import parsed_form
 from service.operations import Operation
 from service.serving.encodings import decompressed
 from service.threads import in_pool
@@ -111,6 +112,14 @@ class _Form(Request):
     ) -> AwaitableOrContextManager[FormData]:
         """The form."""
         return super().form(max_files=max_files, max_fields=max_fields, max_part_size=max_part_size)
+
+    async def _get_form(self, **limits: Any) -> FormData:
+        is_multipart = (
+            self.headers.get("content-type", "").lower().startswith("multipart/form-data")
+        )
+        if self._form is None and is_multipart:
+            self._form = await parsed_form(self, **limits)
+        return await super()._get_form(**limits)
 
 
 class _Read(Request):

@@ -51,7 +51,7 @@ def test_its_settings_exist_and_are_valid(
     compose: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = compose["services"][name]["environment"]
-    assert set(environment) <= SETTINGS | {"HOME", "TMPDIR"}
+    assert set(environment) <= SETTINGS | {"HOME"}
     for variable, value in environment.items():
         monkeypatch.setenv(variable, re.sub(r"\$\{\w+:\?[^}]*\}", "secret", value))
     ServiceSettings()

@@ -32,9 +32,10 @@ class NewWebhook(Body):
     """Where to post: https, a host and a port that the service allows."""
     events: Annotated[
         tuple[WebhookEvent, ...],
-        Field(min_length=1, max_length=6, examples=[["job.succeeded"]]),
+        Field(max_length=6, examples=[["job.succeeded"]]),
     ] = get_args(WebhookEvent)
-    """What to tell; all unless given."""
+    """What to tell; all unless given. None, `[]`: only how those jobs end that name it in their
+    field `webhook`."""
 
 
 class WebhookView(Body):

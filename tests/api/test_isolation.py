@@ -180,10 +180,10 @@ def test_bodies_and_cursors_that_name_what_is_anothers(
         answers = []
         for things in (owned, NOBODY):
             text = repr(body)
-            for name in ("dataset", "job", "prediction", "model", "trial"):
+            for name in ("dataset", "job", "prediction", "model", "trial", "webhook"):
                 text = text.replace(f"<{name}>", getattr(things, name))
             here = path
-            for name in ("dataset", "job", "prediction", "model", "trial"):
+            for name in ("dataset", "job", "prediction", "model", "trial", "webhook"):
                 here = here.replace(f"<{name}>", getattr(things, name))
             options = {} if body is None else {"json": eval(text)}
             status, said, _ = told(client.request(method, here, headers=other, **options))
@@ -192,6 +192,7 @@ def test_bodies_and_cursors_that_name_what_is_anothers(
         assert 400 <= answers[0][0] < 500, answers
 
     both("POST", "/v1/jobs", {"dataset": "<dataset>", "target": "y"})
+    both("POST", "/v1/jobs", {"dataset": {"builtin": "circle"}, "webhook": "<webhook>"})
     both("POST", "/v1/jobs/validate", {"dataset": "<dataset>", "target": "y"})
     both("POST", "/v1/predictions", {"dataset": {"builtin": "iris"}, "model": "<model>"})
     both("GET", "/v1/jobs?after=<job>")

@@ -264,3 +264,16 @@ def test_dates_are_shown_as_dates(client: Client, monkeypatch: pytest.MonkeyPatc
     )
     rows = client.get(f"/v1/datasets/{made['id']}/preview").json()["rows"]
     assert rows == [["1970-01-01"], [None], ["1970-02-01"]]
+
+
+def test_a_large_form_lies_in_the_state_folder_while_it_comes_in(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's own folder, often memory, is not used; without a name, nothing can be left."""
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    made = client.upload("x,y\n" + "1.25,a\n2.5,b\n" * 150_000, target="y")
+    assert made.status_code == 201, made.text
+    assert made.json()["rows"] == 300_000
+    forms = client.services.settings.state / "forms"
+    assert forms.stat().st_mode & 0o777 == 0o700
+    assert list(forms.iterdir()) == []

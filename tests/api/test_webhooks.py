@@ -97,6 +97,23 @@ def test_a_receiver_is_told_of_predictions_of_data_sets(told: Client) -> None:
     assert events[0]["data"]["model"] == {"name": "iris", "version": 1}
 
 
+def test_a_job_names_whom_to_tell(told: Client) -> None:
+    heard: Heard = []
+    with listening(heard) as port:
+        hook = {"url": f"http://127.0.0.1:{port}/hook", "events": []}
+        made = told.post("/v1/webhooks", json=hook).json()
+        assert made["events"] == []
+        train(told, post(told, training={"epochs": 1}))
+        named = train(told, post(told, webhook=made["id"], training={"epochs": 1}))["id"]
+        until(lambda: len(heard) == 1)
+        other = {"dataset": {"builtin": "circle"}, "webhook": "whk_" + "0" * 24}
+        answer = told.post("/v1/jobs", json=other)
+        assert (answer.status_code, answer.json()["param"]) == (422, "webhook")
+        assert told.delete(f"/v1/webhooks/{made['id']}").status_code == 204
+    ((headers, body),) = heard
+    assert Verifier(made["secret"]).verify(body, headers)["data"]["id"] == named
+
+
 def test_webhooks_are_off_until_hosts_are_named(client: Client) -> None:
     answer = client.post("/v1/webhooks", json={"url": "https://hooks.example.com/"})
     assert (answer.status_code, answer.json()["code"]) == (409, "webhooks_off")

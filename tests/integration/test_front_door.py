@@ -84,7 +84,8 @@ def test_what_a_crash_says_holds_no_key(tmp_path: Path) -> None:
         answer = client.get("/v1/jobs", params={"after": first})
         assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
         until(lambda: "it broke here" in command.said)
-        with ThreadPoolExecutor(1) as other:
+        # On another connection: that of what broke is closed by the service.
+        with ThreadPoolExecutor(1) as other, asking(command.address, first) as client:
             lost = other.submit(client.get, "/v1/datasets")
             until(lambda: "it is held here" in command.said)
             command.child.send_signal(signal.SIGABRT)

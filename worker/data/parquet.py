@@ -70,6 +70,8 @@ def read_parquet(
             for name in wanted:
                 _check_type(name, schema.field(name).type)
             frame = file.read(columns=wanted)
+            # A damaged file may have places in a dictionary that has no such place.
+            frame.validate(full=True)
     except _UNREADABLE as error:
         raise _unreadable() from error
     drafts = [_index_left_out(name) for name in schema.names if _INDEX.fullmatch(name)]

@@ -42,7 +42,7 @@ from worker.search import (
 )
 from worker.settings import ServiceSettings
 from worker.spec import Builtin, FoldColumn, JobSpec, Trial, shown, summary_of
-from worker.storage import datasets, idempotency, jobs, queries, quotas
+from worker.storage import datasets, idempotency, jobs, queries, quotas, webhooks
 from worker.storage.additions import NewFleet, NewTrial
 from worker.storage.database import Database
 from worker.storage.tables import Job
@@ -199,6 +199,9 @@ class JobIntake:
                 if known is not None:
                     return Accepted(known, replayed=True)
                 quotas.admit_job(session, tenant, self._settings.shares)
+                named = proposal.spec.webhook
+                if named is not None and retry_of is None:  # of a retry it may be gone
+                    webhooks.check_named(session, named, tenant=caller.tenant)
                 job = _create(session, proposal, posted, caller)
                 if retry_of is not None:
                     jobs.mark_retry(session, job, retry_of)

@@ -127,6 +127,10 @@ class JobSpec(Reading, Subject):
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
     """Jobs with a higher number are begun first, and of equal ones the oldest. What trains already
     is not interrupted."""
+    webhook: (
+        Annotated[str, Field(max_length=64, examples=["whk_5f0c9a3e1b7d2468ace0f135"])] | None
+    ) = None
+    """A webhook that is told how this job ends, by its id, whatever else it is told of."""
 
     @model_validator(mode="before")
     @classmethod

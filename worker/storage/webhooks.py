@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Double, ForeignKey, Index, delete, func, sele
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.caller import DEFAULT_TENANT
-from worker.errors import ConflictError, NotFoundError
+from worker.errors import ConflictError, NotFoundError, SpecError
 from worker.schema import Json
 from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
@@ -143,6 +143,14 @@ def find_webhook(session: Session, webhook_id: str, *, tenant: str = DEFAULT_TEN
     return webhook
 
 
+def check_named(session: Session, webhook_id: str, *, tenant: str = DEFAULT_TENANT) -> None:
+    """``SpecError`` where a job names an endpoint that its tenant has not."""
+    try:
+        find_webhook(session, webhook_id, tenant=tenant)
+    except NotFoundError as error:
+        raise SpecError(error.message, code="unknown_webhook", param="webhook") from error
+
+
 def pending(session: Session, webhook_ids: Sequence[str]) -> dict[str, int]:
     """How much each of some endpoints is still to be told; those without are left out."""
     counted = session.execute(
@@ -171,7 +179,12 @@ def announce(session: Session, job: Job) -> None:
             Webhook.tenant == job.tenant, Webhook.disabled_at.is_(None)
         )
     ).all()
-    told = [webhook_id for webhook_id, events in endpoints if event in events.split()]
+    named = job.spec.get("webhook")
+    told = [
+        webhook_id
+        for webhook_id, events in endpoints
+        if event in events.split() or webhook_id == named
+    ]
     if not told:
         return
     now, event_id = read_clock(session), new_id("evt")

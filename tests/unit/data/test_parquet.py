@@ -16,6 +16,7 @@ from worker.data import Table, prepare, read_table
 from worker.data.delimited import parse_csv
 from worker.data.parquet import read_parquet
 from worker.data.reading import LIMITS, FileLimits
+from worker.data.rows.columnar import rewrite_rows
 from worker.errors import DataError
 from worker.spec import JobSpec, Preprocessing, Reading
 
@@ -207,6 +208,20 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
         data[4:80] = b"\xff" * 76
     path.write_bytes(data)
     assert refuse(path).code == "not_parquet"
+
+
+def test_places_beyond_a_dictionary_are_damage(tmp_path: Path) -> None:
+    """Found by fuzzing: Arrow gives such columns as they are, and trusts their places later."""
+    colours = pa.array(["red", "green", "blue"] * 2).dictionary_encode()
+    options: Any = {"compression": "none", "use_dictionary": ["y"]}
+    path = write(tmp_path, {"x": list(range(6)), "y": colours}, **options)
+    page = b"\x4c\x15\x06\x15"  # the header of a page of a dictionary: three values
+    data = path.read_bytes()
+    assert data.count(page) == 1
+    path.write_bytes(data.replace(page, b"\x4c\x15\x00\x15"))
+    assert refuse(path).code == "not_parquet"
+    with path.open("rb") as file, pytest.raises(DataError, match="damaged"):
+        rewrite_rows(file, tmp_path / "rows.arrow")
 
 
 def test_the_services_own_tables_are_told_from_uploads(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def rewrite_rows(source: BinaryIO, target: Path) -> None:
             schema = file.schema_arrow
             with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
                 for batch in file.iter_batches(batch_size=ROWS):
+                    batch.validate(full=True)
                     step = max(1, len(batch) * MOST_BLOCK // max(1, batch.nbytes))
                     for first in range(0, len(batch), step):
                         writer.write_batch(batch.slice(first, step))
