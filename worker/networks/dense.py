@@ -61,7 +61,7 @@ def affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if weight.shape[2] == 1:
         return (h * weight.transpose(1, 2)).sum(2, keepdim=True) + bias.unsqueeze(1)
     if torch.is_grad_enabled():
-        return torch.baddbmm(bias.unsqueeze(1), h, weight)
+        return torch.bmm(h, weight) + bias.unsqueeze(1)
     return _multiply(h, weight, bias.unsqueeze(1))
 
 
