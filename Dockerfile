@@ -14,7 +14,7 @@ RUN apt-get update \
 WORKDIR /src
 RUN python3 -m venv /opt/parsimony
 ENV PATH=/opt/parsimony/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-# What runs, S3 included, at the versions that the tests run with; the code comes after it, so that a
+# What runs, S3 and PostgreSQL included, at the versions that the tests run with; the code comes after it, so that a
 # change of the code does not install everything anew.
 COPY requirements.lock requirements-torch.lock ./
 RUN pip install --require-hashes -r requirements.lock \

@@ -11,12 +11,14 @@
 #   make image   the container image; BASE=ubuntu:24.04 for one without CUDA's tools
 #   make lint    ruff: style and format
 #   make types   mypy, strict
+#   make audit   known vulnerabilities of what is pinned, where their service can be reached
+#   make sbom    what is pinned, as CycloneDX: build/sbom.json
 #   make lock    requirements*.lock from pyproject.toml; ARGS=--upgrade for the newest versions
 
 SHELL := bash
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help install develop demo serve doctor test contract check guide bench image lint types lock clean
+.PHONY: help install develop demo serve doctor test contract check guide bench image lint types audit sbom lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -96,7 +98,7 @@ bench: $(DEVELOPS)
 	done; test -z "$$failed" || { echo "did not run:$$failed (some need a folder of data)"; false; }
 
 # deploy/check.sh builds it, runs it by Compose, and kills parts of it.
-image:
+image: guide
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(or $(IMAGE),parsimony) $(ARGS) .
 	docker image inspect --format '{{.Size}}' $(or $(IMAGE),parsimony) | awk '{printf "→ %.2f GB\n", $$1 / 1e9}'
 
@@ -106,6 +108,22 @@ lint: $(DEVELOPS)
 
 types: $(DEVELOPS)
 	$(BIN)/mypy
+
+# Like `uv` below, these have an environment of their own.
+SUPPLY := build/supply/bin
+$(SUPPLY)/cyclonedx-py: | $(BIN)/python
+	set -euo pipefail; \
+	$(BIN)/python -m venv build/supply; \
+	$(SUPPLY)/pip install --quiet "pip-audit>=2.10,<3" "cyclonedx-bom>=7.5,<8"
+
+audit: $(SUPPLY)/cyclonedx-py
+	$(BIN)/python .ci/audit.py $(SUPPLY)/pip-audit $(ARGS)
+
+sbom: $(SUPPLY)/cyclonedx-py
+	mkdir -p build
+	cat requirements.lock requirements-torch.lock | $(SUPPLY)/cyclonedx-py requirements - \
+	  --pyproject pyproject.toml --short-PURLs --output-reproducible --output-file build/sbom.json
+	echo "→ build/sbom.json"
 
 # The versions written down stay unless pyproject.toml no longer allows them. One version for every
 # Python and system; `uv` has an environment of its own, since nothing else needs it.

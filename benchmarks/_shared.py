@@ -6,6 +6,7 @@ import platform
 import statistics
 from pathlib import Path
 
+import psutil
 import torch
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
@@ -43,3 +44,11 @@ def spread(values: list[float]) -> str:
     """Mean, standard deviation (over n − 1) and extremes of some percentages."""
     deviation = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):>8.2f}{deviation:>7.2f}{min(values):>8.2f}{max(values):>8.2f}"
+
+
+def listener(port: int | None) -> psutil.Process:
+    """The process that answers."""
+    for process in psutil.Process().children(recursive=True):
+        if any(c.laddr and c.laddr.port == port for c in process.net_connections("tcp")):
+            return process
+    raise SystemExit("nobody listens")

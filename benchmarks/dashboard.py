@@ -4,18 +4,21 @@
 
 Needs a Chromium (`apt-get install chromium`, or `PARSIMONY_CHROMIUM`). Each round opens the page in
 a new window with an empty cache, and waits until verdict, leaderboard and curves are drawn and a
-key press is answered: a tab of the leaderboard turns by it. Then what the page's scripts hold is
-read, after a collection.
+key press is answered: a tab of the leaderboard turns by it. The first round meets a service that
+has shown nothing yet. Then what the page holds is read, after a collection.
 """
 
 import argparse
 import os
 import shutil
 import time
+from dataclasses import astuple, dataclass
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-from _shared import machine
+import psutil
+from _shared import listener, machine
 from playwright.sync_api import Browser, sync_playwright
 
 from service.installation import installation
@@ -40,8 +43,24 @@ def spec(trials: int, epochs: int) -> dict[str, object]:
     }
 
 
-def opened(browser: Browser, address: str, job_id: str) -> tuple[float, float, float]:
-    """Seconds until one can work with the page, MB that its scripts hold, MB that it fetched."""
+@dataclass(frozen=True)
+class Opening:
+    """What it took to open the page once."""
+
+    seconds: float
+    """Until one can work with it."""
+    page_seconds: float
+    """Of a processor, that the page's process took until then."""
+    heap: float
+    """MB that its scripts hold."""
+    private: float
+    """MB of its process that no other shares, after a collection."""
+    fetched: float
+    """MB over the network."""
+
+
+def opened(browser: Browser, address: str, job_id: str) -> Opening:
+    """Open the page in a new window, and work with it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     devices = context.new_cdp_session(page)
@@ -53,6 +72,7 @@ def opened(browser: Browser, address: str, job_id: str) -> tuple[float, float, f
         fetched += event["encodedDataLength"] / 1e6
 
     devices.on("Network.loadingFinished", finished)
+    before = renderers()
     begun = time.perf_counter()
     page.goto(f"{address}/#/jobs/{job_id}")
     tabs = page.get_by_role("tablist", name="Leaderboard").get_by_role("tab")
@@ -60,11 +80,25 @@ def opened(browser: Browser, address: str, job_id: str) -> tuple[float, float, f
     tabs.first.press("ArrowRight")
     page.get_by_role("region", name="Trials, best first").wait_for()
     seconds = time.perf_counter() - begun
+    its = max(renderers(), key=lambda process: spent(process) - before.get(process, 0.0))
+    page_seconds = spent(its) - before.get(its, 0.0)
     page.wait_for_load_state("networkidle")
     devices.send("HeapProfiler.collectGarbage")
-    held = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+    heap = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
+    private = its.memory_full_info().uss / 1e6
     context.close()
-    return seconds, held, fetched
+    return Opening(seconds, page_seconds, heap, private, fetched)
+
+
+def renderers() -> dict[psutil.Process, float]:
+    """The browser's processes that show pages, with what they have taken of a processor."""
+    found = psutil.Process().children(recursive=True)
+    return {one: spent(one) for one in found if "--type=renderer" in one.cmdline()}
+
+
+def spent(process: psutil.Process) -> float:
+    """Seconds of a processor."""
+    return sum(process.cpu_times()[:2])
 
 
 def main() -> None:
@@ -87,12 +121,23 @@ def main() -> None:
         print(f"{job['trials']['finished']} trials × {given.epochs} epochs, {job['state']}")
         flags = ["--no-sandbox", "--enable-precise-memory-info"]
         browser = playwright.chromium.launch(executable_path=path, args=flags)
+        server = listener(urlsplit(address).port)
+        begun = spent(server)
+        first = opened(browser, address, job["id"])
+        first_spent, begun = spent(server) - begun, spent(server)
+        print(
+            f"the first time after {first.seconds:.2f} s; of a processor the service took "
+            f"{first_spent:.2f} s, the page {first.page_seconds:.2f} s"
+        )
         rounds = [opened(browser, address, job["id"]) for _ in range(given.rounds)]
+        each = (spent(server) - begun) / given.rounds
         browser.close()
-    seconds, held, fetched = np.median(rounds, axis=0)
-    listed = ", ".join(f"{each[0]:.2f}" for each in rounds)
+    seconds, page_seconds, heap, private, fetched = np.median([astuple(r) for r in rounds], axis=0)
+    listed = ", ".join(f"{one.seconds:.2f}" for one in rounds)
     print(f"one can work with it after {seconds:.2f} s (median of {listed})")
-    print(f"scripts hold {held:.0f} MB; fetched {fetched:.1f} MB")
+    print(f"of a processor the service took {each:.2f} s, the page {page_seconds:.2f} s")
+    print(f"scripts hold {heap:.0f} MB, the page's process {private:.0f} MB of its own")
+    print(f"fetched {fetched:.1f} MB; load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -74,18 +74,30 @@ class Problem:
             return functional.binary_cross_entropy_with_logits(scores[..., 0], y.float())
         return functional.cross_entropy(scores, y)
 
-    def members(self, trials: int, *, one_seed: bool = False) -> tuple[list[Trial], Prepared, int]:
-        """Trials of a fleet, each with its own seed or all with one; their data; bytes reckoned."""
+    def members(
+        self,
+        trials: int,
+        *,
+        one_seed: bool = False,
+        regularization: dict[str, Any] | None = None,
+        activation: str = "relu",
+    ) -> tuple[list[Trial], Prepared, int]:
+        """Trials of a fleet, each with its own seed or all with one; their data; bytes reckoned.
+
+        Of L1, L2 and dropout unless told.
+        """
         spec = JobSpec.model_validate(
             {
                 "dataset": "ds_benchmark0",
                 "target": "y",
                 "split": {"validation": 0.0},
                 "preprocessing": {"numeric": "none"},
-                "network": {"kind": "mlp", "hidden": list(self.widths[1:-1])},
+                "network": {
+                    "kind": "mlp", "hidden": list(self.widths[1:-1]), "activation": activation
+                },
                 "regularization": {
                     "l1": {"strength": PENALTY}, "l2": {"strength": PENALTY}, "dropout": {"p": P}
-                },
+                } if regularization is None else regularization,
                 "training": {"epochs": 1, "batch_size": self.batch},
             }
         )  # fmt: skip

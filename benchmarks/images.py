@@ -1,6 +1,11 @@
-"""A small convolutional network on Fashion-MNIST, regularized and not, on the same rows.
+"""Convolutional networks: what regularization brings on Fashion-MNIST, or what a step takes.
 
     python benchmarks/images.py [../shared/data] [--rows 10000] [--epochs 20] [--repeats 3]
+    python benchmarks/images.py --steps [--repeats 3]
+
+With ``--steps``, milliseconds of processor time a step and trial at K = 1, 4 and 8, and for an
+evaluation, beside a plain loop of PyTorch, channels last and not, in turn (``_image_steps.py``); no
+data set is needed. Else a small network on Fashion-MNIST, regularized and not, on the same rows.
 
 Both twins have the same layers (two convolutions, one dense), the same seeds, batches, optimizer
 and number of epochs, and train together as one fleet. One has batch normalization, dropout before
@@ -14,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _image_steps import measure, problems, report
 from _shared import arguments, machine, present, spread
 
 from worker.data import Outline, Table, prepare, read_table
 from worker.search import plan
 from worker.spec import JobSpec
-from worker.training import FleetRun, tune_processor
+from worker.training import FleetRun, compute_exactly, tune_processor
 
 REGULARIZATION: dict[str, Any] = {
     "batch_norm": {},
@@ -88,7 +94,15 @@ def main() -> None:
     parser = arguments(__doc__, repeats=3)
     parser.add_argument("--rows", type=int, default=10_000, help="rows to train on")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--steps", action="store_true", help="time steps instead")
     options = parser.parse_args()
+    if options.steps:
+        tune_processor(options.threads)
+        compute_exactly()
+        print(f"{machine(options.threads)}, median of {options.repeats}, processor time")
+        for problem in problems():
+            report(problem, measure(problem, options.repeats))
+        return
     path = present(options.data / "fashion-mnist" / "fashion-mnist.npz", "Fashion-MNIST")
     tune_processor(options.threads)
     table, rows = load(path, options.rows)

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 import orjson
-import psutil
-from _shared import machine
+from _shared import listener, machine
 
 from service.installation import installation
 
@@ -124,14 +123,6 @@ async def watched(address: str, job_id: str, count: int, events: int) -> None:
         f"delay: p50 {middle:.0f} ms, p99 {late:.0f} ms, longest {last:.0f} ms, n {delays.size:,}"
     )
     print(f"the server's processor time: {used:.1f} s, {100 * used / lasted:.0f} % of a core")
-
-
-def listener(port: int | None) -> psutil.Process:
-    """The process that answers."""
-    for process in psutil.Process().children(recursive=True):
-        if any(c.laddr and c.laddr.port == port for c in process.net_connections("tcp")):
-            return process
-    raise SystemExit("nobody listens")
 
 
 def main() -> None:

@@ -5,6 +5,7 @@
 #   deploy/check.sh            with a running engine, and images named redis:8 and postgres:17
 #   BASE=ubuntu:24.04 deploy/check.sh
 #   KEEP=1 deploy/check.sh     leaves everything running
+#   EPOCHS=300 PATIENCE=900 deploy/check.sh    shorter trainings, longer waits: on a busy machine
 #
 # Needs docker, docker compose (2, or 1.29), openssl and curl. CI does without.
 set -euo pipefail
@@ -12,6 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 BASE=${BASE:-ubuntu:24.04}
 IMAGE=parsimony
+EPOCHS=${EPOCHS:-1500}
+PATIENCE=${PATIENCE:-240}
 WORK=$(mktemp -d)
 API=http://127.0.0.1:8000
 PYTHON=${PYTHON:-python3}
@@ -48,11 +51,12 @@ post() {  # a training job of $1 epochs whose model is $2; its id. One name, for
     \"regularization\": {\"dropout\": {\"p\": 0.2}}}" | field id
 }
 state() { curl --silent --fail --max-time 5 "$API/v1/jobs/$1" | field state; }
-is() { [ "$(state "$1")" = "$2" ]; }
-succeeded() { until_true "${2:-240}" "job $1 is $(state "$1"), not succeeded" is "$1" succeeded; }
+is() { [ "$(state "$1" 2>/dev/null)" = "$2" ]; }
+succeeded() { until_true "$PATIENCE" "job $1 has not succeeded" is "$1" succeeded; }
 version_file() { curl --silent --fail "$API/v1/models/$1/versions/1" | field sha256; }
 
 # 1. The image.
+[ -f service/web/guide/index.html ] || say "without the guide: make guide was not run"
 say "building $IMAGE on $BASE"
 docker build --network "${BUILD_NETWORK:-host}" --build-arg "BASE=$BASE" --tag "$IMAGE" . >"$WORK/build.log" 2>&1 ||
   { tail -40 "$WORK/build.log" >&2; exit 1; }
@@ -82,6 +86,13 @@ until_true 180 "the API does not answer" answers
 api=$("${COMPOSE[@]}" ps --quiet api)
 [ "$(docker inspect --format '{{.HostConfig.ReadonlyRootfs}}' "$api")" = true ] || fail "the root file system can be written"
 [ "$(docker exec "$api" id -u)" = 10001 ] || fail "it runs as another user than 10001"
+# Its main process has no capability and none to come, and the engine's filter of system calls.
+for fact in 'CapEff:[[:space:]]*0000000000000000' 'CapBnd:[[:space:]]*0000000000000000' 'NoNewPrivs:[[:space:]]*1' 'Seccomp:[[:space:]]*2'; do
+  docker exec "$api" grep --quiet --extended-regexp "^$fact" /proc/1/status || fail "its main process: $fact does not hold"
+done
+if [ -f service/web/guide/index.html ]; then
+  curl --silent --fail --output /dev/null "$API/guide/" || fail "the guide is not served"
+fi
 [ "$(docker exec "$api" sh -c 'touch /opt/parsimony/x 2>/dev/null; echo $?')" != 0 ] || fail "the root file system was written"
 
 # 3. Upload, train, predict.
@@ -96,10 +107,10 @@ say "trained and predicted: $(predict first | cut -c1-120)"
 hash=$(version_file first)
 
 # 4. A worker and the API die in mid-training.
-undisturbed=$(post 1500 undisturbed)
+undisturbed=$(post "$EPOCHS" undisturbed)
 succeeded "$undisturbed"
 jobs=()
-for n in 1 2 3 4; do jobs+=("$(post 1500 "killed-$n")"); done
+for n in 1 2 3 4; do jobs+=("$(post "$EPOCHS" "killed-$n")"); done
 until_true 60 "nothing trains" is "${jobs[0]}" running
 worker=$("${COMPOSE[@]}" ps --quiet worker | head -1)
 say "killing worker ${worker:0:12} and the API"
@@ -112,7 +123,7 @@ for n in 1 2 3 4; do [ "$(version_file "killed-$n")" = "$expected" ] || fail "ki
 say "four jobs succeeded after the kills, with the weights of an undisturbed one: ${expected:0:12}"
 
 # 5. Everything is started again in mid-training, Redis with nothing kept.
-last=$(post 1500 last)
+last=$(post "$EPOCHS" last)
 until_true 60 "it does not train" is "$last" running
 say "starting everything again"
 "${COMPOSE[@]}" restart --timeout 30 >/dev/null 2>&1

@@ -145,7 +145,7 @@ def _lifespan(
             ring = KeyRing(database, settings.key_outage_seconds)
             feeds = Feeds(database, notifier)
             reader = Reader(settings)
-            tables = TableCache(database, artefacts, read=reader.table)
+            tables = TableCache(database, artefacts, reader=reader)
             collector = Collector(settings, database, artefacts)
             reconciler = Reconciler(settings, database, Doorbell(settings))
             sender = WebhookSender(settings, database)

@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -113,15 +114,12 @@ def examine_database(settings: ServiceSettings) -> Examination:
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite":
         return examine_sqlite(sqlite_version(), sqlite_module().__name__)
-    database = Database(settings.database_url)
     try:
-        with database.read() as session:
+        with closing(Database(settings.database_url)) as database, database.read() as session:
             found = session.scalar(text("select version()"))
     except ParsimonyError as error:
         remedy = "start it, or correct PARSIMONY_DATABASE_URL"
         return Examination("Database", error.message, fit=False, remedy=remedy)
-    finally:
-        database.close()
     return Examination("Database", f"{found} at {url.host}", fit=True)
 
 

@@ -152,7 +152,7 @@ def _corrected(fleet: FleetCost, probed: Probe) -> float:
     train, held_out = sampled(fleet)
     step = probed.step_seconds * (fleet.batch / train if fleet.solved else 1)
     # Measuring takes a while for any number of rows, and then some for each.
-    measured = fleet.measure_seconds(fleet.rows) / fleet.measure_seconds(train + held_out)
+    measured = fleet.measure_seconds(fleet.measured_rows) / fleet.measure_seconds(train + held_out)
     return fleet.training_seconds(step, probed.epoch_seconds * measured)
 
 
@@ -187,7 +187,8 @@ def _earliest(trials: Iterable[Trial], epochs: int) -> int:
             for _, technique in trial.regularization.techniques()
             if isinstance(technique, EarlyStopping)
         ]
-        last = max(last, min((n + 1 for n in patience), default=epochs))
+        every = trial.training.evaluate.every
+        last = max(last, min(((n + 1) * every for n in patience), default=epochs))
     return min(last, epochs)
 
 

@@ -3,6 +3,7 @@
 A socket first, then servers on it, then the announcement.
 """
 
+import resource
 import socket
 from collections.abc import Callable
 
@@ -48,6 +49,9 @@ def run_api(settings: ServiceSettings, console: Console) -> None:
 
 def _make_ready(settings: ServiceSettings) -> None:
     """Once for all processes, and where what is missing is said in a line."""
+    if settings.needs_keys:
+        # Memory holds keys, and a core file is memory. Children inherit it.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     settings.prepare_state()
     database = Database(settings.database_url)
     try:

@@ -12,7 +12,7 @@ from service.body_limit import too_large
 from service.dependencies import Services
 from worker.caller import Caller
 from worker.errors import DataError, QuotaError
-from worker.jobs import without_unsaid
+from worker.jobs import matrices_in, without_unsaid
 from worker.spec import Reading
 from worker.storage import datasets, quotas
 from worker.storage.tables import Dataset
@@ -74,6 +74,7 @@ def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
                 ),
                 findings=found.findings,
                 understood=found.understood,
+                statistics=found.statistics.model_dump(mode="json"),
                 tenant=caller.tenant,
             )
     except QuotaError:
@@ -86,6 +87,7 @@ def remove_upload(services: Services, caller: Caller, dataset_id: str) -> None:
     with services.database.write() as session:
         path = datasets.delete(session, dataset_id, tenant=caller.tenant).path
     services.tables.forget(dataset_id)
+    matrices_in(services.settings.state, services.settings.encoded_bytes).forget(dataset_id)
     services.artefacts.discard(str(PurePosixPath(path).parent))
 
 

@@ -48,6 +48,7 @@ shapes.ENABLED = True
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from tests import key_scan  # noqa: E402
 from tests.databases import KINDS, Databases  # noqa: E402
 
 # On a busy machine an example may take any time, and what it drew is no finding.
@@ -58,7 +59,13 @@ settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "database_kinds(*kinds): what it runs on, if not on SQLite")
+    config.addinivalue_line(
+        "markers", "database_kinds(*kinds, others_are_slow): what it runs on, if not on SQLite"
+    )
+    plugin, patch = key_scan.Plugin(key_scan.SCAN), pytest.MonkeyPatch()
+    plugin.hang_in(patch)
+    config.add_cleanup(patch.undo)
+    config.pluginmanager.register(plugin, "key_scan")
     if hasattr(config, "workerinput"):
         # xdist waits for the interpreter's end, which takes seconds: all modules are taken apart.
         atexit.register(os._exit, 0)
@@ -81,7 +88,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         mark = metafunc.definition.get_closest_marker("database_kinds")
         kinds = mark.args if mark else KINDS[:1]
         # Whole services on PostgreSQL take long: make check runs them.
-        slow = pytest.mark.slow if "integration" in metafunc.definition.path.parts else ()
+        is_long = "integration" in metafunc.definition.path.parts or (
+            mark is not None and mark.kwargs.get("others_are_slow", False)
+        )
+        slow = pytest.mark.slow if is_long else ()
         params = [pytest.param(k, marks=slow if k != KINDS[0] else ()) for k in kinds]
         metafunc.parametrize("database_kind", params, scope="module")
 

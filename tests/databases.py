@@ -25,6 +25,7 @@ import pytest
 from psycopg.rows import TupleRow
 from sqlalchemy import URL, text
 
+from tests.key_scan import SCAN
 from tests.waiting import until
 from worker.storage.database import Database
 
@@ -295,6 +296,7 @@ class Databases:
         if kind == "postgresql":
             with self._postgresql.database() as url:
                 yield url
+                SCAN.look_at_rows(url, "PostgreSQL")
         else:
             yield new_file(folder)
 

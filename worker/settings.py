@@ -199,6 +199,14 @@ class ServiceSettings(ShareSettings):
     """Bytes of memory that the processes which read uploads may take together, those of one HTTP
     process; each has its part by the size of its file, and uploads wait for theirs. Unless given:
     4 GiB, but no more than half of the machine's memory for all processes together."""
+    encoded_bytes: Annotated[int, Field(ge=0)] = 8 * 1024**3
+    """Bytes in the state folder of each machine that encoded rows of data sets may take: its
+    trainers share them in memory, and the next job on the same rows finds them. Of more, those that
+    were used longest ago are removed. 0 keeps none, and each trainer encodes into memory of its
+    own, as all do where the disk has not twice as much left."""
+    encoded_from_bytes: Annotated[int, Field(ge=0)] = 32 * 1024**2
+    """A table of more bytes is read by its trainers column by column, and encoded rows of more
+    bytes are kept as `encoded_bytes` says. Smaller ones are read and encoded in memory."""
     max_job_trials: Annotated[int, Field(ge=1)] = 100_000
     """Most trials of a job: configurations × repeats × folds. Each takes about 5 kB of the
     database, and a report reads them all. A search that only a budget of time ends may have any

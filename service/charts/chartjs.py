@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 
 from service.charts.curves import marked
-from service.charts.palette import COLOURS, DASHES, EMPTY, GRAY, MarkerShape, ink, pale
+from service.charts.palette import COLOURS, DASHES, EMPTY, FILL, GRAY, MarkerShape, ink, pale
 from service.charts.picture import Band, Bars, Cells, Line, Panel, Picture, PictureAxis
 from service.schemas.results import Chart, ChartData
 from worker.schema import Json
@@ -123,6 +123,7 @@ def _line(line: Line, axis: str, counted: bool) -> Json:
         "fill": False,
         "tension": 0,
         "clip": 8,  # a marker on the edge is whole
+        **({"spanGaps": True} if line.spans else {}),
         **style,
     }
 
@@ -151,6 +152,7 @@ def _band(band: Band, axis: str, counted: bool) -> list[Json]:
         "pointHitRadius": 0,
         "order": BENEATH,
         "tension": 0,
+        **({"spanGaps": True} if band.spans else {}),
     }
     return [
         {**edge, "data": _points(band.x, band.low, counted), "fill": False},
@@ -173,9 +175,9 @@ def _bars(bars: Bars, axis: str) -> Json:
             for x, low, high in zip(bars.x, bars.low, bars.high, strict=True)
         ],
         "yAxisID": axis,
-        "backgroundColor": bars.colour,
+        "backgroundColor": bars.colour if thin else pale(bars.colour, FILL),
         "borderColor": bars.colour,
-        "borderWidth": 1 if thin else 0,
+        "borderWidth": 1,
         "borderSkipped": False,
         "grouped": False,
         "pointStyle": ("line" if thin else "rect") if bars.name else False,
@@ -295,7 +297,9 @@ def _numbers(axis: PictureAxis) -> Json:
             "offset": False,
             "ticks": {"stepSize": 1},
         }
-    ticks: Json = {"stepSize": axis.step, "includeBounds": False}
+    # Steps add up to nearly 0 below it: that is 0, and not -0.0.
+    sign = {"signDisplay": "negative"}
+    ticks: Json = {"stepSize": axis.step, "includeBounds": False, "format": sign}
     if axis.whole:
         ticks["precision"] = 0
     return {

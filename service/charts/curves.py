@@ -109,14 +109,21 @@ def _line(
 ) -> Line:
     values = mean_curve([series.get(metric, []) for series in group.series])
     drawn = look(number, dash=dash, thick=group.number == winner)
-    return Line(name_of(group.name), _places(values), tuple(values), drawn)
+    return Line(name_of(group.name), _places(values), tuple(values), drawn, spans=_spans(values))
 
 
 def _dashed(number: int, group: CurveGroup, metric: str, *, named: bool) -> Line:
     values = mean_curve([series.get(metric, []) for series in group.series])
     # Of many, an interactive legend would leave no room for the lines.
     name = f"training: {name_of(group.name)}" if named else ""
-    return Line(name, _places(values), tuple(values), look(number, dash="dashed"), listed=False)
+    return Line(
+        name,
+        _places(values),
+        tuple(values),
+        look(number, dash="dashed"),
+        listed=False,
+        spans=_spans(values),
+    )
 
 
 def _band(number: int, group: CurveGroup, metric: str) -> Band | None:
@@ -134,7 +141,7 @@ def _band(number: int, group: CurveGroup, metric: str) -> Band | None:
     if not low:
         return None
     colour = look(number).colour
-    return Band(name_of(group.name), _places(low), tuple(low), tuple(high), colour)
+    return Band(name_of(group.name), _places(low), tuple(low), tuple(high), colour, _spans(low))
 
 
 def _note(
@@ -175,6 +182,12 @@ def _epochs(lines: Sequence[Line]) -> PictureAxis:
 
 def _places(values: Sequence[float | None]) -> tuple[float, ...]:
     return tuple(float(epoch) for epoch in range(1, len(values) + 1))
+
+
+def _spans(values: Sequence[float | None]) -> bool:
+    """Whether values lie apart: not every epoch was measured."""
+    known = [place for place, value in enumerate(values) if value is not None]
+    return bool(known) and known[-1] - known[0] >= len(known)
 
 
 def marked(count: int, number: int) -> list[int]:

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
 from service.charts.curves import marked
-from service.charts.palette import COLOURS, DASHES, GRAY, Look, MarkerShape, ink
+from service.charts.palette import COLOURS, DASHES, FILL, GRAY, Look, MarkerShape, ink
 from service.charts.picture import (
     Band,
     Bars,
@@ -145,8 +145,10 @@ def _panel(axes: Axes, panel: Panel, x: PictureAxis, width: int, tall: float) ->
             # The first, which is the best, lies on top; those that no legend names beneath.
             _line(axes, mark, 2.5 - 0.4 * place / len(panel.marks) - 0.5 * (not mark.listed))
         elif isinstance(mark, Band):
-            low, high = (_numbers(values) for values in (mark.low, mark.high))
-            axes.fill_between(mark.x, low, high, color=mark.colour, alpha=0.15, linewidth=0)
+            (x_low, low), (_, high) = (
+                _points(mark.x, values, spans=mark.spans) for values in (mark.low, mark.high)
+            )
+            axes.fill_between(x_low, low, high, color=mark.colour, alpha=0.15, linewidth=0)
         elif isinstance(mark, Bars):
             _bars(axes, mark, 1.0 if x.names else None)
         else:
@@ -204,8 +206,9 @@ def _counted(x: PictureAxis) -> list[float]:
 
 
 def _line(axes: Axes, line: Line, order: float) -> None:
-    drawn = _stroke(line.x, _numbers(line.y), line.look, marker=line.listed)
-    drawn.set_markevery(marked(len(line.x), _number(line.look)) if line.listed else None)
+    x, y = _points(line.x, line.y, spans=line.spans)
+    drawn = _stroke(x, y, line.look, marker=line.listed)
+    drawn.set_markevery(marked(len(x), _number(line.look)) if line.listed else None)
     drawn.set_zorder(order)
     drawn.set_clip_on(False)  # a marker on the edge is whole
     axes.add_line(drawn)
@@ -237,7 +240,10 @@ def _bars(axes: Axes, bars: Bars, unit: float | None) -> None:
         places = sorted(set(bars.x))
         unit = min((b - a for a, b in pairwise(places)), default=1.0)
     heights = [high - low for low, high in zip(bars.low, bars.high, strict=True)]
-    axes.bar(bars.x, heights, bottom=bars.low, width=bars.width * unit, color=bars.colour)
+    axes.bar(
+        bars.x, heights, bottom=bars.low, width=bars.width * unit,
+        facecolor=(bars.colour, FILL), edgecolor=bars.colour, linewidth=POINT,
+    )  # fmt: skip
 
 
 def _cells(axes: Axes, cells: Cells, width: int, tall: float) -> None:
@@ -313,7 +319,7 @@ def _handle(entry: Line | Bars | Shade) -> Line2D | Patch:
     if isinstance(entry, Bars):
         if entry.width is None:
             return Line2D([], [], color=entry.colour, marker="|", linestyle="None", markersize=9)
-        return Patch(facecolor=entry.colour)
+        return Patch(facecolor=(entry.colour, FILL), edgecolor=entry.colour, linewidth=POINT)
     empty = not entry.colour
     return Patch(
         facecolor="#FFFFFF" if empty else entry.colour,
@@ -323,8 +329,14 @@ def _handle(entry: Line | Bars | Shade) -> Line2D | Patch:
     )
 
 
-def _numbers(values: Sequence[float | None]) -> list[float]:
-    return [math.nan if value is None else value for value in values]
+def _points(
+    x: Sequence[float], y: Sequence[float | None], *, spans: bool
+) -> tuple[Sequence[float], list[float]]:
+    """What is drawn: gaps as NaN, or without them."""
+    if not spans:
+        return x, [math.nan if value is None else value for value in y]
+    known = [(a, b) for a, b in zip(x, y, strict=True) if b is not None]
+    return [a for a, _ in known], [b for _, b in known]
 
 
 def _cut(text: str, letters: int) -> str:

@@ -26,6 +26,8 @@ SHADES = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
 Anderton & Renslow 2018, PLOS ONE 13)."""
 SHARES = ("#f7fbff", "#d8e7f5", "#b0d2e7", "#6fb0d7", "#3787c0", "#0f5aa3")
 """Six steps of blue, from light to dark, for shares of a whole."""
+FILL = 0.6
+"""How opaque a bar is within its edge: the interval that ends in it stands out from it."""
 EMPTY = "#FFFFFF"
 """Of a cell without a value."""
 

@@ -55,10 +55,12 @@ class Line:
     name: str
     x: tuple[float, ...]
     y: tuple[float | None, ...]
-    """None where there is no value: the line has a gap."""
+    """None where there is no value: the line has a gap, unless it spans it."""
     look: Look
     listed: bool = True
     """Whether a picture's legend names it. Chart.js lists all that has a name."""
+    spans: bool = False
+    """Whether it goes on, straight, from one value to the next that there is."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Band:
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     colour: str
+    spans: bool = False
+    """As of a line."""
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def surface_picture(
     names = [tuple(_bin(part) for part in parts) for parts in (surface.x_bins, surface.y_bins)]
     return Picture(
         title=titled(f"{label(objective, task)} of the configurations searched", job_name),
-        note="Mean of each cell; in brackets how many configurations it holds. Darker is better; "
-        "each colour holds equally many cells.",
+        note="Darker is better; each colour holds equally many cells. Where there is room in a "
+        "cell: its mean, and in brackets how many configurations it holds.",
         x=PictureAxis(field_name(surface.x), names=names[0]),
         panels=(
             Panel(

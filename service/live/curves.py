@@ -34,7 +34,11 @@ def live_metrics(
     maximize: bool,
 ) -> LiveMetrics | None:
     """Some epochs of a fleet, ``(epoch, {metric: [value for each position]})``, as one event."""
-    names = [name for name in followed_metrics(objective) if epochs[-1][1].get(name) is not None]
+    names = [
+        name
+        for name in followed_metrics(objective)
+        if any(values.get(name) is not None for _, values in epochs)
+    ]
     if not names:
         return None
     if len(lines) <= MOST_LINES:

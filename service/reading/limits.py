@@ -20,22 +20,27 @@ LEAST_MEMORY = 256 * MIB
 """What reading takes whatever is read: tables of encodings, stacks of threads, blocks."""
 OF_TEXT, OF_DECODED = 20, 4
 """Times that a file of text, or what is unpacked, is held, with all that is made of it."""
+OF_ROWS = 1024
+"""Bytes a row that it takes to divide the rows of a table, into folds that are dealt repeatedly."""
 PROCESSOR_SECONDS, SECONDS_A_MIB = 20, 2
 WRITTEN = 4 * 2**30
 FILES = 64
 PACKED = (b"PAR1", b"PK\x03\x04", b"PK\x05\x06")
 
 
-def bounds_of(size: int, head: bytes, most: int) -> Bounds:
+def bounds_of(size: int, head: bytes, most: int, rows: int | None = None) -> Bounds:
     """What the reader of a file may take.
 
     Args:
         size: bytes of the file.
         head: its first bytes.
         most: bytes of memory that all readers have together.
+        rows: of a table that was counted, of which a few columns are taken.
     """
     packed = head.startswith(PACKED)
     needed = OF_DECODED * FileLimits.of(size).bytes if packed else OF_TEXT * size
+    if rows is not None:
+        needed = min(needed, OF_ROWS * rows)
     seconds = PROCESSOR_SECONDS + SECONDS_A_MIB * size // MIB
     return Bounds(
         memory=min(most, LEAST_MEMORY + needed),

@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from worker.data import ColumnReport, Listed
+from worker.data import ColumnReport, Listed, TableStatistics
 from worker.errors import DataError, ParsimonyError, SpecError
+from worker.jobs import Checked, DataOrder
 from worker.results import Advice, Understood
 from worker.schema import Json, Record
 from worker.spec import Reading
@@ -41,9 +42,11 @@ class ReadOrder(Record):
     """What the file is called; its ending is looked at."""
     reading: Reading
     target: str | None
-    task: Literal["describe", "table", "rows"]
+    task: Literal["describe", "table", "rows", "check", "count"]
     """Whether its columns and what was found are wanted, or the table alone; or the rows of a
-    Parquet file to predict, as they are."""
+    Parquet file to predict, as they are; or a job's data checked, or a stored table counted."""
+    data: DataOrder | None = None
+    """What is to be checked, or counted."""
     bounds: Bounds
 
 
@@ -56,6 +59,7 @@ class Description(Record):
     summary: Listed
     findings: list[Advice]
     understood: Understood | None
+    statistics: TableStatistics
 
 
 class Refusal(Record):
@@ -88,6 +92,8 @@ class ReadAnswer(Record):
     """What came of an order: one of these, or none where a table alone was wanted."""
 
     description: Description | None = None
+    checked: Checked | None = None
+    statistics: TableStatistics | None = None
     refusal: Refusal | None = None
     fault: int | None = None
     """The number of an error of the system, which is not the file's."""

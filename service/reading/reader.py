@@ -21,8 +21,9 @@ from service.reading.limits import MIB, MemoryShares, bounds_of
 from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
 from service.reading.work import ROWS, TABLE
 from service.threads import LONGER_SECONDS
-from worker.data import Table
+from worker.data import Table, TableStatistics
 from worker.errors import DataError, UnavailableError
+from worker.jobs import Checked, DataOrder
 from worker.settings import ServiceSettings
 from worker.spec import Reading
 
@@ -42,6 +43,8 @@ GRACE_SECONDS = 10.0
 LEFT_SECONDS = 86_400.0
 """Age of a folder that no upload can be at work in."""
 LONGEST_ANSWER = 256 * MIB
+CHECKS = 0.25
+"""Of the memory for uploads, as much again for checks of jobs that take some columns of a table."""
 NOTHING = Reading(columns={})
 ENVIRONMENT = {
     # One thread before the fork. Arrow allocates where the limit on memory is exact.
@@ -57,6 +60,8 @@ class Reader:
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings
         self._shares = MemoryShares(settings.upload_memory, LONGER_SECONDS["uploads"])
+        checks = int(settings.upload_memory * CHECKS)
+        self._checks = MemoryShares(checks, LONGER_SECONDS["uploads"])
         self._lock = threading.Lock()
         self._forks: ForksProcess | None = None
         self._closed = False
@@ -104,6 +109,24 @@ class Reader:
         with self._read(file, "table", filename, reading) as (_, folder):
             return Table.from_parquet(folder / TABLE)
 
+    def checked(
+        self, file: BinaryIO, filename: str | None, reading: Reading, order: DataOrder
+    ) -> Checked:
+        """A job's data, checked against a file; raises as `described`."""
+        with self._read(file, "check", filename, reading, data=order) as (answer, _):
+            if answer.checked is None:
+                raise _failed(answer.failed)
+            return answer.checked
+
+    def counted(
+        self, file: BinaryIO, filename: str | None, reading: Reading, order: DataOrder
+    ) -> TableStatistics:
+        """What is counted of a file's table; raises as `described`."""
+        with self._read(file, "count", filename, reading, data=order) as (answer, _):
+            if answer.statistics is None:
+                raise _failed(answer.failed)
+            return answer.statistics
+
     @contextmanager
     def rows(self, file: BinaryIO) -> Iterator[Path]:
         """The rows of a Parquet file to predict as an Arrow file, which is there for the length of
@@ -116,14 +139,19 @@ class Reader:
     def _read(
         self,
         file: BinaryIO,
-        task: Literal["describe", "table", "rows"],
+        task: Literal["describe", "table", "rows", "check", "count"],
         filename: str | None = None,
         reading: Reading = NOTHING,
         target: str | None = None,
+        data: DataOrder | None = None,
     ) -> Iterator[tuple[ReadAnswer, Path]]:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        bounds = bounds_of(size, file.read(8), self._shares.total)
+        counted = data.statistics if data is not None and data.stored else None
+        rows = None if counted is None else counted.rows
+        # A few columns of a table that was read before are not kept waiting by uploads.
+        shares = self._shares if rows is None else self._checks
+        bounds = bounds_of(size, file.read(8), shares.total, rows)
         folder = self._folder()
         try:
             order = ReadOrder(
@@ -132,9 +160,10 @@ class Reader:
                 reading=reading,
                 target=target,
                 task=task,
+                data=data,
                 bounds=bounds,
             )
-            with _opened(file, folder) as descriptor, self._shares.share(bounds.memory):
+            with _opened(file, folder) as descriptor, shares.share(bounds.memory):
                 answer, end = self.run(order, descriptor)
             _check(answer, end, size, bounds)
             assert answer is not None

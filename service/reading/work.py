@@ -3,13 +3,22 @@
 import errno
 import io
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from service.reading.messages import Bounds, Description, ReadAnswer, ReadOrder, Refusal
-from worker.data import Table, listed, read_table, report, rewrite_rows, understand
+from worker.data import (
+    Table,
+    TableStatistics,
+    listed,
+    read_table,
+    report,
+    rewrite_rows,
+    understand,
+)
 from worker.errors import DataError, SpecError
-from worker.jobs import findings_about
+from worker.jobs import checked_file, counted_file, findings_about
 from worker.results import Advice, Understood
 from worker.spec import JobSpec, Reading, Split
 from worker.storage.faults import place_fault
@@ -49,7 +58,7 @@ def warm_up(folder: Path) -> None:
 def answer_to(order: ReadOrder, file: BinaryIO) -> ReadAnswer:
     """Do what an order says. Whatever a file does to its reader is told, and not raised."""
     try:
-        return ReadAnswer(description=_read(order, file))
+        return _read(order, file)
     except (DataError, SpecError) as error:
         return ReadAnswer(refusal=Refusal.of(error))
     except MemoryError:
@@ -63,20 +72,31 @@ def answer_to(order: ReadOrder, file: BinaryIO) -> ReadAnswer:
         return ReadAnswer(failed=type(error).__name__)
 
 
-def _read(order: ReadOrder, file: BinaryIO) -> Description | None:
+def _read(order: ReadOrder, file: BinaryIO) -> ReadAnswer:
     if order.task == "rows":
         rewrite_rows(file, order.folder / ROWS)
-        return None
-    table = read_table(file, order.filename, order.reading)
+        return ReadAnswer()
+    if order.data is not None and order.task == "count":
+        counted = counted_file(file, order.data, lambda: _table(order, file))
+        return ReadAnswer(statistics=counted)
+    if order.data is not None:
+        return ReadAnswer(checked=checked_file(file, order.data, lambda: _table(order, file)))
+    table = _table(order, file)
     if order.target is not None:
         table.column(order.target, param="target")
     found = _described(table, order.target) if order.task == "describe" else None
     table.write_parquet(order.folder / TABLE)
-    return found
+    return ReadAnswer(description=found)
+
+
+def _table(order: ReadOrder, file: BinaryIO) -> Table:
+    return read_table(file, order.filename, order.reading)
 
 
 def _described(table: Table, target: str | None) -> Description:
     target = target or table.target
+    statistics = TableStatistics.of(table, target)
+    table = replace(table, counts={one.column.name: one for one in statistics.columns})
     understood, refusal = _understood(table, target)
     findings = [*refusal, *findings_about(table, target, MOST_FINDINGS)]
     columns = report(table)
@@ -87,6 +107,7 @@ def _described(table: Table, target: str | None) -> Description:
         summary=listed(columns, len(findings)),
         findings=findings,
         understood=understood,
+        statistics=statistics,
     )
 
 

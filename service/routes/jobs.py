@@ -14,7 +14,7 @@ from service.security.callers import Reader, Trainer
 from service.threads import in_pool
 from service.views import job_summary, job_view, stored_view
 from service.waiting import Prefer, current
-from worker.data import Prepared, sample
+from worker.data import Prepared
 from worker.errors import UnavailableError
 from worker.spec import JobSpec
 from worker.storage import deletion, jobs
@@ -80,7 +80,7 @@ async def create_job(
 def validate_job(services: ServicesDep, caller: Trainer, spec: Spec) -> Validation:
     """Checks a specification as `POST /v1/jobs` does, and says how its data are understood, what it
     would train, what it would cost, and what is worth knowing before. Its largest fleet is trained
-    for a few steps on some of the rows, which takes up to half a second. Nothing is stored. What
+    for a few steps on rows like its own, which takes up to half a second. Nothing is stored. What
     costs more than this service takes is refused, by both, as `limit_exceeded`: with the `measure`,
     its `value`, the `limit` and the `setting` that it is.
     """
@@ -88,8 +88,7 @@ def validate_job(services: ServicesDep, caller: Trainer, spec: Spec) -> Validati
     outline = proposal.outline
 
     def some(train: int, held_out: int) -> Prepared:
-        table, _ = services.tables.get(spec.dataset, spec.reading, tenant=caller.tenant)
-        return sample(table, spec, outline, train=train, held_out=held_out)
+        return services.tables.sample(spec, outline, train, held_out, tenant=caller.tenant)
 
     cost = proposal.cost
     return Validation(

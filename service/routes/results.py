@@ -14,7 +14,7 @@ from service.path_report import path_report
 from service.schemas.common import Limit, Listing
 from service.schemas.jobs import CheckpointView, TrialView
 from service.schemas.results import Chart, CurvesView, MetricsView, Report
-from service.search_report import search_report
+from service.search_report import listed_trials, refits_of, search_report
 from service.security.callers import Reader
 from service.views import checkpoint_view, trial_view
 from worker.caller import Caller
@@ -178,8 +178,14 @@ def get_metrics(
         )
         series = queries.trial_series(session, row)
     length = max((len(values) for values in series.values()), default=0)
+    fitted = None if row.report is None else row.report.fitted
     return MetricsView(
-        job=job_id, trial=row.id, name=row.name, epochs=list(range(1, length + 1)), metrics=series
+        job=job_id,
+        trial=row.id,
+        name=row.name,
+        epochs=list(range(1, length + 1)),
+        metrics=series,
+        train_rows=None if fitted is None else fitted.measured,
     )
 
 
@@ -287,7 +293,19 @@ def get_chart_drawing(
 @router.get(
     "/report", operation_id="get_report", summary="The comparison as data", responses=problems(404)
 )
-def get_report(services: ServicesDep, caller: Reader, job_id: JobId) -> Report:
+def get_report(
+    services: ServicesDep,
+    caller: Reader,
+    job_id: JobId,
+    search: Annotated[
+        bool,
+        Query(
+            description="`false` leaves out what a search found, `search` and `path`: of a "
+            "thousand configurations they take many times as long as all the rest.",
+            examples=[True],
+        ),
+    ] = True,
+) -> Report:
     """Mean and standard deviation of each final metric over the repeats and folds of each
     configuration, best first; what is left of the network of its best trial; for a job with
     `attribute`, what each technique bought; and for a search, what it found so far: the winner and
@@ -296,7 +314,7 @@ def get_report(services: ServicesDep, caller: Reader, job_id: JobId) -> Report:
     """
     with services.database.read(statement=REPORT_SECONDS) as session:
         job = jobs.find_job(session, job_id, tenant=caller.tenant)
-        return report_in(services, session, job)
+        return report_in(services, session, job, search=search)
 
 
 @router.get(
@@ -322,10 +340,14 @@ def get_report_markdown(services: ServicesDep, caller: Reader, job_id: JobId) ->
     return Response(text, media_type="text/markdown")
 
 
-def report_in(services: Services, session: Session, job: Job) -> Report:
-    """The report of a job as its row and its trials are now."""
+def report_in(services: Services, session: Session, job: Job, *, search: bool = True) -> Report:
+    """The report of a job as its row and its trials are now; perhaps with what a search found."""
     if job.spec.get("search") is None:
         return comparison.report_of(job, jobs.trials(session, job))
+    if not search:
+        refits = refits_of(queries.refitted(session, job))
+        report = comparison.report_of(job, listed_trials(session, job))
+        return report.model_copy(update={"refits": refits})
     searched, trials = search_report(session, job)
     path = path_report(session, services.artefacts, job)
     return comparison.report_of(job, trials, searched).model_copy(update={"path": path})

@@ -33,9 +33,10 @@ WebhookId = Annotated[
 def create_webhook(
     services: ServicesDep, caller: Trainer, response: Response, body: NewWebhook
 ) -> MadeWebhook:
-    """From now on this URL is told of the end of each job: by a POST with `type`, `timestamp` and
-    `data`, which names the job, signed as Standard Webhooks are: the headers `webhook-id`,
-    `webhook-timestamp` and `webhook-signature`, verified with `secret`, which is shown this once.
+    """From now on this URL is told of the end of each job and prediction: by a POST with `type`,
+    `timestamp` and `data`, which names it, signed as Standard Webhooks are: the headers
+    `webhook-id`, `webhook-timestamp` and `webhook-signature`, verified with `secret`, which is
+    shown this once.
 
     Each event is sent until it was answered with a status from 200 to 299 within 15 s, for a day,
     ever more rarely; in the order in which the jobs ended, under an id that stays the same. It may

@@ -34,9 +34,12 @@ class MetricsView(Body):
     epochs: Annotated[list[int], Field(examples=[[1, 2]])]
     """The epochs, from 1."""
     metrics: Annotated[dict[str, list[float | None]], Field(examples=[CURVES])]
-    """One array a metric, as long as `epochs`; null where a trial no longer trained, or where the
-    metric is not defined, such as R² of rows whose targets are equal. docs/metrics.md has the
-    definition of each."""
+    """One array a metric, as long as `epochs`; null where a trial no longer trained, where
+    `training.evaluate.every` left an epoch out, or where the metric is not defined, such as R² of
+    rows whose targets are equal. docs/metrics.md has the definition of each."""
+    train_rows: Annotated[int | None, Field(examples=[800])]
+    """How many training rows the `train_…` metrics are of: all, or as many as
+    `training.evaluate.train_rows` says; null of a trial that has not ended."""
 
 
 class CurvesView(Body):

@@ -1,18 +1,25 @@
 """Bodies about webhooks."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field
 
 from service.schemas.common import Body
 from service.schemas.jobs import WHEN
 
-WebhookEvent = Literal["job.succeeded", "job.failed", "job.cancelled"]
+WebhookEvent = Literal[
+    "job.succeeded",
+    "job.failed",
+    "job.cancelled",
+    "prediction.succeeded",
+    "prediction.failed",
+    "prediction.cancelled",
+]
 
 
 class NewWebhook(Body):
-    """Whom to tell of the ends of jobs."""
+    """Whom to tell of the ends of jobs and predictions."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"url": "https://hooks.example.com/parsimony"}]}
@@ -25,8 +32,8 @@ class NewWebhook(Body):
     """Where to post: https, a host and a port that the service allows."""
     events: Annotated[
         tuple[WebhookEvent, ...],
-        Field(min_length=1, max_length=3, examples=[["job.succeeded"]]),
-    ] = ("job.succeeded", "job.failed", "job.cancelled")
+        Field(min_length=1, max_length=6, examples=[["job.succeeded"]]),
+    ] = get_args(WebhookEvent)
     """What to tell; all unless given."""
 
 

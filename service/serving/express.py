@@ -128,7 +128,7 @@ class Express:
             def deliver(joined: Joined, place: int) -> None:
                 computed = time.perf_counter_ns()
                 body: dict[str, object] = {
-                    "predictions": joined.rows[place : place + rows],
+                    "predictions": joined.rows(place, rows),
                     "model": resident.name,
                     "version": resident.version,
                 }

@@ -11,12 +11,14 @@ Decisions:
   of the model.
 * What is late when its turn comes, or whose client has left, is dropped before it is computed.
 * The rows of one request are taken in parts, each of which waits for its turn like another's.
+* The answers of a large batch are written a few at a time, with turns of the event loop between
+  them: a refusal, which takes microseconds, does not wait for the answers of a thousand rows.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +42,8 @@ waits for an event loop that is busy.
 """
 LEAST_ROWS = 64
 """Rows that are joined however long they take."""
+WRITING_NS = 1_000_000
+"""How long answers of a batch are written in one turn of the event loop."""
 PATIENCE_SECONDS = 1.0
 """How long a client waits that does not say so."""
 MARGIN = 0.7
@@ -61,9 +65,14 @@ class Joined:
         """What the scores say."""
         return self._model.read_scores(self.scores)
 
+    def rows(self, place: int, count: int) -> list[AnswerRow]:
+        """So many answers as JSON has them. A small batch is told whole, which takes less."""
+        if len(self.scores) <= LEAST_ROWS:
+            return self._rows[place : place + count]
+        return list(self.answers.part(slice(place, place + count)).rows())
+
     @cached_property
-    def rows(self) -> list[AnswerRow]:
-        """The answers as JSON has them."""
+    def _rows(self) -> list[AnswerRow]:
         return list(self.answers.rows())
 
 
@@ -108,11 +117,13 @@ class Joiner:
         """Batches that a thread computes or will at once."""
         self._ended_ns = 0
         """When a thread's last batch ended."""
+        self._in_writing = 0
+        """Batches of which some are answered and others not yet."""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing is computed."""
-        return not (self._waiting or self._in_threads)
+        """Whether nothing waits, is computed or has still to be written."""
+        return not (self._waiting or self._in_threads or self._in_writing)
 
     def expected_ns(self, rows: int) -> float:
         """How long so many rows more would take now, with all that is before them."""
@@ -234,7 +245,7 @@ class Joiner:
         except Exception as error:
             self._fail(items, len(features), error)
         else:
-            self._end(items, joined, begun, time.perf_counter_ns() - begun)
+            self._end(loop, items, joined, begun, time.perf_counter_ns() - begun)
         if self._waiting:
             self._call(loop)
 
@@ -313,18 +324,36 @@ class Joiner:
         if isinstance(joined, Exception):
             self._fail(items, rows, joined)
         else:
-            self._end(items, joined, begun, taken)
+            self._end(loop, items, joined, begun, taken)
 
-    def _end(self, items: list[_Item], joined: Joined, begun: int, taken: int) -> None:
+    def _end(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        items: list[_Item],
+        joined: Joined,
+        begun: int,
+        taken: int,
+    ) -> None:
         """Learn from a batch, and deliver it."""
         rows = len(joined.scores)
         self._running_rows -= rows
         self._learn(rows, taken)
         self._statistics.batch(rows, taken, [begun - item.begun_ns for item in items])
-        place = 0
+        self._in_writing += 1
+        self._deliver(loop, iter(items), joined, 0)
+
+    def _deliver(
+        self, loop: asyncio.AbstractEventLoop, items: Iterator[_Item], joined: Joined, place: int
+    ) -> None:
+        """Give answers for some time, and the rest of them in the loop's next turns."""
+        until = time.perf_counter_ns() + WRITING_NS
         for item in items:
             item.deliver(joined, place)
             place += len(item.rows)
+            if time.perf_counter_ns() > until:
+                loop.call_soon(self._deliver, loop, items, joined, place)
+                return
+        self._in_writing -= 1
 
     def set_pace(self, batch_ns: float, row_ns: float) -> None:
         """What a batch costs beside its rows, and what a row does, in nanoseconds."""

@@ -23,6 +23,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": AGAIN,
 }
+NO_PAGE = "The guide has no such page. Its pages are listed at /guide/.\n"
 NOT_BUILT = (
     "The guide was not built here.\n\n"
     "In a clone, `make guide` builds it, and the next start of the service shows it at /guide.\n"
@@ -36,6 +37,9 @@ class GuidePages(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """A page, or a file that one loads."""
         answer = await super().get_response(path, scope)
+        if answer.status_code == 404 and ("/" in path or scope["path"].endswith("/")):
+            # The built page of that status finds its styles from the top only.
+            return Response(NO_PAGE, 404, HEADERS, "text/plain; charset=utf-8")
         answer.headers.update(HEADERS)
         return answer
 

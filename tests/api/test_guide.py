@@ -56,3 +56,13 @@ def test_where_it_was_not_built_it_says_how(tmp_path: Path, path: str) -> None:
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/plain")
     assert "make guide" in answer.text
+
+
+def test_a_page_that_is_not_there_is_said_in_words_where_the_built_one_has_no_styles(
+    built: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "404.html").write_text('<!doctype html><link rel="stylesheet" href="a.css">')
+    assert "<link" in built.get("/guide/nothing").text
+    answer = built.get("/guide/tutorial/")
+    assert (answer.status_code, "<link" in answer.text) == (404, False)
+    assert "/guide/" in answer.text

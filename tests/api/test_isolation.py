@@ -18,11 +18,13 @@ from service.security.callers import PUBLIC
 from tests.api.client import Client
 from tests.api.keyed import asking_for_keys, bearer, key_of
 from tests.api.work import ask, post, score, train
-from tests.databases import Databases
+from tests.databases import KINDS, Databases
 from tests.waiting import until
 from worker.caller import Permission
 from worker.storage import keys, webhooks
 from worker.storage.types import utc_now
+
+pytestmark = pytest.mark.database_kinds(*KINDS, others_are_slow=True)
 
 BODIES: dict[str, Any] = {
     "set_alias": {"version": 1},
@@ -285,7 +287,9 @@ def test_no_route_is_answered_without_a_key_that_is_good_for_it(
 def test_no_key_is_kept_or_said(
     client: Client, owned: Owned, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Neither in what is stored, nor in what is logged, nor in any answer."""
+    """Neither in what is stored, nor in what is logged, nor in any answer. (`key_scan` looks for
+    the keys of all tests; here all is logged that can be.)
+    """
     made = [key_of(client, "a") for _ in range(3)]
     with caplog.at_level(0):
         answers = [

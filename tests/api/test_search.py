@@ -321,3 +321,21 @@ def test_the_chart_of_a_search_draws_the_best(small: Client) -> None:
     chart = small.get(f"/v1/jobs/{job_id}/chart?top=3").json()
     best = {trial["name"] for trial in pages(small, job_id)[:3]}
     assert {line["label"] for line in chart["data"]["datasets"] if line["order"] == 0} == best
+
+
+def test_a_report_without_what_the_search_found(small: Client) -> None:
+    job_id = post(
+        small,
+        search={"space": {**SPACE, DROPOUT: {"low": 0.0, "high": 0.8}}, "trials": 12},
+        repeats=2,
+    )
+    path = f"/v1/jobs/{job_id}/report"
+    step(small)
+    early = small.get(path).json()["search"]["finished"]
+    assert 0 < early < 12
+    step(small, most=99)
+    whole, short = small.get(path).json(), small.get(f"{path}?search=false").json()
+    assert whole["search"]["finished"] == 12
+    assert (short.pop("search"), short.pop("path")) == (None, None)
+    assert short == {name: whole[name] for name in short}
+    assert small.get(path).json() == whole  # the second time it is not computed again

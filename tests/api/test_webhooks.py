@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from tests.api.client import Client, running
-from tests.api.work import post, train
+from tests.api.work import ask, post, score, train
 from tests.waiting import until
 from worker.settings import ServiceSettings
 from worker.storage import webhooks
@@ -72,6 +72,29 @@ def test_a_receiver_is_told_of_a_job_as_soon_as_it_is_there(told: Client) -> Non
     assert made.json()["secret"] not in shown
     assert told.delete(path).status_code == 204
     assert told.get(path).status_code == 404
+
+
+def test_a_receiver_is_told_of_predictions_of_data_sets(told: Client) -> None:
+    train(told, post(told, model="iris", training={"epochs": 1}))
+    heard: Heard = []
+    with listening(heard) as port:
+        url = f"http://127.0.0.1:{port}/hook"
+        made = told.post("/v1/webhooks", json={"url": url}).json()
+        assert len(made["events"]) == 6
+        only = ["prediction.failed"]
+        told.post("/v1/webhooks", json={"url": f"{url}/failures", "events": only})
+        done, gone = (ask(told, dataset={"builtin": "iris"}, model="iris") for _ in range(2))
+        assert score(told, done)["state"] == "succeeded"
+        assert told.post(f"/v1/predictions/{gone}/cancel").status_code == 200
+        until(lambda: len(heard) == 2)
+    verifier = Verifier(made["secret"])
+    events = [verifier.verify(body, headers) for headers, body in heard]
+    assert [(event["type"], event["data"]["id"]) for event in events] == [
+        ("prediction.succeeded", done),
+        ("prediction.cancelled", gone),
+    ]
+    assert events[0]["data"]["object"] == "prediction"
+    assert events[0]["data"]["model"] == {"name": "iris", "version": 1}
 
 
 def test_webhooks_are_off_until_hosts_are_named(client: Client) -> None:

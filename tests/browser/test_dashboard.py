@@ -55,6 +55,9 @@ def addresses(jobs: dict[str, str]) -> list[str]:
 def settled(page: Page) -> None:
     expect(page.locator("h1")).to_be_visible(timeout=LONG)
     expect(page.locator(".loading")).to_have_count(0, timeout=LONG)
+    for pictures in page.get_by_role("region", name="Pictures", exact=True).all():
+        pictures.scroll_into_view_if_needed()
+        expect(pictures.locator("canvas").first).to_be_visible(timeout=LONG)
 
 
 def test_the_owners_comparison_from_the_form_to_the_fix(look: Look) -> None:
@@ -134,8 +137,13 @@ def test_each_kind_of_picture_is_drawn_and_the_path_moves(look: Look, jobs: dict
         panel = page.get_by_role("tabpanel").filter(has=page.locator("canvas")).last
         expect(panel.locator("canvas").first).to_be_visible()
     page = look.open(f"/jobs/{jobs['search']}")
+    expect(page.get_by_role("tab", name=re.compile("^Configurations"))).to_be_visible(timeout=LONG)
+    # What a search found is asked for once one has scrolled to its pictures.
+    assert not [r for r in look.requests if r.url.endswith(f"{jobs['search']}/report")]
+    page.get_by_role("region", name="Pictures", exact=True).scroll_into_view_if_needed()
     expect(page.get_by_role("tab", name="Surface of the search")).to_be_visible(timeout=LONG)
     page = look.open(f"/jobs/{jobs['path']}")
+    settled(page)
     slider = page.get_by_role("slider")
     expect(slider).to_be_visible(timeout=LONG)
     facts = page.locator(".path .facts")

@@ -79,8 +79,10 @@ def mixed_targets_and_hard_labels(context: Context) -> Iterator[Advice]:
 
 
 def patience_beyond_epochs(context: Context) -> Iterator[Advice]:
-    """The first epoch is an improvement; patience for all that are left never runs out."""
-    stopping, epochs = context.regularization.early_stopping, context.training.epochs
+    """The first epoch is an improvement; patience for all that are left never runs out. Where not
+    every epoch is measured, those count that are.
+    """
+    stopping, epochs = context.regularization.early_stopping, context.training.measurements
     if stopping is None or epochs <= PATIENT or stopping.patience < epochs - 1:
         return
     if isinstance(context.training.optimizer, SolverSpec) or context.varies("training.epochs"):

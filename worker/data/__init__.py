@@ -10,9 +10,11 @@ from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.drafts import more_findings
 from worker.data.encoder import Encoder, EncoderSchema
+from worker.data.encoding import Encoded, EncodingPlan, dump_encoders, load_encoders
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
+from worker.data.imagined import imagined
 from worker.data.input_lines import input_lines
 from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
@@ -47,6 +49,8 @@ from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
+from worker.data.statistics import CellsNeededError, TableStatistics
+from worker.data.stored_columns import read_when_asked
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -57,13 +61,16 @@ __all__ = [
     "LAST_DAY",
     "SOFT_LIMIT",
     "Cell",
+    "CellsNeededError",
     "Column",
     "ColumnReport",
     "DelimitedRows",
     "DelimitedWriter",
     "DividedRows",
+    "Encoded",
     "Encoder",
     "EncoderSchema",
+    "EncodingPlan",
     "Expectations",
     "ExtremeCell",
     "FileLimits",
@@ -89,19 +96,23 @@ __all__ = [
     "Table",
     "TableInMemory",
     "TableParts",
+    "TableStatistics",
     "Target",
     "ValueCount",
     "bin_edges",
     "category_page",
     "check_numbers",
     "declare",
+    "dump_encoders",
     "extreme_cell",
+    "imagined",
     "input_lines",
     "is_known",
     "is_numeric",
     "kinds_to_declare",
     "listed",
     "load_builtin",
+    "load_encoders",
     "more_findings",
     "number_inputs",
     "output_columns",
@@ -112,6 +123,7 @@ __all__ = [
     "read_arrays",
     "read_csv",
     "read_table",
+    "read_when_asked",
     "report",
     "resolve_target",
     "rewrite_rows",

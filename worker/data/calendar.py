@@ -22,7 +22,12 @@ def part_names(*, time_of_day: bool) -> tuple[str, ...]:
 
 
 def date_parts(dates: NDArray[np.float64], *, time_of_day: bool) -> NDArray[np.float64]:
-    """The inputs of dates, [N] → [N, parts]; all NaN where a date is missing.
+    """The inputs of dates, [N] → [N, parts], as `date_columns` has them."""
+    return np.stack(date_columns(dates, time_of_day=time_of_day), axis=1)
+
+
+def date_columns(dates: NDArray[np.float64], *, time_of_day: bool) -> list[NDArray[np.float64]]:
+    """The inputs of dates [N], each [N]; all NaN where a date is missing.
 
     Of day d of a year of n days, counted from 0, sine and cosine of 2πd/n; `days` are those since
     1970-01-01.
@@ -30,21 +35,32 @@ def date_parts(dates: NDArray[np.float64], *, time_of_day: bool) -> NDArray[np.f
     missing = np.isnan(dates)
     days = np.clip(np.where(missing, 0.0, dates), FIRST_DAY, LAST_DAY)
     whole = np.floor(days)
-    day = whole.astype(np.int64).astype("datetime64[D]")
-    year, month = day.astype("datetime64[Y]"), day.astype("datetime64[M]")
-    length = (year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")
-    turn = 2 * np.pi * ((day - year.astype("datetime64[D]")) / length)
-    columns = [
-        year.astype(np.int64) + 1970,
-        month.astype(np.int64) % 12 + 1,
-        (whole + 3) % 7,  # 1970-01-01 was a Thursday
-        np.sin(turn),
-        np.cos(turn),
-        days,
-    ]
+    columns = [*_day_columns(whole), days]
     if time_of_day:
         hour = 2 * np.pi * (days - whole)
         columns += [np.sin(hour), np.cos(hour)]
-    parts = np.stack(columns, axis=1).astype(np.float64)
-    parts[missing] = np.nan
-    return parts
+    if missing.any():
+        for column in columns:
+            column[missing] = np.nan
+    return columns
+
+
+def _day_columns(whole: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The parts that a day alone decides, worked out once a day where days come again."""
+    numbers = whole.astype(np.int64)
+    first = int(numbers.min(initial=int(LAST_DAY)))
+    count = int(numbers.max(initial=first)) - first + 1
+    if count < len(whole):
+        numbers -= first
+        return [column[numbers] for column in _day_columns(first + np.arange(float(count)))]
+    day = numbers.astype("datetime64[D]")
+    year, month = day.astype("datetime64[Y]"), day.astype("datetime64[M]")
+    length = (year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")
+    turn = 2 * np.pi * ((day - year.astype("datetime64[D]")) / length)
+    return [
+        (year.astype(np.int64) + 1970).astype(np.float64),
+        (month.astype(np.int64) % 12 + 1).astype(np.float64),
+        (whole + 3) % 7,  # 1970-01-01 was a Thursday
+        np.sin(turn),
+        np.cos(turn),
+    ]

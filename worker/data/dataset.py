@@ -6,6 +6,7 @@ Decisions:
   rows, which are the rows of `x`. `Prepared.row_numbers` has their numbers in the table.
 * Each split has its own encoder, fitted on its training rows, and so its own matrix: `x` is
   [S, N, *shape], S times the memory of one. What would take more than `MOST_BYTES` is refused.
+  Who prepares says where it is made: in memory, or in a file of which others have the pages, too.
 * Every column but the target is a feature, unless it says nothing: one that is constant or empty in
   the labelled rows is left out of the network, as is one that was declared to be ignored. A column
   of images or series is the only feature.
@@ -13,6 +14,7 @@ Decisions:
   Its target and columns are decided in `job_data.py`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from worker.data.division import Division, divide, set_aside
 from worker.data.encoder import Encoder
+from worker.data.encoding import Encoded, EncodingPlan
 from worker.data.inputs import number_inputs, sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
 from worker.data.resolution import Numbers
@@ -187,9 +190,16 @@ def _class_rows(frame: _Frame) -> tuple[int, ...]:
 
 
 def prepare(
-    table: Table, spec: JobSpec, default_target: str | None = None, *, refit: bool = False
+    table: Table,
+    spec: JobSpec,
+    default_target: str | None = None,
+    *,
+    refit: bool = False,
+    encode: Callable[[EncodingPlan], Encoded] = EncodingPlan.in_memory,
 ) -> Prepared:
     """Split and encode; for a ``refit`` into one split, whose validation rows train as well.
+
+    `encode` makes the matrix, or has it.
 
     Raises:
         DataError: as `Outline.of`.
@@ -197,40 +207,32 @@ def prepare(
     frame = _frame(table, spec, default_target)
     if refit:
         frame = replace(frame, splits=(refit_split(frame.splits),))
-    features = tuple(column.name for column in frame.columns)
-    labelled = frame.data.table.select(frame.row_numbers)
-    left_out = tuple(frame.data.left_out)
     y, center, scale = target_numbers(frame.target, frame.values, frame.splits, spec.preprocessing)
     roles = frame.data.roles
-    encoders = tuple(
-        Encoder.fit(
-            labelled,
-            features,
-            split.train,
-            spec.preprocessing,
-            left_out,
-            None if roles.offset is None else Offset(roles.offset, unit),
-        )
-        for split, unit in zip(frame.splits, scale.tolist(), strict=True)
+    plan = EncodingPlan(
+        table=frame.data.table,
+        columns=frame.columns,
+        rows=frame.row_numbers,
+        train=tuple(split.train for split in frame.splits),
+        preprocessing=spec.preprocessing,
+        left_out=tuple(frame.data.left_out),
+        offsets=None
+        if roles.offset is None
+        else tuple(Offset(roles.offset, unit) for unit in scale.tolist()),
     )
-    x = np.empty((len(encoders), labelled.rows, *encoders[0].shape), dtype=np.float32)
-    for encoder, matrix in zip(encoders, x, strict=True):
-        encoder.transform(labelled, out=matrix)
-    offset = None
-    if roles.offset is not None:
-        x, offset = np.ascontiguousarray(x[..., :-1]), np.ascontiguousarray(x[..., -1])
+    encoded = encode(plan)
     return Prepared(
         target=frame.target,
-        features=features,
+        features=tuple(column.name for column in frame.columns),
         splits=frame.splits,
-        encoders=encoders,
-        x=x,
+        encoders=encoded.encoders,
+        x=encoded.x,
         y=y,
         target_center=center,
         target_scale=scale,
         row_numbers=frame.row_numbers,
         weights=_relative(roles.weights, frame.splits),
-        offset=offset,
+        offset=roles.offset_inputs(scale),
     )
 
 

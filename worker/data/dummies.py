@@ -5,16 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.table import MISSING_CODE, Column, Table
 from worker.spec import Preprocessing
 
 
 def dummies(
-    table: Table,
-    columns: Sequence[Column],
-    rows: NDArray[np.int64],
-    seen: NDArray[np.float32],
-    preprocessing: Preprocessing,
+    counts: Sequence[NDArray[np.int64]], seen: NDArray[np.float32], preprocessing: Preprocessing
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
     """What each category's input is where it is the row's, and elsewhere, [C]; none where they are
     1 and 0.
@@ -24,9 +19,7 @@ def dummies(
     and no training row lacks one.
 
     Args:
-        table: the labelled rows.
-        columns: all columns that are encoded.
-        rows: the training rows.
+        counts: of each categorical column the training rows without a category, then of each.
         seen: [C], the categories that act.
         preprocessing: the job's settings.
     """
@@ -35,14 +28,11 @@ def dummies(
         return None, None
     kept, share = seen.astype(np.float64), np.zeros(len(seen))
     first = 0
-    for column in columns:
-        if column.kind != "categorical":
-            continue
-        part = slice(first, first := first + len(column.categories))
-        codes = table.values[column.name][rows]
-        share[part] = np.bincount(codes[codes >= 0], minlength=len(column.categories)) / len(codes)
+    for without, *of_each in (column.tolist() for column in counts):
+        part = slice(first, first := first + len(of_each))
+        share[part] = np.array(of_each) / (without + sum(of_each))
         acting = np.flatnonzero(kept[part])
-        if preprocessing.drop_first and acting.size and (codes != MISSING_CODE).all():
+        if preprocessing.drop_first and acting.size and without == 0:
             kept[part.start + acting[0]] = 0.0
     if not standardized:
         return kept.astype(np.float32), np.zeros_like(seen)

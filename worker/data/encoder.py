@@ -26,13 +26,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.calendar import date_parts
-from worker.data.dummies import dummies
+from worker.data.calendar import date_columns
+from worker.data.fitting import fit_columns
 from worker.data.inputs import input_names, number_inputs, sample_shape, width
 from worker.data.pixels import PixelScaling
-from worker.data.ranges import acting_numbers, number_ranges, ranged
+from worker.data.ranges import acting_numbers, ranged
 from worker.data.roles import Offset
-from worker.data.scaling import Observed, center_and_scale, smooth_clip
+from worker.data.scaling import smooth_clip
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record
@@ -108,45 +108,48 @@ class Encoder:
         Raises:
             DataError: `features` names a column that the table does not have.
         """
+        offsets = None if offset is None else [offset]
+        return cls.fit_each(table, features, [rows], preprocessing, left_out, offsets)[0]
+
+    @classmethod
+    def fit_each(
+        cls,
+        table: Table,
+        features: Sequence[str],
+        splits: Sequence[NDArray[np.int64]],
+        preprocessing: Preprocessing,
+        left_out: Sequence[str] = (),
+        offsets: Sequence[Offset] | None = None,
+    ) -> tuple[Self, ...]:
+        """One for the training rows of each split, each column being looked at once for all."""
         columns = tuple(table.column(name) for name in features)
-        if offset is not None:
-            columns = (*columns, offset.column)
-        numbers = Observed.of(table, columns, rows)
-        constant = (numbers.filled == numbers.filled[:1]).all(axis=0)
-        center, scale = center_and_scale(numbers.filled, constant, preprocessing.numeric)
-        seen = [
-            _seen(column, table.values[column.name][rows])
-            for column in columns
-            if column.kind == "categorical"
-        ]
-        mask = np.concatenate(seen or [np.zeros(0, dtype=bool)]).astype(np.float32)
-        pixels = [
-            PixelScaling.fit(table.values[column.name], rows, preprocessing.numeric)
-            for column in columns
-            if column.kind == "image"
-        ]
-        low, high = number_ranges(table, columns, rows)
-        hit, miss = dummies(table, columns, rows, mask, preprocessing)
-        fill, center = numbers.fill + numbers.origin, center + numbers.origin
-        acts = (~constant).astype(np.float32)
-        if offset is not None:
-            fill[-1], center[-1], scale[-1], acts[-1] = 0.0, 0.0, offset.unit, 1.0
-        return cls(
-            columns,
-            preprocessing,
-            fill=fill,
-            center=center,
-            scale=scale,
-            acts=acts,
-            seen=mask,
-            offset=offset is not None,
-            hit=hit,
-            miss=miss,
-            pixels=(*pixels, None)[0],
-            left_out=tuple(left_out),
-            low=low,
-            high=high,
-        )
+        if offsets is not None:
+            columns = (*columns, offsets[0].column)
+        encoders: list[Self] = []
+        for number, found in enumerate(fit_columns(table, columns, splits, preprocessing)):
+            fill, center, scale, acts = found.fill, found.center, found.scale, found.acts
+            if offsets is not None:
+                fill[-1], center[-1], scale[-1], acts[-1] = 0.0, 0.0, offsets[number].unit, 1.0
+            hit, miss = found.indicators
+            encoders.append(
+                cls(
+                    columns,
+                    preprocessing,
+                    fill=fill,
+                    center=center,
+                    scale=scale,
+                    acts=acts,
+                    seen=found.seen,
+                    offset=offsets is not None,
+                    hit=hit,
+                    miss=miss,
+                    pixels=found.pixels,
+                    left_out=tuple(left_out),
+                    low=found.low,
+                    high=found.high,
+                )
+            )
+        return tuple(encoders)
 
     @property
     def inputs(self) -> int:
@@ -197,33 +200,41 @@ class Encoder:
         if self.pixels is not None:
             self.pixels.transform(self._values(table, self.columns[0]), x)
             return x
-        x[...] = 0.0
-        numbers: list[tuple[int, NDArray[np.float64]]] = []
-        rows = np.arange(table.rows)
+        values = [self._values(table, column) for column in self.columns]
+        for first in range(0, table.rows, _ROWS):
+            rows = slice(first, first + _ROWS)
+            self._encode([column[rows] for column in values], x[rows])
+        return x
+
+    def _encode(self, values: Sequence[NDArray[Any]], x: NDArray[np.float32]) -> None:
+        """Encode some rows, the values of each column, into `x`, [rows, F]."""
+        numbers: list[NDArray[np.float64]] = []
+        places: list[int] = []
+        hit, miss = self.indicators
         place = category = 0
-        for column in self.columns:
-            values = self._values(table, column)
+        for column, cells, size in zip(self.columns, values, self.widths, strict=True):
             if column.kind == "numeric":
-                numbers.append((place, values))
-                place += 1
-                continue
-            if column.kind == "date":
-                parts = date_parts(values, time_of_day=column.time_of_day)
-                numbers.extend(enumerate(parts.T, start=place))
-                place += parts.shape[1]
-                continue
-            known = values >= 0
-            codes, size = values[known], len(column.categories)
-            hit, miss = self.indicators
-            x[:, place : place + size] = miss[category : category + size]
-            x[rows[known], place + codes] = hit[category + codes]
+                numbers.append(cells)
+                places.append(place)
+            elif column.kind == "date":
+                numbers += date_columns(cells, time_of_day=column.time_of_day)
+                places += range(place, place + size)
+            else:
+                own = slice(category, category + size)
+                category += size
+                inputs = x[:, place : place + size]
+                inputs[...] = miss[own]
+                known = np.flatnonzero(cells >= 0)
+                codes = cells[known]
+                inputs[known, codes] = hit[own][codes]
             place += size
-            category += size
         for first in range(0, len(numbers), _BLOCK):
             block = slice(first, first + _BLOCK)
-            places, columns = zip(*numbers[block], strict=True)
-            x[:, places] = self._scaled(np.stack(columns, axis=1), block)
-        return x
+            scaled = self._scaled(np.stack(numbers[block], axis=1), block)
+            begin, end = places[block][0], places[block][-1] + 1
+            # A slice is several times as fast.
+            together = end - begin == scaled.shape[1]
+            x[:, slice(begin, end) if together else places[block]] = scaled
 
     @property
     def indicators(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -250,19 +261,23 @@ class Encoder:
                 code="shape_mismatch",
             )
         x = np.empty(matrix.shape, dtype=np.float32)
-        for first in range(0, matrix.shape[1], _BLOCK):
-            block = slice(first, first + _BLOCK)
-            x[:, block] = self._scaled(matrix[:, block].astype(np.float64, copy=False), block)
+        for row in range(0, len(matrix), _ROWS):
+            part = matrix[row : row + _ROWS]
+            for first in range(0, matrix.shape[1], _BLOCK):
+                block = slice(first, first + _BLOCK)
+                scaled = self._scaled(part[:, block].astype(np.float64), block)
+                x[row : row + _ROWS, block] = scaled
         return x
 
     def _scaled(self, values: NDArray[np.float64], block: slice) -> NDArray[np.float64]:
-        """Impute, centre and scale a block of numbers, [N, columns of the block]."""
-        filled = np.where(np.isnan(values), self.fill[block], values)
+        """Impute, centre and scale numbers [N, columns of the block], in their place."""
+        np.copyto(values, self.fill[block], where=np.isnan(values))
         with np.errstate(over="ignore"):
-            scaled = (filled - self.center[block]) / self.scale[block]
-        scaled[:, self.acts[block] == 0] = 0.0
-        clipped = np.clip(scaled, -LARGEST, LARGEST)
-        return smooth_clip(clipped) if self.clips_smoothly else clipped
+            values -= self.center[block]
+            values /= self.scale[block]
+        values[:, self.acts[block] == 0] = 0.0
+        np.clip(values, -LARGEST, LARGEST, out=values)
+        return smooth_clip(values) if self.clips_smoothly else values
 
     @property
     def clips_smoothly(self) -> bool:
@@ -380,12 +395,6 @@ class Encoder:
 
 
 _BLOCK = 64
-"""Numeric columns scaled at once: enough to be fast, few enough to bound the float64 copies."""
-
-
-def _seen(column: Column, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """The categories that the training rows hold; none if all of them hold the same one."""
-    seen = np.isin(np.arange(len(column.categories)), codes)
-    if seen.sum() == 1 and not (codes == MISSING_CODE).any():
-        return np.zeros_like(seen)
-    return seen
+"""Numeric columns scaled at once,"""
+_ROWS = 8_192
+"""and rows: enough to be fast, and few enough for the float64 copies to stay near the processor."""

@@ -13,6 +13,7 @@ from worker.data.inputs import width
 from worker.data.resolution import Resolution
 from worker.data.roles import WEIGHT, Roles
 from worker.data.splits import RowSplit
+from worker.data.stored_columns import first_values
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood
@@ -147,13 +148,19 @@ def with_times(table: Table) -> Table:
     columns = tuple(
         column
         if column.kind != "date"
-        else column.model_copy(update={"time_of_day": _has_times(table.values[column.name])})
+        else column.model_copy(update={"time_of_day": _has_times(table, column.name)})
         for column in table.columns
     )
     return replace(table, columns=columns)
 
 
-def _has_times(dates: NDArray[np.float64]) -> bool:
+def _has_times(table: Table, name: str) -> bool:
+    counted = table.counts.get(name)
+    return has_times(table.values[name]) if counted is None else counted.time_of_day
+
+
+def has_times(dates: NDArray[np.float64]) -> bool:
+    """Whether some of these days have a time."""
     return bool((dates[~np.isnan(dates)] % 1 != 0).any())
 
 
@@ -166,36 +173,45 @@ def informative(
     """
     columns: list[Column] = []
     left_out: dict[str, str] = {}
-    whole = len(rows) == table.rows
     for column in table.columns:
         if column.name in taken:
             continue
         if column.name in aside:
             left_out[column.name] = aside[column.name]
             continue
-        values = table.values[column.name]
-        silent = _silent(column, values if whole else values[rows])
-        if silent is None:
+        silence = _silence(table, column, rows)
+        if silence == "varies":
             columns.append(column)
         else:
-            left_out[column.name] = silent
+            left_out[column.name] = silence
     return tuple(columns), left_out | dict.fromkeys(table.ignored, "ignored")
 
 
-def _silent(column: Column, values: NDArray[Any]) -> str | None:
-    """Whether a column is `constant` or `empty`, if it is. A missing category says something; a
-    missing number does not, since it is filled in.
+def _silence(table: Table, column: Column, rows: NDArray[np.int64]) -> str:
+    """Whether a column is `constant` or `empty` in some rows, or `varies`. A missing category says
+    something; a missing number does not, since it is filled in.
     """
     if column.kind == "image":
-        return None
-    # Most columns vary within their first rows, and the others need not be looked at.
-    for part in (values[:_FIRST_ROWS], values):
-        missing = part == MISSING_CODE if column.kind == "categorical" else np.isnan(part)
-        present = part[~missing]
-        if present.size and (present != present[0]).any():
-            return None
-        if column.kind == "categorical" and present.size and missing.any():
-            return None
+        return "varies"
+    counted = table.counts.get(column.name)
+    known = None if counted is None else counted.silence(table.rows, len(rows))
+    if known is not None:
+        return known
+    # Most columns vary within their first rows, and the others need not be read.
+    first = first_values(table, column.name, _FIRST_ROWS)
+    if _said(column, first[rows[: np.searchsorted(rows, len(first))]]) == "varies":
+        return "varies"
+    values = table.values[column.name]
+    return _said(column, values if len(rows) == table.rows else values[rows])
+
+
+def _said(column: Column, values: NDArray[Any]) -> str:
+    missing = values == MISSING_CODE if column.kind == "categorical" else np.isnan(values)
+    present = values[~missing]
+    if present.size and (present != present[0]).any():
+        return "varies"
+    if column.kind == "categorical" and present.size and missing.any():
+        return "varies"
     return "constant" if present.size else "empty"
 
 

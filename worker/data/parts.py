@@ -4,15 +4,27 @@ A stored table is read as it is asked for, in memory that is bounded by a part a
 the file. The parts are the same wherever reading begins.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Protocol, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from worker.data.table import Column, Table, from_arrow, stored_columns
+from worker.data.table import (
+    Column,
+    ColumnCounts,
+    Table,
+    UnreadCells,
+    from_arrow,
+    stored_columns,
+)
 from worker.errors import DataError
+from worker.lru import Lru
+
+KEPT_BYTES = 2**26
+"""What the columns that were asked for last may take in memory; the last of them stays."""
 
 
 class TableParts(Protocol):
@@ -65,6 +77,17 @@ class StoredTable:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
         return cls(file, stored_columns(file.schema_arrow))
 
+    def table(self, counts: Mapping[str, ColumnCounts] | None = None) -> Table:
+        """All of it, each column read when it is asked for."""
+        return Table.stored(self._file.schema_arrow, StoredColumns(self), self.rows, counts)
+
+    def values(self, name: str) -> NDArray[Any]:
+        """All values of a column."""
+        column = next(column for column in self.columns if column.name == name)
+        # A name with a dot may be taken for that of others, too, which it begins.
+        frame = self._file.read(columns=[name], use_threads=False)
+        return from_arrow(column, frame.column(name))
+
     def parts(self, names: Sequence[str], size: int, first: int = 0) -> Iterator[Table]:
         """As `TableParts.parts`."""
         wanted = set(names)
@@ -105,6 +128,28 @@ class StoredTable:
             left -= dropped
             if dropped < batch.num_rows:
                 yield batch.slice(dropped)
+
+
+class StoredColumns(UnreadCells):
+    """The values of a stored table by column. What was asked for last is kept."""
+
+    def __init__(self, stored: StoredTable) -> None:
+        self.stored = stored
+        self._names = tuple(column.name for column in stored.columns)
+        self._kept: Lru[str, NDArray[Any]] = Lru(KEPT_BYTES, weight=lambda values: values.nbytes)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """All values of a column."""
+        if name not in self._names:
+            raise KeyError(name)
+        return self._kept.get(name, lambda: self.stored.values(name))
+
+    def __iter__(self) -> Iterator[str]:
+        """The columns' names, in order."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _table(columns: tuple[Column, ...], frame: pa.Table) -> Table:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from worker.data.inputs import width
 from worker.data.pixels import row_parts
-from worker.data.table import LARGEST, Column, Table
+from worker.data.table import LARGEST, Column
 
 
 def ranged(columns: Iterable[Column]) -> list[Column]:
@@ -16,17 +16,15 @@ def ranged(columns: Iterable[Column]) -> list[Column]:
     return [column for column in columns if column.kind != "categorical"]
 
 
-def number_ranges(
-    table: Table, columns: Sequence[Column], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and greatest number of these rows, of each column that has them."""
-    ends = np.full((2, len(ranged(columns))), np.nan)
-    for place, column in enumerate(ranged(columns)):
-        for part in row_parts(table.values[column.name], rows):
-            ends[0, place] = np.fmin(ends[0, place], np.fmin.reduce(part, axis=None))
-            ends[1, place] = np.fmax(ends[1, place], np.fmax.reduce(part, axis=None))
-    empty = np.isnan(ends[0])
-    return np.where(empty, -LARGEST, ends[0]), np.where(empty, LARGEST, ends[1])
+def number_range(values: NDArray[Any], rows: NDArray[np.int64]) -> tuple[float, float]:
+    """Least and greatest number of these rows of a column; the least and the greatest that there
+    are, if it has none in them.
+    """
+    low, high = np.nan, np.nan
+    for part in row_parts(values, rows):
+        low = np.fmin(low, np.fmin.reduce(part, axis=None))
+        high = np.fmax(high, np.fmax.reduce(part, axis=None))
+    return (-LARGEST, LARGEST) if np.isnan(low) else (float(low), float(high))
 
 
 def acting_numbers(

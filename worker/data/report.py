@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from worker.data.ranges import ranged
-from worker.data.table import LARGEST, Column, Table
+from worker.data.table import LARGEST, Column, ColumnCounts, Table
 from worker.schema import Json, Record, Stored
 from worker.text import shortened
 
@@ -169,7 +169,10 @@ def stored_report(columns: Sequence[Json]) -> tuple[ColumnReport, ...]:
 
 def report(table: Table) -> tuple[ColumnReport, ...]:
     """The figures of each column."""
-    return tuple(_column(column, table.values[column.name]) for column in table.columns)
+    return tuple(
+        _column(column, table.values[column.name], table.counts.get(column.name))
+        for column in table.columns
+    )
 
 
 def listed(columns: Sequence[ColumnReport], findings: int = 0) -> Listed:
@@ -248,7 +251,7 @@ def iso_dates(days: NDArray[np.float64]) -> list[str | None]:
     return [str(text) if there else None for text, there in zip(texts, known, strict=True)]
 
 
-def _column(column: Column, values: NDArray[Any]) -> ColumnReport:
+def _column(column: Column, values: NDArray[Any], counted: ColumnCounts | None) -> ColumnReport:
     about = {
         "name": column.name,
         "kind": column.kind,
@@ -273,7 +276,7 @@ def _column(column: Column, values: NDArray[Any]) -> ColumnReport:
         ]
         return ColumnReport.model_validate(about)
     known = values[~np.isnan(values)]
-    about["distinct"] = int(np.unique(known).size)
+    about["distinct"] = int(np.unique(known).size) if counted is None else counted.distinct
     if known.size:
         # Apart, since the mean of dates without a time has one.
         (about["mean"],) = _shown(column, np.array([known.mean()]))

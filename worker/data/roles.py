@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.table import Column, Table
+from worker.data.table import LARGEST, Column, Table
 from worker.errors import DataError
 from worker.spec import JobSpec
 
@@ -60,6 +60,14 @@ class Roles:
         if spec.offset is not None:
             offset = table.column(spec.offset).model_copy(update={"optional": True})
         return cls(spec.sample_weight, offset, weights, offsets)
+
+    def offset_inputs(self, units: NDArray[np.float64]) -> NDArray[np.float32] | None:
+        """[S, N]: the offsets in units of each split's target, as an encoder has them."""
+        if self.offsets is None:
+            return None
+        with np.errstate(over="ignore"):
+            inputs = np.clip(self.offsets / units[:, None], -LARGEST, LARGEST)
+        return inputs.astype(np.float32)
 
     @property
     def names(self) -> Mapping[str, str]:

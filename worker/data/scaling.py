@@ -1,97 +1,105 @@
-"""Scaling: how numbers are filled, centred and scaled, as the training rows have it."""
+"""Scaling: how the numbers of an input are filled, centred and scaled, by the training rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.data.calendar import DAYS, date_parts
-from worker.data.table import Column, Table
-
 SOFT_LIMIT = 3.0
 """What smooth clipping tends to."""
+_BLOCK = 2**16
+"""Numbers that are added up at a time."""
+
+Method = Literal["standardize", "robust", "robust_smooth_clip", "none"]
+"""As `Preprocessing.numeric`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """The P numbers of N training rows: of numeric columns, and the parts of dates."""
-
-    filled: NDArray[np.float64]
-    """[N, P], with no cell missing; days of a date from its origin."""
-    fill: NDArray[np.float64]
-    """[P]: what missing cells became."""
-    origin: NDArray[np.float64]
-    """[P]: of the days of a date the earliest one; 0 elsewhere."""
-
-    @classmethod
-    def of(cls, table: Table, columns: Sequence[Column], rows: NDArray[np.int64]) -> Self:
-        """Those of some columns, with missing cells filled."""
-        numbers: list[NDArray[np.float64]] = []
-        dates: list[tuple[int, NDArray[np.float64], float]] = []
-        for column in columns:
-            values = table.values[column.name]
-            if column.kind == "numeric":
-                numbers.append(values[rows])
-            elif column.kind == "date":
-                parts, fill, origin = _dates(values[rows], time_of_day=column.time_of_day)
-                dates.append((len(numbers), fill, origin))
-                numbers.extend(parts.T)
-        if not numbers:
-            return cls(np.zeros((1, 0)), np.zeros(0), np.zeros(0))
-        observed = np.stack(numbers, axis=1)
-        fills, origins = _median(observed), np.zeros(len(numbers))
-        for place, fill, origin in dates:
-            fills[place : place + len(fill)] = fill
-            origins[place + DAYS] = origin
-        return cls(np.where(np.isnan(observed), fills, observed), fills, origins)
-
-
-def _dates(
-    dates: NDArray[np.float64], *, time_of_day: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """The parts of the training rows' dates, [N, parts], none missing; those of the median date;
-    and the earliest date, from which their `days` count.
+@dataclass(frozen=True)
+class NumberScaling:
+    """How the numbers of one input are encoded: missing ones are `fill`, then (x - center) / scale,
+    or 0 where they do not act.
     """
-    present = np.sort(dates[~np.isnan(dates)])
-    # The earlier of two in the middle: a mean of both would invent a time of day.
-    median = present[(len(present) - 1) // 2] if present.size else 0.0
-    origin = float(present[0]) if present.size else 0.0
-    filled = np.append(np.where(np.isnan(dates), median, dates), median)
-    parts = date_parts(filled, time_of_day=time_of_day)
-    parts[:, DAYS] -= origin
-    return parts[:-1], parts[-1], origin
+
+    fill: float
+    center: float
+    scale: float
+    acts: bool
+    """Whether the training rows tell them apart."""
+
+    def shifted(self, origin: float) -> "NumberScaling":
+        """The same of numbers that count from another place."""
+        return NumberScaling(self.fill + origin, self.center + origin, self.scale, self.acts)
 
 
-def _median(observed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of each column without its NaNs; 0 for a column of nothing else: [N, P] → [P]."""
-    ranked = np.sort(observed, axis=0)  # NaN is sorted to the end
-    count = (~np.isnan(ranked)).sum(axis=0)
-    lower = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    upper = np.take_along_axis(ranked, np.minimum(count // 2, len(ranked) - 1)[None], axis=0)[0]
-    return np.where(count > 0, (lower + upper) / 2, 0.0)
+def fit_numbers(values: NDArray[np.float64], method: Method, *, alone: bool) -> NumberScaling:
+    """Fit on the training rows' numbers, [N], NaN where missing: they become the median of the
+    others, or 0 without any.
+
+    `alone` says that they are the only numbers of their table: see `_total`.
+    """
+    missing = np.isnan(values)
+    has_missing = bool(missing.any())
+    present = values[~missing] if has_missing else values
+    fill = _median(present) if present.size else 0.0
+    filled = np.where(missing, fill, values) if has_missing else values
+    center, scale, acts = center_and_scale(filled, method, alone=alone)
+    return NumberScaling(fill, center, scale, acts)
+
+
+def _median(present: NDArray[np.float64]) -> float:
+    """The median of numbers without NaN, at least one."""
+    upper = len(present) // 2
+    # One place at a time: NumPy has a far faster kernel for it.
+    ordered = np.partition(present, upper)
+    above = float(ordered[upper])
+    below = above if len(present) % 2 else float(ordered[:upper].max())
+    return (below + above) / 2
 
 
 def center_and_scale(
-    filled: NDArray[np.float64], constant: NDArray[np.bool_], method: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre and scale of each column, [N, P] → [P], [P]; scale 1 for a constant column."""
-    features = filled.shape[1]
+    filled: NDArray[np.float64], method: Method, *, alone: bool
+) -> tuple[float, float, bool]:
+    """Centre and scale of numbers [N] without NaN, and whether they differ; scale 1 if not."""
+    low, high = float(filled.min()), float(filled.max())
+    # The mean of equal numbers may differ from them in the last bit, and their deviation from 0.
+    constant = low == high
     if method == "none":
-        return np.zeros(features), np.ones(features)
-    # The mean of equal numbers may differ from them in the last bit, and their sd from 0.
-    deviation = np.where(constant, 0.0, filled.std(axis=0))
+        return 0.0, 1.0, not constant
     if method == "standardize":
-        center, scale = np.where(constant, filled[0], filled.mean(axis=0)), deviation
-    elif method == "robust_smooth_clip":
-        low, center, high = np.quantile(filled, (0.25, 0.5, 0.75), axis=0)
-        half = (filled.max(axis=0) - filled.min(axis=0)) / 2
-        scale = np.where(high > low, high - low, half)
-    else:
-        low, center, high = np.quantile(filled, (0.25, 0.5, 0.75), axis=0)
-        scale = np.where(high > low, high - low, deviation)
-    return center, np.where(scale > 0, scale, 1.0)
+        if constant:
+            return float(filled[0]), 1.0, False
+        mean = _total(filled, alone=alone) / len(filled)
+        return mean, _deviation(filled, mean, alone=alone) or 1.0, True
+    first, center, third = (float(one) for one in np.quantile(filled, (0.25, 0.5, 0.75)))
+    scale = third - first
+    if not third > first:
+        if method == "robust_smooth_clip":
+            scale = (high - low) / 2
+        elif not constant:
+            scale = _deviation(filled, _total(filled, alone=alone) / len(filled), alone=alone)
+    return center, scale if scale > 0 else 1.0, not constant
+
+
+def _deviation(filled: NDArray[np.float64], mean: float, *, alone: bool) -> float:
+    squares = filled - mean
+    np.square(squares, out=squares)
+    return float(np.sqrt(_total(squares, alone=alone) / len(filled)))
+
+
+def _total(values: NDArray[np.float64], *, alone: bool) -> float:
+    """The sum, in the order of the rows: to the bit what NumPy makes of one column of a matrix,
+    which it adds up in pairs only if it is the matrix's only one. Models are the same bits as those
+    of releases that had the matrix.
+    """
+    if alone:
+        return float(values.sum())
+    total = 0.0
+    for first in range(0, len(values), _BLOCK):
+        block = values[first : first + _BLOCK].copy()
+        block[0] += total
+        total = float(np.add.accumulate(block, out=block)[-1])
+    return total
 
 
 def smooth_clip(scaled: NDArray[np.float64]) -> NDArray[np.float64]:

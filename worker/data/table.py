@@ -23,7 +23,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from math import isfinite, prod
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, Self
+from typing import Annotated, Any, BinaryIO, Literal, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -85,6 +85,33 @@ Cells = tuple[Column, NDArray[Any]]
 """A column and its values: see `numeric`, `categorical` and `images`."""
 
 
+class ColumnCounts(Protocol):
+    """What was counted of a column, so that its cells need not be looked at: `statistics.py`."""
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are."""
+
+    @property
+    def time_of_day(self) -> bool:
+        """Whether some of its dates have a time of day."""
+
+    @property
+    def numbers_alike(self) -> int | None:
+        """The same for columns that hold the same numbers in every row."""
+
+    @property
+    def labels_alike(self) -> int | None:
+        """The same for columns each of whose values stands with one value of the others."""
+
+    def silence(self, rows: int, labelled: int) -> Literal["varies", "constant", "empty"] | None:
+        """Whether it varies in so many of its rows, whichever they are; none if it depends."""
+
+
+class UnreadCells(Mapping[str, NDArray[Any]]):
+    """The values of columns that are had when they are asked for, one by one."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns and their values; arrays are [rows], those of image columns [rows, *shape]."""
@@ -101,12 +128,16 @@ class Table:
     """What is worth knowing about how its cells were read."""
     ignored: tuple[str, ...] = ()
     """The columns that the file has besides, and that were declared to be ignored."""
+    counts: Mapping[str, ColumnCounts] = field(default_factory=dict)
+    """What is known of its columns without their cells, if it was counted before."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit the columns; a mistake of the caller, not of a user."""
         if [column.name for column in self.columns] != list(self.values):
             raise ValueError("columns and values must have the same names, in the same order")
-        for column, array in zip(self.columns, self.values.values(), strict=True):
+        # What is read when it is asked for is not asked for here.
+        read = () if isinstance(self.values, UnreadCells) else self.values.values()
+        for column, array in zip(self.columns, read, strict=False):
             expected = (self.rows, *column.shape)
             if array.shape != expected:
                 raise ValueError(f"column {column.name!r} has shape {array.shape}, not {expected}")
@@ -228,21 +259,31 @@ class Table:
             frame = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
         except pa.ArrowInvalid as error:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
-        metadata = frame.schema.metadata or {}
-        columns = stored_columns(frame.schema)
         values = {
             column.name: from_arrow(column, frame.column(position))
-            for position, column in enumerate(columns)
+            for position, column in enumerate(stored_columns(frame.schema))
         }
-        origin = json.loads(metadata.get(_ORIGIN_KEY, b"{}"))
+        return cls.stored(frame.schema, values, frame.num_rows)
+
+    @classmethod
+    def stored(
+        cls,
+        schema: pa.Schema,
+        values: Mapping[str, NDArray[Any]],
+        rows: int,
+        counts: Mapping[str, ColumnCounts] | None = None,
+    ) -> Self:
+        """The table of a file that `to_parquet` made, by its schema; `values` are its cells."""
+        origin = json.loads((schema.metadata or {}).get(_ORIGIN_KEY, b"{}"))
         return cls(
-            columns=columns,
+            columns=stored_columns(schema),
             values=values,
-            rows=frame.num_rows,
+            rows=rows,
             target=origin.get("target"),
             parts=origin.get("parts", {}),
             findings=tuple(Advice.model_validate(entry) for entry in origin.get("findings", ())),
             ignored=tuple(origin.get("ignored", ())),
+            counts=counts or {},
         )
 
 

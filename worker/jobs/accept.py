@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from worker.advice import advise
 from worker.caller import LOCAL, Caller
-from worker.data import Outline, prepare
+from worker.data import Outline
 from worker.errors import NotFoundError, SpecError
 from worker.jobs.admission import Admission
 from worker.jobs.memory import fleet_limits
@@ -26,7 +26,6 @@ from worker.search import (
     Refused,
     Search,
     Wave,
-    begins_at_lambda_max,
     check_threshold,
     comparison_costs,
     effort,
@@ -100,18 +99,15 @@ class JobIntake:
             spec = _with_fold_count(spec, checked.outline.folds, spec.split.folds)
             self._admission.admit_size(spec, rows)
         check_threshold(spec, checked.outline)
-        proposal = self._proposed(spec, checked.outline, caller)
+        if checked.lambda_max is not None:
+            spec = with_path_from_lambda_max(spec, checked.lambda_max)
+        proposal = self._proposed(spec, checked.outline)
         # What is wrong with the data comes before what could be better in the job.
         return replace(proposal, advice=[*checked.findings, *proposal.advice])
 
-    def _proposed(self, spec: JobSpec, outline: Outline, caller: Caller) -> Proposal:
+    def _proposed(self, spec: JobSpec, outline: Outline) -> Proposal:
         if spec.search is None:
             return self._propose_comparison(resolve_refit(spec, outline), outline)
-        if begins_at_lambda_max(spec):
-            table, default_target = self._tables.get(
-                spec.dataset, spec.reading, tenant=caller.tenant
-            )
-            spec = with_path_from_lambda_max(spec, prepare(table, spec, default_target))
         resolved = resolve_refit(resolve_search(spec, outline), outline)
         return self._propose_search(resolved, outline)
 

@@ -1,13 +1,25 @@
-"""Tables in memory, so that a job is checked against its data without reading a file again."""
+"""What jobs ask of data sets: their check, which reads no data for most jobs; and tables in memory,
+for whoever looks at rows.
+"""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from worker.caller import DEFAULT_TENANT
-from worker.data import Outline, Table, more_findings, target_findings
+from worker.data import Outline, Prepared, Table, TableStatistics, imagined, sample
 from worker.errors import NotFoundError, SpecError
-from worker.jobs.tables import NOTHING, ReadFile, load_table, says_as_stored
+from worker.jobs import tables
+from worker.jobs.checked import Checked, DataOrder, DataReader, ReaderHere, checked_by_statistics
+from worker.jobs.tables import (
+    NOTHING,
+    blamed_on_data_set,
+    load_table,
+    says_as_stored,
+    stored_reading,
+)
 from worker.lru import Lru
-from worker.results import Advice
+from worker.search import begins_at_lambda_max
 from worker.spec import Builtin, BuiltinName, DatasetRef, JobSpec, Reading
 from worker.storage import datasets
 from worker.storage.artefacts import Artefacts
@@ -18,10 +30,8 @@ TABLE_BYTES = 400_000_000
 """What the tables that are kept may take in memory."""
 OUTLINES = 1024
 """Most outlines kept; each is a few hundred bytes, and the first findings about its data."""
-MOST_FINDINGS = 50
-"""Findings about its data that a job tells."""
-OF_FEATURES = {"equal_columns", "identifier", "integer_codes"}
-"""Findings about a column that a network sees, and nothing to know of one that it predicts."""
+COLUMNS = 10_000
+"""Columns of the tables that are kept counted, as jobs have them read; each is a few kB at most."""
 DATA_FIELDS = {
     "dataset",
     "target",
@@ -37,29 +47,23 @@ DATA_FIELDS = {
 """The fields that decide how the data are read, understood and divided."""
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What is known of a job's data once they are checked."""
-
-    outline: Outline
-    findings: tuple[Advice, ...]
-    """What is worth knowing about them: about the target, then about the other columns."""
-
-
 class TableCache:
     """The tables that were used last, uploaded and built-in, and what jobs make of them."""
 
     def __init__(
-        self, database: Database, artefacts: Artefacts, *, read: ReadFile | None = None
+        self, database: Database, artefacts: Artefacts, *, reader: DataReader | None = None
     ) -> None:
-        """Begin; `read` is how an uploaded file is read that a job wants read anew."""
+        """Begin; `reader` reads what has to be read, this process unless given."""
         self._database = database
-        self._read = read
+        self._reader = reader or ReaderHere(tables.read_here)
         self._artefacts = artefacts
         self._kept: Lru[tuple[str, str, str], tuple[Table, str | None]] = Lru(
             TABLE_BYTES, weight=lambda kept: kept[0].nbytes
         )
         self._checked: Lru[str, Checked] = Lru(OUTLINES)
+        self._counted: Lru[tuple[str, str], TableStatistics] = Lru(
+            COLUMNS, weight=lambda counted: len(counted.columns)
+        )
 
     def get(
         self, ref: DatasetRef, said: Reading = NOTHING, *, tenant: str = DEFAULT_TENANT
@@ -80,7 +84,7 @@ class TableCache:
             source = ref if isinstance(ref, Builtin) else self._row(ref, tenant)
             if how and isinstance(source, Dataset) and says_as_stored(source, said):
                 return self.get(ref, tenant=tenant)  # one table in memory, under either name
-            return load_table(self._artefacts, source, said, self._read)
+            return load_table(self._artefacts, source, said, self._reader.table)
 
         return self._kept.get((owner, name, how), load)
 
@@ -105,20 +109,87 @@ class TableCache:
             SpecError: there is no such data set, or the job does not fit it.
             DataError: the data do not allow the job.
         """
-
-        def check() -> Checked:
-            table, default_target = self.get(spec.dataset, spec.reading, tenant=tenant)
-            outline = Outline.of(table, spec, default_target)
-            return Checked(outline, findings_about(table, outline.target.column))
-
         loss = None if spec.loss is None else spec.loss.kind  # counts are refused below 0
+        path = spec.model_dump_json() if begins_at_lambda_max(spec) else ""
         return self._checked.get(
-            f"{tenant} {loss} {spec.model_dump_json(include=DATA_FIELDS)}", check
+            f"{tenant} {loss} {path} {spec.model_dump_json(include=DATA_FIELDS)}",
+            lambda: self._check(spec, tenant),
         )
+
+    def _check(self, spec: JobSpec, tenant: str) -> Checked:
+        if isinstance(spec.dataset, Builtin):
+            table, default_target = self.get(spec.dataset, spec.reading, tenant=tenant)
+            return Checked.of(table, spec, default_target)
+        row = self._row(spec.dataset, tenant)
+        statistics = self._statistics(row, spec.reading)
+        if statistics is None:
+            table, default_target = self.get(spec.dataset, spec.reading, tenant=tenant)
+            return Checked.of(table, spec, default_target)
+        known = checked_by_statistics(statistics, spec, row.target)
+        if known is not None:
+            return known
+        with self._file(row, spec.reading) as (file, reading, stored):
+            order = DataOrder(spec=spec, target=row.target, stored=stored, statistics=statistics)
+            return self._reader.checked(file, row.filename, reading, order)
+
+    def sample(
+        self, spec: JobSpec, outline: Outline, train: int, held_out: int, *, tenant: str
+    ) -> Prepared:
+        """So many rows as the job may see them, for measuring its pace; of uploaded data they are
+        none of the data set's.
+        """
+        if not isinstance(spec.dataset, Builtin):
+            counted = self._statistics(self._row(spec.dataset, tenant), spec.reading)
+            if counted is not None:
+                return imagined(counted, spec, outline, train=train, held_out=held_out)
+        table, _ = self.get(spec.dataset, spec.reading, tenant=tenant)
+        return sample(table, spec, outline, train=train, held_out=held_out)
+
+    def _statistics(self, row: Dataset, said: Reading) -> TableStatistics | None:
+        """What was counted of a data set at its upload, or of its file as a job has it read; none
+        where that file was not kept.
+        """
+        if not says_as_stored(row, said):
+            if row.source_path is None:
+                return None
+            key = (row.id, said.model_dump_json())
+            return self._counted.get(key, lambda: self._count(row, said))
+        with self._database.read() as session:
+            document = datasets.statistics_of(session, row.id)
+        if document is not None:
+            return TableStatistics.model_validate(document)
+        # It is of an earlier release.
+        counted = self._count(row, said)
+        with self._database.write() as session:
+            datasets.keep_statistics(session, row.id, counted.model_dump(mode="json"))
+        return counted
+
+    def _count(self, row: Dataset, said: Reading) -> TableStatistics:
+        with self._file(row, said) as (file, reading, stored):
+            order = DataOrder(target=row.target, stored=stored)
+            return self._reader.counted(file, row.filename, reading, order)
+
+    @contextmanager
+    def _file(self, row: Dataset, said: Reading) -> Iterator[tuple[BinaryIO, Reading, bool]]:
+        """The file that holds a data set as a job has it read, how to read it, and whether it is
+        the stored table.
+        """
+        if says_as_stored(row, said):
+            with self._artefacts.open(row.path) as file:
+                yield file, NOTHING, True
+            return
+        if row.source_path is None:
+            raise ValueError(f"the file of {row.id} was not kept")
+        with (
+            self._artefacts.open(row.source_path, row.source_sha256) as file,
+            blamed_on_data_set(),
+        ):
+            yield file, said.over(stored_reading(row)), False
 
     def forget(self, dataset_id: str) -> None:
         """Drop a data set that was deleted, however it was read."""
         self._kept.forget_where(lambda key: key[1] == dataset_id)
+        self._counted.forget_where(lambda key: key[0] == dataset_id)
 
     def _row(self, dataset_id: str, tenant: str) -> Dataset:
         try:
@@ -126,31 +197,6 @@ class TableCache:
                 return datasets.find_dataset(session, dataset_id, tenant=tenant)
         except NotFoundError as error:
             raise unknown_dataset(dataset_id) from error
-
-
-def findings_about(
-    table: Table, target: str | None, most: int = MOST_FINDINGS
-) -> tuple[Advice, ...]:
-    """What was found in a table's columns: about the target first, then in the order of the file.
-
-    Findings about columns that are ignored are none of it; of many the last one says how many more
-    there are.
-    """
-    there = {None, *table.names}
-    found = [
-        finding
-        for finding in table.findings
-        if finding.column in there
-        and not (finding.column == target and finding.code in OF_FEATURES)
-    ]
-    of_target = [] if target is None else target_findings(table, target)
-    # The sort is stable: each half keeps its order.
-    found = of_target + sorted(found, key=lambda one: target is None or one.column != target)
-    if len(found) <= most:
-        return tuple(found)
-    fix = "Read the data set's own findings; columns that are ignored have none."
-    more = more_findings(len(found) - most + 1, fix)
-    return (*found[: most - 1], more)
 
 
 def unknown_dataset(dataset_id: str) -> SpecError:

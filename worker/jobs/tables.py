@@ -5,11 +5,12 @@ something has the uploaded file read again, under what it says over what was sai
 same bytes under the same reading are the same table, whoever reads them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import BinaryIO
 
-from worker.data import Table, declare, load_builtin, read_table
+from worker.data import Table, declare, load_builtin, read_table, read_when_asked
 from worker.errors import DataError, SpecError
 from worker.spec import Builtin, Reading
 from worker.storage.artefacts import Artefacts
@@ -26,9 +27,12 @@ def load_table(
     source: Builtin | Dataset,
     said: Reading,
     read: ReadFile | None = None,
+    *,
+    whole_to: int | None = None,
 ) -> tuple[Table, str | None]:
     """The table, and the target that the data set has of its own; `read` reads an uploaded file,
-    `read_table` unless given.
+    `read_table` unless given. Of a stored table that takes more bytes than `whole_to` a column is
+    read when it is asked for.
 
     Raises:
         SpecError: the data set has no file that could be read as the job says.
@@ -43,7 +47,7 @@ def load_table(
         table, target = load_builtin(source)
         return _declared(table, said), target
     if says_as_stored(source, said):
-        return _stored(artefacts, source), source.target
+        return _stored(artefacts, source, whole_to), source.target
     if source.source_path is None:
         _refuse_beyond_columns(
             said,
@@ -51,14 +55,27 @@ def load_table(
             "upload it again, and name the new data set",
         )
         return _declared(_stored(artefacts, source), said), source.target
-    file = BytesIO(artefacts.read(source.source_path, source.source_sha256))
+    with (
+        artefacts.open(source.source_path, source.source_sha256) as file,
+        blamed_on_data_set(),
+    ):
+        reading = said.over(stored_reading(source))
+        return (read or read_here)(file, source.filename, reading), source.target
+
+
+def read_here(file: BinaryIO, filename: str | None, reading: Reading) -> Table:
+    """The table that a file holds."""
+    return read_table(file, filename, reading)
+
+
+@contextmanager
+def blamed_on_data_set() -> Iterator[None]:
+    """What is wrong with a file is wrong with a data set: a job sends none, it names one."""
     try:
-        table = (read or read_table)(file, source.filename, said.over(stored_reading(source)))
+        yield
     except DataError as error:
-        # A job sends no file: it names a data set.
         param = "dataset" if error.param == "file" else error.param
         raise DataError(error.message, param=param, code=error.code, **error.extra) from error
-    return table, source.target
 
 
 def stored_reading(dataset: Dataset) -> Reading:
@@ -80,8 +97,15 @@ def without_unsaid(reading: Reading) -> Mapping[str, object]:
     return {name: value for name, value in document.items() if name != "columns" or value}
 
 
-def _stored(artefacts: Artefacts, dataset: Dataset) -> Table:
-    return Table.from_parquet(artefacts.read(dataset.path, dataset.sha256))
+def _stored(artefacts: Artefacts, dataset: Dataset, whole_to: int | None = None) -> Table:
+    size = 8 * dataset.rows * len(dataset.columns)
+    images = any(column["kind"] == "image" for column in dataset.columns)
+    if whole_to is None or size <= whole_to or images:
+        return Table.from_parquet(artefacts.read(dataset.path, dataset.sha256))
+    if artefacts.local_path(dataset.path) is None:
+        # Each look at a column would be a request.
+        return read_when_asked(BytesIO(artefacts.read(dataset.path, dataset.sha256)))
+    return read_when_asked(artefacts.open(dataset.path, dataset.sha256))
 
 
 def _declared(table: Table, said: Reading) -> Table:

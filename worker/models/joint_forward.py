@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.models.forward import MULTIPLES, Compute, RowForward, proven
-from worker.models.probabilities import weighted_mean
-from worker.networks import JointNetwork, Program, join_programs, write_programs
+from worker.models.probabilities import WeightedMean
+from worker.networks import JointNetwork, JointProgram, Program, join_programs, write_programs
 from worker.spec import TaskKind
 
 SMALLER = 4
@@ -49,11 +49,15 @@ def compile_joint(
     order = [member for one in joined for member in one.members]
     splits = [torch.tensor([network.splits[member] for member in one.members]) for one in joined]
     single = network.encoders == 1
+    shared = [_of_one_row(one, shape) if single else None for one in joined]
 
     def members(x: Tensor) -> Tensor:
         features = x[None] if single else network.features(x)
         scores = []
-        for program, own_splits in zip(joined, splits, strict=True):
+        for program, of_one_row, own_splits in zip(joined, shared, splits, strict=True):
+            if of_one_row is not None and len(x) == 1:
+                scores.append(of_one_row(x))
+                continue
             if single:
                 # A view that all members share: the first product reads it as often as there are.
                 given = features.expand(len(own_splits), *features.shape[1:])
@@ -70,6 +74,22 @@ def compile_joint(
     return proven(compute, task, shape, flops=flops, widest=widest, multiples=multiples)
 
 
+def _of_one_row(program: JointProgram, shape: tuple[int, ...]) -> JointProgram | None:
+    """The way of a row alone, whose first product is one of all members, where it has the bits of
+    the usual way. Of many rows it would read all members' weights for each.
+    """
+    alone = program.of_one_row() if len(shape) == 1 else None
+    if alone is None:
+        return None
+    rows = torch.from_numpy(np.random.default_rng(0).standard_normal((8, *shape), dtype=np.float32))
+    usual = program(rows.expand(len(program.members), *rows.shape)).numpy()
+    for number in range(len(rows)):
+        found = alone(rows[number : number + 1]).numpy()
+        if found.tobytes() != usual[:, number : number + 1].tobytes():
+            return None
+    return alone
+
+
 def _as_it_stands(network: JointNetwork) -> Any:
     def members(x: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -80,7 +100,9 @@ def _as_it_stands(network: JointNetwork) -> Any:
 
 
 def _mean(members: Any, task: TaskKind, weights: NDArray[np.float64]) -> Compute:
+    mean = WeightedMean.of(task, weights)
+
     def compute(x: Tensor) -> Sequence[Tensor]:
-        return [torch.from_numpy(weighted_mean(task, members(x).numpy(), weights))]
+        return [torch.from_numpy(mean(members(x).numpy()))]
 
     return compute

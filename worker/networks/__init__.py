@@ -7,7 +7,7 @@ from worker.networks.chain import DenseChain, by_hand
 from worker.networks.cnn import Cnn
 from worker.networks.convolution import Convolution, Pool
 from worker.networks.embedding import Embedding, PeriodicEmbedding, PiecewiseLinearEmbedding
-from worker.networks.joint import JointNetwork, JointPart, join_programs
+from worker.networks.joint import JointNetwork, JointPart, JointProgram, join_programs
 from worker.networks.layout import Layout, lay_out
 from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
@@ -24,6 +24,7 @@ __all__ = [
     "Embedding",
     "JointNetwork",
     "JointPart",
+    "JointProgram",
     "Layout",
     "Linear",
     "Mlp",

@@ -55,6 +55,8 @@ class Activation:
     apply_: Callable[[Tensor], Tensor] | None = None
     """z → y in z's place, for a derivative that needs neither z nor the size of y, and is 0 where y
     is 0: it may then be read off a y that dropout has scaled since."""
+    rises: bool = False
+    """Whether the largest y is that of the largest z, to the bit."""
 
     def __call__(self, z: Tensor) -> Tensor:
         """z → y."""
@@ -99,6 +101,7 @@ _ACTIVATIONS: dict[Name, Activation] = {
         lambda g, z, y: _aten.threshold_backward.grad_input(g, y, 0, grad_input=g),
         infer=torch.relu_,
         apply_=torch.relu_,
+        rises=True,
     ),
     "tanh": Activation(
         alike(torch.tanh), alike(lambda g, z, y: _aten.tanh_backward(g, y)), infer=_tanh
@@ -118,6 +121,7 @@ _ACTIVATIONS: dict[Name, Activation] = {
         functional.leaky_relu,
         lambda g, z, y: _aten.leaky_relu_backward(g, z, _LEAKY_SLOPE, False),
         infer=_leaky_relu,
+        rises=True,
     ),
 }
 

@@ -1,27 +1,71 @@
 """Backpropagation through a chain of dense layers, by hand: half the time of autograd's.
 
-Most of a small network's step is not arithmetic but the bookkeeping around it. This is the one
-place where a derivative is written out. Networks with more between a dense layer and the next than
-an activation and a mask (normalization, noise, dropped weights) go through autograd instead.
+Most of a small network's step is not arithmetic but the bookkeeping around it. Here the layers are
+put together; what stands between them (masks, noise, normalizations) says its own derivative, on
+its technique's page. Networks that are no such chain go through autograd.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
 from worker.networks.activations import Activation
 from worker.networks.dense import Dense, affine, back, outer
 from worker.networks.embedding import Embedding
-from worker.regularization import Dropout
-from worker.regularization.families import (
-    DropoutLayer,
-)
+from worker.regularization.families import Kept, NormalizationLayer
 from worker.spec import MlpSpec, Trial
+
+
+@runtime_checkable
+class ByHand(Protocol):
+    """A layer without weights that says its derivative, as a normalization does too."""
+
+    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Its forward pass in training mode, h', and what the way back needs.
+
+        ``out`` is h itself, where that may be overwritten without a change of any sign.
+        """
+
+    def backward(self, g: Tensor, kept: Tensor) -> Tensor:
+        """From ∂L/∂h' to ∂L/∂h, maybe in g's place; what is kept stays."""
+
+
+Layer = TypeVar("Layer")
+Way = list[tuple[ByHand, Tensor]]
+"""Layers that were passed, with what each keeps."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A dense layer with what stands around it: ``h' = after(a(norms(h·disturb(W) + b)))``."""
+
+    weight: Tensor
+    bias: Tensor
+    disturb: Sequence[ByHand]
+    norms: Sequence[NormalizationLayer]
+    after: Sequence[ByHand]
+
+
+@dataclass(slots=True)
+class Passed:
+    """What a hidden link's forward pass keeps: W', h, what the activation took and gave."""
+
+    weight: Tensor
+    h: Tensor
+    z: Tensor
+    y: Tensor
+    disturb: Way
+    norms: list[Kept]
+    after: Way
 
 
 class DenseChain:
     """hₗ₊₁ = a(hₗWₗ + bₗ) ⊙ Mₗ for the hidden layers, scores = hW + b; forward, then backward.
+
+    In place of the mask M may stand any layers that are ``ByHand``, also before the first layer,
+    around weights, and between a layer and its activation.
 
     Shapes: h ``[K, B, in]``; W ``[K, in, out]``; b ``[K, out]``; M ``[K, B, out]``, none for 1;
     scores ``[K, B, O]``.
@@ -29,73 +73,100 @@ class DenseChain:
 
     def __init__(
         self,
-        layers: Sequence[Dense],
+        entrance: Sequence[ByHand],
+        links: Sequence[Link],
         activation: Activation,
-        dropouts: Iterable[nn.Module],
         embedding: Embedding | None = None,
     ) -> None:
-        self._embedding = embedding
-        self._weights = [layer.weight.data for layer in layers]
-        self._biases = [layer.bias.data for layer in layers]
-        self._activation = activation
-        self._dropouts = [d if isinstance(d, DropoutLayer) else None for d in dropouts]
+        self._entrance, self._activation, self._embedding = entrance, activation, embedding
+        *self._hidden, self._output = links
+        for link in links:
+            for norm in link.norms:
+                norm.bind()
 
-    @staticmethod
-    def fits(
-        layers: Sequence[Dense], norms: Iterable[nn.Module], dropouts: Iterable[nn.Module]
-    ) -> bool:
-        """Whether nothing stands between the layers but what this class knows."""
-        between = [*(layer.disturb for layer in layers), *norms]
-        return all(isinstance(module, nn.Identity) for module in between) and all(
-            isinstance(module, nn.Identity)
-            or (isinstance(module, DropoutLayer) and module.technique is Dropout)
-            for module in dropouts
-        )
+    @classmethod
+    def of(
+        cls,
+        entrance: nn.Module,
+        layers: Sequence[Dense],
+        norms: Iterable[nn.Module],
+        dropouts: Iterable[nn.Module],
+        activation: Activation,
+        embedding: Embedding | None,
+    ) -> "DenseChain | None":
+        """Of a network's modules; none where one of them does not say its derivative."""
+        links, nothing = [], nn.Identity()
+        before = _layers(entrance, ByHand)
+        for layer, norm, dropout in zip(
+            layers, [*norms, nothing], [*dropouts, nothing], strict=True
+        ):
+            disturb, after = _layers(layer.disturb, ByHand), _layers(dropout, ByHand)
+            between = _layers(norm, NormalizationLayer)
+            if disturb is None or between is None or after is None:
+                return None
+            links.append(Link(layer.weight.data, layer.bias.data, disturb, between, after))
+        return None if before is None else cls(before, links, activation, embedding)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Scores, in training mode; keeps what the way back needs."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows ``[K, B, …]`` → scores, in training mode; keeps what the way back needs."""
         apply_, apply = self._activation.apply_, self._activation.apply
+        in_place = apply_ is not None
+        self._entered: Way = []
+        h = _forth(x, self._entrance, self._entered)
+        self._shape = h.shape
+        h = h.flatten(2)
         if self._embedding is not None:
             h = self._embedding.remember(h)
-        self._tape: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
-        for weight, bias, dropout in zip_longest(
-            self._weights[:-1], self._biases[:-1], self._dropouts
-        ):
-            z = affine(h, weight, bias)
+        self._tape: list[Passed] = []
+        for link in self._hidden:
+            disturb: Way = []
+            weight = _forth(link.weight, link.disturb, disturb)
+            z = affine(h, weight, link.bias)
+            norms = []
+            for norm in link.norms:
+                z, kept = norm.remember(z)
+                norms.append(kept)
             y = apply(z) if apply_ is None else apply_(z)
-            if dropout is None:
-                self._tape.append((h, z, y, None))
-                h = y
-                continue
-            mask = dropout.mask(y).mul_(dropout.scale)
-            # A derivative that is read off y is 0 where y was dropped: only the scale is left.
-            self._tape.append((h, z, y, mask if apply_ is None else dropout.scale))
-            h = y * mask if apply_ is None else y.mul_(mask)
-        self._last = h
-        return affine(h, self._weights[-1], self._biases[-1])
+            after: Way = []
+            self._tape.append(Passed(weight, h, z, y, disturb, norms, after))
+            h = _forth(y, link.after, after, in_place=in_place)
+        self._dropped: Way = []
+        self._last = h, _forth(self._output.weight, self._output.disturb, self._dropped)
+        return affine(*self._last, self._output.bias)
 
     def backward(self, g: Tensor) -> list[Tensor]:
-        """From ∂L/∂scores to ∂L/∂W and ∂L/∂b of every layer, in the order W₀, b₀, W₁, b₁, …
+        """From ∂L/∂scores to ∂L by every parameter: of an embedding; W₀, b₀, W₁, b₁, …; γ and β
 
-        Those of an embedding come before.
+        of the normalizations. May be called again after one ``forward``.
         """
-        gradients = [g.sum(1), outer(self._last, g)]
-        for weight, (h, z, y, factor) in zip(self._weights[:0:-1], self._tape[::-1], strict=True):
-            g = back(g, weight)
-            if factor is not None:
-                g.mul_(factor)
-            g = self._activation.derive(g, z, y)
-            gradients += [g.sum(1), outer(h, g)]
-        gradients.reverse()
+        h, following = self._last
+        gradients, slopes = [g.sum(1), _back(outer(h, g), self._dropped)], []
+        for link, passed in zip(reversed(self._hidden), reversed(self._tape), strict=True):
+            g = _back(back(g, following), passed.after)
+            g = self._activation.derive(g, passed.z, passed.y)
+            for norm, kept in zip(reversed(link.norms), reversed(passed.norms), strict=True):
+                g, by_weight, by_bias = norm.backward(g, kept)
+                slopes += [by_bias, by_weight]
+            gradients += [g.sum(1), _back(outer(passed.h, g), passed.disturb)]
+            following = passed.weight
+        self._first = g, following
+        gradients = gradients[::-1] + slopes[::-1]
         if self._embedding is None or not self._embedding.learns:
             return gradients
-        return self._embedding.backward(back(g, self._weights[0])) + gradients
+        return self._embedding.backward(back(g, following)) + gradients
+
+    def by_rows(self) -> Tensor:
+        """∂L/∂x ``[K, B, …]``, after ``backward``."""
+        g = back(*self._first)
+        if self._embedding is not None:
+            g = self._embedding.by_rows(g)
+        return _back(g.view(self._shape), self._entered)
 
 
 def by_hand(trial: Trial) -> bool:
     """Whether a fleet of trials like this one is differentiated by hand, without building it.
 
-    What ``DenseChain.fits`` says of a network's modules and ``TrainingLoss`` of the batch and of
+    What ``DenseChain.of`` says of a network's modules and ``TrainingLoss`` of the batch and of
     precision, read off the specification.
     """
     network = trial.network
@@ -104,3 +175,27 @@ def by_hand(trial: Trial) -> bool:
     return not any(
         technique.needs_autograd(network) for _, technique in trial.regularization.techniques()
     )
+
+
+def _layers(module: nn.Module, kind: type[Layer]) -> list[Layer] | None:
+    """The layers at one place, one after another; `None` where one is of another kind."""
+    if isinstance(module, nn.Identity):
+        return []
+    layers = [*module] if isinstance(module, nn.Sequential) else [module]
+    found = [layer for layer in layers if isinstance(layer, kind)]
+    return found if len(found) == len(layers) else None
+
+
+def _forth(h: Tensor, layers: Sequence[ByHand], way: Way, *, in_place: bool = False) -> Tensor:
+    """h through the layers, maybe in place of h itself: of what a layer gives in any case."""
+    for layer in layers:
+        h, kept = layer.remember(h, h if in_place else None)
+        way.append((layer, kept))
+        in_place = True
+    return h
+
+
+def _back(g: Tensor, way: Way) -> Tensor:
+    for layer, kept in reversed(way):
+        g = layer.backward(g, kept)
+    return g

@@ -57,9 +57,13 @@ class Cnn(Network):
         ):
             if number == len(self.pools):
                 h = h.flatten(2)
-            h = self.activation(norm(layer(h)))
-            if number < len(self.pools):
-                h = self.pools[number](h)
+            h = norm(layer(h))
+            if number >= len(self.pools):
+                h = self.activation(h)
+            elif self.activation.rises:  # the largest first: the same, of fewer numbers
+                h = self.activation(self.pools[number](h))
+            else:
+                h = self.pools[number](self.activation(h))
             h = dropout(h)
         scores: Tensor = output(h.flatten(2))
         return scores

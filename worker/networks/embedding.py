@@ -85,6 +85,10 @@ class Embedding(nn.Module, ABC):
         """
 
     @abstractmethod
+    def derive(self, x: Tensor, g: Tensor) -> Tensor:
+        """From ∂L/∂e to ∂L/∂x ``[K, P, B, 1]``."""
+
+    @abstractmethod
     def slope(self, x: Tensor, e: Tensor, g: Tensor) -> list[Tensor]:
         """From ∂L/∂e to what of the encoding is trained, ``[K, …]`` each."""
 
@@ -109,16 +113,38 @@ class Embedding(nn.Module, ABC):
 
     def backward(self, g: Tensor) -> list[Tensor]:
         """From ∂L/∂h to ∂L by each parameter, in their order."""
-        numbers, e, h = self._tape
+        numbers, e, _ = self._tape
+        z = self._before(g)
+        if self.weight is None:
+            return self.slope(numbers, e, z)
+        z = z.flatten(0, 1)
+        by_weight = outer(e.flatten(0, 1), z).view(self.weight.shape)
+        by_bias = z.sum(1).view(len(e), -1)
+        by_e = back(z, self.weight.flatten(0, 1)).view(e.shape)
+        return [by_weight, by_bias, *self.slope(numbers, e, by_e)]
+
+    def by_rows(self, g: Tensor) -> Tensor:
+        """From ∂L/∂h to ∂L/∂x, ``[K, B, F]``."""
+        numbers, e, _ = self._tape
+        z = self._before(g)
+        if self.weight is not None:
+            z = back(z.flatten(0, 1), self.weight.flatten(0, 1)).view(e.shape)
+        by_numbers = self.derive(numbers, z).squeeze(3).transpose(1, 2)
+        by_x = g.new_empty(*g.shape[:2], self.numbers + self._others)
+        by_x[:, :, self.places] = by_numbers
+        if self._others:
+            by_x[:, :, self.others] = g[:, :, self.numbers * self.width :]
+        return by_x
+
+    def _before(self, g: Tensor) -> Tensor:
+        """From ∂L/∂h to ∂L by what its dense layer gives, ``[K, P, B, D]``; by e without one."""
+        h = self._tape[2]
         trials, count, rows, width = h.shape
         g = g[:, :, : count * width].reshape(trials, rows, count, width).transpose(1, 2)
         if self.weight is None:
-            return self.slope(numbers, e, g)
-        z = _aten.threshold_backward(g.contiguous(), h, 0).flatten(0, 1)
-        by_weight = outer(e.flatten(0, 1), z).view(self.weight.shape)
-        by_bias = z.sum(1).view(trials, -1)
-        by_e = back(z, self.weight.flatten(0, 1)).view(e.shape)
-        return [by_weight, by_bias, *self.slope(numbers, e, by_e)]
+            return g
+        before: Tensor = _aten.threshold_backward(g.contiguous(), h, 0)
+        return before
 
     @torch.no_grad()
     def draw(self, rows: Tensor, seed: int, sigmas: Tensor | None) -> None:
@@ -180,6 +206,11 @@ class PeriodicEmbedding(Embedding):
         turned: _Numbers = (TURN * self.frequencies[trial].detach().cpu()).numpy()
         return turned.reshape(self.numbers, -1)
 
+    def derive(self, x: Tensor, g: Tensor) -> Tensor:
+        """∂L/∂x = 2π Σ c·(g_sin cos − g_cos sin) over the frequencies."""
+        c = self.frequencies.view(self.trials, self.numbers, 1, -1)
+        return (_along(self._tape[1], g) * (TURN * c)).sum(3, keepdim=True)
+
     def slope(self, x: Tensor, e: Tensor, g: Tensor) -> list[Tensor]:
         """∂L/∂c = 2π Σ x·(g_sin cos − g_cos sin) over the rows."""
         angle = _along(e, g)
@@ -235,6 +266,12 @@ class PiecewiseLinearEmbedding(Embedding):
             return shares
 
         return encode
+
+    def derive(self, x: Tensor, g: Tensor) -> Tensor:
+        """The bins' ``1 / (b_t − b_{t−1})`` where x lies within their limits."""
+        low, span, least, most = (tensor.unsqueeze(2) for tensor in self.bins)
+        e = (x - low) / span
+        return (g * ((e >= least) & (e <= most)) / span).sum(3, keepdim=True)
 
     def slope(self, x: Tensor, e: Tensor, g: Tensor) -> list[Tensor]:
         """Nothing of it is trained."""

@@ -120,6 +120,17 @@ class JointProgram:
         """Whether each row is computed by itself, so that their number makes no difference."""
         return not isinstance(self.steps[0], _Alone)
 
+    def of_one_row(self) -> "JointProgram | None":
+        """The same of rows ``[B, F]`` that all members share, where it begins with a product: the
+        first is then one of all members. None where it begins otherwise.
+        """
+        if len(self.steps) < 2 or self.steps[0] is not _flatten_all:
+            return None
+        _, first, *others = self.steps
+        if not isinstance(first, _MultiplyAll):
+            return None
+        return replace(self, steps=(_MultiplyShared.of(first), *others))
+
     def scaled(self, factor: Tensor, offset: Tensor) -> "JointProgram":
         """The same, whose scores are multiplied by ``factor``, and ``offset`` added, ``[M]``."""
         *others, last = self.steps
@@ -254,6 +265,32 @@ class _MultiplyAll:
         product = np.matmul(h.numpy()[:, :, None], self.weight)[:, :, 0]
         product += self.bias
         return torch.from_numpy(product)
+
+
+@dataclass(frozen=True, eq=False)
+class _MultiplyShared:
+    """``h W + b`` of rows ``[B, in]`` that all members share: W ``[in, M·out]``, b ``[M, 1, out]``.
+
+    A row by itself, as in `_MultiplyAll`.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, product: _MultiplyAll) -> "_MultiplyShared":
+        """From the products of each member."""
+        inputs = product.weight.shape[2]
+        beside = product.weight[:, 0].transpose(1, 0, 2).reshape(inputs, -1)
+        return cls(np.ascontiguousarray(beside), product.bias)
+
+    def __call__(self, h: Tensor) -> Tensor:
+        rows = h.numpy()
+        members, _, outputs = self.bias.shape
+        product = np.matmul(rows[:, None], self.weight).reshape(len(rows), members, outputs)
+        by_member = product.swapaxes(0, 1)
+        by_member += self.bias
+        return torch.from_numpy(by_member)
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,7 +46,7 @@ class Mlp(Network):
     def forward(self, x: Tensor) -> Tensor:
         """``[K, B, …]`` → ``[K, B, O]``."""
         *hidden, output = self.layers
-        h = self.enter(x)
+        h = self.input(x).flatten(2)
         if self.embedding is not None:
             h = self.embedding(h)
         for dense, norm, dropout in zip(hidden, self.norms, self.dropouts, strict=True):
@@ -54,14 +54,9 @@ class Mlp(Network):
         scores: Tensor = output(h)
         return scores
 
-    def enter(self, x: Tensor) -> Tensor:
-        """Noise and dropout on the inputs, in training mode."""
-        h: Tensor = self.input(x)
-        return h.flatten(2)
-
     def by_hand(self) -> DenseChain | None:
-        """A chain, unless something else than dropout stands between the layers."""
+        """A chain, unless something between the layers does not say its derivative."""
         layers = [layer for layer in self.layers if isinstance(layer, Dense)]
-        if DenseChain.fits(layers, self.norms, self.dropouts):
-            return DenseChain(layers, self.activation, self.dropouts, self.embedding)
-        return None
+        return DenseChain.of(
+            self.input, layers, self.norms, self.dropouts, self.activation, self.embedding
+        )

@@ -36,12 +36,8 @@ class Network(nn.Module, ABC):
         """Rows ``[K, B, …]`` → scores ``[K, B, O]`` (logits, or the value of a regression)."""
 
     def by_hand(self) -> DenseChain | None:
-        """Its own backpropagation, after ``enter``; none when autograd has to do it."""
+        """Its own backpropagation; none when autograd has to do it."""
         return None
-
-    def enter(self, x: Tensor) -> Tensor:
-        """What a batch meets before the first layer, ``[K, B, …]`` → ``[K, B, F]``."""
-        return x
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set the probabilities and deviations of an epoch, counted from 0, of so many."""

@@ -5,7 +5,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import ActivationDropout, Probabilities
+from worker.regularization.families.dropout import ActivationDropout, Constants, Probabilities
 
 SATURATION = -1.0507009873554805 * 1.6732632423543772
 """α' = −λα, the value that SELU approaches for low inputs."""
@@ -40,10 +40,20 @@ class AlphaDropout(ActivationDropout):
         return tuple(h.shape)
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """a·(M ⊙ h + α'·(1 − M)) + b."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """a, and a·α' + b."""
         q = 1 - p
         a = torch.rsqrt(q + SATURATION**2 * q * p)
         b = -a * p * SATURATION
-        kept = keep.mul_(a)
-        return torch.addcmul((a * SATURATION + b) - SATURATION * kept, h, kept)
+        return a, a * SATURATION + b
+
+    @staticmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """a·M."""
+        return keep.mul_(constants[0])
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
+        """a·(M ⊙ h + α'·(1 − M)) + b. Signs change."""
+        # At p = 0 exactly h: what is added is 0.
+        return torch.addcmul(torch.sub(constants[1], slope, alpha=SATURATION), h, slope)

@@ -7,6 +7,7 @@ colon. A label begins a new paragraph, so that no empty line is needed before it
 
 import inspect
 import re
+from functools import cache
 from typing import Any
 
 from pydantic.json_schema import JsonSchemaValue
@@ -191,6 +192,7 @@ def _field(name: str, about: JsonSchemaValue, *, required: bool) -> FieldCard:
     )
 
 
+@cache
 def catalogue() -> dict[str, Card]:
     """Name → card, in the order of the vocabulary: all of it from the techniques' own classes."""
     classes = techniques()

@@ -2,10 +2,10 @@
 
 from typing import final
 
+import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import ActivationDropout
-from worker.regularization.technique import NetworkFacts
+from worker.regularization.families.dropout import ActivationDropout, Constants
 
 
 @final
@@ -29,16 +29,22 @@ class Dropout(ActivationDropout):
     Source: Srivastava et al. 2014, JMLR 15, https://jmlr.org/papers/v15/srivastava14a.html
     """
 
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Never: a mask behind an activation is differentiated by hand."""
-        return False
-
     @staticmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """One entry a unit."""
         return tuple(h.shape)
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """1 − p."""
+        return (1 - p,)
+
+    @staticmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """M / (1 − p)."""
+        return keep.div_(constants[0])
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """M ⊙ h / (1 − p)."""
-        return h * keep.div_(1 - p)
+        return torch.mul(h, slope, out=out)

@@ -16,9 +16,10 @@ Deviation = Annotated[float, Field(ge=0.0, le=100.0, json_schema_extra=search_ra
 class Noise(NoiseTechnique):
     """Adds noise to inputs, weights or activations in training: h' = h + σ·ε.
 
-    ε has mean 0 and variance 1, gaussian or uniform. On the inputs of a linear regression it is,
-    in the mean, a ridge penalty of n·σ². Weights of all layers (not biases) have one ε a step,
-    shared by the batch. Activations have it after the activation function and before dropout.
+    ε has mean 0 and variance 1, gaussian (in 65,536 equally likely steps) or uniform. On the
+    inputs of a linear regression it is, in the mean, a ridge penalty of n·σ². Weights of all layers
+    (not biases) have one ε a step, shared by the batch. Activations have it after the activation
+    function and before dropout.
 
     When: measurements are noisy, or answers must not depend on the last digit of a feature.
     Start: .1 for inputs; .1 for activations; .01 for weights, which begin near 1/√inputs.
@@ -52,3 +53,8 @@ class Noise(NoiseTechnique):
     def disturb(h: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
         """h + σ·ε."""
         return torch.addcmul(h, noise, scale)
+
+    @staticmethod
+    def derive(g: Tensor) -> Tensor:
+        """∂h'/∂h = 1."""
+        return g

@@ -16,6 +16,7 @@ So a trial's numbers, and on a processor its weights, are the same bits alone an
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Generator, Tensor
@@ -131,6 +132,15 @@ class Stream:
     def normal(self, rows: int | None, *shape: int) -> Tensor:
         """Standard normal, float32."""
         return self._next("normal", rows, shape)
+
+    def gaussian(self, rows: int | None, *shape: int) -> Tensor:
+        """Standard normal in 65,536 equally likely steps, float32: a third of the price.
+
+        One 64-bit random number serves four entries, as of masks; within ±4.2.
+        """
+        bits = self._next("bits", rows, shape)
+        levels = bits.view(torch.uint16).to(torch.int32).reshape(-1)
+        return quantiles(bits.device).index_select(0, levels).view(bits.shape)
 
     def keep(self, threshold: Tensor, rows: int | None, *shape: int) -> Tensor:
         """Masks ``[K, …]``: 1 with probability 1 − p[k], else 0; float32.
@@ -259,6 +269,15 @@ class _Draw:
         for row, generator in zip(words, self._generators, strict=True):
             fill(row, generator)
         return words.view(torch.int16) if self._kind == "bits" else words
+
+
+@lru_cache
+def quantiles(device: torch.device) -> Tensor:
+    """The standard normal at the middles of 65,536 equal probabilities, of variance 1."""
+    levels = torch.arange(LEVELS, dtype=torch.float64)
+    values: Tensor = torch.special.ndtri((levels + 0.5) / LEVELS)
+    unit: Tensor = values / values.square().mean().sqrt()
+    return unit.float().to(device)
 
 
 def resolved(p: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from typing import ClassVar, final
 
+import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import ActivationDropout, Probabilities
+from worker.regularization.families.dropout import ActivationDropout, Constants, Probabilities
 
 
 @final
@@ -36,6 +37,16 @@ class SpatialDropout(ActivationDropout):
         return (*h.shape[:3], *[1] * (h.dim() - 3))
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """1 − p."""
+        return (1 - p,)
+
+    @staticmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """M / (1 − p)."""
+        return keep.div_(constants[0])
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """M ⊙ h / (1 − p)."""
-        return h * keep.div_(1 - p)
+        return torch.mul(h, slope, out=out)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import final
 
+import torch
 from torch import Tensor
 
 from worker.regularization.families.branch import BranchDropout
-from worker.regularization.families.dropout import DropoutLayer
+from worker.regularization.families.dropout import Constants, DropoutLayer
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
 
@@ -44,6 +45,16 @@ class StochasticDepth(BranchDropout):
         return (*h.shape[:2], *[1] * (h.dim() - 2))
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """1 − p."""
+        return (1 - p,)
+
+    @staticmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """M / (1 − p)."""
+        return keep.div_(constants[0])
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """M ⊙ F / (1 − p)."""
-        return h * keep.div_(1 - p)
+        return torch.mul(h, slope, out=out)

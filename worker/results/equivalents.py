@@ -14,6 +14,8 @@ class Fitted(Stored):
     """What was predicted."""
     rows: int
     """Training rows, n."""
+    measured: int | None = None
+    """Those of them that the `train_…` metrics are of; none of trials of earlier releases."""
     classes: int = 0
     """How many classes there are; 0 of a regression."""
     target_sd: float | None = None

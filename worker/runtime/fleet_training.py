@@ -16,7 +16,7 @@ from worker.advice import advise_on_missing_objective
 from worker.data import Outline, Prepared, Table, extreme_cell, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.failpoints import failpoint
-from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table
+from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table, row_encoder
 from worker.models import ModelFile
 from worker.results import JobError, TrialResult, score_of
 from worker.runtime.appraising import AppraisedJob, OwnTrials, appraise_job
@@ -37,7 +37,7 @@ from worker.storage.fleets import Lease, StaleToken
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now
-from worker.training import EpochReport, FleetRun, threads_for
+from worker.training import EpochReport, FleetRun, give_memory_back, threads_for
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class FleetTraining:
         self._objective, self._maximize = "", False
         self._reread: Callable[[], Table] | None = None
         """Reads the data again, which are not kept while they train."""
+        self._prepare = partial(prepare)
         self._appraised: AppraisedJob | None = None
         """The job, and its data as those of its trials see them that are no refits."""
         self._boosted: Prepared | None = None
@@ -132,8 +133,12 @@ class FleetTraining:
         if goes_on(spec):
             self._ongoing = OngoingJob(self._settings, spec, Outline.of(table, spec, target))
 
+        where = (self._settings, self._database, rows.dataset, spec.reading, self._wait)
+        encode = self._patience.insist(lambda: row_encoder(*where))
+        self._prepare = partial(prepare, encode=encode)
+
         def prepared_anew(*, refit: bool) -> Prepared:
-            return prepare(read()[0], spec, target, refit=refit)
+            return self._prepare(read()[0], spec, target, refit=refit)
 
         self._appraised = AppraisedJob(
             spec,
@@ -145,7 +150,9 @@ class FleetTraining:
         if not trials:
             return None
         refit = trials[0].refit is not None
-        prepared = self._prepare(table, spec, target, refit=refit)
+        prepared = self._data(table, spec, target, refit=refit)
+        del table  # not kept while it trains
+        give_memory_back()
         if not refit:
             self._appraised = replace(self._appraised, prepared=lambda: prepared)
         self.loaded = True
@@ -167,14 +174,20 @@ class FleetTraining:
         source = spec.dataset if isinstance(spec.dataset, Builtin) else dataset
         if source is None:
             raise RuntimeError("a job names a data set or a built-in one")
-        return load_table(self._artefacts, source, spec.reading)
+        whole_to = self._settings.encoded_from_bytes
+        return load_table(self._artefacts, source, spec.reading, whole_to=whole_to)
 
-    def _prepare(self, table: Table, spec: JobSpec, target: str | None, *, refit: bool) -> Prepared:
-        prepared = prepare(table, spec, target, refit=refit)
+    def _wait(self) -> None:
+        """Called while others encode what is needed here."""
+        if self._is_asked_to_stop():
+            raise Interrupted
+
+    def _data(self, table: Table, spec: JobSpec, target: str | None, *, refit: bool) -> Prepared:
+        prepared = self._prepare(table, spec, target, refit=refit)
         if refit and spec.search is not None and spec.search.references:
             # Without test rows, boosting is measured as the search was: on validation rows.
             measured = len(prepared.splits[0].test) > 0
-            self._boosted = prepared if measured else prepare(table, spec, target)
+            self._boosted = prepared if measured else self._prepare(table, spec, target)
         return prepared
 
     def _halving(

@@ -31,7 +31,12 @@ from worker.search.scheduler import (
     Wave,
     resolve_search,
 )
-from worker.search.space import Overrides, begins_at_lambda_max, with_path_from_lambda_max
+from worker.search.space import (
+    Overrides,
+    begins_at_lambda_max,
+    lambda_max,
+    with_path_from_lambda_max,
+)
 
 __all__ = [
     "FLEET_MEMORY",
@@ -60,6 +65,7 @@ __all__ = [
     "goes_in_waves",
     "goes_on",
     "job_objective",
+    "lambda_max",
     "plan",
     "planned_costs",
     "posted_configurations",

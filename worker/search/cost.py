@@ -34,6 +34,10 @@ class FleetCost:
     count: int
     trials: int
     epochs: int
+    measurements: int
+    """How often it is measured."""
+    measured_rows: int
+    """Each time."""
     steps: int
     """An epoch."""
     batch: int
@@ -58,6 +62,8 @@ class FleetCost:
             count=count,
             trials=len(trials) if size is None else size,
             epochs=first.training.epochs,
+            measurements=first.training.measurements,
+            measured_rows=outline.rows - max(0, train - first.training.evaluate.train_rows),
             steps=optimizer.iterations
             if isinstance(optimizer, SolverSpec)
             else ceil(train / batch),
@@ -93,13 +99,14 @@ class FleetCost:
         return STEP_SECONDS + operations / OPERATIONS_PER_SECOND
 
     def training_seconds(self, step: float, measuring: float) -> float:
-        """Of the training of one fleet, each epoch measured once."""
-        return self.epochs * (self.steps * step + measuring)
+        """Of the training of one fleet."""
+        return self.epochs * self.steps * step + self.measurements * measuring
 
     @property
     def seconds(self) -> float:
         """Of the training of one fleet, by the formula."""
-        return self.training_seconds(self.step_seconds(self.batch), self.measure_seconds(self.rows))
+        step, measuring = self.step_seconds(self.batch), self.measure_seconds(self.measured_rows)
+        return self.training_seconds(step, measuring)
 
     @property
     def bytes(self) -> int:

@@ -229,6 +229,7 @@ def structure(trial: Trial, outline: Outline) -> tuple[object, ...]:
         trial.training.precision,
         trial.training.epochs,
         trial.training.batch_size,
+        trial.training.evaluate,
         outline.train_rows[fold],
         outline.validation_rows[fold],
     )

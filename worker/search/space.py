@@ -143,10 +143,10 @@ def begins_at_lambda_max(spec: JobSpec) -> bool:
     )
 
 
-def with_path_from_lambda_max(spec: JobSpec, data: Prepared) -> JobSpec:
+def with_path_from_lambda_max(spec: JobSpec, largest: float) -> JobSpec:
     """The job with the range of its path written out: from λ_max to a thousandth of it."""
     search = search_of(spec)
-    highest = float(f"{lambda_max(spec, data) * ABOVE:.6g}")
+    highest = float(f"{largest * ABOVE:.6g}")
     if search.over is None or not highest > 0:
         return spec
     range_ = Range(low=float(f"{highest * SMALLEST_SHARE:.6g}"), high=highest, log=True)

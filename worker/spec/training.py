@@ -207,6 +207,26 @@ ScheduleSpec = Annotated[
 ]
 
 
+class Evaluation(Settings):
+    """What is measured while it trains, and how often; the network is in eval mode.
+
+    All validation and test rows are always measured. The training rows are, up to `train_rows` of
+    them; of more, a sample that does not change: of every class its share, of a regression evenly
+    over the target's order. All trials on the same rows have the same sample, so that they differ
+    by what they learned alone. The final `train_…` metrics are of these rows too, and a trial says
+    how many they were (`train_rows` of its metrics). No weight depends on it, unless the training
+    rows are watched by `early_stopping`.
+    """
+
+    every: Annotated[int, Field(ge=1, le=100_000)] = 1
+    """Epochs from one measurement to the next; the last epoch is always measured, and so are the
+    rungs of a search by halving. Between them, only `objective` and `learning_rate` are known. The
+    `patience` of `early_stopping` counts measurements, as Keras' and Lightning's do: 5 of them are
+    50 epochs where every tenth is measured."""
+    train_rows: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000
+    """Training rows that are measured at most."""
+
+
 class Training(Settings):
     """The optimization of a trial."""
 
@@ -221,6 +241,8 @@ class Training(Settings):
     """The update rule."""
     schedule: ScheduleSpec = ConstantSchedule()
     """The learning rate over the epochs."""
+    evaluate: Evaluation = Evaluation()
+    """What is measured while it trains, and how often."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """`bfloat16`: matrix products of a training step with 8 significant bits; weights, sums over
     rows, metrics and predictions stay in float32. Faster where the processor has units for it
@@ -228,3 +250,12 @@ class Training(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seeds the initial weights, the batch order, masks and noise. Final weights follow from a
     trial's own settings and seed: the same alone, in any comparison or search, after a restart."""
+
+    def is_measured(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 1, ends with a measurement."""
+        return epoch % self.evaluate.every == 0 or epoch == self.epochs
+
+    @property
+    def measurements(self) -> int:
+        """How often a trial is measured while it trains, if it does not stop."""
+        return -(-self.epochs // self.evaluate.every)

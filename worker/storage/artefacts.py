@@ -317,6 +317,10 @@ class StoredFile(io.BufferedIOBase):
         """The present place."""
         return self._file.tell()
 
+    def fileno(self) -> int:
+        """Its descriptor, where it lies on this machine; ``UnsupportedOperation`` elsewhere."""
+        return self._file.fileno()
+
     def readable(self) -> bool:
         """Always."""
         return True

@@ -3,11 +3,22 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Dialect,
+    Engine,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -20,6 +31,7 @@ SAFE_SQLITE = (3, 51, 3)
 CONNECT_MILLISECONDS = 1000
 """How long a new connection of SQLite may wait, which looks into the file."""
 LOCK_NOT_AVAILABLE = "55P03"
+POSTGRESQL = "postgresql+psycopg"
 CACHED_KIB = 128
 """Pages of SQLite that each connection keeps, in KiB."""
 
@@ -61,7 +73,7 @@ class Database:
     """
 
     def __init__(self, url: str, limits: Limits = WORKER) -> None:
-        parsed = make_url(url)
+        parsed = _with_driver(make_url(url))
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._deadlines = Deadlines(limits)
@@ -191,6 +203,23 @@ class Database:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.exec_driver_sql("BEGIN")
+
+
+def _with_driver(url: URL) -> URL:
+    """The same URL with our driver of PostgreSQL, where it names none.
+
+    Raises:
+        UnavailableError: it is PostgreSQL's, and the driver is not installed.
+    """
+    if url.get_backend_name() != "postgresql":
+        return url
+    if find_spec("psycopg") is None:
+        raise UnavailableError(
+            "database_url is PostgreSQL's, and its driver psycopg is not installed: "
+            "pip install 'parsimony[postgresql]', or pip install 'psycopg[binary]'",
+            code="no_driver",
+        )
+    return url.set(drivername=POSTGRESQL) if url.drivername == "postgresql" else url
 
 
 def _on_sqlite_connect(connection: Any, record: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, defer
 
 from worker.caller import DEFAULT_TENANT
@@ -45,6 +45,7 @@ def add_dataset(
     summary: Json | None = None,
     findings: Sequence[Advice] = (),
     understood: Understood | None = None,
+    statistics: Json | None = None,
     tenant: str = DEFAULT_TENANT,
     dataset_id: str | None = None,
 ) -> Dataset:
@@ -63,6 +64,7 @@ def add_dataset(
         summary=summary,
         findings=list(findings),
         understood=understood,
+        statistics=statistics,
         **(
             {}
             if source is None
@@ -99,6 +101,21 @@ def find_dataset(
             f"there is no data set {dataset_id}; GET /v1/datasets lists yours", param="id"
         )
     return dataset
+
+
+def present(session: Session, dataset_ids: Sequence[str]) -> set[str]:
+    """Those of these data sets, of all tenants, that are there."""
+    return set(session.scalars(select(Dataset.id).where(Dataset.id.in_(dataset_ids))))
+
+
+def statistics_of(session: Session, dataset_id: str) -> Json | None:
+    """What was counted of a data set; none of one of an earlier release, or that is gone."""
+    return session.scalar(select(Dataset.statistics).where(Dataset.id == dataset_id))
+
+
+def keep_statistics(session: Session, dataset_id: str, statistics: Json) -> None:
+    """Keep what was counted of a data set, unless it is gone."""
+    session.execute(update(Dataset).where(Dataset.id == dataset_id).values(statistics=statistics))
 
 
 def dataset_page(

@@ -161,6 +161,7 @@ def _conclude_prediction(session: Session, job: Job) -> None:
     else:
         job.state = fleet.state
         events.append(session, job, job.state, str(job.state))
+    webhooks.announce(session, job)
     session.flush()
 
 

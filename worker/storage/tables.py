@@ -62,6 +62,9 @@ class Dataset(Base):
     """What was found in its table, and of its own target."""
     understood: Mapped[Understood | None]
     """What its own target was understood as, where it has one that can be learned."""
+    statistics: Mapped[Json | None] = mapped_column(deferred=True)
+    """What was counted of its table, so that jobs are checked without it. Of data sets of releases
+    before 0011 it is counted when a job first needs it. Loaded when it is asked for."""
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 

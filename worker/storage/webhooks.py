@@ -1,4 +1,5 @@
-"""Webhooks: whom a tenant wishes to have told of the ends of its jobs, and what is to be told yet.
+"""Webhooks: whom a tenant wishes to have told of the ends of its jobs and predictions, and what is
+to be told yet.
 
 What is to be told is written in the transaction that ends the job: it is there if and only if the
 job has ended. Of an endpoint one thing is sent at a time, the oldest first: who takes it holds the
@@ -21,11 +22,15 @@ from worker.errors import ConflictError, NotFoundError
 from worker.schema import Json
 from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
-from worker.storage.tables import Job
+from worker.storage.tables import Job, PredictionJob
 from worker.storage.types import new_id, read_clock, utc_now
 
-EVENTS = ("job.succeeded", "job.failed", "job.cancelled")
+EVENTS = (
+    *("job.succeeded", "job.failed", "job.cancelled"),
+    *("prediction.succeeded", "prediction.failed", "prediction.cancelled"),
+)
 """What there is to be told."""
+_CALLED: dict[str, str] = {Kind.TRAINING: "job", Kind.PREDICTION: "prediction"}
 MOST_ENDPOINTS = 20
 """Of a tenant."""
 HOLD_SECONDS = 60.0
@@ -158,8 +163,8 @@ def remove_webhook(session: Session, webhook_id: str, *, tenant: str = DEFAULT_T
 
 def announce(session: Session, job: Job) -> None:
     """Write down whom to tell that a job has ended, in the transaction that ends it."""
-    event = f"job.{job.state}"
-    if job.kind != Kind.TRAINING or event not in EVENTS:
+    event = f"{_CALLED[job.kind]}.{job.state}"
+    if event not in EVENTS:
         return
     endpoints = session.execute(
         select(Webhook.id, Webhook.events).where(
@@ -170,7 +175,7 @@ def announce(session: Session, job: Job) -> None:
     if not told:
         return
     now, event_id = read_clock(session), new_id("evt")
-    payload: Json = {"type": event, "timestamp": now.isoformat(), "data": _brief(job)}
+    payload: Json = {"type": event, "timestamp": now.isoformat(), "data": _brief(session, job)}
     session.add_all(
         WebhookDelivery(
             webhook_id=webhook_id,
@@ -183,16 +188,21 @@ def announce(session: Session, job: Job) -> None:
     )
 
 
-def _brief(job: Job) -> Json:
-    """What is told of a job: enough to know which it is, and to go on with its model."""
+def _brief(session: Session, job: Job) -> Json:
+    """What is told of a job, or of a prediction: enough to know which it is, and to go on with its
+    model, or with the one that answered.
+    """
     model = None
-    if job.model_name is not None and job.state == State.SUCCEEDED:
+    if job.kind == Kind.PREDICTION:
+        prediction = session.get_one(PredictionJob, job.id)
+        model = {"name": prediction.model_name, "version": prediction.version}
+    elif job.model_name is not None and job.state == State.SUCCEEDED:
         model = {"name": job.model_name, "version": job.model_version}
     error = None
     if job.error is not None:
         error = {"code": job.error.code, "message": job.error.message[:LONGEST_REASON]}
     return {
-        "object": "job",
+        "object": _CALLED[job.kind],
         "id": job.id,
         "name": job.name,
         "state": str(job.state),

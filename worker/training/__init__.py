@@ -4,7 +4,12 @@ from worker.training.final import Threshold
 from worker.training.fleet import EpochReport, FleetRun
 from worker.training.losses import DataLoss, data_loss
 from worker.training.probe import Probe, probe
-from worker.training.processor import compute_exactly, threads_for, tune_processor
+from worker.training.processor import (
+    compute_exactly,
+    give_memory_back,
+    threads_for,
+    tune_processor,
+)
 from worker.training.state import dump_state, load_state
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "compute_exactly",
     "data_loss",
     "dump_state",
+    "give_memory_back",
     "load_state",
     "probe",
     "threads_for",

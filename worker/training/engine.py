@@ -25,7 +25,7 @@ from worker.spec import SolverSpec, Trial
 from worker.training.embeddings import fit_bins, sigmas
 from worker.training.eval_weights import EvalWeights
 from worker.training.fleet_data import PARTS, FleetData
-from worker.training.metrics import CELLS, GPU_CELLS, measure
+from worker.training.metrics import CELLS, GPU_CELLS, MAP_CELLS, measure
 from worker.training.numbers import PerTrialNumber, per_trial_number
 from worker.training.optimizers import build_optimizer
 from worker.training.schedules import learning_rate
@@ -176,6 +176,10 @@ class Engine:
         self.streams.start_epoch(epoch, steps=self.batches, rows=rows)
         self.objective.zero_() if objective is None else self.objective.copy_(objective)
 
+    def batch(self, number: int) -> Tensor:
+        """The rows of an epoch's batch, counted from 0: ``[K, B]``; ``[1, B]`` when all agree."""
+        return self.data.of_trials(self.order[number])
+
     def solved(self) -> Tensor:
         """``[K]`` bool: the trials whose solver has reached its tolerance; none without one."""
         if self.solver is None:
@@ -188,10 +192,17 @@ class Engine:
         return self.snapshots.merge(scores, x)
 
     @torch.no_grad()
-    def end_epoch(self, epoch: int) -> dict[str, Tensor]:
-        """Metrics ``[K]`` at the end of an epoch, counted from 0, of what would be served now."""
-        with self.eval_weights.installed(self.snapshots, epoch, self._training_rows):
-            metrics = self.measure()
+    def end_epoch(self, epoch: int, *, measured: bool = True) -> dict[str, Tensor]:
+        """Metrics ``[K]`` at the end of an epoch, counted from 0, of what would be served now.
+
+        Unless it is ``measured``, there are those alone which training itself has come to.
+        """
+        metrics: dict[str, Tensor] = {}
+        if measured or self.snapshots:
+            with self.eval_weights.installed(self.snapshots, epoch, self._training_rows):
+                metrics = self.measure() if measured else {}
+        else:
+            self.eval_weights.pass_by(epoch)
         rate = torch.as_tensor(self.rate, dtype=torch.float64, device=self.objective.device)
         metrics["learning_rate"] = rate.flatten().expand(len(self.trials))
         if self.solver is not None:
@@ -207,7 +218,7 @@ class Engine:
 
     @torch.no_grad()
     def measure(self) -> dict[str, Tensor]:
-        """Metrics of every part in eval mode, penalty and sparsity, ``[K]`` each."""
+        """Metrics of every part in eval mode, and of the weights, ``[K]`` each."""
         self.network.eval()
         metrics: dict[str, Tensor] = {}
         for part in PARTS:
@@ -217,10 +228,25 @@ class Engine:
         self.network.train()
         if "validation_loss" in metrics:
             metrics["gap"] = metrics["validation_loss"] - metrics["train_loss"]
-        w = self.parameters.values
-        metrics["penalty"] = self.penalties.value(w).double()
-        metrics["sparsity"] = (w[:, self.parameters.index.weight] == 0).double().mean(1)
-        return metrics
+        return metrics | self.measure_weights()
+
+    @torch.no_grad()
+    def measure_weights(self) -> dict[str, Tensor]:
+        """Penalty and sparsity, ``[K]`` each."""
+        w, weight = self.parameters.values, self.parameters.index.weight
+        zeros = ((w == 0) & weight).sum(1)
+        return {
+            "penalty": self.penalties.value(w).double(),
+            "sparsity": zeros.double() / weight.sum(),
+        }
+
+    @torch.no_grad()
+    def training_loss(self) -> Tensor:
+        """The data loss ``[K]`` of the training rows that are measured, in eval mode."""
+        self.network.eval()
+        loss = self.measure_part("train")["loss"]
+        self.network.train()
+        return loss
 
     def measure_part(self, part: str, most: int | None = None) -> dict[str, Tensor]:
         """Metrics ``[K]`` of a part's rows, or of ``most`` of them; the network is in eval mode."""
@@ -241,7 +267,8 @@ class Engine:
     @property
     def rows_measured(self) -> int:
         """Rows that are measured at a time: their activations fit the cache, or fill a GPU."""
-        cells = GPU_CELLS if self.data.x.is_cuda else CELLS
+        on_maps = bool(self.trials[0].network.conv_layers)
+        cells = GPU_CELLS if self.data.x.is_cuda else MAP_CELLS if on_maps else CELLS
         return max(1, cells // (self.network.widest * len(self.trials)))
 
 

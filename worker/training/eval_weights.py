@@ -26,11 +26,15 @@ class EvalWeights:
         self._network, self._live, self._averages = network, live, averages
         self.tensors = {n: t.clone() for n, t in live.items()} if averages else live
 
+    def pass_by(self, epoch: int) -> None:
+        """End an epoch, counted from 0, after which nobody looks at what would be served."""
+        self._averages.take(self._live["weights"], "epoch", epoch + 1)
+
     @contextmanager
     def installed(self, snapshots: Snapshots, epoch: int, batches: Batches) -> Iterator[None]:
         """End an epoch, counted from 0: within, the network answers as it would be served."""
+        self.pass_by(epoch)
         w = self._live["weights"]
-        self._averages.take(w, "epoch", epoch + 1)
         training = {n: t.clone() for n, t in self._live.items()} if self._averages else {}
         if self._averages:
             self._averages.give(w)

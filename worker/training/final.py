@@ -122,7 +122,7 @@ def measure_finals(
 
 def _parts(engine: Engine, prepared: Prepared, part: str) -> Iterator[tuple[list[int], Engine]]:
     """The trials of an engine, so many at a time as their scores fit; all of them if they do."""
-    count, rows = len(engine.trials), engine.data.rows(part)
+    count, rows = len(engine.trials), engine.data.rows_measured(part)
     size = max(1, MOST_SCORES // max(1, rows * engine.outputs))
     if size >= count:
         yield list(range(count)), engine

@@ -38,7 +38,10 @@ from worker.training.stepping import stepping
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch came to: one list a metric, one entry a trial; none for one that has ended."""
+    """What an epoch came to: one list a metric, one entry a trial; none for one that has ended.
+
+    Of an epoch that is not measured (``training.evaluate``), the objective and the rate alone.
+    """
 
     epoch: int
     metrics: Report
@@ -124,31 +127,55 @@ class FleetRun:
 
     def _end_epoch(self) -> EpochReport:
         """Measure; let trials go that diverged, have stopped or are done; then the others train."""
-        metrics = self.engine.end_epoch(self.epoch - 1)  # of what would be served now, [K] each
-        finite = metrics["objective"].isfinite() & metrics["train_loss"].isfinite()
-        stopped = self.engine.watch.judge(metrics, finite, self.epoch) | self.engine.solved()
+        at_rung = self.halving is not None and self.epoch in self.halving.rungs
+        measured = at_rung or self._is_measured()
+        metrics = self.engine.end_epoch(self.epoch - 1, measured=measured)  # [K] each
+        finite = metrics["objective"].isfinite()
+        stopped = self.engine.solved()
+        if measured:  # of what would be served now
+            finite &= metrics["train_loss"].isfinite()
+            stopped |= self.engine.watch.judge(metrics, finite, self.epoch)
         last = self.epoch == self.engine.epochs
 
         report = record(self.outcomes, self.members, self.epoch, metrics, finite)
+        if measured:
+            self._remember(report, finite, stopped | (last or at_rung))
         self._diverge(~finite)
         self._finish(finite & (stopped | last))
-        halved = () if last else self._halve(report)
+        halved = self._halve(report) if measured and not last else ()
 
         self._compact(half=not halved)
         return EpochReport(self.epoch, report, halved)
+
+    def _is_measured(self) -> bool:
+        """Whether the epoch that has ended is, by its number or since a trial has been solved."""
+        is_due = self.engine.training.is_measured(self.epoch)
+        return is_due or bool((self.engine.solved().cpu() & self._alive()).any())
 
     def _alive(self) -> Tensor:
         """``[K]`` bool, over the engine's rows: trials that have not ended."""
         return torch.tensor([not self.outcomes[trial].ended for trial in self.members])
 
+    def _remember(self, report: Report, finite: Tensor, ending: Tensor) -> None:
+        """Keep what the weights came to that trials end with, or may: it is not measured again."""
+        watch = self.engine.watch
+        kept = finite & (watch.best_epoch == self.epoch) & (watch.restores | ending)
+        for row in torch.nonzero(kept.cpu() & self._alive()).flatten().tolist():
+            trial = self.members[row]
+            self.outcomes[trial].measured = {name: column[trial] for name, column in report.items()}
+
     def _diverge(self, diverged: Tensor) -> None:
         """End living trials ``[K]`` bool whose loss is no number any more, without weights."""
-        for row in torch.nonzero(diverged.cpu() & self._alive()).flatten().tolist():
-            outcome, trial = self.outcomes[self.members[row]], self.trials[self.members[row]]
-            if outcome.last_finite_loss is None:  # that before the first step
-                untrained = Engine([trial], self.prepared, self.device).measure()
-                outcome.last_finite_loss = float(untrained["train_loss"])
-            outcome.diverge(self.epoch)
+        rows = torch.nonzero(diverged.cpu() & self._alive()).flatten().tolist()
+        ending = [self.members[row] for row in rows]
+        at_once = [trial for trial in ending if self.outcomes[trial].last_finite_loss is None]
+        if at_once:  # their last finite loss is that before the first step
+            trials = [self.trials[trial] for trial in at_once]
+            untrained = Engine(trials, self.prepared, self.device).training_loss()
+            for trial, loss in zip(at_once, untrained.tolist(), strict=True):
+                self.outcomes[trial].last_finite_loss = loss
+        for trial in ending:
+            self.outcomes[trial].diverge(self.epoch)
 
     def _finish(self, finished: Tensor) -> None:
         """End living trials ``[K]`` bool with the weights that they have come to."""

@@ -1,16 +1,19 @@
 """A prepared data set on the device, and the rows that each trial of a fleet sees."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.data import Prepared
 from worker.regularization import derive_seed
 from worker.spec import Trial, quantile_of
 from worker.training.losses import data_loss
+from worker.training.measured_rows import measured_places
 
 PARTS = ("train", "validation", "test")
 BLOCK = 32
@@ -48,7 +51,7 @@ class FleetData:
         self.loss = data_loss(self.task, loss)
         self.quantile = quantile_of(loss)
         splits, rows, *shape = prepared.x.shape
-        self.x = torch.from_numpy(prepared.x).reshape(splits * rows, *shape).to(device)
+        self.x = _tensor(prepared.x).reshape(splits * rows, *shape).to(device)
         y = torch.from_numpy(np.ascontiguousarray(prepared.y)).reshape(splits * rows)
         self.y = (y if self.task == "multiclass" else y.float()).to(device)
         self.weights, self.offset = (
@@ -64,19 +67,33 @@ class FleetData:
         parts = {
             part: torch.stack(
                 [
-                    torch.from_numpy(getattr(prepared.splits[fold], part)).long() + fold * rows
+                    torch.from_numpy(getattr(prepared.splits[fold], part)).int() + fold * rows
                     for fold in folds
                 ]
             )
             for part in PARTS
-        }  # [folds, n]: of the folds that these trials use; in one fleet n is the same for all
+        }  # [folds, n] int32: of the folds that these trials use; in one fleet n is one for all
         self.parts = {part: index.to(device) for part, index in parts.items()}
         self._train = parts["train"]  # on the processor, where orders are drawn
         self._fold = torch.searchsorted(torch.tensor(folds, device=device), self.split)
-        self._streams = [
+        most = trials[0].training.evaluate.train_rows
+        samples = [measured_places(prepared, fold, most) for fold in folds]
+        taken = [torch.from_numpy(sample) for sample in samples if sample is not None]
+        self._measured = dict(self.parts)
+        """As ``parts``; of many training rows some."""
+        if taken:
+            self._measured["train"] = parts["train"].gather(1, torch.stack(taken)).to(device)
+        streams = [
             (trial.training.seed, fold)
             for trial, fold in zip(trials, self._fold.tolist(), strict=True)
         ]
+        self._streams = list(dict.fromkeys(streams))
+        self._trials = len(streams)
+        self._stream: Tensor | None = None
+        """``[K]``: which stream's order is each trial's; none where that says itself."""
+        if 1 < len(self._streams) < len(streams):
+            place = {stream: index for index, stream in enumerate(self._streams)}
+            self._stream = torch.tensor([place[stream] for stream in streams], device=device)
 
     @property
     def fold(self) -> Tensor:
@@ -89,22 +106,21 @@ class FleetData:
         return tuple(self.x.shape[1:])
 
     def order(self, epoch: int) -> Tensor:
-        """The training rows in the order of an epoch, ``[K, n]``; ``[1, n]`` when all agree.
+        """The training rows in the order of an epoch, ``[D, n]`` int32: one order for each of the
+        D seeds and folds that differ. Batches of it are made the trials' by ``of_trials``.
 
         Each order is drawn from (seed, epoch) alone: nothing to save, nothing to replay.
         """
-        orders = {}
-        for stream in dict.fromkeys(self._streams):
-            seed, fold = stream
+        drawn = torch.empty(len(self._streams), self._train.shape[1], dtype=torch.int32)
+        for order, (seed, fold) in zip(drawn, self._streams, strict=True):
             rows = self._train[fold]
             generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-            orders[stream] = rows[torch.randperm(len(rows), generator=generator)]
-        drawn = torch.stack(list(orders.values())).to(self.x.device)  # one transfer for all
-        if len(orders) == 1:
-            return drawn
-        number = {stream: index for index, stream in enumerate(orders)}
-        member = torch.tensor([number[stream] for stream in self._streams])
-        return drawn[member.to(self.x.device)]
+            torch.index_select(rows, 0, torch.randperm(len(rows), generator=generator), out=order)
+        return drawn.to(self.x.device)  # one transfer for all
+
+    def of_trials(self, batch: Tensor) -> Tensor:
+        """Some rows of an order ``[D, B]`` → each trial's ``[K, B]``; ``[1, B]`` if all agree."""
+        return batch if self._stream is None else batch[self._stream]
 
     def class_rows(self) -> Tensor:
         """``[K, C]``: how many training rows of each class a trial has."""
@@ -117,7 +133,7 @@ class FleetData:
 
     def gather(self, rows: Tensor) -> TrialRows:
         """What lies at rows ``[K, B]`` or ``[1, B]``."""
-        trials, flat = len(self._streams), rows.reshape(-1)
+        trials, flat = self._trials, rows.reshape(-1)
         x = self.x.index_select(0, flat).view(*rows.shape, *self.shape)
         y, weights, offset = (
             None if of is None else of.index_select(0, flat).view(rows.shape).expand(trials, -1)
@@ -131,19 +147,23 @@ class FleetData:
         """How many rows a part has."""
         return self.parts[part].shape[1]
 
+    def rows_measured(self, part: str) -> int:
+        """How many of them are measured."""
+        return self._measured[part].shape[1]
+
     def batches(self, part: str, size: int) -> Iterator[TrialRows]:
         """A part's rows in order, ``size`` at a time, for every trial."""
-        for index in torch.split(self._index(part), size, dim=1):
-            yield self.gather(index)
+        for index in torch.split(self.parts[part], size, dim=1):
+            yield self.gather(self._of_folds(index))
 
     def measured(self, part: str, size: int, most: int | None = None) -> Iterator[TrialRows]:
-        """A part's rows in order for every trial, about ``size`` at a time.
+        """A part's rows that are measured, in order for every trial, about ``size`` at a time.
 
         Whole blocks of ``BLOCK`` rows come together and the rest apart, whatever the size: how many
         rows a matrix product has may change their last bits, but not between multiples of a block.
-        Of a part with more than ``most`` rows, that many are taken, evenly spaced.
+        Of more than ``most`` rows, that many are taken, evenly spaced.
         """
-        index = self._index(part)
+        index = self._measured[part]
         rows = index.shape[1]
         if most is not None and rows > most:
             index = index[:, torch.arange(most, device=index.device) * rows // most]
@@ -151,11 +171,17 @@ class FleetData:
         whole = rows // BLOCK * BLOCK
         for blocks in torch.split(index[:, :whole], max(1, size // BLOCK) * BLOCK, dim=1):
             if blocks.shape[1]:
-                yield self.gather(blocks)
+                yield self.gather(self._of_folds(blocks))
         if whole < rows:
-            yield self.gather(index[:, whole:])
+            yield self.gather(self._of_folds(index[:, whole:]))
 
-    def _index(self, part: str) -> Tensor:
-        """Where a part's rows lie, ``[K, n]``; ``[1, n]`` where all trials have one fold."""
-        index = self.parts[part]
+    def _of_folds(self, index: Tensor) -> Tensor:
+        """Rows of the folds ``[folds, B]`` → each trial's ``[K, B]``; ``[1, B]`` of one fold."""
         return index[self._fold] if len(index) > 1 else index
+
+
+def _tensor(x: NDArray[np.float32]) -> Tensor:
+    """The same memory, which may be pages of a file that cannot be written to. Nobody does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(x)

@@ -14,6 +14,9 @@ from worker.training.losses import LOSS, DataLoss
 
 CELLS = 250_000
 """Numbers of one layer's activations held at a time while measuring: they fit the cache."""
+MAP_CELLS = 2_000_000
+"""The same of convolutional networks: 8 MB, of which some three are held. Their kernels go through
+maps image by image: smaller pieces gain nothing, and each takes time to begin."""
 GPU_CELLS = 2**25
 """The same on a GPU, where launches cost more than rows: 128 MiB, of which some three are held."""
 

@@ -23,6 +23,9 @@ class Outcome:
     halved_at: int | None = None
     """The epoch of the rung at which halving let it go."""
     error: JobError | None = None
+    measured: dict[str, float | None] | None = None
+    """What the weights that it would end with came to, when they were measured; none where they
+    were not, or an earlier release trained them."""
 
     def progress(self, epoch: int, objective: float) -> None:
         """One more epoch with a finite loss."""

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 import torch
 
@@ -21,11 +22,29 @@ def tune_processor(threads: int) -> None:
     """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:  # glibc; other allocators have no such habit
-            mallopt(_M_MMAP_MAX, 0)  # by size it would leave out buffers above 32 MiB
-            mallopt(_M_TRIM_THRESHOLD, _KEEP)
+    mallopt = _of_glibc("mallopt")
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)  # by size it would leave out buffers above 32 MiB
+        mallopt(_M_TRIM_THRESHOLD, _KEEP)
+
+
+def give_memory_back() -> None:
+    """Give the system the memory that was freed and kept, all of it.
+
+    For the time between reading and training: a table, its text and what encoding took for a while
+    are more than what is trained on, and steps need none of it again.
+    """
+    trim = _of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of glibc's; none elsewhere: other allocators have no such habits."""
+    if sys.platform != "linux":
+        return None
+    function: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return function
 
 
 def compute_exactly() -> None:

@@ -16,6 +16,7 @@ from worker.networks import count_parameters
 from worker.results import Fitted, NetworkReport, TrialResult
 from worker.training.engine import Engine
 from worker.training.final import Threshold, measure_finals, set_thresholds, threshold_advice
+from worker.training.fleet_data import PARTS
 from worker.training.outcome import Outcome
 from worker.training.sparsity import reports
 
@@ -31,7 +32,7 @@ def trial_results(
 ) -> list[TrialResult]:
     """Measure every trial on its final weights and say what is to be said."""
     thresholds = set_thresholds(engine, prepared, threshold)
-    columns = {name: values.tolist() for name, values in engine.measure().items()}
+    columns = _measured(engine, outcomes, threshold)
     loss = columns.get("validation_loss", columns["train_loss"])
     objective = [
         value if outcome.error is None and math.isfinite(value) else None
@@ -67,6 +68,30 @@ def trial_results(
     return results
 
 
+def _measured(
+    engine: Engine, outcomes: Sequence[Outcome], threshold: Threshold | None
+) -> dict[str, list[float]]:
+    """The metrics of every epoch, of the final weights: one value a trial, NaN where there is none.
+
+    They were measured when these weights were trained, unless the thresholds were not yet known.
+    """
+    known = [outcome.measured for outcome in outcomes if outcome.error is None]
+    is_late = engine.data.task == "binary" and not isinstance(threshold, float | None)
+    if is_late or not known or None in known:
+        return {name: values.tolist() for name, values in engine.measure().items()}
+    names = [name for name in known[0] or {} if name.startswith(PARTS) or name == "gap"]
+    columns = {
+        name: [_number((outcome.measured or {}).get(name)) for outcome in outcomes]
+        for name in names
+    }
+    of_weights = {name: values.tolist() for name, values in engine.measure_weights().items()}
+    return columns | of_weights
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def _fitted(
     engine: Engine, prepared: Prepared, network_reports: Sequence[NetworkReport | None]
 ) -> list[NetworkReport | None]:
@@ -87,6 +112,7 @@ def _fitted(
             by_fold[fold] = Fitted(
                 task=target.task,
                 rows=len(rows),
+                measured=engine.data.rows_measured("train"),
                 classes=len(target.classes),
                 target_sd=deviation,
                 weighted=prepared.weights is not None,

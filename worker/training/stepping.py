@@ -53,7 +53,7 @@ class LaunchedSteps:
         streams.start_step(batch)
         # By hand, nothing is written down for autograd. Numbers that are held outlive a step.
         with torch.inference_mode(self._by_hand and not streams.fixed):
-            self._update(engine, engine.order[batch], engine.rate, number)
+            self._update(engine, engine.batch(batch), engine.rate, number)
         engine.averages.take(engine.parameters.values, "step", number)
 
 
@@ -91,7 +91,7 @@ class CapturedSteps:
     def __call__(self, batch: int) -> None:
         """One update of every trial, then of its averages."""
         engine = self._engine
-        index = engine.order[batch]
+        index = engine.batch(batch)
         number = engine.streams.epoch * engine.streams.steps + batch + 1
         if isinstance(engine.rate, float):  # a copy from the host would wait for the last step
             self._rate.fill_(engine.rate)

@@ -44,7 +44,7 @@ class TrainingLoss:
             stacks(OutputPenalty, regularizations, device), streams.at("output")
         )
         self._differentiates_rows = bool(self._attacks) or self._output.by_slope
-        by_hand = not (self._differentiates_rows or self._lowered)
+        by_hand = not (self._output.by_slope or self._lowered)
         self._chain = network.by_hand() if by_hand else None
         self._parameters = tuple(network.parameters())
         weights = dict(network.named_parameters())
@@ -90,14 +90,55 @@ class TrainingLoss:
         self, chain: DenseChain, batch: Batch, found: TrialRows
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """The same without autograd, where the network can do that."""
-        scores = found.scored(chain.forward(self._network.enter(batch.x)))
-        slope = self._slope(scores, batch.y).div_(scores.shape[1])
-        if batch.weights is not None:
-            slope *= batch.weights.unsqueeze(2)
+        if self._attacks:
+            return self._attacked_by_hand(chain, batch, found)
+        scores = found.scored(chain.forward(batch.x))
+        slope = self._share(self._slope(scores, batch.y), batch)
         loss = self._mean(self._loss(scores, batch.y), batch)
         if self._output:
             loss = loss + self._output.by_hand(scores, slope)
         return loss, chain.backward(slope)
+
+    def _attacked_by_hand(
+        self, chain: DenseChain, batch: Batch, found: TrialRows
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """With attacks: the losses' mean over the rows as they are and as each attack makes them.
+
+        One way back gives the gradient by the weights and that by the rows, unless rows are
+        weighted or the answers penalized, of which an attack knows nothing.
+        """
+        scores = found.scored(chain.forward(batch.x))
+        slope, losses = self._slope(scores, batch.y), self._loss(scores, batch.y)
+        if apart := bool(self._output) or batch.weights is not None:
+            chain.backward(slope)
+            by_rows = chain.by_rows()
+        slope, penalty = self._share(slope, batch), None
+        if self._output:  # what follows takes a share of all gradients away
+            own = torch.zeros_like(slope)
+            penalty = self._output.by_hand(scores, own)
+            for _, _, share in self._attacks:
+                own /= 1 - share.unsqueeze(2)
+            slope += own
+        gradients = chain.backward(slope)
+        by_rows = by_rows if apart else chain.by_rows()
+        averages = [tensor.clone() for tensor in self._averages]
+        for technique, epsilon, share in self._attacks:
+            moved = technique.perturb(batch.x, by_rows, widened(epsilon, batch.x))
+            scores = found.scored(chain.forward(moved))
+            losses = torch.lerp(losses, self._loss(scores, batch.y), share)
+            others = chain.backward(self._share(self._slope(scores, batch.y), batch))
+            for gradient, other in zip(gradients, others, strict=True):
+                gradient.lerp_(other, widened(share[:, 0], gradient))
+        for tensor, before in zip(self._averages, averages, strict=True):
+            tensor.copy_(before)
+        loss = self._mean(losses, batch)
+        return loss if penalty is None else loss + penalty, gradients
+
+    @staticmethod
+    def _share(slope: Tensor, batch: Batch) -> Tensor:
+        """∂L/∂s of the mean over the rows, in place, from that of each row by itself."""
+        slope.div_(slope.shape[1])
+        return slope if batch.weights is None else slope.mul_(batch.weights.unsqueeze(2))
 
     @staticmethod
     def _mean(losses: Tensor, batch: Batch) -> Tensor:

@@ -137,6 +137,7 @@ class MetricsData(TypedDict):
     name: str
     epochs: list[int]
     metrics: dict[str, list[float | None]]
+    train_rows: int | None
 
 
 class SpreadData(TypedDict):

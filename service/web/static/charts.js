@@ -31,12 +31,33 @@ export function shown(colour, dark = document.documentElement.dataset.theme === 
   if (opaque) {
     const [r, g, b, a = "1"] = opaque[1].split(",").map((part) => part.trim());
     const twin = BY_RGB[[r, g, b].join()];
-    return twin ? `rgba(${twin.join(", ")}, ${Math.min(1, a * 1.4)})` : colour;
+    // Bands need more of it on dark ground; bars have an edge.
+    return twin ? `rgba(${twin.join(", ")}, ${a < 0.5 ? a * 1.4 : a})` : colour;
   }
   return TWINS[colour.toLowerCase()] || colour;
 }
 
 export const PALETTE = ["#0047AB", "#A63603", "#1B7A55", "#CC8400", "#B5409F", "#2498DC", "#000000"];
+
+/** Whether a scale's title is written along the left edge. */
+const upright = (name, scale) => name === "y" || scale.position === "left" || scale.axis === "y";
+
+/** How much of the height a scale has, where several stand on each other. */
+function share(scale, scales) {
+  const all = Object.values(scales).filter((other) => other.stack && other.stack === scale.stack);
+  return scale.stack ? (scale.stackWeight || 1) / all.reduce((sum, other) => sum + (other.stackWeight || 1), 0) : 1;
+}
+
+/** A text in lines that are about so many pixels long: Chart.js cuts off what is longer. */
+function inLines(text, pixels) {
+  const lines = [];
+  for (const word of [text || ""].flat().join(" ").split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && longer.length * 6 <= pixels) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.length > 1 ? lines : lines[0];
+}
 
 function themed(configuration, height) {
   const style = getComputedStyle(document.documentElement);
@@ -56,11 +77,11 @@ function themed(configuration, height) {
   options.animation = false;
   options.color = of("--text");
   options.borderColor = of("--line");
-  for (const scale of Object.values(options.scales || {})) {
+  for (const [name, scale] of Object.entries(options.scales || {})) {
     scale.ticks = { color: of("--soft"), ...scale.ticks };
     scale.grid = { color: of("--line"), ...scale.grid };
     scale.border = { color: of("--edge"), ...scale.border };
-    if (scale.title) scale.title = { color: of("--soft"), ...scale.title };
+    if (scale.title) scale.title = { color: of("--soft"), ...scale.title, text: upright(name, scale) ? inLines(scale.title.text, (height - 130) * share(scale, options.scales)) : scale.title.text };
   }
   const plugins = (options.plugins ||= {});
   // The title is the card's.

@@ -11,7 +11,8 @@ from worker.data import Table, read_table
 from worker.data.table import numeric
 from worker.errors import DataError, SpecError
 from worker.jobs import tables
-from worker.jobs.table_cache import DATA_FIELDS, MOST_FINDINGS, TableCache, findings_about
+from worker.jobs.checked import MOST_FINDINGS, findings_about
+from worker.jobs.table_cache import DATA_FIELDS, TableCache
 from worker.jobs.tables import load_table, says_as_stored
 from worker.results import Advice
 from worker.spec import Builtin, JobSpec, Reading

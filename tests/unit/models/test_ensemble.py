@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import expit, log_softmax, softmax
 
 from tests.contending import trained
@@ -23,6 +24,7 @@ from worker.models import (
     weighted_mean,
 )
 from worker.models.export import ExportSource, export
+from worker.networks import JointNetwork, join_programs, write_programs
 from worker.spec import Builtin
 
 COMPARE: list[dict[str, Any]] = [
@@ -190,3 +192,30 @@ def test_the_mean_of_logits_is_that_of_probabilities(size: float) -> None:
     both = (p > 1e-12) & (p < 1 - 1e-12)
     np.testing.assert_allclose(found[both], np.log(p / (1 - p))[both], rtol=1e-4, atol=1e-5)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("hidden", [[32, 16], [7, 5]])
+def test_a_row_alone_has_the_bits_that_it_has_among_others(hidden: list[int]) -> None:
+    """Its first product may be one of all members, where that changes no bit."""
+    _, contenders = trained(
+        dataset={"builtin": "iris"},
+        split={"validation": 0.2},
+        network={"kind": "mlp", "hidden": hidden},
+        training={"epochs": 1},
+        compare=[{"name": f"{n}", "regularization": {"dropout": 0.1 * n}} for n in range(3)],
+    )
+    model = TrainedModel.load(join_members(members(contenders)).dump(), 0)
+    rows = np.random.default_rng(1).standard_normal((40, 4), dtype=np.float32)
+    whole = model.forward(rows)
+    for number in range(len(rows)):
+        alone = model.forward(rows[number : number + 1])
+        assert alone.tobytes() == whole[number : number + 1].tobytes()
+    network = model.network
+    assert isinstance(network, JointNetwork)
+    (part,) = network.parts
+    (program,) = join_programs(write_programs(part.network, (4,)) or ())
+    joined = program.of_one_row()
+    assert joined is not None
+    row = torch.from_numpy(rows[:1])
+    usual = program(row.expand(3, 1, 4)).numpy()
+    np.testing.assert_allclose(joined(row).numpy(), usual, rtol=1e-5, atol=1e-6)

@@ -1,5 +1,6 @@
 """The convolutional network is what torch.nn would build, K times."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -8,15 +9,21 @@ from tests.techniques import network, rows
 CNN = {"kind": "cnn", "channels": [4, 6], "hidden": [5], "kernel_size": 3, "pool": 2}
 
 
-def test_equals_the_same_of_torch_s_modules() -> None:
-    built = network(CNN, (2, 9, 8), {}, {}, seeds=[1, 2])
+ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "silu": nn.SiLU}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_equals_the_same_of_torch_s_modules(name: str) -> None:
+    """Those that rise come after the pooling; the others may not."""
+    built = network({**CNN, "activation": name}, (2, 9, 8), {}, {}, seeds=[1, 2])
+    act = ACTIVATIONS[name]
     x = rows(2, 3, 2, 9, 8)
     scores = built(x)
     for trial in range(2):
         modules = nn.Sequential(
-            nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Linear(6 * 2 * 2, 5), nn.ReLU(), nn.Linear(5, 3),
+            nn.Conv2d(2, 4, 3, padding=1), act(), nn.MaxPool2d(2),
+            nn.Conv2d(4, 6, 3, padding=1), act(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Linear(6 * 2 * 2, 5), act(), nn.Linear(5, 3),
         )  # fmt: skip
         layers = [m for m in modules if isinstance(m, nn.Conv2d | nn.Linear)]
         for number, layer in enumerate(layers):

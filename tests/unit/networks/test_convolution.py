@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from worker.networks.convolution import Convolution, Pool, fold, unfold
 
@@ -25,6 +25,60 @@ def test_equals_torch_s_module(trials: int, positions: tuple[int, ...]) -> None:
         torch.testing.assert_close(h[trial], module(x[trial]))
 
 
+@pytest.mark.parametrize("rows", [1, 7, 32])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "kernel", "positions"),
+    [
+        (1, 4, 3, (7, 5)),
+        (16, 32, 3, (4, 4)),
+        (3, 5, 3, (9, 7)),
+        (1, 6, 5, (11, 11)),
+        (8, 3, 3, (12,)),
+    ],
+)
+def test_a_trial_s_bits_are_its_own(
+    rows: int, inputs: int, outputs: int, kernel: int, positions: tuple[int, ...]
+) -> None:
+    """Alone and at any place of a fleet: forward, pooled, and all derivatives."""
+    axes, generator = len(positions), Generator().manual_seed(0)
+    x = torch.randn(5, rows, inputs, *positions, generator=generator)
+    weight = torch.randn(5, outputs, inputs, *[kernel] * axes, generator=generator)
+    pool = Pool(2, positions)
+
+    def passed(members: list[int]) -> list[Tensor]:
+        layer = Convolution(len(members), inputs, outputs, (kernel,) * axes)
+        layer.weight.data.copy_(weight[members])
+        layer.bias.data.zero_()
+        h = x[members].requires_grad_()
+        pooled = pool(layer(h))
+        with torch.no_grad():
+            measured = pool(layer(h))
+        slopes = torch.autograd.grad(pooled.sin().sum(), [h, layer.weight, layer.bias])
+        return [pooled.detach(), measured, *slopes]
+
+    alone = [passed([member]) for member in range(5)]
+    for members in ([0, 1], [4, 2, 3], [0, 1, 2, 3, 4]):
+        for row, member in enumerate(members):
+            for one, other in zip(passed(members), alone[member], strict=True):
+                assert torch.equal(one[row], other[0])
+
+
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_images_that_all_trials_see(inputs: int) -> None:
+    """They are turned once, and yet each trial has its own derivative by them."""
+    layer = Convolution(3, inputs, 4, (3, 3))
+    for trial in range(3):
+        layer.draw(torch.tensor([trial]), Generator().manual_seed(trial))
+    x = torch.randn(1, 4, inputs, 8, 8)
+    own = x.repeat(3, 1, 1, 1, 1).requires_grad_()
+    common = x.expand(3, -1, -1, -1, -1)
+    assert torch.equal(layer(common), layer(own))
+    (expected,) = torch.autograd.grad(layer(own).square().sum(), own)
+    asked = common.detach().requires_grad_()
+    (found,) = torch.autograd.grad(layer(asked).square().sum(), asked)
+    assert torch.equal(found, expected)
+
+
 def test_begins_as_torch_s_module_does() -> None:
     """Uniform on ±1/√n; for SELU normal with variance 1/n."""
     layer = Convolution(1, 32, 64, (3, 3))
@@ -38,8 +92,16 @@ def test_begins_as_torch_s_module_does() -> None:
     assert (layer.bias == 0).all()
 
 
-def test_layers_follow_each_other_without_a_copy() -> None:
-    """What one convolution gives, the next one takes as it lies."""
+def test_maps_lie_channels_last() -> None:
+    """What one layer gives, the next one takes as it lies, and so do the kernels."""
+    h = torch.randn(3, 4, 2, 9, 7)
+    for layer in (Convolution(3, 2, 5, (3, 3)), Pool(2, (9, 7)), Convolution(3, 5, 6, (3, 3))):
+        h = layer(h)
+        assert h.movedim(2, -1).is_contiguous()
+
+
+def test_groups_follow_each_other_without_a_copy() -> None:
+    """On a GPU: what one convolution gives, the next one takes as it lies."""
     maps = torch.randn(4, 3 * 5, 9, 7)
     trials = unfold(maps, 3)
     assert trials.shape == (3, 4, 5, 9, 7)
@@ -54,6 +116,8 @@ def test_pools_as_torch_does(positions: tuple[int, ...]) -> None:
     pool = Pool(2, positions)
     expected = torch.stack([POOLS[len(positions)](2)(trial) for trial in h])
     assert torch.equal(pool(h), expected)
+    with torch.no_grad():
+        assert torch.equal(pool(h), expected)
     assert pool.sizes == expected.shape[3:]
 
 

@@ -21,7 +21,8 @@ def layer(*p: float, schedules: tuple[Ramp | None, ...] | None = None) -> Dropou
 def test_the_text_s_example() -> None:
     """h = [1, 2, 3], M = [1, 0, 1], p = .5 gives [2, 0, 6]."""
     h, keep = torch.tensor([[[1.0, 2.0, 3.0]]]), torch.tensor([[[1.0, 0.0, 1.0]]])
-    assert Dropout.drop(h, keep, torch.tensor([[[0.5]]])).tolist() == [[[2.0, 0.0, 6.0]]]
+    q = Dropout.constants(torch.tensor([[[0.5]]]))
+    assert Dropout.drop(h, Dropout.slope(keep, q), q).tolist() == [[[2.0, 0.0, 6.0]]]
 
 
 def test_each_trial_drops_its_own_share_and_keeps_the_mean() -> None:

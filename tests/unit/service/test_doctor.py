@@ -1,5 +1,6 @@
 """What the doctor judges, and that it names a remedy for all that is unfit."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,24 @@ def test_sqlite_must_be_safe_with_several_writers(version: tuple[int, ...], fit:
 def test_an_old_python_is_unfit() -> None:
     assert doctor.examine_python((3, 10)).remedy == "install Python 3.11 or newer"
     assert doctor.examine_python((3, 13)).fit
+
+
+def test_postgresql_needs_its_driver_and_a_start_says_so_in_a_line(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url = "postgresql://db/parsimony"
+    found = doctor.examine_database(settings.model_copy(update={"database_url": url}))
+    assert not found.fit
+    assert "parsimony[postgresql]" in found.found
+    environment = {"PARSIMONY_STATE": str(settings.state), "PARSIMONY_DATABASE_URL": url}
+    for command in (["api", "--port", "0"], ["up", "--port", "0"], ["migrate"], ["keys", "list"]):
+        run = CliRunner().invoke(app, command, env=environment)
+        assert run.exit_code == 1, command
+        assert run.stderr == (
+            "parsimony: database_url is PostgreSQL's, and its driver psycopg is not installed: "
+            "pip install 'parsimony[postgresql]', or pip install 'psycopg[binary]'\n"
+        )
 
 
 def test_an_old_redis_is_unfit(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -143,3 +144,22 @@ def test_what_clients_are_told_of_an_error_holds_no_statement_and_no_value(
         assert message.startswith(f"{type(error).__name__}: ")
         assert not any(part in message for part in ("SQL:", "INSERT", "SELECT", "secret", "\n"))
     assert without_sql(ValueError("two\nlines")) == "ValueError: two\nlines"
+
+
+@pytest.mark.database_kinds("postgresql")
+def test_a_url_of_postgresql_needs_no_driver_in_it(database: Database) -> None:
+    plain = Database(database.url.replace("+psycopg", ""))
+    try:
+        with plain.read() as session:
+            assert session.scalar(text("SELECT 1")) == 1
+    finally:
+        plain.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql://db/parsimony", "postgresql+psycopg://db/parsimony"])
+def test_postgresql_without_its_driver_is_refused_with_the_remedy(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'parsimony\[postgresql\]'"):
+        Database(url)

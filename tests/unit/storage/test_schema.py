@@ -32,7 +32,7 @@ ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 BEFORE = "0006"
 """The schema of the release before this one."""
-HEAD = "0010"
+HEAD = "0011"
 Rows = dict[str, list[dict[str, Any]]]
 _numbers = itertools.count()
 
@@ -147,7 +147,7 @@ def test_a_shared_database_is_migrated_by_the_command_alone(of_before: Database)
     with pytest.raises(UnavailableError) as refused:
         schema.make_ready(of_before)
     assert refused.value.message == (
-        "the database has schema 0006, this release needs 0010: run `parsimony migrate` once"
+        "the database has schema 0006, this release needs 0011: run `parsimony migrate` once"
     )
     assert schema.state_of(of_before).current == BEFORE
 
@@ -166,7 +166,7 @@ def test_a_start_waits_for_the_command(
     schema.make_ready(of_before, patience=60.0, pause=migrate_meanwhile)
     assert len(pauses) == 3
     assert [record.message for record in caplog.records if record.name == schema.__name__] == [
-        "the database has schema 0006, this release needs 0010: run `parsimony migrate` once; "
+        "the database has schema 0006, this release needs 0011: run `parsimony migrate` once; "
         "waiting up to 60 s for it"
     ]
 
@@ -179,31 +179,31 @@ def test_a_file_is_migrated_by_whoever_opens_it(of_before: Database) -> None:
 
 def test_a_newer_schema_that_took_nothing_away_serves(database: Database) -> None:
     with database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0011'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0012'"))
         schema.record_readable_from(session.connection(), HEAD)
     schema.make_ready(database)
     database.migrate()
     state = schema.state_of(database)
-    assert (state.current, state.fits) == ("0011", True)
+    assert (state.current, state.fits) == ("0012", True)
     assert "newer release" in state.sentence
 
 
-@pytest.mark.parametrize("since", ["0011", "0012"])
+@pytest.mark.parametrize("since", ["0012", "0013"])
 def test_a_newer_schema_without_what_this_release_needs_is_refused(
     database: Database, since: str
 ) -> None:
     with database.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0011'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0012'"))
         schema.record_readable_from(session.connection(), since)
     for act in (schema.make_ready, Database.migrate):
-        with pytest.raises(UnavailableError, match=r"0011.* newer release") as refused:
+        with pytest.raises(UnavailableError, match=r"0012.* newer release") as refused:
             act(database)
         # The remedy is one for this kind of database.
         remedy = "PARSIMONY_STATE" if database.is_sqlite else "PARSIMONY_DATABASE_URL"
         other = "PARSIMONY_DATABASE_URL" if database.is_sqlite else "PARSIMONY_STATE"
         assert remedy in refused.value.message
         assert other not in refused.value.message
-    assert schema.state_of(database).current == "0011"
+    assert schema.state_of(database).current == "0012"
 
 
 def test_a_rehearsal_shows_the_statements_and_changes_nothing(
@@ -211,7 +211,7 @@ def test_a_rehearsal_shows_the_statements_and_changes_nothing(
 ) -> None:
     statements = schema.rehearse(of_before)
     assert any(line.startswith("CREATE TABLE worker") for line in statements)
-    assert any("0010" in line and "alembic_version" in line for line in statements)
+    assert any("0011" in line and "alembic_version" in line for line in statements)
     assert schema.state_of(of_before).current == BEFORE
     of_before.migrate()  # nothing is held, and nothing was left behind
 
@@ -258,6 +258,6 @@ def test_each_part_refuses_to_start_in_a_line(
     # The worker logs, Alembic's imports included.
     lines = [line for line in done.stderr.splitlines() if line and " INFO " not in line]
     assert lines == [
-        "parsimony: the database is empty, this release needs schema 0010: "
+        "parsimony: the database is empty, this release needs schema 0011: "
         "run `parsimony migrate` once"
     ]

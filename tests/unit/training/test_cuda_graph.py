@@ -37,7 +37,7 @@ def test_numbers_from_tensors_make_the_same_steps(optimizer: str) -> None:
         plain.step(batch)
         number = torch.tensor(batch + 1.0, dtype=torch.float64)
         tensors.engine.streams.start_step(batch)
-        update(tensors.engine, tensors.engine.order[batch], rate, number)
+        update(tensors.engine, tensors.engine.batch(batch), rate, number)
     torch.testing.assert_close(
         plain.engine.parameters.values, tensors.engine.parameters.values, rtol=1e-6, atol=1e-8
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.engine import batch_order
 from tests.fleets import ADAM, fleet, trained
 from worker.training import FleetRun
 
@@ -49,7 +50,7 @@ def test_trials_start_from_the_seed() -> None:
     start = run.engine.parameters.values
     assert torch.equal(start[0], start[2])
     assert not torch.equal(start[0], start[1])
-    order = run.engine.data.order(0)
+    order = batch_order(run, epoch=0)
     assert torch.equal(order[0], order[2])
     assert not torch.equal(order[0], order[1])
     assert torch.equal(order[0].sort().values, order[1].sort().values)

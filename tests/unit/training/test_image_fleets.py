@@ -74,7 +74,7 @@ def test_metrics_are_of_the_images_as_they_are() -> None:
     """The same weights: another objective, the same metrics, whatever augments."""
     engine = digits(EVERY, {}).engine
     engine.start_epoch(0)
-    objective = engine.loss(engine.order[0])
+    objective = engine.loss(engine.batch(0))
     assert not torch.isclose(objective[0], objective[1])
     for name, values in engine.measure().items():
         assert values[0] == values[1], name

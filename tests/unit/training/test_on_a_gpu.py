@@ -67,7 +67,7 @@ def test_a_step_asks_the_device_for_nothing(name: str) -> None:
             run.step(0)  # random numbers are drawn outside of a graph
             rate = torch.full((len(run.members), 1), 0.1, dtype=torch.float64)
             with Asked() as asked:
-                update(engine, engine.order[0], rate, torch.tensor(2.0, dtype=torch.float64))
+                update(engine, engine.batch(0), rate, torch.tensor(2.0, dtype=torch.float64))
             asked.names["lift_fresh"] -= 1  # the step's number, here
             assert not +asked.names
 

@@ -95,7 +95,7 @@ def test_metrics_are_measured_without_it() -> None:
     variants = [{"name": "off", "regularization": {}}, {"name": "on", "regularization": heavy}]
     engine = fleet(**{**RANDOM, "compare": variants}).engine
     engine.start_epoch(0)
-    objective = engine.loss(engine.order[0])
+    objective = engine.loss(engine.batch(0))
     assert not torch.isclose(objective[0], objective[1])
     for name, values in engine.measure().items():
         assert values[0] == values[1], name

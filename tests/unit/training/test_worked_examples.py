@@ -30,7 +30,8 @@ def test_l2_step() -> None:
 def test_dropout_mask() -> None:
     """h = [1, 2, 3], M = [1, 0, 1], p = .5: [2, 0, 6]."""
     h, mask = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 0.0, 1.0])
-    assert Dropout.drop(h, mask, torch.tensor(0.5)).tolist() == [2.0, 0.0, 6.0]
+    q = Dropout.constants(torch.tensor(0.5))
+    assert Dropout.drop(h, Dropout.slope(mask, q), q).tolist() == [2.0, 0.0, 6.0]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from worker.regularization.families.convex import ConvexTerms
 from worker.regularization.families.decay import Decay, Decays
 from worker.regularization.families.dropout import ActivationDropout, DropoutLayer, WeightDropout
 from worker.regularization.families.noise import Distribution, NoiseLayer, NoiseTechnique, Place
-from worker.regularization.families.normalization import Normalization, NormalizationLayer
+from worker.regularization.families.normalization import Kept, Normalization, NormalizationLayer
 from worker.regularization.families.output import OutputPenalties, OutputPenalty
 from worker.regularization.families.penalty import (
     EntryTechnique,
@@ -41,6 +41,7 @@ __all__ = [
     "Distribution",
     "DropoutLayer",
     "EntryTechnique",
+    "Kept",
     "NoiseLayer",
     "NoiseTechnique",
     "Normalization",

@@ -48,10 +48,6 @@ class Attack(Technique):
     epsilon: float
     """ε: how far a feature may move."""
 
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Always, for the gradient by the rows."""
-        return True
-
     def restrains(self) -> bool:
         """Always: the rows move towards what is hard."""
         return True

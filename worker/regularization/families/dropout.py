@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Protocol, Self
 
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -32,6 +33,10 @@ WEAK_P = 0.1
 """Probabilities below it are not noticed."""
 
 
+Constants = Sequence[Tensor]
+"""What follows from p alone, ``[K, 1, …]`` each."""
+
+
 class Masking(Protocol):
     """What a layer asks of a technique that drops by a mask."""
 
@@ -43,8 +48,16 @@ class Masking(Protocol):
         """The shape of the mask M for ``h``."""
 
     @staticmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """``h`` under a mask ``keep``, which may be overwritten; p widened to ``[K, 1, …]``."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
+
+    @staticmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """∂h'/∂h under a mask ``keep``, which may be overwritten."""
+
+    @staticmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
+        """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
 
 
 class ActivationDropout(Technique):
@@ -107,11 +120,6 @@ class ActivationDropout(Technique):
         """After how many hidden layers it acts, from the first on."""
         return network.conv_layers if self.needs_maps else network.dropout_sites
 
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Wherever it acts; the one that does not says so."""
-        sites = self.sites(network)
-        return bool(sites) and any(self.rates(sites))
-
     def restrains(self) -> bool:
         """From p = .1 on, anywhere."""
         p = self.p if isinstance(self.p, tuple) else (self.p,)
@@ -130,8 +138,18 @@ class ActivationDropout(Technique):
 
     @staticmethod
     @abstractmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """The activations under a mask ``keep``, scaled; p widened to ``[K, 1, …]``."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
+
+    @staticmethod
+    @abstractmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """∂h'/∂h under a mask ``keep``, which may be overwritten."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
+        """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
 
 
 class WeightDropout(Technique):
@@ -139,10 +157,6 @@ class WeightDropout(Technique):
 
     family: ClassVar[str] = "dropout"
     per_row: ClassVar[bool] = False
-
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Where it drops any weights."""
-        return any(self.rates(network.depth))
 
     def restrains(self) -> bool:
         """From p = .1 on."""
@@ -159,16 +173,25 @@ class WeightDropout(Technique):
 
     @staticmethod
     @abstractmethod
-    def drop(h: Tensor, keep: Tensor, p: Tensor) -> Tensor:
-        """The weights under a mask ``keep``, scaled; p widened to ``[K, 1, …]``."""
+    def constants(p: Tensor) -> tuple[Tensor, ...]:
+        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch."""
+
+    @staticmethod
+    @abstractmethod
+    def slope(keep: Tensor, constants: Constants) -> Tensor:
+        """∂W'/∂W under a mask ``keep``, which may be overwritten."""
+
+    @staticmethod
+    @abstractmethod
+    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
+        """W', given its slope; in ``out`` where that is given."""
 
 
 class DropoutLayer(RandomLayer):
     """A technique that drops by a mask, at one position of a network."""
 
     threshold: Tensor
-    scale: Tensor
-    """1 / (1 − p), of what is kept."""
+    constants: Tensor
 
     def __init__(
         self,
@@ -183,21 +206,33 @@ class DropoutLayer(RandomLayer):
         # Survivors are scaled by the p that masks have, or the mean would be off as p nears 1.
         self.amount.copy_(resolved(self.amount))
         self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
-        self.register_buffer("scale", 1 / (1 - self.amount), persistent=False)
+        constants = torch.stack(technique.constants(self.amount))
+        self.register_buffer("constants", constants, persistent=False)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set p and what follows from it."""
         super().start_epoch(epoch, epochs)
         self.amount.copy_(resolved(self.amount))
         self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
-        self.scale.copy_(1 / (1 - self.amount))
+        torch.stack(self.technique.constants(self.amount), out=self.constants)
 
     @shaped(h="K …", returns="K …")
     def forward(self, h: Tensor) -> Tensor:
         """Drop in training mode; identity in eval mode."""
         if not self.training:
             return h
-        return self.technique.drop(h, self.mask(h), self.amount)
+        constants = self.constants.unbind()
+        return self.technique.drop(h, self.technique.slope(self.mask(h), constants), constants)
+
+    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives in training mode, maybe in ``out``; and its slope."""
+        constants = self.constants.unbind()
+        slope = self.technique.slope(self.mask(h), constants)
+        return self.technique.drop(h, slope, constants, out), slope
+
+    def backward(self, g: Tensor, kept: Tensor) -> Tensor:
+        """The slope's product with ∂L/∂h', in its place."""
+        return g.mul_(kept)
 
     def mask(self, h: Tensor) -> Tensor:
         """A fresh mask M for ``h``: 1 where an entry is kept, else 0."""

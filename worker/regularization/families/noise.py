@@ -9,7 +9,7 @@ from torch import Tensor
 from worker.regularization.families.random_layer import RandomLayer
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
-from worker.regularization.technique import NetworkFacts, Technique
+from worker.regularization.technique import Technique
 from worker.shapes import shaped
 
 Distribution = Literal["gaussian", "uniform"]
@@ -26,10 +26,6 @@ class NoiseTechnique(Technique):
     schedule: Ramp | None = None
     """What share of σ applies in each epoch; all of it unless given."""
 
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Noise on weights or activations; at the input it comes before the first layer."""
-        return bool(self.deviation("weights") or self.deviation("activations"))
-
     def restrains(self) -> bool:
         """Always: no row comes twice."""
         return True
@@ -42,6 +38,11 @@ class NoiseTechnique(Technique):
     @abstractmethod
     def disturb(h: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
         """``h`` with ``noise`` of deviation 1, scaled by σ ``[K, 1, …]``."""
+
+    @staticmethod
+    @abstractmethod
+    def derive(g: Tensor) -> Tensor:
+        """From ∂L/∂h' to ∂L/∂h."""
 
 
 class NoiseLayer(RandomLayer):
@@ -69,9 +70,17 @@ class NoiseLayer(RandomLayer):
             return h
         return self.technique.disturb(h, self.noise(h).to(h.dtype), self.amount)
 
+    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives in training mode, not in ``out``, since signs change; and h."""
+        return self.technique.disturb(h, self.noise(h).to(h.dtype), self.amount), h
+
+    def backward(self, g: Tensor, kept: Tensor) -> Tensor:
+        """∂L/∂h."""
+        return self.technique.derive(g)
+
     def noise(self, h: Tensor) -> Tensor:
         """Noise of mean 0 and standard deviation 1 for ``h``."""
         shape = h.shape[1:] if self.per_row else (None, *h.shape[1:])
         if self.distribution == "gaussian":
-            return self.random.normal(*shape)
+            return self.random.gaussian(*shape)
         return (self.random.uniform(*shape) * 2 - 1) * 3**0.5

@@ -12,6 +12,8 @@ from worker.shapes import shaped
 
 EPSILON = 1e-5
 """The usual ε."""
+Kept = tuple[Tensor, ...]
+"""What a forward pass leaves for the way back."""
 
 
 class Normalization(Technique):
@@ -28,10 +30,6 @@ class Normalization(Technique):
     def main_field(cls) -> str | None:
         """None: by a number alone nobody means ε or a momentum."""
         return None
-
-    def needs_autograd(self, network: NetworkFacts) -> bool:
-        """Always."""
-        return True
 
     def fits(self, network: NetworkFacts, data: DataFacts) -> Misfit | None:
         """Hidden layers; without any it does nothing."""
@@ -51,6 +49,8 @@ class NormalizationLayer(nn.Module, ABC):
     """A normalization of one layer for K trials, on in some of them; γ and β are learned."""
 
     on: Tensor
+    columns: tuple[Tensor, Tensor]
+    """γ and β ``[K, 1, F]``, once ``bind`` was called."""
     epsilon: float
     """ε, one for the fleet: trials with another are another fleet."""
 
@@ -73,9 +73,40 @@ class NormalizationLayer(nn.Module, ABC):
         normed = self.normalize(h)
         return normed if self.everywhere else torch.where(self.on, normed, h)
 
+    def bind(self) -> None:
+        """Take γ and β from where they lie now: what is done by hand asks for them often."""
+        self.columns = self.weight.data.unsqueeze(1), self.bias.data.unsqueeze(1)
+
+    def remember(self, h: Tensor) -> tuple[Tensor, Kept]:
+        """What ``forward`` gives for units ``[K, B, F]`` in training mode; h may be overwritten.
+
+        And what the way back needs.
+        """
+        if self.everywhere:
+            return self.normalize_units(h, h)
+        normed, kept = self.normalize_units(h, None)
+        return torch.where(self.on, normed, h), kept
+
+    def backward(self, g: Tensor, kept: Kept) -> tuple[Tensor, Tensor, Tensor]:
+        """From ∂L/∂h' ``[K, B, F]`` to ∂L/∂h, ∂L/∂γ and ∂L/∂β ``[K, 1, F]``."""
+        by_h, by_weight, by_bias = self.derive_units(g, kept)
+        if not self.everywhere:
+            on, zero = self.on, torch.zeros_like(by_bias)
+            by_h = torch.where(on, by_h, g)
+            by_weight, by_bias = torch.where(on, by_weight, zero), torch.where(on, by_bias, zero)
+        return by_h, by_weight, by_bias
+
     @abstractmethod
     def normalize(self, h: Tensor) -> Tensor:
         """Normalize every trial's activations."""
+
+    @abstractmethod
+    def normalize_units(self, h: Tensor, out: Tensor | None) -> tuple[Tensor, Kept]:
+        """Units ``[K, B, F]`` of every trial, in training; ``out`` may be overwritten."""
+
+    @abstractmethod
+    def derive_units(self, g: Tensor, kept: Kept) -> tuple[Tensor, Tensor, Tensor]:
+        """From ∂L/∂h' ``[K, B, F]`` to ∂L/∂h, ∂L/∂γ and ∂L/∂β ``[K, 1, F]``; g stays."""
 
     def widen(self, number: Tensor) -> Tensor:
         """``[K, F]`` → ``[K, 1, F, 1, …]``, to meet activations."""

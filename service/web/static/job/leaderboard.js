@@ -1,5 +1,5 @@
 // The leaderboard: configurations with their means, and every trial, a page at a time.
-import { html, useEffect, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { api, useQuery } from "../api.js";
 import { Card, Loading, State, Table, Tabs, Trouble } from "../ui.js";
 import { count, figure, plural, words } from "../format.js";
@@ -41,7 +41,13 @@ function Trials({ job }) {
   const [pages, setPages] = useState([]);
   const [more, setMore] = useState(null);
   const { data, error, loading, reload } = useQuery(path);
-  useEffect(() => { reload(); setPages([]); setMore(null); }, [job.trials.finished]);
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) reload();
+    first.current = false;
+    setPages([]);
+    setMore(null);
+  }, [job.trials.finished]);
   const [chosen, setChosen] = useState([]);
   const rows = [...(data?.data || []), ...pages];
   const metrics = shownMetrics(Object.keys(rows.find((row) => Object.keys(row.metrics).length)?.metrics || {}), job.objective, 5);

@@ -1,6 +1,7 @@
 // One job: the verdict first, then how it went, what to change, and what is left of it.
 import { html, useEffect } from "../html.js";
 import { useQuery } from "../api.js";
+import { chartjs } from "../charts.js";
 import { Card, Code, Loading, Progress, State, Trouble, useTitle } from "../ui.js";
 import { count, datasetName, figure, jobTitle, moment, percent, plural, span, words } from "../format.js";
 import { curl, written } from "../spec.js";
@@ -10,6 +11,8 @@ import { Leaderboard } from "../job/leaderboard.js";
 import { EndedCurves, Pictures } from "../job/pictures.js";
 import { Sparsity } from "../job/sparsity.js";
 import { Actions, Downloads } from "../job/actions.js";
+
+chartjs(); // fetched while the job is asked for
 
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 
@@ -67,7 +70,8 @@ export default function Job({ params }) {
   const state = live.end?.state || live.now?.state;
   useEffect(() => { if (job && state && state !== job.state) reload(); }, [state]);
   useTitle(job && jobTitle(job));
-  const { data: report } = useQuery(over ? `${path}/report` : null);
+  // Without what a search found, which takes the longest: the pictures ask for it once they are seen.
+  const { data: report, error: unreported } = useQuery(over ? `${path}/report?search=false` : null);
   if (error && !job) return html`<h1>Job</h1><${Trouble} error=${error} retry=${reload} />`;
   if (!job) return html`<${Loading} what="Loading the job" />`;
   const now = live.now && !over ? live.now : job;
@@ -82,8 +86,10 @@ export default function Job({ params }) {
     ${over ? html`<${Card} title="Curves"><${EndedCurves} job=${job} /><//>`
       : live.curves.size > 0 && html`<${Card} title="Curves" aside=${html`<span class="hint">live</span>`}><${LiveCurves} curves=${live.curves} objective=${job.objective} epochs=${job.spec.training?.epochs ?? 50} /><//>`}
     ${advice.length > 0 && html`<${Card} title="Advice"><${AdviceList} advice=${advice} spec=${job.spec} /><//>`}
-    ${(over || now.trials.finished > 0) && html`<${Leaderboard} job=${over ? job : { ...job, trials: now.trials }} report=${report} />`}
-    ${over && report && html`<${Pictures} job=${job} report=${report} /><${Sparsity} report=${report} job=${job} />`}
+    ${(over || now.trials.finished > 0) && (over && !report && !unreported
+      ? html`<${Card} title="Leaderboard"><${Loading} /><//>`
+      : html`<${Leaderboard} job=${over ? job : { ...job, trials: now.trials }} report=${report} />`)}
+    ${over && report && html`<${Pictures} job=${job} /><${Sparsity} report=${report} job=${job} />`}
     <div class="columns">
       ${over && html`<${Downloads} job=${job} report=${report} />`}
       <${Log} job=${job} live=${live} over=${over} />

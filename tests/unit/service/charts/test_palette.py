@@ -11,10 +11,12 @@ from service.charts.palette import (
     BLACK,
     BLUE,
     COLOURS,
+    FILL,
     GRAY,
     MARKERS,
     SHADES,
     SHARES,
+    SKY,
     VERMILION,
     contrast,
     ink,
@@ -93,6 +95,7 @@ def test_the_measure_finds_what_is_known_to_be_hard() -> None:
 def test_lines_differ_in_colour_for_all_eyes(eyes: str) -> None:
     assert nearest(COLOURS, SEEN_BY[eyes]) >= 18
     assert nearest((BLUE, VERMILION, GRAY), SEEN_BY[eyes]) >= 18  # helps, harms, unclear
+    assert nearest((SKY, GRAY), SEEN_BY[eyes]) >= 18  # clear, may be chance
 
 
 @pytest.mark.parametrize("colour", [*COLOURS, GRAY])
@@ -117,13 +120,37 @@ def test_steps_go_one_way_for_all_eyes_and_carry_text(steps: tuple[str, ...]) ->
     assert luminance(BLACK) == 0
 
 
-def test_on_dark_ground_lines_have_twins_that_differ_as_much() -> None:
+def mixed(colour: str, share: float, ground: str) -> str:
+    """A colour of this opacity on a ground, as browsers mix them."""
+    parts = ((int(colour[n : n + 2], 16), int(ground[n : n + 2], 16)) for n in (1, 3, 5))
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02X}" for a, b in parts)
+
+
+def on_dark_ground() -> tuple[dict[str, str], str]:
+    """Each colour's twin, and the ground, as the pages have them."""
     static = ROOT / "service" / "web" / "static"
     table = (static / "charts.js").read_text(encoding="utf-8").partition("const LIGHT = {")[2]
     twins = dict(re.findall(r'"(#\w{6})": "(#\w{6})"', table.partition("};")[0]))
-    assert set(twins) == {*COLOURS, GRAY}
     dark = (static / "style.css").read_text(encoding="utf-8").partition('[data-theme="dark"]')[2]
-    panel = re.findall(r"--panel: (#\w{6});", dark)[0]
+    return twins, re.findall(r"--panel: (#\w{6});", dark)[0]
+
+
+def test_what_bars_say_is_seen_and_so_are_the_intervals_that_end_in_them() -> None:
+    twins, panel = on_dark_ground()
+    of_bars = (BLUE, VERMILION, GRAY, SKY)
+    light = {colour: mixed(colour, FILL, "#FFFFFF") for colour in of_bars}
+    dark = {colour: mixed(twins[colour], FILL, panel) for colour in of_bars}
+    assert min(contrast(BLACK, fill) for fill in light.values()) >= 4.5
+    assert min(contrast(twins[BLACK], fill) for fill in dark.values()) >= 3
+    for fills, least in ((light, 18), (dark, 12)):  # their edges have the colours themselves
+        for matrix in SEEN_BY.values():
+            assert nearest((fills[BLUE], fills[VERMILION], fills[GRAY]), matrix) >= least
+            assert nearest((fills[SKY], fills[GRAY]), matrix) >= least
+
+
+def test_on_dark_ground_lines_have_twins_that_differ_as_much() -> None:
+    twins, panel = on_dark_ground()
+    assert set(twins) == {*COLOURS, GRAY}
     for matrix in SEEN_BY.values():
         assert nearest(tuple(twins[colour] for colour in COLOURS), matrix) >= 18
         assert nearest((twins[BLUE], twins[VERMILION], twins[GRAY]), matrix) >= 18

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from service.errors import BusyError
-from service.serving.joiner import LEAST_ROWS, MOST_ROWS, Joiner
+from service.serving import joiner as joiner_module
+from service.serving.joiner import LEAST_ROWS, MOST_ROWS, Deliver, Joined, Joiner
 from service.serving.statistics import Statistics
 from worker.models import TrainedModel
 
@@ -110,6 +111,36 @@ def test_a_busy_loop_does_not_keep_the_thread_waiting() -> None:
         run(work())
     assert model.batches == [LEAST_ROWS] * 3
     assert one.idle
+
+
+def test_answers_of_a_large_batch_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is due, a refusal for example, is done between two answers."""
+    monkeypatch.setattr(joiner_module, "WRITING_NS", 0)
+    order: list[str] = []
+    one = joiner(Model())
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+
+        def deliver(number: int) -> Deliver:
+            def told(joined: Joined, place: int) -> None:
+                order.append(f"{number}: {joined.scores[place, 0]:g}")
+                if number == 2:
+                    loop.call_soon(ended.set_result, None)
+                else:
+                    loop.call_soon(order.append, "other")
+                    assert not one.idle
+
+            return told
+
+        for number in range(3):
+            one.add(rows(number), deliver(number), lambda error: None)
+        await ended
+        assert one.idle
+
+    run(work())
+    assert order == ["0: 0", "other", "1: 2", "other", "2: 4"]
 
 
 def test_a_large_request_is_computed_in_parts_between_which_others_have_their_turn() -> None:
