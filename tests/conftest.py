@@ -2,12 +2,14 @@
 
 import atexit
 import gc
+import inspect
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 # One thread: tests run beside others on few processors, where threads that wait for each other by
@@ -25,6 +27,18 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2**31
 if MEMORY.is_mount() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
     tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
+
+# For the words below a field pydantic asks, at each class, for the module of each frame above it,
+# and Python looks through all modules for it: seconds in every process. A frame knows its own.
+_module_of = inspect.getmodule
+
+
+def _getmodule(thing: object, _filename: str | None = None) -> ModuleType | None:
+    known = sys.modules.get(thing.f_globals["__name__"]) if isinstance(thing, FrameType) else None
+    return known or _module_of(thing, _filename)
+
+
+inspect.getmodule = _getmodule
 
 # Before any verb is defined: techniques and layers are held against the shapes that they declare.
 from worker import shapes  # noqa: E402

@@ -266,10 +266,11 @@ def _version(postgres: Path) -> int:
     return int(line.stdout.split()[2].partition(".")[0])
 
 
-def new_file(folder: Path) -> str:
+def new_file(folder: Path, name: str = "test.db") -> str:
     """URL of a new SQLite file in a folder, migrated."""
-    (folder / "test.db").write_bytes(_migrated())
-    return f"sqlite:///{folder}/test.db"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / name).write_bytes(_migrated())
+    return f"sqlite:///{folder}/{name}"
 
 
 def new_database(folder: Path) -> Database:

@@ -9,6 +9,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from service.app import Application, create_app
 from service.dependencies import Services
+from tests.databases import new_file
 from worker.settings import ServiceSettings
 
 
@@ -49,7 +50,10 @@ class Client:
 
 @contextmanager
 def running(settings: ServiceSettings) -> Iterator[Client]:
-    """Start the application, and stop it."""
+    """Start the application, and stop it. A new state gets a schema that is made already."""
+    database = settings.state / "parsimony.db"
+    if settings.database_url == f"sqlite:///{database}" and not database.exists():
+        new_file(database.parent, database.name)
     app = create_app(settings)
     with (
         start_blocking_portal() as portal,

@@ -10,6 +10,9 @@ from torch import Tensor
 from worker.spec import AdamSpec, OptimizerSpec, SgdSpec, SolverSpec
 from worker.training.numbers import PerTrialNumber, narrow, per_trial_number, set_to
 
+GPU_PIECES = 32
+"""Tensors of a whole fleet for the fused kernel on a GPU, which spreads over it by tensors."""
+
 
 class Optimizer(ABC):
     """One update rule for K trials, each with its own numbers. Its memory is ``[K, P]``."""
@@ -73,7 +76,8 @@ class Adam(Optimizer):
         matrices = (gradient, self.mean, self.square)
         for (beta1, beta2, epsilon), rows in self._rules.items():
             if len(rows) == len(w):
-                g, m, v = ([matrix] for matrix in matrices)
+                pieces = GPU_PIECES if w.is_cuda else 1
+                g, m, v = (list(matrix.chunk(pieces)) for matrix in matrices)
             else:
                 g, m, v = ([matrix[row] for row in rows] for matrix in matrices)
             # The kernel adds a step to weights that have decayed. Given the gradient as the weights

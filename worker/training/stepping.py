@@ -51,7 +51,8 @@ class LaunchedSteps:
         streams = engine.streams
         number = streams.epoch * streams.steps + batch + 1
         streams.start_step(batch)
-        with torch.inference_mode(self._by_hand):  # no operation is written down for autograd
+        # By hand, nothing is written down for autograd. Numbers that are held outlive a step.
+        with torch.inference_mode(self._by_hand and not streams.fixed):
             self._update(engine, engine.batch(batch), engine.rate, number)
         engine.averages.take(engine.parameters.values, "step", number)
 
