@@ -177,7 +177,7 @@ def test_averages_are_taken_after_each_replay(monkeypatch: pytest.MonkeyPatch, n
     assert torch.equal(runs[0].finals.tensors["weights"], runs[1].finals.tensors["weights"])
 
 
-REPLACED = {"order", "rate", "_tape", "_last", "_ahead"}
+REPLACED = {"order", "rate", "_tape", "_first", "_entered", "_last", "_ahead"}
 """What a step is given, what one step's way forth leaves for its way back, and random numbers of
 further steps, of which the present step's are copied to where a graph reads them."""
 
