@@ -9,7 +9,7 @@ from worker.data import Outline, Prepared, Table, load_builtin, prepare
 from worker.data.table import categorical, images
 from worker.regularization import DataFacts
 from worker.search import plan
-from worker.search.plan import bytes_per_trial
+from worker.search.memory import bytes_per_trial
 from worker.spec import Builtin, CnnSpec, JobSpec, MlpSpec, ResidualMlpSpec, Trial
 from worker.training import FleetRun
 from worker.training.fleet import update

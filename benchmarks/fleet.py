@@ -37,7 +37,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from worker.data import Outline, Prepared, Table, prepare
 from worker.data.table import categorical, numeric
 from worker.search import plan
-from worker.search.plan import bytes_per_trial
+from worker.search.memory import bytes_per_trial
 from worker.spec import JobSpec, Trial
 from worker.training import FleetRun, tune_processor
 

@@ -11,9 +11,9 @@ from worker.search.cost import (
     steps_of,
 )
 from worker.search.halving import Halving, RungValues, effort
+from worker.search.memory import FLEET_MEMORY
 from worker.search.objective import check_threshold, job_objective
 from worker.search.plan import (
-    FLEET_MEMORY,
     FLEET_TRIALS,
     GPU_FLEET_TRIALS,
     FleetLimits,

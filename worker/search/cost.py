@@ -10,15 +10,12 @@ from math import ceil
 
 from worker.data import Outline
 from worker.networks import Layout, lay_out
+from worker.search.memory import batch_orders, bytes_per_order, bytes_per_trial, largest_fleet
 from worker.search.plan import (
     OPERATIONS_PER_SECOND,
     STEP_SECONDS,
     FleetLimits,
     FleetPlan,
-    batch_orders,
-    bytes_per_order,
-    bytes_per_trial,
-    largest_fleet,
     posted_configurations,
     structure,
 )

@@ -7,19 +7,16 @@ import pytest
 from tests.fleets import ADAM
 from worker.data import Outline, load_builtin, prepare
 from worker.errors import SpecError
-from worker.search.plan import (
+from worker.search.memory import (
     DOCUMENTS,
     FLOAT,
     ORDER,
-    Configurations,
-    FleetPlan,
     batch_orders,
     bytes_per_order,
     bytes_per_trial,
-    cut,
     largest_fleet,
-    plan,
 )
+from worker.search.plan import Configurations, FleetPlan, cut, plan
 from worker.spec import Builtin, JobSpec
 from worker.training import FleetRun
 from worker.training.probe import probe

@@ -57,7 +57,7 @@ def test_each_kind_of_record_is_read_as_it_was_written(database: Database) -> No
         "calibration": {"probability": [0.4], "frequency": [0.5], "rows": [3]},
     }
     curved = {"classes": ["a", "b"], "positive": "b", "threshold": 0.4}
-    fitted = {"task": "binary", "rows": 30, "classes": 2, "target_sd": None}
+    fitted = {"task": "binary", "rows": 30, "measured": 20, "classes": 2, "target_sd": None}
     fitted |= {"mean_weight": 1.0, "weighted": False, "offset": False}
     document = {
         "weights": 8,

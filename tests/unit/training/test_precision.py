@@ -38,7 +38,8 @@ def test_the_gradient_is_rounded_to_eight_bits() -> None:
     torch.testing.assert_close(rounded, loss, rtol=2**-7, atol=0)
     for one, other in zip(exact, near, strict=True):
         assert other.dtype == torch.float32
-        assert (one - other).norm() < 2**-5 * one.norm()
+        # Products are rounded, and rounded once more with the bias.
+        assert (one - other).norm() < 2**-4 * one.norm()
         assert not torch.equal(one, other)
 
 
