@@ -26,6 +26,7 @@ from worker.errors import UnavailableError
 from worker.settings import ServiceSettings
 from worker.storage import schema
 from worker.storage.database import Database
+from worker.storage.limits import MIGRATION
 from worker.storage.migrations import upgrade
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -87,9 +88,11 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 @pytest.fixture
 def of_before(unmigrated: Database, stored: Rows) -> Database:
     """A database as the release before left it, with rows in every table."""
-    with unmigrated.write() as session:
+    patient = Database(unmigrated.url, MIGRATION)
+    with patient.write() as session:
         upgrade(session.connection(), BEFORE)
         write(session.connection(), stored)
+    patient.close()
     return unmigrated
 
 
