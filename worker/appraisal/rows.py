@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worker.appraisal.contenders import Contender, TrainedTrial
-from worker.data import Prepared, Target
+from worker.data import Prepared, Target, leave_pages
 from worker.metrics import log_softmax, margins
 from worker.models import mean_scores
 from worker.results import Part
@@ -248,6 +248,8 @@ def _answered(
                 some, network_scores(some, x, held.rows[_own(held, some[0])], device), strict=True
             ):
                 answers[id(trained)] = scores
+    # Rows that are drawn are near all others: what is compared next would come on top of a file.
+    leave_pages(held.prepared.x)
     return answers
 
 

@@ -20,6 +20,7 @@ from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
 from worker.data.joint_encoder import JointEncoder
 from worker.data.joint_plain import plain_reader
+from worker.data.mapped import leave_pages
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.notation import Notation
 from worker.data.output import output_columns
@@ -110,6 +111,7 @@ __all__ = [
     "is_known",
     "is_numeric",
     "kinds_to_declare",
+    "leave_pages",
     "listed",
     "load_builtin",
     "load_encoders",

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from worker.advice import advise_on_missing_objective
-from worker.data import Outline, Prepared, Table, extreme_cell, prepare
+from worker.data import Outline, Prepared, Table, extreme_cell, leave_pages, prepare
 from worker.errors import ParsimonyError, UnavailableError
 from worker.failpoints import failpoint
 from worker.jobs import Appraised, Ended, OngoingJob, finish_fleet, load_table, row_encoder
@@ -34,7 +34,6 @@ from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.faults import place_fault
 from worker.storage.fleets import Lease, StaleToken
-from worker.storage.matrices import leave_pages
 from worker.storage.states import State
 from worker.storage.tables import Dataset
 from worker.storage.types import utc_now

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from worker.data import Outline
 from worker.networks import Layout, by_hand, lay_out
 from worker.regularization import EarlyStopping, Memory, Technique
-from worker.spec import CnnSpec, SgdSpec, SolverSpec, Trial
+from worker.spec import CnnSpec, MlpSpec, SgdSpec, SolverSpec, Trial
 
 FLEET_MEMORY = 2**30
 """Bytes that one fleet's tensors may take unless said otherwise."""
@@ -14,9 +14,14 @@ DOCUMENTS = 16 * 2**10
 """Bytes of a trial's settings, epochs and report, as objects and as JSON."""
 STEP_COPIES = 5
 """Copies of the weights within a step: gradients by layer and the update. Techniques say theirs."""
-ACTIVATION_COPIES, BY_HAND_COPIES, MAP_COPIES = 9, 6, 4
+ACTIVATION_COPIES, BY_HAND_COPIES, MAP_COPIES = 9, 3, 4
 """Numbers for each activation of a batch on the way forth and back: by autograd, by hand, and of
 convolutions, which keep their inputs alone."""
+KEPT_COPIES = 3
+"""By hand as many more where a layer's numbers are kept beside what it makes of them: by
+normalization, and by an activation that is not computed in place."""
+IN_PLACE = ("relu",)
+"""The activations that are."""
 ROW_NUMBERS = 64
 """For each row of a batch: its number, target, loss and slope, and what lies between them."""
 ORDER = 4
@@ -83,7 +88,7 @@ def bytes_per_trial(trials: Sequence[Trial], outline: Outline) -> int:
     checkpoint = _moments(trials) + needs.kept + (1 + restores) * served + served
     step = (SOLVER_COPIES if _is_solved(trials[0]) else STEP_COPIES) + needs.step
     numbers = (2 * program + served + step + checkpoint) * layout.parameters
-    return DOCUMENTS + FLOAT * (numbers + _batch(trials[0], outline, layout, needs.activations))
+    return DOCUMENTS + FLOAT * (numbers + _batch(trials, outline, layout, needs.activations))
 
 
 def _different(trials: Sequence[Trial]) -> list[Trial]:
@@ -124,13 +129,23 @@ def _moments(trials: Sequence[Trial]) -> int:
     return 2
 
 
-def _batch(first: Trial, outline: Outline, layout: Layout, more: int) -> int:
+def _batch(trials: Sequence[Trial], outline: Outline, layout: Layout, more: int) -> int:
     """Numbers of one batch on the way forth and back."""
+    first = trials[0]
     train = outline.train_rows[first.fold or 0]
     if _is_solved(first):
         return SOLVER_SCORES * train * outline.outputs
-    copies = BY_HAND_COPIES if by_hand(first) else ACTIVATION_COPIES
-    if isinstance(first.network, CnnSpec):
-        copies = MAP_COPIES
     rows = min(first.training.batch_size, train)
-    return rows * ((copies + more) * layout.units + 2 * outline.inputs + ROW_NUMBERS)
+    return rows * ((_copies(trials) + more) * layout.units + 2 * outline.inputs + ROW_NUMBERS)
+
+
+def _copies(trials: Sequence[Trial]) -> int:
+    network = trials[0].network
+    if isinstance(network, CnnSpec):
+        return MAP_COPIES
+    if not isinstance(network, MlpSpec) or not by_hand(trials[0]):
+        return ACTIVATION_COPIES
+    is_kept = network.activation not in IN_PLACE
+    for r in (trial.regularization for trial in trials):
+        is_kept |= r.batch_norm is not None or r.layer_norm is not None
+    return BY_HAND_COPIES + KEPT_COPIES * is_kept

@@ -1,6 +1,8 @@
 """The scores of rows that were held out: their means are the metrics that trials were given."""
 
+import mmap
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +106,30 @@ def test_of_many_rows_some_are_drawn() -> None:
     assert some is not None
     chosen = np.flatnonzero(np.isin(whole.rows, held.rows))
     assert some.losses() == pytest.approx(every.losses()[:, chosen], abs=1e-6)
+
+
+def test_a_file_whose_rows_were_drawn_is_not_kept_in_memory(tmp_path: Path) -> None:
+    prepared, (contender,) = trained(dataset={"builtin": "iris"}, split={"folds": 3}, **SMALL)
+    path = tmp_path / "x.f32"
+    prepared.x.tofile(path)
+    with path.open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    x = np.frombuffer(pages, dtype=np.float32).reshape(prepared.x.shape)
+
+    def resident() -> int:
+        """KiB of the file that are this process's own."""
+        lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+        _ = next(line for line in lines if line.endswith(str(path)))
+        return int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+
+    assert np.array_equal(x, prepared.x)
+    assert resident() > 0
+    (mapped,) = row_scores(held_out(replace(prepared, x=x)), [contender])
+    assert resident() == 0
+    (held,) = row_scores(held_out(prepared), [contender])
+    assert held is not None
+    assert mapped is not None
+    assert np.array_equal(mapped.scores, held.scores)
 
 
 def test_images_are_answered() -> None:

@@ -10,6 +10,7 @@ from worker.errors import SpecError
 from worker.search.memory import (
     DOCUMENTS,
     FLOAT,
+    KEPT_COPIES,
     ORDER,
     batch_orders,
     bytes_per_order,
@@ -268,6 +269,17 @@ def test_penalties_batches_and_widths_take_their_share() -> None:
     assert size(regularization={"l1": {"strength": 0.1}}) == plain + FLOAT * 2 * PARAMETERS
     assert size(training={"batch_size": 64}) > plain
     assert size(network={"kind": "mlp", "hidden": [500, 500]}) > 20 * plain
+
+
+def test_what_layers_keep_takes_memory() -> None:
+    plain = size()
+    units = 101  # of 50-50-1
+    for job in (
+        {"regularization": {"batch_norm": {}, "dropout": {"p": 0.1}}},
+        {"network": {"kind": "mlp", "hidden": [50, 50], "activation": "gelu"}},
+        {"compare": [{"name": "none"}, {"name": "ln", "regularization": {"layer_norm": {}}}]},
+    ):
+        assert size(**job) >= plain + FLOAT * 32 * KEPT_COPIES * units
 
 
 def test_a_solver_is_sized_by_its_rows() -> None:

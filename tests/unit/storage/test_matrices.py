@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from worker.data import leave_pages
 from worker.storage import matrices
-from worker.storage.matrices import MATRIX, MatrixStore, StoredMatrix, leave_pages
+from worker.storage.matrices import MATRIX, MatrixStore, StoredMatrix
 
 OWNER, OTHER = f"ds_{'a' * 24}", f"ds_{'b' * 24}"
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
