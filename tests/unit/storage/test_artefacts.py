@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from worker.errors import UnavailableError
-from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError, Artefacts
+from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
+from worker.storage.contents import PIECE
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
 
