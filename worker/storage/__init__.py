@@ -45,6 +45,7 @@ __all__ = [
     "backup",
     "catalogue",
     "census",
+    "contents",
     "counters",
     "curves",
     "database",
