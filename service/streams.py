@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from worker.storage.artefacts import PIECE
+from worker.storage.contents import PIECE
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes]:

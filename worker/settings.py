@@ -27,7 +27,8 @@ Rate = Annotated[str, Field(pattern=r"^(off|[1-9][0-9]{0,8}/(second|minute|hour|
 Seconds = Annotated[float, Field(gt=0.0, le=86_400.0, allow_inf_nan=False)]
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -44,7 +45,7 @@ def _default_connections() -> int:
 
 
 def _default_threads(done: Mapping[str, Any]) -> int:
-    return max(1, _processors() // int(done["workers"]))
+    return max(1, processors() // int(done["workers"]))
 
 
 def _default_database(done: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ from typing import BinaryIO, Literal, NoReturn
 from service.reading.messages import Bounds, ReadAnswer, ReaderEnd, ReadOrder
 from worker.logs import configure_logs
 from worker.runtime.lifeline import die_with_parent
-from worker.settings import ServiceSettings
+from worker.settings import ServiceSettings, processors
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ LOOK_MS = 50
 NICE = 10
 """How far readers step back behind what answers requests."""
 LONGEST_REQUEST = 4096
+THREADS = 4
+"""Most threads in which a reader parses, types and counts."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 READY, BEGUN = b"ready\n", b"begun\n"
 
@@ -60,8 +62,12 @@ def main() -> None:
     # Ctrl-C is the service's to answer: it lets uploads end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(ServiceSettings())
+    import pyarrow
+
     from service.reading.work import answer_to, warm_up
 
+    # How many it has, not that it starts them: the readers do, of large files.
+    pyarrow.set_cpu_count(min(THREADS, processors()))
     with tempfile.TemporaryDirectory() as folder:
         warm_up(Path(folder))
 

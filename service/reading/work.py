@@ -4,6 +4,7 @@ import errno
 import io
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ from worker.data import (
     Table,
     TableStatistics,
     listed,
+    meanwhile,
     read_table,
     report,
     rewrite_rows,
@@ -84,8 +86,12 @@ def _read(order: ReadOrder, file: BinaryIO) -> ReadAnswer:
     table = _table(order, file)
     if order.target is not None:
         table.column(order.target, param="target")
-    found = _described(table, order.target) if order.task == "describe" else None
-    table.write_parquet(order.folder / TABLE)
+    path = order.folder / TABLE
+    if order.task != "describe":
+        table.write_parquet(path)
+        return ReadAnswer()
+    with meanwhile(partial(table.write_parquet, path), table.nbytes):
+        found = _described(table, order.target)
     return ReadAnswer(description=found)
 
 

@@ -50,6 +50,7 @@ from worker.data.rows.lines import JsonRows
 from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
+from worker.data.side_by_side import meanwhile
 from worker.data.statistics import CellsNeededError, TableStatistics
 from worker.data.stored_columns import read_when_asked
 from worker.data.table import LARGEST, Column, Table
@@ -115,6 +116,7 @@ __all__ = [
     "listed",
     "load_builtin",
     "load_encoders",
+    "meanwhile",
     "more_findings",
     "number_inputs",
     "output_columns",

@@ -16,7 +16,7 @@ Decisions:
 * Whatever was not plain is told in a finding. What the sender declares is done or refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,7 @@ from worker.data.notation import (
 )
 from worker.data.patterns import among, matches, taken, trimmed
 from worker.data.reading import FileLimits, Place, dictionary, file_error
+from worker.data.side_by_side import side_by_side
 from worker.data.table import LARGEST, MISSING, Cells, dates, numeric
 from worker.data.text_column import (
     PlainColumn,
@@ -84,22 +85,14 @@ class TextColumns:
         self._markers: list[Markers] = []
         self._drafts: list[Draft] = []
 
-    def look_at(self, name: str, cells: pa.ChunkedArray) -> None:
-        """Take up a column of strings: as plain numbers if all of them are, which is soon known;
-        else by its distinct strings.
+    def look_at(self, columns: Iterable[tuple[str, pa.ChunkedArray]], size: int) -> None:
+        """Take up columns of strings, `size` bytes in all: each as plain numbers if all of it are,
+        which is soon known; else by its distinct strings.
 
         Raises:
             DataError: a cell is too long.
         """
-        declared, found = self._reading.columns.get(name), None
-        if self._takes_plain(declared) and self._reading.missing is None:
-            found = PlainColumn.of(name, cells, self._limits.cell, marked=self._decimal is not None)
-        if found is None:
-            self.look(name, *dictionary(cells))
-            return
-        self._columns.append(found)
-        if found.settles_point:
-            self._marks.add(".")
+        self._columns.extend(side_by_side(self._looked_at, columns, size))
 
     def look(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
         """Take up a column: codes [rows] into distinct strings, below 0 where there is none.
@@ -107,27 +100,7 @@ class TextColumns:
         Raises:
             DataError: a cell is too long.
         """
-        if codes.size and codes.min() < 0:
-            # One string more, for the code -1 to index.
-            distinct = pa.concat_arrays([distinct, pa.array([""], pa.string())])
-            codes = np.where(codes < 0, len(distinct) - 1, codes).astype(np.int32)
-        self._check_lengths(name, codes, distinct)
-        column = TextColumn(name, codes, distinct, self._reading.columns.get(name))
-        self._columns.append(column)
-        plainly = self._takes_plain(column.declared)
-        if plainly and self._reading.missing is None and self._as_plain(column):
-            return
-        column.texts = trimmed(distinct)
-        column.missing = self._missing(column.texts)
-        column.present = np.flatnonzero(~column.missing)
-        if len(column.present) == 0 or column.declared == "categorical":
-            return
-        if column.declared != "date":
-            if plainly and self._as_plain(column):
-                return
-            self._as_written(column)
-        if column.values is None and (column.survey is None or not column.survey.fits):
-            self._as_dates(column)
+        self._columns.append(self._looked_up(name, codes, distinct))
 
     def cells(self) -> Iterator[Cells]:
         """All columns, in the order in which they were looked at; each is let go when it is typed.
@@ -155,7 +128,39 @@ class TextColumns:
         drafts = [text_findings.with_markers(draft, used) for draft in self._drafts]
         return drafts + list(text_findings.marker_findings(self._markers))
 
-    # Looking.
+    # Looking, at several columns at once: all that they share is the set of marks.
+
+    def _looked_at(self, column: tuple[str, pa.ChunkedArray]) -> TextColumn | PlainColumn:
+        name, cells = column
+        if self._takes_plain(self._reading.columns.get(name)) and self._reading.missing is None:
+            found = PlainColumn.of(name, cells, self._limits.cell, marked=bool(self._decimal))
+            if found is not None:
+                self._marks |= {"."} if found.settles_point else set()
+                return found
+        return self._looked_up(name, *dictionary(cells))
+
+    def _looked_up(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> TextColumn:
+        if codes.size and codes.min() < 0:
+            # One string more, for the code -1 to index.
+            distinct = pa.concat_arrays([distinct, pa.array([""], pa.string())])
+            codes = np.where(codes < 0, len(distinct) - 1, codes).astype(np.int32)
+        self._check_lengths(name, codes, distinct)
+        column = TextColumn(name, codes, distinct, self._reading.columns.get(name))
+        plainly = self._takes_plain(column.declared)
+        if plainly and self._reading.missing is None and self._as_plain(column):
+            return column
+        column.texts = trimmed(distinct)
+        column.missing = self._missing(column.texts)
+        column.present = np.flatnonzero(~column.missing)
+        if len(column.present) == 0 or column.declared == "categorical":
+            return column
+        if column.declared != "date":
+            if plainly and self._as_plain(column):
+                return column
+            self._as_written(column)
+        if column.values is None and (column.survey is None or not column.survey.fits):
+            self._as_dates(column)
+        return column
 
     def _takes_plain(self, declared: ColumnKind | None) -> bool:
         """Whether plain numbers, with their decimal point, are to be looked for."""
@@ -163,18 +168,16 @@ class TextColumns:
         return declared in wanted and self._decimal != ","
 
     def _check_lengths(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
-        if distinct.nbytes <= self._limits.cell:
-            return
-        if (pc.max(pc.binary_length(distinct)).as_py() or 0) <= self._limits.cell:
+        most = self._limits.cell
+        if distinct.nbytes <= most or (pc.max(pc.binary_length(distinct)).as_py() or 0) <= most:
             return
         lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
-        if lengths.max() <= self._limits.cell:
+        if lengths.max() <= most:
             return
-        place, line = self._place(int(np.argmax((lengths > self._limits.cell)[codes])))
+        place, line = self._place(int(np.argmax((lengths > most)[codes])))
         raise file_error(
             f"Column {name!r} holds a cell of {lengths.max():,} characters{place}; at most "
-            f"{self._limits.cell:,} are read. Is a quotation mark left open? Free text is not a "
-            "feature.",
+            f"{most:,} are read. Is a quotation mark left open? Free text is not a feature.",
             "cell_too_long",
             column=name,
             line=line,
@@ -225,10 +228,8 @@ class TextColumns:
     def _as_dates(self, column: TextColumn) -> None:
         """Look for dates, likewise."""
         present = np.flatnonzero(~column.missing)
-        texts = taken(column.texts, present)
-        present, texts, _ = self._without_weak(present, texts)
-        declared = column.declared == "date"
-        found = find_dates(texts, compact=declared)
+        present, texts, _ = self._without_weak(present, taken(column.texts, present))
+        found = find_dates(texts, compact=column.declared == "date")
         if found is None:
             return
         column.dates = found
@@ -372,8 +373,7 @@ class TextColumns:
 
     def _find_in_texts(self, column: TextColumn) -> None:
         """What a column that became categorical might be else."""
-        found = column.dates
-        if found is not None:
+        if (found := column.dates) is not None:
             present = np.flatnonzero(~column.missing)
             column.present = self._without_weak(present, taken(column.texts, present))[0]
             if column.share(found.mask) >= MOSTLY:

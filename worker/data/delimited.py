@@ -13,6 +13,7 @@ Decisions:
 * The file is held once, as bytes: text is checked piece by piece, and Arrow reads without a copy.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,8 +56,12 @@ INDEX = "Unnamed: 0"
 
 def read_csv(source: Source, limits: FileLimits = LIMITS, reading: Reading | None = None) -> Table:
     """Read and type a file; see `parse_csv`."""
-    data = source.read_bytes() if isinstance(source, Path) else source.read()
-    return parse_csv(data, limits, reading)
+    if isinstance(source, Path):
+        return parse_csv(source.read_bytes(), limits, reading)
+    size = source.seek(0, os.SEEK_END)
+    source.seek(0)
+    # Asked for so many bytes, a buffered file reads into place; for all, it copies them once more.
+    return parse_csv(source.read(size), limits, reading)
 
 
 def parse_csv(data: bytes, limits: FileLimits = LIMITS, reading: Reading | None = None) -> Table:
@@ -129,14 +134,12 @@ class _Typing:
     def _typed(self, frame: pa.Table) -> tuple[Table, list[Draft]]:
         texts = dict(zip(self._names, frame.columns, strict=True))
         del frame  # Each column of text is let go when it has been looked at.
+        ignored = [name for name in texts if self._reading.columns.get(name) == "ignore"]
+        for name in ignored:
+            del texts[name]
         columns = TextColumns(self._reading, self._limits, self._place)
-        ignored = []
-        for name in self._names:
-            cells = texts.pop(name)
-            if self._reading.columns.get(name) == "ignore":
-                ignored.append(name)
-            else:
-                columns.look_at(name, cells)
+        taken = ((name, texts.pop(name)) for name in list(texts))
+        columns.look_at(taken, len(self._file.data))
         table = Table.of(columns.cells(), ignored=ignored)
         return table, columns.drafts()
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from worker.data.ranges import ranged
+from worker.data.side_by_side import each_column
 from worker.data.stored_columns import first_values
-from worker.data.table import LARGEST, Column, ColumnCounts, Table
+from worker.data.table import LARGEST, Cells, Column, ColumnCounts, Table
 from worker.schema import Json, Record, Stored
 from worker.text import shortened
 
@@ -170,10 +171,11 @@ def stored_report(columns: Sequence[Json]) -> tuple[ColumnReport, ...]:
 
 def report(table: Table) -> tuple[ColumnReport, ...]:
     """The figures of each column."""
-    return tuple(
-        _column(column, table.values[column.name], table.counts.get(column.name))
-        for column in table.columns
-    )
+
+    def column_report(cells: Cells) -> ColumnReport:
+        return _column(*cells, table.counts.get(cells[0].name))
+
+    return tuple(each_column(column_report, table))
 
 
 def listed(columns: Sequence[ColumnReport], findings: int = 0) -> Listed:

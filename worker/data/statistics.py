@@ -24,7 +24,8 @@ from worker.data.copies import copy_groups
 from worker.data.dataset import Outline
 from worker.data.job_data import has_times
 from worker.data.resolution import MOST_CLASSES, Numbers
-from worker.data.table import MISSING_CODE, Column, Table, UnreadCells
+from worker.data.side_by_side import each_column
+from worker.data.table import MISSING_CODE, Cells, Column, Table, UnreadCells
 from worker.errors import DataError
 from worker.results import Advice
 from worker.schema import Stored
@@ -143,12 +144,11 @@ class TableStatistics(Stored):
     def of(cls, table: Table, target: str | None = None) -> "TableStatistics":
         """Count a table's cells, one pass a column; jobs will most likely predict `target`."""
         few = min(MOST_VALUES, max(FEWEST_VALUES, ALL_VALUES // max(len(table.columns), 1)))
-        counted = [
-            _counted(
-                column, table.values[column.name], MOST_VALUES if column.name == target else few
-            )
-            for column in table.columns
-        ]
+
+        def count(cells: Cells) -> ColumnStatistics:
+            return _counted(*cells, MOST_VALUES if cells[0].name == target else few)
+
+        counted = list(each_column(count, table))
         distinct = {one.column.name: one.distinct + (one.column.missing > 0) for one in counted}
         numbers, labels = copy_groups(table, distinct)
         return cls(

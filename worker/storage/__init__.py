@@ -27,7 +27,7 @@
 ``database``            sessions on SQLite or PostgreSQL; ``postgresql`` connects within limits
 ``limits``              how long the database is waited for, and by whom
 ``schema``              whether a database has the schema that this release works on
-``artefacts``           whole, verified files, in a folder or an object store
+``artefacts, contents`` whole, verified files, in a folder or an object store
 ``matrices``            encoded data sets on this machine's disk, of which trainers share the pages
 ``backup``              copies of SQLite and a folder, taken while they are written
 ``faults, waits``       whose fault an error is; what waits for its place, and who goes on
@@ -45,6 +45,7 @@ __all__ = [
     "backup",
     "catalogue",
     "census",
+    "contents",
     "counters",
     "curves",
     "database",

@@ -18,7 +18,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ import orjson
 from fsspec.implementations.local import LocalFileSystem
 
 from worker.errors import ParsimonyError, UnavailableError
+from worker.storage.contents import PIECE, Content, CountedPieces, Entry
 from worker.storage.faults import in_words
 from worker.storage.local_folders import write_folder
 from worker.storage.object_stores import open_store
@@ -36,16 +38,12 @@ from worker.storage.object_stores import open_store
 MANIFEST = "manifest.json"
 _WRITTEN = re.compile(r"[0-9a-f]{32}|\.[0-9a-f]{32}\.part")
 """Names of folders that ``write`` makes, and makes them under."""
-PIECE = 2**22
-"""Bytes of an open file that are copied at once."""
-
+AT_ONCE = 2
+"""Files that are read back at once."""
 STORE_SECONDS = 10.0
 """How long an object store may take to go on with an answer, unless told otherwise."""
 UNREADABLE = (errno.EIO, errno.EACCES, errno.EPERM)
 """Errors of reading that one file may have, while the others can be read."""
-
-Content = bytes | BinaryIO
-"""What a file shall hold: its bytes, or a file that is open for reading and can be searched."""
 
 
 class ArtefactError(ParsimonyError):
@@ -58,14 +56,6 @@ class UnreadableError(UnavailableError):
     """The store answers, but does not give this one file. Who has another one may take that."""
 
     code = "artefacts_unavailable"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Size and hash of one file."""
-
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -126,23 +116,19 @@ class Artefacts:
         Raises ``UnavailableError`` when they cannot be written, or read back wrong.
         """
         path = contained(f"{folder}/{uuid.uuid4().hex}")
-        with self._answering():
-            entries = {name: _entry(content) for name, content in files.items()}
-        manifest = orjson.dumps(
-            {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in entries.items()},
-            option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
-        )
-        ordered = {**{_plain(name): data for name, data in files.items()}, MANIFEST: manifest}
+        pieces = {_plain(name): CountedPieces(content) for name, content in files.items()}
         if self._was_there and not self._answers():
             raise _unavailable("its folder is gone")  # and is not to be made anew in its place
         with self._answering():
             if self._local is not None:
-                pieces = {name: _pieces(content) for name, content in ordered.items()}
-                write_folder(self._local / path, pieces)
+                write_folder(self._local / path, {**pieces, MANIFEST: _last(pieces)})
             else:
-                for name, content in ordered.items():
-                    self._put(f"{self._root}/{path}/{name}", content)
-        written = FileManifest(path=path, sha256=_sha256(manifest), files=entries)
+                for name, content in files.items():
+                    self._put(f"{self._root}/{path}/{name}", content, pieces[name])
+                manifest = _manifest(pieces)
+                self._put(f"{self._root}/{path}/{MANIFEST}", manifest, (manifest,))
+        entries = {name: counted.entry for name, counted in pieces.items()}
+        written = FileManifest(path=path, sha256=_sha256(_manifest(pieces)), files=entries)
         try:
             self._verify(written)
         except ArtefactError as error:
@@ -150,26 +136,30 @@ class Artefacts:
         self._was_there = True
         return written
 
-    def _put(self, key: str, content: Content) -> None:
+    def _put(self, key: str, content: Content, pieces: Iterable[bytes]) -> None:
         if isinstance(content, bytes):
-            self._filesystem.pipe_file(key, content)
+            self._filesystem.pipe_file(key, b"".join(pieces))
             return
         with self._filesystem.open(key, "wb") as file:
-            for piece in _pieces(content):
+            for piece in pieces:
                 file.write(piece)
 
     def _verify(self, written: FileManifest) -> None:
         """Read everything back, ``ArtefactError`` where it is not what was written."""
         self.read(written.file(MANIFEST), written.sha256)
-        for name, entry in written.files.items():
+
+        def found(name: str) -> Entry:
             path = written.file(name)
-            with (
-                self._reading(path),
-                self._filesystem.open(f"{self._root}/{path}", "rb") as file,
-            ):
-                found = _entry(file)
-            if found != entry:
-                raise _damaged(path)
+            opened = self._filesystem.open
+            with self._reading(path), opened(f"{self._root}/{path}", "rb") as file:
+                return Entry.of(file)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            # A thread takes longer to start than a small file to read.
+            mapped = pool.map if written.bytes > PIECE else map
+            for name, entry in zip(written.files, mapped(found, written.files), strict=True):
+                if entry != written.files[name]:
+                    raise _damaged(written.file(name))
 
     def read(self, path: str, sha256: str | None = None) -> bytes:
         """One file; ``ArtefactError`` when it is missing or, with a hash given, another one."""
@@ -188,7 +178,7 @@ class Artefacts:
         place = f"{self._root}/{contained(path)}"
         with self._reading(path):
             file = cast(BinaryIO, StoredFile(self._filesystem.open(place, "rb"), self, path))
-        if sha256 is not None and _entry(file).sha256 != sha256:
+        if sha256 is not None and Entry.of(file).sha256 != sha256:
             file.close()
             raise _damaged(path)
         file.seek(0)
@@ -356,21 +346,17 @@ def _damaged(path: str) -> ArtefactError:
     return ArtefactError(f"{path} is damaged: it is not the file that was written")
 
 
-def _pieces(content: Content) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-        return
-    content.seek(0)
-    while piece := content.read(PIECE):
-        yield piece
+def _manifest(pieces: Mapping[str, CountedPieces]) -> bytes:
+    entries = {name: counted.entry for name, counted in pieces.items()}
+    return orjson.dumps(
+        {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in entries.items()},
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2,
+    )
 
 
-def _entry(content: Content) -> Entry:
-    size, digest = 0, hashlib.sha256()
-    for piece in _pieces(content):
-        size += len(piece)
-        digest.update(piece)
-    return Entry(size, digest.hexdigest())
+def _last(pieces: Mapping[str, CountedPieces]) -> Iterator[bytes]:
+    """The manifest, when it is asked for after all pieces."""
+    yield _manifest(pieces)
 
 
 def contained(path: str) -> str:

@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 
 from worker.errors import ConflictError, ParsimonyError
 from worker.settings import ServiceSettings
-from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError, contained
+from worker.storage.artefacts import MANIFEST, ArtefactError, contained
+from worker.storage.contents import PIECE
 from worker.storage.database import sqlite_module
 from worker.storage.local_folders import sync_folder
 from worker.storage.states import OPEN, Kind

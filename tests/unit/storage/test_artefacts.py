@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 
 from worker.errors import UnavailableError
-from worker.storage.artefacts import MANIFEST, PIECE, ArtefactError, Artefacts
+from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
+from worker.storage.contents import PIECE
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
 
@@ -58,15 +59,12 @@ def test_any_damage_is_found(tmp_path: Path, name: str, damage: str) -> None:
 
 
 class Failing(BytesIO):
-    """A file that can be read once."""
+    """A file that fails behind its first piece."""
 
-    passes = 0
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        self.passes += 1
-        if self.passes > 1:
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
             raise OSError("the disk is gone")
-        return super().seek(offset, whence)
+        return super().read(size)
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -84,6 +82,20 @@ def test_an_open_file_is_copied_from_its_beginning(artefacts: Artefacts, size: i
     written = artefacts.write("datasets", {"source": file, "table": b"t"})
     assert written.files["source"].sha256 == hashlib.sha256(data).hexdigest()
     assert artefacts.load(written.path, written.sha256) == {"source": data, "table": b"t"}
+
+
+def test_an_open_file_is_gone_through_once(artefacts: Artefacts) -> None:
+    class Counted(BytesIO):
+        passes = 0
+
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            self.passes += 1
+            return super().seek(offset, whence)
+
+    file = Counted(b"row" * PIECE)
+    written = artefacts.write("datasets", {"source": file, "table": BytesIO(b"t")})
+    assert artefacts.load(written.path, written.sha256)["source"] == b"row" * PIECE
+    assert file.passes == 1
 
 
 @pytest.mark.parametrize("path", ["", "/etc", "a/../../b", "..", "a\\b", "a\0b"])
