@@ -84,9 +84,7 @@ _FILES: Json = {
             "whether it is told how far the networks of an ensemble differ.",
             enum=["true", "false"],
         ),
-        _parameter(
-            "mc_samples", "50", "passes with dropout, as `mc_samples` of a request in JSON."
-        ),
+        _parameter("mc_samples", "0", "passes with dropout, as `mc_samples` of a request in JSON."),
         _parameter("seed", "1", "of the masks of those passes."),
         _parameter(
             "score",
