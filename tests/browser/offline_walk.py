@@ -8,7 +8,7 @@ import socket
 import sys
 
 import httpx
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, Request, sync_playwright
 
 from service.installation import installation
 from service.web.guide import GUIDE
@@ -32,6 +32,11 @@ def alone() -> None:
     raise SystemExit("there is a way to a network")
 
 
+def failures(request: Request) -> list[str]:
+    """What failed, unless the page gave the request up itself as it was left or shown anew."""
+    return [] if request.failure == "net::ERR_ABORTED" else [f"{request.url}: {request.failure}"]
+
+
 def whole(page: Page, address: str, mark: str) -> None:
     """Open a page and wait for what it is about."""
     page.goto(address)
@@ -52,7 +57,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("requestfailed", lambda request: troubles.append(request.url))
+        page.on("requestfailed", lambda request: troubles.extend(failures(request)))
         page.on("console", lambda said: said.type == "error" and troubles.append(said.text))
         page.on(
             "request",
