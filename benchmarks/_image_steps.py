@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fleet import engine as fleet_steps
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -138,18 +139,7 @@ def plain(problem: Problem, layout: torch.memory_format) -> Contender:
 def engine(problem: Problem, trials: int) -> Contender:
     """A fleet of this engine."""
     run = FleetRun(*problem.members(trials))
-    machine = run.engine
-
-    def steps() -> Iterator[None]:
-        epoch = 0
-        while True:
-            machine.start_epoch(epoch)
-            for batch in range(machine.batches):
-                run.step(batch)
-                yield
-            epoch += 1
-
-    return Contender(trials, steps(), machine.measure)
+    return Contender(trials, fleet_steps(run), run.engine.measure)
 
 
 def milliseconds(work: Callable[[], object], least: float) -> float:

@@ -1,4 +1,4 @@
-"""What the benchmarks on real data share: where the data lies, and the line about the machine."""
+"""What benchmarks share: where real data lies, drawn data, and the line about the machine."""
 
 import argparse
 import os
@@ -6,8 +6,12 @@ import platform
 import statistics
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
+
+from worker.data import Table
+from worker.data.table import categorical, images, numeric
 
 DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 """The data sets are no part of the product: none is needed to build, test or run it."""
@@ -30,6 +34,19 @@ def present(path: Path, what: str) -> Path:
             "product; name the folder that holds them as the first argument."
         )
     return path
+
+
+def drawn_table(rows: int, shape: tuple[int, ...]) -> Table:
+    """Noise of this shape, numbers or images, and a target of two classes, always the same."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((rows, *shape)).astype(np.float32)
+    y = rng.integers(0, 2, rows).astype(np.int32)
+    columns = (
+        [numeric(f"x{n}", column) for n, column in enumerate(x.T.astype(float))]
+        if len(shape) == 1
+        else [images("pixels", x)]
+    )
+    return Table.of([*columns, categorical("y", ["0", "1"], y)])
 
 
 def machine(threads: int) -> str:

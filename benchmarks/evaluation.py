@@ -13,11 +13,9 @@ from statistics import median
 from time import process_time
 from typing import Any
 
-import numpy as np
-from _shared import machine
+from _shared import drawn_table, machine
 
-from worker.data import Outline, Table, prepare
-from worker.data.table import categorical, images, numeric
+from worker.data import Outline, prepare
 from worker.search import plan
 from worker.spec import JobSpec
 from worker.training import FleetRun, compute_exactly, tune_processor
@@ -39,15 +37,7 @@ class Problem:
 
     def run(self, trials: int) -> FleetRun:
         """A fleet of so many trials of one seed."""
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((self.rows, *self.shape)).astype(np.float32)
-        y = rng.integers(0, 2, self.rows).astype(np.int32)
-        columns = (
-            [numeric(f"x{n}", column) for n, column in enumerate(x.T.astype(float))]
-            if len(self.shape) == 1
-            else [images("pixels", x)]
-        )
-        table = Table.of([*columns, categorical("y", ["0", "1"], y)])
+        table = drawn_table(self.rows, self.shape)
         spec = JobSpec.model_validate(
             {
                 "dataset": "ds_benchmark0",

@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from _shared import machine
+from _shared import drawn_table, machine
 
 from worker.data import Outline, Table, load_builtin, prepare
-from worker.data.table import categorical, images, numeric
 from worker.search import plan, planned_costs
 from worker.spec import Builtin, JobSpec
 
@@ -65,15 +63,7 @@ class Problem:
         if not self.rows:
             circle = Builtin.model_validate({"builtin": self.job["dataset"]["builtin"]})
             return load_builtin(circle)[0]
-        rng = np.random.default_rng(0)
-        x = rng.standard_normal((self.rows, *self.shape)).astype(np.float32)
-        y = rng.integers(0, 2, self.rows).astype(np.int32)
-        columns = (
-            [numeric(f"x{n}", column) for n, column in enumerate(x.T.astype(float))]
-            if len(self.shape) == 1
-            else [images("pixels", x)]
-        )
-        return Table.of([*columns, categorical("y", ["0", "1"], y)])
+        return drawn_table(self.rows, self.shape)
 
 
 def mlp(*hidden: int, **more: Any) -> Job:

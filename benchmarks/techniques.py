@@ -16,15 +16,13 @@ end of an epoch or on images are not here (`images.py`), nor those of residual b
 """
 
 import argparse
-import os
-import platform
 import statistics
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from _plain import steps as plain_steps
+from _shared import machine
 from fleet import PENALTY, P, Problem, engine
 
 from worker.training import FleetRun, tune_processor
@@ -129,10 +127,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options: Any = parser.parse_args()
     tune_processor(options.threads)
-    print(
-        f"torch {torch.__version__}, {options.threads} thread(s), {platform.machine()}, "
-        f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, median of {options.rounds}"
-    )
+    print(f"{machine(options.threads)}, median of {options.rounds}")
     for name in options.networks:
         report(name, options.techniques, options.sizes, options.rounds)
 

@@ -48,11 +48,6 @@ class AlphaDropout(ActivationDropout):
         return a, a * SATURATION + b
 
     @staticmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """a·M."""
-        return keep.mul_(constants[0])
-
-    @staticmethod
     def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """a·(M ⊙ h + α'·(1 − M)) + b. Signs change."""
         # At p = 0 exactly h: what is added is 0.

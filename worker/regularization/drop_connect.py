@@ -2,10 +2,9 @@
 
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import Constants, WeightDropout
+from worker.regularization.families.dropout import WeightDropout
 from worker.regularization.ramp import Ramp
 from worker.regularization.technique import (
     DataFacts,
@@ -60,18 +59,3 @@ class DropConnect(WeightDropout):
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """One entry a weight."""
         return tuple(h.shape)
-
-    @staticmethod
-    def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """1 / (1 − p)."""
-        return (1 / (1 - p),)
-
-    @staticmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """M / (1 − p)."""
-        return keep.mul_(constants[0])
-
-    @staticmethod
-    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """M ⊙ W / (1 − p)."""
-        return torch.mul(h, slope, out=out)

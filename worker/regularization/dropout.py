@@ -2,10 +2,9 @@
 
 from typing import final
 
-import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import ActivationDropout, Constants
+from worker.regularization.families.dropout import ActivationDropout
 
 
 @final
@@ -33,18 +32,3 @@ class Dropout(ActivationDropout):
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """One entry a unit."""
         return tuple(h.shape)
-
-    @staticmethod
-    def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """1 / (1 − p)."""
-        return (1 / (1 - p),)
-
-    @staticmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """M / (1 − p)."""
-        return keep.mul_(constants[0])
-
-    @staticmethod
-    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """M ⊙ h / (1 − p)."""
-        return torch.mul(h, slope, out=out)

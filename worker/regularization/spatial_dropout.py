@@ -2,10 +2,9 @@
 
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
-from worker.regularization.families.dropout import ActivationDropout, Constants, Probabilities
+from worker.regularization.families.dropout import ActivationDropout, Probabilities
 
 
 @final
@@ -35,18 +34,3 @@ class SpatialDropout(ActivationDropout):
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """One entry a map."""
         return (*h.shape[:3], *[1] * (h.dim() - 3))
-
-    @staticmethod
-    def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """1 / (1 − p)."""
-        return (1 / (1 - p),)
-
-    @staticmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """M / (1 − p)."""
-        return keep.mul_(constants[0])
-
-    @staticmethod
-    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """M ⊙ h / (1 − p)."""
-        return torch.mul(h, slope, out=out)

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import final
 
-import torch
 from torch import Tensor
 
 from worker.regularization.families.branch import BranchDropout
-from worker.regularization.families.dropout import Constants, DropoutLayer
+from worker.regularization.families.dropout import DropoutLayer, Masking
 from worker.regularization.ramp import Ramp
 from worker.regularization.random_streams import Stream
 
 
 @final
-class StochasticDepth(BranchDropout):
+class StochasticDepth(Masking, BranchDropout):
     """Skips residual branches at random in training: h ← h + M ⊙ F(h) / (1 − p_l).
 
     M has one entry a row, 1 with probability 1 − p_l, where p_l = p·l/L in block l of L (the
@@ -43,18 +42,3 @@ class StochasticDepth(BranchDropout):
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """One entry a row."""
         return (*h.shape[:2], *[1] * (h.dim() - 2))
-
-    @staticmethod
-    def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """1 / (1 − p)."""
-        return (1 / (1 - p),)
-
-    @staticmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """M / (1 − p)."""
-        return keep.mul_(constants[0])
-
-    @staticmethod
-    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """M ⊙ F / (1 − p)."""
-        return torch.mul(h, slope, out=out)

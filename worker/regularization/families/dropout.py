@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Protocol, Self
+from typing import Annotated, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -37,32 +37,38 @@ Constants = Sequence[Tensor]
 """What follows from p alone, ``[K, 1, …]`` each."""
 
 
-class Masking(Protocol):
-    """What a layer asks of a technique that drops by a mask."""
+class Masking:
+    """A technique that drops by a mask M; unless it says otherwise by inverted dropout,
+    ``h' = M ⊙ h / (1 − p)``.
+    """
 
     per_row: ClassVar[bool]
     """Whether the mask's first axis after the trials is the rows of a batch."""
 
     @staticmethod
+    @abstractmethod
     def mask_shape(h: Tensor) -> tuple[int, ...]:
         """The shape of the mask M for ``h``."""
 
     @staticmethod
     def constants(p: Tensor) -> tuple[Tensor, ...]:
         """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch; first by what
-        an entry that is kept is scaled.
+        an entry that is kept is scaled: 1 / (1 − p).
         """
+        return (1 / (1 - p),)
 
     @staticmethod
     def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """∂h'/∂h under a mask ``keep``, which may be overwritten."""
+        """∂h'/∂h under a mask ``keep``, which is overwritten: M times its scale."""
+        return keep.mul_(constants[0])
 
     @staticmethod
     def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
         """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
+        return torch.mul(h, slope, out=out)
 
 
-class ActivationDropout(Technique):
+class ActivationDropout(Masking, Technique):
     """Drops entries of activations h ``[K, B, F]`` by a mask M that is 1 with probability 1 − p."""
 
     family: ClassVar[str] = "dropout"
@@ -133,30 +139,8 @@ class ActivationDropout(Technique):
             return self.p
         return tuple(self.p * share for share in shares(self.shape, places))
 
-    @staticmethod
-    @abstractmethod
-    def mask_shape(h: Tensor) -> tuple[int, ...]:
-        """The shape of the mask M for activations ``h``."""
 
-    @staticmethod
-    @abstractmethod
-    def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch; first by what
-        an entry that is kept is scaled.
-        """
-
-    @staticmethod
-    @abstractmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """∂h'/∂h under a mask ``keep``, which may be overwritten."""
-
-    @staticmethod
-    @abstractmethod
-    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """h', given its slope; in ``out``, which may be ``h``, where no sign changes."""
-
-
-class WeightDropout(Technique):
+class WeightDropout(Masking, Technique):
     """Drops entries of weights W ``[K, in, out]``; one mask a batch, shared by its rows."""
 
     family: ClassVar[str] = "dropout"
@@ -169,28 +153,6 @@ class WeightDropout(Technique):
     @abstractmethod
     def rates(self, depth: int) -> tuple[float, ...]:
         """p of each layer's weights: ``depth`` hidden layers, then the output."""
-
-    @staticmethod
-    @abstractmethod
-    def mask_shape(h: Tensor) -> tuple[int, ...]:
-        """The shape of the mask M for weights ``h``."""
-
-    @staticmethod
-    @abstractmethod
-    def constants(p: Tensor) -> tuple[Tensor, ...]:
-        """What follows from p ``[K, 1, …]`` alone, of the same shape, once an epoch; first by what
-        an entry that is kept is scaled.
-        """
-
-    @staticmethod
-    @abstractmethod
-    def slope(keep: Tensor, constants: Constants) -> Tensor:
-        """∂W'/∂W under a mask ``keep``, which may be overwritten."""
-
-    @staticmethod
-    @abstractmethod
-    def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """W', given its slope; in ``out`` where that is given."""
 
 
 class DropoutLayer(RandomLayer):
