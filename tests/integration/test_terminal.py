@@ -181,7 +181,8 @@ def test_the_walk_of_the_page(
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PARSIMONY_URL", installed)
     watched, looked, refused = walked("docs/terminal.md", installed, tmp_path)
-    assert "version 1 of the model circle" in watched
+    # Which version depends on the pages that this service has been walked through before.
+    assert re.search(r"it is version \d+ of the model circle$", watched, re.M)
     assert re.search(r"^x1,x2,prediction,probability_0,probability_1$", looked, re.M)
     assert re.search(r"^ready$", looked, re.M)
     assert (tmp_path / "report.md").read_text().startswith("# circle, three ways")
