@@ -78,6 +78,21 @@ def test_digits_of_a_large_target_survive_centring() -> None:
     assert len(np.unique(prepared.y)) == 100
 
 
+@pytest.mark.parametrize("step", [Outline.of, prepare])
+@pytest.mark.parametrize("field", ["target", "numeric"])
+def test_numbers_that_float32_cannot_tell_apart_must_be_centred(step: Any, field: str) -> None:
+    """1e8 + N(0, 1) in float32 is 1e8 in nearly every row: an error of 0, of nothing."""
+    rng = np.random.default_rng(0)
+    large, small = 1e8 + rng.normal(size=50), rng.normal(size=50)
+    x, y = (small, large) if field == "target" else (large, small)
+    table = Table.of([numeric("x", x), numeric("y", y)])
+    none = Preprocessing.model_validate({field: "none"})
+    with pytest.raises(DataError, match="hardly tell apart") as caught:
+        step(table, job(target="y", preprocessing=none))
+    assert caught.value.param == f"preprocessing.{field}"
+    step(table, job(target="y"))
+
+
 @pytest.mark.parametrize("split", [Split(), Split(validation=0.3, test=0.1), Split(folds=3)])
 def test_check_says_what_prepare_makes(split: Split) -> None:
     spec = job(target="y", split=split)
