@@ -2,6 +2,7 @@
 
 In float32 numbers near 10⁸ are 8 apart. What is standardized is centred in float64 before; what is
 taken as it is may lose all that it says: its errors would then be measured against what is left.
+The ends of a column decide, so that what was counted of it does.
 """
 
 from typing import Any
@@ -13,8 +14,8 @@ from worker.data.job_data import JobData
 from worker.errors import DataError
 from worker.spec import Preprocessing
 
-COARSE = 1e-3
-"""Of a column's deviation: rounding by more than that leaves too little of it."""
+FEWEST_STEPS = 1_000
+"""Numbers of float32 between the ends of a column, below which too little of it is left."""
 
 
 def check_precision(data: JobData, values: NDArray[Any], preprocessing: Preprocessing) -> None:
@@ -30,28 +31,36 @@ def check_precision(data: JobData, values: NDArray[Any], preprocessing: Preproce
     """
     target, rows = data.resolution.target, data.resolution.rows
     if target.task == "regression" and preprocessing.target == "none":
-        _check(target.column, values, "target")
-    if preprocessing.numeric == "none":
-        for column in data.columns:
-            if column.kind == "numeric":
-                _check(column.name, data.table.values[column.name][rows], "numeric")
+        _check(target.column, float(values.min()), float(values.max()), "target")
+    if preprocessing.numeric != "none":
+        return
+    for column in data.columns:
+        if column.kind != "numeric":
+            continue
+        counted = data.table.counts.get(column.name)
+        low, high = (
+            _ends(data.table.values[column.name][rows])
+            if counted is None
+            else (counted.minimum, counted.maximum)
+        )
+        if low is not None and high is not None:
+            _check(column.name, low, high, "numeric")
 
 
-def _check(name: str, numbers: NDArray[Any], field: str) -> None:
-    known = numbers[np.isfinite(numbers)].astype(np.float64)
-    if not len(known):
-        return
-    deviation = float(known.std())
-    rounded = float(np.abs(known - known.astype(np.float32)).max())
-    if rounded <= COARSE * deviation:
-        return
-    # What has one value is told as such elsewhere; its deviation may be a rounding error.
-    if (known == known[0]).all():
+def _ends(numbers: NDArray[Any]) -> tuple[float, float] | tuple[None, None]:
+    known = numbers[np.isfinite(numbers)]
+    return (float(known.min()), float(known.max())) if len(known) else (None, None)
+
+
+def _check(name: str, low: float, high: float, field: str) -> None:
+    largest = np.float32(max(abs(low), abs(high)))
+    apart = float(np.spacing(largest))
+    if low == high or not np.isfinite(apart) or high - low > FEWEST_STEPS * apart:
         return
     raise DataError(
-        f"The numbers of {name!r} are about {known.mean():.6g} and deviate by {deviation:.3g}, "
-        f"which a network's numbers of 32 bits hardly tell apart: {rounded:.3g} is lost of some. "
-        f"Leave preprocessing.{field} out, so that they are centred before, or subtract a constant "
+        f"The numbers of {name!r} go from {low:.10g} to {high:.10g}, where those that a network "
+        f"computes with are {apart:.3g} apart: too little of them is left. Leave "
+        f"preprocessing.{field} out, so that they are centred before, or subtract a constant "
         "yourself.",
         code="too_coarse",
         param=f"preprocessing.{field}",
