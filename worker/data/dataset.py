@@ -236,27 +236,10 @@ def prepare(
         target_center=center,
         target_scale=scale,
         row_numbers=frame.row_numbers,
-        weights=_relative(roles.weights, frame.splits),
+        weights=roles.relative_weights(frame.splits),
         offset=roles.offset_inputs(scale),
         groups=frame.groups,
     )
-
-
-def _relative(
-    weights: NDArray[np.float64] | None, splits: tuple[RowSplit, ...]
-) -> NDArray[np.float32] | None:
-    """[S, N], divided by their mean over each split's training rows."""
-    if weights is None:
-        return None
-    means = [weights[split.train].mean() for split in splits]
-    if min(means) <= 0:
-        raise DataError(
-            "The training rows of a split count nothing: all their weights are 0. Weigh some of "
-            "them, or choose another split.",
-            code="invalid_sample_weight",
-            param="sample_weight",
-        )
-    return np.stack([weights / mean for mean in means]).astype(np.float32)
 
 
 def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_out: int) -> Prepared:
@@ -355,6 +338,7 @@ def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
     )
     _check_size(data.columns, rows=len(row_numbers), splits=len(division.splits))
     check_precision(data, values, spec.preprocessing)
+    data.roles.check_weights(division.splits)
     return _Frame(data, values, division.splits, division.names, division.groups)
 
 

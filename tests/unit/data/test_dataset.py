@@ -93,6 +93,19 @@ def test_numbers_that_float32_cannot_tell_apart_must_be_centred(step: Any, field
     step(table, job(target="y"))
 
 
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_rows_of_a_part_that_all_count_nothing_are_refused(part: str) -> None:
+    weights = np.repeat([0.0, 1.0] if part == "train" else [1.0, 0.0], 10)
+    table = Table.of(
+        [numeric("x", np.arange(20)), numeric("w", weights), numeric("y", np.arange(20) ** 2)]
+    )
+    rows = {"train": list(range(10)), "validation": list(range(10, 20))}
+    weighted = job(target="y", sample_weight="w", split=Split.model_validate({"rows": rows}))
+    with pytest.raises(DataError, match=f"is 0 in all {part} rows, which then count") as caught:
+        Outline.of(table, weighted)
+    assert caught.value.param == "sample_weight"
+
+
 @pytest.mark.parametrize("split", [Split(), Split(validation=0.3, test=0.1), Split(folds=3)])
 def test_check_says_what_prepare_makes(split: Split) -> None:
     spec = job(target="y", split=split)
