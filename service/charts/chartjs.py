@@ -108,6 +108,14 @@ def _line(line: Line, axis: str, counted: bool) -> Json:
             "pointBackgroundColor": line.look.colour,
             "pointBorderWidth": 1,
         }
+    elif line.lonely:
+        style = {
+            "pointStyle": POINT_STYLES[line.look.marker],
+            "pointRadius": 4,
+            "pointHitRadius": 6,
+            "pointBackgroundColor": "#FFFFFF",
+            "pointBorderWidth": 1,
+        }
     else:
         style["pointStyle"] = "line" if line.name else False
     return {

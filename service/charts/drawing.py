@@ -30,6 +30,7 @@ from service.charts.picture import (
     PictureAxis,
     Shade,
     log_ticks,
+    middle_cut,
 )
 
 PIXELS_PER_INCH = 96
@@ -155,7 +156,7 @@ def _panel(axes: Axes, panel: Panel, x: PictureAxis, width: int, tall: float) ->
             _cells(axes, mark, width, tall)
     y = panel.y
     if y.names:
-        names = [_text(_cut(name, int(NAMES * width / LETTER))) for name in y.names]
+        names = [_text(middle_cut(name, int(NAMES * width / LETTER))) for name in y.names]
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.set_ylim(-0.5, len(y.names) - 0.5)
     elif y.log:
@@ -182,16 +183,15 @@ def _x_axis(axes: Axes, x: PictureAxis, width: int) -> None:
         turned = max(len(word) for name in x.names for word in name.split() or [""]) > room
         axes.set_xticks(
             range(len(x.names)),
-            [_text(_cut(name, TURNED) if turned else fill(name, room)) for name in x.names],
+            [_text(middle_cut(name, TURNED) if turned else fill(name, room)) for name in x.names],
             rotation=35 if turned else 0,
             ha="right" if turned else "center",
             rotation_mode="anchor" if turned else "default",
             parse_math=False,
         )
         return
-    if x.low < x.high:
-        margin = 0.01 * (x.high - x.low)
-        axes.set_xlim(x.low - margin, x.high + margin)
+    margin = 0.01 * (x.high - x.low) or 0.5
+    axes.set_xlim(x.low - margin, x.high + margin)
     if x.whole:
         axes.xaxis.set_major_locator(FixedLocator(_counted(x)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -207,8 +207,10 @@ def _counted(x: PictureAxis) -> list[float]:
 
 def _line(axes: Axes, line: Line, order: float) -> None:
     x, y = _points(line.x, line.y, spans=line.spans)
-    drawn = _stroke(x, y, line.look, marker=line.listed)
+    drawn = _stroke(x, y, line.look, marker=line.listed or line.lonely)
     drawn.set_markevery(marked(len(x), _number(line.look)) if line.listed else None)
+    if line.lonely and not line.listed:
+        drawn.set_markerfacecolor("white")
     drawn.set_zorder(order)
     drawn.set_clip_on(False)  # a marker on the edge is whole
     axes.add_line(drawn)

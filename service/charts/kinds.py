@@ -149,11 +149,11 @@ def _absent_curves(job: Job, kind: PictureKind, row: TrialRow | None) -> Absent 
 
 
 def _trial(session: Session, job: Job, wanted: Wanted) -> TrialRow | None:
-    """The trial that a picture of one trial shows; the best one unless said."""
+    """The trial that a picture of one trial shows; one of the winner unless said."""
     if wanted.kind not in OF_A_CLASSIFIER:
         return None
     try:
-        return jobs.trial(session, job, wanted.trial, param="trial")
+        return jobs.trial_with_curves(session, job, wanted.trial, param="trial")
     except NotFoundError:
         if wanted.trial is None:
             return None

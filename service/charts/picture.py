@@ -6,7 +6,7 @@ configuration, a PNG and an SVG show the same.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,6 +61,11 @@ class Line:
     """Whether a picture's legend names it. Chart.js lists all that has a name."""
     spans: bool = False
     """Whether it goes on, straight, from one value to the next that there is."""
+
+    @property
+    def lonely(self) -> bool:
+        """Whether it is a single point, which is seen by a marker alone."""
+        return sum(value is not None for value in self.y) == 1
 
 
 @dataclass(frozen=True)
@@ -230,9 +235,26 @@ def _tidy(value: float) -> float:
 
 def name_of(text: str) -> str:
     """A name as a picture shows it."""
-    return shortened(text, LONGEST_NAME)
+    return shortened(middle_cut(text, LONGEST_NAME), LONGEST_NAME)
 
 
-def digits(value: float | None) -> str:
-    """A number as a picture shows it: three digits that count."""
-    return "–" if value is None else f"{value:.3g}"
+def middle_cut(text: str, letters: int) -> str:
+    """The text, without some of its middle where it is longer: names often differ at their ends."""
+    if len(text) <= letters:
+        return text
+    tail = letters // 3
+    return f"{text[: letters - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def digits(value: float | None, count: int = 3) -> str:
+    """A number as a picture shows it: three digits that count, unless more are needed."""
+    return "–" if value is None else f"{value:.{count}g}"
+
+
+def enough_digits(values: Sequence[float]) -> int:
+    """With so many digits different values look different, up to six."""
+    different = set(values)
+    return next(
+        (n for n in (3, 4, 5) if len({f"{value:.{n}g}" for value in different}) == len(different)),
+        6,
+    )

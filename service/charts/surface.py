@@ -1,7 +1,7 @@
 """The picture of a search: its objective over the two numbers that matter most."""
 
 from service.charts.palette import SHADES
-from service.charts.picture import Cells, Panel, Picture, PictureAxis, Shade, digits
+from service.charts.picture import Cells, Panel, Picture, PictureAxis, Shade, digits, enough_digits
 from service.charts.words import field_name, label, titled
 from worker.results import Bin, Surface
 
@@ -17,9 +17,10 @@ def surface_picture(
     """
     known = sorted({v for row in surface.mean for v in row if v is not None}, reverse=maximize)
     steps = min(len(SHADES), len(known))
+    count = enough_digits(known)
     class_of = {value: place * steps // len(known) for place, value in enumerate(known)}
     shades = tuple(
-        Shade(_between(*sorted((members[0], members[-1]))), colour)
+        Shade(_between(min(members), max(members), count), colour)
         for n, colour in enumerate(_spread(steps))
         for members in [[value for value in known if class_of[value] == n]]
     )
@@ -40,7 +41,7 @@ def surface_picture(
                             for row in surface.mean
                         ),
                         tuple(
-                            tuple(_text(*cell) for cell in zip(*row, strict=True))
+                            tuple(_text(*cell, count) for cell in zip(*row, strict=True))
                             for row in zip(surface.mean, surface.count, strict=True)
                         )
                         if len(surface.x_bins) <= MOST_TEXTS
@@ -60,12 +61,13 @@ def _spread(count: int) -> list[str]:
     return [SHADES[round(n * last / max(count - 1, 1))] for n in range(count)]
 
 
-def _between(low: float, high: float) -> str:
-    return digits(low) if low == high else f"{digits(low)} to {digits(high)}"
+def _between(low: float, high: float, count: int) -> str:
+    ends = [digits(value, count) for value in (low, high)]
+    return ends[0] if low == high else " to ".join(ends)
 
 
-def _text(value: float | None, count: int) -> str:
-    return "" if value is None else f"{digits(value)} ({count})"
+def _text(value: float | None, configurations: int, count: int) -> str:
+    return "" if value is None else f"{digits(value, count)} ({configurations})"
 
 
 def _bin(part: Bin) -> str:

@@ -67,7 +67,7 @@ OfTrial = Annotated[
     str | None,
     Query(
         description="Of `confusion`, `calibration`, `roc` and `precision_recall`: a trial's id; "
-        "the best trial unless given."
+        "the winner's first unless given."
     ),
 ]
 OfPart = Annotated[
@@ -129,7 +129,7 @@ def get_curves(
     caller: Reader,
     job_id: JobId,
     trial: Annotated[
-        str | None, Query(description="A trial's id; the best trial unless given.")
+        str | None, Query(description="A trial's id; the winner's first unless given.")
     ] = None,
 ) -> CurvesView:
     """How a trained classifier answers the rows that are held out, at most 100 points a curve.
@@ -138,7 +138,7 @@ def get_curves(
     """
     with services.database.read() as session:
         job = jobs.find_job(session, job_id, tenant=caller.tenant)
-        row = jobs.trial(session, job, trial, param="trial")
+        row = jobs.trial_with_curves(session, job, trial, param="trial")
     curves = None if row.report is None else row.report.curves
     if curves is None:
         return CurvesView(
@@ -167,7 +167,7 @@ def get_metrics(
     trial: Annotated[
         str | None,
         Query(
-            description="A trial's id; the best trial unless given.",
+            description="A trial's id; the winner's first unless given.",
         ),
     ] = None,
 ) -> MetricsView:

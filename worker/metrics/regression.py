@@ -14,6 +14,8 @@ from worker.metrics.classification import Measured, ratio
 _ROUNDED = 2.0**-22
 """A target of 0 that was centred in float32 and is moved back lies within this share of where the
 centre was."""
+_NEAR = 0.1
+"""Of a count: how far from it an answer is that is near."""
 
 
 def from_squares(errors: NDArray[Any], deviations: NDArray[Any], unit: NDArray[Any]) -> Measured:
@@ -74,7 +76,10 @@ def _deviance(
     truth = np.where(np.abs(truth) <= np.abs(center) * _ROUNDED, 0.0, truth)
     defined = (mean > 0).all(1) & (truth >= 0).all(1)
     safe, count = np.where(mean > 0, mean, 1.0), np.maximum(truth, 0.0)
-    # y·log(y/ŷ) − y + ŷ as y·(t − log(1 + t)), t = (ŷ − y)/y: of large counts the three cancel out.
-    apart = np.divide(safe - count, count, out=np.zeros_like(safe), where=count > 0)
-    each = np.where(count > 0, count * (apart - np.log1p(apart)), safe)
+    # Near y the three terms cancel out: y·(t − log(1 + t)), t = (ŷ − y)/y, is the same there.
+    apart = np.divide(safe - count, count, out=np.ones_like(safe), where=count > 0)
+    near = np.where(np.abs(apart) < _NEAR, apart, 0.0)
+    logarithm = np.log(np.where(count > 0, count / safe, 1.0))
+    far = count * logarithm - count + safe
+    each = np.where(np.abs(apart) < _NEAR, count * (near - np.log1p(near)), far)
     return np.where(defined, 2 * np.maximum(each, 0.0).mean(1), np.nan)

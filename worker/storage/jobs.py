@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, defer
 
 from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError, NotFoundError
-from worker.results import Advice, Understood, place_of
+from worker.results import UNSCORED, Advice, Understood, place_of
 from worker.schema import Json
 from worker.storage import events, pauses
 from worker.storage.additions import NewFleet, add_fleets
@@ -22,6 +22,9 @@ from worker.storage.page import Page, newest_first
 from worker.storage.states import OPEN, TERMINAL, Kind, State
 from worker.storage.tables import Checkpoint, Fleet, Job, TrialRow
 from worker.storage.types import new_id, utc_now
+
+MOST_LOOKED_AT = 50
+"""Trials of a configuration among which one with curves is looked for."""
 
 
 def add_job(
@@ -150,8 +153,15 @@ def trials(session: Session, job: Job) -> list[TrialRow]:
 
 
 def trial(session: Session, job: Job, trial_id: str | None, *, param: str) -> TrialRow:
-    """One trial of the job, the best unless said; ``NotFoundError`` when it has no such."""
+    """One trial of the job; ``NotFoundError`` when it has no such.
+
+    Unless said it is the first one of the winning configuration, the best so far: of all trials
+    the best may be the luckiest of another one. Without any winner it is the first on the
+    leaderboard.
+    """
     query = _ranked(job).limit(1)
+    if trial_id is None and job.best is not None:
+        query = _of_winner(job, job.best.configuration).limit(1)
     if trial_id is not None:
         query = select(TrialRow).where(TrialRow.id == trial_id, TrialRow.job_id == job.id)
     row = session.scalar(query)
@@ -160,6 +170,26 @@ def trial(session: Session, job: Job, trial_id: str | None, *, param: str) -> Tr
             f"The job has no trial {trial_id}; its /trials lists them.", param=param
         )
     return row
+
+
+def trial_with_curves(session: Session, job: Job, trial_id: str | None, *, param: str) -> TrialRow:
+    """As ``trial``; unless one is named, of the winning configuration's the first that keeps curves
+    of a classifier, which of large fleets only some do.
+    """
+    row = trial(session, job, trial_id, param=param)
+    if trial_id is not None or job.best is None:
+        return row
+    others = session.scalars(_of_winner(job, job.best.configuration).limit(MOST_LOOKED_AT))
+    kept = (one for one in others if one.report is not None and one.report.curves is not None)
+    return next(kept, row)
+
+
+def _of_winner(job: Job, configuration: int) -> Select[TrialRow]:
+    return (
+        select(TrialRow)
+        .where(TrialRow.job_id == job.id, TrialRow.configuration == configuration)
+        .order_by(TrialRow.score >= UNSCORED, TrialRow.repeat, func.coalesce(TrialRow.fold, 0))
+    )
 
 
 def leaderboard(

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from service.charts.picture import axis_of_losses, axis_over, log_ticks
+from service.charts.picture import (
+    LONGEST_NAME,
+    axis_of_losses,
+    axis_over,
+    enough_digits,
+    log_ticks,
+    name_of,
+)
 from service.charts.words import label, metric_in_words, titled
 
 
@@ -37,6 +44,20 @@ def test_an_axis_holds_all_values() -> None:
             assert axis.low - edge <= min(values) <= max(values) <= axis.high + edge
             assert not zero or axis.low <= 0 <= axis.high
             assert 2 <= (axis.high - axis.low) / axis.step <= 8.01
+
+
+def test_long_names_keep_their_ends() -> None:
+    long = "dropout with a very long name that says everything"
+    shown = {name_of(f"{long}{end}") for end in ("", " without dropout", " without l2")}
+    assert len(shown) == 3
+    assert {len(name) for name in shown} == {LONGEST_NAME}
+    assert name_of("short") == "short"
+
+
+def test_different_values_look_different() -> None:
+    assert enough_digits([0.1, 0.2]) == 3
+    assert enough_digits([0.68512, 0.68541, 0.7]) == 4
+    assert enough_digits([1.0, 1.0 + 1e-9]) == 6
 
 
 def test_counts_have_whole_ticks() -> None:
