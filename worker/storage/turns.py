@@ -28,11 +28,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.shares import EQUAL, Shares
-from worker.storage.base import Base
 from worker.storage.queries import DEVICES, is_claimable
 from worker.storage.states import State
 from worker.storage.tables import Fleet
-from worker.storage.types import read_clock
+from worker.storage.types import Base, read_clock
 
 HALF_LIFE = 600.0
 """Seconds after which half of what a tenant had is forgotten."""
