@@ -4,7 +4,6 @@ Imports of onnx, onnxruntime and torch.export lie inside functions: trainers and
 service do without them.
 """
 
-from worker.models.export.export import ExportFormat, ExportSource, export
-from worker.models.export.single import single
+from worker.models.export.export import ExportFormat, ExportSource, export, single
 
 __all__ = ["ExportFormat", "ExportSource", "export", "program", "single"]
