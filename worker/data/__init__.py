@@ -1,7 +1,6 @@
 """Data: reading, typing, splitting and encoding tables. Arrays in, arrays out; no database."""
 
 from worker.data.arrays import check_numbers, is_numeric, read_arrays
-from worker.data.bins import bin_edges
 from worker.data.builtin import load_builtin
 from worker.data.calendar import DAYS, FIRST_DAY, LAST_DAY
 from worker.data.copies import target_findings
@@ -10,21 +9,19 @@ from worker.data.declared import declare
 from worker.data.delimited import read_csv
 from worker.data.drafts import more_findings
 from worker.data.encoder import Encoder, EncoderSchema
-from worker.data.encoding import Encoded, EncodingPlan, dump_encoders, load_encoders
+from worker.data.encoding import Encoded, EncodingPlan, dump_encoders, leave_pages, load_encoders
 from worker.data.expectations import Expectations
 from worker.data.extremes import ExtremeCell, extreme_cell
 from worker.data.formats import read_table
-from worker.data.imagined import imagined
 from worker.data.input_lines import input_lines
 from worker.data.inputs import number_inputs
 from worker.data.job_data import understand
 from worker.data.joint_encoder import JointEncoder
 from worker.data.joint_plain import plain_reader
-from worker.data.mapped import leave_pages
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.notation import Notation
 from worker.data.output import output_columns
-from worker.data.parts import StoredTable, TableInMemory, TableParts
+from worker.data.parts import StoredTable, TableInMemory, TableParts, read_when_asked
 from worker.data.plain import PlainReader
 from worker.data.reading import FileLimits
 from worker.data.records import Records
@@ -52,7 +49,7 @@ from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter,
 from worker.data.scaling import SOFT_LIMIT
 from worker.data.side_by_side import meanwhile
 from worker.data.statistics import CellsNeededError, TableStatistics
-from worker.data.stored_columns import read_when_asked
+from worker.data.synthetic import synthetic_rows
 from worker.data.table import LARGEST, Column, Table
 from worker.data.target import Target, is_known
 
@@ -101,13 +98,11 @@ __all__ = [
     "TableStatistics",
     "Target",
     "ValueCount",
-    "bin_edges",
     "category_page",
     "check_numbers",
     "declare",
     "dump_encoders",
     "extreme_cell",
-    "imagined",
     "input_lines",
     "is_known",
     "is_numeric",
@@ -133,6 +128,7 @@ __all__ = [
     "rewrite_rows",
     "sample",
     "stored_report",
+    "synthetic_rows",
     "target_findings",
     "true_values",
     "understand",
