@@ -218,7 +218,7 @@ def doctor(state: State = None) -> None:
 def demo(
     folder: Annotated[Path, typer.Option(help="Where loss.png is written.")] = Path("demo"),
 ) -> None:
-    """Start the service and run two experiments over HTTP; takes under a minute."""
+    """Start the service and run three experiments over HTTP; takes under a minute."""
     with _errors_in_a_line():
         from service.demo import run
 
