@@ -1,4 +1,4 @@
-"""What a version has learnt: its coefficients, and its file."""
+"""What a version of a model has learnt: its coefficients, and its file."""
 
 import base64
 import re

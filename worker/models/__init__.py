@@ -14,7 +14,7 @@ From file to model:
 
 Answering:
 
-``asked``                         what a model can be asked for: intervals, members, samples
+``answerable``                    what a model can be asked for: intervals, members, samples
 ``forward, joint_forward``        the forward pass, in which a row has the same bits in any batch;
                                   of ensembles
 ``probabilities``                 from scores to probabilities
@@ -32,8 +32,8 @@ About a model:
 What other rooms use is listed below.
 """
 
+from worker.models.answerable import Answerable
 from worker.models.answers import PLAIN, AnswerRow, Answers, AnswerSettings
-from worker.models.asked import Answerable
 from worker.models.certificate import Certificate, certify
 from worker.models.coefficients import Coefficients
 from worker.models.columns import answer_columns, true_column

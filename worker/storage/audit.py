@@ -1,4 +1,4 @@
-"""Who did what: lines that are written, read, and forgotten by age; none is ever changed."""
+"""The audit log: who did what. Lines are written, read, and removed by age; none is ever changed."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Whose turn it is: which fleet a worker takes next, and when one that runs makes room.
+"""Scheduling between tenants: which fleet a worker takes next, and when a running one yields.
 
 **Between tenants**, those go first that have the least of the workers now: fleets that run, over
 the tenant's weight. Of equals, those that had the least lately: seconds of fleets, over the weight,
