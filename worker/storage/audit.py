@@ -1,4 +1,4 @@
-"""The audit log: who did what. Lines are written, read, and removed by age; none is ever changed."""
+"""The audit log: who did what. Lines are added, read, and removed by age; none is ever changed."""
 
 from collections.abc import Iterator
 from datetime import datetime
