@@ -50,14 +50,16 @@ from worker.training.processor import (
     threads_for,
     tune_processor,
 )
-from worker.training.state import dump_state, load_state
+from worker.training.state import Position, TrainingState, dump_state, load_state
 
 __all__ = [
     "DataLoss",
     "EpochReport",
     "FleetRun",
+    "Position",
     "Probe",
     "Threshold",
+    "TrainingState",
     "compute_exactly",
     "data_loss",
     "dump_state",
