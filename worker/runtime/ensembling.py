@@ -153,12 +153,7 @@ def join_networks(
     networks = _networks(files, library, chosen, places)
     if not networks:
         return Together(choice)
-    file = join_members(networks)
-    scores = chosen_scores(library, chosen, TrainedModel.of_ensemble(file))
-    threshold = chosen_threshold(library, scores, spec.threshold)
-    if threshold is not None:
-        manifest = file.manifest.model_copy(update={"thresholds": [threshold]})
-        file = ModelFile(file.tensors, manifest)
+    file = _with_threshold(join_members(networks), library, chosen, spec)
     model = TrainedModel.of_ensemble(file)
     failed = [check for check in certify(model).checks if not check.passed]
     if failed:  # what would not be served is not registered
@@ -168,18 +163,34 @@ def join_networks(
     sure = joint_uncertainty(library, chosen, model, prepared, again=again)
     if sure is not None:
         file = file.with_calibration(sure.kept)
+    return Together(
+        choice,
+        ensemble,
+        None if sure is None else sure.report,
+        _stored(artefacts, lease, file),
+    )
+
+
+def _with_threshold(
+    file: ModelFile, library: Library, chosen: Servable, spec: JobSpec
+) -> ModelFile:
+    """The ensemble with the threshold that the job asks for, chosen on the rows that may choose."""
+    scores = chosen_scores(library, chosen, TrainedModel.of_ensemble(file))
+    threshold = chosen_threshold(library, scores, spec.threshold)
+    if threshold is None:
+        return file
+    manifest = file.manifest.model_copy(update={"thresholds": [threshold]})
+    return ModelFile(file.tensors, manifest)
+
+
+def _stored(artefacts: Artefacts, lease: Lease, file: ModelFile) -> ResultFile:
     failpoint("ensemble.before")
     written = artefacts.write(
         f"jobs/{lease.job_id}/{lease.fleet_id}/ensemble", {ENSEMBLE: file.dump()}
     )
     failpoint("ensemble.written")
     entry = written.files[ENSEMBLE]
-    return Together(
-        choice,
-        ensemble,
-        None if sure is None else sure.report,
-        ResultFile(path=written.file(ENSEMBLE), sha256=entry.sha256, bytes=entry.bytes),
-    )
+    return ResultFile(path=written.file(ENSEMBLE), sha256=entry.sha256, bytes=entry.bytes)
 
 
 def _library(
