@@ -34,7 +34,7 @@ from worker.jobs import Ended
 from worker.metrics import definition
 from worker.models import EnsembleMember, ModelFile, TrainedModel, certify, join_members
 from worker.results import Choice, Ensemble, Group, Part, TrialResult, UncertaintyReport
-from worker.spec import JobSpec, Trial
+from worker.spec import JobSpec, LinearSpec, Trial
 from worker.storage import queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -137,14 +137,14 @@ def join_networks(
         size=asked.size,
         winner=ended.winner,
         unregularized=UNREGULARIZED if references else _plain(places),
-        refits=spec.refits,
+        refits=_refits(spec),
     )
     if not found:
         return None
     chosen, choice = choose_served(library, found, None if asked.method == "auto" else asked.method)
-    if chosen.method == "winner":
+    if chosen.method == "winner" and chosen.networks == 1:
         return Together(choice)
-    again = spec.refits and chosen.networks == 1
+    again = spec.refits and chosen.alone
     if again:
         places, prepared = (
             [one for one in refits if one.configuration in chosen.shares],
@@ -219,6 +219,15 @@ def _looked_at(groups: Sequence[Group]) -> list[Group]:
     """The configurations of which every trial has a finite objective, the best of them."""
     whole = [group for group in groups if group.rank.wins and not group.missing]
     return sorted(whole, key=lambda group: group.rank)[:MOST_CANDIDATES]
+
+
+def _refits(spec: JobSpec) -> int:
+    """How many networks of a refit may answer together: of a linear model, whose penalized loss has
+    one minimum, the first says it all.
+    """
+    if not spec.refits:
+        return 0
+    return 1 if isinstance(spec.network, LinearSpec) else spec.refit_repeats
 
 
 def _is_balanced(objective: str) -> bool:
@@ -298,10 +307,10 @@ def _plain(places: Sequence[_Place]) -> int | None:
 def _networks(
     files: FleetFiles, library: Library, chosen: Servable, places: Sequence[_Place]
 ) -> list[EnsembleMember]:
-    """The networks that were chosen, with their shares; of one that answers alone the first."""
+    """The networks that were chosen, with their shares; of what answers alone the first."""
     shares = members_of(library, chosen)
     wanted = [place for place in places if place.configuration in shares]
-    wanted = wanted[:1] if chosen.networks == 1 else wanted
+    wanted = wanted[: chosen.networks] if chosen.alone else wanted
     counts = Counter(place.configuration for place in wanted)
     taken: dict[int, EnsembleMember] = {}
     for fleet in dict.fromkeys(place.fleet for place in wanted):
