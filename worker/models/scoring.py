@@ -88,11 +88,11 @@ class Scoring:
     def _classification(self) -> dict[str, NDArray[np.float64]]:
         positive = self._target.positive_number
         chosen = 1 if positive is None else positive
-        found = from_confusion(np.asarray(self._confusion), chosen)
+        values = from_confusion(np.asarray(self._confusion), chosen)
         if self._kept is not None:
             scores, truth = self._together()
-            found |= final_classification(scores[None], truth[None].astype(np.int64), chosen)
-        return found
+            values |= final_classification(scores[None], truth[None].astype(np.int64), chosen)
+        return values
 
     def _regression(self) -> dict[str, NDArray[np.float64]]:
         error, square, mean = (self._sums / self._rows)[:, None]

@@ -342,7 +342,7 @@ def _wander(series: Mapping[str, Curve]) -> dict[str, float]:
     The standard deviation of what a regression on the epochs leaves, with m − 2 degrees of freedom:
     what still falls or rises does not count.
     """
-    found: dict[str, float] = {}
+    spreads: dict[str, float] = {}
     for name, values in series.items():
         last = values[-max(FEWEST, len(values) // LAST) :]
         known = np.array([value for value in last if value is not None], dtype=np.float64)
@@ -352,8 +352,8 @@ def _wander(series: Mapping[str, Curve]) -> dict[str, float]:
         rest = known - known.mean()
         rest -= epochs * (epochs @ rest) / (epochs @ epochs)
         deviation = float(np.sqrt(rest @ rest / (len(known) - 2)))
-        found[name.removeprefix(_VALIDATION)] = deviation
-    return found
+        spreads[name.removeprefix(_VALIDATION)] = deviation
+    return spreads
 
 
 def _trained(

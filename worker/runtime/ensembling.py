@@ -132,16 +132,18 @@ def join_networks(
     prepared = data.measured()
     library = _library(files, places, prepared, groups, objective)
     references = spec.search is not None and spec.search.references
-    found = servables(
+    candidates = servables(
         library,
         size=asked.size,
         winner=ended.winner,
         unregularized=UNREGULARIZED if references else _plain(places),
         refits=_refits(spec),
     )
-    if not found:
+    if not candidates:
         return None
-    chosen, choice = choose_served(library, found, None if asked.method == "auto" else asked.method)
+    chosen, choice = choose_served(
+        library, candidates, None if asked.method == "auto" else asked.method
+    )
     if chosen.method == "winner" and chosen.networks == 1:
         return Together(choice)
     again = spec.refits and chosen.alone
