@@ -159,9 +159,9 @@ def _appraised(
     """The appraisal with what is served, and the file of that: an ensemble's, or the winner's with
     what it keeps of rows that did not train it.
     """
-    said: dict[str, object] = {}
+    update: dict[str, object] = {}
     if together is not None:
-        said |= {
+        update |= {
             "choice": together.choice,
             "ensemble": together.ensemble,
             "uncertainty": together.uncertainty,
@@ -169,13 +169,13 @@ def _appraised(
     file, in_place = None if together is None else together.file, False
     if file is None and served is not None:
         sure = served_uncertainty(served)
-        said["uncertainty"] = None if sure is None else sure.report
+        update["uncertainty"] = None if sure is None else sure.report
         alone = len(own.results) == 1 and served.trained.trial.fold is None
         in_place = sure is not None and alone and served.trained.file is own.file
         # Where a fleet is one trial it has one file, whether that becomes a model or not.
         if sure is not None and (in_place or job.spec.model is not None):
             file = _written(artefacts, lease, served.trained, sure)
-    return Appraised(appraisal.model_copy(update=said), file, in_place)
+    return Appraised(appraisal.model_copy(update=update), file, in_place)
 
 
 def _served(

@@ -260,7 +260,7 @@ def _places(
             .where(TrialRow.job_id == job.id, TrialRow.settings["refit"].as_integer().is_not(None))
             .order_by(TrialRow.configuration, TrialRow.repeat)
         )
-        found = [one for row in rows if (one := place(row)) is not None]
+        places = [one for row in rows if (one := place(row)) is not None]
         refits = [one for row in again if (one := place(row)) is not None]
         stored = {
             fleet: (path, sha256)
@@ -271,7 +271,7 @@ def _places(
             )
             if path is not None and sha256 is not None
         }
-    return found, refits, stored
+    return places, refits, stored
 
 
 def _contenders(files: FleetFiles, places: Sequence[_Place]) -> Iterator[list[Contender]]:

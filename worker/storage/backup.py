@@ -238,17 +238,17 @@ def _copy_artefacts(
 def _copy_folder(source: Path, target: Path, folder: _Folder) -> dict[str, _Entry]:
     """All files of a folder, each checked against its row and its manifest, if it has one."""
     names = sorted(path.name for path in source.iterdir() if path.is_file())
-    found = {name: _copy(source / name, target / name) for name in names}
+    copies = {name: _copy(source / name, target / name) for name in names}
     expected = dict(folder.sha256)
-    if MANIFEST in found:
+    if MANIFEST in copies:
         entries = orjson.loads((target / MANIFEST).read_bytes())
         expected = {name: entry["sha256"] for name, entry in entries.items()} | expected
     for name, sha256 in expected.items():
-        if name not in found:
+        if name not in copies:
             raise FileNotFoundError(source / name)
-        if found[name].sha256 != sha256:
+        if copies[name].sha256 != sha256:
             raise ArtefactError(f"{folder.path}/{name} is damaged; it cannot be copied")
-    return found
+    return copies
 
 
 def _remove_superfluous(target: Path, needed: Iterable[_Folder], copied: dict[str, _Entry]) -> None:

@@ -196,11 +196,11 @@ def _places_by_tenant(
     session: Session, places: Iterable[str | None]
 ) -> dict[str, list[str | None]]:
     """Those of whom something is queued for one of some devices, and for which."""
-    found: dict[str, list[str | None]] = {}
+    by_tenant: dict[str, list[str | None]] = {}
     for place in places:
         for tenant in _tenants(session, place):
-            found.setdefault(tenant, []).append(place)
-    return found
+            by_tenant.setdefault(tenant, []).append(place)
+    return by_tenant
 
 
 def _tenants(session: Session, device: str | None) -> list[str]:

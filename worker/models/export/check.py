@@ -118,8 +118,8 @@ def onnx_runner(data: bytes, model: TrainedModel) -> Runner:
     code_of = {name: number for number, name in enumerate(model.target.classes)}
 
     def run(rows: SampleRows) -> Answers:
-        found = session.run(wanted, onnx_feeds(model, rows))
-        named = {names[name]: values for name, values in zip(wanted, found, strict=True)}
+        outputs = session.run(wanted, onnx_feeds(model, rows))
+        named = {names[name]: values for name, values in zip(wanted, outputs, strict=True)}
         if "label" in named:
             best = [code_of.get(label, -1) for label in named.pop("label").tolist()]
             named["best"] = np.array(best)
