@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from worker.networks import DenseChain, Network
+from worker.networks import DenseChain, Network, quick
 from worker.regularization import Batch, Classes, RandomStreams, Regularization, stacks, widened
 from worker.regularization.families import Attack, BatchTechnique, OutputPenalties, OutputPenalty
 from worker.training.fleet_data import FleetData, TrialRows
@@ -69,6 +69,10 @@ class TrainingLoss:
         its gradient by each of the network's parameters, ``[K, …]``. Trials do not mix: row k of a
         gradient is trial k's own.
         """
+        with quick():
+            return self._differentiate(rows)
+
+    def _differentiate(self, rows: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
         found = self._data.gather(rows)
         batch = Batch(found.x, found.y, self._classes, found.weights)
         for technique, numbers, random in self._techniques:
