@@ -192,14 +192,16 @@ class DropoutLayer(RandomLayer):
         constants = self.constants.unbind()
         return self.technique.drop(h, self.technique.slope(self.mask(h), constants), constants)
 
-    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What ``forward`` gives in training mode, maybe in ``out``; and its slope, or of that only
-        what is not 0: the scale.
+    def remember(
+        self, h: Tensor, out: Tensor | None = None, *, by_zeros: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives in training mode, maybe in ``out``; and its slope, or ``by_zeros``
+        of that only what is not 0: the scale.
         """
         constants = self.constants.unbind()
         slope = self.technique.slope(self.mask(h), constants)
         dropped = self.technique.drop(h, slope, constants, out)
-        return dropped, constants[0] if dropped is out else slope
+        return dropped, constants[0] if by_zeros and dropped is out else slope
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
         """The slope's product with ∂L/∂h', in its place."""
