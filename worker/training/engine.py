@@ -171,7 +171,7 @@ class Engine:
         self.rate = per_trial_number(rates, self.parameters.values)
         for part in (self.network, self.penalties, self.decays, self.loss):
             part.start_epoch(epoch, self.epochs)
-        self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
+        self.order = self.data.order(epoch, self.training.batch_size)
         rows = self.order[0].shape[1]
         self.streams.start_epoch(epoch, steps=self.batches, rows=rows)
         self.objective.zero_() if objective is None else self.objective.copy_(objective)
