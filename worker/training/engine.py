@@ -216,7 +216,7 @@ class Engine:
         for rows in islice(batches, max(1, self.batches)):
             yield rows.x
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def measure(self) -> dict[str, Tensor]:
         """Metrics of every part in eval mode, and of the weights, ``[K]`` each."""
         self.network.eval()
