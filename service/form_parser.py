@@ -2,7 +2,7 @@
 
 Starlette keeps what is larger than a megabyte in the system's folder for temporary files, which is
 memory in many a container. Here it is a file without a name in a folder of ours, so that a process
-that is killed leaves nothing; it may be given a name, so that what is kept of it need not be copied.
+that is killed leaves nothing. It may be given a name, so that a file that is kept is not copied.
 """
 
 import os

@@ -1,7 +1,7 @@
 """From an uploaded file to a stored data set: its table, the file itself, and what was found.
 
-The file is read by a process of its own (``service/reading``); this one stores what comes of it. What
-lies in the same file system as the store is given a name there, and not copied.
+The file is read by a process of its own (``service/reading``); this one stores what comes of it. In
+the file system of the store it is given a name there, and not copied.
 """
 
 import os

@@ -14,6 +14,9 @@ ROOM = 2**20
 """Bytes of it that are hashed at once, which stay in the processor's caches."""
 
 
+Plain = bytes | BinaryIO
+"""Bytes, or a file that is open for reading and can be searched."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -23,7 +26,7 @@ class Entry:
     sha256: str
 
     @classmethod
-    def of(cls, content: bytes | BinaryIO) -> "Entry":
+    def of(cls, content: Plain) -> "Entry":
         """Those of a content, which is read for it."""
         pieces = CountedPieces(content)
         for _ in pieces:
@@ -38,7 +41,7 @@ class CountedPieces:
 
     is_linked = False
 
-    def __init__(self, content: bytes | BinaryIO) -> None:
+    def __init__(self, content: Plain) -> None:
         self._content = content
         self._size, self._digest = 0, hashlib.sha256()
 
@@ -112,7 +115,7 @@ class SettledFile:
         try:
             # With the number of a folder, the link of `/proc` is followed, and not linked itself.
             os.link(f"/proc/self/fd/{self._descriptor}", path, src_dir_fd=folder)
-            os.chmod(path, 0o600)
+            path.chmod(0o600)
         except OSError:
             return False
         finally:
@@ -121,8 +124,8 @@ class SettledFile:
         return True
 
 
-Content = bytes | BinaryIO | SettledFile
-"""What a file shall hold: its bytes, or a file that is open for reading and can be searched."""
+Content = Plain | SettledFile
+"""What a file shall hold."""
 Pieces = CountedPieces | SettledFile
 
 
