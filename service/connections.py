@@ -10,12 +10,17 @@ import enum
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import httptools
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from service.errors import BusyError, HeadError, MalformedError, SlowError, domain_problem
@@ -181,8 +186,9 @@ class BoundedProtocol(HttpToolsProtocol):
         error = self._head_error()
         self.app = self._application if error is None else _closing(error)
         super().on_headers_complete()
-        # Read when the answer is begun, which is not before this returns.
-        self.scope["state"][GONE] = partial(getattr, self.cycle, "disconnected")
+        # Read when the answer is begun, which is not before this returns. Weakly: the cycle has the
+        # scope, and whatever refers to itself waits for the garbage collector.
+        self.scope["state"][GONE] = partial(_has_left, ref(self.cycle))
         if len(self.pipeline) > PIPELINED:
             self._leave_out_newest()
 
@@ -385,6 +391,12 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._late = None
             late()
+
+
+def _has_left(cycle: ref[RequestResponseCycle]) -> bool:
+    """Whether the client of a request has left."""
+    found = cycle()
+    return found is None or found.disconnected
 
 
 def _head_too_long() -> HeadError:
