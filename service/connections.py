@@ -8,21 +8,16 @@ document where its client can still read one (431, 408, 400, 503), and its conne
 import asyncio
 import enum
 from collections.abc import Callable
-from functools import partial
 from typing import Any
-from weakref import ref
 
 import httptools
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.departures import GONE, departure
 from service.errors import BusyError, HeadError, MalformedError, SlowError, domain_problem
 from worker.errors import ParsimonyError
 from worker.settings import ServiceSettings
@@ -41,8 +36,6 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """What a refused client may still send before it is cut off. Cut off at once, it would see a reset
 connection and not the answer that says why."""
-GONE = "parsimony.gone"
-"""What the state of a request's scope calls the function that says if its client has left."""
 TICK_SECONDS = 0.002
 """What a timer may go off too early: clocks of event loops count milliseconds."""
 HEALTH = {"/livez", "/readyz", "/ping", "/metrics", "/v2/health/live", "/v2/health/ready"}
@@ -186,9 +179,8 @@ class BoundedProtocol(HttpToolsProtocol):
         error = self._head_error()
         self.app = self._application if error is None else _closing(error)
         super().on_headers_complete()
-        # Read when the answer is begun, which is not before this returns. Weakly: the cycle has the
-        # scope, and whatever refers to itself waits for the garbage collector.
-        self.scope["state"][GONE] = partial(_has_left, ref(self.cycle))
+        # Read when the answer is begun, which is not before this returns.
+        self.scope["state"][GONE] = departure(self.cycle)
         if len(self.pipeline) > PIPELINED:
             self._leave_out_newest()
 
@@ -391,12 +383,6 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._late = None
             late()
-
-
-def _has_left(cycle: ref[RequestResponseCycle]) -> bool:
-    """Whether the client of a request has left."""
-    found = cycle()
-    return found is None or found.disconnected
 
 
 def _head_too_long() -> HeadError:
