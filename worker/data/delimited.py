@@ -37,6 +37,7 @@ from worker.data.header import (
     text_kind,
 )
 from worker.data.lookalikes import check_is_table
+from worker.data.markers import with_markers
 from worker.data.reading import (
     LIMITS,
     FileLimits,
@@ -99,6 +100,8 @@ class _Typing:
         self._reading = reading
         self._drafts = list(dialect.drafts)
         self._names: list[str] = []
+        self._markers: list[str] = []
+        """The texts that were read as missing."""
         self._kept: NDArray[np.int64] | None = None
         """The rows of the file that are rows of the table, if not all."""
 
@@ -123,7 +126,8 @@ class _Typing:
         else:
             table, drafts = self._without(frame, repeated)
             del frame
-        drafts += draft_findings(table, self._reading.columns, drafts)
+        found = draft_findings(table, self._reading.columns, drafts)
+        drafts += with_markers(found, self._markers)
         doubted = any(draft.code == "header_looks_like_data" for draft in drafts)
         if self._file.header and self._reading.header is None and not doubted:
             drafts += doubtful_header(table)
@@ -141,6 +145,7 @@ class _Typing:
         taken = ((name, texts.pop(name)) for name in list(texts))
         columns.look_at(taken, len(self._file.data))
         table = Table.of(columns.cells(), ignored=ignored)
+        self._markers = columns.markers()
         return table, columns.drafts()
 
     def _place(self, row: int) -> tuple[str, int | None]:

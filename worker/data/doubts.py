@@ -137,10 +137,11 @@ def _marked(column: Column, mark: float, count: int, row: int, others: str) -> D
             f"Column {column.name!r} holds {text} in {count:,} rows{place}, apart from all its "
             f"other numbers, {others}: a mark for missing cells, perhaps. It was read as a number."
         ),
-        f'If it stands for a missing cell, name it in `missing`: "missing": ["{text}"].',
+        "If it stands for a missing cell, name it in `missing`.",
         column=column.name,
         row=row,
         evidence={"cell": text, "rows": count},
+        change={"missing": [text]},
     )
 
 

@@ -15,6 +15,7 @@ from worker.data.delimited import parse_csv
 from worker.data.reading import LIMITS, FileLimits
 from worker.data.table import MISSING
 from worker.data.text_column import PlainColumn
+from worker.data.tidy import tidy
 from worker.errors import DataError
 
 
@@ -79,7 +80,7 @@ def test_newlines_and_byte_order_mark(newline: str, mark: bytes) -> None:
 def test_quoted_cells() -> None:
     table = parse_csv(b'"a, b",c\n"x, ""y""\nz",1\nplain,2\n')
     assert table.names == ("a, b", "c")
-    assert table.column("a, b").categories == ("plain", 'x, "y"\nz')
+    assert table.column("a, b").categories == ("plain", 'x, "y" z')
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
@@ -196,7 +197,7 @@ def test_what_is_written_is_read(rows: list[tuple[str, str, str]]) -> None:
     for position, name in enumerate("abc"):
         column, values = table.column(name), table.values[name]
         for row, value in zip(rows, values, strict=True):
-            cell = row[position].strip()
+            cell = tidy(row[position])
             if cell.lower() in MISSING:
                 assert np.isnan(value) if column.kind == "numeric" else value == -1
             elif column.kind == "numeric":
