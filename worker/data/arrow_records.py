@@ -24,7 +24,7 @@ from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex
 from worker.data.cell_texts import parse_dates, parse_numbers
 from worker.data.notation import Notation
 from worker.data.parquet import days_of, is_date, is_numeric_type, is_text
-from worker.data.patterns import among, marked
+from worker.data.patterns import among, stand_for_missing
 from worker.data.reading import Place, file_error
 from worker.data.records import Records, Unmatched
 from worker.data.table import LARGEST, MISSING, MISSING_CODE, Column, Table
@@ -133,7 +133,7 @@ class ArrowRecords:
         """Which trimmed texts stand for a missing cell."""
         filled = pc.fill_null(texts, "")
         if self._markers is not None:
-            return marked(filled, self._markers)
+            return stand_for_missing(filled, self._markers)
         return among(filled, MISSING | WEAK if weak else MISSING, lower=True)
 
     def _codes(self, column: Column, array: pa.Array) -> tuple[NDArray[np.int32], list[Unmatched]]:
@@ -166,7 +166,7 @@ class ArrowRecords:
     def _code(self, known: "_Categories", cell: str | float | bool) -> int:
         code = known.index.find(cell)
         if self._markers is not None and isinstance(cell, str) and code < 0:
-            held = marked(pa.array([tidy(cell)], pa.string()), self._markers)
+            held = stand_for_missing(pa.array([tidy(cell)], pa.string()), self._markers)
             return MISSING_CODE if held[0] else UNKNOWN
         return code
 

@@ -40,7 +40,7 @@ from worker.data.notation import (
     rounded,
     survey,
 )
-from worker.data.patterns import among, marked, matches, taken
+from worker.data.patterns import among, matches, stand_for_missing, taken
 from worker.data.reading import FileLimits, Place, dictionary, file_error
 from worker.data.side_by_side import side_by_side
 from worker.data.table import MISSING, Cells, dates, numeric
@@ -192,7 +192,7 @@ class TextColumns:
 
     def _missing(self, texts: pa.Array) -> NDArray[np.bool_]:
         if self._reading.missing is not None:
-            return marked(texts, self._reading.missing)
+            return stand_for_missing(texts, self._reading.missing)
         return among(texts, {""}) if self._typed else among(texts, MISSING, lower=True)
 
     def _as_plain(self, column: TextColumn) -> bool:

@@ -55,7 +55,7 @@ from worker.data.reading import (
     too_many_rows,
 )
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
-from worker.data.text_findings import is_exact, large_numbers
+from worker.data.text_findings import fits_float64, large_numbers
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -263,7 +263,7 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
         )
     if labels.dtype.kind in "uif":
         _check_finite("y", labels, missing=True)
-        if labels.dtype.kind != "f" and not is_exact(labels):
+        if labels.dtype.kind != "f" and not fits_float64(labels):
             distinct, codes = np.unique(labels, return_inverse=True)
             texts = [str(label) for label in distinct.tolist()]
             return categorical("y", texts, codes.reshape(-1)), [large_numbers("y")]

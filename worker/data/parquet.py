@@ -44,7 +44,7 @@ from worker.data.reading import (
     too_many_rows,
 )
 from worker.data.table import LARGEST, Cells, Column, Table, categorical, dates, numeric
-from worker.data.text_findings import is_exact, large_numbers
+from worker.data.text_findings import fits_float64, large_numbers
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -224,7 +224,7 @@ def _is_exact(cells: pa.ChunkedArray) -> bool:
     ends = pc.min_max(cells).as_py()
     if max(abs(ends["min"] or 0), abs(ends["max"] or 0)) <= 2**53:
         return True
-    return is_exact(pc.fill_null(cells, 0).to_numpy())
+    return fits_float64(pc.fill_null(cells, 0).to_numpy())
 
 
 def _labels(name: str, cells: pa.ChunkedArray) -> Cells:

@@ -64,7 +64,7 @@ def among(texts: pa.Array, words: Collection[str], *, lower: bool = False) -> ND
     return np.asarray(held.to_numpy(zero_copy_only=False), dtype=bool)
 
 
-def marked(texts: pa.Array, markers: Collection[str]) -> NDArray[np.bool_]:
+def stand_for_missing(texts: pa.Array, markers: Collection[str]) -> NDArray[np.bool_]:
     """Which of the trimmed texts are empty or one of the markers; one that is a number also where
     it is written with other zeros behind the decimal mark: -999.0 is -999.
     """

@@ -27,7 +27,9 @@ _ENOUGH_ROWS = 5
 """In fewer rows the first or the last says nothing of its own."""
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я"
 _WITH_UNIT = (
-    r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[" + _LETTERS + r"°µ/²³*]{1,8}\.?)$"
+    r"^[<>~≈≤≥]?=? ?[+-]?[$€£¥₹]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>["
+    + _LETTERS
+    + r"°µ/²³*]{1,8}\.?)$"
 )
 
 
@@ -79,7 +81,7 @@ def large_numbers(name: str) -> Draft:
     )
 
 
-def is_exact(whole: NDArray[Any]) -> bool:
+def fits_float64(whole: NDArray[Any]) -> bool:
     """Whether float64 holds all of these whole numbers."""
     values = whole.astype(np.float64)
     largest = float(np.iinfo(whole.dtype).max)
