@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.data import Table, delimited_text, dialect, read_csv
+from worker.data import Table, charset, delimited_text, read_csv
 from worker.data.delimited import parse_csv
 from worker.data.reading import LIMITS, FileLimits
 from worker.data.table import MISSING
@@ -225,7 +225,7 @@ def test_blocks_do_not_matter(
     expected, refusal = attempt(lambda: parse_csv(sink.getvalue().encode()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(delimited_text, "_BLOCK", block)
-        patch.setattr(dialect, "_PIECE", block)
+        patch.setattr(charset, "_PIECE", block)
         table, refusal_in_blocks = attempt(lambda: parse_csv(sink.getvalue().encode()))
     assert refusal_in_blocks == refusal
     if table is not None and expected is not None:
@@ -270,8 +270,8 @@ def test_bytes_that_are_no_text_are_named_wherever_pieces_end(data: bytes, piece
     except UnicodeDecodeError as error:
         expected = error.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "_PIECE", piece)
-        assert dialect.first_invalid_byte(data) == expected
+        patch.setattr(charset, "_PIECE", piece)
+        assert charset.first_invalid_byte(data) == expected
 
 
 def test_an_open_file_is_read_and_stays_open() -> None:
