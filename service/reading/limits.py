@@ -43,8 +43,8 @@ def bounds_of(size: int, head: bytes, most: int, rows: int | None = None) -> Bou
     """
     packed = head.startswith(PACKED)
     needed = OF_DECODED * FileLimits.of(size).bytes if packed else OF_TEXT * size
-    if not packed:
-        needed += OF_COLUMNS * _columns(head)
+    columns = 0 if packed else _columns(head)
+    needed += OF_COLUMNS * columns
     if rows is not None:
         needed = min(needed, OF_ROWS * rows)
     seconds = PROCESSOR_SECONDS + SECONDS_A_MIB * size // MIB
@@ -54,6 +54,7 @@ def bounds_of(size: int, head: bytes, most: int, rows: int | None = None) -> Bou
         seconds=4.0 * seconds,
         files=FILES,
         written=WRITTEN,
+        columns=columns,
     )
 
 

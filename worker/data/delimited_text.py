@@ -26,8 +26,6 @@ _BLOCK = 2**22
 are to stay in the processor's caches: blocks of twice the size take half as long again."""
 
 
-_TOGETHER = 2_000
-"""Columns that Arrow reads at once: each of them keeps a list of the types of all."""
 _COMMENTS = ("#", "%", "//", "--")
 _BLANK_LINES = re.compile(rb"(?m)^[ \t]+(?=\r?$)")
 
@@ -148,15 +146,6 @@ class DelimitedText:
             ArrowInvalid: rows are ragged, or longer than a block.
         """
         names = [str(position) for position in range(width)]
-        parts = [
-            self._columns(names, names[start : start + _TOGETHER], block)
-            for start in range(0, width, _TOGETHER)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return pa.table([column for part in parts for column in part.columns], names)
-
-    def _columns(self, names: Sequence[str], wanted: Sequence[str], block: int) -> pa.Table:
         return pacsv.read_csv(
             pa.BufferReader(pa.py_buffer(self.data).slice(self.start)),
             read_options=pacsv.ReadOptions(
@@ -171,8 +160,7 @@ class DelimitedText:
                 newlines_in_values=b'"' in self.data,
             ),
             convert_options=pacsv.ConvertOptions(
-                include_columns=wanted if len(wanted) < len(names) else None,
-                column_types=dict.fromkeys(wanted, pa.string()),
+                column_types=dict.fromkeys(names, pa.string()),
                 check_utf8=False,
                 # Each column would have a tree of them, of thirty times the size of short cells.
                 null_values=[],
