@@ -75,15 +75,15 @@ def advise(spec: JobSpec, outline: Outline) -> list[Advice]:
 def _of_one(context: Context) -> list[Advice]:
     """What is said of one configuration: one fix a field, and nothing of what a search sets."""
     fixes: dict[str, Advice] = {}
-    told = []
+    advice = []
     for finding in (finding for rule in RULES for finding in rule(context)):
         field = finding.field
         if field is not None and finding.change is not None:
             if context.varies(field) or fixes.get(field, finding).change != finding.change:
                 continue
             fixes[field] = finding
-        told.append(finding)
-    return told
+        advice.append(finding)
+    return advice
 
 
 def _placed(context: Context, finding: Advice) -> Advice:
