@@ -207,7 +207,8 @@ def _message(
         return f"is required: say which kind this is, {_either(known)}" if known else REQUIRED
     if kind in ("too_short", "too_long"):
         word, count = BOUND_COUNTS[kind]
-        return f"must have {word} {context[count]} items, not {context['actual_length']}"
+        items = "characters" if isinstance(value, str) else "items"
+        return f"must have {word} {context[count]} {items}, not {len(value)}"
     if kind == "string_pattern_mismatch":
         return f"must match the pattern {context['pattern']}, not {_shown(value)}"
     if kind in ("value_error", "assertion_error"):
