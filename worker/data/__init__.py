@@ -51,6 +51,7 @@ from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
 from worker.data.side_by_side import meanwhile
+from worker.data.spreadsheets import harmless_line, harmless_table
 from worker.data.statistics import CellsNeededError, TableStatistics
 from worker.data.stored_columns import read_when_asked
 from worker.data.table import LARGEST, Column, Table
@@ -107,6 +108,8 @@ __all__ = [
     "declare",
     "dump_encoders",
     "extreme_cell",
+    "harmless_line",
+    "harmless_table",
     "imagined",
     "input_lines",
     "is_known",
