@@ -37,6 +37,7 @@ class ExpressProtocol(BoundedProtocol):
             resident = self._express.resident(cycle.scope)
             if resident is not None:
                 self._held = cycle, resident
+                self._answering = cycle
                 return
         super()._start_asgi_task(cycle, app)
 
@@ -76,4 +77,4 @@ class ExpressProtocol(BoundedProtocol):
 
     def answer_by(self, exchange: RequestResponseCycle, app: ASGIApp) -> None:
         """Have an ASGI application answer."""
-        super()._start_asgi_task(exchange, app)  # type: ignore[arg-type]
+        super()._start_asgi_task(exchange, app)

@@ -322,7 +322,7 @@ def _drop_what_is_no_message(transport: Any) -> None:
     what it trains. It is taken out of the queue before it is read, and the database knows what is
     to be done.
     """
-    channel = transport.Channel
+    channel: Any = transport.Channel
     if getattr(channel, "drops_junk", False):
         return
 

@@ -31,6 +31,7 @@
 ``matrices``            encoded data sets on this machine's disk, of which trainers share the pages
 ``backup``              copies of SQLite and a folder, taken while they are written
 ``faults, waits``       whose fault an error is; what waits for its place, and who goes on
+``suspects``            which fleet takes its workers down
 ======================  ============================================================================
 
 Functions take an open session: whoever calls says what is one transaction. Nothing here imports
@@ -70,6 +71,7 @@ __all__ = [
     "retention",
     "schema",
     "states",
+    "suspects",
     "tables",
     "turns",
     "types",
