@@ -1,4 +1,4 @@
-"""What a version has learnt: its coefficients, and its file."""
+"""What a version of a model has learnt: its coefficients, and its file."""
 
 import base64
 import re
@@ -14,9 +14,9 @@ from service.learnt_views import coefficients_view
 from service.routes.models import Name, Version
 from service.schemas.learnt import CoefficientsView
 from service.security.callers import Reader
-from service.streams import pieces
 from worker.spec import without_off
 from worker.storage import models
+from worker.storage.files import pieces
 
 router = APIRouter(
     prefix="/v1/models/{name}/versions/{version}", tags=["Models"], route_class=CheckedRoute

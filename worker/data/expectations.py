@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from worker.data.category_index import Guesses
 from worker.data.encoder import Encoder
 from worker.data.inputs import width
-from worker.data.ranges import ranged
 from worker.data.records import Records, Unmatched
+from worker.data.scaling import ranged
 from worker.data.table import MISSING_CODE, Column
 from worker.results import PredictionWarning
 from worker.text import shortened

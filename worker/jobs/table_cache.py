@@ -12,9 +12,9 @@ from worker.data import (
     Prepared,
     Table,
     TableStatistics,
-    imagined,
     read_when_asked,
     sample,
+    synthetic_rows,
 )
 from worker.errors import NotFoundError, SpecError
 from worker.jobs import tables
@@ -165,7 +165,7 @@ class TableCache:
         if not isinstance(spec.dataset, Builtin):
             counted = self._statistics(self._row(spec.dataset, tenant), spec.reading)
             if counted is not None:
-                return imagined(counted, spec, outline, train=train, held_out=held_out)
+                return synthetic_rows(counted, spec, outline, train=train, held_out=held_out)
         table, _ = self.get(spec.dataset, spec.reading, tenant=tenant)
         return sample(table, spec, outline, train=train, held_out=held_out)
 

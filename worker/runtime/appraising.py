@@ -26,8 +26,8 @@ from worker.data import Prepared
 from worker.errors import ParsimonyError, UnavailableError
 from worker.jobs import Appraised, Ended
 from worker.models import ModelFile
-from worker.results import Curve, Metrics, Standing, TrialResult, score_of
-from worker.runtime.ensembling import PreparedTwice, join_networks
+from worker.results import Appraisal, Curve, Metrics, Standing, TrialResult, score_of
+from worker.runtime.ensembling import PreparedTwice, Together, join_networks
 from worker.runtime.patience import Interrupted
 from worker.search import Boosted, posted_configurations
 from worker.spec import JobSpec, Switch, Trial
@@ -136,22 +136,7 @@ def appraise_job(
             job.spec,
             job.objective,
         )
-        said: dict[str, object] = {}
-        if together is not None:
-            said |= {
-                "choice": together.choice,
-                "ensemble": together.ensemble,
-                "uncertainty": together.uncertainty,
-            }
-        file, in_place = None if together is None else together.file, False
-        if file is None and served is not None:
-            sure = served_uncertainty(served)
-            said["uncertainty"] = None if sure is None else sure.report
-            alone = len(own.results) == 1 and served.trained.trial.fold is None
-            in_place = sure is not None and alone and served.trained.file is own.file
-            # Where a fleet is one trial it has one file, whether that becomes a model or not.
-            if sure is not None and (in_place or job.spec.model is not None):
-                file = _written(artefacts, lease, served.trained, sure)
+        return _appraised(artefacts, lease, appraisal, together, served, own, job)
     except (Interrupted, StaleToken):
         raise
     except Exception as error:
@@ -160,6 +145,36 @@ def appraise_job(
         # Arithmetic alone: the job is done without it.
         logger.exception("job %s cannot be appraised", lease.job_id)
         return None
+
+
+def _appraised(
+    artefacts: Artefacts,
+    lease: Lease,
+    appraisal: Appraisal,
+    together: Together | None,
+    served: ServedTrial | None,
+    own: OwnTrials,
+    job: AppraisedJob,
+) -> Appraised:
+    """The appraisal with what is served, and the file of that: an ensemble's, or the winner's with
+    what it keeps of rows that did not train it.
+    """
+    said: dict[str, object] = {}
+    if together is not None:
+        said |= {
+            "choice": together.choice,
+            "ensemble": together.ensemble,
+            "uncertainty": together.uncertainty,
+        }
+    file, in_place = None if together is None else together.file, False
+    if file is None and served is not None:
+        sure = served_uncertainty(served)
+        said["uncertainty"] = None if sure is None else sure.report
+        alone = len(own.results) == 1 and served.trained.trial.fold is None
+        in_place = sure is not None and alone and served.trained.file is own.file
+        # Where a fleet is one trial it has one file, whether that becomes a model or not.
+        if sure is not None and (in_place or job.spec.model is not None):
+            file = _written(artefacts, lease, served.trained, sure)
     return Appraised(appraisal.model_copy(update=said), file, in_place)
 
 

@@ -30,9 +30,8 @@ import orjson
 from fsspec.implementations.local import LocalFileSystem
 
 from worker.errors import ParsimonyError, UnavailableError
-from worker.storage.contents import PIECE, Content, CountedPieces, Entry
 from worker.storage.faults import in_words
-from worker.storage.local_folders import write_folder
+from worker.storage.files import PIECE, Content, CountedPieces, Entry, write_folder
 from worker.storage.object_stores import open_store
 
 MANIFEST = "manifest.json"

@@ -24,9 +24,8 @@ from sqlalchemy.orm import Session
 from worker.errors import ConflictError, ParsimonyError
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import MANIFEST, ArtefactError, contained
-from worker.storage.contents import PIECE
 from worker.storage.database import sqlite_module
-from worker.storage.local_folders import sync_folder
+from worker.storage.files import PIECE, sync_folder
 from worker.storage.states import OPEN, Kind
 from worker.storage.tables import Checkpoint, Dataset, Fleet, Job, ModelVersion, PredictionPart
 from worker.storage.types import utc_now

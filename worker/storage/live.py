@@ -1,4 +1,4 @@
-"""What watchers of jobs ask, again and again: few columns of many jobs, and what is new of one."""
+"""What watchers of running jobs poll for: few columns of many jobs, and what is new of one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar

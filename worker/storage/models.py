@@ -12,7 +12,6 @@ from worker.errors import NotFoundError
 from worker.failpoints import failpoint
 from worker.results import Estimated, Metrics, NetworkReport, Understood
 from worker.schema import Json, Stored
-from worker.storage.base import Base
 from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
@@ -23,7 +22,7 @@ from worker.storage.tables import (
     ModelVersion,
     TrialRow,
 )
-from worker.storage.types import new_id
+from worker.storage.types import Base, new_id
 
 PRODUCTION = "production"
 ESTIMATE = "estimate"

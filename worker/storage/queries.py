@@ -301,3 +301,9 @@ def _of_position(epochs: Sequence[tuple[int, Json]], position: int) -> Series:
     while length and all(column[length - 1] is None for column in columns.values()):
         length -= 1
     return {name: column[:length] for name, column in columns.items()}
+
+
+def is_exact(session: Session, job: Job) -> bool:
+    """Whether each of its fleets trained in one environment from its start."""
+    other = select(Fleet.id).where(Fleet.job_id == job.id, Fleet.exact.is_(False)).limit(1)
+    return session.scalar(other) is None

@@ -1,4 +1,4 @@
-"""What is kept no longer: by itself, by age, or because nobody refers to it.
+"""What may be removed: at once, by age, or because nothing refers to it.
 
 Rows say what may go. A fleet that has ended resumes from no checkpoint, so its checkpoints go at
 once, files first and rows after them, so that what was interrupted is found again; likewise the

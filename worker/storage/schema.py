@@ -30,8 +30,8 @@ from sqlalchemy import (
 from sqlalchemy import update as sql_update
 
 from worker.errors import UnavailableError
-from worker.storage.base import Base
 from worker.storage.database import Database
+from worker.storage.types import Base
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: which fleet a worker takes next, and when one that runs makes room.
+"""Scheduling between tenants: which fleet a worker takes next, and when a running one yields.
 
 **Between tenants**, those go first that have the least of the workers now: fleets that run, over
 the tenant's weight. Of equals, those that had the least lately: seconds of fleets, over the weight,
@@ -28,11 +28,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.shares import EQUAL, Shares
-from worker.storage.base import Base
 from worker.storage.queries import DEVICES, is_claimable
 from worker.storage.states import State
 from worker.storage.tables import Fleet
-from worker.storage.types import read_clock
+from worker.storage.types import Base, read_clock
 
 HALF_LIFE = 600.0
 """Seconds after which half of what a tenant had is forgotten."""

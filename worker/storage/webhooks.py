@@ -20,10 +20,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError, NotFoundError, SpecError
 from worker.schema import Json
-from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
 from worker.storage.tables import Job, PredictionJob
-from worker.storage.types import new_id, read_clock, utc_now
+from worker.storage.types import Base, Cursor, new_id, read_clock, utc_now
 
 EVENTS = (
     *("job.succeeded", "job.failed", "job.cancelled"),

@@ -7,7 +7,7 @@ import pytest
 
 from worker.errors import UnavailableError
 from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
-from worker.storage.contents import PIECE
+from worker.storage.files import PIECE
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
 
