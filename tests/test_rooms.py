@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.pages import blocks
-from tests.source import CLIENT, ROOT, files, imports, modules, tree, within
+from tests.source import CLIENT, ROOT, files, imports, modules, tree
 from worker.regularization import techniques
 
 ROOMS = {
@@ -59,17 +59,22 @@ def architecture() -> list[str]:
 def test_the_page_of_the_architecture_names_every_package_and_imports_point_down_its_table() -> (
     None
 ):
-    packages = [name.replace("/", ".") for name in architecture()]
+    place = {name.replace("/", "."): number for number, name in enumerate(architecture())}
     assert set(architecture()) == {"service"} | {
         room for room in ROOMS if room.startswith("worker/") and room.count("/") == 1
     }
+
+    def placed(name: str) -> int | None:
+        """Where the package of a module stands in the table; none of what stands beside them."""
+        first, _, rest = name.partition(".")
+        return place.get(first, place.get(f"{first}.{rest.partition('.')[0]}"))
+
     upwards = [
         f"{module} imports {name}"
-        for place, package in enumerate(packages)
         for module, path in modules().items()
-        if within(module, package)
+        if (own := placed(module)) is not None
         for name in imports(path)
-        if within(name, *packages[:place])
+        if (other := placed(name)) is not None and other < own
     ]
     assert not upwards
 
