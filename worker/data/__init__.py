@@ -15,6 +15,7 @@ From a file to a table:
 ``dialect, header``        how a CSV file is written: encoding, separator, what precedes the header;
                            whether there is one
 ``delimited_text``         how its text is split into lines and cells
+``plain_blocks``           its plain numbers, block by block
 ``parquet, npz``           Parquet files; files of NumPy arrays
 ``images, archive``        a zip of folders of images, one a class; zip archives, checked before
                            unpacking
@@ -102,7 +103,7 @@ from worker.data.joint_plain import plain_reader
 from worker.data.matching import Matching, kinds_to_declare
 from worker.data.notation import Notation
 from worker.data.output import output_columns
-from worker.data.parts import StoredTable, TableInMemory, TableParts, read_when_asked
+from worker.data.parts import StoredTable, TableInMemory, TableParts, read_when_asked, row_blocks
 from worker.data.plain import PlainReader
 from worker.data.reading import FileLimits
 from worker.data.records import Records
@@ -207,6 +208,7 @@ __all__ = [
     "report",
     "resolve_target",
     "rewrite_rows",
+    "row_blocks",
     "sample",
     "stored_report",
     "synthetic_rows",

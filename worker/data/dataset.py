@@ -290,8 +290,8 @@ def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_ou
 class DividedRows:
     """A job's rows with a target, and how they were divided."""
 
-    table: Table
-    """The data, its date columns as the encoder takes them."""
+    rows: int
+    """Of the table, with a target or without."""
     target: Target
     row_numbers: NDArray[np.int64]
     """[N]: the numbers in the table of the rows with a target, ascending."""
@@ -304,9 +304,7 @@ class DividedRows:
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
         """Those that `prepare` encodes; raises as `Outline.of`."""
         frame = _frame(table, spec, default_target)
-        return cls(
-            frame.data.table, frame.target, frame.row_numbers, frame.splits, frame.fold_names
-        )
+        return cls(table.rows, frame.target, frame.row_numbers, frame.splits, frame.fold_names)
 
     def split(self, fold: int | None, *, refit: bool = False) -> RowSplit:
         """That of a trial: of its fold, or of a refit."""

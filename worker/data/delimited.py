@@ -37,6 +37,7 @@ from worker.data.header import (
     text_kind,
 )
 from worker.data.lookalikes import check_is_table
+from worker.data.plain_blocks import TypedFrame, in_blocks
 from worker.data.reading import (
     LIMITS,
     FileLimits,
@@ -47,6 +48,7 @@ from worker.data.reading import (
     too_many_rows,
 )
 from worker.data.table import Table
+from worker.data.text_column import TextOrNumbers
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -87,6 +89,14 @@ def _as_name(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_lower(pc.utf8_trim_whitespace(cells))
 
 
+def _is_no_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return True
+    return False
+
+
 class _Typing:
     """From a file and what is said of it to a table."""
 
@@ -107,7 +117,7 @@ class _Typing:
         self._names = self._header()
         if self._file.data.count(b'"') % 2:
             self._file.check_rows(len(self._names))
-        frame = self._frame()
+        frame: pa.Table | TypedFrame = self._in_blocks() or self._frame()
         if frame.num_rows == 0:
             raise no_rows()
         if frame.num_rows > self._limits.rows:
@@ -115,11 +125,13 @@ class _Typing:
         if self._names[0] == INDEX:
             self._check_index(frame.column(0))
         check_declared(self._names, self._reading.columns)
-        repeated = self._repeated_headers(frame)
+        repeated = None if isinstance(frame, TypedFrame) else self._repeated_headers(frame)
         if repeated is None:
-            frames = [frame]
-            del frame  # Held by nobody else, its columns can be let go one by one.
-            table, drafts = self._typed(frames.pop())
+            # Held by nobody else, its columns can be let go one by one.
+            texts = dict(zip(self._names, frame.columns, strict=True))
+            tried = isinstance(frame, TypedFrame)
+            del frame
+            table, drafts = self._typed(texts, tried=tried)
         else:
             table, drafts = self._without(frame, repeated)
             del frame
@@ -131,15 +143,31 @@ class _Typing:
             drafts.append(one_column())
         return replace(table, findings=bounded_findings([*self._drafts, *drafts], self._lines))
 
-    def _typed(self, frame: pa.Table) -> tuple[Table, list[Draft]]:
-        texts = dict(zip(self._names, frame.columns, strict=True))
-        del frame  # Each column of text is let go when it has been looked at.
+    def _in_blocks(self) -> TypedFrame | None:
+        """The columns, plain numbers among them as such; none where that is not faster, or where a
+        header may stand again among the rows.
+        """
+        columns = TextColumns(self._reading, self._limits, self._place)
+        wanted = {name for name in self._names if columns.takes_plain(name) and name != INDEX}
+        if self._file.header and not any(_is_no_number(name) for name in wanted):
+            return None
+        longest, marked = self._limits.cell, columns.is_marked
+        frame = in_blocks(self._file, self._names, wanted, longest, marked=marked)
+        # A header that stands again is text in a column of numbers, unless its name is one.
+        if frame is None or not any(map(_is_no_number, frame.numbers)):
+            return None
+        return frame
+
+    def _typed(
+        self, texts: dict[str, TextOrNumbers], *, tried: bool = False
+    ) -> tuple[Table, list[Draft]]:
+        """Each of the columns is taken away and let go when it has been looked at."""
         ignored = [name for name in texts if self._reading.columns.get(name) == "ignore"]
         for name in ignored:
             del texts[name]
         columns = TextColumns(self._reading, self._limits, self._place)
         taken = ((name, texts.pop(name)) for name in list(texts))
-        columns.look_at(taken, len(self._file.data))
+        columns.look_at(taken, len(self._file.data), tried=tried)
         table = Table.of(columns.cells(), ignored=ignored)
         return table, columns.drafts()
 
@@ -228,13 +256,14 @@ class _Typing:
         """The table without rows that equal the header, if they are names above numbers."""
         lines = self._file.lines(np.flatnonzero(repeated)[:10].tolist())
         self._kept = np.flatnonzero(~repeated)
-        table, drafts = self._typed(frame.filter(pa.array(~repeated)))
+        kept = frame.filter(pa.array(~repeated))
+        table, drafts = self._typed(dict(zip(self._names, kept.columns, strict=True)))
         count = int(repeated.sum())
         numbers = [column for column in table.columns if is_measured(table, column)]
         if not any(text_kind(column.name) == "text" for column in numbers):
             # Words above words: the first line may be data that stands again, as other rows do.
             self._kept = None
-            table, drafts = self._typed(frame)
+            table, drafts = self._typed(dict(zip(self._names, frame.columns, strict=True)))
             return table, [*drafts, header_draft(table, "stands again among the rows")]
         drafts.append(
             Draft(
