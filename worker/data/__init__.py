@@ -50,6 +50,7 @@ What is worth knowing about a table:
                            cells
 ``report``                 a table as people see it: figures, first rows, categories
 ``output``                 a table as it is written for other programs
+``spreadsheets``           texts in files for spreadsheets, which would compute them as formulas
 
 What a job makes of a table:
 
