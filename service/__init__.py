@@ -54,6 +54,8 @@ Processes and connections:
 ``server, listening``                       uvicorn in one process; its port and its end
 ``connections, fair_listener``              HTTP connections within bounds; shared fairly between
                                             processes
+``departures, pipelining``                  whether a client has left before it was answered; of
+                                            several requests on one connection
 ``processes, api_process``                  several HTTP processes on one port; one of them
 ``threads``                                 pools of threads: what is slow never holds up what is
                                             quick

@@ -1,10 +1,11 @@
-"""What the form of an upload says of its file, in texts, as the reading that it means."""
+"""How a file is to be read: the fields of an upload's form, and what their texts mean."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Form
 from pydantic import ValidationError
 
 from service.bodies import parsed
@@ -27,6 +28,64 @@ SEPARATORS = {
 TRUTHS = {"true": True, "false": False}
 COLUMNS = '{"zip": "categorical", "customer_id": "ignore"}'
 MARKERS = '["NA", "-"]'
+
+
+ColumnsField = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="Kinds of columns, as a JSON object: `numeric`, `categorical` (cells stay "
+        "texts, as written), `date` or `ignore`. Columns that are not named are read by their "
+        "cells.",
+        examples=['{"zip": "categorical", "customer_id": "ignore"}'],
+    ),
+]
+DecimalField = Annotated[
+    str | None,
+    Form(min_length=1, description="The decimal mark of numbers, `.` or `,`.", examples=["."]),
+]
+ThousandsField = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="The mark between groups of three digits: `,` `.` `'` `_` or a space.",
+        examples=[","],
+    ),
+]
+MissingField = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="The texts that stand for a missing cell, as a JSON array; or one text.",
+        examples=['["NA", "-", "unknown"]'],
+    ),
+]
+SeparatorField = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="The character between the cells of a CSV, or its name: tab, comma, "
+        "semicolon, space, bar.",
+        examples=[","],
+    ),
+]
+HeaderField = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="`true` or `false`: whether the first line of a CSV holds the columns' "
+        "names. If not, they are column1, column2, and so on.",
+        examples=["true"],
+    ),
+]
+EncodingField = Annotated[
+    str | None,
+    Form(
+        min_length=1,
+        description="The encoding of a CSV's text, such as utf-8, latin-1 or utf-16.",
+        examples=["utf-8"],
+    ),
+]
 
 
 def reading_of(form: Mapping[str, str | None]) -> Reading:

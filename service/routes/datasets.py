@@ -10,7 +10,16 @@ from service import uploads
 from service.bodies import CheckedRoute
 from service.dependencies import DatasetId, PlainDatasetId, Services, ServicesDep
 from service.errors import problems
-from service.reading_form import reading_of
+from service.reading_form import (
+    ColumnsField,
+    DecimalField,
+    EncodingField,
+    HeaderField,
+    MissingField,
+    SeparatorField,
+    ThousandsField,
+    reading_of,
+)
 from service.schemas.common import Limit, Listing
 from service.schemas.datasets import DatasetSummary, DatasetView
 from service.security.callers import Reader, Trainer
@@ -52,62 +61,13 @@ def upload_dataset(
             examples=["y"],
         ),
     ] = None,
-    columns: Annotated[
-        str | None,
-        Form(
-            min_length=1,
-            description="Kinds of columns, as a JSON object: `numeric`, `categorical` (cells stay "
-            "texts, as written), `date` or `ignore`. Columns that are not named are read by their "
-            "cells.",
-            examples=['{"zip": "categorical", "customer_id": "ignore"}'],
-        ),
-    ] = None,
-    decimal: Annotated[
-        str | None,
-        Form(min_length=1, description="The decimal mark of numbers, `.` or `,`.", examples=["."]),
-    ] = None,
-    thousands: Annotated[
-        str | None,
-        Form(
-            min_length=1,
-            description="The mark between groups of three digits: `,` `.` `'` `_` or a space.",
-            examples=[","],
-        ),
-    ] = None,
-    missing: Annotated[
-        str | None,
-        Form(
-            min_length=1,
-            description="The texts that stand for a missing cell, as a JSON array; or one text.",
-            examples=['["NA", "-", "unknown"]'],
-        ),
-    ] = None,
-    separator: Annotated[
-        str | None,
-        Form(
-            min_length=1,
-            description="The character between the cells of a CSV, or its name: tab, comma, "
-            "semicolon, space, bar.",
-            examples=[","],
-        ),
-    ] = None,
-    header: Annotated[
-        str | None,
-        Form(
-            min_length=1,
-            description="`true` or `false`: whether the first line of a CSV holds the columns' "
-            "names. If not, they are column1, column2, and so on.",
-            examples=["true"],
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        Form(
-            min_length=1,
-            description="The encoding of a CSV's text, such as utf-8, latin-1 or utf-16.",
-            examples=["utf-8"],
-        ),
-    ] = None,
+    columns: ColumnsField = None,
+    decimal: DecimalField = None,
+    thousands: ThousandsField = None,
+    missing: MissingField = None,
+    separator: SeparatorField = None,
+    header: HeaderField = None,
+    encoding: EncodingField = None,
 ) -> DatasetView:
     """Reads a file, whose content tells its format, and answers with a report of what was read:
     the kind and figures of each column, what the target was understood as, and findings.

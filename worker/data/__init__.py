@@ -14,6 +14,7 @@ From a file to a table:
 ``delimited``              CSV: from bytes to a typed table
 ``dialect, header``        how a CSV file is written: encoding, separator, what precedes the header;
                            whether there is one
+``charset, quoting``       its bytes as UTF-8; quotation marks as other programs write them
 ``delimited_text``         how its text is split into lines and cells
 ``plain_blocks``           its plain numbers, block by block
 ``parquet, npz``           Parquet files; files of NumPy arrays
@@ -31,6 +32,7 @@ The types of columns:
 ``notation``               how a column writes numbers: decimal sign, separators, units, signs
 ``dates, calendar``        texts that are dates; the numbers that a date becomes
 ``mixture``                columns in which numbers and texts stand together
+``tidy, markers``          cells without what nobody sees; texts that stand for missing cells
 ``few, patterns``          the same for few texts, by Python; patterns, by Arrow or by Python
 ``declared``               kinds of columns that the user stated
 ``parts``                  tables in parts: from a file that is read on demand, or from memory
@@ -41,11 +43,14 @@ What is worth knowing about a table:
 ``text_findings, drafts``  findings about columns of text, and how they get their columns and rows
 ``doubts, findings``       columns that may mean something else; constant columns, identifiers,
                            codes
+``labels, totals``         categories that may mean the same; a last row that sums up the others
+``precision``              numbers that float32 cannot tell apart
 ``copies``                 features that repeat the target
 ``statistics``             what is counted once, so that a job can be checked without reading the
                            cells
 ``report``                 a table as people see it: figures, first rows, categories
 ``output``                 a table as it is written for other programs
+``spreadsheets``           texts in files for spreadsheets, which would compute them as formulas
 
 What a job makes of a table:
 

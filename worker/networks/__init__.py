@@ -21,6 +21,7 @@ Layers:
 
 Faster ways to the same numbers:
 
+``products``            matrix products by the library whose kernels suit the processor
 ``chain``               backpropagation written out for a chain of dense layers
 ``program``             the forward pass in eval mode, written out
 ``embedding_step``      embeddings as a step of it

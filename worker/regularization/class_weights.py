@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from worker.regularization.batch import Batch, Classes
-from worker.regularization.families.target import TargetTechnique
+from worker.regularization.families.batch import TargetTechnique
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
 from worker.regularization.technique import DataFacts, Misfit, NetworkFacts

@@ -6,8 +6,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from worker.regularization.families.batch import needs_classes
 from worker.regularization.families.output import ScorePenalty
-from worker.regularization.families.target import needs_classes
 from worker.regularization.technique import DataFacts, Misfit, NetworkFacts, search_range
 
 

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from worker.regularization.batch import Batch, Classes, widened
-from worker.regularization.families.target import TargetTechnique
+from worker.regularization.families.batch import TargetTechnique
 from worker.regularization.per_trial import Numbers, PerTrial
 from worker.regularization.random_streams import Stream
 from worker.regularization.technique import search_range

@@ -10,6 +10,7 @@ Before a job runs:
 ``objective``           by which metric the best is chosen, and whether its rows may choose
 ``auto``                the space of `"regularization": "auto"`
 ``space, space_check``  which fields vary, and how; every corner is tried before a job is accepted
+``near_paths``          the field that a misspelt path may have meant
 
 While it runs:
 

@@ -9,8 +9,7 @@ from tests.batches import IMAGE, SERIES, TABLE, altered, batch
 from tests.fleets import fleet, trained
 from worker.regularization import techniques
 from worker.regularization.families.augmentation import ImageAugmentation
-from worker.regularization.families.batch import BatchTechnique
-from worker.regularization.families.target import TargetTechnique
+from worker.regularization.families.batch import BatchTechnique, TargetTechnique
 
 FOUND = {n: t for n, t in techniques().items() if issubclass(t, BatchTechnique)}
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {

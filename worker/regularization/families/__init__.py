@@ -6,8 +6,7 @@ In the loss:
 
 ``strength``              what has a strength λ, and its schedule
 ``penalty, convex``       penalties of the weights; what a solver needs of them
-``output, target``        penalties of the outputs; targets that are softened, rows that are
-                          weighted
+``output``                penalties of the outputs
 
 At the update:
 
@@ -22,7 +21,8 @@ In a layer:
 
 On a batch:
 
-``batch, augmentation``   what acts on a batch; changed and mixed rows
+``batch, augmentation``   what acts on a batch: softened targets, weighted rows; changed and mixed
+                          rows
 """
 
 from worker.regularization.families.augmentation import Attack
