@@ -104,7 +104,8 @@ def _check_lines(lines: Sequence[str]) -> None:
     for separator in ",;\t|":
         if any(len(row) != 1 for row in csv.reader(below, delimiter=separator)):
             return
-        inside = csv.reader((line[1:-1].replace('""', '"') for line in below), delimiter=separator)
+        bare = [re.sub('^"|"$', "", line.strip()).replace('""', '"') for line in lines]
+        inside = csv.reader(bare, delimiter=separator)
         widths = {len(row) for row in inside}
         if len(widths) == 1 and min(widths) > 1:
             raise file_error(
