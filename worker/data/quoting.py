@@ -61,17 +61,15 @@ PLAIN = Quoting()
 
 
 def _in_apostrophes(lines: Sequence[str], separator: str) -> bool:
-    rows = list(csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE))
-    if len(rows) < 2 or not all(map(_is_quoted, map(str.strip, rows[0]))):
+    names = next(csv.reader(lines[:1], delimiter=separator, quoting=csv.QUOTE_NONE))
+    if len(lines) < 2 or not all(re.fullmatch(r"\s*'[^']+'\s*", name) for name in names):
         return False
-    split = list(csv.reader(lines, delimiter=separator, quotechar="'"))
-    return len({len(row) for row in split}) == 1 and all(
-        "'" not in cell or _is_quoted(cell.strip()) for row in rows for cell in row
+    mark = re.escape(separator)
+    cell = re.compile(rf"(?:^|{mark})[ \t]*'(?:[^'\r\n]|'')*'(?=[ \t]*(?:{mark}|[\r\n]|$))")
+    split = csv.reader(lines, delimiter=separator, quotechar="'")
+    return not any("'" in cell.sub("", line) for line in lines) and (
+        len({len(row) for row in split}) == 1
     )
-
-
-def _is_quoted(cell: str) -> bool:
-    return len(cell) > 1 and cell[0] == cell[-1] == "'" and "'" not in cell[1:-1].replace("''", "")
 
 
 def _is_spaced(lines: Sequence[str], separator: str) -> bool:
