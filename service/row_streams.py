@@ -58,7 +58,7 @@ def splits_json(job: str, spec: JobSpec, divided: DividedRows, fold: int | None)
     begin = {
         "object": "splits",
         "job": job,
-        "rows": divided.table.rows,
+        "rows": divided.rows,
         "folds_count": len(splits) if folded else 0,
         "repeats": spec.split.repeats,
     }
@@ -118,7 +118,7 @@ def _in_repeat(spec: JobSpec, divided: DividedRows) -> int:
 
 def _unused(divided: DividedRows) -> NDArray[np.int64]:
     """The numbers of the rows of the table that are in no part."""
-    used = np.zeros(divided.table.rows, dtype=bool)
+    used = np.zeros(divided.rows, dtype=bool)
     for split in divided.splits:
         for places in (split.train, split.validation, split.test):
             used[divided.row_numbers[places]] = True

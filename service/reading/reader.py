@@ -21,7 +21,7 @@ from service.reading.limits import HEAD, MIB, MemoryShares, bounds_of
 from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
 from service.reading.work import ROWS, TABLE
 from service.threads import LONGER_SECONDS
-from worker.data import Table, TableStatistics
+from worker.data import Table, TableStatistics, read_when_asked
 from worker.errors import DataError, UnavailableError
 from worker.jobs import Checked, DataOrder
 from worker.settings import ServiceSettings
@@ -108,6 +108,15 @@ class Reader:
         """The table that a file holds; raises as `described`."""
         with self._read(file, "table", filename, reading) as (_, folder):
             return Table.from_parquet(folder / TABLE)
+
+    @contextmanager
+    def opened(self, file: BinaryIO, filename: str | None, reading: Reading) -> Iterator[Table]:
+        """The same for the length of a block, in which it is read as it is asked for."""
+        with (
+            self._read(file, "table", filename, reading) as (_, folder),
+            (folder / TABLE).open("rb") as table,
+        ):
+            yield read_when_asked(table)
 
     def checked(
         self, file: BinaryIO, filename: str | None, reading: Reading, order: DataOrder

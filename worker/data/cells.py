@@ -41,14 +41,16 @@ from worker.data.notation import (
     survey,
 )
 from worker.data.patterns import among, matches, stand_for_missing, taken
-from worker.data.reading import FileLimits, Place, dictionary, file_error
+from worker.data.reading import FileLimits, Place, dictionary
 from worker.data.side_by_side import side_by_side
 from worker.data.table import MISSING, Cells, dates, numeric
 from worker.data.text_column import (
     PlainColumn,
     TextColumn,
+    TextOrNumbers,
     categorical_cells,
     check_finite,
+    check_lengths,
     not_as_declared,
     refuse_numbers,
     weak_markers,
@@ -86,14 +88,25 @@ class TextColumns:
         self._marks: set[DecimalMark] = set()
         self._markers: list[markers.Markers] = []
         self._drafts: list[Draft] = []
+        self._tried = False
 
-    def look_at(self, columns: Iterable[tuple[str, pa.ChunkedArray]], size: int) -> None:
+    def takes_plain(self, name: str) -> bool:
+        """Whether a column is to be read as plain numbers if all of its cells are."""
+        declared = self._reading.columns.get(name)
+        return self._takes_plain(declared) and self._reading.missing is None
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the file's decimal mark is known before any column is looked at."""
+        return bool(self._decimal)
+
+    def look_at(
+        self, columns: Iterable[tuple[str, TextOrNumbers]], size: int, *, tried: bool = False
+    ) -> None:
         """Take up columns of strings, `size` bytes in all: each as plain numbers if all of it are,
-        which is soon known; else by its distinct strings.
-
-        Raises:
-            DataError: a cell is too long.
+        which is soon known, unless it was `tried`; else by its distinct strings. Raises as `look`.
         """
+        self._tried = tried
         self._columns.extend(side_by_side(self._looked_at, columns, size))
 
     def look(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
@@ -137,13 +150,14 @@ class TextColumns:
 
     # Looking, at several columns at once: all that they share is the set of marks.
 
-    def _looked_at(self, column: tuple[str, pa.ChunkedArray]) -> TextColumn | PlainColumn:
+    def _looked_at(self, column: tuple[str, TextOrNumbers]) -> TextColumn | PlainColumn:
         name, cells = column
-        if self._takes_plain(self._reading.columns.get(name)) and self._reading.missing is None:
-            found = PlainColumn.of(name, cells, self._limits.cell, marked=bool(self._decimal))
-            if found is not None:
-                self._marks |= {"."} if found.settles_point else set()
-                return found
+        found = cells if isinstance(cells, PlainColumn) else None
+        if found is None and self.takes_plain(name) and not self._tried:
+            found = PlainColumn.of(name, cells, self._limits.cell, marked=self.is_marked)
+        if found is not None:
+            self._marks |= {"."} if found.settles_point else set()
+            return found
         return self._looked_up(name, *dictionary(cells))
 
     def _looked_up(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> TextColumn:
@@ -151,8 +165,8 @@ class TextColumns:
             # One string more, for the code -1 to index.
             distinct = pa.concat_arrays([distinct, pa.array([""], pa.string())])
             codes = np.where(codes < 0, len(distinct) - 1, codes).astype(np.int32)
-        self._check_lengths(name, codes, distinct)
         column = TextColumn(name, codes, distinct, self._reading.columns.get(name))
+        check_lengths(column, self._place, self._limits.cell)
         plainly = self._takes_plain(column.declared)
         if plainly and self._reading.missing is None and self._as_plain(column):
             return column
@@ -173,22 +187,6 @@ class TextColumns:
         """Whether plain numbers, with their decimal point, are to be looked for."""
         wanted = ("numeric",) if self._typed else (None, "numeric")
         return declared in wanted and self._decimal != ","
-
-    def _check_lengths(self, name: str, codes: NDArray[np.int32], distinct: pa.Array) -> None:
-        most = self._limits.cell
-        if distinct.nbytes <= most or (pc.max(pc.binary_length(distinct)).as_py() or 0) <= most:
-            return
-        lengths = pc.utf8_length(distinct).to_numpy(zero_copy_only=False)
-        if lengths.max() <= most:
-            return
-        place, line = self._place(int(np.argmax((lengths > most)[codes])))
-        raise file_error(
-            f"Column {name!r} holds a cell of {lengths.max():,} characters{place}; at most "
-            f"{most:,} are read. Is a quotation mark left open? Free text is not a feature.",
-            "cell_too_long",
-            column=name,
-            line=line,
-        )
 
     def _missing(self, texts: pa.Array) -> NDArray[np.bool_]:
         if self._reading.missing is not None:

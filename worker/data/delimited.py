@@ -42,6 +42,7 @@ from worker.data.header import (
 )
 from worker.data.lookalikes import check_is_table
 from worker.data.markers import with_markers
+from worker.data.plain_blocks import TypedFrame, in_blocks
 from worker.data.reading import (
     LIMITS,
     FileLimits,
@@ -53,6 +54,7 @@ from worker.data.reading import (
     unusable_name,
 )
 from worker.data.table import Table
+from worker.data.text_column import TextOrNumbers
 from worker.data.tidy import tidy
 from worker.errors import DataError
 from worker.spec import Reading
@@ -120,6 +122,14 @@ def _as_name(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_lower(pc.utf8_trim_whitespace(cells))
 
 
+def _is_no_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return True
+    return False
+
+
 class _Typing:
     """From a file and what is said of it to a table."""
 
@@ -142,7 +152,7 @@ class _Typing:
         self._names = self._header()
         if self._file.data.count(b'"') % 2:
             self._file.check_rows(len(self._names))
-        frame = self._frame()
+        frame: pa.Table | TypedFrame = self._in_blocks() or self._frame()
         if frame.num_rows == 0:
             raise no_rows()
         if frame.num_rows > self._limits.rows:
@@ -150,11 +160,13 @@ class _Typing:
         self._check_nameless(frame)
         named = [name for name in self._names if name[0] != _NAMELESS]
         check_declared(named, self._reading.columns)
-        repeated = self._repeated_headers(frame)
+        repeated = None if isinstance(frame, TypedFrame) else self._repeated_headers(frame)
         if repeated is None:
-            frames = [frame]
-            del frame  # Held by nobody else, its columns can be let go one by one.
-            table, drafts = self._typed(frames.pop())
+            # Held by nobody else, its columns can be let go one by one.
+            texts = dict(zip(self._names, frame.columns, strict=True))
+            tried = isinstance(frame, TypedFrame)
+            del frame
+            table, drafts = self._typed(texts, tried=tried)
         else:
             table, drafts = self._without(frame, repeated)
             del frame
@@ -167,15 +179,32 @@ class _Typing:
             drafts.append(one_column())
         return replace(table, findings=bounded_findings([*self._drafts, *drafts], self._lines))
 
-    def _typed(self, frame: pa.Table) -> tuple[Table, list[Draft]]:
-        texts = dict(zip(self._names, frame.columns, strict=True))
-        del frame  # Each column of text is let go when it has been looked at.
+    def _in_blocks(self) -> TypedFrame | None:
+        """The columns, plain numbers among them as such; none where that is not faster, or where a
+        header may stand again among the rows.
+        """
+        columns = TextColumns(self._reading, self._limits, self._place)
+        named = (name for name in self._names if name != INDEX and name[0] != _NAMELESS)
+        wanted = set(filter(columns.takes_plain, named))
+        if self._file.header and not any(_is_no_number(name) for name in wanted):
+            return None
+        longest, marked = self._limits.cell, columns.is_marked
+        frame = in_blocks(self._file, self._names, wanted, longest, marked=marked)
+        # A header that stands again is text in a column of numbers, unless its name is one.
+        if frame is None or not any(map(_is_no_number, frame.numbers)):
+            return None
+        return frame
+
+    def _typed(
+        self, texts: dict[str, TextOrNumbers], *, tried: bool = False
+    ) -> tuple[Table, list[Draft]]:
+        """Each of the columns is taken away and let go when it has been looked at."""
         ignored = [name for name in texts if self._reading.columns.get(name) == "ignore"]
         for name in [*ignored, *(name for name in texts if name[0] == _NAMELESS)]:
             del texts[name]
         columns = TextColumns(self._reading, self._limits, self._place)
         taken = ((name, texts.pop(name)) for name in list(texts))
-        columns.look_at(taken, len(self._file.data))
+        columns.look_at(taken, len(self._file.data), tried=tried)
         table = Table.of(columns.cells(), ignored=ignored)
         self._markers = columns.markers()
         return table, columns.drafts()
@@ -278,7 +307,7 @@ class _Typing:
         self._names = [INDEX, *self._names]
         return frame
 
-    def _check_nameless(self, frame: pa.Table) -> None:
+    def _check_nameless(self, frame: pa.Table | TypedFrame) -> None:
         """Refuse columns without a name, unless they have no cells either: those are left out."""
         if self._names[0] == INDEX:
             if _has_cells(frame.column(0)):
@@ -332,13 +361,14 @@ class _Typing:
         """The table without rows that equal the header, if they are names above numbers."""
         lines = self._file.lines(np.flatnonzero(repeated)[:10].tolist())
         self._kept = np.flatnonzero(~repeated)
-        table, drafts = self._typed(frame.filter(pa.array(~repeated)))
+        kept = frame.filter(pa.array(~repeated))
+        table, drafts = self._typed(dict(zip(self._names, kept.columns, strict=True)))
         count = int(repeated.sum())
         numbers = [column for column in table.columns if is_measured(table, column)]
         if not any(text_kind(column.name) == "text" for column in numbers):
             # Words above words: the first line may be data that stands again, as other rows do.
             self._kept = None
-            table, drafts = self._typed(frame)
+            table, drafts = self._typed(dict(zip(self._names, frame.columns, strict=True)))
             return table, [*drafts, header_draft(table, "stands again among the rows")]
         drafts.append(
             Draft(

@@ -21,7 +21,7 @@ from worker.data.quoting import PLAIN
 from worker.data.reading import file_error
 from worker.errors import DataError
 
-_BLOCK = 2**22
+BLOCK = 2**22
 """Bytes that Arrow parses at once, in each of its threads; it keeps several copies meanwhile, which
 are to stay in the processor's caches: blocks of twice the size take half as long again."""
 
@@ -121,7 +121,7 @@ class DelimitedText:
             DataError: the file has no rows, or they are ragged.
         """
         try:
-            return self.parsed(width, _BLOCK)
+            return self.parsed(width, BLOCK)
         except pa.ArrowInvalid:
             pass  # A row that is longer than a block, or a fault in any.
         try:
@@ -145,23 +145,52 @@ class DelimitedText:
         Raises:
             ArrowInvalid: rows are ragged, or longer than a block.
         """
+        read = {"skip_rows_after_names": int(self.header), "block_size": block}
+        text = pa.py_buffer(self.data).slice(self.start)
+        quoted = b'"' in self.data
+        return self._parsed(width, text, quoted, use_threads=len(self.data) > BLOCK, **read)
+
+    def parsed_part(self, width: int, part: slice, column: int | None = None) -> pa.Table:
+        """Every cell of some lines below the header, or those of one column, in the thread that
+        asks; none of the lines breaks within a cell. Raises as `parsed`.
+        """
+        text = pa.py_buffer(self.data).slice(part.start, part.stop - part.start)
+        block = part.stop - part.start + 1
+        return self._parsed(width, text, False, column, use_threads=False, block_size=block)
+
+    @property
+    def first_row(self) -> int | None:
+        """Where the line below the header begins; none where the header does not end as lines
+        mostly do, or may go on behind that.
+        """
+        if not self.header:
+            return self.start
+        end = self.data.find(b"\n", self.start)
+        header = self.data[self.start : max(end, self.start)]
+        whole = end >= 0 and b"\r" not in header[:-1] and header.count(b'"') % 2 == 0
+        return end + 1 if whole else None
+
+    def _parsed(
+        self,
+        width: int,
+        text: pa.Buffer,
+        breaks: bool,
+        column: int | None = None,
+        **read: int | bool,
+    ) -> pa.Table:
         names = [str(position) for position in range(width)]
         return pacsv.read_csv(
-            pa.BufferReader(pa.py_buffer(self.data).slice(self.start)),
-            read_options=pacsv.ReadOptions(
-                column_names=names,
-                skip_rows_after_names=int(self.header),
-                block_size=block,
-                use_threads=len(self.data) > _BLOCK,
-            ),
+            pa.BufferReader(text),
+            read_options=pacsv.ReadOptions(column_names=names, **read),
             parse_options=pacsv.ParseOptions(
                 delimiter=self.separator,
                 # To look for them is a third of the time.
-                newlines_in_values=b'"' in self.data,
+                newlines_in_values=breaks,
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 check_utf8=False,
+                include_columns=names if column is None else [names[column]],
                 # Each column would have a tree of them, of thirty times the size of short cells.
                 null_values=[],
                 true_values=[],

@@ -63,7 +63,7 @@ _CELL = (
 _NUMBERISH = r"^[^0-9]{0,8}[0-9][^A-DF-Za-df-z]*[^0-9]{0,8}$"
 _POINT = b"."[0]
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?")
-_MAY_BE_PLAIN = re.compile(r"\s*[+-]?(?:[0-9.]+(?:[eE][+-]?[0-9]+)?\s*$|[iInN])")
+_MAY_BE_PLAIN = re.compile(r"\s*[+-]?(?:[0-9.]+(?:[eE][+-]?[0-9]+)?|(?i:inf(?:inity)?|nan))\s*$")
 
 
 class Notation(Settings):

@@ -1,7 +1,7 @@
 """A column of text, as it is looked at before it is typed."""
 
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +127,10 @@ class PlainColumn:
         return cls(name, values, settles)
 
 
+TextOrNumbers: TypeAlias = pa.ChunkedArray | PlainColumn
+"""A column's cells as texts, or as the plain numbers that all of them are."""
+
+
 def weak_markers(texts: pa.Array) -> NDArray[np.bool_]:
     """Which texts stand for a missing cell among numbers and dates: [texts]."""
     return among(texts, WEAK, lower=True)
@@ -146,6 +150,28 @@ def categorical_cells(column: TextColumn, notation: Notation | None = None) -> C
     if notation is None or notation == Notation():
         return typed, array
     return typed.model_copy(update={"notation": notation}), array
+
+
+def check_lengths(column: TextColumn, place: Place, most: int) -> None:
+    """Refuse cells of more characters than `most`.
+
+    Raises:
+        DataError: there is one.
+    """
+    texts = column.texts
+    if texts.nbytes <= most or (pc.max(pc.binary_length(texts)).as_py() or 0) <= most:
+        return
+    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+    if lengths.max() <= most:
+        return
+    words, line = place(column.first_row(lengths > most))
+    raise file_error(
+        f"Column {column.name!r} holds a cell of {lengths.max():,} characters{words}; at most "
+        f"{most:,} are read. Is a quotation mark left open? Free text is not a feature.",
+        "cell_too_long",
+        column=column.name,
+        line=line,
+    )
 
 
 def not_as_declared(

@@ -5,7 +5,8 @@ stored table at hand, of which it reads the columns that decide; or the uploaded
 says how that is to be read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
@@ -74,6 +75,11 @@ class DataReader(Protocol):
     def table(self, file: BinaryIO, filename: str | None, reading: Reading) -> Table:
         """The table that an uploaded file holds."""
 
+    def opened(
+        self, file: BinaryIO, filename: str | None, reading: Reading
+    ) -> AbstractContextManager[Table]:
+        """The same for the length of a block, in which it is read as it is asked for."""
+
     def checked(
         self, file: BinaryIO, filename: str | None, reading: Reading, order: DataOrder
     ) -> Checked:
@@ -94,6 +100,11 @@ class ReaderHere:
     def table(self, file: BinaryIO, filename: str | None, reading: Reading) -> Table:
         """As `DataReader.table`."""
         return self._read(file, filename, reading)
+
+    @contextmanager
+    def opened(self, file: BinaryIO, filename: str | None, reading: Reading) -> Iterator[Table]:
+        """As `DataReader.opened`."""
+        yield self._read(file, filename, reading)
 
     def checked(
         self, file: BinaryIO, filename: str | None, reading: Reading, order: DataOrder

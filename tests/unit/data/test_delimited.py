@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.data import Table, charset, delimited_text, read_csv
+from worker.data import Table, charset, delimited_text, plain_blocks, read_csv
 from worker.data.delimited import parse_csv
 from worker.data.reading import LIMITS, FileLimits
 from worker.data.table import MISSING
@@ -224,7 +224,9 @@ def test_blocks_do_not_matter(
     writer.writerows([("a", "b"), *rows])
     expected, refusal = attempt(lambda: parse_csv(sink.getvalue().encode()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delimited_text, "_BLOCK", block)
+        patch.setattr(delimited_text, "BLOCK", block)
+        patch.setattr(plain_blocks, "BLOCK", block)
+        patch.setattr(plain_blocks, "FEWEST_ROWS", 1)
         patch.setattr(charset, "_PIECE", block)
         table, refusal_in_blocks = attempt(lambda: parse_csv(sink.getvalue().encode()))
     assert refusal_in_blocks == refusal
