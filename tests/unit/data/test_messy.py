@@ -104,6 +104,12 @@ def test_a_text_in_many_rows_of_measurements_is_told(share: int) -> None:
     assert again.column("f").kind == "numeric"
 
 
+def test_many_texts_among_numbers_are_told_and_not_called_missing() -> None:
+    cells = [f"PC {row}" if row % 3 == 0 else str(row * 731) for row in ROWS]
+    (found,) = [one for one in read(column(cells)).findings if one.code == "nearly_numeric"]
+    assert found.change is None
+
+
 def test_a_number_that_marks_missing_cells_is_one_however_it_is_written() -> None:
     cells = ["-999.0" if row % 5 == 0 else "NA" if row % 7 == 0 else f"{row}.5" for row in ROWS]
     (found,) = [one for one in read(column(cells)).findings if one.code == "missing_number"]
@@ -168,6 +174,7 @@ def test_dates_of_other_programs_are_told_and_read_once_declared(cell: str, firs
         (["$3K", "$40K", "$7K"], "numbers_with_units"),
         (["PT3H", "PT5M", "P2DT1H"], "dates"),
         (["1d 2h", "3h 5m", "2 days 3 hours"], "dates"),
+        ([f"2024-01-{day} 10:00 CET" for day in range(10, 14)], "dates"),
     ],
 )
 def test_doubts_about_texts_are_told(cells: list[str], code: str) -> None:
