@@ -142,7 +142,11 @@ def _identifier(column: Column, values: NDArray[Any]) -> Draft | None:
         return None
     fact = "whole numbers, all distinct"
     if even:
-        fact = "consecutive whole numbers" if step == 1 else f"whole numbers in steps of {step:g}"
+        fact = (
+            "consecutive whole numbers"
+            if step == 1
+            else f"whole numbers in steps of {label_of(step)}"
+        )
     return _names_rows(
         column.name,
         f"Column {column.name!r} holds {fact}, {label_of(low)} to {label_of(high)}, as an "

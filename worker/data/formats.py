@@ -27,7 +27,7 @@ from worker.data.reading import FileLimits, Source, file_error, unsupported
 from worker.data.table import Column, Table
 from worker.errors import DataError
 from worker.spec import Reading
-from worker.text import INVALID_NAME, control_character
+from worker.text import INVALID_NAME, control_character, shortened
 
 _PICKLED = (
     "it is, or may hold, pickled Python objects, which run code when they are opened; they never "
@@ -69,6 +69,12 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3", "a database is not read. Export the table as CSV"),
     (b"%PDF-", _BOOK),
 )
+_PICTURES = (".png", ".jpg", ".jpeg")
+_DATA = (
+    *(".csv", ".tsv", ".txt", ".dat", ".parquet", ".npz", ".npy", ".json", ".jsonl", ".xlsx"),
+    *(".xls", ".arff", ".feather", ".mat", ".zip", ".gz", ".pdf", ".md", ".xml"),
+)
+"""Endings of files of an archive that are no images."""
 _MARKS = ("decimal", "thousands", "separator", "header", "encoding")
 """What a reading says of text alone."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -178,10 +184,16 @@ def _with_findings(table: Table, reading: Reading) -> Table:
 
 def _reason(names: Sequence[str]) -> str:
     """Why an archive with these files is not one of images, where the names tell."""
-    if "[Content_Types].xml" in names or "mimetype" in names:
+    if any(name in ("[Content_Types].xml", "mimetype", "Index/Document.iwa") for name in names):
         return _BOOK
     if any(name.endswith((".pkl", ".pickle", ".joblib")) for name in names):
         return _PICKLED
-    if any(name.lower().endswith((".csv", ".parquet", ".npz", ".npy")) for name in names):
-        return "it is a zip archive of data files. Unpack it, and upload one of them"
-    return ""
+    data = [name for name in names if name.lower().endswith(_DATA)]
+    if not data:
+        return ""
+    if any(name.lower().endswith(_PICTURES) for name in names):
+        return (
+            f"it holds {shortened(data[0])!r} beside images. The folders name the classes: leave "
+            "that file out"
+        )
+    return "it is a zip archive of data files. Unpack it, and upload one of them"

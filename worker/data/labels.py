@@ -80,7 +80,7 @@ def _told_apart(label: str) -> str:
     """The label, with accents that stand apart from their letters spelled out by their numbers."""
     if label.isascii() or normalize("NFC", label) == label:
         return label
-    return "".join(f"\\u{ord(c):04x}" if category(c) == "Mn" else c for c in label)
+    return "".join(f"[U+{ord(c):04X}]" if category(c) == "Mn" else c for c in label)
 
 
 def _plainly(label: str) -> str:

@@ -61,17 +61,15 @@ PLAIN = Quoting()
 
 
 def _in_apostrophes(lines: Sequence[str], separator: str) -> bool:
-    rows = list(csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE))
-    if len(rows) < 2 or not all(map(_is_quoted, map(str.strip, rows[0]))):
+    names = next(csv.reader(lines[:1], delimiter=separator, quoting=csv.QUOTE_NONE))
+    if len(lines) < 2 or not all(re.fullmatch(r"\s*'[^']+'\s*", name) for name in names):
         return False
-    split = list(csv.reader(lines, delimiter=separator, quotechar="'"))
-    return len({len(row) for row in split}) == 1 and all(
-        "'" not in cell or _is_quoted(cell.strip()) for row in rows for cell in row
+    mark = re.escape(separator)
+    cell = re.compile(rf"(?:^|{mark})[ \t]*'(?:[^'\r\n]|'')*'(?=[ \t]*(?:{mark}|[\r\n]|$))")
+    split = csv.reader(lines, delimiter=separator, quotechar="'")
+    return not any("'" in cell.sub("", line) for line in lines) and (
+        len({len(row) for row in split}) == 1
     )
-
-
-def _is_quoted(cell: str) -> bool:
-    return len(cell) > 1 and cell[0] == cell[-1] == "'" and "'" not in cell[1:-1].replace("''", "")
 
 
 def _is_spaced(lines: Sequence[str], separator: str) -> bool:
@@ -104,10 +102,9 @@ def _check_lines(lines: Sequence[str]) -> None:
     for separator in ",;\t|":
         if any(len(row) != 1 for row in csv.reader(below, delimiter=separator)):
             return
-        bare = [line[1:-1].replace('""', '"') for line in below]
-        # A header of one name is that of a column of texts, or of numbers with a decimal comma.
-        bare.append(lines[0].strip().strip('"'))
-        widths = {len(row) for row in csv.reader(bare, delimiter=separator)}
+        bare = [re.sub('^"|"$', "", line.strip()).replace('""', '"') for line in lines]
+        inside = csv.reader(bare, delimiter=separator)
+        widths = {len(row) for row in inside}
         if len(widths) == 1 and min(widths) > 1:
             raise file_error(
                 f"Each line stands in quotation marks as a whole (line 2: {below[0][:20]!r}), "

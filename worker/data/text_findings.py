@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from worker.data import mixture
 from worker.data.dates import Dates
 from worker.data.drafts import Draft, bounded
 from worker.data.notation import Notation, Survey
@@ -155,7 +156,9 @@ def nearly_numeric(column: TextColumn, found: Survey, reading: Reading) -> Draft
         ending = "is none"
         fix = "Correct the cells that are no numbers, or leave them empty."
         texts = [*others.to_pylist(), *sorted(_weak_texts(column))]
-        if len(others) <= FEW_TEXTS and max(map(len, texts)) <= LONGEST_MARKER:
+        # Many texts in many rows are rather names than marks.
+        most = FEW_TEXTS if share >= mixture.NEARLY_ALL else mixture.FEW_TEXTS
+        if len(others) <= most and max(map(len, texts)) <= LONGEST_MARKER:
             change = {"missing": texts}
             fix = "Correct these cells, or name their texts in `missing`."
         fix += _at_an_end(column, odd)

@@ -165,3 +165,21 @@ def test_memory_is_a_block() -> None:
         rows += len(part)
     assert rows == 800_000
     assert most < 2**18 + 20_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'a, "x", "b"\n"p, q", "1.5", "r"\n"s", "2.5", "t"\n',
+        "'a','x','b'\n'p, q','1.5','r'\n's','2.5','t'\n",
+        'a,"x\n",b\np,1.5,r\ns,2.5,t\n',
+        "a,\u200bx,b\np,1.5\u200b,r\ns,\ufeff2.5,t\n",
+    ],
+)
+@pytest.mark.parametrize("size", [11, 5000])
+def test_files_are_asked_for_answers_as_they_are_uploaded(content: str, size: int) -> None:
+    sent, numbers = passed(content.encode(), size)
+    assert numbers == [1.5, 2.5]
+    lines = list(csv.reader(io.StringIO(sent.decode())))
+    assert [line[-1] for line in lines] == ["x again", "1.5", "2.5"]
+    assert lines[1][0] in ("p, q", "p")

@@ -178,6 +178,9 @@ def test_what_a_reader_may_take_follows_its_file() -> None:
     assert small.memory < packed.memory < 1.2 * 2**30
     assert large.memory == most
     assert bounds_of(256 * MIB, b"a,b\n", 2**30).memory == 2**30
+    wide = bounds_of(1_000, b"a;" * 5_000 + b"\n" + b"a;" * 90_000, most)
+    assert wide.columns == 5_001
+    assert wide.memory - small.memory > 100 * MIB
 
 
 def test_memory_is_shared_in_order_and_refused_where_nothing_moves() -> None:
