@@ -6,7 +6,7 @@ that is killed leaves nothing.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -24,6 +24,15 @@ FOLDER = "forms"
 CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
 """What texts of a form may be written in. Starlette takes any codec that Python has, of which
 `punycode` takes the square of a text's length, on the event loop."""
+
+
+class _Spool(SpooledTemporaryFile[bytes]):
+    """A file of which nothing is lost when its last bytes cannot be written: nobody reads on."""
+
+    def close(self) -> None:
+        """Give it up."""
+        with suppress(OSError):
+            super().close()
 
 
 class FormParser(MultiPartParser):
@@ -48,7 +57,7 @@ class FormParser(MultiPartParser):
         upload = self._current_part.file
         if upload is not None:
             upload.file.close()
-            ours = SpooledTemporaryFile[bytes](self.spool_max_size, dir=str(self._folder))
+            ours = _Spool(self.spool_max_size, dir=str(self._folder))
             self._files_to_close_on_error[-1] = ours
             upload.file = ours  # type: ignore[assignment]
 
