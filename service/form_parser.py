@@ -7,10 +7,11 @@ that is killed leaves nothing. It may be given a name, so that a file that is ke
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from io import BufferedRandom, FileIO
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any, BinaryIO, cast
+from tempfile import mkstemp
+from typing import Any, BinaryIO
 
 from fastapi import HTTPException, Request
 from python_multipart.multipart import parse_options_header
@@ -61,13 +62,23 @@ class FormFile(UploadFile):
         self._waiting, self._held = [], 0
 
 
+class _Unnamed(BufferedRandom):
+    """A file of which nothing is lost when its last bytes cannot be written: nobody reads on."""
+
+    def close(self) -> None:
+        """Give it up."""
+        with suppress(OSError):
+            super().close()
+
+
 def _unnamed(folder: Path) -> BinaryIO:
     """A new file without a name, which may be given one where the system knows of such files."""
     try:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except (AttributeError, OSError):
-        return cast(BinaryIO, TemporaryFile(dir=folder))
-    return os.fdopen(descriptor, "w+b")
+        descriptor, name = mkstemp(dir=folder)
+        os.unlink(name)
+    return _Unnamed(FileIO(descriptor, "r+"))
 
 
 class FormParser(MultiPartParser):

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from worker.errors import SpecError
@@ -42,6 +42,18 @@ TUNNELS = tuple(
     )
 )
 """Networks behind whose addresses others stand; Python takes some of them for global."""
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All that IANA has given out for the public network."""
+NOT_PUBLIC = tuple(
+    ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments; 192.0.0.192 tells virtual machines of one cloud
+        "192.88.99.0/24",  # relays of 6to4
+        "168.63.129.16/32",  # tells virtual machines of another cloud, from a public network
+        "3fff::/20",  # documentation
+    )
+)
+"""What Python 3.11 takes for global, and is not, by IANA's registries or by what answers there."""
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Sequence[str]]
@@ -158,10 +170,13 @@ def check_address(address: Address, *, local: bool = False) -> None:
     """Raise ``TargetError`` unless an address is public, or of this machine where it may be."""
     if local and address.is_loopback:
         return
-    tunnelled = isinstance(address, IPv6Address) and any(address in net for net in TUNNELS)
+    inner = isinstance(address, IPv6Address) and (
+        address not in GLOBAL_UNICAST or any(address in network for network in TUNNELS)
+    )
     if (
         not address.is_global
-        or tunnelled
+        or inner
+        or any(address in network for network in NOT_PUBLIC)
         or address.is_multicast
         or address.is_reserved
         or address.is_loopback

@@ -93,7 +93,10 @@ class Gate:
                 )
             if len(self._right_hosts) < MOST_HOSTS:
                 self._right_hosts.add(said.host)
-        if said.origin and said.origin.partition(b"://")[2].lower() != said.host.lower():
+        if said.origin and said.origin.lower() not in (
+            b"http://" + said.host.lower(),
+            b"https://" + said.host.lower(),
+        ):
             raise ForbiddenError(
                 "Pages of other origins may not ask a service on this machine.",
                 code="foreign_origin",

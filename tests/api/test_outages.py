@@ -4,6 +4,7 @@ they wait.
 
 import errno
 import os
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +108,19 @@ def test_an_upload_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch, n
         patch.setattr("worker.storage.local_folders.os.fsync", fail)
         assert_refused(client.upload(CSV))
     assert client.upload(CSV).status_code == 201
+
+
+def test_a_disk_that_is_full_while_a_file_comes_in_is_not_the_clients_fault(client: Client) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    large = CSV + "1,a\n" * 1_000_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
+    try:
+        answer = client.upload(large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (answer.status_code, answer.json()["code"]) == (503, "host_unavailable"), answer.text
+    assert answer.headers["retry-after"] == "1"
+    assert list((client.services.settings.state / "forms").iterdir()) == []
 
 
 def test_an_error_of_the_host_is_refused_too(

@@ -50,6 +50,7 @@ Other records:
 The database itself:
 
 ``database``                 sessions on SQLite or PostgreSQL
+``sqlite_file``              whether SQLite's file is still the one that was opened
 ``postgresql``               connections whose time limits hold when the server is frozen or
                              unreachable
 ``limits``                   how long the database may take, by who asks

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from worker.errors import UnavailableError
 from worker.storage.limits import MIGRATION, WORKER, CircuitBreaker, Deadlines, Limits, unavailable
+from worker.storage.sqlite_file import SqliteFile
 
 SAFE_SQLITE = (3, 51, 3)
 """Earlier versions may corrupt a WAL database that several connections write."""
@@ -93,7 +94,10 @@ class Database:
             # Before SQLAlchemy's own look at the connection, which fails at another encoding.
             event.listen(self.engine, "connect", _check_encoding, insert=True)
         if self.is_sqlite:
+            self._file = SqliteFile(parsed.database)
             event.listen(self.engine, "connect", _on_sqlite_connect)
+            event.listen(self.engine, "connect", self._file.opened)
+            event.listen(self.engine, "do_connect", self._file.check)
             event.listen(self.engine, "begin", self._on_sqlite_begin)
         else:
             self._connect_within_limits(limits)
@@ -197,6 +201,7 @@ class Database:
         event.listen(self.engine, "do_connect", connect)
 
     def _on_sqlite_begin(self, connection: Connection) -> None:
+        self._file.check()
         if connection.get_execution_options().get("parsimony_writes", False):
             milliseconds = self._deadlines.lock_milliseconds()
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds}")

@@ -21,6 +21,12 @@ from worker.webhook_target import (
 
 ANY = TargetPolicy(("*",), frozenset({443, 8443}))
 REFUSED = [
+    "https://192.0.0.192/",
+    "https://192.88.99.1/",
+    "https://168.63.129.16/",
+    "https://[3fff::1]/",
+    "https://[4000::1]/",
+    "https://[e000::1]/",
     # Spellings of 127.0.0.1 and of other addresses of this machine.
     "https://127.0.0.1/",
     "https://127.1/",

@@ -163,3 +163,22 @@ def test_postgresql_without_its_driver_is_refused_with_the_remedy(
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(UnavailableError, match=r"pip install 'parsimony\[postgresql\]'"):
         Database(url)
+
+
+def test_a_file_that_is_no_longer_in_its_place_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    database = Database(f"sqlite:///{path}")
+    with database.write() as session:
+        session.execute(text("CREATE TABLE kept (number INTEGER)"))
+    path.rename(tmp_path / "moved.db")
+    for begin in (database.write, database.read):
+        with pytest.raises(UnavailableError, match="moved, removed or replaced"), begin():
+            pass
+    assert not path.exists()
+    path.touch()
+    with pytest.raises(UnavailableError, match="moved, removed or replaced"), database.write():
+        pass
+    (tmp_path / "moved.db").rename(path)
+    with database.write() as session:
+        session.execute(text("INSERT INTO kept VALUES (1)"))
+    database.close()

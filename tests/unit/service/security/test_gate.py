@@ -93,6 +93,7 @@ def test_names_may_be_given() -> None:
     ("origin", "right"),
     [
         ("http://localhost:8000", True),
+        ("app://localhost:8000", False),
         ("https://LOCALHOST:8000", True),
         ("http://localhost:3000", False),
         ("http://localhost", False),
@@ -100,7 +101,7 @@ def test_names_may_be_given() -> None:
         ("http://evil.example/localhost:8000", False),
         ("null", False),
         ("localhost:8000", False),
-        ("://localhost:8000", True),
+        ("://localhost:8000", False),
     ],
 )
 def test_an_origin_is_this_service_or_refused(origin: str, right: bool) -> None:
