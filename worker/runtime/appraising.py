@@ -100,11 +100,13 @@ def appraise_job(
         logger.warning("job %s cannot be appraised", lease.job_id, exc_info=True)
         return None
     refits = _contenders(trained, rows.refits)
+    reference = _reference(job.spec)
     beside = Beside(
         competing=sum(group.rank.wins for group in ended.groups),
         searched=job.spec.search is not None,
+        let_go=sum(group.rank.wins and group.halved for group in ended.groups),
         ordered_by=job.spec.split.order,
-        twin=_reference(job.spec),
+        twin=reference if reference in rows.numbers else None,
         left_out=_contenders(trained, rows.left_out),
         refits=[
             Contender(refit.trials[0].trial.refit or 0, refit.name, refit.trials)
@@ -124,6 +126,8 @@ def appraise_job(
         )
         if appraisal is None:
             return None
+        # What cannot be read back must not be stored: the report would fail for ever.
+        Appraisal.model_validate_json(appraisal.model_dump_json())
         served = _served(trained, refits, ended, own, job, prepared, beside.competing)
         del trained, refits, beside
         together = join_networks(
@@ -274,7 +278,7 @@ class _Row:
 def _rows(
     database: Database, lease: Lease, ended: Ended, own: OwnTrials, job: AppraisedJob
 ) -> _Rows:
-    known = {group.number for group in ended.groups if group.rank.wins}
+    known = {group.number for group in ended.groups if group.rank.wins and not group.halved}
     numbers = list(
         dict.fromkeys(
             [
