@@ -40,6 +40,11 @@ FILLS: dict[str, Fill] = {
     "normal": lambda empty, generator: empty.normal_(generator=generator),
 }
 """How numbers are drawn into an empty tensor: 64 bits; uniform on [0, 1); standard normal."""
+FOUR_A_WORD = ("bits", "gaussian")
+"""What takes 16 bits an entry."""
+FEW = 16
+"""Seeds up to which normal numbers are looked up when their words are drawn, some steps ahead: that
+saves calls. Of more seeds they would come back from memory, dearer than they are to look up."""
 
 
 class RandomStreams:
@@ -121,6 +126,11 @@ class Stream:
         """K."""
         return self.streams.trials
 
+    @property
+    def lends(self) -> bool:
+        """Whether what ``gaussian`` gives is kept, and not to be overwritten."""
+        return len(self.streams.seeds) <= FEW and not self.streams.fixed
+
     def at(self, name: str) -> "Stream":
         """A stream of its own for a part of this place."""
         return self.streams.at(f"{self.place}/{name}")
@@ -138,6 +148,8 @@ class Stream:
 
         One 64-bit random number serves four entries, as of masks; within ±4.2.
         """
+        if self.lends:
+            return self._next("gaussian", rows, shape)
         bits = self._next("bits", rows, shape)
         levels = bits.view(torch.uint16).to(torch.int32).reshape(-1)
         return quantiles(bits.device).index_select(0, levels).view(bits.shape)
@@ -210,7 +222,7 @@ class _Draw:
     ) -> None:
         self._streams, self._place, self._kind, self._shape = streams, place, kind, shape
         size = math.prod(shape)
-        self._words = (size + 3) // 4 if kind == "bits" else size
+        self._words = (size + 3) // 4 if kind in FOUR_A_WORD else size
         self._size = size
         self._generators: list[Generator] = []
         self._epoch = self._first = -1
@@ -265,7 +277,9 @@ class _Draw:
         return max(1, min(ahead, left))
 
     def _draw(self, steps: int) -> Tensor:
-        """``[S, steps, size]``: the next numbers of every seed."""
+        """``[S, steps, size]``: the next numbers of every seed; of four a word, whole words."""
+        if self._kind == "gaussian":
+            return self._draw_gaussian(steps)
         seeds, device = len(self._generators), self._streams.device
         dtype = torch.int64 if self._kind == "bits" else torch.float32
         words = torch.empty(seeds, steps, self._words, dtype=dtype, device=device)
@@ -273,6 +287,17 @@ class _Draw:
         for row, generator in zip(words, self._generators, strict=True):
             fill(row, generator)
         return words.view(torch.int16) if self._kind == "bits" else words
+
+    def _draw_gaussian(self, steps: int) -> Tensor:
+        """The same words, each looked up as four normal numbers."""
+        seeds, device = len(self._generators), self._streams.device
+        words = torch.empty(steps * self._words, dtype=torch.int64, device=device)
+        levels, table = words.view(torch.uint16), quantiles(device)
+        numbers = torch.empty(seeds, steps, 4 * self._words, device=device)
+        for row, generator in zip(numbers.view(seeds, -1), self._generators, strict=True):
+            FILLS["bits"](words, generator)
+            torch.index_select(table, 0, levels.to(torch.int32), out=row)
+        return numbers
 
 
 @lru_cache

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from tests.streams import stream
+from worker.regularization.families import NoiseLayer
+from worker.regularization.noise import Noise
 from worker.regularization.random_streams import RandomStreams, Stream
 
 KINDS = ("uniform", "normal", "gaussian", "keep")
@@ -52,6 +54,22 @@ def test_in_a_company_for_which_fewer_steps_are_drawn_ahead_they_are_the_same(ki
     alone = epoch_of([3], kind, columns=columns)[:, 0]
     company = epoch_of([*range(1000, 1199), 3], kind, columns=columns)[:, -1]
     assert torch.equal(company, alone)
+
+
+def test_normal_numbers_are_lent_to_few_seeds_alone() -> None:
+    """They are kept for a second pass over the step, so a layer must not write over them."""
+    for seeds, lent in (([3], True), ([*range(16)], True), ([*range(17)], False)):
+        streams = RandomStreams(seeds)
+        streams.start_epoch(0, steps=3, rows=5)
+        random = streams.at("here")
+        assert random.lends == lent
+        scale = torch.full((len(seeds),), 0.5)
+        layer = NoiseLayer(Noise, "gaussian", scale, [None] * len(seeds), 3, random, per_row=True)
+        h = torch.ones(len(seeds), 5, 7)
+        first = layer.remember(h)[0].clone()
+        streams.rewind()
+        assert torch.equal(layer.remember(h)[0], first)
+        assert torch.equal(h, torch.ones_like(h))
 
 
 @pytest.mark.parametrize("kind", KINDS)

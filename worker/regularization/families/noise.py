@@ -79,7 +79,8 @@ class NoiseLayer(RandomLayer):
         only then in ``out``: signs change; and σ.
         """
         noise = self.noise(h).to(h.dtype)
-        if noise.shape == h.shape:
+        lent = self.distribution == "gaussian" and self.random.lends
+        if noise.shape == h.shape and not lent:
             out = noise
         elif by_zeros:
             out = None
@@ -90,7 +91,7 @@ class NoiseLayer(RandomLayer):
         return self.technique.derive(g)
 
     def noise(self, h: Tensor) -> Tensor:
-        """Noise of mean 0 and standard deviation 1 for ``h``, in memory of its own."""
+        """Noise of mean 0 and standard deviation 1 for ``h``, in its own memory unless lent."""
         shape = h.shape[1:] if self.per_row else (None, *h.shape[1:])
         if self.distribution == "gaussian":
             return self.random.gaussian(*shape)
