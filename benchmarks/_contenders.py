@@ -76,11 +76,13 @@ def ours(model: Trained) -> Contender:
     """This server, at each of its doors."""
     binary, headers = binary_infer(ROW)
     predict, infer = "/v1/models/m/predict", "/v2/models/m/infer"
+    keyed = {**JSON, "Authorization": f"Bearer {model.key()}"}
     return Contender(
         model.api,
         {
             RECORDS: Request(predict, RECORD, JSON),
             ARRAYS: Request(predict, INSTANCES, JSON),
+            f"{ARRAYS}, key": Request(predict, INSTANCES, keyed),
             "/v2/infer, JSON": Request(infer, TENSOR, JSON),
             "/v2/infer, binary": Request(infer, binary, headers),
             "/invocations": Request("/invocations", INSTANCES, JSON),

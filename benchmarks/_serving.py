@@ -155,6 +155,18 @@ class Trained:
 
     environment: dict[str, str] = field(default_factory=dict)
 
+    def key(self) -> str:
+        """A new key, good for predictions."""
+        command = [sys.executable, "-m", "service", "keys", "create", "--scopes", "predict"]
+        environment = {**_own_environment(), **self.environment}
+        made = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+        )
+        found = re.search(r"pk_[0-9a-f]{16}_[0-9a-f]{64}", made.stdout)
+        if found is None:
+            raise SystemExit(f"no key was made: {made.stdout}{made.stderr}")
+        return found[0]
+
     def api(self, processes: int = 1, settings: Mapping[str, str] | None = None) -> Server:
         """Start the HTTP service alone, in some processes.
 
