@@ -1,6 +1,6 @@
 # Parsimony. Each of these is enough on a fresh clone: it makes .venv, installs, and does it.
 #
-#   make demo    the service, two experiments over HTTP, the loss curves in demo/loss.png
+#   make demo    the service, three experiments over HTTP, the loss curves in demo/loss.png
 #   make serve   the service in the foreground, on http://127.0.0.1:8000
 #   make doctor  what this machine offers, and whether it is fit
 #   make test    the quick tests, with real Redis, workers and databases; make check has the others

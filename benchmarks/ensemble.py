@@ -23,15 +23,15 @@ folder for the scores of all networks.
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _ensemble_table import AUTO, SETS, lines, show
 from _shared import arguments, machine, present
 from cocktail import load
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import balanced_accuracy_score
 
@@ -47,26 +47,22 @@ from worker.appraisal import (
 from worker.data import Outline, Prepared, Table, prepare
 from worker.models import EnsembleMember, TrainedModel, join_members
 from worker.results import Group, score_of
-from worker.search import Halving, Search, resolve_search
+from worker.search import (
+    Cost,
+    Halving,
+    Search,
+    planned_costs,
+    resolve_refit,
+    resolve_refit_repeats,
+    resolve_search,
+)
 from worker.spec import JobSpec
 from worker.training import FleetRun, tune_processor
 
-SETS = (
-    "blood-transfusion",
-    "vehicle",
-    "credit-g",
-    "kc1",
-    "segment",
-    "phoneme",
-    "kr-vs-kp",
-    "mfeat-factors",
-)
-"""The smallest first."""
 FOLDS, TEST = 5, 0.2
 TOP, GREEDY = 8, 25
 DRAWS = 8
 """Of the search over settings of gradient boosting."""
-AUTO = "auto"
 
 
 def job(target: str, options: argparse.Namespace, split: int) -> JobSpec:
@@ -88,6 +84,18 @@ def job(target: str, options: argparse.Namespace, split: int) -> JobSpec:
             },
         }
     )
+
+
+def with_refits(spec: JobSpec, outline: Outline) -> JobSpec:
+    """The job with its number of refits written out, as when it is posted."""
+    found = Search(spec, outline)
+    wave = found.wave(0)
+    plans = [] if wave is None else wave.plans
+    trials = [trial for planned in plans for trial in planned.trials]
+    total = found.total * found.replica_count
+    alone = Cost.of(planned_costs(plans, outline), total, share=total / len(trials))
+    spec = resolve_refit(spec, outline)
+    return resolve_refit_repeats(spec, outline, trials, seconds=alone.seconds, trials=total)
 
 
 def trained(found: Search, prepared: Prepared) -> tuple[list[Contender], list[Group]]:
@@ -139,16 +147,37 @@ def trained(found: Search, prepared: Prepared) -> tuple[list[Contender], list[Gr
     return contenders, [groups[number] for number in sorted(groups)]
 
 
-def refitted(found: Search, groups: Sequence[Group], prepared: Prepared) -> dict[int, float]:
-    """Test balanced accuracy of the winner and all off, each trained once more on all rows."""
-    values: dict[int, float] = {}
+def refitted(
+    found: Search,
+    groups: Sequence[Group],
+    prepared: Prepared,
+    temperatures: Mapping[int, float],
+) -> dict[int, tuple[float, float]]:
+    """Test balanced accuracy of the winner and all off, each trained once more on all rows: of its
+    first refit, and of the mean of all.
+    """
+    first: dict[int, float] = {}
+    members: dict[int, list[EnsembleMember]] = {}
     for planned in found.refits(groups, first=found.total):
         run = FleetRun(planned.trials, prepared)
         for _ in run.epochs():
             pass
-        for trial, result in zip(planned.trials, run.results(), strict=True):
-            values[trial.refit or 0] = result.metrics.get("test_balanced_accuracy") or 0.0
-    return values
+        file = run.result()
+        for place, (trial, result) in enumerate(zip(planned.trials, run.results(), strict=True)):
+            number = trial.refit or 0
+            first.setdefault(number, result.metrics.get("test_balanced_accuracy") or 0.0)
+            member = EnsembleMember.of(
+                file,
+                place,
+                weight=1 / found.spec.refit_repeats,
+                temperature=temperatures.get(number, 1.0),
+            )
+            members.setdefault(number, []).append(member)
+
+    def together(number: int) -> float:
+        return accuracy(TrainedModel.of_ensemble(join_members(members[number])), prepared)
+
+    return {number: (value, together(number)) for number, value in first.items()}
 
 
 def ensemble(
@@ -218,7 +247,7 @@ def cell(table: Table, target: str, options: argparse.Namespace, split: int) -> 
     spec = job(target, options, split)
     outline = Outline.of(table, spec)
     spec = resolve_search(spec, outline)
-    found = Search(spec, outline)
+    found = Search(with_refits(spec, outline), outline)
     prepared = prepare(table, spec)
     contenders, groups = trained(found, prepared)
     winner = found.winner(groups) or 0
@@ -227,8 +256,12 @@ def cell(table: Table, target: str, options: argparse.Namespace, split: int) -> 
     halved = [group.number for group in groups if group.halved]
     library.add(contenders, halved=halved)
     temperatures = {entry.configuration: entry.temperature for entry in library.entries}
-    refits = refitted(found, groups, prepare(table, spec, refit=True))
-    values = {"all off, refit": refits.get(0, 0.0), "winner, refit": refits.get(winner, 0.0)}
+    refits = refitted(found, groups, prepare(table, spec, refit=True), temperatures)
+    values = {
+        f"{name}, {what}": refits[number][place]
+        for name, number in (("all off", 0), ("winner", winner))
+        for place, what in enumerate(("refit", "mean of its refits"))
+    }
 
     def measure(shares: Mapping[int, float]) -> float:
         return accuracy(ensemble(contenders, shares, temperatures), prepared)
@@ -243,10 +276,11 @@ def cell(table: Table, target: str, options: argparse.Namespace, split: int) -> 
     if halved:
         everything = [entry.configuration for entry in library.entries]
         values["mean of all, halved too"] = measure(dict.fromkeys(everything, 1.0))
-    # As it is served, of one network each: trained once more on all rows.
-    by_method["unregularized"] = values["all off, refit"]
-    by_method["winner"] = values["winner, refit"]
-    served = servables(library, size=GREEDY, winner=winner, unregularized=0, refits=True)
+    # As it is served, by itself: trained once more on all rows, as often as the search says.
+    by_method["unregularized"] = values["all off, mean of its refits"]
+    by_method["winner"] = values["winner, mean of its refits"]
+    often = found.spec.refit_repeats
+    served = servables(library, size=GREEDY, winner=winner, unregularized=0, refits=often)
     chosen, choice = choose_served(library, served)
     values[AUTO] = by_method[chosen.method]
     values["boosting"], values["boosting, tuned"] = boosted(prepared, split)
@@ -289,50 +323,6 @@ def keep(path: Path, contenders: Sequence[Contender], library: Library, prepared
         test_truth=held_out(prepared, "test").truth,
         **arrays,
     )
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The cells that are done."""
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            yield json.loads(line)
-
-
-def show(path: Path) -> None:
-    """Mean test balanced accuracy by data set, mean ranks, and differences from what is compared.
-
-    Wilcoxon's signed-rank test is over cells, two-sided; of splits of one data set, whose rows
-    overlap, it says more than it should.
-    """
-    cells = list(lines(path))
-    for settings in sorted({json.dumps(one["settings"], sort_keys=True) for one in cells}):
-        own = [one for one in cells if json.dumps(one["settings"], sort_keys=True) == settings]
-        names = list(own[0]["values"])
-        values = np.array([[100 * one["values"][name] for name in names] for one in own])
-        ranks = stats.rankdata(-values, axis=1)
-        sets = sorted({one["set"] for one in own}, key=SETS.index)
-        print(f"\n{settings}; {len(own)} cells; test balanced accuracy, %\n")
-        print("| | " + " | ".join(sets) + " | mean | mean rank |")
-        print("|" + " --- |" * (len(sets) + 3))
-        for place, name in enumerate(names):
-            means = [values[[one["set"] == data for one in own], place].mean() for data in sets]
-            shown = " | ".join(f"{mean:.1f}" for mean in means)
-            print(f"| {name} | {shown} | {np.mean(means):.2f} | {ranks[:, place].mean():.2f} |")
-        print()
-        for place, name in enumerate(names):
-            if name == AUTO:
-                continue
-            difference = values[:, names.index(AUTO)] - values[:, place]
-            p = stats.wilcoxon(difference).pvalue if difference.any() else 1.0
-            print(
-                f"{AUTO} − {name}: {difference.mean():+.2f} ± "
-                f"{difference.std(ddof=1) / np.sqrt(len(own)):.2f} (better in "
-                f"{(difference > 0).sum()}, worse in {(difference < 0).sum()}; p = {p:.3f})"
-                if len(own) > 1
-                else f"{AUTO} − {name}: {difference.mean():+.2f}"
-            )
-        chosen = [one["choice"]["chosen"] for one in own]
-        print("chosen: " + ", ".join(f"{name} {chosen.count(name)}" for name in sorted({*chosen})))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from service.security.rates import Rates
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
-from service.serving.front import Front, RequestIds, Turn
+from service.serving.front import Front, RequestIds
 from service.telemetry.board import Board
 from service.telemetry.requests import Requests, Watched
 from service.telemetry.telemetry import Telemetry
@@ -99,12 +99,10 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    turn, ids = Turn(), RequestIds()
-    front = Front(
-        app.behind, app.state, open_doors=open_doors, open_streams=open_streams, turn=turn, ids=ids
-    )
+    ids = RequestIds()
+    front = Front(app.behind, app.state, open_doors=open_doors, open_streams=open_streams, ids=ids)
     app.watched = Watched(front, requests)
-    app.express = Express(app.state, turn, ids, requests)
+    app.express = Express(app.state, ids, requests)
     error_handlers.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:
@@ -140,79 +138,85 @@ def _lifespan(
         database = Database(settings.database_url, SERVICE)
         try:
             await asyncio.to_thread(schema.make_ready, database)
-            artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
-            notifier = ChangeNotifier(database)
             ring = KeyRing(database, settings.key_outage_seconds)
-            feeds = Feeds(database, notifier)
-            reader = Reader(settings)
-            tables = TableCache(database, artefacts, reader=reader)
-            collector = Collector(settings, database, artefacts)
-            reconciler = Reconciler(settings, database, Doorbell(settings))
-            sender = WebhookSender(settings, database)
-            serving = ServingEngine(settings, database, artefacts)
-            readiness = Readiness(settings, database, artefacts, reconciler.silence)
-            telemetry = Telemetry(
-                requests,
-                database,
-                serving.residents,
-                release=installed_version(),
-                board=board,
-            )
-            app.state.services = Services(
-                settings=settings,
-                database=database,
-                gate=Gate(settings, ring),
-                rates=Rates(settings),
-                auditor=Auditor(database),
-                artefacts=artefacts,
-                reconciler=reconciler,
-                collector=collector,
-                notifier=notifier,
-                feeds=feeds,
-                readiness=readiness,
-                reader=reader,
-                tables=tables,
-                intake=JobIntake(settings, database, tables),
-                rows=JobRows(database, artefacts, tables),
-                predictions=PredictionIntake(database, artefacts, tables, settings.shares),
-                serving=serving,
-                estimator=Estimator(settings),
-                exporter=Exporter(database, artefacts),
-                model_files=ModelFiles(artefacts),
-                stopping=threading.Event(),
-                telemetry=telemetry,
-            )
-            await serving.start()
-            await ring.start()
-            reader.start()
-            reconciler.start()
-            readiness.start()
-            collector.start()
-            sender.start()
-            telemetry.start()
-            polling = [
-                asyncio.create_task(notifier.run(), name="notifier"),
-                asyncio.create_task(feeds.run(), name="feeds"),
-            ]
-            log.info("serving from %s", settings.state)
-            try:
+            services = _services(settings, database, ring, requests, board)
+            app.state.services = services
+            async with _at_work(services, ring, WebhookSender(settings, database)):
+                log.info("serving from %s", settings.state)
                 with one_thread_a_call():
                     yield
-            finally:
-                telemetry.stop()
-                feeds.stop()
-                for task in polling:
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
-                await asyncio.to_thread(readiness.stop)
-                await asyncio.to_thread(reconciler.stop)
-                await asyncio.to_thread(collector.stop)
-                await asyncio.to_thread(reader.close)
-                await asyncio.to_thread(sender.stop)
-                await serving.stop()
-                await ring.stop()
         finally:
             database.close()
 
     return lifespan
+
+
+def _services(
+    settings: ServiceSettings, database: Database, ring: KeyRing, requests: Requests, board: Board
+) -> Services:
+    """What the operations work with; nothing of it runs yet."""
+    artefacts = Artefacts(settings.artefacts_url, seconds=STORE_SECONDS)
+    notifier = ChangeNotifier(database)
+    reader = Reader(settings)
+    tables = TableCache(database, artefacts, reader=reader)
+    reconciler = Reconciler(settings, database, Doorbell(settings))
+    serving = ServingEngine(settings, database, artefacts)
+    return Services(
+        settings=settings,
+        database=database,
+        gate=Gate(settings, ring),
+        rates=Rates(settings),
+        auditor=Auditor(database),
+        artefacts=artefacts,
+        reconciler=reconciler,
+        collector=Collector(settings, database, artefacts),
+        notifier=notifier,
+        feeds=Feeds(database, notifier),
+        readiness=Readiness(settings, database, artefacts, reconciler.silence),
+        reader=reader,
+        tables=tables,
+        intake=JobIntake(settings, database, tables),
+        rows=JobRows(database, artefacts, tables),
+        predictions=PredictionIntake(database, artefacts, tables, settings.shares),
+        serving=serving,
+        estimator=Estimator(settings),
+        exporter=Exporter(database, artefacts),
+        model_files=ModelFiles(artefacts),
+        stopping=threading.Event(),
+        telemetry=Telemetry(
+            requests, database, serving.residents, release=installed_version(), board=board
+        ),
+    )
+
+
+@asynccontextmanager
+async def _at_work(services: Services, ring: KeyRing, sender: WebhookSender) -> AsyncIterator[None]:
+    """All that runs beside the requests: started in this order, and stopped."""
+    await services.serving.start()
+    await ring.start()
+    services.reader.start()
+    services.reconciler.start()
+    services.readiness.start()
+    services.collector.start()
+    sender.start()
+    services.telemetry.start()
+    polling = [
+        asyncio.create_task(services.notifier.run(), name="notifier"),
+        asyncio.create_task(services.feeds.run(), name="feeds"),
+    ]
+    try:
+        yield
+    finally:
+        services.telemetry.stop()
+        services.feeds.stop()
+        for task in polling:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(services.readiness.stop)
+        await asyncio.to_thread(services.reconciler.stop)
+        await asyncio.to_thread(services.collector.stop)
+        await asyncio.to_thread(services.reader.close)
+        await asyncio.to_thread(sender.stop)
+        await services.serving.stop()
+        await ring.stop()

@@ -3,8 +3,8 @@
 JSON in UTF-8, compressed by gzip or deflate or not at all. Nested at most `MOST_DEPTH` deep, and no
 object with more than `MOST_KEYS` members. Whole numbers fit in 64 bits, numbers have at most
 `LONGEST_NUMBER` characters. No text, be it a key or a value, holds U+0000, which PostgreSQL cannot
-keep, or half of a surrogate pair, which UTF-8 cannot write. What passes can be stored, and sent
-back.
+keep, or half of a surrogate pair, which UTF-8 cannot write. In a body of settings no object has a
+member twice, of which one would be ignored. What passes can be stored, and sent back.
 
 Large bodies are read in a thread. Python's lock is not free while one call of the JSON parser or of
 pydantic works, but it is between these calls and at every number, so that `/livez` and the other
@@ -25,7 +25,7 @@ from starlette.responses import Response
 
 from service.body_limit import FORM_BYTES, JSON_BYTES
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
-from service.form_parser import parsed_form
+from service.form_parser import check_charset, parsed_form
 from service.operations import Operation
 from service.serving.encodings import decompressed
 from service.threads import in_pool
@@ -38,11 +38,16 @@ MOST_KEYS = 20_000
 """Members of one object; a table has at most 10,000 columns."""
 LONGEST_NUMBER = 400
 """Characters of a number; 309 write the largest float64 without an exponent."""
+MOST_REFUSED = 100
+"""Numbers out of bounds that are kept until their paths are known; the first found is told."""
 SMALLEST_WHOLE, LARGEST_WHOLE = -(2**63), 2**64 - 1
 MOST_FILES, MOST_FIELDS = 2, 64
 """Parts of a form; of two files it is said that one is right."""
 SMALL_BYTES = 16 * 1024
 """Up to here a body is read at once: a thread would take longer than the reading, 5 ms at most."""
+
+SETTINGS_BYTES = 256 * 1024
+"""Up to here a body may be settings, and its members are counted; a larger one is rows."""
 
 _SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 """How JSON writes U+0000 and surrogates; without a match no text can hold one."""
@@ -55,6 +60,12 @@ class _Refused(int):
     """Stands where a number stood that is out of bounds, until its path is known."""
 
     reason = ""
+
+
+class _Repeated(dict[str, object]):
+    """Stands where an object has a member twice, until its path is known."""
+
+    member = ""
 
 
 class CheckedRoute(Operation):
@@ -71,6 +82,7 @@ class CheckedRoute(Operation):
             coding = request.headers.get("content-encoding", "")
             if model is None or not _is_json(request):
                 _check_encoding(coding)
+                check_charset(request.headers.get("content-type", ""))
                 request = _Form(request.scope, request.receive)
             else:
                 body = await _body(request)
@@ -186,6 +198,8 @@ def parsed(body: bytes) -> Any:
             code="not_utf8",
         ) from error
     refused: list[_Refused] = []
+    rest = _Refused()
+    rest.reason = "is a number out of bounds, as are many before it"
 
     def whole(digits: str) -> int:
         if len(digits) < 19:
@@ -203,13 +217,32 @@ def parsed(body: bytes) -> Any:
         )
 
     def refuse(reason: str) -> _Refused:
+        if len(refused) == MOST_REFUSED:
+            return rest
         stand_in = _Refused()
         stand_in.reason = reason
         refused.append(stand_in)
         return stand_in
 
+    repeated: list[_Repeated] = []
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        stand_in = _Repeated(found)
+        names = [name for name, _ in pairs]
+        stand_in.member = next(name for name in names if names.count(name) > 1)
+        repeated.append(stand_in)
+        return stand_in
+
     try:
-        content = json.loads(text.removeprefix("\ufeff"), parse_int=whole, parse_float=decimal)
+        content = json.loads(
+            text.removeprefix("\ufeff"),
+            parse_int=whole,
+            parse_float=decimal,
+            object_pairs_hook=members if len(body) <= SETTINGS_BYTES else None,
+        )
     except json.JSONDecodeError as error:
         raise MalformedError(
             f"The body is not JSON at character {error.pos}: {error.msg}."
@@ -217,6 +250,11 @@ def parsed(body: bytes) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     _check_shape(content)
+    if repeated:
+        for path, value in _walk(content):
+            if isinstance(value, _Repeated):
+                reason = "stands here twice; leave one of them out"
+                raise _unfit((*path, value.member), reason, "repeated_member")
     if refused:
         for path, value in _walk(content):
             if type(value) is _Refused:
@@ -260,16 +298,21 @@ def _check_texts(content: Any) -> None:
 
 
 def _walk(content: Any) -> Iterator[tuple[Path, Any]]:
-    """Each value of a body, with its path."""
-    waiting: list[tuple[Path, Any]] = [((), content)]
+    """Each value of a body, with its path; in the order of the text, and none before its turn."""
+    waiting: list[Iterator[tuple[Path, Any]]] = [iter([((), content)])]
     while waiting:
-        path, value = waiting.pop()
-        yield path, value
-        if type(value) is dict:
-            waiting.extend(((*path, key), inner) for key, inner in reversed(value.items()))
-        elif type(value) is list:
-            positions = range(len(value) - 1, -1, -1)
-            waiting.extend(((*path, position), value[position]) for position in positions)
+        for path, value in waiting[-1]:
+            yield path, value
+            if type(value) in (dict, list):
+                waiting.append(_members(path, value))
+                break
+        else:
+            waiting.pop()
+
+
+def _members(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    named = value.items() if type(value) is dict else enumerate(value)
+    return (((*path, name), inner) for name, inner in named)
 
 
 def _too_deep() -> MalformedError:

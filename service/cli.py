@@ -142,8 +142,10 @@ def migrate(
         finally:
             database.close()
         # Of a rehearsal the statements alone go to the output: it is to be read, or kept.
-        told = Console(stderr=True, highlight=False, soft_wrap=True) if dry_run else console
-        told.print(f"{found.sentence[0].upper()}{found.sentence[1:]}.", markup=False)
+        status_console = (
+            Console(stderr=True, highlight=False, soft_wrap=True) if dry_run else console
+        )
+        status_console.print(f"{found.sentence[0].upper()}{found.sentence[1:]}.", markup=False)
         if check and not found.fits:
             raise typer.Exit(1)
 
@@ -166,7 +168,7 @@ def gc(
     """
     with _errors_in_a_line():
         settings = _settings(state=state)
-        from service.collection import collect
+        from service.maintenance import collect
 
         collect(settings, Console(highlight=False), dry_run=dry_run, as_json=as_json, force=force)
 
@@ -178,7 +180,7 @@ def backup(
 ) -> None:
     """Copy the database and all files that it refers to; the service may run meanwhile."""
     with _errors_in_a_line():
-        from service.copies import back_up
+        from service.maintenance import back_up
 
         back_up(_settings(state=state), folder, Console(highlight=False))
 
@@ -190,7 +192,7 @@ def restore(
 ) -> None:
     """Make a new state folder of a backup, once each of its files is found to be right."""
     with _errors_in_a_line():
-        from service.copies import bring_back
+        from service.maintenance import bring_back
 
         bring_back(folder, state, Console(highlight=False))
 
@@ -218,7 +220,7 @@ def doctor(state: State = None) -> None:
 def demo(
     folder: Annotated[Path, typer.Option(help="Where loss.png is written.")] = Path("demo"),
 ) -> None:
-    """Start the service and run two experiments over HTTP; takes under a minute."""
+    """Start the service and run three experiments over HTTP; takes under a minute."""
     with _errors_in_a_line():
         from service.demo import run
 

@@ -8,17 +8,18 @@ document where its client can still read one (431, 408, 400, 503), and its conne
 import asyncio
 import enum
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import httptools
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
+from service.departures import GONE, departure
 from service.errors import BusyError, HeadError, MalformedError, SlowError, domain_problem
+from service.pipelining import PipeliningProtocol
 from worker.errors import ParsimonyError
 from worker.settings import ServiceSettings
 
@@ -36,8 +37,6 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """What a refused client may still send before it is cut off. Cut off at once, it would see a reset
 connection and not the answer that says why."""
-GONE = "parsimony.gone"
-"""What the state of a request's scope calls the function that says if its client has left."""
 TICK_SECONDS = 0.002
 """What a timer may go off too early: clocks of event loops count milliseconds."""
 HEALTH = {"/livez", "/readyz", "/ping", "/metrics", "/v2/health/live", "/v2/health/ready"}
@@ -67,7 +66,7 @@ class Part(enum.Enum):
 _NOTHING, _HEAD, _BODY, _ALL = Part
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PipeliningProtocol):
     """One connection. At most one deadline is set at a time for what its client sends, or for how
     long it is idle. One timer serves them all: one that goes off before the deadline is set again,
     since a timer for each request would take longer than all else that is done here.
@@ -182,7 +181,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.app = self._application if error is None else _closing(error)
         super().on_headers_complete()
         # Read when the answer is begun, which is not before this returns.
-        self.scope["state"][GONE] = partial(getattr, self.cycle, "disconnected")
+        self.scope["state"][GONE] = departure(self.cycle)
         if len(self.pipeline) > PIPELINED:
             self._leave_out_newest()
 
@@ -358,7 +357,7 @@ class BoundedProtocol(HttpToolsProtocol):
             *answer.raw_headers,
             (b"connection", b"close"),
         ]
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        lines = (name + b": " + value + b"\r\n" for name, value in headers)
         return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)])
 
     def _set_deadline(self, seconds: float, late: Callable[[], None]) -> None:

@@ -1,9 +1,13 @@
 """From an uploaded file to a stored data set: its table, the file itself, and what was found.
 
-The file is read by a process of its own (``service/reading``); this one copies what comes of it.
+The file is read by a process of its own (``service/reading``); this one stores what comes of it. In
+the file system of the store it is given a name there, and not copied.
 """
 
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -15,6 +19,7 @@ from worker.errors import DataError, QuotaError
 from worker.jobs import matrices_in, without_unsaid
 from worker.spec import Reading
 from worker.storage import datasets, quotas
+from worker.storage.contents import Content, SettledFile
 from worker.storage.tables import Dataset
 from worker.text import INVALID_NAME, control_character, shortened
 
@@ -22,6 +27,8 @@ FOLDER = "datasets"
 TABLE = "table.parquet"
 SOURCE = "source"
 LONGEST_FILENAME = 255
+LARGE = 2**22
+"""Bytes of a file from which it is worth a thread to have it written while it is read."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +55,12 @@ def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
         quotas.admit_dataset(session, caller.tenant, shares)
     _check_size(upload.file, services.settings.max_upload_bytes)
     reading = (upload.file, upload.filename, upload.reading, upload.target)
-    with services.reader.described(*reading) as (found, table):
-        manifest = services.artefacts.write(FOLDER, {TABLE: table, SOURCE: upload.file})
-    stored, source = manifest.files[TABLE], manifest.files[SOURCE]
+    with _settling(upload.file) as source, services.reader.described(*reading) as (found, table):
+        manifest = services.artefacts.write(FOLDER, {TABLE: SettledFile(table), SOURCE: source})
+    stored, sent = manifest.files[TABLE], manifest.files[SOURCE]
     try:
         with services.database.write() as session:
-            quotas.admit_dataset(session, caller.tenant, shares, stored.bytes + source.bytes)
+            quotas.admit_dataset(session, caller.tenant, shares, stored.bytes + sent.bytes)
             return datasets.add_dataset(
                 session,
                 name=upload.name,
@@ -67,8 +74,8 @@ def store_upload(services: Services, caller: Caller, upload: Upload) -> Dataset:
                 path=manifest.file(TABLE),
                 source=datasets.SourceFile(
                     path=manifest.file(SOURCE),
-                    sha256=source.sha256,
-                    bytes=source.bytes,
+                    sha256=sent.sha256,
+                    bytes=sent.bytes,
                     filename=_kept_name(upload.filename),
                     reading=dict(without_unsaid(upload.reading)),
                 ),
@@ -89,6 +96,22 @@ def remove_upload(services: Services, caller: Caller, dataset_id: str) -> None:
     services.tables.forget(dataset_id)
     matrices_in(services.settings.state, services.settings.encoded_bytes).forget(dataset_id)
     services.artefacts.discard(str(PurePosixPath(path).parent))
+
+
+@contextmanager
+def _settling(file: BinaryIO) -> Iterator[Content]:
+    """A file to be stored; that of a large one it is written and hashed meanwhile."""
+    try:
+        settled = SettledFile(file)
+    except OSError:  # it is none of the system's
+        yield file
+        return
+    if os.fstat(file.fileno()).st_size < LARGE:
+        yield settled
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="settling") as pool:
+        pool.submit(settled.settle)  # what goes wrong there does so again when it is stored
+        yield settled
 
 
 def _check_size(file: BinaryIO, limit: int) -> None:

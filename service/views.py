@@ -22,12 +22,12 @@ from worker.jobs import stored_reading
 from worker.results import Estimated, SparsityReport, SparsitySummary
 from worker.shares import Shares
 from worker.spec import is_open_ended, shown, summary_of, without_off
-from worker.storage import queue_places, waits
+from worker.storage import queries, waits
 from worker.storage.models import ENSEMBLE, ESTIMATE, ModelBrief, ModelDetail, Origin
-from worker.storage.queue_places import QueuePlace
 from worker.storage.states import TERMINAL, State
 from worker.storage.tables import Checkpoint, Dataset, Job, ModelVersion, TrialRow
 from worker.storage.types import utc_now
+from worker.storage.waits import QueuePlace
 from worker.text import shortened
 
 LONGEST_LISTED, LONGEST_MESSAGE = 100, 200
@@ -44,8 +44,8 @@ def job_view(
 ) -> JobView:
     """A job as it is now; ``resolved`` with its complete specification.
 
-    ``waiting_for`` and ``exact`` are what ``worker.storage.waits`` knows of it, and ``place`` what
-    ``queue_places`` does.
+    ``waiting_for`` and ``place`` come from ``worker.storage.waits``, ``exact`` from
+    ``worker.storage.queries``.
     """
     # Earlier releases kept the complete specification alone.
     spec = shown(row.spec) if row.posted is None else row.posted
@@ -79,8 +79,8 @@ def stored_view(session: Session, row: Job, shares: Shares, *, resolved: bool = 
     return job_view(
         row,
         waiting_for=waits.waiting_for(session, row, shares),
-        place=queue_places.find_place(session, row, shares),
-        exact=waits.is_exact(session, row),
+        place=waits.find_place(session, row, shares),
+        exact=queries.is_exact(session, row),
         resolved=resolved,
     )
 

@@ -10,7 +10,7 @@ import pytest
 from tests.databases import Databases
 from tests.key_scan import SCAN, KeyScan
 from worker.storage import keys
-from worker.storage.access import ApiKey
+from worker.storage.keys import ApiKey
 
 KEY = f"pk_{'0' * 16}_{'0123456789abcdef' * 4}"
 LOG = logging.getLogger("parsimony.tests.key_scan")

@@ -18,6 +18,7 @@ from worker.spec import JobSpec
 
 RUN_ELSEWHERE = {
     "README.md": "tests/integration/test_readme.py",
+    "docs/architecture.md": "tests/test_rooms.py",
     "docs/client.md": "tests/integration/test_client_page.py",
     "docs/data.md": "tests/integration/test_readme.py",
     "docs/export.md": "tests/api/test_export_page.py",

@@ -24,9 +24,9 @@ def draws(name: str, caption: str) -> Callable[[Draw], Draw]:
     return take
 
 
-def caption(name: str) -> str:
-    """What a technique's picture shows, in a sentence."""
-    return _DRAWN[name][0]
+def caption(name: str) -> str | None:
+    """What a technique's picture shows, in a sentence; none of one that has no picture yet."""
+    return _DRAWN[name][0] if name in _DRAWN else None
 
 
 def picture(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from service.charts.palette import BLACK, BLUE, GRAY, VERMILION, Look
 from service.charts.picture import Bars, Line, Panel, Picture, PictureAxis, axis_over, name_of
@@ -49,28 +50,21 @@ def attribution_picture(
     ordered = sorted(contributions, key=lambda one: -abs(one.effect.difference))
     effect = ordered[0].effect
     whole = effect.mean_with
-    names = [one.technique.replace("_", " ") for one in ordered]
-    starts = []
-    alone = len(ordered) == 1  # nothing else that could act together with it
-    if without_any is None:
-        starts = [whole - one.effect.difference for one in ordered]
-        shown, offset = [*names, f"all: {configuration}"], 0
-    else:
-        level = without_any
-        for one in ordered:
-            starts.append(level)
-            level += one.effect.difference
-        shown = ["none", *names, *([] if alone else ["interplay"]), f"all: {configuration}"]
-        offset = 1
+    starts = _starts(ordered, whole, without_any)
     ends = [start + one.effect.difference for start, one in zip(starts, ordered, strict=True)]
-    at = [float(n + offset) for n in range(len(ordered))]
-    last = float(len(shown) - 1)
-    levels = [(last, whole)]
+    alone = len(ordered) == 1  # nothing else that could act together with it
+    names = [one.technique.replace("_", " ") for one in ordered]
     rest: list[tuple[float, float, float]] = []
-    if without_any is not None:
-        levels.insert(0, (0.0, without_any))
-    if without_any is not None and not alone:
-        rest = [(last - 1, ends[-1], whole)]
+    if without_any is None:
+        shown = [*names, f"all: {configuration}"]
+        levels = [(float(len(names)), whole)]
+    else:
+        shown = ["none", *names, *([] if alone else ["interplay"]), f"all: {configuration}"]
+        last = float(len(shown) - 1)
+        levels = [(0.0, without_any), (last, whole)]
+        rest = [] if alone else [(last - 1, ends[-1], whole)]
+    first = 0 if without_any is None else 1
+    at = [float(first + place) for place in range(len(ordered))]
     intervals = _intervals(ordered, starts, at)
     seen = [*starts, *ends, whole, *(v for _, low, high in intervals for v in (low, high))]
     axis = axis_over(label(effect.metric, task), [*seen, *(level for _, level in levels)])
@@ -88,6 +82,18 @@ def attribution_picture(
         x=PictureAxis("Technique", names=tuple(name_of(name) for name in shown)),
         panels=(Panel(axis, tuple(marks)),),
     )
+
+
+def _starts(
+    ordered: Sequence[Contribution], whole: float, without_any: float | None
+) -> list[float]:
+    """Where each technique's bar begins: at the end of the one before it, the first without any; or
+    where it ends at the whole, if that was not trained.
+    """
+    if without_any is None:
+        return [whole - one.effect.difference for one in ordered]
+    differences = [one.effect.difference for one in ordered]
+    return list(accumulate(differences[:-1], initial=without_any))
 
 
 def _steps(

@@ -1,6 +1,8 @@
-"""The reader: files of users are read in a process each, which is bound and ends with its file.
+"""Files of users are read in processes of their own, which are limited and end with their file.
 
-``reader.py`` is the service's end, ``forks.py`` the process that readers are forked from,
-``work.py`` what a reader does, ``messages.py`` what they say to each other, ``limits.py`` what a
-reader may take.
+``reader``    the end of the service. The page to begin with
+``forks``     the process that readers are forked from
+``work``      what a reader does: read, type, look, write as Parquet
+``messages``  what both say to each other
+``limits``    time and memory of a reader, by its file
 """

@@ -17,11 +17,11 @@ from typing import BinaryIO, Literal
 
 from service.errors import BusyError
 from service.reading.forks import BEGUN, READY
-from service.reading.limits import MIB, MemoryShares, bounds_of
+from service.reading.limits import HEAD, MIB, MemoryShares, bounds_of
 from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
 from service.reading.work import ROWS, TABLE
 from service.threads import LONGER_SECONDS
-from worker.data import Table, TableStatistics
+from worker.data import Table, TableStatistics, read_when_asked
 from worker.errors import DataError, UnavailableError
 from worker.jobs import Checked, DataOrder
 from worker.settings import ServiceSettings
@@ -109,6 +109,15 @@ class Reader:
         with self._read(file, "table", filename, reading) as (_, folder):
             return Table.from_parquet(folder / TABLE)
 
+    @contextmanager
+    def opened(self, file: BinaryIO, filename: str | None, reading: Reading) -> Iterator[Table]:
+        """The same for the length of a block, in which it is read as it is asked for."""
+        with (
+            self._read(file, "table", filename, reading) as (_, folder),
+            (folder / TABLE).open("rb") as table,
+        ):
+            yield read_when_asked(table)
+
     def checked(
         self, file: BinaryIO, filename: str | None, reading: Reading, order: DataOrder
     ) -> Checked:
@@ -151,7 +160,7 @@ class Reader:
         rows = None if counted is None else counted.rows
         # A few columns of a table that was read before are not kept waiting by uploads.
         shares = self._shares if rows is None else self._checks
-        bounds = bounds_of(size, file.read(8), shares.total, rows)
+        bounds = bounds_of(size, file.read(HEAD), shares.total, rows)
         folder = self._folder()
         try:
             order = ReadOrder(

@@ -3,6 +3,7 @@
 import errno
 import io
 import logging
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ TABLE, ROWS = "table.parquet", "rows.arrow"
 ANY_DATASET = "ds_00000000"
 """In place of an id, where a table is at hand."""
 MOST_FINDINGS = 500
+LARGE = 2**22
+"""Bytes of a table that take the disk a while."""
 
 
 WARMING = b"a,b,c,d,y\n" + b"".join(
@@ -90,9 +93,18 @@ def _read(order: ReadOrder, file: BinaryIO) -> ReadAnswer:
     if order.task != "describe":
         table.write_parquet(path)
         return ReadAnswer()
-    with meanwhile(partial(table.write_parquet, path), table.nbytes):
+    with meanwhile(partial(_write, table, path), table.nbytes):
         found = _described(table, order.target)
     return ReadAnswer(description=found)
+
+
+def _write(table: Table, path: Path) -> None:
+    """Write the table; a large one is on the disk when this returns, since it will be stored."""
+    with path.open("wb") as file:
+        table.write_parquet(file)
+        if file.tell() >= LARGE:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _table(order: ReadOrder, file: BinaryIO) -> Table:

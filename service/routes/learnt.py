@@ -1,4 +1,4 @@
-"""What a version has learnt: its coefficients, and its file."""
+"""What a version of a model has learnt: its coefficients, and its file."""
 
 import base64
 import re
@@ -53,10 +53,10 @@ def get_coefficients(
     with services.database.read() as session:
         row = models.resolve(session, name, version, tenant=caller.tenant)
         settings = models.origin(session, row).settings
-    found = services.model_files.coefficients(row)
+    coefficients = services.model_files.coefficients(row)
     target = services.model_files.manifest(row).target
     return coefficients_view(
-        found,
+        coefficients,
         name=name,
         version=row.version,
         target=target["column"],

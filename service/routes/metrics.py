@@ -1,4 +1,4 @@
-"""What there is to watch."""
+"""Metrics for Prometheus."""
 
 from fastapi import APIRouter
 from starlette.responses import Response

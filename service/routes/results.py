@@ -1,4 +1,4 @@
-"""What comes of a job: trials, metrics, checkpoints, charts, the comparison."""
+"""Results of a job: trials, metrics, checkpoints, charts, reports."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What is taken along of a job: its curves for other tools, its report as one page."""
+"""Exports of a job: its curves for other tools, its report as one page."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""A model at work."""
+"""Statistics of a model that is served."""
 
 import os
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The vocabulary: every technique, as its own class describes it."""
+"""The techniques, each as its own class describes it."""
 
 import difflib
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Webhooks: whom to tell of the ends of jobs."""
+"""Webhooks: which endpoints are notified of ended jobs."""
 
 from typing import Annotated
 

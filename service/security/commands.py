@@ -10,8 +10,8 @@ from worker.caller import DEFAULT_TENANT, Caller, Permission
 from worker.errors import SpecError, UnavailableError
 from worker.settings import ServiceSettings
 from worker.storage import audit, keys, schema
-from worker.storage.access import ApiKey
 from worker.storage.database import Database
+from worker.storage.keys import ApiKey
 from worker.storage.limits import REPORT_SECONDS
 from worker.storage.types import utc_now
 

@@ -9,6 +9,7 @@ import pytest
 from tests.api.client import Client
 from tests.api.work import ask, post, score, train
 from worker.models import ModelFile, TrainedModel
+from worker.spec import Trial
 from worker.storage.tables import Job
 
 COMPARE = [
@@ -129,6 +130,36 @@ def test_auto_says_what_it_could_have_served(client: Client) -> None:
     assert methods[0] == "unregularized"
     assert choice["chosen"] in methods
     assert client.post("/v1/models/automatic/predict", json={"instances": [ROW]}).status_code == 200
+
+
+def test_all_refits_of_a_winner_that_answers_by_itself_answer_together(client: Client) -> None:
+    job_id = post(
+        client,
+        **IRIS | {"compare": COMPARE[1:]},
+        refit=True,
+        repeats=2,
+        ensemble={"method": "auto"},
+        model="refitted",
+    )
+    ended = train(client, job_id)
+    report = client.get(f"/v1/jobs/{job_id}/report").json()["appraisal"]
+    assert report["choice"]["chosen"] == "winner", "the simplest, where 120 rows tell little"
+    assert "mean of 2 refits of the winner" in report["choice"]["why"].lower()
+    assert report["choice"]["candidates"][0]["networks"] == 2
+    assert ended["best"]["served"] == "ensemble"
+    (member,) = report["ensemble"]["members"]
+    assert member["networks"] == 2
+    with client.services.database.read() as session:
+        row = session.get_one(Job, job_id)
+        data = client.services.artefacts.read(row.ensemble_path, row.ensemble_sha256)
+    file = ModelFile.load(data)
+    trials = [Trial.model_validate(one) for one in file.manifest.trials]
+    seeds = [trial.training.seed for trial in trials]
+    assert [one.weight for one in file.manifest.networks] == [0.5, 0.5]
+    assert [trial.refit for trial in trials] == [member["configuration"]] * 2
+    assert seeds == [seeds[0], seeds[0] + 1]
+    answer = client.post("/v1/models/refitted/predict", json={"instances": [ROW]})
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(

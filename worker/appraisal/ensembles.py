@@ -37,6 +37,10 @@ _WORDS: Mapping[EnsembleKind, str] = {
     "top": "the mean of the best configurations",
     "greedy": "the greedy selection",
 }
+_REFITTED: Mapping[EnsembleKind, str] = {
+    "unregularized": _WORDS["unregularized"],
+    "winner": "the winner",
+}
 
 Loss = Literal["log_loss", "balanced_log_loss", "squared_error"]
 
@@ -52,6 +56,17 @@ class Servable:
     """``[N]``: what it gives the true class, or its values; of what rows select, as the other rows
     select it."""
     networks: int
+    """How many answer; a configuration that answers by itself has as many as it was refitted
+    times."""
+    alone: bool = False
+    """Whether each configuration counts for one training of it, as its first repeat."""
+
+    @property
+    def words(self) -> str:
+        """What it is, in words."""
+        if self.alone and self.networks > 1:
+            return f"the mean of {self.networks} refits of {_REFITTED[self.method]}"
+        return _WORDS[self.method]
 
 
 def servables(
@@ -60,7 +75,7 @@ def servables(
     size: int,
     winner: int,
     unregularized: int | None = None,
-    refits: bool = False,
+    refits: int = 0,
 ) -> list[Servable]:
     """All that could be served of a library, the simplest first.
 
@@ -69,15 +84,17 @@ def servables(
         size: most members of a selection.
         winner: the number of the configuration that won.
         unregularized: that of the one without techniques, where there is one.
-        refits: whether the winner, and that one, are trained once more on all rows, and one network
-            of each answers. Else, of a cross-validation, only the networks of its folds can.
+        refits: how often the winner, and that one, are trained once more on all rows, to answer by
+            themselves. The mean of several answers is counted for what one says of the rows: its
+            loss is no higher than the mean of theirs. Without refits, of a cross-validation, only
+            the networks of its folds can answer.
     """
     entries = library.entries
     if not entries:
         return []
     answers = np.stack([entry.truth for entry in entries])
     by_number = {entry.configuration: entry for entry in entries}
-    alone = refits or library.held.fold is None
+    alone = bool(refits) or library.held.fold is None
     groups = library.groups()
 
     def several(method: EnsembleKind, select: Select) -> Servable:
@@ -92,14 +109,16 @@ def servables(
 
     def one(method: EnsembleKind, number: int, *, single: bool) -> Servable:
         entry = by_number[number]
-        truth, networks = (entry.single, 1) if single else (entry.truth, entry.networks)
+        truth, networks = entry.truth, entry.networks
+        if single:
+            truth, networks = entry.single, max(refits, 1)
         if method != "unregularized" and len(entries) > 1:
             # These rows chose it among many: it is no better than what has the least loss on
             # some of them is on the others.
             whole = np.stack([one.single if single else one.truth for one in entries])
             honest = held_back(whole, groups, lambda rows: best(rows, 1))
             truth = max(truth, honest, key=lambda one: float(library.loss(one)))
-        return Servable(method, {number: 1.0}, truth, networks)
+        return Servable(method, {number: 1.0}, truth, networks, single)
 
     def best(rows: NDArray[np.bool_], count: int) -> Floats:
         return top(answers[:, rows], library.loss_on(rows), count)
@@ -159,15 +178,15 @@ def choose_served(
         by = "squared_error"
     elif library.balanced:
         by = "balanced_log_loss"
-    why = f"{_WORDS[chosen.method]} has the least loss, {means[place]:.4g}"
+    why = f"{chosen.words} has the least loss, {means[place]:.4g}"
     if asked in named:
-        why = f"{_WORDS[chosen.method]} was asked for; its loss is {means[place]:.4g}"
+        why = f"{chosen.words} was asked for; its loss is {means[place]:.4g}"
         if place != best:
-            why += f", and that of {_WORDS[found[best].method]} {means[best]:.4g}"
+            why += f", and that of {found[best].words} {means[best]:.4g}"
     elif place != best:
         why = (
-            f"{_WORDS[chosen.method]}, {means[place]:.4g}, is within one standard error "
-            f"({shown[place].behind_error:.2g}) of {_WORDS[found[best].method]}, "
+            f"{chosen.words}, {means[place]:.4g}, is within one standard error "
+            f"({shown[place].behind_error:.2g}) of {found[best].words}, "
             f"{means[best]:.4g}, and simpler"
         )
     if distinct is False:
@@ -201,7 +220,7 @@ def described(library: Library, candidate: Servable) -> list[EnsembleConfigurati
         EnsembleConfiguration(
             configuration=number,
             name=by_number[number].name,
-            networks=by_number[number].networks,
+            networks=candidate.networks if candidate.alone else by_number[number].networks,
             weight=share,
             temperature=by_number[number].temperature,
             loss=float(library.loss(by_number[number].truth)),

@@ -42,7 +42,7 @@ def chosen_scores(library: Library, chosen: Servable, model: TrainedModel) -> ND
 
 
 def _repeats(entry: LibraryEntry, chosen: Servable) -> NDArray[np.float32]:
-    kept = entry.scores[:1] if chosen.networks == 1 else entry.scores
+    kept = entry.scores[:1] if chosen.alone else entry.scores
     return kept if entry.temperature == 1.0 else kept / np.float32(entry.temperature)
 
 

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -17,12 +17,17 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from worker.data.dialect import Dialect, collapsed
+from worker.data.quoting import PLAIN
 from worker.data.reading import file_error
 from worker.errors import DataError
 
-_BLOCK = 2**22
+BLOCK = 2**22
 """Bytes that Arrow parses at once, in each of its threads; it keeps several copies meanwhile, which
 are to stay in the processor's caches: blocks of twice the size take half as long again."""
+
+
+_COMMENTS = ("#", "%", "//", "--")
+_BLANK_LINES = re.compile(rb"(?m)^[ \t]+(?=\r?$)")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class DelimitedText:
         start = dialect.start
         if dialect.separator == " ":
             data, start = collapsed(data[start:]), 0
+        if dialect.quoting != PLAIN:
+            data, start = dialect.quoting.rewritten(data[start:], dialect.separator), 0
         match = re.compile(rb"[\r\n]*").match(data, start)
         blank = match[0] if match else b""
         lines = blank.count(b"\n") + blank.count(b"\r") - blank.count(b"\r\n")
@@ -114,12 +121,15 @@ class DelimitedText:
             DataError: the file has no rows, or they are ragged.
         """
         try:
-            return self.parsed(width, _BLOCK)
+            return self.parsed(width, BLOCK)
         except pa.ArrowInvalid:
             pass  # A row that is longer than a block, or a fault in any.
         try:
             return self.parsed(width, min(len(self.data) + 1, 2**31 - 1))
         except pa.ArrowInvalid as error:
+            blank = _BLANK_LINES.search(self.data, self.start)
+            if blank is not None and self.separator.strip():
+                return replace(self, data=_BLANK_LINES.sub(b"", self.data)).frame(width)
             self.check_rows(width)
             if next(islice(self.records(), int(self.header), None), None) is None:
                 raise no_rows() from error
@@ -135,32 +145,67 @@ class DelimitedText:
         Raises:
             ArrowInvalid: rows are ragged, or longer than a block.
         """
+        read = {"skip_rows_after_names": int(self.header), "block_size": block}
+        text = pa.py_buffer(self.data).slice(self.start)
+        quoted = b'"' in self.data
+        return self._parsed(width, text, quoted, use_threads=len(self.data) > BLOCK, **read)
+
+    def parsed_part(self, width: int, part: slice, column: int | None = None) -> pa.Table:
+        """Every cell of some lines below the header, or those of one column, in the thread that
+        asks; none of the lines breaks within a cell. Raises as `parsed`.
+        """
+        text = pa.py_buffer(self.data).slice(part.start, part.stop - part.start)
+        block = part.stop - part.start + 1
+        return self._parsed(width, text, False, column, use_threads=False, block_size=block)
+
+    @property
+    def first_row(self) -> int | None:
+        """Where the line below the header begins; none where the header does not end as lines
+        mostly do, or may go on behind that.
+        """
+        if not self.header:
+            return self.start
+        end = self.data.find(b"\n", self.start)
+        header = self.data[self.start : max(end, self.start)]
+        whole = end >= 0 and b"\r" not in header[:-1] and header.count(b'"') % 2 == 0
+        return end + 1 if whole else None
+
+    def _parsed(
+        self,
+        width: int,
+        text: pa.Buffer,
+        breaks: bool,
+        column: int | None = None,
+        **read: int | bool,
+    ) -> pa.Table:
         names = [str(position) for position in range(width)]
         return pacsv.read_csv(
-            pa.BufferReader(pa.py_buffer(self.data).slice(self.start)),
-            read_options=pacsv.ReadOptions(
-                column_names=names,
-                skip_rows_after_names=int(self.header),
-                block_size=block,
-                use_threads=len(self.data) > _BLOCK,
-            ),
+            pa.BufferReader(text),
+            read_options=pacsv.ReadOptions(column_names=names, **read),
             parse_options=pacsv.ParseOptions(
                 delimiter=self.separator,
                 # To look for them is a third of the time.
-                newlines_in_values=b'"' in self.data,
+                newlines_in_values=breaks,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), check_utf8=False
+                column_types=dict.fromkeys(names, pa.string()),
+                check_utf8=False,
+                include_columns=names if column is None else [names[column]],
+                # Each column would have a tree of them, of thirty times the size of short cells.
+                null_values=[],
+                true_values=[],
+                false_values=[],
             ),
         )
 
     def check_rows(self, width: int) -> None:
         """Name the first line that is ragged, or whose quotation mark stays open."""
         first = "header" if self.header else "first line"
+        _, names = next(self.records(), (self.line, [""]))
         for strict in (True, False):
             for line, cells in self.records(strict=strict):
                 if len(cells) != width:
-                    note = cells[0].startswith(("#", "%", "//"))
+                    note = cells[0].startswith(_COMMENTS) or names[0].startswith(_COMMENTS)
                     raise file_error(
                         f"Line {line} has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, "
                         f"the {first} has {width}. Complete the line; put a cell that holds "

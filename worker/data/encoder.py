@@ -30,9 +30,8 @@ from worker.data.calendar import date_columns
 from worker.data.fitting import fit_columns
 from worker.data.inputs import input_names, number_inputs, sample_shape, width
 from worker.data.pixels import PixelScaling
-from worker.data.ranges import acting_numbers, ranged
 from worker.data.roles import Offset
-from worker.data.scaling import smooth_clip
+from worker.data.scaling import acting_numbers, ranged, smooth_clip
 from worker.data.table import LARGEST, MISSING_CODE, Column, Table
 from worker.errors import DataError, ModelError
 from worker.schema import Record

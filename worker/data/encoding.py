@@ -6,6 +6,7 @@ the matrix depends on: what has the same one, of the same table, is the same bit
 """
 
 import hashlib
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from worker.data.encoder import Encoder, EncoderSchema
 from worker.data.inputs import sample_shape
+from worker.data.parts import row_blocks
 from worker.data.roles import Offset
-from worker.data.stored_columns import row_blocks
 from worker.data.table import Column, Table
 from worker.spec import Preprocessing
 
@@ -152,3 +153,15 @@ def load_encoders(files: Mapping[str, bytes]) -> tuple[Encoder, ...]:
 
 
 _SCHEMA, _CONSTANTS = "schema.json", "constants.safetensors"
+
+
+def leave_pages(x: NDArray[np.float32]) -> None:
+    """Leave a matrix that is looked at no more as a whole to the system's cache: its pages count as
+    this process's own until it does, and come back as they are needed. Others are not touched.
+    """
+    base: object = x
+    while isinstance(base, np.ndarray):
+        base = base.base
+    pages = base.obj if isinstance(base, memoryview) else base
+    if isinstance(pages, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)

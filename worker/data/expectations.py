@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from worker.data.category_index import Guesses
 from worker.data.encoder import Encoder
 from worker.data.inputs import width
-from worker.data.ranges import ranged
 from worker.data.records import Records, Unmatched
+from worker.data.scaling import ranged
 from worker.data.table import MISSING_CODE, Column
 from worker.results import PredictionWarning
 from worker.text import shortened
@@ -270,7 +270,9 @@ def _written(column: Column, value: float) -> str:
 def _missing_filled(
     column: Column, trained: _Range | None, positions: Positions
 ) -> PredictionWarning:
-    if trained is None:
+    if column.optional:
+        filled = "nothing was added to their scores"
+    elif trained is None:
         filled = "they count as none of its categories"
     elif trained.fill is None:
         filled = "the median date of the training rows was put in"

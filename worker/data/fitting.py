@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.calendar import DAYS, date_columns
-from worker.data.dummies import dummies
-from worker.data.inputs import width
+from worker.data.inputs import dummies, width
 from worker.data.pixels import PixelScaling
-from worker.data.ranges import number_range
-from worker.data.scaling import NumberScaling, center_and_scale, fit_numbers
+from worker.data.scaling import NumberScaling, center_and_scale, fit_numbers, number_range
 from worker.data.table import Column, Table
 from worker.spec import Preprocessing
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from worker.data.division import set_aside
 from worker.data.inputs import width
+from worker.data.parts import first_values
 from worker.data.resolution import Resolution
 from worker.data.roles import WEIGHT, Roles
 from worker.data.splits import RowSplit
-from worker.data.stored_columns import first_values
 from worker.data.table import MISSING_CODE, Column, Table
 from worker.errors import DataError
 from worker.results import CLASSES_SHOWN, RowCounts, Understood

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from worker.data.ranges import ranged
+from worker.data.parts import first_values
+from worker.data.scaling import ranged
 from worker.data.side_by_side import each_column
-from worker.data.stored_columns import first_values
 from worker.data.table import LARGEST, Cells, Column, ColumnCounts, Table
 from worker.schema import Json, Record, Stored
 from worker.text import shortened

@@ -1,7 +1,7 @@
 """A column of text, as it is looked at before it is typed."""
 
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,8 @@ from worker.data.notation import (
     points_are_ambiguous,
 )
 from worker.data.patterns import among, taken
-from worker.data.reading import Place
-from worker.data.table import MISSING_CODE, Cells, categorical
+from worker.data.reading import Place, file_error
+from worker.data.table import LARGEST, MISSING_CODE, Cells, categorical
 from worker.errors import DataError
 from worker.spec import ColumnKind
 from worker.text import shortened
@@ -127,6 +127,10 @@ class PlainColumn:
         return cls(name, values, settles)
 
 
+TextOrNumbers: TypeAlias = pa.ChunkedArray | PlainColumn
+"""A column's cells as texts, or as the plain numbers that all of them are."""
+
+
 def weak_markers(texts: pa.Array) -> NDArray[np.bool_]:
     """Which texts stand for a missing cell among numbers and dates: [texts]."""
     return among(texts, WEAK, lower=True)
@@ -146,6 +150,28 @@ def categorical_cells(column: TextColumn, notation: Notation | None = None) -> C
     if notation is None or notation == Notation():
         return typed, array
     return typed.model_copy(update={"notation": notation}), array
+
+
+def check_lengths(column: TextColumn, place: Place, most: int) -> None:
+    """Refuse cells of more characters than `most`.
+
+    Raises:
+        DataError: there is one.
+    """
+    texts = column.texts
+    if texts.nbytes <= most or (pc.max(pc.binary_length(texts)).as_py() or 0) <= most:
+        return
+    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+    if lengths.max() <= most:
+        return
+    words, line = place(column.first_row(lengths > most))
+    raise file_error(
+        f"Column {column.name!r} holds a cell of {lengths.max():,} characters{words}; at most "
+        f"{most:,} are read. Is a quotation mark left open? Free text is not a feature.",
+        "cell_too_long",
+        column=column.name,
+        line=line,
+    )
 
 
 def not_as_declared(
@@ -188,3 +214,24 @@ def refuse_numbers(column: TextColumn, place: Place) -> NoReturn:
             fact = "no number as the others are written"
             remedy = "Write all numbers in one way, and set `decimal` or `thousands`"
     raise not_as_declared(column, place, mask, "not_a_number", fact, remedy)
+
+
+def check_finite(column: TextColumn, values: NDArray[np.float64], place: Place) -> None:
+    """Refuse numbers, [texts], that float32 cannot hold.
+
+    Raises:
+        DataError: there is one; the first row with it is named.
+    """
+    too_large = np.abs(values) > LARGEST
+    if too_large.any():
+        row = column.first_row(too_large)
+        words, line = place(row)
+        cell = shortened(column.cell(row))
+        raise file_error(
+            f"Column {column.name!r} holds {cell!r}{words}, which is not a finite number of "
+            f"magnitude up to {LARGEST:.3g}. Correct the cell, leave it empty, or name its text in "
+            "`missing` if it stands for a missing one.",
+            "not_finite",
+            column=column.name,
+            line=line,
+        )

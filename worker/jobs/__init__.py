@@ -1,7 +1,16 @@
-"""The use cases of jobs, free of HTTP: accept one, or a prediction; finish a fleet and plan what
-follows.
+"""The use cases of jobs, free of HTTP: a job is accepted, a fleet is finished.
 
 Imports torch: for trainer processes and the HTTP service.
+
+``accept``               from a specification to committed rows. The page to begin with
+``admission``            a job that costs more than this service allows is refused
+``checked``              what is known of a job's data, and what was found in them
+``finish``               a fleet ends: results are stored and ranked, the next are planned, the job
+                         is concluded
+``predictions``          a prediction of a stored data set is accepted
+``rows``                 which rows a job used for what, and how its trials answer them
+``tables, table_cache``  from a data set to its table; tables and their checks, kept in memory
+``encoding, memory``     encoded rows for a trainer; how much memory a fleet may take
 """
 
 from worker.jobs.accept import JobIntake, Proposal, load_trials
@@ -10,12 +19,11 @@ from worker.jobs.encoding import matrices_in, row_encoder
 from worker.jobs.finish import Appraised, Ended, OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
 from worker.jobs.predictions import PredictionIntake, answer_settings, kept_columns, opened
-from worker.jobs.rows import AnsweredBlock, AnsweredPart, AnsweredRows, JobRows
+from worker.jobs.rows import AnsweredPart, AnsweredRows, JobRows
 from worker.jobs.table_cache import TableCache
 from worker.jobs.tables import load_table, stored_reading, without_unsaid
 
 __all__ = [
-    "AnsweredBlock",
     "AnsweredPart",
     "AnsweredRows",
     "Appraised",

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from worker.caller import LOCAL, Caller
-from worker.data import DividedRows, Target
+from worker.data import DividedRows, Target, row_blocks
 from worker.errors import ConflictError, ModelError, NotFoundError
 from worker.jobs.table_cache import TableCache
 from worker.lru import Lru
@@ -33,8 +33,8 @@ from worker.storage.states import State
 from worker.storage.tables import Fleet, Job, TrialRow
 
 AnsweredPart = Literal["train", "validation", "test", "out_of_fold"]
-ANSWERED_ROWS = 4_096
-"""Rows that are answered at a time."""
+ANSWERED_ROWS = 8_192
+"""Rows of a table that are read at a time; those of them that are asked about are answered."""
 DIVISIONS_BYTES = 64 * 1024**2
 """What the divisions that were asked for last may take in memory."""
 
@@ -130,7 +130,7 @@ class JobRows:
             configuration=trial.configuration,
             target=divided.target,
             count=count,
-            blocks=self._blocks(asked, divided),
+            blocks=self._blocks(asked, divided, spec, caller),
         )
 
     def _known(self, session: Session, job: Job) -> JobSpec:
@@ -151,25 +151,31 @@ class JobRows:
 
     def _division(self, job_id: str, spec: JobSpec, caller: Caller) -> DividedRows:
         def divide() -> DividedRows:
-            table, default_target = self._tables.get(
-                spec.dataset, spec.reading, tenant=caller.tenant
-            )
-            return DividedRows.of(table, spec, default_target)
+            data = self._tables.opened_as(spec.dataset, spec.reading, tenant=caller.tenant)
+            with data as (table, default_target):
+                return DividedRows.of(table, spec, default_target)
 
         return self._divided.get(job_id, divide)
 
-    def _blocks(self, asked: Sequence[_Asked], divided: DividedRows) -> Iterator[AnsweredBlock]:
+    def _blocks(
+        self, asked: Sequence[_Asked], divided: DividedRows, spec: JobSpec, caller: Caller
+    ) -> Iterator[AnsweredBlock]:
         path, content = "", b""
-        for one in asked:
-            if one.path != path:  # trials of one fleet stand in one file
-                path, content = one.path, self._artefacts.read(one.path, one.sha256)
-            model = _certified(content, one.trial)
-            for first in range(0, len(one.places), ANSWERED_ROWS):
-                rows = divided.row_numbers[one.places[first : first + ANSWERED_ROWS]]
-                table = divided.table.select(rows)
-                yield AnsweredBlock(
-                    one.fold, rows, divided.target.values(table), model.answer(model.encode(table))
-                )
+        data = self._tables.opened_as(spec.dataset, spec.reading, tenant=caller.tenant)
+        with data as (table, _):
+            for one in asked:
+                if one.path != path:  # trials of one fleet stand in one file
+                    path, content = one.path, self._artefacts.read(one.path, one.sha256)
+                model = _certified(content, one.trial)
+                read = {column.name for column in model.encoder.columns}
+                read |= {divided.target.column, spec.offset or divided.target.column}
+                numbers, first = np.sort(divided.row_numbers[one.places]), 0
+                for block in row_blocks(table, tuple(read), numbers, ANSWERED_ROWS):
+                    rows = numbers[first : first + block.rows]
+                    first += block.rows
+                    answers = model.answer(model.encode(block))
+                    truth = divided.target.values(block)
+                    yield AnsweredBlock(one.fold, rows, truth, answers)
 
 
 def _bytes(divided: DividedRows) -> int:

@@ -3,7 +3,7 @@ for whoever looks at rows.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 from worker.caller import DEFAULT_TENANT
@@ -12,9 +12,9 @@ from worker.data import (
     Prepared,
     Table,
     TableStatistics,
-    imagined,
     read_when_asked,
     sample,
+    synthetic_rows,
 )
 from worker.errors import NotFoundError, SpecError
 from worker.jobs import tables
@@ -114,6 +114,25 @@ class TableCache:
         with self._artefacts.open(self._row(dataset_id, tenant).path) as file:
             yield read_when_asked(file)
 
+    @contextmanager
+    def opened_as(
+        self, ref: DatasetRef, said: Reading, *, tenant: str = DEFAULT_TENANT
+    ) -> Iterator[tuple[Table, str | None]]:
+        """What `get` gives, for the length of a block: uploaded data are not in memory as a whole,
+        but read as they are asked for.
+        """
+        row = None if isinstance(ref, Builtin) else self._row(ref, tenant)
+        if row is None or (row.source_path is None and not says_as_stored(row, said)):
+            yield self.get(ref, said, tenant=tenant)
+            return
+        with ExitStack() as stack:
+            file, reading, stored = stack.enter_context(self._file(row, said, verified=True))
+            if stored:
+                yield read_when_asked(file), row.target
+            else:
+                opened = self._reader.opened(file, row.filename, reading)
+                yield stack.enter_context(opened), row.target
+
     def rows_as(self, ref: DatasetRef, said: Reading, *, tenant: str = DEFAULT_TENANT) -> int:
         """The rows of a data set, read as is said; raises as :meth:`get`."""
         if not isinstance(ref, Builtin):
@@ -165,7 +184,7 @@ class TableCache:
         if not isinstance(spec.dataset, Builtin):
             counted = self._statistics(self._row(spec.dataset, tenant), spec.reading)
             if counted is not None:
-                return imagined(counted, spec, outline, train=train, held_out=held_out)
+                return synthetic_rows(counted, spec, outline, train=train, held_out=held_out)
         table, _ = self.get(spec.dataset, spec.reading, tenant=tenant)
         return sample(table, spec, outline, train=train, held_out=held_out)
 
@@ -194,12 +213,14 @@ class TableCache:
             return self._reader.counted(file, row.filename, reading, order)
 
     @contextmanager
-    def _file(self, row: Dataset, said: Reading) -> Iterator[tuple[BinaryIO, Reading, bool]]:
+    def _file(
+        self, row: Dataset, said: Reading, *, verified: bool = False
+    ) -> Iterator[tuple[BinaryIO, Reading, bool]]:
         """The file that holds a data set as a job has it read, how to read it, and whether it is
-        the stored table.
+        the stored table, which is `verified` if asked.
         """
         if says_as_stored(row, said):
-            with self._artefacts.open(row.path) as file:
+            with self._artefacts.open(row.path, row.sha256 if verified else None) as file:
                 yield file, NOTHING, True
             return
         if row.source_path is None:

@@ -1,6 +1,10 @@
 """Metrics: their definitions, in one place, and their arithmetic, over all trials at once.
 
-``definitions.py`` is the table that all else follows from. Nothing here imports torch.
+Nothing here imports torch.
+
+``definitions``                 the table that all else follows from
+``classification, regression``  the arithmetic
+``curves``                      ROC, precision and recall, calibration
 """
 
 from worker.metrics.classification import (

@@ -22,8 +22,8 @@ from worker.data import (
     plain_reader,
     read_arrays,
 )
+from worker.models.answerable import Answerable
 from worker.models.answers import Answers, AnswerSettings
-from worker.models.asked import Answerable
 from worker.models.conformal import Calibrated
 from worker.models.file import ModelFile
 from worker.models.forward import (

@@ -1,7 +1,21 @@
 """Regularization: one technique a file, its settings and its mathematics together.
 
-What other rooms may use. A technique is listed where another room asks for it by name; most need no
-line here, for what a job names is read off the fields of ``Regularization``.
+Open any technique to see what one is: ``l1`` and ``dropout`` are the shortest. Files that are not
+listed here are techniques. To add one: its file, its line in ``regularization``, its test
+(docs/architecture.md).
+
+``technique``              what every technique answers: its settings, and where it fits
+``families``               a package: one abstract class for each moment of training
+``regularization``         the vocabulary: one field a technique
+``card``                   a technique's docstring and fields as data, for the API and the
+                           documentation
+``per_trial``              settings of K trials as tensors, and which weights they act on
+``random_streams, seeds``  random numbers by seed and place, whatever the fleet; seeds derived by
+                           name
+``ramp, profile``          schedules over the epochs; probabilities over the depth
+``batch, regions``         a training batch; random boxes, stretches and sets of features
+
+A technique is listed below only where another room asks for it by name.
 """
 
 from worker.regularization.batch import Batch, Classes, widened

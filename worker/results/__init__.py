@@ -1,6 +1,16 @@
 """What training and searching come to, each typed once: computed, stored and sent as it is.
 
 Nothing here imports torch, so that storage and the supervisor may.
+
+``trial``                     how a trial or a job ended: metrics, error, advice, winner
+``ranking``                   the one order of configurations: who is best
+``comparison, search, path``  reports: of a comparison, of a search, of a path over the strength
+``appraisal, ensembles``      the comparison of a job's networks as it ends; networks that answer
+                              together
+``curves, sparsity``          how a classifier answers; what is left of a network
+``model, uncertainty``        what a served model answers; how sure it is
+``understood, equivalents``   how a job's data was understood; its penalties in other libraries'
+                              words
 """
 
 from worker.results.appraisal import (

@@ -8,8 +8,9 @@ from worker.results.trial import Metrics
 from worker.schema import Stored
 
 EnsembleKind = Literal["unregularized", "winner", "folds", "all", "top", "greedy"]
-"""What may answer: the network without techniques, or the winner, each by itself; the networks of
-the winner's folds; those of all configurations, of the best, or of a greedy selection."""
+"""What may answer: the network without techniques, or the winner, each by itself, of several refits
+their mean; the networks of the winner's folds; those of all configurations, of the best, or of a
+greedy selection."""
 
 
 class EnsembleConfiguration(Stored):
@@ -20,7 +21,7 @@ class EnsembleConfiguration(Stored):
     name: Annotated[str, Field(examples=["91: dropout.p=0.31"])]
     """Its name."""
     networks: Annotated[int, Field(examples=[5])]
-    """How many networks of it there are: one for each repeat and fold."""
+    """How many networks of it there are: one for each repeat and fold, or each refit."""
     weight: Annotated[float, Field(examples=[0.12])]
     """Its share of the mean, divided among its networks alike."""
     temperature: Annotated[float, Field(examples=[1.3])]
@@ -43,8 +44,8 @@ class EnsembleMetrics(Stored):
         """All of them by the names that a trial's have."""
         return {
             f"{part}_{name}": value
-            for part, found in (("validation", self.choosing), ("test", self.test or {}))
-            for name, value in found.items()
+            for part, metrics in (("validation", self.choosing), ("test", self.test or {}))
+            for name, value in metrics.items()
         }
 
 
@@ -69,7 +70,7 @@ class ChoiceCandidate(Stored):
     method: Annotated[EnsembleKind, Field(examples=["all"])]
     """What it is."""
     networks: Annotated[int, Field(examples=[80])]
-    """How many networks would answer; of a winner that is trained once more, one."""
+    """How many networks would answer; of a winner that is trained once more, all its refits."""
     loss: Annotated[float, Field(examples=[0.521])]
     """Its loss, of classes after calibration."""
     standard_error: Annotated[float | None, Field(examples=[0.019])]

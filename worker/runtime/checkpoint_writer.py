@@ -3,28 +3,34 @@
 Written by the trainer itself, a checkpoint after every epoch cost a fleet of 64 small networks two
 fifths of its training: files are synced and read back, rows are committed. A thread would share
 the interpreter's lock with the steps. So, where every epoch is to have one, the trainer copies its
-state into memory that both see, and trains on. One checkpoint at a time is under way; where a disk
-takes longer for it than an epoch lasts, what ends meanwhile is stored with the next.
+state into memory that both see, once, and trains on; what becomes of it is the writer's work. One
+checkpoint at a time is under way; where a disk takes longer for it than an epoch lasts, what ends
+meanwhile is stored with the next.
 
 The process is forked before the trainer has a thread or a connection. It works with the trainer's
 lease, so that what comes late is refused, and lives and dies with it: a trainer whose writer has
 died ends as if it had died there itself.
+
+Imports torch: for trainer processes only.
 """
 
 import logging
+import math
 import mmap
 import os
 import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import NoReturn, Self
 
 import orjson
+import torch
 
 from worker.errors import UnavailableError
 from worker.failpoints import failpoint
@@ -37,12 +43,15 @@ from worker.storage.database import Database
 from worker.storage.faults import is_collision, place_fault, reason_of
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import TRAINER
+from worker.training import Position, TrainingState, dump_state
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 120.0
 """A writer that has not answered by then hangs: longer than a store or a database is waited for."""
 LONGEST_LINE = 65_536
+ALIGNMENT = 64
+"""Bytes; where tensors begin in memory that both see."""
 
 
 class WriterLostError(BaseException):
@@ -58,7 +67,7 @@ class Handed:
     epoch: int
     epochs: Sequence[tuple[int, progress.Values]]
     first_step_at: datetime | None
-    files: Mapping[str, bytes]
+    state: TrainingState
     stood: float
     """Seconds for which training stood still for it."""
 
@@ -72,7 +81,7 @@ def store_checkpoint(
     """
     began = time.monotonic()
     folder = progress.checkpoints_folder(lease.job_id, lease.fleet_id)
-    written = artefacts.write(folder, handed.files)
+    written = artefacts.write(folder, dump_state(handed.state))
     failpoint("checkpoint.written")
     with database.write() as session:
         if handed.epochs:
@@ -126,26 +135,32 @@ class CheckpointWriter:
 
     def submit(self, handed: Handed) -> None:
         """Hand a checkpoint over; the one before must have been waited for."""
+        tensors = handed.state.tensors
+        ends = list(accumulate(_room(tensor.nbytes) for tensor in tensors.values()))
+        begins = [0, *ends]
         head = orjson.dumps(
             {
                 "epoch": handed.epoch,
                 "epochs": [[epoch, dict(values)] for epoch, values in handed.epochs],
                 "first_step_at": handed.first_step_at,
-                "files": {name: len(content) for name, content in handed.files.items()},
+                "position": handed.state.position.model_dump_json(),
+                "tensors": [
+                    [name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape), at]
+                    for (name, tensor), at in zip(tensors.items(), begins, strict=False)
+                ],
                 "stood": handed.stood,
             }
         )
-        size = len(head) + sum(map(len, handed.files.values()))
-        line = orjson.dumps({"head": len(head), "size": size}) + b"\n"
+        size = begins[-1] + len(head)
+        line = orjson.dumps({"begin": begins[-1], "end": size}) + b"\n"
         descriptor: int | None = None
         if self._memory is None or len(self._memory) < size:
             descriptor = os.memfd_create("checkpoint", os.MFD_CLOEXEC)
             os.truncate(descriptor, size + size // 4)
             self._memory = mmap.mmap(descriptor, 0)
-        memory = self._memory
-        memory.seek(0)
-        for content in (head, *handed.files.values()):
-            memory.write(content)
+        for tensor, at in zip(tensors.values(), begins, strict=False):
+            _seen(self._memory, tensor.dtype, tensor.shape, at).copy_(tensor)
+        self._memory[begins[-1] : size] = head
         self._since = time.monotonic()
         try:
             if descriptor is None:
@@ -211,6 +226,8 @@ def _be_writer(
     status = 1
     try:
         die_with_parent(parent)
+        with suppress(AttributeError, OSError):  # not to interrupt a step when it wakes up
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         for descriptor in descriptors:
             os.close(descriptor)
         _serve(control, _Opened(settings, lease))
@@ -243,28 +260,41 @@ def _serve(control: socket.socket, stores: Callable[[Handed], None]) -> None:
         if not line:
             return
         for descriptor in descriptors:
-            memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            memory = mmap.mmap(descriptor, 0)
             os.close(descriptor)
         if memory is None:
             raise RuntimeError("a checkpoint without memory")
-        answer = _answer(stores, _read(memory, orjson.loads(line)["head"]))
+        at = orjson.loads(line)
+        answer = _answer(stores, _read(memory, slice(at["begin"], at["end"])))
         control.sendall(orjson.dumps(answer) + b"\n")
 
 
-def _read(memory: mmap.mmap, at: int) -> Handed:
-    head: Json = orjson.loads(memory[:at])
-    files: dict[str, bytes] = {}
-    for name, size in head["files"].items():
-        files[name] = memory[at : at + size]
-        at += size
+def _read(memory: mmap.mmap, at: slice) -> Handed:
+    """What was handed over, whose head is there; its tensors stay where they are."""
+    head: Json = orjson.loads(memory[at])
+    tensors = {
+        name: _seen(memory, getattr(torch, kind), shape, begin)
+        for name, kind, shape, begin in head["tensors"]
+    }
     first = head["first_step_at"]
     return Handed(
         epoch=head["epoch"],
         epochs=[(epoch, values) for epoch, values in head["epochs"]],
         first_step_at=None if first is None else datetime.fromisoformat(first),
-        files=files,
+        state=TrainingState(tensors, Position.model_validate_json(head["position"])),
         stood=head["stood"],
     )
+
+
+def _room(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _seen(memory: mmap.mmap, kind: torch.dtype, shape: Sequence[int], at: int) -> torch.Tensor:
+    """The tensor in that place of the memory."""
+    if not (count := math.prod(shape)):
+        return torch.empty(tuple(shape), dtype=kind)
+    return torch.frombuffer(memory, dtype=kind, count=count, offset=at).view(tuple(shape))
 
 
 def _answer(stores: Callable[[Handed], None], handed: Handed) -> dict[str, str]:

@@ -19,7 +19,7 @@ from worker.storage.database import Database
 from worker.storage.faults import place_fault
 from worker.storage.fleets import Lease
 from worker.storage.tables import Checkpoint
-from worker.training import EpochReport, FleetRun, dump_state, load_state
+from worker.training import EpochReport, FleetRun, load_state
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Checkpoints:
     def save(self, run: FleetRun, epoch: int) -> None:
         """Write one, and forget those that it makes superfluous."""
         began = self._clock()
-        handed = Handed(epoch, (), None, dump_state(run.state()), 0.0)
+        handed = Handed(epoch, (), None, run.state(), 0.0)
         store_checkpoint(self._database, self._artefacts, self._lease, handed)
         self._at = self._clock()
         self._took = self._at - began
@@ -128,10 +128,10 @@ class Checkpoints:
         if self._writer is None or not self.is_due:
             return False
         began = self._clock()
-        files = dump_state(run.state())
+        state = run.state()
         epochs = [(report.epoch, report.metrics) for report in self._pending]
         stood = self._waited + self._clock() - began
-        self._writer.submit(Handed(epochs[-1][0], epochs, first_step_at, files, stood))
+        self._writer.submit(Handed(epochs[-1][0], epochs, first_step_at, state, stood))
         self._handed, self._pending = self._pending, []
         self._flushed_at = self._clock()
         return True

@@ -1,4 +1,6 @@
-"""What is kept no longer is removed: at once where a row says so, and by a search of the store.
+"""What is kept no longer is removed: as a fleet ends, later by its rows, and by a search for waste.
+
+:func:`clear` removes what a fleet needed while it ran. It runs in the trainer, at its end.
 
 :meth:`Collector.collect` follows rows: jobs that were deleted or have grown too old, checkpoints
 and parts of what has ended. Files go before their rows, so that what was interrupted, or done by
@@ -26,12 +28,12 @@ from typing import Literal
 
 from worker.errors import ConflictError, NotFoundError, UnavailableError
 from worker.failpoints import failpoint
-from worker.runtime.aftermath import drop_checkpoints, pack_curves
 from worker.runtime.logs import rotate_logs
 from worker.settings import ServiceSettings
-from worker.storage import audit, deletion, retention
+from worker.storage import audit, curves, deletion, retention
 from worker.storage.artefacts import Artefacts, StoredFolder
 from worker.storage.database import Database
+from worker.storage.fleets import Lease
 from worker.storage.progress import job_folder
 from worker.storage.retention import References, Spent
 from worker.storage.types import utc_now
@@ -269,3 +271,37 @@ def _is_waste(folder: StoredFolder, rows: References, before: datetime) -> bool:
     if owner in rows.known:
         return True
     return folder.modified is not None and folder.modified < before
+
+
+def clear(database: Database, artefacts: Artefacts, lease: Lease) -> None:
+    """Clear up after a fleet that has ended: its checkpoints, and its job's curves if that ended.
+
+    Raises ``UnavailableError`` where the place does not allow it now; the collector finds it.
+    """
+    with database.read() as session:
+        spent = retention.spent_checkpoints(session, limit=1, fleet_id=lease.fleet_id)
+    for checkpoints in spent:
+        drop_checkpoints(database, artefacts, checkpoints)
+    for _ in pack_curves(database, lease.job_id):
+        continue
+
+
+def drop_checkpoints(database: Database, artefacts: Artefacts, spent: Spent) -> None:
+    """Remove checkpoints, files first."""
+    artefacts.delete(spent.folder)
+    with database.write() as session:
+        retention.forget_checkpoints(session, spent.owner)
+
+
+def pack_curves(database: Database, job_id: str | None = None) -> Iterator[str]:
+    """Pack the curves of jobs that have ended; tell of each fleet afterwards."""
+    with database.read() as session:
+        fleets = curves.unpacked(session, limit=None, job_id=job_id)
+    for fleet_id in fleets:
+        with database.read() as session:
+            rows = curves.rows(session, fleet_id)
+        if rows:  # else somebody else has packed them meanwhile
+            packed = curves.pack(rows)
+            with database.write() as session:
+                curves.replace(session, fleet_id, packed)
+            yield fleet_id

@@ -34,7 +34,7 @@ from worker.jobs import Ended
 from worker.metrics import definition
 from worker.models import EnsembleMember, ModelFile, TrainedModel, certify, join_members
 from worker.results import Choice, Ensemble, Group, Part, TrialResult, UncertaintyReport
-from worker.spec import JobSpec, Trial
+from worker.spec import JobSpec, LinearSpec, Trial
 from worker.storage import queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
@@ -132,19 +132,21 @@ def join_networks(
     prepared = data.measured()
     library = _library(files, places, prepared, groups, objective)
     references = spec.search is not None and spec.search.references
-    found = servables(
+    candidates = servables(
         library,
         size=asked.size,
         winner=ended.winner,
         unregularized=UNREGULARIZED if references else _plain(places),
-        refits=spec.refits,
+        refits=_refits(spec),
     )
-    if not found:
+    if not candidates:
         return None
-    chosen, choice = choose_served(library, found, None if asked.method == "auto" else asked.method)
-    if chosen.method == "winner":
+    chosen, choice = choose_served(
+        library, candidates, None if asked.method == "auto" else asked.method
+    )
+    if chosen.method == "winner" and chosen.networks == 1:
         return Together(choice)
-    again = spec.refits and chosen.networks == 1
+    again = spec.refits and chosen.alone
     if again:
         places, prepared = (
             [one for one in refits if one.configuration in chosen.shares],
@@ -153,12 +155,7 @@ def join_networks(
     networks = _networks(files, library, chosen, places)
     if not networks:
         return Together(choice)
-    file = join_members(networks)
-    scores = chosen_scores(library, chosen, TrainedModel.of_ensemble(file))
-    threshold = chosen_threshold(library, scores, spec.threshold)
-    if threshold is not None:
-        manifest = file.manifest.model_copy(update={"thresholds": [threshold]})
-        file = ModelFile(file.tensors, manifest)
+    file = _with_threshold(join_members(networks), library, chosen, spec)
     model = TrainedModel.of_ensemble(file)
     failed = [check for check in certify(model).checks if not check.passed]
     if failed:  # what would not be served is not registered
@@ -168,18 +165,34 @@ def join_networks(
     sure = joint_uncertainty(library, chosen, model, prepared, again=again)
     if sure is not None:
         file = file.with_calibration(sure.kept)
+    return Together(
+        choice,
+        ensemble,
+        None if sure is None else sure.report,
+        _stored(artefacts, lease, file),
+    )
+
+
+def _with_threshold(
+    file: ModelFile, library: Library, chosen: Servable, spec: JobSpec
+) -> ModelFile:
+    """The ensemble with the threshold that the job asks for, chosen on the rows that may choose."""
+    scores = chosen_scores(library, chosen, TrainedModel.of_ensemble(file))
+    threshold = chosen_threshold(library, scores, spec.threshold)
+    if threshold is None:
+        return file
+    manifest = file.manifest.model_copy(update={"thresholds": [threshold]})
+    return ModelFile(file.tensors, manifest)
+
+
+def _stored(artefacts: Artefacts, lease: Lease, file: ModelFile) -> ResultFile:
     failpoint("ensemble.before")
     written = artefacts.write(
         f"jobs/{lease.job_id}/{lease.fleet_id}/ensemble", {ENSEMBLE: file.dump()}
     )
     failpoint("ensemble.written")
     entry = written.files[ENSEMBLE]
-    return Together(
-        choice,
-        ensemble,
-        None if sure is None else sure.report,
-        ResultFile(path=written.file(ENSEMBLE), sha256=entry.sha256, bytes=entry.bytes),
-    )
+    return ResultFile(path=written.file(ENSEMBLE), sha256=entry.sha256, bytes=entry.bytes)
 
 
 def _library(
@@ -210,6 +223,15 @@ def _looked_at(groups: Sequence[Group]) -> list[Group]:
     return sorted(whole, key=lambda group: group.rank)[:MOST_CANDIDATES]
 
 
+def _refits(spec: JobSpec) -> int:
+    """How many networks of a refit may answer together: of a linear model, whose penalized loss has
+    one minimum, the first says it all.
+    """
+    if not spec.refits:
+        return 0
+    return 1 if isinstance(spec.network, LinearSpec) else spec.refit_repeats
+
+
 def _is_balanced(objective: str) -> bool:
     """Whether the objective lets all classes weigh the same."""
     metric = definition(objective)
@@ -238,7 +260,7 @@ def _places(
             .where(TrialRow.job_id == job.id, TrialRow.settings["refit"].as_integer().is_not(None))
             .order_by(TrialRow.configuration, TrialRow.repeat)
         )
-        found = [one for row in rows if (one := place(row)) is not None]
+        places = [one for row in rows if (one := place(row)) is not None]
         refits = [one for row in again if (one := place(row)) is not None]
         stored = {
             fleet: (path, sha256)
@@ -249,7 +271,7 @@ def _places(
             )
             if path is not None and sha256 is not None
         }
-    return found, refits, stored
+    return places, refits, stored
 
 
 def _contenders(files: FleetFiles, places: Sequence[_Place]) -> Iterator[list[Contender]]:
@@ -287,10 +309,10 @@ def _plain(places: Sequence[_Place]) -> int | None:
 def _networks(
     files: FleetFiles, library: Library, chosen: Servable, places: Sequence[_Place]
 ) -> list[EnsembleMember]:
-    """The networks that were chosen, with their shares; of one that answers alone the first."""
+    """The networks that were chosen, with their shares; of what answers alone the first."""
     shares = members_of(library, chosen)
     wanted = [place for place in places if place.configuration in shares]
-    wanted = wanted[:1] if chosen.networks == 1 else wanted
+    wanted = wanted[: chosen.networks] if chosen.alone else wanted
     counts = Counter(place.configuration for place in wanted)
     taken: dict[int, EnsembleMember] = {}
     for fleet in dict.fromkeys(place.fleet for place in wanted):

@@ -18,8 +18,8 @@ import orjson
 from worker.errors import ParsimonyError
 from worker.logs import about_process, configure_logs
 from worker.results import JobError
-from worker.runtime.aftermath import clear
 from worker.runtime.checkpoint_writer import CheckpointWriter, WriterLostError
+from worker.runtime.collector import clear
 from worker.runtime.lifeline import die_with_parent
 from worker.runtime.patience import Interrupted, Patience
 from worker.runtime.standby import Channel

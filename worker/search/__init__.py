@@ -1,4 +1,29 @@
-"""From a specification to trials and fleets, and from the results of a search to what is next."""
+"""From a specification to trials and fleets, and from the results of a search to what is next.
+
+``plan`` turns a job into fleets; ``scheduler`` says what a search trains next.
+
+Before a job runs:
+
+``plan``                a job becomes configurations, these trials, and trials of equal structure a
+                        fleet
+``cost, memory``        what a job costs, and what a fleet takes in memory, by formula
+``objective``           by which metric the best is chosen, and whether its rows may choose
+``auto``                the space of `"regularization": "auto"`
+``space, space_check``  which fields vary, and how; every corner is tried before a job is accepted
+
+While it runs:
+
+``scheduler``           the next wave of fleets, and in the end the refit. The page to begin with
+``samplers``            grid, path, random and TPE
+``halving``             successive halving: who leaves at each rung
+``comparison``          a long comparison, planned in waves
+``refit``               the winner trained once more, on more rows
+
+Afterwards:
+
+``baseline``            gradient boosting on the same rows
+``report``              a package: what a search found
+"""
 
 from worker.search.baseline import Boosted, boosting
 from worker.search.comparison import Comparison, comparison_trials, goes_in_waves, goes_on

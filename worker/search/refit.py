@@ -25,7 +25,7 @@ from worker.spec import JobSpec, PartRows, Trial
 from worker.statistics import mean
 
 REFITS, CHEAP = 5, 0.1
-"""How often a search's winner is trained once more, where that adds at most this share to it."""
+"""How often a search's winner is trained once more at most, and the share that this may add."""
 REFITTED, REFITTED_REFERENCE = "refitted", "unregularized, refitted"
 """What the names of refits add to those of their configurations."""
 
@@ -69,7 +69,8 @@ def resolve_refit(spec: JobSpec, outline: Outline) -> JobSpec:
 def resolve_refit_repeats(
     spec: JobSpec, outline: Outline, configurations: Sequence[Trial], *, seconds: float, trials: int
 ) -> JobSpec:
-    """The search with `refit_repeats` written out: 5 where that is cheap, unless it says otherwise.
+    """The search with `refit_repeats` written out: unless it says otherwise up to 5, as many as are
+    cheap.
 
     Args:
         spec: the job, with `refit` written out.
@@ -86,15 +87,18 @@ def resolve_refit_repeats(
         changes = {"search": search.model_copy(update={"refit_repeats": count})}
         return spec.model_copy(update=changes)
 
+    def costs(one: JobSpec) -> tuple[float, int]:
+        fleets = refit_costs(one, outline, configurations)
+        return sum(fleet.seconds for fleet in fleets), sum(fleet.trials for fleet in fleets)
+
     once = repeated(spec.repeats)
-    if spec.repeats >= REFITS:
-        return once
-    often = repeated(REFITS)
-    before, after = (refit_costs(one, outline, configurations) for one in (once, often))
-    adds = sum(one.seconds for one in after) - sum(one.seconds for one in before)
-    more = sum(one.trials for one in after) - sum(one.trials for one in before)
-    is_cheap = adds <= CHEAP * seconds and more <= CHEAP * trials
-    return often if is_cheap else once
+    least, fewest = costs(once)
+    for count in range(REFITS, spec.repeats, -1):
+        often = repeated(count)
+        more_seconds, more_trials = costs(often)
+        if more_seconds - least <= CHEAP * seconds and more_trials - fewest <= CHEAP * trials:
+            return often
+    return once
 
 
 def can_be_ensemble(spec: JobSpec) -> bool:

@@ -1,4 +1,21 @@
-"""What a job says. Types only: nothing here trains, reads or stores."""
+"""What a job says. Types only: nothing here trains, reads or stores.
+
+Each section of a job is a frozen model with its bounds and descriptions; the OpenAPI document and
+the error messages follow from them. Techniques have their types in ``worker.regularization``.
+
+``job``            the whole: one trial, a comparison, or a search. The page to begin with
+``dataset``        which data
+``reading``        how its cells are to be read
+``split``          which rows train, validate and test
+``preprocessing``  how columns become numbers
+``network``        the structure of the network
+``training``       epochs, batches, optimizer, learning rate, loss, seed
+``search``         what a search varies, by which method, and when it ends
+``trial``          one configuration, trained once: what a job becomes
+``checks``         rules between the settings of one trial; what breaks them is refused
+``prediction``     a stored data set that is to be scored
+``shown``          a specification as answers show it
+"""
 
 from worker.spec.checks import check_trial
 from worker.spec.dataset import Builtin, BuiltinName, DatasetRef

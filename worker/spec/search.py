@@ -131,9 +131,9 @@ class EnsembleSpec(Settings):
     """`all`: every configuration that was trained to its end. `top`: the best `size`. `greedy`: one
     after another, whichever makes the mean best, each as often as that goes on (Caruana et al.
     2004, in bags). `folds`: the winner alone, all its folds and repeats. `auto`: the best of these,
-    of the winner by itself and of the network without techniques; of what is within one standard
-    error of the best, the simplest, in this order: without techniques, the winner, its folds,
-    `all`, `top`, `greedy`."""
+    of the winner by itself and of the network without techniques, of which all refits answer; of
+    what is within one standard error of the best, the simplest, in this order: without techniques,
+    the winner, its folds, `all`, `top`, `greedy`."""
     size: Annotated[int, Field(ge=1, le=1000)] = 25
     """`top`, `greedy` and `auto`: how many configurations at most, one that is chosen twice counted
     twice. Each has a network for each of its folds and repeats."""
@@ -196,8 +196,9 @@ class SearchSpec(Settings):
     the job's best; all others there are the means over the winner's repeats and folds."""
     refit_repeats: Annotated[int, Field(ge=1, le=100)] | None = None
     """How often a refit is trained, with seeds seed, seed + 1, …: what is told of it is the mean,
-    with the deviation over the seeds, and the first is served. Unless given 5 where that adds at
-    most a tenth to the time and the trials of the search, else as often as `repeats`."""
+    with the deviation over the seeds. The first is served; with `ensemble`, where a configuration
+    by itself is served, all of them together. Unless given as often as adds at most a tenth to the
+    time and the trials of the search, up to 5 times, and at least as often as `repeats`."""
     ensemble: EnsembleSpec | None = None
     """Serve networks of several configurations together, rather than the winner alone. Off unless
     given, but of a space `auto`, where it is `{"method": "auto"}`; null turns it off."""

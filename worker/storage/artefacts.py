@@ -4,7 +4,7 @@ Protocol of a write: a folder of its own; each file written and synced; ``manife
 SHA-256 of each file) last; the folder renamed into place and its parent synced; then everything
 read back and hashed. Only then may a row refer to it. Object stores have no rename: there the
 manifest, uploaded last under a key that is used once, is what makes the folder whole. A file that
-is given open is copied piece by piece.
+is given open is copied piece by piece, and one that is settled, in the same file system, linked.
 
 What goes wrong is told apart here, once for all who read and write: a store that cannot be written,
 or does not answer, is ``UnavailableError``, for the place is at fault and the same will work later;
@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ import orjson
 from fsspec.implementations.local import LocalFileSystem
 
 from worker.errors import ParsimonyError, UnavailableError
-from worker.storage.contents import PIECE, Content, CountedPieces, Entry
+from worker.storage.contents import PIECE, Content, Entry, Pieces, pieces_of
 from worker.storage.faults import in_words
 from worker.storage.local_folders import write_folder
 from worker.storage.object_stores import open_store
@@ -116,7 +116,7 @@ class Artefacts:
         Raises ``UnavailableError`` when they cannot be written, or read back wrong.
         """
         path = contained(f"{folder}/{uuid.uuid4().hex}")
-        pieces = {_plain(name): CountedPieces(content) for name, content in files.items()}
+        pieces = {_plain(name): pieces_of(content) for name, content in files.items()}
         if self._was_there and not self._answers():
             raise _unavailable("its folder is gone")  # and is not to be made anew in its place
         with self._answering():
@@ -130,7 +130,7 @@ class Artefacts:
         entries = {name: counted.entry for name, counted in pieces.items()}
         written = FileManifest(path=path, sha256=_sha256(_manifest(pieces)), files=entries)
         try:
-            self._verify(written)
+            self._verify(written, [name for name, one in pieces.items() if not one.is_linked])
         except ArtefactError as error:
             raise _unavailable(f"what was just written to it is lost: {error.message}") from error
         self._was_there = True
@@ -144,8 +144,10 @@ class Artefacts:
             for piece in pieces:
                 file.write(piece)
 
-    def _verify(self, written: FileManifest) -> None:
-        """Read everything back, ``ArtefactError`` where it is not what was written."""
+    def _verify(self, written: FileManifest, copied: Collection[str]) -> None:
+        """Read back what was written, ``ArtefactError`` where it is something else. A file that was
+        given a name has been read where it lies.
+        """
         self.read(written.file(MANIFEST), written.sha256)
 
         def found(name: str) -> Entry:
@@ -157,7 +159,7 @@ class Artefacts:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             # A thread takes longer to start than a small file to read.
             mapped = pool.map if written.bytes > PIECE else map
-            for name, entry in zip(written.files, mapped(found, written.files), strict=True):
+            for name, entry in zip(copied, mapped(found, copied), strict=True):
                 if entry != written.files[name]:
                     raise _damaged(written.file(name))
 
@@ -217,16 +219,16 @@ class Artefacts:
         self._filesystem.invalidate_cache()
         with self._answering():
             listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
-        found: dict[str, StoredFolder] = {}
+        by_path: dict[str, StoredFolder] = {}
         for key, about in listed.items():
             path = str(key).removeprefix(f"{self._root}/")
             is_folder = about.get("type") == "directory"
             folder = path if is_folder else path.rpartition("/")[0]
             if not _WRITTEN.fullmatch(folder.rpartition("/")[2]):
                 continue
-            known = found.get(folder, StoredFolder(folder, 0, None))
-            found[folder] = known.with_file(0 if is_folder else about["size"], _modified(about))
-        return list(found.values())
+            known = by_path.get(folder, StoredFolder(folder, 0, None))
+            by_path[folder] = known.with_file(0 if is_folder else about["size"], _modified(about))
+        return list(by_path.values())
 
     def prune(self, path: str) -> None:
         """Remove the folders around a path that are empty, but for the outermost: object stores
@@ -346,7 +348,7 @@ def _damaged(path: str) -> ArtefactError:
     return ArtefactError(f"{path} is damaged: it is not the file that was written")
 
 
-def _manifest(pieces: Mapping[str, CountedPieces]) -> bytes:
+def _manifest(pieces: Mapping[str, Pieces]) -> bytes:
     entries = {name: counted.entry for name, counted in pieces.items()}
     return orjson.dumps(
         {name: {"bytes": e.bytes, "sha256": e.sha256} for name, e in entries.items()},
@@ -354,7 +356,7 @@ def _manifest(pieces: Mapping[str, CountedPieces]) -> bytes:
     )
 
 
-def _last(pieces: Mapping[str, CountedPieces]) -> Iterator[bytes]:
+def _last(pieces: Mapping[str, Pieces]) -> Iterator[bytes]:
     """The manifest, when it is asked for after all pieces."""
     yield _manifest(pieces)
 

@@ -1,14 +1,14 @@
-"""Who did what: lines that are written, read, and forgotten by age; none is ever changed."""
+"""The audit log: who did what. Lines are added, read, and removed by age; none is ever changed."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Index, delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.caller import Caller
-from worker.storage.access import AuditEntry
 from worker.storage.page import Page
+from worker.storage.types import Base, Cursor, utc_now
 from worker.text import shortened
 
 DONE = "done"
@@ -16,6 +16,30 @@ DONE = "done"
 LONGEST = 200
 """Characters of a resource: names that are not there may be as long as a URL."""
 AT_ONCE = 1_000
+
+
+class AuditEntry(Base):
+    """Who did what: a line that is written once and never changed."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_tenant_id", "tenant", "id"),
+        Index("ix_audit_at", "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Cursor, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    tenant: Mapped[str]
+    key_id: Mapped[str | None]
+    """None of what was done on this machine without a key."""
+    action: Mapped[str]
+    """The operation's name, as the OpenAPI document has it; of a command, `cli.` and its name."""
+    resource: Mapped[str | None]
+    """What it was done to: an id, or a model's name."""
+    outcome: Mapped[str]
+    """`done`, or the code of the error."""
+    request_id: Mapped[str | None]
 
 
 def add_line(

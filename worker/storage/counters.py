@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Double, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from worker.storage.base import Base, Cursor
 from worker.storage.states import TERMINAL
 from worker.storage.tables import TrialRow
+from worker.storage.types import Base, Cursor
 
 EVENT = "event:"
 """Before the type of an event: lines of the jobs' logs."""

@@ -1,4 +1,4 @@
-"""Whose fault an error is. This is the one place that says it.
+"""Whether an error is the fault of the work or of the place. Decided here and nowhere else.
 
 What the *place* is at fault for (the artefact store, the database, the network, a disk, this host)
 says nothing of the work: it is waited out for as long as it lasts, and counts against no job.

@@ -8,10 +8,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError
 from worker.storage import jobs
-from worker.storage.base import Base
 from worker.storage.states import Kind
 from worker.storage.tables import Job
-from worker.storage.types import utc_now
+from worker.storage.types import Base, utc_now
 
 
 class Idempotency(Base):

@@ -13,15 +13,41 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, func, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from worker.caller import Permission
 from worker.errors import NotFoundError
-from worker.storage.access import ApiKey, KeyState
-from worker.storage.types import utc_now
+from worker.storage.types import Base, utc_now
 
 FORM = re.compile(r"pk_([0-9a-f]{16})_[0-9a-f]{64}", re.ASCII)
+
+
+class ApiKey(Base):
+    """A key of the HTTP service: what recognizes it, never what it is."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str]
+    name: Mapped[str | None]
+    """A label for people."""
+    sha256: Mapped[str]
+    """Of the whole key. It has 256 random bits, so that neither salt nor slowness would add."""
+    scopes: Mapped[str]
+    """In one order, with spaces between."""
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class KeyState(Base):
+    """One row: how often keys were made or revoked. Who has seen it has seen all keys."""
+
+    __tablename__ = "key_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    revision: Mapped[int] = mapped_column(BigInteger)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How long the database is waited for, by whom; and nobody waits in a crowd for one that is silent.
+"""How long the database may take, by who asks; and how many may wait for one that is silent.
 
 A limit that a server keeps (a statement's, a lock's) holds as long as that server works. For one
 that is frozen or out of reach the client keeps the same limits by its own clock.

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from worker.failpoints import failpoint
+from worker.storage.contents import SettledFile
 
 
 def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
-    """Write files, given piece by piece, and rename their folder into place. ``OSError`` leaves
-    nothing behind.
+    """Write files, given piece by piece, or link those that are settled, and rename their folder
+    into place. ``OSError`` leaves nothing behind.
     """
     temporary = final.with_name(f".{final.name}.part")
     parents = _make_folders(final.parent)
@@ -18,6 +19,8 @@ def write_folder(final: Path, files: Mapping[str, Iterable[bytes]]) -> None:
     temporary.mkdir(mode=0o700)
     try:
         for name, pieces in files.items():
+            if isinstance(pieces, SettledFile) and pieces.link(temporary / name):
+                continue
             handle = os.open(temporary / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
                 for piece in pieces:

@@ -12,7 +12,6 @@ from worker.errors import NotFoundError
 from worker.failpoints import failpoint
 from worker.results import Estimated, Metrics, NetworkReport, Understood
 from worker.schema import Json, Stored
-from worker.storage.base import Base
 from worker.storage.catalogue import mark_changed
 from worker.storage.page import Page, newest_first
 from worker.storage.tables import (
@@ -23,7 +22,7 @@ from worker.storage.tables import (
     ModelVersion,
     TrialRow,
 )
-from worker.storage.types import new_id
+from worker.storage.types import Base, new_id
 
 PRODUCTION = "production"
 ESTIMATE = "estimate"
@@ -199,10 +198,10 @@ def keep(session: Session, version: ModelVersion, name: str) -> None:
         .where(Model.id == version.model_id)
         .with_for_update(read=True, key_share=True)
     )
-    found = select(ModelVersion.version).where(
+    kept = select(ModelVersion.version).where(
         ModelVersion.model_id == version.model_id, ModelVersion.version == version.version
     )
-    if session.scalar(found) is None:
+    if session.scalar(kept) is None:
         raise no_version(name, version.version)
 
 

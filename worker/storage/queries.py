@@ -241,7 +241,7 @@ def final_metric(
     session: Session, job_id: str, metric: str, configurations: Sequence[int]
 ) -> dict[int, list[float]]:
     """``{configuration: a final metric of its trials}`` of some configurations that have it."""
-    found = session.execute(
+    rows = session.execute(
         select(TrialRow.configuration, TrialRow.metrics).where(
             TrialRow.job_id == job_id,
             TrialRow.configuration.in_(set(configurations)),
@@ -249,7 +249,7 @@ def final_metric(
         )
     )
     values: dict[int, list[float]] = defaultdict(list)
-    for configuration, metrics in found:
+    for configuration, metrics in rows:
         value = metrics.get(metric)
         if value is not None:
             values[configuration].append(value)
@@ -301,3 +301,9 @@ def _of_position(epochs: Sequence[tuple[int, Json]], position: int) -> Series:
     while length and all(column[length - 1] is None for column in columns.values()):
         length -= 1
     return {name: column[:length] for name, column in columns.items()}
+
+
+def is_exact(session: Session, job: Job) -> bool:
+    """Whether each of its fleets trained in one environment from its start."""
+    other = select(Fleet.id).where(Fleet.job_id == job.id, Fleet.exact.is_(False)).limit(1)
+    return session.scalar(other) is None

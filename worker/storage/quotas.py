@@ -1,4 +1,4 @@
-"""How much of the place a tenant has, and what it may have.
+"""Quotas: how much each tenant stores and runs, and how much it may.
 
 What is refused is counted in the transaction that would add to it. Requests of the same moment do
 not see each other: a tenant may go beyond by as many as it sends at once.

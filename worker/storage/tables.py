@@ -25,9 +25,8 @@ from worker.results import (
     Winner,
 )
 from worker.schema import Json
-from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
-from worker.storage.types import utc_now
+from worker.storage.types import Base, Cursor, utc_now
 
 
 class Dataset(Base):

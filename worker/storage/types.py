@@ -1,14 +1,26 @@
-"""Column types and identifiers that the tables share."""
+"""What all tables share: column types, identifiers, clocks, and the base class that names them."""
 
 import secrets
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, DateTime, Dialect, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from worker.results import Advice, Appraisal, JobError, Metrics, NetworkReport, Understood, Winner
+from worker.schema import Json
 from worker.storage.documents import Document
 
 
@@ -80,3 +92,32 @@ class JsonRecord(Document):
         """Give back records."""
         plain = super().process_result_value(value, dialect)
         return None if plain is None else self._adapter.validate_python(plain)
+
+
+# SQLite numbers rows by itself only in a column declared INTEGER.
+Cursor = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; constraints are named so that migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {
+        datetime: UtcDateTime(),
+        Json: Document(),
+        list[Json]: Document(),
+        Metrics: Document(),
+        JobError: JsonRecord(JobError),
+        Winner: JsonRecord(Winner),
+        Appraisal: JsonRecord(Appraisal),
+        NetworkReport: JsonRecord(NetworkReport),
+        list[Advice]: JsonRecord(list[Advice]),
+        Understood: JsonRecord(Understood),
+    }

@@ -20,10 +20,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from worker.caller import DEFAULT_TENANT
 from worker.errors import ConflictError, NotFoundError, SpecError
 from worker.schema import Json
-from worker.storage.base import Base, Cursor
 from worker.storage.states import Kind, State
 from worker.storage.tables import Job, PredictionJob
-from worker.storage.types import new_id, read_clock, utc_now
+from worker.storage.types import Base, Cursor, new_id, read_clock, utc_now
 
 EVENTS = (
     *("job.succeeded", "job.failed", "job.cancelled"),
@@ -180,12 +179,12 @@ def announce(session: Session, job: Job) -> None:
         )
     ).all()
     named = job.spec.get("webhook")
-    told = [
+    webhook_ids = [
         webhook_id
         for webhook_id, events in endpoints
         if event in events.split() or webhook_id == named
     ]
-    if not told:
+    if not webhook_ids:
         return
     now, event_id = read_clock(session), new_id("evt")
     payload: Json = {"type": event, "timestamp": now.isoformat(), "data": _brief(session, job)}
@@ -197,7 +196,7 @@ def announce(session: Session, job: Job) -> None:
             payload=payload,
             created=now.timestamp(),
         )
-        for webhook_id in told
+        for webhook_id in webhook_ids
     )
 
 

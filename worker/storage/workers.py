@@ -12,10 +12,9 @@ from typing import Self
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from worker.storage.base import Base
 from worker.storage.states import State
 from worker.storage.tables import Fleet
-from worker.storage.types import new_id
+from worker.storage.types import Base, new_id
 
 SEEN_SECONDS = 15.0
 """A worker that was seen within this time is there."""

@@ -171,7 +171,7 @@ class Engine:
         self.rate = per_trial_number(rates, self.parameters.values)
         for part in (self.network, self.penalties, self.decays, self.loss):
             part.start_epoch(epoch, self.epochs)
-        self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
+        self.order = self.data.order(epoch, self.training.batch_size)
         rows = self.order[0].shape[1]
         self.streams.start_epoch(epoch, steps=self.batches, rows=rows)
         self.objective.zero_() if objective is None else self.objective.copy_(objective)
@@ -216,7 +216,7 @@ class Engine:
         for rows in islice(batches, max(1, self.batches)):
             yield rows.x
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def measure(self) -> dict[str, Tensor]:
         """Metrics of every part in eval mode, and of the weights, ``[K]`` each."""
         self.network.eval()

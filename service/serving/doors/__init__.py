@@ -1,4 +1,11 @@
-"""The doors: each reads one protocol and writes its answers. None knows the others."""
+"""The doors: each reads one protocol and writes its answers. None knows the others.
+
+``exchange``                       what a door takes and gives
+``oip``                            a package: the Open Inference Protocol
+``invocations, scored_instances``  MLflow's and SageMaker's protocol; the forms that its rows have
+``files``                          a file of rows in, the same rows with answers out
+``file_request, file_outputs``     what is asked beside the file; what is written
+"""
 
 from service.dependencies import Services
 from service.serving.doors import files, invocations

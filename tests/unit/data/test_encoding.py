@@ -10,7 +10,7 @@ import pytest
 from worker.data import Outline, Prepared, Table, prepare, read_when_asked
 from worker.data import encoding as module
 from worker.data.encoding import Encoded, EncodingPlan, dump_encoders, load_encoders
-from worker.data.stored_columns import StoredColumns
+from worker.data.parts import StoredColumns
 from worker.data.table import categorical, dates, numeric
 from worker.spec import JobSpec
 

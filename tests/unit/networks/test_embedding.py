@@ -12,13 +12,13 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from torch import Tensor
 
 from tests.techniques import network, network_spec, rows
-from worker.data.bins import bin_edges
 from worker.errors import SpecError
 from worker.networks import Mlp, build_network, count_parameters, lay_out
 from worker.networks.embedding import PeriodicEmbedding, PiecewiseLinearEmbedding, embed
 from worker.regularization import DataFacts, Regularization
 from worker.spec import Periodic, PiecewiseLinear, Trial, check_trial
 from worker.spec.training import Training
+from worker.training.embeddings import bin_edges
 
 TRIALS, ROWS, NUMBERS = 3, 6, (3, 0)
 PERIODIC: dict[str, Any] = {"kind": "periodic", "frequencies": 5, "dimension": 3, "sigma": 0.7}

@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from tests.rows import claimed
 from tests.unit.runtime.work import accepted
@@ -32,6 +34,8 @@ from worker.storage import fleets, jobs, queries
 from worker.storage.artefacts import Artefacts
 from worker.storage.database import Database
 from worker.storage.fleets import Lease, StaleToken
+from worker.training import Position, TrainingState, dump_state
+from worker.training.outcome import Outcome
 
 JOB: dict[str, Any] = {
     "training": {"epochs": 6, "batch_size": 100},
@@ -40,8 +44,18 @@ JOB: dict[str, Any] = {
 
 
 def handed(epoch: int, size: int = 10) -> Handed:
-    files = {"state": bytes([epoch]) * size, "meta": b"{}"}
-    return Handed(epoch, [(epoch, {"train_loss": [0.5, None]})], None, files, 0.1)
+    """With tensors of several types and shapes, some of which are no whole block of memory."""
+    numbers = torch.arange(3 * size, dtype=torch.float32).view(size, 3) / 7
+    tensors = {
+        "rows.weights": numbers.T,
+        "rows.sum": torch.full((size,), 1 / 3, dtype=torch.float64)[::2],
+        "rows.epoch": torch.tensor(epoch),
+        "finals.lost": torch.tensor([True, False, True]),
+    }
+    outcome = Outcome(last_finite_loss=0.1)
+    position = Position(epoch=epoch, batch=0, steps=epoch * 7, members=[0], outcomes=[outcome])
+    state = TrainingState(tensors, position)
+    return Handed(epoch, [(epoch, {"train_loss": [0.5, None]})], None, state, 0.1)
 
 
 @contextmanager
@@ -63,14 +77,16 @@ def beside(stores: Callable[[Handed], None]) -> Iterator[CheckpointWriter]:
 
 
 def test_what_is_handed_over_arrives_whole_whatever_its_size() -> None:
-    arrived: list[Handed] = []
-    sent = [handed(n, size) for n, size in enumerate((10, 3_000_000, 100, 8_000_000, 0))]
-    with beside(arrived.append) as writer:
+    arrived: list[tuple[Handed, dict[str, bytes]]] = []
+    sent = [handed(n, size) for n, size in enumerate((10, 300_000, 100, 800_000, 0))]
+    with beside(lambda what: arrived.append((what, dump_state(what.state)))) as writer:
         for each in sent:
             writer.submit(each)
             writer.wait()
         writer.wait()  # for nothing
-    assert arrived == sent
+    for (what, files), each in zip(arrived, sent, strict=True):
+        assert files == dump_state(each.state)
+        assert replace(what, state=each.state) == each
 
 
 def test_it_says_whose_fault_it_is_and_goes_on() -> None:
@@ -222,9 +238,12 @@ def test_a_process_of_its_own_stores_and_dies_with_its_trainer(
         "from worker.runtime.checkpoint_writer import CheckpointWriter, Handed\n"
         "from worker.settings import ServiceSettings\n"
         "from worker.storage.fleets import Lease\n"
+        "from worker.training import Position, TrainingState\n"
         "lease = Lease(**json.loads(sys.argv[1]))\n"
         "writer = CheckpointWriter.start(ServiceSettings(), lease, ())\n"
-        "writer.submit(Handed(1, [(1, {'train_loss': [0.5]})], None, {'state': b'x'}, 0.1))\n"
+        "position = Position(epoch=1, batch=0, steps=1, members=[], outcomes=[])\n"
+        "state = TrainingState({}, position)\n"
+        "writer.submit(Handed(1, [(1, {'train_loss': [0.5]})], None, state, 0.1))\n"
         "writer.wait()\n"
         "print(writer._pid, flush=True)\n"
         "sys.stdin.read()\n"

@@ -278,11 +278,13 @@ def test_a_refit_is_part_of_the_cost() -> None:
         (1e6, 1000, None, 1, 5),
         (1e6, 1000, None, 7, 7),
         (1e6, 1000, 2, 1, 2),
-        (1e6, 12, None, 1, 1),  # four trials more would be a third
+        (1e6, 39, None, 1, 4),
+        (1e6, 12, None, 1, 2),  # one trial more is a twelfth
+        (1e6, 9, None, 1, 1),
         (1e-6, 1000, None, 3, 3),
     ],
 )
-def test_a_search_refits_with_five_seeds_where_that_is_cheap(
+def test_a_search_refits_with_as_many_seeds_as_are_cheap(
     seconds: float, trials: int, asked: int | None, repeats: int, wanted: int
 ) -> None:
     spec = iris(search={**ONE["search"], "refit": True, "refit_repeats": asked}, repeats=repeats)

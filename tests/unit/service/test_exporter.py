@@ -7,8 +7,8 @@ import pytest
 from service.exporter import export_apart
 from tests.exported import ORIGIN, mixed_table, model_of
 from worker.errors import ModelError
+from worker.models.export.export import single
 from worker.models.export.program import request
-from worker.models.export.single import single
 
 
 def test_what_takes_too_long_is_given_up() -> None:

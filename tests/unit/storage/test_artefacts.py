@@ -1,13 +1,15 @@
 import hashlib
+import os
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 import pytest
 
 from worker.errors import UnavailableError
 from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
-from worker.storage.contents import PIECE
+from worker.storage.contents import PIECE, SettledFile
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
 
@@ -116,3 +118,39 @@ def test_names_are_plain(tmp_path: Path, name: str) -> None:
 def test_files_can_be_read_by_the_group_but_not_by_all(tmp_path: Path) -> None:
     written = Artefacts(str(tmp_path)).write("jobs", FILES)
     assert (tmp_path / written.file("state.json")).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_settled_file_is_given_a_name_and_not_copied(tmp_path: Path) -> None:
+    artefacts = Artefacts(str(tmp_path / "store"))
+    with (tmp_path / "sent").open("w+b") as file:
+        file.write(b"row" * PIECE)
+        file.flush()
+        written = artefacts.write("datasets", {"source": SettledFile(file), "table": b"t"})
+        stored = artefacts.local_path(written.file("source"))
+        assert stored is not None
+        assert stored.stat().st_ino == os.fstat(file.fileno()).st_ino
+    assert stored.stat().st_mode & 0o777 == 0o600
+    assert artefacts.load(written.path, written.sha256)["source"] == b"row" * PIECE
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="the system has no files without names")
+def test_a_file_without_a_name_is_given_one(tmp_path: Path) -> None:
+    artefacts = Artefacts(str(tmp_path / "store"))
+    with os.fdopen(os.open(tmp_path, os.O_TMPFILE | os.O_RDWR, 0o600), "w+b") as file:
+        file.write(b"1,2")
+        file.flush()
+        settled = SettledFile(file)
+        assert settled.settle().bytes == 3
+        written = artefacts.write("datasets", {"source": settled})
+    assert settled.is_linked
+    assert artefacts.read(written.file("source")) == b"1,2"
+
+
+def test_a_settled_file_elsewhere_is_copied(artefacts: Artefacts, tmp_path: Path) -> None:
+    with TemporaryFile(dir=tmp_path) as file:  # which may not be given a name
+        file.write(b"row" * PIECE)
+        file.flush()
+        settled = SettledFile(file)
+        written = artefacts.write("datasets", {"source": settled})
+    assert not settled.is_linked
+    assert artefacts.load(written.path, written.sha256)["source"] == b"row" * PIECE

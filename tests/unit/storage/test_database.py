@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tests.rows import accept
 from worker.errors import UnavailableError
 from worker.storage import jobs
-from worker.storage.base import Base
 from worker.storage.database import SAFE_SQLITE, Database, sqlite_version, without_sql
 from worker.storage.limits import SERVICE
 from worker.storage.tables import Model
+from worker.storage.types import Base
 
 ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)

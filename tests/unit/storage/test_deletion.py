@@ -18,11 +18,10 @@ from worker.storage import (
     progress,
     retention,
 )
-from worker.storage.base import Base
 from worker.storage.database import Database
 from worker.storage.states import Kind
 from worker.storage.tables import Fleet, Job, ModelVersion
-from worker.storage.types import utc_now
+from worker.storage.types import Base, utc_now
 
 
 def ended(database: Database, count: int = 1, **more: object) -> str:

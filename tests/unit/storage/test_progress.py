@@ -1,5 +1,5 @@
 from tests.rows import accept, claimed, trial
-from worker.storage import events, fleets, jobs, progress, queries, waits
+from worker.storage import events, fleets, jobs, progress, queries
 from worker.storage.database import Database
 from worker.storage.tables import Fleet
 from worker.storage.types import utc_now
@@ -63,16 +63,16 @@ def test_what_went_on_elsewhere_is_not_exact_until_it_starts_anew(database: Data
         lease = claimed(session, fleet.id)
         progress.save_checkpoint(session, lease, epoch=1, path="p", sha256="s", bytes=1)
         (checkpoint,) = progress.candidates(session, fleet.id)
-        assert waits.is_exact(session, job)
+        assert queries.is_exact(session, job)
         progress.rewind(session, lease, checkpoint, foreign="threads 2, not 1")
         progress.rewind(session, lease, checkpoint)
         session.flush()
-        assert not waits.is_exact(session, job)
+        assert not queries.is_exact(session, job)
         (event,) = [e for e in events.event_page(session, job.id).items if e.type == "not_exact"]
         assert "threads 2, not 1" in event.message
         progress.rewind(session, lease, None)
         session.flush()
-        assert waits.is_exact(session, job)
+        assert queries.is_exact(session, job)
 
 
 def test_rewinding_forgets_what_lies_beyond_the_checkpoint(database: Database) -> None:

@@ -10,9 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from tests.stored_state import ARCHIVES, unpack
-from worker.storage.base import Base
 from worker.storage.database import Database
 from worker.storage.tables import UNSCORED
+from worker.storage.types import Base
 
 ACCESS = {"api_key", "audit"}
 SHARES = {"tenant_use", "webhook", "webhook_delivery"}

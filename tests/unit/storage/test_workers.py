@@ -6,7 +6,7 @@ import pytest
 
 from tests.rows import accept, claimed
 from worker.shares import Shares, TenantOverrides
-from worker.storage import jobs, queue_places, workers
+from worker.storage import jobs, waits, workers
 from worker.storage.database import Database
 from worker.storage.types import read_clock
 from worker.storage.workers import Worker, WorkerEntry
@@ -28,7 +28,7 @@ def waiting_for(database: Database, *, other_jobs: int = 0, **wishes: object) ->
     with database.write() as session:
         for _ in range(other_jobs):
             accept(session)
-        return queue_places.why_queued(session, accept(session, **wishes)[0])
+        return waits.why_queued(session, accept(session, **wishes)[0])
 
 
 def test_a_worker_says_that_it_lives_and_leaves(database: Database) -> None:
@@ -125,7 +125,7 @@ def test_a_job_says_what_its_wishes_come_to(database: Database) -> None:
         accept(session, priority=1)
         accept(session, priority=3)
         wished = [accept(session, device=device, priority=2)[0] for device in ("cpu", "gpu")]
-        told = [queue_places.why_queued(session, job) for job in wished]
+        told = [waits.why_queued(session, job) for job in wished]
     assert told == [
         "its turn: 1 fleet is before it",
         "a worker with a GPU: none was seen so far",
@@ -183,7 +183,7 @@ def test_a_job_that_runs_waits_for_none(database: Database) -> None:
     with database.read() as session:
         running = jobs.find_job(session, job.id)
         assert running.state == "running"
-        assert queue_places.why_queued(session, running) is None
+        assert waits.why_queued(session, running) is None
 
 
 def test_a_job_is_told_its_place_and_when_it_may_begin(database: Database) -> None:
@@ -193,17 +193,17 @@ def test_a_job_is_told_its_place_and_when_it_may_begin(database: Database) -> No
         for seconds in (30.0, 40.0):
             accept(session, estimated_seconds=seconds)
         job, _ = accept(session, estimated_seconds=100.0)
-        alone = queue_places.find_place(session, job, shares)
+        alone = waits.find_place(session, job, shares)
         workers.beat(session, entry())
         begun = read_clock(session)
-        first = queue_places.find_place(session, job, shares)
+        first = waits.find_place(session, job, shares)
         for _ in range(9):
             accept(session, tenant="gold", estimated_seconds=3_600.0)
-        later = queue_places.find_place(session, job, shares)
+        later = waits.find_place(session, job, shares)
         running, (fleet,) = accept(session)
         claimed(session, fleet.id)
-        assert queue_places.find_place(session, running, shares) is None
-    assert alone == queue_places.QueuePlace(3, None)
+        assert waits.find_place(session, running, shares) is None
+    assert alone == waits.QueuePlace(3, None)
     assert first is not None
     assert first.expected_start is not None
     assert (first.expected_start - begun).total_seconds() == pytest.approx(70.0, abs=10.0)

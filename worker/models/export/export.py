@@ -1,11 +1,13 @@
 """From a fleet's model file to one model in another format, checked before it is given out."""
 
 import json
+import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from worker.models.export.rows import make_rows
-from worker.models.export.single import single
+from worker.models.file import ModelFile
 from worker.models.trained_model import TrainedModel
 from worker.schema import Json
 
@@ -105,3 +107,28 @@ def _texts(about: Json) -> dict[str, str]:
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in about.items()
     }
+
+
+def single(data: bytes, position: int, metadata: Mapping[str, str]) -> bytes:
+    """A file that holds trial ``position`` alone, with ``metadata`` for people in its header.
+
+    Raises:
+        ModelError: the file is no model file, or has no such trial.
+    """
+    file = ModelFile.load(data)
+    fold = None if file.manifest.networks else file.trial(position).fold
+    further = {} if fold is None else {"fold": str(fold)}
+    return with_metadata(file.alone(position).dump(), {**metadata, **further})
+
+
+def with_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file with texts in its header, in their order: the same file every time.
+
+    The library writes them in random order. Format: the length of the header, 8 bytes; the header,
+    JSON filled up with blanks to a multiple of 8; the tensors, at places counted from its end.
+    """
+    (length,) = struct.unpack("<Q", data[:8])
+    header = {"__metadata__": dict(metadata), **json.loads(data[8 : 8 + length])}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]

@@ -148,73 +148,91 @@ def _pixels(graph: Graph, column: Column, encoder: Encoder) -> str:
     return _rounded(graph, scaled)
 
 
-def _date_parts(graph: Graph, dates: str, *, time_of_day: bool) -> str:
-    """As ``calendar.date_parts``, in whole numbers: the days of the Gregorian calendar, counted
-    from 0000-03-01, so that the leap day ends a year.
+class _WholeNumbers:
+    """Arithmetic of whole numbers, and the days of the Gregorian calendar by it.
 
+    Days are counted from 0000-03-01, so that the leap day ends a year; an era is 400 years.
     Source: H. Hinnant, chrono-Compatible Low-Level Date Algorithms, 2021.
     """
 
-    def whole(value: int) -> str:
-        return graph.constant(np.int64(value))
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def constant(self, value: int) -> str:
+        return self._graph.constant(np.int64(value))
+
+    def sum_of(self, first: str, *others: str) -> str:
+        for other in others:
+            first = self._graph.add("Add", first, other)
+        return first
+
+    def less(self, first: str, *others: str) -> str:
+        for other in others:
+            first = self._graph.add("Sub", first, other)
+        return first
+
+    def over(self, value: str, divisor: int) -> str:
+        return self._graph.add("Div", value, self.constant(divisor))
+
+    def times(self, value: str, factor: int) -> str:
+        return self._graph.add("Mul", value, self.constant(factor))
+
+    def before_year(self, year_of_era: str) -> str:
+        """Days of an era before a year of it."""
+        days = self.sum_of(self.times(year_of_era, 365), self.over(year_of_era, 4))
+        return self.less(days, self.over(year_of_era, 100))
+
+    def year_of_era(self, day_of_era: str) -> str:
+        """The year of an era that a day of it lies in."""
+        leap_days = (self.over(day_of_era, 1_460), self.over(day_of_era, 146_096))
+        days = self.sum_of(day_of_era, self.over(day_of_era, 36_524))
+        return self.over(self.less(days, *leap_days), 365)
+
+    def is_leap(self, year: str) -> str:
+        by_4, by_100, by_400 = (_divisible(self._graph, year, n) for n in (4, 100, 400))
+        never = self._graph.add("Not", by_100)
+        return self._graph.add("And", by_4, self._graph.add("Or", never, by_400))
+
+
+def _date_parts(graph: Graph, dates: str, *, time_of_day: bool) -> str:
+    """As ``calendar.date_parts``, in whole numbers."""
+    whole = _WholeNumbers(graph)
+    sum_of, less, over, times = whole.sum_of, whole.less, whole.over, whole.times
+
+    def circle(share: str) -> list[str]:
+        turn = graph.add("Mul", share, graph.constant(np.float64(2 * np.pi)))
+        return [graph.add("Sin", turn), graph.add("Cos", turn)]
 
     def real(value: float) -> str:
         return graph.constant(np.float64(value))
-
-    def sum_of(first: str, *others: str) -> str:
-        for other in others:
-            first = graph.add("Add", first, other)
-        return first
-
-    def less(first: str, *others: str) -> str:
-        for other in others:
-            first = graph.add("Sub", first, other)
-        return first
-
-    def over(value: str, divisor: int) -> str:
-        return graph.add("Div", value, whole(divisor))
-
-    def times(value: str, factor: int) -> str:
-        return graph.add("Mul", value, whole(factor))
-
-    def after_start(year_of_era: str) -> str:
-        """Days of an era before a year of it."""
-        days = sum_of(times(year_of_era, 365), over(year_of_era, 4))
-        return less(days, over(year_of_era, 100))
-
-    def circle(share: str) -> list[str]:
-        turn = graph.add("Mul", share, real(2 * np.pi))
-        return [graph.add("Sin", turn), graph.add("Cos", turn)]
 
     missing = graph.add("IsNaN", dates)
     days = graph.add("Where", missing, real(0.0), dates)
     days = graph.add("Clip", days, real(FIRST_DAY), real(LAST_DAY))
     start = graph.add("Floor", days)
-    day = sum_of(graph.add("Cast", start, to=_INT64), whole(719_468))
+    day = sum_of(graph.add("Cast", start, to=_INT64), whole.constant(719_468))
     era = over(day, 146_097)
     of_era = less(day, times(era, 146_097))
-    year_of_era = over(
-        less(sum_of(of_era, over(of_era, 36_524)), over(of_era, 1_460), over(of_era, 146_096)), 365
+    year_of_era = whole.year_of_era(of_era)
+    of_year = less(of_era, whole.before_year(year_of_era))
+    from_march = over(sum_of(times(of_year, 5), whole.constant(2)), 153)
+    early = graph.add("GreaterOrEqual", from_march, whole.constant(10))  # January and February
+    month = sum_of(from_march, graph.add("Where", early, whole.constant(-9), whole.constant(3)))
+    year = sum_of(
+        year_of_era,
+        times(era, 400),
+        graph.add("Where", early, whole.constant(1), whole.constant(0)),
     )
-    of_year = less(of_era, after_start(year_of_era))
-    from_march = over(sum_of(times(of_year, 5), whole(2)), 153)
-    early = graph.add("GreaterOrEqual", from_march, whole(10))  # January and February
-    month = sum_of(from_march, graph.add("Where", early, whole(-9), whole(3)))
-    year = sum_of(year_of_era, times(era, 400), graph.add("Where", early, whole(1), whole(0)))
     # The first of January belongs to the year before, counted from March.
-    before = less(year, whole(1))
+    before = less(year, whole.constant(1))
     era = over(before, 400)
-    new_year = sum_of(times(era, 146_097), after_start(less(before, times(era, 400))), whole(306))
-    leap = graph.add(
-        "And",
-        _divisible(graph, year, 4),
-        graph.add(
-            "Or", graph.add("Not", _divisible(graph, year, 100)), _divisible(graph, year, 400)
-        ),
+    new_year = sum_of(
+        times(era, 146_097), whole.before_year(less(before, times(era, 400))), whole.constant(306)
     )
-    length = graph.add("Where", leap, real(366.0), real(365.0))
+    length = graph.add("Where", whole.is_leap(year), real(366.0), real(365.0))
     place = graph.add("Div", graph.add("Cast", less(day, new_year), to=_FLOAT64), length)
-    weekday = graph.add("Mod", sum_of(day, whole(2)), whole(7))  # 0000-03-01 was a Wednesday
+    # 0000-03-01 was a Wednesday.
+    weekday = graph.add("Mod", sum_of(day, whole.constant(2)), whole.constant(7))
     parts = [
         *(graph.add("Cast", part, to=_FLOAT64) for part in (year, month, weekday)),
         *circle(place),

@@ -1,6 +1,28 @@
 """The families of techniques: one abstract class for each moment of training.
 
-Beside it, what sets the techniques of a whole fleet to work at that moment.
+Beside it stands what applies the techniques of a whole fleet at that moment.
+
+In the loss:
+
+``strength``              what has a strength λ, and its schedule
+``penalty, convex``       penalties of the weights; what a solver needs of them
+``output, target``        penalties of the outputs; targets that are softened, rows that are
+                          weighted
+
+At the update:
+
+``decay, constraint``     weights shrink; weights are projected
+``averaging, stopping``   means over the path of the weights; the end of a trial
+
+In a layer:
+
+``random_layer``          layers that are random in training and silent in eval mode
+``dropout, branch``       units or weights are dropped; residual branches are shaken or dropped
+``normalization, noise``  activations of one scale; random disturbance
+
+On a batch:
+
+``batch, augmentation``   what acts on a batch; changed and mixed rows
 """
 
 from worker.regularization.families.augmentation import Attack

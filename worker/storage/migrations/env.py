@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from worker.storage import access, idempotency, tables, turns, webhooks
-from worker.storage.base import Base
+from worker.storage import audit, idempotency, keys, tables, turns, webhooks
+from worker.storage.types import Base
 
-DEFINED = (access, idempotency, tables, turns, webhooks)
+DEFINED = (audit, idempotency, keys, tables, turns, webhooks)
 """The modules whose tables the metadata then has."""
 
 context.configure(

@@ -1,10 +1,7 @@
 """The Open Inference Protocol, version 2 (KServe, Triton): tensors as JSON and as bytes.
 
-``tensors``      one tensor, read and written in both forms
-``requests``     a request's body: tensors, outputs that are asked for, parameters
-``rows``         the tensors of a request as the rows of a model
-``outputs``      a model's answers as tensors, and the reply that holds them
-``metadata``     what a model takes and gives, in the words of KServe and of Triton
-``statistics``   how often models were asked, in the words of Triton
-``infer``        the door
+``infer``                 the door: a request in, a reply out
+``requests, tensors``     the body of a request; one tensor, in both forms
+``rows, outputs``         tensors as the rows of a model; answers as tensors
+``metadata, statistics``  what a model takes and gives; how often it was asked, in Triton's words
 """

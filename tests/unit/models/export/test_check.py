@@ -14,10 +14,10 @@ from worker.errors import ModelError
 from worker.models import TrainedModel
 from worker.models.export import export
 from worker.models.export.check import check_onnx, check_safetensors
+from worker.models.export.export import single
 from worker.models.export.graph import Graph
 from worker.models.export.onnx_graph import onnx_model
 from worker.models.export.rows import UNKNOWN, make_rows
-from worker.models.export.single import single
 from worker.models.export.steps import paths
 
 Changed = Callable[[onnx.ModelProto], None]

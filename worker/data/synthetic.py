@@ -1,4 +1,4 @@
-"""Rows of a table's kind that never were, on which the pace of training is measured.
+"""Synthetic rows, on which the speed of training is measured before a job is accepted.
 
 Their shapes and widths are those of the job; their numbers lie in the columns' ranges.
 """
@@ -16,7 +16,7 @@ from worker.data.table import Table
 from worker.spec import JobSpec
 
 
-def imagined(
+def synthetic_rows(
     statistics: TableStatistics, spec: JobSpec, outline: Outline, *, train: int, held_out: int
 ) -> Prepared:
     """`train` and `held_out` rows as the job may see them, the same in every split."""
