@@ -77,7 +77,7 @@ def _unnamed(folder: Path) -> BinaryIO:
         descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except (AttributeError, OSError):
         descriptor, name = mkstemp(dir=folder)
-        os.unlink(name)
+        Path(name).unlink()
     return _Unnamed(FileIO(descriptor, "r+"))
 
 

@@ -17,7 +17,7 @@ from worker.models import TrainedModel, certify
 from worker.search import plan
 from worker.spec import HuberLoss, JobSpec, LossSpec, PoissonLoss, QuantileLoss
 from worker.training import FleetRun
-from worker.training.losses import data_loss
+from worker.training.losses import cross_entropy, cross_entropy_slope, data_loss
 
 Array = NDArray[np.float64]
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -188,3 +188,20 @@ def test_company_changes_no_bit_of_a_newton_solution() -> None:
     together = solutions(settings)
     for number, one in enumerate(settings):
         assert torch.equal(solutions([one])[0], together[number]), number
+
+
+@pytest.mark.parametrize("classes", [3, 10, 15])
+def test_few_classes_are_filled_up_and_a_row_is_as_it_is_alone(classes: int) -> None:
+    """By classes of no probability: of them nothing is left, and a row's place changes no bit."""
+    scores, y = 40 * torch.randn(3, 37, classes), torch.randint(classes, (3, 37))
+    value, slope = cross_entropy(scores, y), cross_entropy_slope(scores, y)
+    exact = scores.double()
+    likelihood = exact.log_softmax(2).gather(2, y.unsqueeze(2))[..., 0]
+    torch.testing.assert_close(value.double(), -likelihood, rtol=1e-6, atol=1e-6)
+    expected = exact.softmax(2) - torch.nn.functional.one_hot(y, classes)
+    torch.testing.assert_close(slope.double(), expected, rtol=0, atol=1e-6)
+    for row in (0, 17, 36):
+        some = slice(row, row + 1)
+        alone = scores[2:, some].clone(), y[2:, some].clone()
+        assert torch.equal(cross_entropy(*alone), value[2:, some])
+        assert torch.equal(cross_entropy_slope(*alone), slope[2:, some])
