@@ -48,7 +48,7 @@ LONGEST_GUESSED = 200
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
 _GROUP_ROWS, _GROUP_BYTES = 2**17, 2**27
-"""What one row group of images holds at most."""
+"""What one row group holds at most: rows, and bytes of a column of images."""
 _PIXELS: dict[int, Any] = {1: np.uint8, 4: np.float32}
 """The types of image columns by their size in bytes."""
 
