@@ -1,11 +1,9 @@
 """A client of few microseconds a request: raw HTTP/1.1 over asyncio, many connections, no library.
 
-What a load generator needs: requests that begin at given moments whether or not earlier ones were
-answered, and the status, the headers that matter and the body of each answer.
+It gives the status, the headers that matter and the body of each answer. For load see ``_load.py``.
 """
 
 import asyncio
-import time
 from collections import deque
 from dataclasses import dataclass
 from typing import cast
@@ -28,8 +26,6 @@ class Answer:
     body: bytes
 
 
-PATIENCE_SECONDS = 60.0
-"""What is not answered this long after the last request of an open loop counts as lost."""
 GONE = Answer(0, False, b"")
 
 
@@ -135,59 +131,3 @@ class Pool:
         )
         self._open.add(connection)
         return connection
-
-
-@dataclass(slots=True)
-class Asked:
-    """One request of an open loop."""
-
-    due: float
-    """When it was to be sent, in seconds of the monotonic clock."""
-    late: float
-    """Seconds by which this client was late in sending it."""
-    seconds: float
-    """From when it was due to its answer."""
-    answer: Answer | None
-    """None if this client had no connection for it."""
-
-
-async def closed_loop(pool: Pool, request: bytes, width: int, seconds: float) -> list[Asked]:
-    """Some clients, each sending the next request when it has its answer."""
-    asked: list[Asked] = []
-    end = time.monotonic() + seconds
-
-    async def one() -> None:
-        while (begun := time.monotonic()) < end:
-            answer = await pool.ask(request)
-            asked.append(Asked(begun, 0.0, time.monotonic() - begun, answer))
-
-    await asyncio.gather(*(one() for _ in range(width)))
-    return asked
-
-
-async def open_loop(pool: Pool, request: bytes, due: list[float]) -> list[Asked]:
-    """Requests sent at their moments, in seconds from now, whether or not others were answered."""
-    asked: list[Asked] = []
-    start = time.monotonic() + 0.1
-
-    async def one(moment: float) -> None:
-        begun = time.monotonic()
-        answer = await pool.ask(request)
-        if answer is not None:
-            answer.body = b""
-        asked.append(Asked(moment, begun - moment, time.monotonic() - moment, answer))
-
-    tasks: set[asyncio.Task[None]] = set()
-    for offset in due:
-        wait = start + offset - time.monotonic()
-        if wait > 0 or len(tasks) % 64 == 0:
-            await asyncio.sleep(max(0.0, wait))
-        task = asyncio.create_task(one(start + offset))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    if tasks:
-        _, unanswered = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
-        for task in unanswered:
-            task.cancel()
-            asked.append(Asked(start, 0.0, PATIENCE_SECONDS, GONE))
-    return asked

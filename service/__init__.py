@@ -37,7 +37,8 @@ What operations use:
 ``markdown_report, html_report``            the report as Markdown and as a page
 ``charts, exports``                         packages: pictures of a job; curves for TensorBoard,
                                             MLflow and CSV
-``row_streams``                             rows of a job as JSON, CSV or Parquet, piece by piece
+``row_streams, streams``                    rows of a job as JSON, CSV or Parquet, piece by piece;
+                                            files likewise
 ``model_files, exporter``                   model files as they are read here; models for other
                                             runtimes
 ``readiness``                               what works now and what does not

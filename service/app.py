@@ -30,7 +30,7 @@ from service.security.rates import Rates
 from service.serving.doors import open_doors, open_streams
 from service.serving.engine import ServingEngine
 from service.serving.express import Express
-from service.serving.front import Front, RequestIds, Turn
+from service.serving.front import Front, RequestIds
 from service.telemetry.board import Board
 from service.telemetry.requests import Requests, Watched
 from service.telemetry.telemetry import Telemetry
@@ -99,12 +99,10 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
     )
     app.add_middleware(Conventions)
-    turn, ids = Turn(), RequestIds()
-    front = Front(
-        app.behind, app.state, open_doors=open_doors, open_streams=open_streams, turn=turn, ids=ids
-    )
+    ids = RequestIds()
+    front = Front(app.behind, app.state, open_doors=open_doors, open_streams=open_streams, ids=ids)
     app.watched = Watched(front, requests)
-    app.express = Express(app.state, turn, ids, requests)
+    app.express = Express(app.state, ids, requests)
     error_handlers.add_error_handlers(app)
     exact_paths: list[tuple[str, set[str]]] = []
     for resource in RESOURCES:

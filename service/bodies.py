@@ -3,8 +3,8 @@
 JSON in UTF-8, compressed by gzip or deflate or not at all. Nested at most `MOST_DEPTH` deep, and no
 object with more than `MOST_KEYS` members. Whole numbers fit in 64 bits, numbers have at most
 `LONGEST_NUMBER` characters. No text, be it a key or a value, holds U+0000, which PostgreSQL cannot
-keep, or half of a surrogate pair, which UTF-8 cannot write. What passes can be stored, and sent
-back.
+keep, or half of a surrogate pair, which UTF-8 cannot write. In a body of settings no object has a
+member twice, of which one would be ignored. What passes can be stored, and sent back.
 
 Large bodies are read in a thread. Python's lock is not free while one call of the JSON parser or of
 pydantic works, but it is between these calls and at every number, so that `/livez` and the other
@@ -44,6 +44,9 @@ MOST_FILES, MOST_FIELDS = 2, 64
 SMALL_BYTES = 16 * 1024
 """Up to here a body is read at once: a thread would take longer than the reading, 5 ms at most."""
 
+SETTINGS_BYTES = 256 * 1024
+"""Up to here a body may be settings, and its members are counted; a larger one is rows."""
+
 _SUSPICIOUS = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 """How JSON writes U+0000 and surrogates; without a match no text can hold one."""
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
@@ -55,6 +58,12 @@ class _Refused(int):
     """Stands where a number stood that is out of bounds, until its path is known."""
 
     reason = ""
+
+
+class _Repeated(dict[str, object]):
+    """Stands where an object has a member twice, until its path is known."""
+
+    member = ""
 
 
 class CheckedRoute(Operation):
@@ -208,8 +217,25 @@ def parsed(body: bytes) -> Any:
         refused.append(stand_in)
         return stand_in
 
+    repeated: list[_Repeated] = []
+
+    def members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) == len(pairs):
+            return found
+        stand_in = _Repeated(found)
+        names = [name for name, _ in pairs]
+        stand_in.member = next(name for name in names if names.count(name) > 1)
+        repeated.append(stand_in)
+        return stand_in
+
     try:
-        content = json.loads(text.removeprefix("\ufeff"), parse_int=whole, parse_float=decimal)
+        content = json.loads(
+            text.removeprefix("\ufeff"),
+            parse_int=whole,
+            parse_float=decimal,
+            object_pairs_hook=members if len(body) <= SETTINGS_BYTES else None,
+        )
     except json.JSONDecodeError as error:
         raise MalformedError(
             f"The body is not JSON at character {error.pos}: {error.msg}."
@@ -217,6 +243,11 @@ def parsed(body: bytes) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     _check_shape(content)
+    if repeated:
+        for path, value in _walk(content):
+            if isinstance(value, _Repeated):
+                reason = "stands here twice; leave one of them out"
+                raise _unfit((*path, value.member), reason, "repeated_member")
     if refused:
         for path, value in _walk(content):
             if type(value) is _Refused:

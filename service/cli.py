@@ -142,8 +142,10 @@ def migrate(
         finally:
             database.close()
         # Of a rehearsal the statements alone go to the output: it is to be read, or kept.
-        told = Console(stderr=True, highlight=False, soft_wrap=True) if dry_run else console
-        told.print(f"{found.sentence[0].upper()}{found.sentence[1:]}.", markup=False)
+        status_console = (
+            Console(stderr=True, highlight=False, soft_wrap=True) if dry_run else console
+        )
+        status_console.print(f"{found.sentence[0].upper()}{found.sentence[1:]}.", markup=False)
         if check and not found.fits:
             raise typer.Exit(1)
 

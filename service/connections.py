@@ -8,7 +8,6 @@ document where its client can still read one (431, 408, 400, 503), and its conne
 import asyncio
 import enum
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import httptools
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.departures import GONE, departure
 from service.errors import BusyError, HeadError, MalformedError, SlowError, domain_problem
 from worker.errors import ParsimonyError
 from worker.settings import ServiceSettings
@@ -36,8 +36,6 @@ LINGER_SECONDS = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """What a refused client may still send before it is cut off. Cut off at once, it would see a reset
 connection and not the answer that says why."""
-GONE = "parsimony.gone"
-"""What the state of a request's scope calls the function that says if its client has left."""
 TICK_SECONDS = 0.002
 """What a timer may go off too early: clocks of event loops count milliseconds."""
 HEALTH = {"/livez", "/readyz", "/ping", "/metrics", "/v2/health/live", "/v2/health/ready"}
@@ -182,7 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.app = self._application if error is None else _closing(error)
         super().on_headers_complete()
         # Read when the answer is begun, which is not before this returns.
-        self.scope["state"][GONE] = partial(getattr, self.cycle, "disconnected")
+        self.scope["state"][GONE] = departure(self.cycle)
         if len(self.pipeline) > PIPELINED:
             self._leave_out_newest()
 

@@ -27,8 +27,10 @@ _EMPTY = (
 class Conventions:
     """ASGI middleware: HEAD wherever GET is, and headers that every answer has.
 
-    HEAD is answered as GET would be, without the content and with its length. The pages'
-    own files know HEAD by themselves, and are not read for it.
+    HEAD is answered as GET would be, without the content and with its length. The answer
+    is over with its head: a server then says that the client has left, and what streams stops. A
+    table would be computed for nothing, and events have no end. The pages' own files know HEAD by
+    themselves, and are not read for it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -49,10 +51,15 @@ class Conventions:
                     # All but the pages' own files, which may be kept.
                     headers.setdefault("Cache-Control", PRIVATE["Cache-Control"])
             elif without_content and message["type"] == "http.response.body":
-                message = {**message, "body": b""}
+                return
             await send(message)
+            if without_content and message["type"] == "http.response.start":
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        inner = {**scope, "method": "GET"} if without_content else scope
+        if not without_content:
+            await self.app(scope, receive, answered)
+            return
+        inner = {**scope, "method": "GET"}
         await self.app(inner, receive, answered)
         scope["route"] = inner.get("route")
 

@@ -49,8 +49,8 @@ def examine_python(running: tuple[int, ...]) -> Examination:
     """The interpreter."""
     fit = running >= LEAST_PYTHON
     remedy = "" if fit else f"install Python {dotted(LEAST_PYTHON)} or newer"
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return Examination("Python", found, fit, remedy)
+    description = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    return Examination("Python", description, fit, remedy)
 
 
 def examine_packages() -> Iterator[Examination]:
@@ -92,8 +92,8 @@ def examine_redis(settings: ServiceSettings) -> Examination:
         return Examination("Redis", "none found", fit=False, remedy=error.message)
     fit = binary.version >= LEAST_REDIS
     remedy = "" if fit else f"{dotted(LEAST_REDIS)} or newer is needed: {REDIS_REMEDY}"
-    found = f"{binary.name} {dotted(binary.version)} at {binary.path}"
-    return Examination("Redis", found, fit, remedy)
+    description = f"{binary.name} {dotted(binary.version)} at {binary.path}"
+    return Examination("Redis", description, fit, remedy)
 
 
 def _reachable_redis(url: str) -> Examination:
@@ -116,11 +116,11 @@ def examine_database(settings: ServiceSettings) -> Examination:
         return examine_sqlite(sqlite_version(), sqlite_module().__name__)
     try:
         with closing(Database(settings.database_url)) as database, database.read() as session:
-            found = session.scalar(text("select version()"))
+            version = session.scalar(text("select version()"))
     except ParsimonyError as error:
         remedy = "start it, or correct PARSIMONY_DATABASE_URL"
         return Examination("Database", error.message, fit=False, remedy=remedy)
-    return Examination("Database", f"{found} at {url.host}", fit=True)
+    return Examination("Database", f"{version} at {url.host}", fit=True)
 
 
 def examine_sqlite(found: tuple[int, ...], module: str) -> Examination:

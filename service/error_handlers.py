@@ -93,4 +93,6 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_unforeseen_error(request: Request, error: Exception) -> Response:
         log.exception("unforeseen error", exc_info=error)
-        return for_protocol(request.scope["path"], internal_problem())
+        answer = for_protocol(request.scope["path"], internal_problem())
+        answer.headers["Connection"] = "close"  # the server closes it, since this goes on to it
+        return answer

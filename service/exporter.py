@@ -78,9 +78,9 @@ def export_apart(
         body = json.loads(done.stderr.splitlines()[-1])
         raise ModelError(body.pop("message"), **body)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing was said"]
+        messages = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing was said"]
         raise ModelError(
-            f"The process that exports ended with status {done.returncode}: {said[-1]}",
+            f"The process that exports ended with status {done.returncode}: {messages[-1]}",
             code="export_failed",
         )
     return done.stdout

@@ -68,7 +68,7 @@ def html_report(session: Session, artefacts: Artefacts, job: Job, report: Report
 def _figures(
     session: Session, artefacts: Artefacts, job: Job, kinds: tuple[charts.PictureKind, ...]
 ) -> list[str]:
-    found = []
+    figures = []
     for kind in kinds:
         try:
             wanted = charts.Wanted(kind=kind)
@@ -79,5 +79,5 @@ def _figures(
         label = escape(picture.title, quote=True)
         svg = _METADATA.sub("", content[content.index("<svg") :])
         svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-        found.append(f"<figure>{svg}</figure>\n")
-    return found
+        figures.append(f"<figure>{svg}</figure>\n")
+    return figures

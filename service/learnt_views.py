@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Literal
 
 from service.schemas.learnt import (
     CATEGORIES_SHOWN,
@@ -19,16 +18,11 @@ from service.schemas.learnt import (
 from worker.data import Cell
 from worker.models import Coefficients, Manifest
 from worker.schema import Json
-from worker.spec import TaskKind, without_off
+from worker.spec import without_off
 from worker.storage.models import ENSEMBLE
 from worker.storage.tables import ModelVersion
 
 UNKNOWN = (None, None)
-LINK_OF: dict[TaskKind, Literal["identity", "logit", "softmax"]] = {
-    "regression": "identity",
-    "binary": "logit",
-    "multiclass": "softmax",
-}
 
 
 def coefficients_view(
@@ -49,7 +43,7 @@ def coefficients_view(
         version=version,
         target=target,
         task=found.task,
-        link=LINK_OF[found.task],
+        link=found.link,
         regularization=regularization,
         intercepts=[
             Intercept(output=output, intercept=original, standardized=standardized)

@@ -20,6 +20,13 @@ ENTERING = 50
 _SPECIAL = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]<>|#~"} | {"\n": " ", "\r": " "})
 
 
+NO_ROWS = (
+    "No verdict: no rows were held back, so that nothing tells how new rows would be answered. "
+    "Set split.validation, or split.folds."
+)
+NOT_APPRAISED = "No verdict: the job has not ended, or could not be appraised."
+
+
 def markdown(report: Report, *, name: str, advice: Sequence[Advice]) -> str:
     """The report of a job.
 
@@ -36,13 +43,14 @@ def _lines(report: Report, name: str, advice: Sequence[Advice]) -> Iterator[str]
     yield ""
     verdict = report.verdict
     if verdict is None:
-        verdict = "No verdict: the job has not ended, or no rows were held back."
+        verdict = NO_ROWS if report.objective.startswith("train_") else NOT_APPRAISED
     yield f"**{_text(verdict)}**"
     appraisal = report.appraisal
     if appraisal is None:
         yield from _means(report)
     else:
-        yield from _section(f"Configurations on {appraisal.rows:,} {_kind(report)} rows")
+        rows = "row" if appraisal.rows == 1 else "rows"
+        yield from _section(f"Configurations on {appraisal.rows:,} {_kind(report)} {rows}")
         yield from _intervals(appraisal.intervals)
         if appraisal.refits:
             yield from _section("Trained once more, on training and validation rows")

@@ -164,13 +164,13 @@ def _complete(operation: Json, schemas: Json, *, of_protocol: bool) -> None:
     """Every status it can give, with an example; its links; what its parameters and forms take."""
     answers = operation["responses"]
     # FastAPI documents its own form of 422, which is never sent.
-    said = {int(status) for status in answers if status >= "400" and int(status) in STATUSES}
+    statuses = {int(status) for status in answers if status >= "400" and int(status) in STATUSES}
     givers = {"each"}
     givers |= {"body"} if "requestBody" in operation else set()
     givers |= {"keyed"} if "security" in operation else set()
     ruled = {status for status, about in STATUSES.items() if about.given_by in givers}
     problem = InferenceProblem if of_protocol else Problem
-    for status in sorted(said | ruled):
+    for status in sorted(statuses | ruled):
         if of_protocol and status in PROTOCOL_STATUSES:
             answers.pop(str(status), None)
             continue

@@ -138,10 +138,10 @@ class Readiness:
         longest = max(SILENT_SECONDS, SILENT_BEATS * self._settings.heartbeat_seconds)
         quiet = {fleet: since for fleet, since in self._silence().items() if since >= longest}
         with self._database.read() as session:
-            found = Population(workers.seen(session), workers.queue(session), 0.0)
+            population = Population(workers.seen(session), workers.queue(session), 0.0)
             silent = workers.silent(session, quiet) if quiet else None
-        self._population = found, time.monotonic()
-        if reason := workers.missing(found.workers) or silent:
+        self._population = population, time.monotonic()
+        if reason := workers.missing(population.workers) or silent:
             raise UnavailableError(reason)
 
 

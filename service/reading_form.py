@@ -35,13 +35,13 @@ def reading_of(form: Mapping[str, str | None]) -> Reading:
     Raises:
         InvalidError: a field is wrong; `param` is its name.
     """
-    said: dict[str, object] = {}
+    settings: dict[str, object] = {}
     wrong: list[Finding] = []
     for name, text in form.items():
         if text is None:
             continue
         try:
-            said[name] = _VALUES.get(name, str)(text)
+            settings[name] = _VALUES.get(name, str)(text)
         except ValueError as error:
             wrong.append(Finding(name, str(error)))
         except (InvalidError, MalformedError) as error:
@@ -49,13 +49,13 @@ def reading_of(form: Mapping[str, str | None]) -> Reading:
     if wrong:
         raise invalid(wrong)
     try:
-        return Reading.model_validate(said)
+        return Reading.model_validate(settings)
     except ValidationError as error:
         errors, unread = first_errors(error)
         # What is said of none of the fields alone is said of decimal and thousands.
         found = [
             replace(finding, param=finding.param or "thousands")
-            for finding in findings(errors, said, Reading)
+            for finding in findings(errors, settings, Reading)
         ]
         raise invalid(found, unread) from error
 

@@ -19,7 +19,7 @@ from worker.errors import DataError, QuotaError
 from worker.jobs import matrices_in, without_unsaid
 from worker.spec import Reading
 from worker.storage import datasets, quotas
-from worker.storage.files import Content, SettledFile
+from worker.storage.contents import Content, SettledFile
 from worker.storage.tables import Dataset
 from worker.text import INVALID_NAME, control_character, shortened
 

@@ -48,7 +48,12 @@ BOUNDS = {
     "less_than_equal": ("le", "at most"),
 }
 
-BOUND_COUNTS = {"too_short": ("at least", "min_length"), "too_long": ("at most", "max_length")}
+BOUND_COUNTS = {
+    "too_short": ("at least", "min_length", "item"),
+    "too_long": ("at most", "max_length", "item"),
+    "string_too_short": ("at least", "min_length", "character"),
+    "string_too_long": ("at most", "max_length", "character"),
+}
 
 
 @dataclass(frozen=True)
@@ -205,9 +210,13 @@ def _message(
     if kind == "union_tag_not_found":
         known = _kinds(model, path[:-1], body) if model else []
         return f"is required: say which kind this is, {_either(known)}" if known else REQUIRED
-    if kind in ("too_short", "too_long"):
-        word, count = BOUND_COUNTS[kind]
-        return f"must have {word} {context[count]} items, not {context['actual_length']}"
+    if kind in BOUND_COUNTS:
+        word, count, what = BOUND_COUNTS[kind]
+        bound, actual = context[count], context.get("actual_length")
+        if isinstance(value, str):
+            what, actual = "character", len(value)
+        said = f"must have {word} {bound} {what}{'' if bound == 1 else 's'}"
+        return said if actual is None else f"{said}, not {actual}"
     if kind == "string_pattern_mismatch":
         return f"must match the pattern {context['pattern']}, not {_shown(value)}"
     if kind in ("value_error", "assertion_error"):
@@ -227,14 +236,21 @@ def _unknown(
 ) -> str:
     known = _field_names(model, path[:-1], body) if model and guess else []
     name = str(path[-1])
-    close = difflib.get_close_matches(name, known, n=1) if len(name) <= LONGEST_GUESSED else []
-    if close:
-        return f"is not a field here; did you mean {close[0]}?"
+    if close := _close(name, known):
+        return f"is not a field here; did you mean {close}?"
     if model and guess and len(name) <= LONGEST_GUESSED and (places := _places(model, path, body)):
         return f"is not a field here; did you mean {_either(places)}?"
     if known:
         return f"is not a field here; the fields are {', '.join(known)}"
     return "is not a field here: remove it"
+
+
+def _close(name: str, known: Sequence[str]) -> str | None:
+    """The known name that is nearest, whatever the case of its letters; none where none is near."""
+    if len(name) > LONGEST_GUESSED:
+        return None
+    lower = {one.lower(): one for one in known}
+    return next((lower[one] for one in difflib.get_close_matches(name.lower(), lower, n=1)), None)
 
 
 def _places(root: type[BaseModel], path: tuple[str | int, ...], body: Any) -> list[str]:
@@ -244,7 +260,9 @@ def _places(root: type[BaseModel], path: tuple[str | int, ...], body: Any) -> li
     below = elsewhere([model for model in models if _is_kind(model, value)], name)
     if below:
         return [".".join(map(str, (*path[:-1], place))) for place in below]
-    return [name] if name in root.model_fields else elsewhere([root], name)
+    others = [name] if name in root.model_fields else elsewhere([root], name)
+    # A field of one kind of an object stands at the same path as what another kind refuses.
+    return [place for place in others if place != ".".join(map(str, path))]
 
 
 def _quotes(kind: str, value: Any) -> str:

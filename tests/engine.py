@@ -1,5 +1,6 @@
 """What tests read inside a run: the one place of the tests that knows how it is built."""
 
+import torch
 from torch import Tensor
 
 from worker.training import FleetRun
@@ -18,7 +19,8 @@ def batch_order(run: FleetRun, epoch: int) -> Tensor:
     Row r of split s has the number s·N + r, N the rows of a split.
     """
     data = run.engine.data
-    return data.of_trials(data.order(epoch)).expand(len(run.trials), -1)
+    order = torch.cat(data.order(epoch, run.engine.training.batch_size), 1)
+    return data.of_trials(order).expand(len(run.trials), -1)
 
 
 def objective_sum(run: FleetRun) -> Tensor:

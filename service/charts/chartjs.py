@@ -236,7 +236,7 @@ def _texts(panel: Panel, axis: str) -> Json:
     """What stands in the cells: Chart.js writes no text in a chart but at ticks, so that each row
     has axes of names along its middle, with neither line nor grid: one in black, one in white.
     """
-    found: Json = {}
+    by_name: Json = {}
     for cells in panel.marks:
         if not isinstance(cells, Cells):
             continue
@@ -244,7 +244,7 @@ def _texts(panel: Panel, axis: str) -> Json:
             inks = [ink(EMPTY if v is None else cells.shades[v].colour) for v in values]
             for colour in sorted(set(inks)):
                 labels = [t if i == colour else "" for t, i in zip(texts, inks, strict=True)]
-                found[f"{axis}Row{row}{colour}"] = {
+                by_name[f"{axis}Row{row}{colour}"] = {
                     "type": "category",
                     "axis": "x",
                     "labels": labels,
@@ -260,7 +260,7 @@ def _texts(panel: Panel, axis: str) -> Json:
                         "color": colour,
                     },
                 }
-    return found
+    return by_name
 
 
 def _labels(picture: Picture) -> list[int]:

@@ -99,10 +99,11 @@ def roc_picture(curves: Curves, part: str, trial_name: str, metrics: Metrics) ->
     if roc is None:
         raise ValueError("there is no ROC curve")
     area = metrics.get(f"{part}_auc")
-    told = "" if area is None else f" Area under it (AUC): {area:.4f}."
+    area_text = "" if area is None else f" Area under it (AUC): {area:.4f}."
     return Picture(
         title=titled("ROC curve", trial_name),
-        note=f"{_rows(curves.parts[part], part)}; positive: {name_of(str(curves.positive))}.{told}",
+        note=f"{_rows(curves.parts[part], part)}; positive: {name_of(str(curves.positive))}."
+        f"{area_text}",
         x=PictureAxis("False positive rate: FP / (FP + TN)", low=0.0, high=1.0, step=0.2),
         panels=(
             Panel(
@@ -129,11 +130,12 @@ def precision_recall_picture(
         x += [x[-1], recall]
         y += [precision, precision]
     area = metrics.get(f"{part}_average_precision")
-    told = "" if area is None else f" Average precision: {area:.4f}."
+    area_text = "" if area is None else f" Average precision: {area:.4f}."
     share = pr.precision[-1]  # all rows are answered as positive there
     return Picture(
         title=titled("Precision and recall", trial_name),
-        note=f"{_rows(curves.parts[part], part)}; positive: {name_of(str(curves.positive))}.{told}",
+        note=f"{_rows(curves.parts[part], part)}; positive: {name_of(str(curves.positive))}."
+        f"{area_text}",
         x=PictureAxis("Recall: TP / (TP + FN)", low=0.0, high=1.0, step=0.2),
         panels=(
             Panel(

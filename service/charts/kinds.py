@@ -135,10 +135,10 @@ def _absent_importance(job: Job) -> Absent | None:
 def _absent_curves(job: Job, kind: PictureKind, row: TrialRow | None) -> Absent | None:
     if job.understood is not None and job.understood.task == "regression":
         return Absent("the job predicts numbers, not classes")
-    found = None if row is None or row.report is None else row.report.curves
-    if found is None:
+    curves = None if row is None or row.report is None else row.report.curves
+    if curves is None:
         return Absent(NOT_KEPT, later=row is None or row.state in OPEN)
-    parts = found.parts.values()
+    parts = curves.parts.values()
     if kind == "confusion" and any(part.confusion is None for part in parts):
         return Absent("there are more than 100 classes")
     if kind == "roc" and all(part.roc is None for part in parts):
@@ -232,12 +232,12 @@ def _path(session: Session, artefacts: Artefacts, job: Job, wanted: Wanted) -> P
 
 
 def _surface(session: Session, job: Job, wanted: Wanted) -> Picture:
-    found, _ = search_report(session, job)
-    if found.surface is None or not any(n for row in found.surface.count for n in row):
+    report, _ = search_report(session, job)
+    if report.surface is None or not any(n for row in report.surface.count for n in row):
         why = "fewer than two of the searched numbers vary over configurations with a result"
         _refuse(session, job, "surface", Absent(why, _is_open(job)))
     return surface_picture(
-        found.surface,
+        report.surface,
         objective=job.objective,
         maximize=job.maximize,
         job_name=job.name,
@@ -328,16 +328,16 @@ def _without_any(
 def _classifier(session: Session, job: Job, wanted: Wanted, row: TrialRow | None) -> Picture:
     if row is None or row.report is None or row.report.curves is None:
         _refuse(session, job, wanted.kind, Absent(NOT_KEPT))
-    found = row.report.curves
-    part = _part(job, found, wanted)
+    curves = row.report.curves
+    part = _part(job, curves, wanted)
     name = row.name if row.fold is None else f"{row.name}, fold {row.fold}"
     if wanted.kind == "confusion":
-        return confusion_picture(found, part, name)
+        return confusion_picture(curves, part, name)
     if wanted.kind == "calibration":
-        return calibration_picture(found, part, name)
+        return calibration_picture(curves, part, name)
     if wanted.kind == "roc":
-        return roc_picture(found, part, name, row.metrics)
-    return precision_recall_picture(found, part, name, row.metrics)
+        return roc_picture(curves, part, name, row.metrics)
+    return precision_recall_picture(curves, part, name, row.metrics)
 
 
 def _part(job: Job, found: Curves, wanted: Wanted) -> str:

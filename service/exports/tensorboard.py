@@ -39,7 +39,7 @@ _CRC = _table()
 
 def crc32c(blocks: Sequence[bytes]) -> NDArray[np.uint32]:
     """The CRC-32C (RFC 3720, appendix B.4) of each block, those of one length together."""
-    found = np.empty(len(blocks), dtype=np.uint32)
+    remainders = np.empty(len(blocks), dtype=np.uint32)
     lengths = np.array([len(block) for block in blocks])
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length).tolist()
@@ -48,8 +48,8 @@ def crc32c(blocks: Sequence[bytes]) -> NDArray[np.uint32]:
         crc = np.full(len(places), 0xFFFFFFFF, dtype=np.uint32)
         for column in columns:
             crc = (crc >> 8) ^ _CRC[(crc ^ column) & 0xFF]
-        found[places] = crc ^ np.uint32(0xFFFFFFFF)
-    return found
+        remainders[places] = crc ^ np.uint32(0xFFFFFFFF)
+    return remainders
 
 
 def event_file(trial: TrialCurves) -> bytes:
@@ -80,11 +80,11 @@ def _bytes(field: int, content: bytes) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    found = bytearray()
+    encoded = bytearray()
     while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
+        encoded.append(number & 0x7F | 0x80)
         number >>= 7
-    return bytes([*found, number])
+    return bytes([*encoded, number])
 
 
 def _masked(blocks: Sequence[bytes]) -> list[bytes]:

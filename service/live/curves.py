@@ -78,10 +78,10 @@ def _at(values: Json, name: str, positions: Sequence[int]) -> list[float]:
 
 
 def _over(epochs: Sequence[tuple[int, Json]], name: str, positions: Sequence[int]) -> LiveValues:
-    found = [_at(values, name, positions) for _, values in epochs]
+    values_of_epochs = [_at(values, name, positions) for _, values in epochs]
     return LiveValues(
-        mean=[fmean(some) if some else None for some in found],
-        sd=[stdev(some) if len(some) > 1 else None for some in found],
+        mean=[fmean(some) if some else None for some in values_of_epochs],
+        sd=[stdev(some) if len(some) > 1 else None for some in values_of_epochs],
     )
 
 
@@ -89,9 +89,10 @@ def _best(
     epochs: Sequence[tuple[int, Json]], name: str, positions: Sequence[int], *, most: bool
 ) -> LiveValues:
     choose = max if most else min
-    found = [_at(values, name, positions) for _, values in epochs]
+    values_of_epochs = [_at(values, name, positions) for _, values in epochs]
     return LiveValues(
-        mean=[choose(some) if some else None for some in found], sd=[None] * len(found)
+        mean=[choose(some) if some else None for some in values_of_epochs],
+        sd=[None] * len(values_of_epochs),
     )
 
 
@@ -121,7 +122,7 @@ def _appended(
     old: Mapping[str, LiveValues], name: str, values: LiveValues, length: int, kept: Sequence[int]
 ) -> LiveValues:
     nothing: list[float | None] = [None] * length
-    found = old.get(name)
-    mean = [*(found.mean if found else nothing), *values.mean]
-    sd = [*(found.sd if found else nothing), *values.sd]
+    before = old.get(name)
+    mean = [*(before.mean if before else nothing), *values.mean]
+    sd = [*(before.sd if before else nothing), *values.sd]
     return LiveValues(mean=[mean[place] for place in kept], sd=[sd[place] for place in kept])

@@ -114,12 +114,12 @@ class Feeds:
         now = asyncio.get_running_loop().time()
         stale = {f.job_id for f in watched if now - f.checked >= AGAIN_SECONDS}
         try:
-            found = await in_pool("answers", self._news, watched, stale)
+            latest = await in_pool("answers", self._news, watched, stale)
         except ParsimonyError as error:
             self._outage.failed(error.message)
             return AFTER_FAULT_SECONDS
         self._outage.worked()
-        for feed, news, seen in found:
+        for feed, news, seen in latest:
             feed.add(news, seen, now)
         return 0.0
 

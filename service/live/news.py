@@ -69,17 +69,17 @@ def news_of(session: Session, job_id: str, before: Seen, tenant: str) -> tuple[N
 
 
 def _logged(session: Session, job: Job, seen: Seen) -> list[EventView]:
-    found: list[EventView] = []
+    lines: list[EventView] = []
     while True:
         page = events.event_page(
             session, job.id, after=seen.event, limit=MOST_LOGGED, tenant=job.tenant
         )
-        found += [EventView.model_validate(row) for row in page.items]
+        lines += [EventView.model_validate(row) for row in page.items]
         if page.items:
             seen.event = page.items[-1].id
         if not page.has_more:
-            return found
-        found = found[-MOST_LOGGED:]
+            return lines
+        lines = lines[-MOST_LOGGED:]
 
 
 def _metrics(session: Session, job: Job, seen: Seen) -> Iterator[LiveMetrics]:
@@ -93,15 +93,15 @@ def _metrics(session: Session, job: Job, seen: Seen) -> Iterator[LiveMetrics]:
         if fleet.id not in seen.lines:
             places = live.positions(session, fleet.id)
             seen.lines[fleet.id] = _lines(places)
-        found = live_metrics(
+        metrics = live_metrics(
             fleet.number,
             seen.lines[fleet.id],
             epochs,
             objective=job.objective,
             maximize=job.maximize,
         )
-        if found is not None:
-            yield found
+        if metrics is not None:
+            yield metrics
 
 
 def _lines(places: Iterable[tuple[int, int, str]]) -> list[CurveLine]:

@@ -20,6 +20,10 @@ LEAST_MEMORY = 256 * MIB
 """What reading takes whatever is read: tables of encodings, stacks of threads, blocks."""
 OF_TEXT, OF_DECODED = 20, 4
 """Times that a file of text, or what is unpacked, is held, with all that is made of it."""
+OF_COLUMNS = 32 * 2**10
+"""Bytes a column of text takes beside its cells: what is counted and told of it."""
+HEAD = 2**18
+"""Bytes at the beginning of a file in which its columns are counted."""
 OF_ROWS = 1024
 """Bytes a row that it takes to divide the rows of a table, into folds that are dealt repeatedly."""
 PROCESSOR_SECONDS, SECONDS_A_MIB = 20, 2
@@ -33,12 +37,14 @@ def bounds_of(size: int, head: bytes, most: int, rows: int | None = None) -> Bou
 
     Args:
         size: bytes of the file.
-        head: its first bytes.
+        head: its first bytes, `HEAD` of them, which hold a text's first line.
         most: bytes of memory that all readers have together.
         rows: of a table that was counted, of which a few columns are taken.
     """
     packed = head.startswith(PACKED)
     needed = OF_DECODED * FileLimits.of(size).bytes if packed else OF_TEXT * size
+    columns = 0 if packed else _columns(head)
+    needed += OF_COLUMNS * columns
     if rows is not None:
         needed = min(needed, OF_ROWS * rows)
     seconds = PROCESSOR_SECONDS + SECONDS_A_MIB * size // MIB
@@ -48,7 +54,14 @@ def bounds_of(size: int, head: bytes, most: int, rows: int | None = None) -> Bou
         seconds=4.0 * seconds,
         files=FILES,
         written=WRITTEN,
+        columns=columns,
     )
+
+
+def _columns(head: bytes) -> int:
+    """How many columns a text's first line may have, up to those that are read."""
+    line = head.partition(b"\n")[0]
+    return min(FileLimits.columns, 1 + max(map(line.count, (b",", b";", b"\t", b"|"))))
 
 
 class MemoryShares:

@@ -31,6 +31,8 @@ class Bounds(Record):
     """Open files."""
     written: int
     """Bytes of a file that it writes."""
+    columns: int = 0
+    """Columns that its file may have, if it is text."""
 
 
 class ReadOrder(Record):

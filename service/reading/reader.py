@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal
 
 from service.errors import BusyError
 from service.reading.forks import BEGUN, READY
-from service.reading.limits import MIB, MemoryShares, bounds_of
+from service.reading.limits import HEAD, MIB, MemoryShares, bounds_of
 from service.reading.messages import Bounds, Description, ReadAnswer, ReaderEnd, ReadOrder
 from service.reading.work import ROWS, TABLE
 from service.threads import LONGER_SECONDS
@@ -160,7 +160,7 @@ class Reader:
         rows = None if counted is None else counted.rows
         # A few columns of a table that was read before are not kept waiting by uploads.
         shares = self._shares if rows is None else self._checks
-        bounds = bounds_of(size, file.read(8), shares.total, rows)
+        bounds = bounds_of(size, file.read(HEAD), shares.total, rows)
         folder = self._folder()
         try:
             order = ReadOrder(

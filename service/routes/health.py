@@ -135,8 +135,8 @@ def _status(services: Services) -> Literal["ready", "degraded", "unready", "stop
 
 
 def _parts(services: Services) -> Parts:
-    found = services.readiness.parts().items()
-    return Parts(**{name: PartView(**vars(part)) for name, part in found})
+    states = services.readiness.parts().items()
+    return Parts(**{name: PartView(**vars(part)) for name, part in states})
 
 
 def _worker(seen: SeenWorker, age: float) -> WorkerView:

@@ -84,7 +84,7 @@ def validate_job(services: ServicesDep, caller: Trainer, spec: Spec) -> Validati
     costs more than this service takes is refused, by both, as `limit_exceeded`: with the `measure`,
     its `value`, the `limit` and the `setting` that it is.
     """
-    proposal = services.intake.propose(spec, caller=caller)
+    proposal = services.intake.preview(spec, caller=caller)
     outline = proposal.outline
 
     def some(train: int, held_out: int) -> Prepared:

@@ -14,9 +14,9 @@ from service.learnt_views import coefficients_view
 from service.routes.models import Name, Version
 from service.schemas.learnt import CoefficientsView
 from service.security.callers import Reader
+from service.streams import pieces
 from worker.spec import without_off
 from worker.storage import models
-from worker.storage.files import pieces
 
 router = APIRouter(
     prefix="/v1/models/{name}/versions/{version}", tags=["Models"], route_class=CheckedRoute
@@ -53,10 +53,10 @@ def get_coefficients(
     with services.database.read() as session:
         row = models.resolve(session, name, version, tenant=caller.tenant)
         settings = models.origin(session, row).settings
-    found = services.model_files.coefficients(row)
+    coefficients = services.model_files.coefficients(row)
     target = services.model_files.manifest(row).target
     return coefficients_view(
-        found,
+        coefficients,
         name=name,
         version=row.version,
         target=target["column"],

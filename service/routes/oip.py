@@ -132,14 +132,14 @@ async def _metadata(
 
 async def _versions(services: Services, caller: Caller, name: str) -> list[int]:
     """A model's versions, oldest first; ``NotFoundError`` without one."""
-    found = [
+    versions = [
         one.version
         for one in await services.serving.index(tenant=caller.tenant)
         if one.name == name
     ]
-    if not found:
+    if not versions:
         raise no_model(name)
-    return sorted(found)
+    return sorted(versions)
 
 
 @router.get(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
 from service.bodies import CheckedRoute
-from service.connections import GONE
+from service.departures import GONE
 from service.dependencies import ServicesDep
 from service.errors import Responses, problems
 from service.routes.models import Chosen, Name

@@ -14,13 +14,13 @@ from service.schemas.common import Limit, Listing
 from service.schemas.jobs import JobState
 from service.schemas.predictions import PredictionSummary, PredictionView
 from service.security.callers import Predictor, Reader
+from service.streams import pieces
 from service.threads import in_pool
 from service.waiting import Prefer, ended, wanted_seconds
 from worker.caller import Caller
 from worker.errors import ConflictError
 from worker.spec import PredictionSpec
 from worker.storage import deletion, jobs, predictions
-from worker.storage.files import pieces
 from worker.storage.states import Kind
 
 router = APIRouter(prefix="/v1/predictions", tags=["Predictions"], route_class=CheckedRoute)

@@ -126,9 +126,9 @@ async def get_row_answers(
     from the stored models and streamed. 409 where the part has no rows, the trial no model yet, or
     the data set was deleted.
     """
-    found = await in_pool("reports", services.rows.answers, job_id, part, trial, caller=caller)
+    answers = await in_pool("reports", services.rows.answers, job_id, part, trial, caller=caller)
     chosen = form_for(request, form, ("json", "csv", "parquet"))
-    pieces = answers_in(chosen, job_id, part, found)
+    pieces = answers_in(chosen, job_id, part, answers)
     # What is wrong with a model is told before anything is sent.
     first = await in_pool("reports", next, pieces, b"")
 

@@ -57,9 +57,9 @@ class CoefficientsView(Body):
     """The column that is predicted."""
     task: Annotated[Literal["binary", "multiclass", "regression"], Field(examples=["regression"])]
     """As what it is predicted."""
-    link: Annotated[Literal["identity", "logit", "softmax"], Field(examples=["identity"])]
-    """What the score is: the value itself; the log odds of the second class; or the classes'
-    softmax scores."""
+    link: Annotated[Literal["identity", "log", "logit", "softmax"], Field(examples=["identity"])]
+    """What the score is: the value itself; its logarithm (the loss `poisson`); the log odds of the
+    second class; or the classes' softmax scores."""
     regularization: Annotated[Json, Field(examples=[{"l1": {"strength": 0.02}}])]
     """The techniques of its trial with their strengths λ, in units of the loss on the target as it
     was trained on."""

@@ -36,7 +36,10 @@ class ExpressProtocol(BoundedProtocol):
         if cycle is self.cycle and self._part is _BODY and app is self._application:
             resident = self._express.resident(cycle.scope)
             if resident is not None:
-                self._held = cycle, resident
+                # One after which the connection is closed is refused once its body is here: closed
+                # before, the connection would be reset, and the answer perhaps not seen.
+                if not (cycle.keep_alive and self._express.refuses(self, cycle, resident)):
+                    self._held = cycle, resident
                 return
         super()._start_asgi_task(cycle, app)
 
@@ -47,7 +50,7 @@ class ExpressProtocol(BoundedProtocol):
         if held is not None and not held[0].disconnected:
             cycle, resident = held
             if not self._express.begin(self, cycle, resident):
-                super()._start_asgi_task(cycle, self._application)
+                self.give_back(cycle)
 
     def answer_last(self) -> None:
         """Close after the request that is being answered. Who waits for none is left alone: one may
@@ -73,7 +76,16 @@ class ExpressProtocol(BoundedProtocol):
         if not exchange.keep_alive:
             self.transport.close()
         exchange.on_response()
+        exchange.on_response = _nothing  # as after an application: it refers to this connection
 
     def answer_by(self, exchange: RequestResponseCycle, app: ASGIApp) -> None:
         """Have an ASGI application answer."""
         super()._start_asgi_task(exchange, app)  # type: ignore[arg-type]
+
+    def give_back(self, exchange: RequestResponseCycle) -> None:
+        """Have the application answer what is not plain after all."""
+        super()._start_asgi_task(exchange, self._application)
+
+
+def _nothing() -> None:
+    pass

@@ -6,8 +6,11 @@ that is at hand) is read as soon as its body is there, and answered from within 
 was computed in, in one piece. All else is answered by the application, with the same bits.
 """
 
+import asyncio
 import logging
 import time
+from collections import deque
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,7 +22,7 @@ from service.errors import BusyError, internal_problem
 from service.security.rates import Rates
 from service.serving.doors.exchange import PRIVATE_JSON, refusal
 from service.serving.engine import FEW_ROWS
-from service.serving.front import COUNTED, RATE, RequestIds, Turn
+from service.serving.front import COUNTED, RATE, RequestIds
 from service.serving.joiner import Joined, Rows
 from service.serving.residents import Resident
 from service.telemetry.requests import Requests, are_said, say
@@ -30,6 +33,11 @@ PREFIX, SUFFIX = "/v1/models/", "/predict"
 TEMPLATE = f"{PREFIX}{{name}}{SUFFIX}"
 MOST_BYTES = 64 * 1024
 """Of a body."""
+READING_NS = 2_000_000
+"""How long requests are read in one turn of the event loop."""
+MANY_ROWS = 8
+"""From here on the rows of a request are encoded as it is read: they take less than with those of
+others, and are one array, where lists would have the garbage collector look through them."""
 _UNPLAIN = frozenset({b"content-encoding", b"prefer", b"expect", b"transfer-encoding"})
 """Headers that say something which the application is to read."""
 _PREDICT = Permission.PREDICT
@@ -54,19 +62,36 @@ class Connection(Protocol):
     def answer_by(self, exchange: Any, app: ASGIApp) -> None:
         """Have an ASGI application answer."""
 
+    def give_back(self, exchange: Any) -> None:
+        """Have the application answer what is not plain after all."""
+
+
+@dataclass(eq=False, slots=True)
+class _Unread:
+    """A request that is here and waits to be read."""
+
+    connection: Connection
+    exchange: Exchange
+    resident: Resident
+    begun: int
+    rows: float
+    """How many it has, about."""
+
 
 class Express:
     """Answers what is plain, for all connections of one event loop.
 
     Args:
         state: whose `services` are there once the application has started.
-        turn: what may be read at a time, here and by the front.
         ids: the names of requests.
         requests: where they are counted.
     """
 
-    def __init__(self, state: State, turn: Turn, ids: RequestIds, requests: Requests) -> None:
-        self._state, self._turn, self._ids = state, turn, ids
+    def __init__(self, state: State, ids: RequestIds, requests: Requests) -> None:
+        self._state, self._ids = state, ids
+        self._unread: deque[_Unread] = deque()
+        self._until = 0
+        """Until when requests are read in this turn of the event loop; 0 before the first one."""
         self.is_stopping = False
         """Whether each connection is closed after its next answer."""
         self._answered = requests.of("POST", TEMPLATE, "2xx")
@@ -104,25 +129,71 @@ class Express:
         resident: Resident | None = serving.at_hand(name, tenant=caller.tenant)
         return resident if resident is not None and resident.model.plain is not None else None
 
+    def refuses(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:
+        """Refuse a request of which only the head is here, if there is no time for it; whether it
+        was.
+        """
+        begun = time.perf_counter_ns()
+        try:
+            resident.joiner.check(before=resident.unread_rows)
+        except BusyError as error:
+            self._refuse(connection, exchange, error, begun)
+            return True
+        return False
+
     def begin(self, connection: Connection, exchange: Exchange, resident: Resident) -> bool:
-        """Read a request whose body is here, and have it answered; whether it is plain."""
-        begun, counted, says = time.perf_counter_ns(), self._answered.add, self._says
-        reader = resident.model.plain
+        """Read a request whose body is here, now or in its turn, and have it answered; whether it
+        is plain, as far as that is known.
+        """
+        begun = time.perf_counter_ns()
+        if not self._until:
+            self._until = begun + READING_NS
+            asyncio.get_running_loop().call_soon(self._read_on)
+        elif self._unread or begun > self._until:
+            rows = len(exchange.body) / max(resident.row_bytes, 1.0)
+            resident.unread_rows += rows
+            self._unread.append(_Unread(connection, exchange, resident, begun, rows))
+            return True
+        return self._read(connection, exchange, resident, begun)
+
+    def _read_on(self) -> None:
+        """At the end of a turn of the event loop: read what waits, for some time."""
+        until = time.perf_counter_ns() + READING_NS
+        while self._unread:
+            if time.perf_counter_ns() > until:
+                asyncio.get_running_loop().call_soon(self._read_on)
+                return
+            one = self._unread.popleft()
+            one.resident.unread_rows -= one.rows
+            if one.exchange.disconnected:
+                one.resident.statistics.abandoned += 1
+            elif not self._read(one.connection, one.exchange, one.resident, one.begun):
+                one.connection.give_back(one.exchange)
+        self._until = 0
+
+    def _read(
+        self, connection: Connection, exchange: Exchange, resident: Resident, begun: int
+    ) -> bool:
+        """Read a request and give its rows to the joiner; whether it is plain."""
+        reader, counted, says = resident.model.plain, self._answered.add, self._says
         if reader is None:
             return False
         try:
-            self._turn.enter()
             resident.joiner.check()
+            started, size = time.perf_counter_ns(), len(exchange.body)
             content = orjson.loads(bytes(exchange.body))
             instances = plain_instances(content)
             cells: Rows | None = None
             if instances is not None:
-                cells = reader.cells(instances)
-                if cells is None and reader.categories:
+                if len(instances) >= MANY_ROWS or reader.categories:
                     cells = reader.features(instances)
+                else:
+                    cells = reader.cells(instances)
             if cells is None:
                 return False
-            rows, read = len(cells), time.perf_counter_ns() - begun
+            rows, read = len(cells), time.perf_counter_ns() - started
+            learnt = size / rows - resident.row_bytes
+            resident.row_bytes += 0.1 * learnt if resident.row_bytes else learnt
             warnings = content.get("warnings", True)
 
             def deliver(joined: Joined, place: int) -> None:
@@ -150,6 +221,7 @@ class Express:
                 deliver,
                 partial(self._fail, connection, exchange, begun),
                 gone=lambda: exchange.disconnected,
+                begun=begun,
             )
         except BusyError as error:
             self._refuse(connection, exchange, error, begun)

@@ -18,7 +18,7 @@ from starlette.datastructures import State
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.body_limit import JSON_BYTES
-from service.connections import GONE
+from service.departures import GONE
 from service.errors import BusyError, domain_problem, internal_problem
 from service.protocol_errors import for_protocol
 from service.security.auditor import REQUEST

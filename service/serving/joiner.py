@@ -40,9 +40,6 @@ DEPTH = 2
 """Batches that are given to threads: while one is computed the next one is ready, so that no thread
 waits for an event loop that is busy.
 """
-ENCODED_AT = 16
-"""Plain rows of one request that are encoded as it comes: lists that wait by the thousand have the
-garbage collector look through them again and again, for up to 0.2 s. Fewer are encoded together."""
 LEAST_ROWS = 64
 """Rows that are joined however long they take."""
 WRITING_NS = 1_000_000
@@ -128,21 +125,23 @@ class Joiner:
         """Whether nothing waits, is computed or has still to be written."""
         return not (self._waiting or self._in_threads or self._in_writing)
 
-    def expected_ns(self, rows: int) -> float:
+    def expected_ns(self, rows: float) -> float:
         """How long so many rows more would take now, with all that is before them."""
         return self._batch_ns + (self._running_rows + self._queued_rows + rows) * self._row_ns
 
-    def check(self, seconds: float | None = None, rows: int = 0) -> None:
+    def check(self, seconds: float | None = None, rows: int = 0, *, before: float = 0.0) -> None:
         """Refuse what could not be answered in the time that its client waits.
 
         Where the client does not say how long, its own rows are not counted: however many they
-        are, their turn comes within `PATIENCE_SECONDS`.
+        are, their turn comes within `PATIENCE_SECONDS`. Those before it which are not here yet, but
+        on their way, are.
 
         Raises:
             BusyError: it could not.
         """
         limit = PATIENCE_SECONDS if seconds is None else seconds
-        if self.expected_ns(0 if seconds is None else rows) > limit * MARGIN * 1e9:
+        ahead = before + (0 if seconds is None else rows)
+        if self.expected_ns(ahead) > limit * MARGIN * 1e9:
             self._statistics.refused += 1
             raise BusyError(
                 f"This model has more rows to compute before yours than it can within {limit:g} s. "
@@ -188,17 +187,17 @@ class Joiner:
         fail: Callable[[Exception | None], None],
         seconds: float | None = None,
         gone: Callable[[], object] | None = None,
+        begun: int | None = None,
     ) -> None:
         """As ``join``, without a task that waits: the batch is delivered, or the error that there
-        was, and nothing where the client has left.
+        was, and nothing where the client has left. It has waited since ``begun``, if given.
 
         Raises:
             BusyError: they cannot be computed in this time.
         """
         self.check(seconds, len(rows))
-        if isinstance(rows, list) and len(rows) >= ENCODED_AT:
-            rows = self._encoded(rows)
-        begun = time.perf_counter_ns()
+        if begun is None:
+            begun = time.perf_counter_ns()
         until = begun + int((PATIENCE_SECONDS if seconds is None else seconds) * 1e9)
         self._waiting.append(_Item(rows, deliver, fail, begun, until, gone))
         self._queued_rows += len(rows)

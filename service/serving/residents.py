@@ -41,6 +41,10 @@ class Resident:
     """Whose it is."""
     used: int = 0
     """When it was used last: a number that grows with each use of any model."""
+    row_bytes: float = 0.0
+    """What a row takes in the body of a plain request, of late."""
+    unread_rows: float = 0.0
+    """Rows, about, of plain requests that are here and wait to be read."""
 
 
 def load_resident(

@@ -64,10 +64,10 @@ class Requests:
     def of(self, method: str, route: str, status: str) -> Histogram:
         """Where such requests are counted."""
         key = (method, route, status)
-        found = self._histograms.get(key)
-        if found is None:
-            found = self._histograms[key] = Histogram()
-        return found
+        histogram = self._histograms.get(key)
+        if histogram is None:
+            histogram = self._histograms[key] = Histogram()
+        return histogram
 
     @property
     def histograms(self) -> Mapping[Key, Histogram]:
@@ -80,9 +80,9 @@ class Requests:
         self.of(method, _route(scope), f"{status // 100}xx" if status else GONE).add(ns)
         level = logging.INFO if _changes(scope, method) else logging.DEBUG
         if log.isEnabledFor(level):
-            said = {name: value for name, value in headers if name in (REQUEST_ID, b"location")}
-            fields = {"location": said[b"location"].decode()} if b"location" in said else {}
-            say(level, method, scope["path"], status, ns, said.get(REQUEST_ID, b""), **fields)
+            logged = {name: value for name, value in headers if name in (REQUEST_ID, b"location")}
+            fields = {"location": logged[b"location"].decode()} if b"location" in logged else {}
+            say(level, method, scope["path"], status, ns, logged.get(REQUEST_ID, b""), **fields)
 
 
 def are_said() -> bool:

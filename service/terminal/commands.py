@@ -170,11 +170,11 @@ def print_jobs(
             path = f"/v1/jobs?limit={limit}" + ("" if state is None else f"&state={state}")
             write_curl(client, path, api_key)
             return
-        found = client.jobs(state=state, limit=limit)
+        listed = client.jobs(state=state, limit=limit)
         if as_json:
-            write_json(found)
+            write_json(listed)
         else:
-            show_jobs(output(), found)
+            show_jobs(output(), listed)
 
 
 def print_report(
@@ -205,9 +205,9 @@ def print_report(
         elif as_json:
             write_json(client.send(calls.read_report(job)))
         else:
-            found, console = client.job(job), output()
-            show_report(console, found.report, most=top)
-            show_findings(console, found.advice)
+            handle, console = client.job(job), output()
+            show_report(console, handle.report, most=top)
+            show_findings(console, handle.advice)
 
 
 def export_curves(
@@ -294,11 +294,11 @@ def print_status(
         if as_curl:
             write_curl(client, "/v1/system", api_key)
             return
-        found = client.system()
+        system = client.system()
         if as_json:
-            write_json(found)
+            write_json(system)
         else:
-            show_system(output(), found)
+            show_system(output(), system)
 
 
 def _watch(client: "Client", job: "Job", *, as_json: bool, told: set[str] | None = None) -> None:

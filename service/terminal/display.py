@@ -94,13 +94,13 @@ class ProgressLines:
         if now == self._last:
             return
         self._last = now
-        said = [job["id"], waits if job["state"] == "queued" and waits else standing(job)]
+        parts = [job["id"], waits if job["state"] == "queued" and waits else standing(job)]
         if job["state"] == "running":
             if waits:
-                said.append(waits)
+                parts.append(waits)
             if metrics is not None and losses(metrics):
-                said.append(losses(metrics))
-        self._console.print(": ".join(said[:2]) + "".join(f", {part}" for part in said[2:]))
+                parts.append(losses(metrics))
+        self._console.print(": ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:]))
 
 
 @contextmanager
@@ -153,9 +153,9 @@ def show_end(
     )
     if report is not None:
         show_report(console, report, most=10)
-    said = result(job)
-    if said:
-        console.print(Text(said[0].upper() + said[1:]))
+    summary = result(job)
+    if summary:
+        console.print(Text(summary[0].upper() + summary[1:]))
     show_findings(console, job["advice"], told)
 
 
@@ -224,13 +224,13 @@ def show_jobs(console: Console, jobs: Sequence[BriefJob]) -> None:
     for job in jobs:
         trials, best = job["trials"], job["best"]
         count = f"{trials['finished']}/{trials['total']}"
-        said = "" if best is None else f"{best['name']} {number(best['value'])}"
+        remark = "" if best is None else f"{best['name']} {number(best['value'])}"
         if job["error"] is not None:
-            said = job["error"]["message"]
+            remark = job["error"]["message"]
         elif waits := job.get("waiting_for"):
-            said = f"waits for {waits}"
+            remark = f"waits for {waits}"
         words = f"{job['progress']['fraction']:.0%}" if job["state"] == "running" else job["state"]
-        about = ": ".join(part for part in (job["name"], said) if part)
+        about = ": ".join(part for part in (job["name"], remark) if part)
         if console.is_terminal and len(about) > room:
             about = f"{about[: room - 1]}…"
         table.add_row(job["id"], state_text(job["state"], words), count, Text(about))

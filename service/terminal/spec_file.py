@@ -58,12 +58,12 @@ SpecLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 def _members(pairs: list[tuple[str, Any]]) -> Json:
     """An object of JSON; a key that is given twice is an error here too."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ParsimonyError(f"the key {twice!r} is given twice", code="bad_spec")
-    return found
+    return members
 
 
 def read_spec(path: Path) -> Json:

@@ -102,7 +102,7 @@ def test_the_report_as_markdown(client: Client) -> None:
     )
     before = client.get(f"/v1/jobs/{job_id}/report.md")
     assert before.status_code == 200
-    assert "**No verdict: the job has not ended, or no rows were held back.**" in before.text
+    assert "**No verdict: the job has not ended, or could not be appraised.**" in before.text
     train(client, job_id)
     answer = client.get(f"/v1/jobs/{job_id}/report.md")
     assert answer.headers["content-type"].split(";")[0] == "text/markdown"

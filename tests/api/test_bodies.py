@@ -70,6 +70,22 @@ def test_a_whole_number_beyond_64_bits_is_named(
     assert len(told["detail"]) < 300
 
 
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"dataset":{"builtin":"iris"},"name":"a","name":"b"}', "name"),
+        (
+            b'{"dataset":{"builtin":"iris"},"compare":[{"name":"a","training":{"epochs":3,"epochs":4}}]}',
+            "compare.0.training.epochs",
+        ),
+    ],
+)
+def test_a_member_that_stands_twice_is_named(client: Client, body: bytes, param: str) -> None:
+    told = problem(client, "/v1/jobs", body)
+    assert (told["code"], told["param"]) == ("repeated_member", param)
+    assert "leave one of them out" in told["detail"]
+
+
 def test_whole_numbers_of_64_bits_are_numbers_as_any(client: Client, model: str) -> None:
     schedule = {"kind": "step", "every": 2**64 - 1}
     answer = client.post("/v1/jobs", json={**IRIS, "training": {"schedule": schedule}})

@@ -1,12 +1,17 @@
 """What holds for every operation alike: HEAD, headers, parameters, forms, replays."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import StreamingResponse
+from starlette.types import Message
 
+from service.conventions import Conventions
 from tests.api.client import Client
 from tests.api.work import ask, post, score, train
 from worker.storage import webhooks
@@ -64,6 +69,43 @@ def test_head_is_wherever_get_is(
             assert head.headers["content-length"] == str(len(answer.content)), path
 
 
+def test_head_of_what_is_streamed_has_nothing_made() -> None:
+    """Neither all rows of a table nor events, which may have no end."""
+    made: list[int] = []
+    ended = asyncio.Event()
+
+    async def events() -> AsyncIterator[bytes]:
+        try:
+            for number in count():
+                made.append(number)
+                yield b"x"
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    async def work() -> list[Message]:
+        sent: list[Message] = []
+        is_answered = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                is_answered.set()
+
+        async def receive() -> Message:  # as the specification of ASGI has it
+            await is_answered.wait()
+            return {"type": "http.disconnect"}
+
+        scope = {"type": "http", "method": "HEAD", "path": "/x", "asgi": {"spec_version": "2.3"}}
+        await Conventions(StreamingResponse(events()))(scope, receive, send)
+        await ended.wait()
+        return sent
+
+    start, body = asyncio.run(work())
+    assert (start["status"], body["body"], body["more_body"]) == (200, b"", False)
+    assert len(made) < 10
+
+
 def test_head_of_what_is_not_there(client: Client) -> None:
     head = client.request("HEAD", "/v1/jobs/job_nowhere")
     assert (head.status_code, head.content) == (404, b"")
@@ -119,6 +161,7 @@ def test_an_internal_error_is_not_kept_either(
     monkeypatch.setattr(fresh.services.database, "read", fail)
     answer = fresh.get("/v1/jobs")
     assert (answer.status_code, answer.headers["cache-control"]) == (500, "no-store")
+    assert answer.headers["connection"] == "close"  # as the server does after it
 
 
 # Parameters

@@ -96,6 +96,16 @@ def refused(client: Client, **spec: Any) -> dict[str, Any]:
             "did you mean dataset.seed, split.seed, training.seed or search.seed?",
         ),
         ({"p": 0.5}, "p", "the fields are"),
+        ({"regularization": {"L1": 0.1}}, "regularization.L1", "did you mean l1?"),
+        ({"name": "x" * 500}, "name", "at most 120 characters, not 500"),
+        (
+            {
+                "network": {"kind": "linear"},
+                "training": {"optimizer": {"kind": "solver", "learning_rate": 0.1}},
+            },
+            "training.optimizer.learning_rate",
+            "is not a field here; the fields are iterations, kind, method, tolerance",
+        ),
     ],
 )
 def test_a_field_that_is_wrong_is_named(

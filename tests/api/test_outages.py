@@ -104,7 +104,7 @@ def test_an_upload_is_refused(client: Client, monkeypatch: pytest.MonkeyPatch, n
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr("worker.storage.files.os.fsync", fail)
+        patch.setattr("worker.storage.local_folders.os.fsync", fail)
         assert_refused(client.upload(CSV))
     assert client.upload(CSV).status_code == 201
 

@@ -2,6 +2,7 @@
 client does meanwhile.
 """
 
+import gc
 import json
 import random
 import socket
@@ -125,6 +126,63 @@ def test_a_body_that_comes_in_pieces_is_read_once_it_is_here(address: str) -> No
     with connected(address) as client:
         for place in range(0, len(whole), 50):
             client.sendall(whole[place : place + 50])
+        assert len(answer(client)[2]["predictions"]) == 5
+
+
+def test_what_is_answered_leaves_nothing_to_the_garbage_collector(address: str) -> None:
+    """Whatever refers to itself stays until it is collected, and a collection among thousands of
+    requests has all others wait.
+    """
+
+    def ask(client: socket.socket) -> None:
+        client.sendall(request(ROWS[:1]))
+        answer(client)
+        client.sendall(request(ROWS[:1], "Prefer: wait=5"))  # by the application
+        answer(client)
+
+    with connected(address) as client:
+        ask(client)
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for _ in range(20):
+                ask(client)
+                with connected(address) as other:
+                    other.sendall(request(ROWS[:1]))
+                    answer(other)
+            gc.collect()
+            left = [type(one).__name__ for one in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert not {"RequestResponseCycle", "ExpressProtocol"} & set(left)
+
+
+def test_a_refusal_by_the_head_alone_keeps_the_connection(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The body comes afterwards, or never; whoever closes after the answer gets it all the same."""
+    whole = request(ROWS[:5])
+    head = len(whole.partition(b"\r\n\r\n")[0]) + 4
+    with connected(address) as client, connected(address) as last:
+        with monkeypatch.context() as patched:
+            patched.setattr("service.serving.joiner.MARGIN", -1.0)
+            client.sendall(whole[:head])
+            status, headers, body = answer(client)
+            assert (status.split()[1], headers["retry-after"]) == ("503", "1")
+            assert headers["content-type"] == "application/problem+json"
+            assert (body["status"], "connection" in headers) == (503, False)
+            for place in range(head, len(whole), 50):
+                client.sendall(whole[place : place + 50])
+            closing = request(ROWS[:5], "Connection: close")
+            last.sendall(closing[:-50])
+            last.sendall(closing[-50:])
+            status, headers, _ = answer(last)
+            assert (status.split()[1], headers["connection"]) == ("503", "close")
+            assert last.recv(1) == b""
+        client.sendall(whole)
         assert len(answer(client)[2]["predictions"]) == 5
 
 

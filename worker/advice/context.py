@@ -1,7 +1,7 @@
 """What a rule looks at: one configuration of a job, and what is known of its data."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from worker.data import Outline
@@ -23,6 +23,8 @@ class JobFacts:
     """Whether any of them has a technique that holds the network back, or a search tries some."""
     weighted: bool
     """Whether any of them weighs classes."""
+    same_as: Mapping[int, int] = field(default_factory=dict)
+    """Members of the comparison that are as an earlier one: their numbers → its."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def contexts(spec: JobSpec, outline: Outline) -> Iterator[Context]:
         restrained=_searches_regularization(spec)
         or any(_restrained(techniques, validated=validated) for techniques in every),
         weighted=any(techniques.class_weights is not None for techniques in every),
+        same_as=_same(spec, variants),
     )
     for number, variant in enumerate(variants):
         sections = {
@@ -121,6 +124,23 @@ def contexts(spec: JobSpec, outline: Outline) -> Iterator[Context]:
             replaced=frozenset(name for name, section in sections.items() if section is not None),
             number=number,
         )
+
+
+def _same(spec: JobSpec, variants: Sequence[Variant]) -> dict[int, int]:
+    """The members that train the same as an earlier one does."""
+    first: dict[tuple[str, ...], int] = {}
+    found = {}
+    for number, variant in enumerate(variants):
+        sections = (
+            _or(variant.network, spec.network),
+            _or(variant.regularization, spec.regularization),
+            _or(variant.training, spec.training),
+        )
+        key = tuple(section.model_dump_json() for section in sections)
+        earlier = first.setdefault(key, number)
+        if earlier != number:
+            found[number] = earlier
+    return found
 
 
 def _or(section: T | None, default: T) -> T:

@@ -44,8 +44,8 @@ def small_data_weak_regularization(context: Context) -> Iterator[Advice]:
             severity="info",
             code="small_data_weak_regularization",
             field="regularization",
-            message=f"{parameters:,} parameters learn from {rows:,} training rows with little or "
-            "nothing to hold them back.",
+            message=f"{parameters:,} parameters learn from {rows:,} training "
+            f"row{'' if rows == 1 else 's'} with little or nothing to hold them back.",
             evidence={"train_rows": rows, "parameters": parameters},
             **_restraint(context),
         )

@@ -159,10 +159,10 @@ def _linear_regressions(
     parameters |= _fit_intercept(trial)
     features = _features(trial, preprocessing, fitted)
     own = "y in its own unit; so are the coefficients then, each for one unit of X."
-    found = [_scikit_learn(estimator, parameters, trial, [features, own])]
+    equivalents = [_scikit_learn(estimator, parameters, trial, [features, own])]
     whole = kink + square * deviation
     if whole > 0:
-        found.append(
+        equivalents.append(
             _glmnet(
                 "gaussian",
                 whole,
@@ -175,7 +175,7 @@ def _linear_regressions(
                 ],
             )
         )
-    return found
+    return equivalents
 
 
 def _poisson_regressions(
@@ -186,13 +186,13 @@ def _poisson_regressions(
         return []
     features = _features(trial, preprocessing, fitted)
     kink, square = objective.kink / 2, objective.square
-    found = []
+    equivalents = []
     if not kink:
         parameters = {"alpha": square, **_fit_intercept(trial)}
-        found.append(_scikit_learn("PoissonRegressor", parameters, trial, [features]))
+        equivalents.append(_scikit_learn("PoissonRegressor", parameters, trial, [features]))
     if (whole := kink + square) > 0:
-        found.append(_glmnet("poisson", whole, kink / whole, trial, [features]))
-    return found
+        equivalents.append(_glmnet("poisson", whole, kink / whole, trial, [features]))
+    return equivalents
 
 
 def _fit_intercept(trial: Trial) -> Json:
@@ -206,7 +206,7 @@ def _logistic_regressions(
     kink, square = objective.kink, objective.square
     features = _features(trial, preprocessing, fitted)
     weighted = trial.regularization.class_weights
-    found = []
+    equivalents = []
     # Of two classes a softmax has two opposite rows of weights, half as large as one logit's: the
     # same sum of sizes, half the sum of squares.
     single = square / 2 if fitted.task == "multiclass" and fitted.classes == 2 else square
@@ -227,14 +227,14 @@ def _logistic_regressions(
                     f"C is divided by the mean class weight of a row, {mean:.6g}: here weights are "
                     "divided by it."
                 )
-        found.append(_scikit_learn("LogisticRegression", parameters, trial, conditions))
+        equivalents.append(_scikit_learn("LogisticRegression", parameters, trial, conditions))
     if (whole := kink + 2 * square) > 0:
         family = "binomial" if fitted.task == "binary" else "multinomial"
         conditions = [features]
         if weighted is not None:
             conditions.append("weights: of each row, that of its class.")
-        found.append(_glmnet(family, whole, kink / whole, trial, conditions))
-    return found
+        equivalents.append(_glmnet(family, whole, kink / whole, trial, conditions))
+    return equivalents
 
 
 def _perceptrons(

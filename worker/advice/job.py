@@ -13,6 +13,7 @@ Rule = Callable[[Context], Iterator[Advice]]
 
 RULES: tuple[Rule, ...] = (
     training.learning_rate_too_high,
+    training.schedule_beyond_epochs,
     penalties.penalty_outweighs_loss,
     penalties.penalties_add_up,
     penalties.rescaled_by_adam,
@@ -32,6 +33,10 @@ RULES: tuple[Rule, ...] = (
     stopping.mixed_targets_and_hard_labels,
     data.class_imbalance,
     choice.chosen_on_training_rows,
+    choice.objective_without_fit,
+    choice.seed_searched,
+    choice.few_rows_choose,
+    choice.same_configurations,
     stopping.early_stopping_without_validation,
     stopping.early_stopping_on_training_rows,
     stopping.patience_beyond_epochs,
@@ -70,15 +75,15 @@ def advise(spec: JobSpec, outline: Outline) -> list[Advice]:
 def _of_one(context: Context) -> list[Advice]:
     """What is said of one configuration: one fix a field, and nothing of what a search sets."""
     fixes: dict[str, Advice] = {}
-    told = []
+    advice = []
     for finding in (finding for rule in RULES for finding in rule(context)):
         field = finding.field
         if field is not None and finding.change is not None:
             if context.varies(field) or fixes.get(field, finding).change != finding.change:
                 continue
             fixes[field] = finding
-        told.append(finding)
-    return told
+        advice.append(finding)
+    return advice
 
 
 def _placed(context: Context, finding: Advice) -> Advice:

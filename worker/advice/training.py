@@ -6,9 +6,23 @@ from worker.advice.change import change_of
 from worker.advice.context import Context
 from worker.advice.stopping import with_validation_rows
 from worker.results import Advice
-from worker.spec import AdamSpec, LinearSpec, NetworkSpec, SgdSpec, SolverSpec, TaskKind, Training
+from worker.spec import (
+    AdamSpec,
+    CosineSchedule,
+    LinearSpec,
+    NetworkSpec,
+    SgdSpec,
+    SolverSpec,
+    StepSchedule,
+    TaskKind,
+    Training,
+    WarmupSchedule,
+)
 
 RATE = "training.optimizer.learning_rate"
+SCHEDULE = "training.schedule"
+TENTH = 10
+"""A warmup of one in so many epochs is usual."""
 TOO_HIGH, HOPELESS = 1.0, 3.0
 """Learning rates on data of size 1. Measured over 20 epochs: under sgd, classifying perceptrons
 lived with 1 in three of four cases and with 3 in one; no regression did with 1. Under Adam, at 1
@@ -64,6 +78,36 @@ def learning_rate_too_high(context: Context) -> Iterator[Advice]:
         },
         fix=f"Set it to {rate:g}.",
         change=change_of((RATE, rate)),
+    )
+
+
+def schedule_beyond_epochs(context: Context) -> Iterator[Advice]:
+    """A schedule that is longer than training never does what it is there for."""
+    schedule, epochs = context.training.schedule, context.training.epochs
+    solved = isinstance(context.training.optimizer, SolverSpec)
+    if solved or context.varies("training.epochs") or context.varies("training.schedule"):
+        return
+    if isinstance(schedule, WarmupSchedule) and schedule.epochs > epochs:
+        path, length, better = f"{SCHEDULE}.epochs", schedule.epochs, max(1, epochs // TENTH)
+        said = f"it reaches {epochs / schedule.epochs:.0%} of the learning rate"
+    elif isinstance(schedule, StepSchedule) and schedule.every >= epochs:
+        path, length, better = f"{SCHEDULE}.every", schedule.every, max(1, epochs // 3)
+        said = "the learning rate never drops"
+    elif isinstance(schedule, CosineSchedule) and (schedule.first_period or 0) > epochs:
+        path, length = f"{SCHEDULE}.first_period", schedule.first_period or 0
+        better, said = epochs, "the learning rate never comes to its end"
+    else:
+        return
+    if context.varies(path) or better >= length:
+        return
+    yield Advice(
+        severity="warning",
+        code="schedule_beyond_epochs",
+        field=path,
+        message=f"The schedule is of {length:,} epochs, and training of {epochs:,}: {said}.",
+        evidence={"schedule": length, "epochs": epochs},
+        fix=f"Set it to {better:,}.",
+        change=change_of((path, better)),
     )
 
 

@@ -10,9 +10,9 @@ from worker.appraisal.importance import permutation_importance
 from worker.appraisal.measured import Measured, PairedComparison, RowMeasures
 from worker.appraisal.references import CONSTANT, boosted_scores, constant_scores
 from worker.appraisal.rows import MOST_NETWORKS, MOST_SCORES, HeldOut, held_out, row_scores
-from worker.appraisal.verdict import Facts, verdict
+from worker.appraisal.verdict import Facts, of_one_row, verdict
 from worker.data import Prepared
-from worker.results import Appraisal, Difference, PermutationImportance
+from worker.results import Appraisal, Difference, MetricInterval, PermutationImportance
 
 MOST_ROWS = 100_000
 """Rows that are looked at; of more as many are drawn."""
@@ -78,6 +78,8 @@ def _appraisal(
         chosen_here=chosen_here,
         competing=beside.competing,
     )
+    if compared.winner.units < 2:
+        return _single(compared, further, held, beside)
     finite = compared.winner.report().metrics
     metric = further if further in finite else "loss"
     if metric not in finite:
@@ -101,7 +103,7 @@ def _appraisal(
     return Appraisal(
         verdict=said,
         part=held.part,
-        rows=len(held),
+        rows=held.different,
         intervals=[
             compared.with_correction(metric),
             *(one.report() for one in rest),
@@ -109,14 +111,64 @@ def _appraisal(
         refits=[] if served is None else [one.report() for one in served.compared.configurations],
         differences=[*([] if served is None else served.differences), *of_rows],
         importance=_importance(held, won, winning, device),
-        notes=[*_notes(held, compared, of_rows), *_of_time(held, beside.ordered_by)],
+        notes=[
+            *_notes(held, compared, of_rows),
+            *_of_halving(beside),
+            *_of_time(held, beside.ordered_by),
+        ],
     )
 
 
 def _only(verdict: str, held: HeldOut) -> Appraisal:
     """A sentence, and no numbers."""
-    document = {"verdict": verdict, "part": held.part, "rows": len(held)}
+    document = {"verdict": verdict, "part": held.part, "rows": held.different}
     return Appraisal.model_validate(document)
+
+
+def _single(
+    compared: PairedComparison, further: str, held: HeldOut, beside: Beside
+) -> Appraisal | None:
+    """Of one row, or of one group: no interval, and nothing that would say what others are like."""
+    winner = compared.winner
+    metric = further if further in winner.metrics else "loss"
+    value = winner.metrics[metric].value
+    if not np.isfinite(value):
+        return _only(
+            f"{winner.name} won, but its {metric} on a single row is no finite number.", held
+        )
+    facts = Facts(
+        part=held.part,
+        rows=held.different,
+        groups=_groups(compared),
+        metric=metric,
+        winner=winner.name,
+        value=MetricInterval(value=value, low=value, high=value),
+        competing=beside.competing,
+        searched=beside.searched,
+        let_go=beside.let_go,
+        chosen_here=compared.is_chosen_here,
+        wins_plain=False,
+        twin=None,
+        others=[],
+        constant=None,
+        boosting=None,
+        without=[],
+    )
+    return Appraisal(
+        verdict=of_one_row(facts),
+        part=held.part,
+        rows=held.different,
+        intervals=[one.report() for one in compared.configurations],
+        refits=[],
+        differences=[],
+        notes=["Of a single row or group there are no intervals, but of shares of right answers."],
+    )
+
+
+def _groups(compared: PairedComparison) -> int:
+    """How many groups the rows are of; 0 where each stands for itself."""
+    winner = compared.winner
+    return winner.units if winner.scores.held.prepared.groups is not None else 0
 
 
 @dataclass(frozen=True)
@@ -258,12 +310,14 @@ def _verdict(
     return verdict(
         Facts(
             part=held.part,
-            rows=len(held),
+            rows=held.different,
+            groups=_groups(compared),
             metric=metric,
             winner=compared.winner.name,
             value=best.report().metrics[metric],
             competing=beside.competing,
             searched=beside.searched,
+            let_go=beside.let_go,
             chosen_here=compared.is_chosen_here,
             wins_plain=won.is_plain or won.configuration == beside.twin,
             twin=first("twin", metric),
@@ -293,6 +347,11 @@ def _notes(
     said = ["Intervals are 95 %, by a bootstrap over rows, of which all networks have the same."]
     if len(held) < held.whole:
         said.append(f"Of {held.whole:,} rows {len(held):,} were drawn.")
+    if held.prepared.groups is not None:
+        said.append(
+            f"Rows of one group are drawn together, as they are alike: {compared.winner.units:,} "
+            "groups are what the intervals rest on."
+        )
     if compared.is_chosen_here:
         said.append(
             "These rows chose the winner: intervals of its differences from other configurations "
@@ -310,6 +369,16 @@ def _notes(
     if held.fold is not None or "folds" in sources:
         said.append("Folds share training rows, so that intervals are somewhat too narrow.")
     return said
+
+
+def _of_halving(beside: Beside) -> list[str]:
+    """What is not compared, because it was trained for fewer epochs."""
+    if not beside.let_go:
+        return []
+    return [
+        f"{beside.let_go:,} of {beside.competing:,} configurations were let go before their end. "
+        "They are not compared: a difference from them would be one of epochs."
+    ]
 
 
 def _of_time(held: HeldOut, column: str | None) -> list[str]:

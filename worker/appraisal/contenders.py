@@ -52,6 +52,8 @@ class Beside:
     """How many configurations the winner was chosen from."""
     searched: bool = False
     """Whether they were those of a search."""
+    let_go: int = 0
+    """How many of them halving let go before their end."""
     ordered_by: str | None = None
     """The column in whose order the rows were divided, if they were."""
     twin: int | None = None
@@ -68,6 +70,11 @@ class Beside:
 
 
 def wanted(groups: Sequence[Group]) -> list[int]:
-    """The numbers of the configurations whose networks are asked for, best first."""
+    """The numbers of the configurations whose networks are asked for, best first.
+
+    Those that halving let go have been trained for fewer epochs: how they differ from what was
+    trained to the end says nothing of their settings.
+    """
     ranked = sorted(group.rank for group in groups if group.rank.wins)
-    return [rank.configuration for rank in ranked[:MOST]]
+    whole = [rank for rank in ranked if not rank.halved]
+    return [rank.configuration for rank in (whole or ranked)[:MOST]]

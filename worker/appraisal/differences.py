@@ -13,8 +13,8 @@ with the one configuration less what it is with the other. Two things make it un
   training.
 
 The interval reaches to each side as far as the percentile of the resampled differences, a, and the
-seeds together: t_ν/z · √(a² + z²τ²), z = 1.96. τ² of a few repeats is little known, and ν are
-Satterthwaite's degrees of freedom.
+seeds together: t_ν/z · √(a² n/(n − 1) + z²τ²), z = 1.96. V_rows of few rows n and τ² of few repeats
+are little known, and ν are Satterthwaite's degrees of freedom; of the rows alone they are n − 1.
 
 Where the rows are those by which the winner was chosen among C configurations, the differences that
 chance makes largest are looked at. Then all intervals hold together with 95 %: they are as wide as
@@ -70,7 +70,7 @@ class Paired:
     seeds: SeedPart
     """The part of the seeds in the mean."""
     rows: int
-    """N."""
+    """n: rows, or units of them that were drawn together."""
 
     @property
     def value(self) -> float:
@@ -87,21 +87,23 @@ class Paired:
     def quantile(self) -> float:
         """t_ν: how many standard deviations the interval reaches to each side."""
         rows, seeds = self.row_variance, self.seeds.variance
-        if not seeds or math.isinf(self.seeds.degrees):
-            return Z
         known = rows**2 / max(1, self.rows - 1) + seeds**2 / self.seeds.degrees
+        if not known:
+            return Z
         return float(stdtrit(max((rows + seeds) ** 2 / known, self.seeds.least), HIGH))
 
     def interval(self, together: float = 1.0) -> tuple[float, float] | None:
-        """95 %, ``together`` times as wide; none where the resamples give no numbers."""
+        """95 %, ``together`` times as wide; none of a single row, and where the resamples give no
+        numbers.
+        """
         found = ends(self.resampled)
-        if found is None or not math.isfinite(self.value):
+        if found is None or self.rows < 2 or not math.isfinite(self.value):
             return None
         low, high = found
         value, by_seeds = self.value, Z * math.sqrt(self.seeds.variance)
-        wide = together * self.quantile / Z
-        below = wide * math.hypot(max(0.0, value - low), by_seeds)
-        above = wide * math.hypot(max(0.0, high - value), by_seeds)
+        wide, few = together * self.quantile / Z, math.sqrt(self.rows / (self.rows - 1))
+        below = wide * math.hypot(few * max(0.0, value - low), by_seeds)
+        above = wide * math.hypot(few * max(0.0, high - value), by_seeds)
         return value - below, value + above
 
 
@@ -118,7 +120,7 @@ def paired(
         one: a metric of the one,
         other: and of the other, on the same resamples.
         pairs: which networks are compared with which, ``[R]``: those of the same repeat and fold.
-        rows: N.
+        rows: n, of what was drawn.
         seeds: what is known of a single pair's seeds.
     """
     left, right = (list(places) for places in zip(*pairs, strict=True))

@@ -72,6 +72,8 @@ def permutation_importance(
         for number, one in enumerate(networks)
     ]
     parts = [part for part in parts if len(part.chosen) > 1]
+    if not parts:  # each fold has a single row, and exchanges nothing
+        return None
     rises = np.zeros((len(names), permutations))
     squares = np.zeros(len(names))
     plain, rows = 0.0, sum(len(part.chosen) for part in parts)

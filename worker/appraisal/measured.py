@@ -25,6 +25,9 @@ from worker.results import ConfigurationIntervals, Difference, Judgement, Metric
 
 MOST_PAIRS = 2_000_000_000
 """Pairs of rows times resamples times networks whose AUC is measured."""
+_SHARES = ("accuracy", "balanced_accuracy")
+_LEAST = {"loss": 0.0, "rmse": 0.0, "mae": 0.0}
+_WITHIN = ("accuracy", "balanced_accuracy", "auc", "f1")
 
 
 Floats = NDArray[np.float64]
@@ -44,6 +47,8 @@ class Measured:
     scores: RowScores
     metrics: Mapping[str, Sampled]
     rows: RowMetrics
+    units: int
+    """What was drawn from: rows, unless some were drawn together."""
     wander: Mapping[str, float] = field(default_factory=dict)
     """As of its trials, root mean square; empty where it is not known of each."""
 
@@ -59,16 +64,28 @@ class Measured:
         )
 
     def _interval(self, name: str, metric: Sampled) -> MetricInterval | None:
-        value, found = metric.value, metric.interval()
-        if found is None or not np.isfinite(value):
+        value, found = metric.value, metric.interval(self.units)
+        if not np.isfinite(value):
             return None
-        low, high = found
-        if name in ("accuracy", "balanced_accuracy") and value in (0.0, 1.0):
-            # Resamples of rows that are all alike are alike. Clopper & Pearson 1934: so rare is
-            # what would not be seen once with 2.5 %.
-            rare = float(-np.expm1(np.log(0.025) / self.scores.scores.shape[1]))
-            low, high = (1.0 - rare, 1.0) if value else (0.0, rare)
+        if name in _SHARES and value in (0.0, 1.0):
+            # Resamples of rows that are all alike are alike.
+            unseen = rare(self.units)
+            low, high = (1.0 - unseen, 1.0) if value else (0.0, unseen)
+            return MetricInterval(value=value, low=low, high=high)
+        if found is None:
+            return None
+        least = 0.0 if name in _WITHIN else _LEAST.get(name, -np.inf)
+        most = 1.0 if name in (*_WITHIN, "r2") else np.inf
+        low, high = np.clip(found, least, most).tolist()
         return MetricInterval(value=value, low=low, high=high)
+
+
+def rare(units: int) -> float:
+    """The share of rows that would not be seen once in so many with 2.5 %.
+
+    Source: Clopper & Pearson 1934, Biometrika 26(4).
+    """
+    return float(-np.expm1(np.log(0.025) / units))
 
 
 class RowMeasures:
@@ -85,10 +102,8 @@ class RowMeasures:
             further: a metric that is asked for.
             chooses: whether the rows chose among the configurations.
         """
-        # Without repeated folds each is one of the table's, in the same order.
-        numbers = held.rows if len(np.unique(held.rows)) < len(held) else None
         self.held, self._further = held, further
-        self.resamples = Resamples(len(held), numbers=numbers)
+        self.resamples = Resamples(len(held), numbers=held.units)
         work = len(held) ** 2 / 4 * len(self.resamples) * networks
         self._of_pairs = work <= MOST_PAIRS * (10 if further == "auc" else 1)
         self._chooses = chooses
@@ -105,7 +120,7 @@ class RowMeasures:
             for metric in names
         }
         found = resampled_metrics(metrics, self.resamples, unseen=self._chooses)
-        return Measured(name, number, scores, found, metrics, wander)
+        return Measured(name, number, scores, found, metrics, self.resamples.units, wander)
 
 
 class PairedComparison:
@@ -184,12 +199,15 @@ class PairedComparison:
         if not pairs or metric not in winner.metrics or metric not in other.metrics:
             return None
         seeds, source = _seeds(winner, other, metric, pairs)
-        rows = len(winner.scores.held)
-        found = paired(winner.metrics[metric], other.metrics[metric], pairs, rows, seeds)
+        found = paired(winner.metrics[metric], other.metrics[metric], pairs, winner.units, seeds)
         ends = found.interval(together)
         if ends is None:
             return None
         low, high = ends
+        if metric in _SHARES and low == high != 0:
+            # All rows say the same, and so do all resamples of them.
+            apart = 2 * rare(winner.units)
+            low, high = max(-1.0, low - apart), min(1.0, high + apart)
         maximize = more_is_better(metric)
         return Difference(
             name=winner.name,
@@ -256,10 +274,10 @@ def _seeds(
     if fold is not None:
         first, second = pairs[0]
         of_loss = fold_seeds(one.rows.losses[first], other.rows.losses[second], fold)
-        by_rows = paired(one.metrics["loss"], other.metrics["loss"], pairs[:1], len(fold))
+        by_rows = paired(one.metrics["loss"], other.metrics["loss"], pairs[:1], one.units)
         if not of_loss.variance or not by_rows.row_variance:
             return UNKNOWN, source
-        of_metric: Paired = paired(one.metrics[metric], other.metrics[metric], pairs[:1], len(fold))
+        of_metric: Paired = paired(one.metrics[metric], other.metrics[metric], pairs[:1], one.units)
         share = of_metric.row_variance / by_rows.row_variance
         return SeedPart(of_loss.variance * share, of_loss.degrees), source
     # What has no seeds, such as a constant answer, does not wander.

@@ -23,14 +23,15 @@ def constant_scores(held: HeldOut, beside: RowScores) -> RowScores:
     constants = np.empty((len(prepared.splits), held.target.outputs), dtype=np.float32)
     for number, split in enumerate(prepared.splits):
         y = prepared.y[number][split.train]
+        weights, offset = (
+            None if values is None else values[number][split.train]
+            for values in (prepared.weights, prepared.offset)
+        )
         if task == "regression":
-            weights, offset = (
-                None if values is None else values[number][split.train]
-                for values in (prepared.weights, prepared.offset)
-            )
             constants[number] = _constant(held, y.astype(np.float64), weights, offset)
             continue
-        counts = np.maximum(np.bincount(y, minlength=len(held.target.classes)), 0.5)
+        counts = np.bincount(y, weights=weights, minlength=len(held.target.classes))
+        counts = np.maximum(counts, 0.5)
         logs = np.log(counts)
         constants[number] = logs[1] - logs[0] if task == "binary" else logs - logs.max()
     places = beside.places if held.fold is None else [(0, None)]

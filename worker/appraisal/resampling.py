@@ -5,7 +5,12 @@ over rows is then a product of the matrix of counts ``[B, N]`` with what rows ca
 all metrics here are made of such means, but for the AUC, which is one over pairs of rows. The same
 resamples serve all configurations, so that their differences are paired.
 
-Source: Efron 1979, Annals of Statistics 7(1).
+What is drawn are units: rows, or what stays together, such as all rows of one patient. The spread
+of resamples of few units is too small twice over: by √((n − 1)/n), and as 1.96 is to Student's
+quantile. Intervals are widened by both (``wider``); of a single unit there is none.
+
+Sources: Efron 1979, Annals of Statistics 7(1); Davison & Hinkley 1997, §3.8 (clusters); Hesterberg
+2015, The American Statistician 69(4) (few rows).
 """
 
 from collections.abc import Iterator
@@ -14,6 +19,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 from threadpoolctl import ThreadpoolController
 
 from worker.appraisal.rows import RowScores
@@ -33,6 +39,17 @@ LOW, HIGH = 0.025, 0.975
 """The quantiles between which an interval lies."""
 
 
+def wider(units: int) -> float:
+    """How many times as far from the value as the resamples' percentiles an interval reaches.
+
+    >>> [round(wider(n), 2) for n in (2, 3, 10, 100)]
+    [9.17, 2.69, 1.22, 1.02]
+    """
+    if units < 2:
+        return float("inf")
+    return float(np.sqrt(units / (units - 1)) * stdtrit(units - 1, HIGH) / ndtri(HIGH))
+
+
 @dataclass(frozen=True, eq=False)
 class Sampled:
     """A metric of R networks: on all rows ``[R]``, on each of B resamples ``[B, R]``, and on the
@@ -48,9 +65,14 @@ class Sampled:
         """On all rows, the mean over the networks."""
         return float(self.whole.mean())
 
-    def interval(self) -> tuple[float, float] | None:
-        """The 95 % percentile interval of that mean over other rows of the same kind."""
-        return ends(self.resampled.mean(1))
+    def interval(self, units: int) -> tuple[float, float] | None:
+        """The 95 % interval of that mean over other rows of the same kind, of so many units."""
+        found = ends(self.resampled.mean(1))
+        if found is None or units < 2:
+            return None
+        low, high = found
+        value, times = self.value, wider(units)
+        return value - times * max(0.0, value - low), value + times * max(0.0, high - value)
 
 
 def ends(values: Floats) -> tuple[float, float] | None:
@@ -65,14 +87,14 @@ def ends(values: Floats) -> tuple[float, float] | None:
 class Resamples:
     """B resamples of N rows, drawn from a seed.
 
-    Where folds are repeated a row of the table is several of the N: these are drawn together, for
-    they say little more than one of them.
+    Where folds are repeated a row of the table is several of the N, and a group has several rows:
+    these are drawn together, for they say little more than one of them.
     """
 
     def __init__(
         self, rows: int, seed: int = 0, *, numbers: NDArray[np.int64] | None = None
     ) -> None:
-        """Draw from N rows, or from those of a table that their ``numbers`` ``[N]`` are."""
+        """Draw from N rows, or from the units that their ``numbers`` ``[N]`` are of."""
         self._places: NDArray[np.int64] | None = None
         if numbers is not None:
             different, self._places = np.unique(numbers, return_inverse=True)
@@ -89,6 +111,11 @@ class Resamples:
 
     def __len__(self) -> int:
         return len(self._counts)
+
+    @property
+    def units(self) -> int:
+        """What is drawn from: rows, unless some are drawn together."""
+        return self._counts.shape[1]
 
     @property
     def rows(self) -> int:

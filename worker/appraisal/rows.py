@@ -67,6 +67,21 @@ class HeldOut:
         return self.prepared.row_numbers[self.rows]
 
     @property
+    def different(self) -> int:
+        """How many rows of the table they are: repeated folds have each several times."""
+        return len(np.unique(self.rows))
+
+    @property
+    def units(self) -> Rows | None:
+        """``[N]``: which rows are of one unit, and say little more than one row: those of a group,
+        and a row that repeated folds have several times; none where each stands for itself.
+        """
+        groups = self.prepared.groups
+        if groups is not None:
+            return groups[self.rows]
+        return self.rows if self.different < len(self) else None
+
+    @property
     def truth(self) -> NDArray[Any]:
         """``[N]``: class numbers; of a regression the target in its own unit, float64."""
         prepared = self.prepared

@@ -38,6 +38,10 @@ class Facts:
     boosting: Difference | None
     without: Sequence[Difference]
     """The winner against itself without each of its techniques."""
+    groups: int = 0
+    """Of how many groups the rows are, drawn as wholes; 0 where each row stands for itself."""
+    let_go: int = 0
+    """How many of those that competed were not trained to the end."""
 
 
 def verdict(facts: Facts) -> str:
@@ -50,7 +54,8 @@ def verdict(facts: Facts) -> str:
         main = _pair(facts, facts.twin)
     elif facts.others:
         main = _pair(facts, facts.others[0])
-        main += "; none without regularization was trained beside them"
+        trained = "trained to the end" if facts.let_go else "trained"
+        main += f"; none without regularization was {trained} beside them"
     else:
         main = _alone(facts)
     parts = [main, _attribution(facts.without), _boosting(facts.boosting)]
@@ -60,8 +65,8 @@ def verdict(facts: Facts) -> str:
 def _alone(facts: Facts) -> str:
     value = facts.value
     digits = _decimals((value.high - value.low) / 2)
-    what = f"a {_measure(facts)} of {value.value:.{digits}f}"
-    ends = f"({value.low:.{digits}f} to {value.high:.{digits}f})"
+    what = f"{_a(_measure(facts))} of {_shown(value.value, digits)}"
+    ends = f"({_shown(value.low, digits)} to {_shown(value.high, digits)})"
     said = f"{_winner(facts)} has {what} {ends} on {_rows(facts)}"
     constant = facts.constant
     if constant is None:
@@ -80,6 +85,8 @@ def _pair(facts: Facts, difference: Difference) -> str:
     other, measure = _short(difference.other_name), _measure(facts)
     if facts.searched and difference.role == "twin":
         other = f"all switched off ({other})"
+    if _alike(difference):
+        return f"{_winner(facts)} and {other} give the same answers on {_these(facts)}"
     if difference.verdict == "unclear":
         return (
             f"no difference between {_winner(facts)} and {other} that {_these(facts)} could show: "
@@ -103,8 +110,12 @@ def _plain_wins(facts: Facts) -> str:
         return f"{winner}, chosen on other rows, is worse than {said} in {measure}"
     names = _listed([_short(one.other_name) for one in unclear])
     if not worse:
+        if all(_alike(one) for one in unclear):
+            alike = _listed([winner, *(_short(one.other_name) for one in unclear)])
+            return f"{alike} give the same answers on {_these(facts)}"
+        among = _listed([winner, *(_short(one.other_name) for one in unclear)])
         most = max((_half(one) for one in unclear), default=0.0)
-        said = f"no difference between {winner} and {names} that {_these(facts)} could show"
+        said = f"no difference between {among} that {_these(facts)} could show"
         return f"{said}, within {most:.2g} in {measure}"
     first, *rest = [f"{_short(one.other_name)} {{}} {_amount(one)}" for one in worse]
     said = first.format(f"is worse than {winner} by")
@@ -170,14 +181,33 @@ def _words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
+def of_one_row(facts: Facts) -> str:
+    """The sentence of a single row, or a single group, which tells nothing of others."""
+    value, kind = facts.value.value, "group" if facts.groups else "row"
+    said = f"{_winner(facts)} has {_a(_measure(facts))} of {_shown(value, 3)} on {_rows(facts)}"
+    return f"{said}: a single {kind} does not tell what others would."
+
+
+def _a(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 def _rows(facts: Facts) -> str:
-    kind = {"test": "test rows", "validation": "validation rows", "out_of_fold": "rows"}
-    said = f"{facts.rows:,} {kind[facts.part]}"
+    kind = {"test": "test row", "validation": "validation row", "out_of_fold": "row"}
+    said = f"{facts.rows:,} {kind[facts.part]}{'s' if facts.rows != 1 else ''}"
+    if facts.groups:
+        said += f" of {facts.groups:,} group{'s' if facts.groups != 1 else ''}"
     return f"the {said} that made the choice" if facts.chosen_here else said
 
 
 def _these(facts: Facts) -> str:
-    return f"these {facts.rows:,} rows"
+    of = f" of {facts.groups:,} groups" if facts.groups else ""
+    return f"these {facts.rows:,} rows{of}"
+
+
+def _alike(difference: Difference) -> bool:
+    """Whether every row came to the same, and every resample of them."""
+    return difference.low == difference.difference == difference.high == 0
 
 
 def _seeds(difference: Difference) -> str:
@@ -202,20 +232,28 @@ def _amount(difference: Difference) -> str:
     half, value = _half(difference), abs(difference.difference)
     digits = _decimals(half or value)
     if half < value or difference.verdict == "unclear":
-        return f"{value:.{digits}f} ± {half:.{digits}f}"
+        return f"{_shown(value, digits)} ± {_shown(half, digits)}"
     least, most = sorted((abs(difference.low), abs(difference.high)))
-    return f"{value:.{digits}f} ({least:.{digits}f} to {most:.{digits}f})"
+    return f"{_shown(value, digits)} ({_shown(least, digits)} to {_shown(most, digits)})"
 
 
 def _signed(difference: Difference) -> str:
     half = _half(difference)
     digits = _decimals(half or abs(difference.difference))
     value = round(difference.difference, digits) + 0.0  # no minus nought
-    return f"{value:.{digits}f} ± {half:.{digits}f}"
+    return f"{_shown(value, digits)} ± {_shown(half, digits)}"
+
+
+MOST_DECIMALS = 8
+"""Beyond it numbers are written with an exponent."""
 
 
 def _decimals(scale: float) -> int:
     """So many that a number of this size has two digits that are not nought."""
     if not scale or not math.isfinite(scale):
         return 3
-    return min(8, max(0, 1 - math.floor(math.log10(scale))))
+    return max(0, 1 - math.floor(math.log10(scale)))
+
+
+def _shown(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if decimals <= MOST_DECIMALS else f"{value:.2g}"

@@ -24,11 +24,12 @@ from worker.data.category_index import AMBIGUOUS, UNKNOWN, CategoryIndex
 from worker.data.cell_texts import parse_dates, parse_numbers
 from worker.data.notation import Notation
 from worker.data.parquet import days_of, is_date, is_numeric_type, is_text
-from worker.data.patterns import among
+from worker.data.patterns import among, stand_for_missing
 from worker.data.reading import Place, file_error
 from worker.data.records import Records, Unmatched
 from worker.data.table import LARGEST, MISSING, MISSING_CODE, Column, Table
 from worker.data.text_column import WEAK
+from worker.data.tidy import tidied, tidy
 from worker.text import shortened
 
 _COMMA = Notation(decimal=",")
@@ -40,7 +41,7 @@ class ArrowRecords:
 
     def __init__(self, columns: Sequence[Column], missing: Collection[str] | None = None) -> None:
         self._columns = tuple(columns)
-        self._markers = None if missing is None else {"", *(text.strip() for text in missing)}
+        self._markers = None if missing is None else tuple(missing)
         self._indexes = {
             column.name: _Categories(column) for column in columns if column.kind == "categorical"
         }
@@ -111,7 +112,7 @@ class ArrowRecords:
                 return quick
         # Each distinct text once; a column that comes here may have few of them.
         encoded = pc.dictionary_encode(texts)
-        distinct = encoded.dictionary
+        distinct = tidied(encoded.dictionary)
         held = distinct.to_pylist()
         numbers = parse(held, column) if held else np.zeros(0)
         absent = self._missing(distinct, weak=True)
@@ -132,7 +133,7 @@ class ArrowRecords:
         """Which trimmed texts stand for a missing cell."""
         filled = pc.fill_null(texts, "")
         if self._markers is not None:
-            return among(filled, self._markers)
+            return stand_for_missing(filled, self._markers)
         return among(filled, MISSING | WEAK if weak else MISSING, lower=True)
 
     def _codes(self, column: Column, array: pa.Array) -> tuple[NDArray[np.int32], list[Unmatched]]:
@@ -165,7 +166,8 @@ class ArrowRecords:
     def _code(self, known: "_Categories", cell: str | float | bool) -> int:
         code = known.index.find(cell)
         if self._markers is not None and isinstance(cell, str) and code < 0:
-            return MISSING_CODE if cell.strip() in self._markers else UNKNOWN
+            held = stand_for_missing(pa.array([tidy(cell)], pa.string()), self._markers)
+            return MISSING_CODE if held[0] else UNKNOWN
         return code
 
 

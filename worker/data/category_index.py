@@ -2,7 +2,8 @@
 
 Decisions:
 
-* A text is a category as it is written, or without the blanks around it. `001` and `1` are two.
+* A text is a category as it is written, or as it is tidied (`tidy.py`), or with its accents joined
+  to their letters or apart, which is the same text to Unicode. `001` and `1` are two.
 * A number is the category written like it, or else the only one that is the same number, computed
   exactly: 10.5 is "10.50", and 9007199254740993 is not "9007199254740992". Where several are, as
   "01" and "001" are 1, none is chosen.
@@ -18,8 +19,10 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
+from unicodedata import normalize
 
 from worker.data.table import MISSING_CODE, Column, is_missing
+from worker.data.tidy import tidy
 
 UNKNOWN = -2
 """In place of a code: the cell is none of the categories."""
@@ -67,7 +70,11 @@ def _spellings(cell: str | float | bool) -> Iterator[str]:
     """The texts that a cell stands for, the likeliest first."""
     match cell:
         case str():
-            yield from (cell, cell.strip())
+            yield cell
+            tidier = tidy(cell)
+            yield tidier
+            if not tidier.isascii():
+                yield from (normalize(form, tidier) for form in ("NFC", "NFD"))
         case bool():
             yield from (str(cell).lower(), str(cell), str(cell).upper())
         case int():

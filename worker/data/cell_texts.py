@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from worker.data.dates import DateOrder, find_dates
 from worker.data.notation import Notation
 from worker.data.table import Column
+from worker.data.tidy import tidy
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -82,5 +83,5 @@ def _days(texts: pa.Array, order: DateOrder) -> NDArray[np.float64]:
 
 def _trimmed(texts: Sequence[str]) -> pa.Array:
     # Half a character, which JSON can write, is no text to Arrow.
-    whole = [text.strip().encode(errors="replace").decode() for text in texts]
+    whole = [tidy(text).encode(errors="replace").decode() for text in texts]
     return pa.array(whole, pa.string())

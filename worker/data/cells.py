@@ -23,12 +23,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from worker.data import text_findings
+from worker.data import markers, text_findings
 from worker.data.dates import find_dates
 from worker.data.drafts import Draft
+from worker.data.mixture import MOST_NUMERIC_CLASSES, numbers_are_the_rule
 from worker.data.notation import (
     DecimalMark,
     Notation,
+    Survey,
     Written,
     has_point,
     have_leading_zeros,
@@ -38,26 +40,26 @@ from worker.data.notation import (
     rounded,
     survey,
 )
-from worker.data.patterns import among, matches, taken, trimmed
-from worker.data.reading import FileLimits, Place, dictionary, file_error
+from worker.data.patterns import among, matches, stand_for_missing, taken
+from worker.data.reading import FileLimits, Place, dictionary
 from worker.data.side_by_side import side_by_side
-from worker.data.table import LARGEST, MISSING, Cells, dates, numeric
+from worker.data.table import MISSING, Cells, dates, numeric
 from worker.data.text_column import (
     PlainColumn,
     TextColumn,
     TextOrNumbers,
     categorical_cells,
+    check_finite,
     check_lengths,
     not_as_declared,
     refuse_numbers,
     weak_markers,
 )
-from worker.data.text_findings import Markers
+from worker.data.tidy import tidied
 from worker.spec import ColumnKind, Reading
-from worker.text import shortened
 
 MOSTLY = 0.8
-"""Share of rows from which a column of numbers, or dates, and other texts is found."""
+"""Share of rows from which a column of dates and other texts is found."""
 _PLAIN = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _OPPOSITE: dict[str | None, DecimalMark] = {",": ".", ".": ","}
 
@@ -84,7 +86,7 @@ class TextColumns:
         self._decimal = reading.decimal or _OPPOSITE.get(reading.thousands)
         self._columns: list[TextColumn | PlainColumn] = []
         self._marks: set[DecimalMark] = set()
-        self._markers: list[Markers] = []
+        self._markers: list[markers.Markers] = []
         self._drafts: list[Draft] = []
         self._tried = False
 
@@ -132,14 +134,19 @@ class TextColumns:
             typed = self._typed_column(column)
             if self._reading.missing is None:
                 categorical = typed[0].kind == "categorical"
-                self._markers += text_findings.markers(column, categorical, typed=self._typed)
+                self._markers += markers.markers(column, categorical, typed=self._typed)
             yield typed
 
     def drafts(self) -> list[Draft]:
         """What was found; asked for when all columns are typed."""
-        used = text_findings.used_markers(self._markers)
-        drafts = [text_findings.with_markers(draft, used) for draft in self._drafts]
-        return drafts + list(text_findings.marker_findings(self._markers))
+        drafts = markers.with_markers(self._drafts, self.markers())
+        return drafts + list(markers.marker_findings(self._markers))
+
+    def markers(self) -> list[str]:
+        """The texts that were read as missing; asked for when all columns are typed."""
+        if self._reading.missing is not None:
+            return list(self._reading.missing)
+        return markers.used_markers(self._markers)
 
     # Looking, at several columns at once: all that they share is the set of marks.
 
@@ -163,7 +170,7 @@ class TextColumns:
         plainly = self._takes_plain(column.declared)
         if plainly and self._reading.missing is None and self._as_plain(column):
             return column
-        column.texts = trimmed(distinct)
+        column.texts = tidied(distinct)
         column.missing = self._missing(column.texts)
         column.present = np.flatnonzero(~column.missing)
         if len(column.present) == 0 or column.declared == "categorical":
@@ -183,7 +190,7 @@ class TextColumns:
 
     def _missing(self, texts: pa.Array) -> NDArray[np.bool_]:
         if self._reading.missing is not None:
-            return among(texts, {"", *(marker.strip() for marker in self._reading.missing)})
+            return stand_for_missing(texts, self._reading.missing)
         return among(texts, {""}) if self._typed else among(texts, MISSING, lower=True)
 
     def _as_plain(self, column: TextColumn) -> bool:
@@ -265,11 +272,8 @@ class TextColumns:
             if notation is not None and (not self._typed or column.declared == "numeric"):
                 return self._written_column(column, written, notation)
             zeros = self._typed and bool(written.leading_zeros().any())
-            mostly = bool(found.fits) or column.share(found.any_mask) >= MOSTLY
-            if column.declared is None and mostly and not zeros:
-                self._drafts.append(
-                    text_findings.nearly_numeric(column, found, self._reading.decimal)
-                )
+            if column.declared is None and _mostly_numbers(column, found) and not zeros:
+                self._drafts.append(text_findings.nearly_numeric(column, found, self._reading))
                 return categorical_cells(column, found.best)
         if column.declared == "numeric":
             refuse_numbers(column, self._place)
@@ -282,7 +286,7 @@ class TextColumns:
         if zeros.any():
             self._drafts.append(text_findings.leading_zeros(column, zeros))
             return categorical_cells(column)
-        self._check_finite(column, values)
+        check_finite(column, values, self._place)
         large = rounded(column.texts, values) if doubted else zeros
         if large.any():
             self._drafts.append(text_findings.large_integers(column, large))
@@ -292,7 +296,7 @@ class TextColumns:
             texts = taken(column.texts, column.present)
             values = np.full(len(column.texts), np.nan)
             values[column.present] = notation.parse(texts)
-            self._check_finite(column, values)
+            check_finite(column, values, self._place)
             odd = pc.match_substring(texts, ".").to_numpy(zero_copy_only=False)
             return self._in_notation(column, values, notation, odd)
         if column.undecided and self._decimal is None:
@@ -306,7 +310,7 @@ class TextColumns:
             return categorical_cells(column)
         values = np.full(len(column.texts), np.nan)
         values[column.present] = written.parse(notation)
-        self._check_finite(column, values)
+        check_finite(column, values, self._place)
         odd = ~matches(written.texts, _PLAIN)
         if notation.thousands == ".":
             odd |= pc.match_substring(written.texts, ".").to_numpy(zero_copy_only=False)
@@ -381,18 +385,12 @@ class TextColumns:
         if units is not None:
             self._drafts.append(units)
 
-    # Refusing.
 
-    def _check_finite(self, column: TextColumn, values: NDArray[np.float64]) -> None:
-        too_large = np.abs(values) > LARGEST
-        if too_large.any():
-            row = column.first_row(too_large)
-            place, line = self._place(row)
-            raise file_error(
-                f"Column {column.name!r} holds {shortened(column.cell(row))!r}{place}, which is "
-                f"not a finite number of magnitude up to {LARGEST:.3g}. Correct the cell, or leave "
-                "it empty if it is missing.",
-                "not_finite",
-                column=column.name,
-                line=line,
-            )
+def _mostly_numbers(column: TextColumn, found: Survey) -> bool:
+    """Whether numbers are the rule in it, and texts the exception."""
+    if found.fits:
+        return True
+    mask, numbers = found.any_mask, int(found.any_mask.sum())
+    fractions = matches(taken(column.texts, column.present[mask]), "[.,]").any()
+    measured = numbers > MOST_NUMERIC_CLASSES or bool(fractions)
+    return numbers_are_the_rule(column.share(mask), numbers, len(mask) - numbers, measured=measured)

@@ -28,6 +28,7 @@ from worker.data.encoder import Encoder
 from worker.data.encoding import Encoded, EncodingPlan
 from worker.data.inputs import number_inputs, sample_shape, width
 from worker.data.job_data import JobData, informative, with_times
+from worker.data.precision import check_precision
 from worker.data.resolution import Numbers
 from worker.data.roles import Offset
 from worker.data.splits import RowSplit
@@ -71,6 +72,8 @@ class Prepared:
     """[S, N]: what each row counts, with a mean of 1 over the training rows; 1 unless given."""
     offset: NDArray[np.float32] | None = None
     """[S, N]: what is added to each row's score, in units of the target as preprocessed."""
+    groups: NDArray[np.int64] | None = None
+    """[N]: the number of the group whose rows stay together, where `split.groups` names them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -170,6 +173,8 @@ class _Frame:
     splits: tuple[RowSplit, ...]
     fold_names: tuple[str, ...] = ()
     """Of the folds of a column: its values."""
+    groups: NDArray[np.int64] | None = None
+    """[N]: the number of each row's group."""
 
     @property
     def target(self) -> Target:
@@ -231,26 +236,10 @@ def prepare(
         target_center=center,
         target_scale=scale,
         row_numbers=frame.row_numbers,
-        weights=_relative(roles.weights, frame.splits),
+        weights=roles.relative_weights(frame.splits),
         offset=roles.offset_inputs(scale),
+        groups=frame.groups,
     )
-
-
-def _relative(
-    weights: NDArray[np.float64] | None, splits: tuple[RowSplit, ...]
-) -> NDArray[np.float32] | None:
-    """[S, N], divided by their mean over each split's training rows."""
-    if weights is None:
-        return None
-    means = [weights[split.train].mean() for split in splits]
-    if min(means) <= 0:
-        raise DataError(
-            "The training rows of a split count nothing: all their weights are 0. Weigh some of "
-            "them, or choose another split.",
-            code="invalid_sample_weight",
-            param="sample_weight",
-        )
-    return np.stack([weights / mean for mean in means]).astype(np.float32)
 
 
 def sample(table: Table, spec: JobSpec, outline: Outline, *, train: int, held_out: int) -> Prepared:
@@ -346,7 +335,9 @@ def _frame(table: Table, spec: JobSpec, default_target: str | None) -> _Frame:
         table, row_numbers, labels, spec.split, target=target.column, classes=target.classes
     )
     _check_size(data.columns, rows=len(row_numbers), splits=len(division.splits))
-    return _Frame(data, values, division.splits, division.names)
+    check_precision(data, values, spec.preprocessing)
+    data.roles.check_weights(division.splits)
+    return _Frame(data, values, division.splits, division.names, division.groups)
 
 
 def _check_size(columns: tuple[Column, ...], *, rows: int, splits: int) -> None:

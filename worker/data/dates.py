@@ -9,6 +9,8 @@ Decisions:
   31/05/2024), the month first (05/31/2024), or the month by its English name (31 May 2024).
 * Of 05/06/2024, only another cell of the column can tell the day from the month: one of them above
   12. Where none does, the order is not guessed. With points the day comes first.
+* Digits alone (20240531, 202405, 1700000000 seconds since 1970) are dates only where they are
+  declared to be.
 * Years of two digits lie between 1969 and 2068, as POSIX has it.
 * A time alone is no date: it is recognized, so that it can be named.
 """
@@ -38,7 +40,7 @@ _TIME = (
     r"(?: ?(?P<half>[ap])\.?m\.?)?"
 )
 _ZONE = r" ?(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?)?"
-_BEHIND = rf"(?:(?:t|,? +){_TIME}{_ZONE})?$"
+_BEHIND = rf"(?:(?:t|,? +|:){_TIME}{_ZONE})?$"
 _DAY, _YEAR = r"(?P<day>[0-9]{1,2})", r"(?P<year>[0-9]{4}|[0-9]{2})"
 
 
@@ -66,27 +68,40 @@ def _year_first(mark: str) -> _Pattern:
 
 
 _WITH_POINTS = _numeric(r"\.")
-_COMPACT = _Pattern("year_first", r"^(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})$")
-"""20240531: a number, unless it is declared to be a date."""
+_COMPACT_DAY = r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
+_COMPACT_TIME = r"(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?P<half>)"
+_COMPACT = (
+    _Pattern("year_first", rf"^{_COMPACT_DAY}(?:{_COMPACT_TIME}(?P<zone>))?$"),
+    _Pattern("year_first", r"^(?P<year>19[0-9]{2}|20[0-9]{2})(?P<month>0[1-9]|1[0-2])$"),
+    _Pattern("year_first", r"^(?P<ticks>[0-9]{10}(?:[0-9]{3}|[0-9]{6})?)(?:\.[0-9]{0,9})?$"),
+)
+"""20240531, 20240531143000, 202405, and seconds, milliseconds or microseconds since 1970: numbers,
+unless they are declared to be dates."""
 _TIME_ALONE = _Pattern(None, rf"(?i)^{_TIME}{_ZONE}$", ":")
 _PATTERNS = (
     *map(_year_first, ("-", "/", r"\.")),
     _Pattern("year_first", r"^(?P<year>[0-9]{4})-(?P<month>[0-9]{2})$", "-"),
     _Pattern(
-        "day_first", rf"(?i)^{_WEEKDAY}{_DAY}(?:st|nd|rd|th)?[ -]+{_MONTH},?[ -]+{_YEAR}{_BEHIND}"
+        "day_first", rf"(?i)^{_WEEKDAY}{_DAY}(?:st|nd|rd|th)?[ /-]*{_MONTH},?[ /-]*{_YEAR}{_BEHIND}"
     ),
     _Pattern(
         "month_first",
         rf"(?i)^{_WEEKDAY}{_MONTH}[ -]+{_DAY}(?:st|nd|rd|th)?,?[ -]+{_YEAR}{_BEHIND}",
     ),
+    _Pattern(
+        "month_first",
+        rf"(?i)^{_WEEKDAY}{_MONTH} +{_DAY} +{_TIME}{_ZONE} +(?P<year>[0-9]{{4}})$",
+        ":",
+    ),
+    _Pattern("year_first", rf"(?i)^{_COMPACT_DAY}t{_COMPACT_TIME}{_ZONE}$", "T"),
     _numeric("/"),
     _numeric("-"),
     _WITH_POINTS,
-    _COMPACT,
+    *_COMPACT,
     _TIME_ALONE,
 )
 _NAMES = "(?:" + "|".join(_MONTHS) + ")"
-_MAY_BE = rf"(?i)[0-9][-/.:][0-9]|[0-9].*{_NAMES}|{_NAMES}.*[0-9]"
+_MAY_BE = rf"(?i)[0-9][-/.:t][0-9]|[0-9].*{_NAMES}|{_NAMES}.*[0-9]"
 """What all dates have; cheap to look for."""
 
 
@@ -118,13 +133,13 @@ def find_dates(
     Args:
         texts: distinct texts, none of them missing.
         order: the order of day and month, where it is known.
-        compact: whether eight digits are a date.
+        compact: whether digits alone may be a date: 20240531, 202405, or seconds since 1970.
     """
     head = texts.slice(0, FEW)
     if not compact and not matches(head, _MAY_BE).any():
         return None
     listed = head.to_pylist()
-    known = (p for p in _PATTERNS if compact or p is not _COMPACT)
+    known = (p for p in _PATTERNS if compact or p not in _COMPACT)
     if len(texts) <= FEW:
         known = (p for p in known if any(p.mark in text for text in listed))
     patterns = tuple(known)
@@ -188,13 +203,21 @@ def _days(texts: pa.Array, pattern: str) -> NDArray[np.float64] | None:
     if parts is None:
         return None
     days = np.full(len(texts), np.nan)
-    if "year" not in parts.names:
+    if "ticks" in parts.names:
+        days[matched] = _since_1970(parts.numbers("ticks"))
+    elif "year" not in parts.names:
         days[matched] = parts.time()
     else:
         month = parts.months(_MONTHS) if "name" in parts.names else parts.numbers("month")
         day = parts.numbers("day") if "day" in parts.names else np.ones(len(month))
         days[matched] = _joined(parts, parts.years(), month, day)
     return None if np.isnan(days).all() else days
+
+
+def _since_1970(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Days from seconds of ten digits, milliseconds of 13, microseconds of 16."""
+    unit = np.where(ticks < 1e10, 1.0, np.where(ticks < 1e13, 1e3, 1e6))
+    return np.asarray(ticks / unit / 86_400)
 
 
 def _parts(texts: pa.Array, pattern: str) -> "tuple[NDArray[np.bool_], _Parts | FewParts | None]":

@@ -7,7 +7,9 @@ Decisions:
   looks like data: a name that is a decimal fraction, or nothing but numbers (counting columns from
   0 or 1 is taken as names); where it only may be data, that is a finding.
 * A header that stands again between the rows, as in files that were put together, is left out.
-* A first column without a name, as pandas writes its index, is `Unnamed: 0`, as pandas reads it.
+* A first column without a name, as pandas writes its index, is `Unnamed: 0`, as pandas reads it;
+  so are names of rows that R writes without a cell in the header. Other columns without a name are
+  left out where they have no cells, as behind a separator that ends each line.
 * Arrow reads; Python's own reader runs only to name the line of an error, or where an odd number
   of quotation marks makes one left open likely, which Arrow would take for a very long cell.
 * The file is held once, as bytes: text is checked piece by piece, and Arrow reads without a copy.
@@ -15,6 +17,7 @@ Decisions:
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +27,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from worker.data.cells import TextColumns
+from worker.data.charset import decoded
 from worker.data.delimited_text import DelimitedText, no_rows
-from worker.data.dialect import Dialect, decoded, find_dialect
+from worker.data.dialect import Dialect, find_dialect
 from worker.data.drafts import Draft, bounded_findings
 from worker.data.findings import draft_findings
 from worker.data.header import (
@@ -37,6 +41,7 @@ from worker.data.header import (
     text_kind,
 )
 from worker.data.lookalikes import check_is_table
+from worker.data.markers import with_markers
 from worker.data.plain_blocks import TypedFrame, in_blocks
 from worker.data.reading import (
     LIMITS,
@@ -46,9 +51,11 @@ from worker.data.reading import (
     check_names,
     file_error,
     too_many_rows,
+    unusable_name,
 )
 from worker.data.table import Table
 from worker.data.text_column import TextOrNumbers
+from worker.data.tidy import tidy
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -85,6 +92,32 @@ def parse_csv(data: bytes, limits: FileLimits = LIMITS, reading: Reading | None 
     return _Typing(file, dialect, limits, reading).table()
 
 
+_NAMELESS = "\0"
+"""The beginning of the names, which nobody sees, of columns that have none."""
+
+
+def _has_cells(cells: pa.ChunkedArray) -> bool:
+    """Whether any of the cells is not blank."""
+    return bool(pc.any(pc.not_equal(pc.utf8_trim_whitespace(cells), ""), min_count=0).as_py())
+
+
+def _names_rows(cells: pa.ChunkedArray) -> bool:
+    """Whether no cell is blank, and each another."""
+    blank = pc.any(pc.equal(pc.utf8_trim_whitespace(cells), ""), min_count=0).as_py()
+    return not blank and pc.count_distinct(cells).as_py() == len(cells)
+
+
+def _are_row_names(cells: pa.ChunkedArray) -> bool:
+    """Whether cells may be names of rows: distinct texts, or numbers that count."""
+    if not _names_rows(cells):
+        return False
+    try:
+        numbers = pc.cast(cells, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        return True
+    return numbers[0] in (0.0, 1.0) and bool((np.diff(numbers) == 1.0).all())
+
+
 def _as_name(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.utf8_lower(pc.utf8_trim_whitespace(cells))
 
@@ -109,6 +142,8 @@ class _Typing:
         self._reading = reading
         self._drafts = list(dialect.drafts)
         self._names: list[str] = []
+        self._markers: list[str] = []
+        """The texts that were read as missing."""
         self._kept: NDArray[np.int64] | None = None
         """The rows of the file that are rows of the table, if not all."""
 
@@ -122,9 +157,9 @@ class _Typing:
             raise no_rows()
         if frame.num_rows > self._limits.rows:
             raise too_many_rows(frame.num_rows, self._limits)
-        if self._names[0] == INDEX:
-            self._check_index(frame.column(0))
-        check_declared(self._names, self._reading.columns)
+        self._check_nameless(frame)
+        named = [name for name in self._names if name[0] != _NAMELESS]
+        check_declared(named, self._reading.columns)
         repeated = None if isinstance(frame, TypedFrame) else self._repeated_headers(frame)
         if repeated is None:
             # Held by nobody else, its columns can be let go one by one.
@@ -135,11 +170,12 @@ class _Typing:
         else:
             table, drafts = self._without(frame, repeated)
             del frame
-        drafts += draft_findings(table, self._reading.columns, drafts)
+        found = draft_findings(table, self._reading.columns, drafts)
+        drafts += with_markers(found, self._markers)
         doubted = any(draft.code == "header_looks_like_data" for draft in drafts)
         if self._file.header and self._reading.header is None and not doubted:
             drafts += doubtful_header(table)
-        if len(self._names) == 1:
+        if len(named) == 1:
             drafts.append(one_column())
         return replace(table, findings=bounded_findings([*self._drafts, *drafts], self._lines))
 
@@ -148,7 +184,8 @@ class _Typing:
         header may stand again among the rows.
         """
         columns = TextColumns(self._reading, self._limits, self._place)
-        wanted = {name for name in self._names if columns.takes_plain(name) and name != INDEX}
+        named = (name for name in self._names if name != INDEX and name[0] != _NAMELESS)
+        wanted = set(filter(columns.takes_plain, named))
         if self._file.header and not any(_is_no_number(name) for name in wanted):
             return None
         longest, marked = self._limits.cell, columns.is_marked
@@ -163,12 +200,13 @@ class _Typing:
     ) -> tuple[Table, list[Draft]]:
         """Each of the columns is taken away and let go when it has been looked at."""
         ignored = [name for name in texts if self._reading.columns.get(name) == "ignore"]
-        for name in ignored:
+        for name in [*ignored, *(name for name in texts if name[0] == _NAMELESS)]:
             del texts[name]
         columns = TextColumns(self._reading, self._limits, self._place)
         taken = ((name, texts.pop(name)) for name in list(texts))
         columns.look_at(taken, len(self._file.data), tried=tried)
         table = Table.of(columns.cells(), ignored=ignored)
+        self._markers = columns.markers()
         return table, columns.drafts()
 
     def _place(self, row: int) -> tuple[str, int | None]:
@@ -190,10 +228,7 @@ class _Typing:
             names = [f"column{number}" for number in range(1, len(cells) + 1)]
             check_names(names, self._limits)
             return names
-        names = [cell.strip() for cell in cells]
-        if len(names) > 1 and not names[0] and INDEX not in names:
-            names[0] = INDEX
-        check_names(names, self._limits, line=line)
+        names = [tidy(cell) for cell in cells]
         if self._reading.header is None and looks_like_data(names):
             raise file_error(
                 f"The first line looks like data, not like a header ({', '.join(names[:5])}). "
@@ -202,6 +237,18 @@ class _Typing:
                 "no_header",
                 line=line,
             )
+        if len(names) > 2 and sum(map(bool, names)) == 1:
+            raise file_error(
+                f"The first line (line {line}) has one cell only, {next(filter(None, names))!r}, "
+                f"and {len(names) - 1} empty ones: is it a title? Remove the lines above the "
+                "header, or name every column.",
+                "no_header",
+                line=line,
+            )
+        if len(names) > 1 and not names[0] and INDEX not in names:
+            names[0] = INDEX
+        names = [name or f"{_NAMELESS}{place}" for place, name in enumerate(names)]
+        check_names(names, self._limits, line=line)
         return names
 
     def _frame(self) -> pa.Table:
@@ -223,15 +270,73 @@ class _Typing:
                 self._file = other
                 self._names = self._header()
                 return frame
-            raise
+            wider = self._wider()
+            if wider is None:
+                raise
+            return wider
+
+    def _wider(self) -> pa.Table | None:
+        """Rows that all have one cell more than the header: an empty one at their end, as a last
+        separator makes it, or names of the rows before the others, as R writes them. Or one less,
+        where the header ends with a separator.
+        """
+        width = len(self._names) + 1
+        longest = min(len(self._file.data) + 1, 2**31 - 1)
+        if self._names[-1][0] == _NAMELESS and width > 3:
+            with suppress(pa.ArrowInvalid):
+                frame = self._file.parsed(width - 2, longest)
+                self._names.pop()
+                return frame
+        try:
+            frame = self._file.parsed(width, longest)
+        except pa.ArrowInvalid:
+            return None
+        if not _has_cells(frame.column(width - 1)):
+            self._names = [*self._names, f"{_NAMELESS}{width - 1}"]
+            return frame
+        if not self._file.header or INDEX in self._names or not _are_row_names(frame.column(0)):
+            return None
+        self._drafts.append(
+            Draft(
+                "row_names",
+                f"All rows have {width} cells, and the header {width - 1}: the first cells were "
+                f"taken as names of the rows, in a column {INDEX!r}.",
+                "If the header lacks another name, add it.",
+            )
+        )
+        self._names = [INDEX, *self._names]
+        return frame
+
+    def _check_nameless(self, frame: pa.Table | TypedFrame) -> None:
+        """Refuse columns without a name, unless they have no cells either: those are left out."""
+        if self._names[0] == INDEX:
+            if _has_cells(frame.column(0)):
+                self._check_index(frame.column(0))
+            elif not next(self._file.records())[1][0].strip():
+                self._names[0] = f"{_NAMELESS}0"
+        nameless = [place for place, name in enumerate(self._names) if name[0] == _NAMELESS]
+        for place in nameless:
+            if _has_cells(frame.column(place)):
+                raise unusable_name("", place + 1, self._file.line)
+        if nameless:
+            self._drafts.append(
+                Draft(
+                    "empty",
+                    f"{len(nameless)} {'column' if len(nameless) == 1 else 'columns'} (the first: "
+                    f"{nameless[0] + 1}) without a name and without a cell, as separators make "
+                    "them that follow each other or end a line; left out.",
+                    "None is needed.",
+                    "info",
+                    evidence={"columns": len(nameless)},
+                )
+            )
 
     def _check_index(self, cells: pa.ChunkedArray) -> None:
         """Refuse a first column without a name that is no index of the rows."""
         line, header = next(self._file.records(), (self._file.line, [""]))
         if header[0].strip() == INDEX:
             return
-        distinct = pc.count_distinct(cells).as_py()
-        if distinct != len(cells) or pc.any(pc.equal(pc.utf8_trim_whitespace(cells), "")).as_py():
+        if not _names_rows(cells):
             check_names([name.strip() for name in header], self._limits, line=line)
 
     def _repeated_headers(self, frame: pa.Table) -> NDArray[np.bool_] | None:

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -17,12 +17,17 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from worker.data.dialect import Dialect, collapsed
+from worker.data.quoting import PLAIN
 from worker.data.reading import file_error
 from worker.errors import DataError
 
 BLOCK = 2**22
 """Bytes that Arrow parses at once, in each of its threads; it keeps several copies meanwhile, which
 are to stay in the processor's caches: blocks of twice the size take half as long again."""
+
+
+_COMMENTS = ("#", "%", "//", "--")
+_BLANK_LINES = re.compile(rb"(?m)^[ \t]+(?=\r?$)")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class DelimitedText:
         start = dialect.start
         if dialect.separator == " ":
             data, start = collapsed(data[start:]), 0
+        if dialect.quoting != PLAIN:
+            data, start = dialect.quoting.rewritten(data[start:], dialect.separator), 0
         match = re.compile(rb"[\r\n]*").match(data, start)
         blank = match[0] if match else b""
         lines = blank.count(b"\n") + blank.count(b"\r") - blank.count(b"\r\n")
@@ -120,6 +127,9 @@ class DelimitedText:
         try:
             return self.parsed(width, min(len(self.data) + 1, 2**31 - 1))
         except pa.ArrowInvalid as error:
+            blank = _BLANK_LINES.search(self.data, self.start)
+            if blank is not None and self.separator.strip():
+                return replace(self, data=_BLANK_LINES.sub(b"", self.data)).frame(width)
             self.check_rows(width)
             if next(islice(self.records(), int(self.header), None), None) is None:
                 raise no_rows() from error
@@ -181,16 +191,21 @@ class DelimitedText:
                 column_types=dict.fromkeys(names, pa.string()),
                 check_utf8=False,
                 include_columns=names if column is None else [names[column]],
+                # Each column would have a tree of them, of thirty times the size of short cells.
+                null_values=[],
+                true_values=[],
+                false_values=[],
             ),
         )
 
     def check_rows(self, width: int) -> None:
         """Name the first line that is ragged, or whose quotation mark stays open."""
         first = "header" if self.header else "first line"
+        _, names = next(self.records(), (self.line, [""]))
         for strict in (True, False):
             for line, cells in self.records(strict=strict):
                 if len(cells) != width:
-                    note = cells[0].startswith(("#", "%", "//"))
+                    note = cells[0].startswith(_COMMENTS) or names[0].startswith(_COMMENTS)
                     raise file_error(
                         f"Line {line} has {len(cells)} {'cell' if len(cells) == 1 else 'cells'}, "
                         f"the {first} has {width}. Complete the line; put a cell that holds "

@@ -1,9 +1,7 @@
-"""Dialect: how a file of delimited text is written: encoding, separator, header, what precedes it.
+"""Dialect: how a file of delimited text is written: separator, header, quoting, what precedes it.
 
 Decisions:
 
-* UTF-8 unless a byte-order mark, or the sender, says otherwise; bytes that are no UTF-8 are refused
-  and not guessed at, since any bytes are some text in latin-1.
 * A first line `sep=;` names the separator. Lines that begin with # before the header are comments;
   the last of them is the header itself if the line below it is data.
 * The separator is the one that splits all lines into the same number of cells, two or more: of
@@ -13,7 +11,6 @@ Decisions:
 * What is no table at all is recognized by how it begins: `lookalikes.py`.
 """
 
-import codecs
 import csv
 import re
 from collections import Counter
@@ -22,37 +19,16 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.data.drafts import Draft
-from worker.data.reading import file_error
+from worker.data.quoting import PLAIN, Quoting
 from worker.errors import DataError
 from worker.spec import Reading
 from worker.text import shortened
 
 SEPARATORS = ",;\t|"
 """Those that are taken when they fit."""
-_PROPOSED = " \t:^~!&/\x1f§¦"
+_PROPOSED = " \t:^~!&/\x01\x1f§¦"
 """Those that are proposed when they fit."""
 _SAMPLE_BYTES, _SAMPLE_LINES = 2**20, 200
-_PIECE = 2**22
-"""Bytes of text that are decoded at once."""
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_NO_TEXT = {
-    "idna",
-    "mbcs",
-    "oem",
-    "palmos",
-    "punycode",
-    "raw-unicode-escape",
-    "undefined",
-    "unicode-escape",
-    "utf-7",
-}
-"""Python's codecs that are no encodings of files."""
 _SEP_LINE = re.compile(rb'\s*"?sep=(\t|[^\s"])"?[,;\t|]*(?:\r\n|\n|\r|$)', re.IGNORECASE)
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r|$)")
 
@@ -68,106 +44,10 @@ class Dialect:
     """The line of that, counted from 1."""
     others: str = ""
     """The other separators that the first lines hold, if this one was not named."""
+    quoting: Quoting = PLAIN
+    """How its cells are quoted."""
     drafts: tuple[Draft, ...] = ()
     """What is worth knowing about it."""
-
-
-def decoded(data: bytes, encoding: str | None) -> bytes:
-    """The text as UTF-8, without a byte-order mark.
-
-    Raises:
-        DataError: it is empty, there is no such encoding, or the bytes are not text in it.
-    """
-    for mark, name in MARKS:
-        if data.startswith(mark) and (encoding is None or is_unicode(encoding)):
-            data, encoding = (data[len(mark) :], None) if name == "utf-8" else (data, name)
-            break
-    if encoding is not None and not is_utf8(encoding):
-        data = _recoded(data, encoding)
-    _check_text(data)
-    return data
-
-
-def _recoded(data: bytes, encoding: str) -> bytes:
-    name = codec_of(encoding)
-    try:
-        return data.decode(name).removeprefix("\ufeff").encode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"The file is not text in {encoding}: {error.reason} at byte {error.start:,}. Name "
-            "another `encoding`, such as cp1252, or save the file in UTF-8.",
-            code="not_encoded",
-            param="encoding",
-        ) from error
-    except UnicodeEncodeError as error:
-        raise file_error(
-            f"The file holds halves of characters in {encoding}. Save it in UTF-8.", "not_utf8"
-        ) from error
-
-
-def codec_of(encoding: str) -> str:
-    """Python's name of an encoding."""
-    name = ""
-    try:
-        name = codecs.lookup(encoding).name
-        b"a".decode(name)  # Refuses codecs that are not of text.
-    except UnicodeError:
-        pass  # Two bytes at least, as in UTF-16.
-    except (LookupError, ValueError):
-        name = ""
-    if not name or name.replace("_", "-") in _NO_TEXT:
-        raise DataError(
-            f"There is no encoding {shortened(encoding)!r}. Usual are utf-8, latin-1, cp1252 "
-            "(Windows), mac-roman, utf-16, shift_jis, gb18030.",
-            code="unknown_encoding",
-            param="encoding",
-        )
-    return name
-
-
-def is_utf8(encoding: str) -> bool:
-    """Whether this is UTF-8 under one of its names."""
-    return codec_of(encoding) in ("utf-8", "utf-8-sig", "utf_8_sig")
-
-
-def is_unicode(encoding: str) -> bool:
-    """Whether this is one of Unicode's encodings, which a byte-order mark may tell apart."""
-    return codec_of(encoding).startswith(("utf-", "utf_"))
-
-
-def _check_text(data: bytes) -> None:
-    """Refuse what is not UTF-8 text."""
-    if not data or data.isspace():
-        raise file_error("The file is empty. Give a header line and rows.", "empty_file")
-    position = first_invalid_byte(data)
-    if position is not None:
-        reason = f"byte 0x{data[position]:02x} is not UTF-8"
-        remedy = 'Save it in UTF-8, or name its encoding: "encoding": "cp1252" is usual on Windows.'
-    else:
-        position, reason = data.find(b"\0"), "it holds a zero byte"
-        remedy = 'Save it as CSV in UTF-8, or name its encoding, such as "encoding": "utf-16-le".'
-        if position < 0:
-            return
-    line = data.count(b"\n", 0, position) + 1
-    raise file_error(
-        f"The file is not UTF-8 text: {reason} (line {line}). {remedy}", "not_utf8", line=line
-    )
-
-
-def first_invalid_byte(data: bytes) -> int | None:
-    """Where the bytes cease to be UTF-8, if they do."""
-    if data.isascii():
-        return None
-    start = 0
-    while start < len(data):
-        piece = data[start : start + _PIECE]
-        try:
-            # A character that the end of the piece cuts is left to the next one.
-            _, used = codecs.utf_8_decode(piece, "strict", start + len(piece) == len(data))
-        except UnicodeDecodeError as error:
-            return start + error.start
-        start += used
-    return None
 
 
 def find_dialect(data: bytes, reading: Reading) -> Dialect:
@@ -179,12 +59,16 @@ def find_dialect(data: bytes, reading: Reading) -> Dialect:
     start, line, named = 0, 1, reading.separator
     match = _SEP_LINE.match(data)
     if match:
-        named = named or match[1].decode(errors="replace")
         start = match.end()
         line += _lines_in(data[:start])
     comments, first = _comments(data, start)
     sample = _sample(data, first)
+    if match and named is None:
+        mark = match[1].decode(errors="replace")
+        # A file that was saved anew may say what was true of another.
+        named = mark if max(_widths(sample, mark), default=0) > 1 else None
     separator = named or _chosen(sample)
+    quoting = Quoting.of(sample, separator)
     drafts: list[Draft] = []
     if comments:
         last = comments[-1]
@@ -216,8 +100,18 @@ def find_dialect(data: bytes, reading: Reading) -> Dialect:
     if named is None:
         drafts += _doubt(sample, separator)
         _check_one_column(sample, separator)
+    if quoting.apostrophes:
+        drafts.append(
+            Draft(
+                "quotes",
+                "Names and cells stand in apostrophes, which were taken as quotation marks and are "
+                "no part of them.",
+                "Write the cells without apostrophes, or in quotation marks.",
+                "info",
+            )
+        )
     others = "".join(mark for mark in SEPARATORS if mark != separator) if named is None else ""
-    return Dialect(separator, first, line, others, tuple(drafts))
+    return Dialect(separator, first, line, others, quoting, tuple(drafts))
 
 
 def _lines_in(data: bytes) -> int:
@@ -267,7 +161,7 @@ def _sample(data: bytes, start: int) -> list[str]:
 
 def split_cells(lines: Sequence[str], separator: str) -> Iterator[list[str]]:
     """The cells of lines that are not blank; blanks as a separator count once, however many."""
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=separator == " ")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     try:
         for cells in reader:
             if cells:

@@ -35,6 +35,8 @@ class Division:
     splits: tuple[RowSplit, ...]
     names: tuple[str, ...] = ()
     """Of the folds of a column: its values."""
+    groups: Rows | None = None
+    """[N]: the number of each row's group, where groups stay together."""
 
 
 def set_aside(spec: JobSpec) -> dict[str, str]:
@@ -90,7 +92,7 @@ def divide(
     if split.groups is not None:
         groups, _ = _codes(table, row_numbers, split.groups, "split.groups")
         strata = labels if labels is not None and split.stratify else np.zeros_like(places)
-        return Division(_by_groups(groups, strata, split))
+        return Division(_by_groups(groups, strata, split), groups=groups)
     if split.order is not None:
         times = _times(table, row_numbers, split.order)
         parts = time_ordered(

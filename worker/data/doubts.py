@@ -6,7 +6,7 @@ None is changed: each is told.
 """
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,16 @@ _TIME_NAME = re.compile(
     r"(?i)time|date|epoch|unix|stamp|created|updated|^ts$|_ts$|_at$|^day$|_day$|since"
 )
 _MARKS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0, 999999.0)
+_DAY_PARTS, _TIME_PARTS = ("year", "month", "day"), ("hour", "minute")
+_COMPACT: tuple[tuple[float, float, float, tuple[str, ...]], ...] = (
+    (19_000_101, 21_001_231, 1.0, _DAY_PARTS),
+    (190_001_010_000, 210_012_312_359, 1e4, (*_DAY_PARTS, *_TIME_PARTS)),
+    (19_000_101_000_000, 21_001_231_235_959, 1e6, (*_DAY_PARTS, *_TIME_PARTS, "second")),
+    (190_001, 210_012, 1.0, ("year", "month")),
+)
+"""Dates without marks: the first and the last, by what they are divided to be days, their parts."""
+_SERIALS = (29_221.0, 73_050.0)
+"""1980 to 2099, as spreadsheets count days."""
 _SECONDS = (631_152_000.0, 4_102_444_800.0)
 """1990 to 2100."""
 _DATE_LIKE = re.compile(
@@ -33,7 +43,9 @@ _DATE_LIKE = re.compile(
     r"|[^\W\d_]{3,10}\.?[- /']{1,2}[0-9]{4}|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
     r"[a-z]*\.?[- /']{1,2}[0-9]{2}|[0-9]{1,2}\.? ?(?:de )?[^\W\d_]{3,10}\.?,? ?(?:de )?[0-9]{4}"
     r"(?: .*)?|[0-9]{4}年[0-9]{1,2}月(?:[0-9]{1,2}日)?|[0-9]{1,2}[/.][0-9]{4}"
-    r"|[0-9]{1,4}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r"|(?:-?[0-9]+ days?,? )?[0-9]{1,4}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r"|P(?=[0-9T])(?:[0-9.]+[YMWD])*(?:T(?:[0-9.]+[HMS])+)?"
+    r"|(?i:[0-9.]+ ?(?:d|h|m|s|days?|hours?|hrs?|min(?:ute)?s?|sec(?:ond)?s?)[, ]*){2,4}"
 )
 _LETTERS_BEHIND = re.compile(r"['\"′″°][NSEWO]\Z")
 
@@ -56,39 +68,61 @@ def doubtful_numbers(column: Column, values: NDArray[Any]) -> Draft | None:
 def _dates(column: Column, head: NDArray[np.float64]) -> Draft | None:
     low, high = float(head.min()), float(head.max())
     cell = str(int(head[0]))
-    if low >= 19_000_101 and high <= 21_001_231 and _are_days(head):
+    named = _TIME_NAME.search(column.name) is not None
+    for least, most, unit, parts in _COMPACT:
+        if least <= low and high <= most and _are_days(head // unit, with_day=len(parts) > 2):
+            return _number_dates(
+                column,
+                cell,
+                f"are all dates ({', '.join(parts)}), and were read as numbers, in which a month's "
+                "end is far from the next day",
+                "warning",
+            )
+    for word, size in (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6)):
+        if named and _SECONDS[0] * size <= low and high <= _SECONDS[1] * size:
+            return _number_dates(
+                column,
+                cell,
+                f"look like times, as {word} since 1970, and were read as numbers",
+                "info",
+                unit=word,
+            )
+    if named and _SERIALS[0] <= low and high <= _SERIALS[1] and len(np.unique(head)) > 2:
         return Draft(
             "dates_as_numbers",
-            f"The whole numbers of column {column.name!r}, such as {cell}, are all dates (year, "
-            "month, day), and were read as numbers, in which a month's end is far from the next "
-            "day.",
-            'If they are dates, declare the column as "date".',
-            column=column.name,
-            evidence={"cell": cell},
-            change={"columns": {column.name: "date"}},
-        )
-    for unit, size in (("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6)):
-        if not (_SECONDS[0] * size <= low and high <= _SECONDS[1] * size):
-            continue
-        if not _TIME_NAME.search(column.name):
-            return None
-        return Draft(
-            "dates_as_numbers",
-            f"The whole numbers of column {column.name!r}, such as {cell}, look like times, as "
-            f"{unit} since 1970, and were read as numbers.",
-            "If weekday or season matter, write them as 2024-05-31T14:30, and declare the column "
-            'as "date".',
+            f"The whole numbers of column {column.name!r}, such as {cell}, look like the days that "
+            "spreadsheets count since 1900, and were read as numbers.",
+            "If weekday or season matter, format the cells as dates (2024-05-31) in the "
+            'spreadsheet, and declare the column as "date".',
             "info",
             column.name,
-            evidence={"cell": cell, "unit": unit},
+            evidence={"cell": cell, "unit": "days since 1900"},
         )
     return None
 
 
-def _are_days(head: NDArray[np.float64]) -> bool:
+def _number_dates(
+    column: Column, cell: str, fact: str, severity: Literal["info", "warning"], **known: str
+) -> Draft:
+    return Draft(
+        "dates_as_numbers",
+        f"The whole numbers of column {column.name!r}, such as {cell}, {fact}.",
+        'If they are dates, declare the column as "date".',
+        severity,
+        column.name,
+        evidence={"cell": cell, **known},
+        change={"columns": {column.name: "date"}},
+    )
+
+
+def _are_days(head: NDArray[np.float64], *, with_day: bool) -> bool:
+    """Whether numbers are dates, or months, written without marks."""
     if len(np.unique(head)) < 3:
         return False
     numbers = head.astype(np.int64)
+    if not with_day:
+        months = numbers % 100
+        return bool(((months >= 1) & (months <= 12)).all()) and len(np.unique(months)) > 2
     month, day = numbers // 100 % 100, numbers % 100
     return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
 
@@ -137,10 +171,11 @@ def _marked(column: Column, mark: float, count: int, row: int, others: str) -> D
             f"Column {column.name!r} holds {text} in {count:,} rows{place}, apart from all its "
             f"other numbers, {others}: a mark for missing cells, perhaps. It was read as a number."
         ),
-        f'If it stands for a missing cell, name it in `missing`: "missing": ["{text}"].',
+        "If it stands for a missing cell, name it in `missing`.",
         column=column.name,
         row=row,
         evidence={"cell": text, "rows": count},
+        change={"missing": [text]},
     )
 
 

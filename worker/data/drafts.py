@@ -44,7 +44,8 @@ _MANY = {
     "nearly_numeric": "hold numbers, but not in every cell, and became categorical",
     "number_format": "hold numbers that are not written plainly, and were read as numbers",
     "numbers_with_units": "hold numbers with a unit, and became categorical",
-    "similar_labels": "hold texts that differ in case or blanks only",
+    "garbled_text": "hold texts that were garbled before the upload",
+    "similar_labels": "hold texts that differ in case, blanks or marks only",
 }
 
 

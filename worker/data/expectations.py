@@ -270,7 +270,9 @@ def _written(column: Column, value: float) -> str:
 def _missing_filled(
     column: Column, trained: _Range | None, positions: Positions
 ) -> PredictionWarning:
-    if trained is None:
+    if column.optional:
+        filled = "nothing was added to their scores"
+    elif trained is None:
         filled = "they count as none of its categories"
     elif trained.fill is None:
         filled = "the median date of the training rows was put in"

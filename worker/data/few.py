@@ -4,6 +4,7 @@ Each does what its counterpart in `notation.py` or `dates.py` does with many.
 """
 
 import re
+from unicodedata import decimal
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +15,56 @@ from worker.data.patterns import match_few
 MINUS = "[\u2212\u2012\u2013\ufe63\uff0d]"
 SPACE = "[\u00a0\u2007\u2008\u2009\u200a\u202f]"
 APOSTROPHE = "[\u2019\u02bc\u00b4]"
-_AS_ASCII = {
-    ord(mark): plain
-    for marks, plain in ((MINUS, "-"), (SPACE, " "), (APOSTROPHE, "'"))
-    for mark in marks[1:-1]
-}
+_MARKS = "\uff0c\uff0e\u066b\u066c\uff0b\uff08\uff09"
+"""Of full width and Arabic: comma, point, decimal mark, mark of thousands, plus, parentheses."""
 _NO_DIGIT = re.compile("[^0-9]")
+
+
+class _AsAscii(dict[int, int | str]):
+    """Signs of numbers → the plain ones; digits of any script are looked up when they are met."""
+
+    def __missing__(self, code: int) -> int | str:
+        digit = decimal(chr(code), -1)
+        self[code] = code if digit < 0 else ord("0") + digit
+        return self[code]
+
+
+_AS_ASCII = _AsAscii(
+    {
+        ord(mark): plain
+        for marks, plain in ((MINUS, "-"), (SPACE, " "), (APOSTROPHE, "'"))
+        for mark in marks[1:-1]
+    }
+    | dict(zip(map(ord, _MARKS), ",..,+()", strict=True))
+)
+STRANGE = rf"[^0-9\PN]|[{_MARKS}]"
+"""Holds what `as_ascii` alone knows: no ASCII digit, or another mark."""
+
+
+def as_ascii(text: str) -> str:
+    """The text with plain digits, marks, signs and blanks in the place of others that mean them."""
+    return text if text.isascii() else text.translate(_AS_ASCII)
+
+
+def unwrapped(text: str) -> str:
+    """A number without what marks it as a text in spreadsheets and SQL: ="5", '5 and '5'."""
+    match = _WRAPPED.fullmatch(text) if text[:1] in ("=", "'") else None
+    return text if match is None else match[1] or match[2]
+
+
+WRAPPED = r"^(?:=\"([^\"]*)\"|'([^']*)'?)$"
+_WRAPPED = re.compile(WRAPPED)
+
+
+def tail_sign(body: str, tail: str) -> float | None:
+    """What stands right behind a number's digits: the sign that it means, none if it means nothing.
+
+    5,- and 5.-- and 5/- say that there are no cents; 5.20- is -5.2, as older programs write it; 5-
+    may be a grade.
+    """
+    if tail != "-" or body.endswith("."):
+        return 1.0
+    return -1.0 if "." in body or "," in body else None
 
 
 def few_parts(
@@ -28,8 +73,11 @@ def few_parts(
     """Of texts that may be numbers: places, bodies, signs and units; see `notation.Written`."""
     places, bodies, signs, units = [], [], [], []
     for place, text in enumerate(texts):
-        part = match_few(text if text.isascii() else text.translate(_AS_ASCII), pattern)
+        part = match_few(unwrapped(as_ascii(text)), pattern)
         if part is None:
+            continue
+        behind = tail_sign(part["body"], part["tail"])
+        if behind is None or (behind < 0 and (part["open"] or part["sign"] or part["inner"])):
             continue
         opened, signed, inner = (bool(part[name]) for name in ("open", "sign", "inner"))
         good = opened == bool(part["close"]) and not (opened and (signed or inner))
@@ -37,7 +85,8 @@ def few_parts(
             continue
         places.append(place)
         bodies.append(part["body"])
-        signs.append(-1.0 if opened or "-" in (part["sign"], part["inner"]) else 1.0)
+        negative = opened or behind < 0 or "-" in (part["sign"], part["inner"])
+        signs.append(-1.0 if negative else 1.0)
         units.append((part["before"] + part["after"]).upper().replace("％", "%"))
     return (
         np.array(places, dtype=np.int64),

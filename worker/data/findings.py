@@ -3,18 +3,18 @@ copies, labels that differ in case only.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
-from unicodedata import category, normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.data.doubts import doubtful_numbers, doubtful_texts
-from worker.data.drafts import LONGEST_EVIDENCE, Draft, bounded
+from worker.data.drafts import Draft
+from worker.data.labels import label_findings
 from worker.data.table import Column, Table, label_of
+from worker.data.totals import totals_row
 from worker.schema import Json
 from worker.text import shortened
 
@@ -56,6 +56,8 @@ def draft_findings(
             doubt = doubtful_numbers(column, values)
             if doubt is None and column.name not in already:
                 doubt = doubtful_texts(column)
+            if doubt is not None and found is not None and "step" in found.evidence:
+                found = None  # A clock ticks evenly too.
             if doubt is not None and (found is None or column.kind == "categorical"):
                 drafts.append(doubt)
             if found is None and (doubt is None or doubt.code != "dates_as_numbers"):
@@ -63,17 +65,21 @@ def draft_findings(
         if found is not None:
             drafts.append(found)
         if found is None or found.code == "integer_codes":
-            drafts += _similar(column)
+            drafts += label_findings(column)
         if found is None or found.code not in {"empty", "constant"}:
             drafts += _copy(column, values, seen)
             drafts += _extreme(column, values)
     # Labels are asked for by name at prediction: theirs count too.
-    return drafts + [
-        draft
-        for column in table.columns
-        if column.name == table.target
-        for draft in _similar(column)
-    ]
+    return (
+        drafts
+        + [
+            draft
+            for column in table.columns
+            if column.name == table.target
+            for draft in label_findings(column)
+        ]
+        + totals_row(table)
+    )
 
 
 def _one_value(column: Column, values: NDArray[Any]) -> Draft | None:
@@ -130,15 +136,19 @@ def _identifier(column: Column, values: NDArray[Any]) -> Draft | None:
         return None
     named = _INDEX_NAME.match(column.name) is not None
     low, high = float(values.min()), float(values.max())
-    consecutive = high - low == rows - 1 and rows >= FEWEST_ROWS
-    if not (consecutive or (named and rows > 2)) or not _all_distinct_whole(values, low, high):
+    step, rest = divmod(high - low, rows - 1)
+    even = step >= 1 and rest == 0 and rows >= FEWEST_ROWS and not ((values - low) % step).any()
+    if not (even or (named and rows > 2)) or not _all_distinct_whole(values, low, high):
         return None
-    fact = "consecutive whole numbers" if consecutive else "whole numbers, all distinct"
+    fact = "whole numbers, all distinct"
+    if even:
+        fact = "consecutive whole numbers" if step == 1 else f"whole numbers in steps of {step:g}"
     return _names_rows(
         column.name,
         f"Column {column.name!r} holds {fact}, {label_of(low)} to {label_of(high)}, as an "
         "index of the rows does: it may tell their order, and nothing of new rows.",
-        {"minimum": low, "maximum": high, "rows": rows},
+        {"minimum": low, "maximum": high, "rows": rows}
+        | ({"step": step} if even and step > 1 else {}),
     )
 
 
@@ -227,37 +237,6 @@ def _usual_size(values: NDArray[np.float64]) -> float:
         return 0.0
     place = int(0.9 * (len(sizes) - 1))
     return float(np.partition(sizes, place)[place])
-
-
-def _similar(column: Column) -> list[Draft]:
-    """Labels that are one when case and blanks do not count."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for label in column.categories:
-        groups[_plainly(label)].append(label)
-    alike = [labels for labels in groups.values() if len(labels) > 1]
-    if not alike:
-        return []
-    shown = [bounded(labels, 4) for labels in alike[:5]]
-    return [
-        Draft(
-            "similar_labels",
-            f"Column {column.name!r} holds texts that differ in case or blanks only: "
-            f"{'; '.join(', '.join(map(repr, labels)) for labels in shown)}"
-            f"{'; …' if len(alike) > 5 else ''}. Each is a category of its own.",
-            "Write the texts alike, if they mean the same, and upload the data again.",
-            column=column.name,
-            evidence={"groups": shown if len(str(shown)) < LONGEST_EVIDENCE else shown[:1]}
-            | {"count": len(alike)},
-        )
-    ]
-
-
-def _plainly(label: str) -> str:
-    """A label without case, blanks, signs that are not seen, and other ways to write a letter."""
-    if not label.isascii():
-        label = "".join(c for c in normalize("NFKC", label) if category(c) != "Cf")
-        label = normalize("NFKC", label.casefold())
-    return "".join(label.casefold().split())
 
 
 class _Originals:

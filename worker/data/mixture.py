@@ -105,11 +105,10 @@ class Mixture:
     def is_nearly_numeric(self) -> bool:
         """Whether its numbers are the rule, and its texts the exception."""
         share = self.number_rows / max(self.rows, 1)
-        if share >= NEARLY_ALL or (share > 0.5 and self.is_measured):
-            return share < 1
-        # "unknown" in most rows, beside a dozen of different measurements.
         texts = int(((self.counts > 0) & ~self.plain).sum())
-        return self.is_measured and texts <= FEW_TEXTS and MANY_TIMES * texts <= len(self.numbers)
+        return share < 1 and numbers_are_the_rule(
+            share, len(self.numbers), texts, measured=self.is_measured
+        )
 
     @cached_property
     def looks_numeric(self) -> bool:
@@ -168,6 +167,21 @@ class Mixture:
         odd = np.flatnonzero(~self.plain & (self.counts > 0))
         ranked = odd[np.argsort(-self.counts[odd], kind="stable")]
         return [self.categories[number] for number in ranked[: SHOWN + 1].tolist()]
+
+
+def numbers_are_the_rule(share: float, numbers: int, texts: int, *, measured: bool) -> bool:
+    """Whether numbers are the rule in a column, and its texts the exception.
+
+    Args:
+        share: of the rows with a cell, those with a number.
+        numbers: how many different ones there are.
+        texts: how many different other texts.
+        measured: whether the numbers are such as are measured, and no names.
+    """
+    if share >= NEARLY_ALL or (share > 0.5 and measured):
+        return True
+    # "unknown" in most rows, beside a dozen of different measurements.
+    return measured and texts <= FEW_TEXTS and MANY_TIMES * texts <= numbers
 
 
 def is_measurement(distinct: NDArray[np.float64]) -> bool:

@@ -9,6 +9,8 @@ Decisions:
 * `1,234` alone does not say whether its mark is a decimal or a thousands mark; what settles it is
   another cell of the column, then another column of the file, then the sender. `1,234,567`, `0,234`
   and `1,5` settle it.
+* `5,-` and `5/-` are 5, `5.20-` is -5.2; `5-` may be a grade and is no number. `="5"`, `'5` and
+  `'5'` are 5: that is how spreadsheets and SQL mark texts. Digits of all scripts count.
 * Groups of two digits, as in 12,34,567, are read with the comma alone (India).
 """
 
@@ -25,7 +27,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from worker.data.few import APOSTROPHE, MINUS, SPACE, few_numbers, few_parts
+from worker.data.few import (
+    APOSTROPHE,
+    MINUS,
+    SPACE,
+    STRANGE,
+    WRAPPED,
+    as_ascii,
+    few_numbers,
+    few_parts,
+)
 from worker.data.patterns import FEW, among, extract, matches, taken
 from worker.schema import Settings
 
@@ -41,12 +52,13 @@ _UNIT = (
     r"(?:(?:US|A|AU|C|CA|HK|NZ|S|R|MX)?[$¢£¤¥֏؋৲৳฿៛₠-₿﷼＄￠￡￥￦]|(?i:"
     + "|".join(_ISO.split())
     + r")"
-    r"|(?i:kr|Rs|Fr)\.?|zł|Kč|Ft|руб\.?|lei|лв\.?|%|‰|％)"
+    r"|(?i:kr|Rs|Fr)\.?|zł|Kč|Ft|руб\.?|lei|лв\.?|%|‰|％|円|元|圓|원)"
 )
 _BODY = r"(?:[0-9](?:[0-9.,'_ ]*[0-9.])?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?"
 _CELL = (
     r"^(?P<open>\(?)(?P<sign>[+-]?) ?(?P<before>" + _UNIT + r"?) ?(?P<inner>[+-]?) ?"
-    r"(?P<body>" + _BODY + r") ?(?P<after>" + _UNIT + r"?)(?P<close>\)?)$"
+    r"(?P<body>" + _BODY + r")(?P<tail>(?:[.,][-—]{1,2}|-|/-)?)"
+    r" ?(?P<after>" + _UNIT + r"?)(?P<close>\)?)$"
 )
 _NUMBERISH = r"^[^0-9]{0,8}[0-9][^A-DF-Za-df-z]*[^0-9]{0,8}$"
 _POINT = b"."[0]
@@ -181,6 +193,10 @@ class Written:
         if not pc.all(pc.string_is_ascii(texts), min_count=0).as_py():
             for pattern, plain_mark in ((MINUS, "-"), (SPACE, " "), (APOSTROPHE, "'")):
                 texts = pc.replace_substring_regex(texts, pattern, plain_mark)
+            if matches(texts, STRANGE).any():
+                texts = pa.array(map(as_ascii, texts.to_pylist()), pa.string())
+        if matches(texts, "^[=']").any():
+            texts = pc.replace_substring_regex(texts, WRAPPED, r"\1\2")
         found = extract(texts, _CELL)
         if found.null_count == len(found):
             nothing = pa.array([], pa.string())
@@ -197,9 +213,11 @@ class Written:
         good = found.is_valid().to_numpy(zero_copy_only=False)
         good = good & (opened == closed) & ~(opened & (signed | inner)) & ~(signed & inner)
         good = good & ~(before & after)
+        behind = says("tail", "-") & ~_held(part["body"], r"[.]$")
+        good &= ~behind | (_held(part["body"], "[.,]") & ~(opened | signed | inner))
         places = np.flatnonzero(good)
         kept = pa.array(places)
-        negative = (opened | says("sign", "-") | says("inner", "-"))[places]
+        negative = (opened | behind | says("sign", "-") | says("inner", "-"))[places]
         units = pc.binary_join_element_wise(part["before"].take(kept), part["after"].take(kept), "")
         units = pc.replace_substring(pc.utf8_upper(units), "％", "%")
         return places, part["body"].take(kept), np.where(negative, -1.0, 1.0), units
@@ -353,8 +371,15 @@ def survey(
     return Survey(tuple(fits), best, best_mask, any_mask, bool({".", ","} & set(written.marks)))
 
 
+def _held(texts: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    """Which of the texts, some of them null, match."""
+    found = pc.fill_null(pc.match_substring_regex(texts, pattern), False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+
+
 def is_number(text: str) -> bool:
     """Whether a trimmed text is a number in any notation."""
+    text = as_ascii(text)
     if _PLAIN_NUMBER.fullmatch(text):
         return True
     if not matches(pa.array([text], pa.string()), _NUMBERISH)[0]:
@@ -366,4 +391,7 @@ def is_number(text: str) -> bool:
 
 def may_hold_numbers(texts: pa.Array) -> bool:
     """Whether any of the first texts looks like a number, in whatever notation."""
-    return bool(matches(texts.slice(0, FEW), _NUMBERISH).any())
+    head = texts.slice(0, FEW)
+    if not pc.all(pc.string_is_ascii(head), min_count=0).as_py():
+        head = pa.array(map(as_ascii, head.to_pylist()), pa.string())
+    return bool(matches(head, _NUMBERISH).any())

@@ -43,7 +43,9 @@ from numpy.typing import NDArray
 from worker.data.archive import DAMAGED
 from worker.data.cells import TextColumns
 from worker.data.drafts import Draft, bounded_findings
+from worker.data.markers import Markers, marker_findings
 from worker.data.mixture import is_measurement, numbers_of
+from worker.data.patterns import numbers_among
 from worker.data.reading import (
     LIMITS,
     FileLimits,
@@ -53,7 +55,7 @@ from worker.data.reading import (
     too_many_rows,
 )
 from worker.data.table import LARGEST, Cells, Table, categorical, images, is_missing, numeric
-from worker.data.text_findings import Markers, marker_findings
+from worker.data.text_findings import fits_float64, large_numbers
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -74,7 +76,8 @@ _DAMAGED = (*DAMAGED, SyntaxError, TokenError)
 
 
 def read_npz(source: Source, limits: FileLimits = LIMITS, reading: Reading | None = None) -> Table:
-    """Read and type a file; of `reading`, `missing` matters: which labels are none.
+    """Read and type a file; of `reading`, `missing` matters: which labels are none, and which
+    numbers of features.
 
     Raises:
         DataError: it is damaged, has arrays of other names, holds objects, is larger than `limits`
@@ -94,9 +97,11 @@ def read_npz(source: Source, limits: FileLimits = LIMITS, reading: Reading | Non
         ) from error
     sizes = _part_sizes(arrays, features, endings, limits)
     x, y = _joined(arrays, features, endings), _joined(arrays, "y", endings)
-    cells = [_series_cells(x)] if features == "series" else _feature_cells(x, limits)
+    markers = None if reading is None else reading.missing
+    numbers = numbers_among(markers or ())
+    cells = [_series_cells(x)] if features == "series" else _feature_cells(x, limits, numbers)
     parts = sizes if len(endings) > 1 else None
-    labels, drafts = _label_cells(y, None if reading is None else reading.missing)
+    labels, drafts = _label_cells(y, markers)
     return Table.of([*cells, labels], target="y", parts=parts, findings=bounded_findings(drafts))
 
 
@@ -203,7 +208,7 @@ def _joined(arrays: Mapping[str, NDArray[Any]], name: str, endings: Sequence[str
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _feature_cells(x: NDArray[Any], limits: FileLimits) -> list[Cells]:
+def _feature_cells(x: NDArray[Any], limits: FileLimits, markers: Sequence[float]) -> list[Cells]:
     """Numeric columns, or one column of images."""
     _check_numbers("x", x)
     if x.ndim == 2:
@@ -215,6 +220,8 @@ def _feature_cells(x: NDArray[Any], limits: FileLimits) -> list[Cells]:
                 "too_many_columns",
             )
         _check_finite("x", x, missing=True)
+        if markers:
+            x = np.where(np.isin(x, markers), np.nan, x)
         return [numeric(f"x{feature + 1}", x[:, feature]) for feature in range(x.shape[1])]
     if x.ndim == 3:
         return [_pixel_cells("image", x[:, None])]
@@ -256,6 +263,13 @@ def _label_cells(y: NDArray[Any], markers: Sequence[str] | None) -> tuple[Cells,
         )
     if labels.dtype.kind in "uif":
         _check_finite("y", labels, missing=True)
+        if labels.dtype.kind != "f" and not fits_float64(labels):
+            distinct, codes = np.unique(labels, return_inverse=True)
+            texts = [str(label) for label in distinct.tolist()]
+            return categorical("y", texts, codes.reshape(-1)), [large_numbers("y")]
+        numbers = numbers_among(markers or ())
+        if numbers:
+            labels = np.where(np.isin(labels, numbers), np.nan, labels)
         return numeric("y", labels), []
     if labels.dtype.kind == "b":
         return categorical("y", ("false", "true"), labels), []

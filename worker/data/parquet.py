@@ -9,7 +9,8 @@ Decisions:
   number; dates and timestamps are dates. Dictionaries take the kind of their values. A column of
   nulls is numeric, all missing. What the sender declares goes before the file's type.
 * Times of day, durations, nested and binary columns are refused by name, unless they are ignored.
-* Missing are nulls, NaN and empty strings; other strings only where the sender names them.
+* Missing are nulls, NaN and empty strings; other strings, and numbers, only where the sender names
+  them.
 * Whole numbers that a float64 would round are categories.
 * The index that pandas stores (`__index_level_0__`) names a row and is no feature: left out.
 """
@@ -31,6 +32,8 @@ from worker.data.cells import TextColumns
 from worker.data.declared import declare
 from worker.data.drafts import Draft, bounded_findings
 from worker.data.findings import draft_findings
+from worker.data.markers import with_markers
+from worker.data.patterns import numbers_among
 from worker.data.reading import (
     LIMITS,
     FileLimits,
@@ -42,6 +45,7 @@ from worker.data.reading import (
     too_many_rows,
 )
 from worker.data.table import LARGEST, Cells, Column, Table, categorical, dates, numeric
+from worker.data.text_findings import fits_float64, large_numbers
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -77,7 +81,8 @@ def read_parquet(
                 _check_type(name, schema.field(name).type)
         table = _typed(_columns(file, wanted), limits, reading, drafts)
     ignored = tuple(name for name in names if name not in table.names)
-    drafts += draft_findings(table, reading.columns, drafts)
+    found = draft_findings(table, reading.columns, drafts)
+    drafts += with_markers(found, reading.missing or ())
     return replace(table, ignored=ignored, findings=bounded_findings(drafts))
 
 
@@ -225,8 +230,8 @@ def _read_column(name: str, cells: pa.ChunkedArray, reading: Reading) -> tuple[C
     if pt.is_integer(kind) and declared == "categorical":
         return _labels(name, cells), []
     if pt.is_integer(kind) and declared is None and not _is_exact(cells):
-        return _labels(name, cells), [_large(name)]
-    return _numbers(name, cells), []
+        return _labels(name, cells), [large_numbers(name)]
+    return _numbers(name, cells, numbers_among(reading.missing or ())), []
 
 
 def days_of(cells: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
@@ -247,10 +252,7 @@ def _is_exact(cells: pa.ChunkedArray) -> bool:
     ends = pc.min_max(cells).as_py()
     if max(abs(ends["min"] or 0), abs(ends["max"] or 0)) <= 2**53:
         return True
-    whole = pc.fill_null(cells, 0).to_numpy()
-    values = whole.astype(np.float64)
-    largest = float(np.iinfo(whole.dtype).max)
-    return bool((values < largest).all() and (values.astype(whole.dtype) == whole).all())
+    return fits_float64(pc.fill_null(cells, 0).to_numpy())
 
 
 def _labels(name: str, cells: pa.ChunkedArray) -> Cells:
@@ -258,17 +260,6 @@ def _labels(name: str, cells: pa.ChunkedArray) -> Cells:
     encoded = pc.dictionary_encode(pc.cast(cells, pa.string())).combine_chunks()
     codes = pc.fill_null(encoded.indices, -1).to_numpy()
     return categorical(name, encoded.dictionary.to_pylist(), codes)
-
-
-def _large(name: str) -> Draft:
-    return Draft(
-        "large_integers",
-        f"Column {name!r} holds whole numbers beyond 2**53, which would be rounded and merged as "
-        "numbers. It is categorical.",
-        'Ignore the column if it names rows; if rounding does no harm, declare it as "numeric".',
-        column=name,
-        change={"columns": {name: "ignore"}},
-    )
 
 
 def _read_as_dates(name: str) -> Draft:
@@ -283,9 +274,13 @@ def _read_as_dates(name: str) -> Draft:
     )
 
 
-def _numbers(name: str, cells: pa.ChunkedArray) -> tuple[Column, NDArray[np.float64]]:
+def _numbers(
+    name: str, cells: pa.ChunkedArray, markers: Sequence[float]
+) -> tuple[Column, NDArray[np.float64]]:
     # Not safe: decimals are rounded, and large integers where they are declared numeric.
     values = np.array(pc.cast(cells, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    if markers:
+        values[np.isin(values, markers)] = np.nan
     too_large = np.abs(values) > LARGEST
     if too_large.any():
         row = int(np.argmax(too_large))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 FEW = 256
 """Texts up to which Python is faster."""
+_PLAIN = re.compile(r"([+-]?[0-9]+)(?:\.([0-9]*))?")
 _LONGEST = 200
 """Characters of a text that Python looks at: it goes back and forth where Arrow does not."""
 
@@ -63,13 +64,24 @@ def among(texts: pa.Array, words: Collection[str], *, lower: bool = False) -> ND
     return np.asarray(held.to_numpy(zero_copy_only=False), dtype=bool)
 
 
-def trimmed(texts: pa.Array) -> pa.Array:
-    """The texts without blanks around them."""
-    if len(texts) <= FEW:
-        ends = (text[:1] + text[-1:] for text in texts.to_pylist() if text)
-        if all(end.isalnum() for end in ends):
-            return texts
-    return pc.utf8_trim_whitespace(texts)
+def stand_for_missing(texts: pa.Array, markers: Collection[str]) -> NDArray[np.bool_]:
+    """Which of the trimmed texts are empty or one of the markers; one that is a number also where
+    it is written with other zeros behind the decimal mark: -999.0 is -999.
+    """
+    words = {"", *(marker.strip() for marker in markers)}
+    held = among(texts, words)
+    for word in words:
+        number = _PLAIN.fullmatch(word)
+        if number is not None and len(word) <= _LONGEST:
+            whole, fraction = re.escape(number[1]), (number[2] or "").rstrip("0")
+            behind = f"[.,]{fraction}0*" if fraction else "(?:[.,]0*)?"
+            held |= matches(texts, f"^{whole}{behind}$")
+    return held
+
+
+def numbers_among(markers: Collection[str]) -> list[float]:
+    """The markers that are plain numbers."""
+    return [float(word) for word in map(str.strip, markers) if _PLAIN.fullmatch(word)]
 
 
 def taken(texts: pa.Array, places: NDArray[np.int64]) -> pa.Array:

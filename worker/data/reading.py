@@ -133,13 +133,14 @@ def check_names(names: Sequence[str], limits: FileLimits, *, line: int | None = 
         )
     for position, name in enumerate(names, start=1):
         if not name.strip() or len(name) > LONGEST_NAME:
-            raise _unusable_name(name, position, line)
+            raise unusable_name(name, position, line)
     for name, count in Counter(names).items():
         if count > 1:
             raise _repeated_name(name, names, line)
 
 
-def _unusable_name(name: str, position: int, line: int | None) -> DataError:
+def unusable_name(name: str, position: int, line: int | None) -> DataError:
+    """The error of a column whose name is empty or too long; `line` is that of the header."""
     if line is None:
         return file_error(
             f"Column {position} must have a name of 1 to {LONGEST_NAME} characters, not "

@@ -2,12 +2,13 @@
 with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.data.splits import RowSplit
 from worker.data.table import LARGEST, Column, Table
 from worker.errors import DataError
 from worker.spec import JobSpec
@@ -60,6 +61,29 @@ class Roles:
         if spec.offset is not None:
             offset = table.column(spec.offset).model_copy(update={"optional": True})
         return cls(spec.sample_weight, offset, weights, offsets)
+
+    def check_weights(self, splits: Sequence[RowSplit]) -> None:
+        """Refuse splits in which the rows that train, or those that validate, count nothing."""
+        if self.weights is None:
+            return
+        for number, split in enumerate(splits):
+            for part in ("train", "validation"):
+                rows = getattr(split, part)
+                if len(rows) and not self.weights[rows].any():
+                    where = f" of fold {number}" if len(splits) > 1 else ""
+                    raise _error(
+                        WEIGHT,
+                        self.weight,
+                        f"is 0 in all {part} rows{where}, which then count nothing",
+                        "weigh some of them, or divide the rows otherwise",
+                    )
+
+    def relative_weights(self, splits: Sequence[RowSplit]) -> NDArray[np.float32] | None:
+        """[S, N], divided by their mean over each split's training rows."""
+        if self.weights is None:
+            return None
+        means = [self.weights[split.train].mean() for split in splits]
+        return np.stack([self.weights / mean for mean in means]).astype(np.float32)
 
     def offset_inputs(self, units: NDArray[np.float64]) -> NDArray[np.float32] | None:
         """[S, N]: the offsets in units of each split's target, as an encoder has them."""

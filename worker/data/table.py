@@ -93,6 +93,14 @@ class ColumnCounts(Protocol):
         """How many different values there are."""
 
     @property
+    def minimum(self) -> float | None:
+        """The smallest of its numbers, or dates; none without any."""
+
+    @property
+    def maximum(self) -> float | None:
+        """The largest."""
+
+    @property
     def time_of_day(self) -> bool:
         """Whether some of its dates have a time of day."""
 

@@ -20,7 +20,7 @@ from worker.data.notation import (
 )
 from worker.data.patterns import among, taken
 from worker.data.reading import Place, file_error
-from worker.data.table import MISSING_CODE, Cells, categorical
+from worker.data.table import LARGEST, MISSING_CODE, Cells, categorical
 from worker.errors import DataError
 from worker.spec import ColumnKind
 from worker.text import shortened
@@ -214,3 +214,24 @@ def refuse_numbers(column: TextColumn, place: Place) -> NoReturn:
             fact = "no number as the others are written"
             remedy = "Write all numbers in one way, and set `decimal` or `thousands`"
     raise not_as_declared(column, place, mask, "not_a_number", fact, remedy)
+
+
+def check_finite(column: TextColumn, values: NDArray[np.float64], place: Place) -> None:
+    """Refuse numbers, [texts], that float32 cannot hold.
+
+    Raises:
+        DataError: there is one; the first row with it is named.
+    """
+    too_large = np.abs(values) > LARGEST
+    if too_large.any():
+        row = column.first_row(too_large)
+        words, line = place(row)
+        cell = shortened(column.cell(row))
+        raise file_error(
+            f"Column {column.name!r} holds {cell!r}{words}, which is not a finite number of "
+            f"magnitude up to {LARGEST:.3g}. Correct the cell, leave it empty, or name its text in "
+            "`missing` if it stands for a missing one.",
+            "not_finite",
+            column=column.name,
+            line=line,
+        )

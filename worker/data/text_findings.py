@@ -3,9 +3,7 @@
 Each names the first cell that shows it, and the change that overrules what was done.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,22 +12,24 @@ from numpy.typing import NDArray
 
 from worker.data.dates import Dates
 from worker.data.drafts import Draft, bounded
-from worker.data.notation import DecimalMark, Notation, Survey
-from worker.data.patterns import FEW, among, extract, matches, taken
-from worker.data.table import MISSING
-from worker.data.text_column import WEAK, TextColumn, weak_markers
+from worker.data.notation import Notation, Survey
+from worker.data.patterns import FEW, extract, matches, taken
+from worker.data.text_column import TextColumn, weak_markers
 from worker.schema import Json
+from worker.spec import Reading
 from worker.text import shortened
 
 FEW_TEXTS = 20
 """Odd texts that a finding offers to read as missing."""
-MOST_MARKERS = 100
-"""Texts that a job can name in `missing`."""
 LONGEST_MARKER = 200
 _MOST_UNITS, _TEXTS_A_UNIT = 4, 8
+_ENOUGH_ROWS = 5
+"""In fewer rows the first or the last says nothing of its own."""
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ɏΑ-ωА-я"
 _WITH_UNIT = (
-    r"^[<>~≈≤≥]?=? ?[+-]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>[" + _LETTERS + r"°µ/²³*]{1,8}\.?)$"
+    r"^[<>~≈≤≥]?=? ?[+-]?[$€£¥₹]?[0-9]+(?:[.,][0-9]+)* ?(?P<unit>["
+    + _LETTERS
+    + r"°µ/²³*]{1,8}\.?)$"
 )
 
 
@@ -67,6 +67,25 @@ def large_integers(column: TextColumn, large: NDArray[np.bool_]) -> Draft:
         evidence={"cell": cell},
         change={"columns": {column.name: "ignore"}},
     )
+
+
+def large_numbers(name: str) -> Draft:
+    """Whole numbers of a file with types that a float64 would round, kept as texts."""
+    return Draft(
+        "large_integers",
+        f"Column {name!r} holds whole numbers beyond 2**53, which would be rounded and merged as "
+        "numbers. It is categorical.",
+        'Ignore the column if it names rows; if rounding does no harm, declare it as "numeric".',
+        column=name,
+        change={"columns": {name: "ignore"}},
+    )
+
+
+def fits_float64(whole: NDArray[Any]) -> bool:
+    """Whether float64 holds all of these whole numbers."""
+    values = whole.astype(np.float64)
+    largest = float(np.iinfo(whole.dtype).max)
+    return bool((values < largest).all() and (values.astype(whole.dtype) == whole).all())
 
 
 def number_format(column: TextColumn, notation: Notation, odd: NDArray[np.bool_]) -> Draft:
@@ -108,7 +127,7 @@ def undecided_point(column: TextColumn) -> Draft:
     )
 
 
-def nearly_numeric(column: TextColumn, found: Survey, decimal: DecimalMark | None) -> Draft:
+def nearly_numeric(column: TextColumn, found: Survey, reading: Reading) -> Draft:
     """Numbers in most cells, or in all but in more than one way, that became categories.
 
     Its evidence has the first odd `cell`, the share of `numbers` among the cells that are there,
@@ -128,8 +147,9 @@ def nearly_numeric(column: TextColumn, found: Survey, decimal: DecimalMark | Non
         what = f"The numbers of column {name!r} are not all written in one way: {cell!r}"
         ending = "does not fit"
         fix = "Write all numbers of the column in one way."
-        if decimal is not None:
-            fix = f"Write its numbers with the decimal mark {decimal!r}, or change `decimal`."
+        if reading.decimal is not None:
+            mark = reading.decimal
+            fix = f"Write its numbers with the decimal mark {mark!r}, or change `decimal`."
     else:
         what = f"{share:.1%} of the cells of column {name!r} are numbers, but {cell!r}"
         ending = "is none"
@@ -138,6 +158,7 @@ def nearly_numeric(column: TextColumn, found: Survey, decimal: DecimalMark | Non
         if len(others) <= FEW_TEXTS and max(map(len, texts)) <= LONGEST_MARKER:
             change = {"missing": texts}
             fix = "Correct these cells, or name their texts in `missing`."
+        fix += _at_an_end(column, odd)
     return Draft(
         "nearly_numeric",
         lambda place: f"{what}{place} {ending}. The column is categorical.",
@@ -264,99 +285,13 @@ def numbers_with_units(column: TextColumn) -> Draft | None:
     )
 
 
-@dataclass(frozen=True)
-class Markers:
-    """The texts of one column that usually stand for a missing cell."""
-
-    column: str
-    counts: Mapping[str, int]
-    """Text → rows."""
-    row: int
-    """The first of them."""
-    categorical: bool
-    """Whether the others are texts, among which these might be another."""
-    kept: bool
-    """Whether they were kept as texts."""
-
-
-def markers(column: TextColumn, categorical: bool, *, typed: bool) -> list[Markers]:
-    """Which texts of a column usually stand for a missing cell: those that were read so, and those
-    that were kept as texts among others; of a file with types, the latter alone.
-    """
-    found = []
-    if column.missing.any() and not typed:
-        found.append((column.missing & ~among(column.texts, {""}), False))
-    if categorical:
-        usual = WEAK | (MISSING - {""} if typed else frozenset())
-        mask = among(column.texts, usual, lower=True) & ~column.missing
-        found.append((mask, True))
-    return [
-        Markers(
-            column.name,
-            _counted(column, mask),
-            column.first_row(mask),
-            categorical,
-            kept,
-        )
-        for mask, kept in found
-        if mask.any()
-    ]
-
-
-def _counted(column: TextColumn, mask: NDArray[np.bool_]) -> Counter[str]:
-    """The texts of a mask, and in how many rows they are."""
-    rows, counts = column.rows(), Counter[str]()
-    for place in np.flatnonzero(mask).tolist():
-        counts[column.texts[place].as_py()] += int(rows[place])
-    return counts
-
-
-def marker_findings(columns: Collection[Markers]) -> Iterator[Draft]:
-    """Which texts were read as missing, and how to keep them, or the other way round."""
-    used = used_markers(columns)
-    for markers in columns:
-        counts = sorted(markers.counts.items(), key=lambda pair: -pair[1])
-        shown = ", ".join(f"{shortened(text)!r} ({rows:,})" for text, rows in counts[:5])
-        others = [text for text in used if text not in markers.counts]
-        keep = {"missing": others[:MOST_MARKERS]}
-        change: Json | None
-        if markers.kept:
-            what = "were kept as texts, as the other cells of the column are"
-            fix = "If they stand for missing cells, name them in `missing`."
-            change = {"missing": [*others, *markers.counts][:MOST_MARKERS]}
-        elif markers.categorical:
-            what, change = "were read as missing cells, not as a category", keep
-            fix = (
-                "To keep them as a category or a class, name in `missing` those texts alone that "
-                "stand for missing cells; none, if there are none."
-            )
-        else:
-            what, change = "were read as missing cells", None
-            fix = "If they mean something else, name in `missing` those that are missing."
-        yield Draft(
-            "missing_markers",
-            f"In column {markers.column!r}, cells with the texts {shown} {what}.",
-            fix,
-            "info",
-            markers.column,
-            markers.row,
-            evidence={"markers": {shortened(text): rows for text, rows in counts[:10]}},
-            change=change,
-        )
-
-
-def used_markers(columns: Collection[Markers]) -> list[str]:
-    """The texts that were read as missing in any column, each once."""
-    return list(
-        dict.fromkeys(text for markers in columns if not markers.kept for text in markers.counts)
-    )
-
-
-def with_markers(draft: Draft, used: list[str]) -> Draft:
-    """A finding that proposes markers, with those that the file uses besides: naming some replaces
-    the usual ones.
-    """
-    if draft.code != "nearly_numeric" or "missing" not in (draft.change or {}):
-        return draft
-    texts = list(dict.fromkeys([*(draft.change or {})["missing"], *used]))
-    return replace(draft, change={"missing": texts} if len(texts) <= MOST_MARKERS else None)
+def _at_an_end(column: TextColumn, odd: NDArray[np.bool_]) -> str:
+    """A sentence, if the only odd cell stands in the first row or the last."""
+    rows = np.flatnonzero(column.among_texts(odd)[column.codes])
+    if len(rows) != 1 or len(column.codes) < _ENOUGH_ROWS:
+        return ""
+    if rows[0] == 0:
+        return " If that line tells units or types, remove it."
+    if rows[0] == len(column.codes) - 1:
+        return " If that line is a total or a note, remove it."
+    return ""

@@ -105,6 +105,17 @@ class JobIntake:
         # What is wrong with the data comes before what could be better in the job.
         return replace(proposal, advice=[*checked.findings, *proposal.advice])
 
+    def preview(self, spec: JobSpec, *, caller: Caller = LOCAL) -> Proposal:
+        """As `propose`, with what is checked besides when a job is stored.
+
+        Raises:
+            SpecError, DataError, LimitExceededError: as `propose`, or there is no such webhook.
+        """
+        if spec.webhook is not None:
+            with self._database.read() as session:
+                webhooks.check_named(session, spec.webhook, tenant=caller.tenant)
+        return self.propose(spec, caller=caller)
+
     def _proposed(self, spec: JobSpec, outline: Outline) -> Proposal:
         if spec.search is None:
             return self._propose_comparison(resolve_refit(spec, outline), outline)

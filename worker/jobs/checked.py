@@ -27,8 +27,9 @@ from worker.spec import JobSpec, Reading
 
 MOST_FINDINGS = 50
 """Findings about its data that a job tells."""
-OF_FEATURES = {"equal_columns", "identifier", "integer_codes"}
-"""Findings about a column that a network sees, and nothing to know of one that it predicts."""
+OF_FEATURES = {"constant", "empty", "equal_columns", "identifier", "integer_codes"}
+"""Findings about a column that a network sees, and nothing to know of one that it predicts, or what
+its own errors say."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def findings_about(
     """
     there = {None, *table.names}
     found = [
-        finding
+        _not_ignored(finding) if finding.column == target else finding
         for finding in table.findings
         if finding.column in there
         and not (finding.column == target and finding.code in OF_FEATURES)
@@ -166,6 +167,14 @@ def findings_about(
     fix = "Read the data set's own findings; columns that are ignored have none."
     more = more_findings(len(found) - most + 1, fix)
     return (*found[: most - 1], more)
+
+
+def _not_ignored(finding: Advice) -> Advice:
+    """A finding about the target, which cannot be ignored, whatever one does with features."""
+    if finding.change != {"columns": {finding.column: "ignore"}}:
+        return finding
+    fix = "It is the target, and used as it was read. If that is wrong, correct the cells."
+    return finding.model_copy(update={"change": None, "fix": fix})
 
 
 def _table(file: BinaryIO, order: DataOrder, read: Callable[[], Table]) -> Table:

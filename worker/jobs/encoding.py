@@ -63,13 +63,13 @@ class RowEncoder:
 
     def _kept(self, plan: EncodingPlan) -> Encoded:
         key = f"{self._table} {plan.fingerprint}"
-        found = self._matrices.find(self._owner, key)
-        if found is None:
+        stored = self._matrices.find(self._owner, key)
+        if stored is None:
             if not self._matrices.takes(plan.nbytes):
                 return plan.in_memory()
             with self._matrices.alone(self._owner, key, self._waiting):
-                found = self._matrices.find(self._owner, key) or self._made(plan, key)
-        return Encoded(load_encoders(found.files), found.x)
+                stored = self._matrices.find(self._owner, key) or self._made(plan, key)
+        return Encoded(load_encoders(stored.files), stored.x)
 
     def _made(self, plan: EncodingPlan, key: str) -> StoredMatrix:
         encoders = plan.fit()

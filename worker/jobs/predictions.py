@@ -94,9 +94,9 @@ class PredictionIntake:
         part_rows = rows_of_a_part(manifest, columns)
         try:
             with self._database.write() as session:
-                found = None if key is None else _replayed(session, spec, key, caller)
-                if found is not None:
-                    return found
+                before = None if key is None else _replayed(session, spec, key, caller)
+                if before is not None:
+                    return before
                 quotas.admit_job(session, caller.tenant, self._shares)
                 created = _create(session, spec, version, rows, part_rows, caller)
                 if key is not None:
@@ -106,10 +106,10 @@ class PredictionIntake:
                 return AcceptedPrediction(created, replayed=False)
         except IntegrityError:
             # PostgreSQL: another request with this key was committed after ours had looked.
-            found = None if key is None else self._known(spec, key, caller)
-            if found is None:
+            before = None if key is None else self._known(spec, key, caller)
+            if before is None:
                 raise
-            return found
+            return before
 
     def _known(self, spec: PredictionSpec, key: str, caller: Caller) -> AcceptedPrediction | None:
         with self._database.read() as session:
@@ -144,14 +144,14 @@ def opened(
     if isinstance(source, Dataset):
         with artefacts.open(source.path, source.sha256) as file:
             stored = StoredTable.open(file)
-            said = reading_for(needed, stored.columns, _ignored(source))
-            if said.says_nothing:
+            reading = reading_for(needed, stored.columns, _ignored(source))
+            if reading.says_nothing:
                 yield stored
                 return
     else:
         table, _ = load_table(artefacts, source, NOTHING)
-        said = reading_for(needed, table.columns)
-    table, _ = load_table(artefacts, source, said)
+        reading = reading_for(needed, table.columns)
+    table, _ = load_table(artefacts, source, reading)
     yield TableInMemory(table)
 
 

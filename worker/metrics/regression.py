@@ -74,5 +74,7 @@ def _deviance(
     truth = np.where(np.abs(truth) <= np.abs(center) * _ROUNDED, 0.0, truth)
     defined = (mean > 0).all(1) & (truth >= 0).all(1)
     safe, count = np.where(mean > 0, mean, 1.0), np.maximum(truth, 0.0)
-    logarithm = np.log(np.where(count > 0, count / safe, 1.0))
-    return np.where(defined, 2 * (count * logarithm - count + safe).mean(1), np.nan)
+    # y·log(y/ŷ) − y + ŷ as y·(t − log(1 + t)), t = (ŷ − y)/y: of large counts the three cancel out.
+    apart = np.divide(safe - count, count, out=np.zeros_like(safe), where=count > 0)
+    each = np.where(count > 0, count * (apart - np.log1p(apart)), safe)
+    return np.where(defined, 2 * np.maximum(each, 0.0).mean(1), np.nan)

@@ -92,12 +92,13 @@ def close(
 
 def no_random_operation(name: str, operations: Iterable[str]) -> Check:
     """The check of this name: that there are none of these operations."""
-    found = list(operations)
-    named = ", ".join(found[:NAMED]) + (", …" if len(found) > NAMED else "")
+    random_operations = list(operations)
+    named = ", ".join(random_operations[:NAMED]) + (", …" if len(random_operations) > NAMED else "")
     return Check(
         name=name,
-        passed=not found,
-        detail=f"{len(found)} random operations in a forward pass" + f": {named}" * bool(found),
+        passed=not random_operations,
+        detail=f"{len(random_operations)} random operations in a forward pass"
+        + f": {named}" * bool(random_operations),
     )
 
 

@@ -13,6 +13,7 @@ linear regression of its members' mean; a mean of probabilities is none.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,14 @@ from numpy.typing import NDArray
 from worker.data import input_lines
 from worker.errors import ConflictError
 from worker.models.file import ModelFile
-from worker.spec import TaskKind
+from worker.spec import PoissonLoss, TaskKind
 
+Link = Literal["identity", "log", "logit", "softmax"]
+LINK_OF: dict[TaskKind, Link] = {
+    "regression": "identity",
+    "binary": "logit",
+    "multiclass": "softmax",
+}
 WITH_COEFFICIENTS = 'networks {"kind": "linear"} on a table'
 
 
@@ -30,6 +37,8 @@ class Coefficients:
     """What a linear network of F inputs and O outputs has learnt."""
 
     task: TaskKind
+    link: Link
+    """What the score is: the value itself, its logarithm, a logit, scores of a softmax."""
     features: tuple[str, ...]
     """[F]: the inputs, by the encoder's names: a column, "column=category", "column.month"."""
     columns: tuple[str, ...]
@@ -71,6 +80,7 @@ class Coefficients:
         if encoder.pixels is not None:
             raise _none(f"its inputs are the pixels of column {encoder.columns[0].name!r}")
         weight, bias = _weights(file, position)
+        link: Link = "log" if isinstance(trial.training.loss, PoissonLoss) else LINK_OF[target.task]
         if len(weight) > 1 and target.task != "regression":
             raise _none(
                 f"it answers the mean of the probabilities of {len(weight)} networks, which is not "
@@ -85,6 +95,7 @@ class Coefficients:
         center = float(file.tensors["target.center"][split])
         return cls(
             task=target.task,
+            link=link,
             features=encoder.feature_names,
             columns=tuple(
                 column.name

@@ -84,8 +84,8 @@ def _of_one_row(program: JointProgram, shape: tuple[int, ...]) -> JointProgram |
     rows = torch.from_numpy(np.random.default_rng(0).standard_normal((8, *shape), dtype=np.float32))
     usual = program(rows.expand(len(program.members), *rows.shape)).numpy()
     for number in range(len(rows)):
-        found = alone(rows[number : number + 1]).numpy()
-        if found.tobytes() != usual[:, number : number + 1].tobytes():
+        scores = alone(rows[number : number + 1]).numpy()
+        if scores.tobytes() != usual[:, number : number + 1].tobytes():
             return None
     return alone
 

@@ -91,8 +91,10 @@ class JointStochasticForward:
                     continue
                 streams.rewind()
                 repeated = own.repeat(len(seeds), *[1] * (own.ndim - 1))
-                found = thinned(repeated)  # [G·M, B, O]
-                scores.append(found.view(len(seeds), part.members, *found.shape[1:]))
+                thinned_scores = thinned(repeated)  # [G·M, B, O]
+                scores.append(
+                    thinned_scores.view(len(seeds), part.members, *thinned_scores.shape[1:])
+                )
             together = torch.cat(scores, dim=1)  # [G, M, B, O]
             means = [
                 weighted_mean(self._task, self._network.in_units(one).numpy(), self._weights)

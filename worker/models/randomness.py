@@ -60,8 +60,10 @@ def _is_off(
     func: OpOverload[..., Any], args: Sequence[object], kwargs: Mapping[str, object]
 ) -> bool:
     """Whether an operator is told to drop nothing: by its probability or its switch."""
-    said: dict[str, object] = {a.name: a.default_value for a in func._schema.arguments}
-    said |= {**dict(zip(said, args, strict=False)), **kwargs}
-    probabilities = [said[name] for name in _PROBABILITIES if isinstance(said.get(name), float)]
-    switches = [said[name] for name in _SWITCHES if isinstance(said.get(name), bool)]
+    arguments: dict[str, object] = {a.name: a.default_value for a in func._schema.arguments}
+    arguments |= {**dict(zip(arguments, args, strict=False)), **kwargs}
+    probabilities = [
+        arguments[name] for name in _PROBABILITIES if isinstance(arguments.get(name), float)
+    ]
+    switches = [arguments[name] for name in _SWITCHES if isinstance(arguments.get(name), bool)]
     return (bool(probabilities) and not any(probabilities)) or switches == [False]

@@ -79,29 +79,31 @@ class Scoring:
         """By name, null where one is not defined; none at all where no row's truth is known."""
         if not self._rows:
             return None
-        found = self._regression() if self._target.task == "regression" else self._classification()
+        by_name = (
+            self._regression() if self._target.task == "regression" else self._classification()
+        )
         return {
             name: value if math.isfinite(value) else None
-            for name, (value,) in ((name, values.tolist()) for name, values in found.items())
+            for name, (value,) in ((name, values.tolist()) for name, values in by_name.items())
         }
 
     def _classification(self) -> dict[str, NDArray[np.float64]]:
         positive = self._target.positive_number
         chosen = 1 if positive is None else positive
-        found = from_confusion(np.asarray(self._confusion), chosen)
+        values = from_confusion(np.asarray(self._confusion), chosen)
         if self._kept is not None:
             scores, truth = self._together()
-            found |= final_classification(scores[None], truth[None].astype(np.int64), chosen)
-        return found
+            values |= final_classification(scores[None], truth[None].astype(np.int64), chosen)
+        return values
 
     def _regression(self) -> dict[str, NDArray[np.float64]]:
         error, square, mean = (self._sums / self._rows)[:, None]
         one, zero = np.ones(1), np.zeros(1)
-        found = from_squares(error, np.maximum(square - np.square(mean), 0.0), one)
+        by_name = from_squares(error, np.maximum(square - np.square(mean), 0.0), one)
         if self._kept is not None:
             values, truth = self._together()
-            found |= final_regression(values[None], truth[None], one, zero)
-        return found
+            by_name |= final_regression(values[None], truth[None], one, zero)
+        return by_name
 
     def _together(self) -> tuple[NDArray[Any], NDArray[Any]]:
         kept = self._kept or []

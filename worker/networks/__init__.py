@@ -40,6 +40,7 @@ from worker.networks.linear import Linear
 from worker.networks.mlp import Mlp
 from worker.networks.network import Network
 from worker.networks.parameters import Parameters
+from worker.networks.products import kernels, quick
 from worker.networks.program import Program, write_programs
 from worker.networks.residual_mlp import ResidualMlp
 
@@ -67,6 +68,8 @@ __all__ = [
     "by_hand",
     "count_parameters",
     "join_programs",
+    "kernels",
     "lay_out",
+    "quick",
     "write_programs",
 ]

@@ -41,6 +41,21 @@ def alike(function: Entrywise) -> Entrywise:
     return by_trial
 
 
+def alike_(function: Entrywise) -> Entrywise:
+    """``alike`` of a function that gives its result in the place of the first tensor."""
+
+    def by_trial(*tensors: Tensor) -> Tensor:
+        first = tensors[0]
+        trials = first.shape[0]
+        if trials == 1 or first.is_cuda or first.numel() // trials % VECTORS == 0:
+            return function(*tensors)
+        for part in zip(*(torch.split(tensor, 1) for tensor in tensors), strict=True):
+            function(*part)
+        return first
+
+    return by_trial
+
+
 @dataclass(frozen=True)
 class Activation:
     """A function applied entry by entry, and its derivative. Shapes are kept."""
@@ -53,14 +68,22 @@ class Activation:
     """z → y in z's place, without derivatives; kernels that treat each entry alike, wherever in a
     tensor it lies, be they NumPy's or PyTorch's. Rounded otherwise than `apply` at times."""
     apply_: Callable[[Tensor], Tensor] | None = None
-    """z → y in z's place, for a derivative that needs neither z nor the size of y, and is 0 where y
-    is 0: it may then be read off a y that dropout has scaled since."""
+    """z → y in z's place, for a derivative that does not need z."""
+    by_zeros: bool = False
+    """Whether the derivative asks only where y is 0, and is 0 there: it may be read off a y that
+    dropout has scaled since."""
     rises: bool = False
     """Whether the largest y is that of the largest z, to the bit."""
 
     def __call__(self, z: Tensor) -> Tensor:
         """z → y."""
         return self.apply(z)
+
+    def over(self, z: Tensor) -> Tensor:
+        """z → y, the same bits, in z's place where that can be and autograd writes nothing down."""
+        if self.apply_ is None or torch.is_grad_enabled():
+            return self.apply(z)
+        return self.apply_(z)
 
 
 def _tanh(h: Tensor) -> Tensor:
@@ -101,10 +124,14 @@ _ACTIVATIONS: dict[Name, Activation] = {
         lambda g, z, y: _aten.threshold_backward.grad_input(g, y, 0, grad_input=g),
         infer=torch.relu_,
         apply_=torch.relu_,
+        by_zeros=True,
         rises=True,
     ),
     "tanh": Activation(
-        alike(torch.tanh), alike(lambda g, z, y: _aten.tanh_backward(g, y)), infer=_tanh
+        alike(torch.tanh),
+        alike_(lambda g, z, y: _aten.tanh_backward.grad_input(g, y, grad_input=g)),
+        infer=_tanh,
+        apply_=alike_(torch.tanh_),
     ),
     "gelu": Activation(
         alike(functional.gelu), alike(lambda g, z, y: _aten.gelu_backward(g, z)), infer=_gelu
@@ -114,8 +141,13 @@ _ACTIVATIONS: dict[Name, Activation] = {
     ),
     "selu": Activation(
         alike(functional.selu),
-        alike(lambda g, z, y: _aten.elu_backward(g, _SELU_ALPHA, _SELU_SCALE, 1, True, y)),
+        alike_(
+            lambda g, z, y: _aten.elu_backward.grad_input(
+                g, _SELU_ALPHA, _SELU_SCALE, 1, True, y, grad_input=g
+            )
+        ),
         infer=_selu,
+        apply_=alike_(torch.selu_),
     ),
     "leaky_relu": Activation(
         functional.leaky_relu,

@@ -23,11 +23,13 @@ from worker.spec import MlpSpec, Trial
 class ByHand(Protocol):
     """A layer without weights that says its derivative, as a normalization does too."""
 
-    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def remember(
+        self, h: Tensor, out: Tensor | None = None, *, by_zeros: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Its forward pass in training mode, h', and what the way back needs.
 
-        ``out`` is h itself, where that may be overwritten without a change of any sign, and what
-        becomes 0 passes no gradient back anyhow.
+        ``out`` is h itself, where that may be overwritten; with ``by_zeros`` only without a change
+        of any sign, and what becomes 0 passes no gradient back anyhow. h' is nobody else's.
         """
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
@@ -129,7 +131,7 @@ class DenseChain:
     def forward(self, x: Tensor) -> Tensor:
         """Rows ``[K, B, …]`` → scores, in training mode; keeps what the way back needs."""
         apply_, apply = self._activation.apply_, self._activation.apply
-        in_place = apply_ is not None
+        by_zeros = self._activation.by_zeros
         self._tape = None  # its memory is at hand for this pass, and still in the cache
         entered: Way = []
         rows = _forth(x, self._entrance, entered)
@@ -150,7 +152,7 @@ class DenseChain:
             y = apply(z) if apply_ is None else apply_(z)
             after: Way = []
             hidden.append(Passed(weight, h, z, y, disturb, norms, after))
-            h = _forth(y, link.after, after, in_place=in_place) if link.after else y
+            h = _forth(y, link.after, after, by_zeros=by_zeros) if link.after else y
         dropped: Way = []
         weight = _forth(self._output.weight, self._output.disturb, dropped)
         self._tape = Tape(rows.shape, entered, hidden, h, weight, dropped)
@@ -217,12 +219,13 @@ def _layers(module: nn.Module, kind: type[Layer]) -> list[Layer] | None:
     return found if len(found) == len(layers) else None
 
 
-def _forth(h: Tensor, layers: Sequence[ByHand], way: Way, *, in_place: bool = False) -> Tensor:
-    """h through the layers; the first may take h's place."""
+def _forth(h: Tensor, layers: Sequence[ByHand], way: Way, *, by_zeros: bool = False) -> Tensor:
+    """h through the layers; the first may take h's place ``by_zeros``, the others anyhow."""
+    out = h if by_zeros else None
     for layer in layers:
-        h, kept = layer.remember(h, h if in_place else None)
+        h, kept = layer.remember(h, out, by_zeros=by_zeros)
         way.append((layer, kept))
-        in_place = False
+        out, by_zeros = h, False
     return h
 
 

@@ -59,11 +59,11 @@ class Cnn(Network):
                 h = h.flatten(2)
             h = norm(layer(h))
             if number >= len(self.pools):
-                h = self.activation(h)
+                h = self.activation.over(h)
             elif self.activation.rises:  # the largest first: the same, of fewer numbers
-                h = self.activation(self.pools[number](h))
+                h = self.activation.over(self.pools[number](h))
             else:
-                h = self.pools[number](self.activation(h))
+                h = self.pools[number](self.activation.over(h))
             h = dropout(h)
         scores: Tensor = output(h.flatten(2))
         return scores

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from worker.networks.affine import Affine
+from worker.networks.products import is_quick, multiply
 from worker.shapes import shaped
 
 ALIGNED = 4
@@ -45,7 +46,11 @@ class Dense(Affine):
 
 def multiply_add(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``affine``, under autograd too."""
-    if torch.is_grad_enabled() and not _ends_aligned(h, weight) and not _is_lowered(h):
+    if (
+        torch.is_grad_enabled()
+        and (is_quick(h, weight) or not _ends_aligned(h, weight))
+        and not _is_lowered(h)
+    ):
         aligned: Tensor = _AlignedAffine.apply(h, weight, bias)  # type: ignore[no-untyped-call]
         return aligned
     return affine(h, weight, bias)
@@ -89,6 +94,10 @@ def _multiply(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     trial by trial, as for each alone: for results with gaps it would take another path.
     """
     trials, rows, _ = a.shape
+    if is_quick(a, b):
+        gaps = trials > 1 and rows * b.shape[2] % ALIGNED > 0
+        product = multiply(a, b, empty_aligned(a, rows, b.shape[2]) if gaps else None)
+        return product if c is None else product.add_(c)
     if trials == 1 or a.is_cuda or rows * b.shape[2] % ALIGNED == 0:
         if trials > 1 and not a.is_cuda:
             a = a if a.stride(0) % ALIGNED == 0 else align(a)

@@ -50,7 +50,7 @@ class Mlp(Network):
         if self.embedding is not None:
             h = self.embedding(h)
         for dense, norm, dropout in zip(hidden, self.norms, self.dropouts, strict=True):
-            h = dropout(self.activation(norm(dense(h))))
+            h = dropout(self.activation.over(norm(dense(h))))
         scores: Tensor = output(h)
         return scores
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -34,6 +35,12 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Rows ``[K, B, …]`` → scores ``[K, B, O]`` (logits, or the value of a regression)."""
+
+    def train(self, mode: bool = True) -> Self:
+        """What every module's does, twice an epoch: an attribute of a module is dear to set."""
+        for module in self.modules():
+            object.__setattr__(module, "training", mode)
+        return self
 
     def by_hand(self) -> DenseChain | None:
         """Its own backpropagation; none when autograd has to do it."""

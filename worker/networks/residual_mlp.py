@@ -62,16 +62,16 @@ class ResidualMlp(Network):
         h = self.layers[0](h)
         for block, branch in enumerate(self.branches):
             h = h + branch(self._branch(block, self.activation(self.norms[2 * block](h))))
-        scores: Tensor = self.layers[-1](self.activation(self.norms[-1](h)))
+        scores: Tensor = self.layers[-1](self.activation.over(self.norms[-1](h)))
         return scores
 
     def _branch(self, block: int, a: Tensor) -> Tensor:
         """F of a block, of its normed and activated input; of both branches where there are two."""
         one, two, dropout = 2 * block + 1, 2 * block + 2, self.dropouts[block]
-        b = dropout(self.activation(self.norms[one](self.layers[one](a))))
+        b = dropout(self.activation.over(self.norms[one](self.layers[one](a))))
         added: Tensor = self.layers[two](b)
         if self.merges:
             norm, twins = self.twin_norms[str(one)], self.twins
-            b = dropout(self.activation(norm(twins[str(one)](a))))
+            b = dropout(self.activation.over(norm(twins[str(one)](a))))
             added = self.merges[block](added, twins[str(two)](b))
         return added

@@ -49,6 +49,6 @@ class AlphaDropout(ActivationDropout):
 
     @staticmethod
     def drop(h: Tensor, slope: Tensor, constants: Constants, out: Tensor | None = None) -> Tensor:
-        """a·(M ⊙ h + α'·(1 − M)) + b. Signs change."""
+        """a·(M ⊙ h + α'·(1 − M)) + b, never in ``out``: signs change."""
         # At p = 0 exactly h: what is added is 0.
-        return torch.addcmul(torch.sub(constants[1], slope, alpha=SATURATION), h, slope)
+        return torch.sub(constants[1], slope, alpha=SATURATION).addcmul_(h, slope)

@@ -50,9 +50,9 @@ class Noise(NoiseTechnique):
         return deviations[place]
 
     @staticmethod
-    def disturb(h: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
+    def disturb(h: Tensor, noise: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
         """h + σ·ε."""
-        return torch.addcmul(h, noise, scale)
+        return torch.addcmul(h, noise, scale, out=out)
 
     @staticmethod
     def derive(g: Tensor) -> Tensor:

@@ -148,10 +148,14 @@ class Stream:
         ``threshold`` is ``keep_threshold(p)``. One 64-bit random number serves four entries.
         """
         bits = self._next("bits", rows, shape)
-        # Straight to float32: a bool mask would cost a conversion at every use, and torch.where
-        # branches on each entry, 40 times the price of a product.
-        size = (self.trials, *bits.shape[1:])
-        return torch.ge(bits, threshold, out=torch.empty(size, device=threshold.device))
+        # To float32: a bool mask would cost a conversion at every use, and torch.where branches on
+        # each entry, 40 times the price of a product. A processor compares int16 into int16, and
+        # converts that; so it converts first, and compares in place.
+        levels = bits if bits.is_cuda else bits.to(torch.float32)
+        mask = levels
+        if bits.is_cuda or len(bits) < self.trials:
+            mask = torch.empty(self.trials, *bits.shape[1:], device=bits.device)
+        return torch.ge(levels, threshold, out=mask)
 
     def chosen(self, p: Tensor, rows: int) -> Tensor:
         """``[K, B]``: 1 with probability p ``[K]``, else 0; float32."""
@@ -286,9 +290,9 @@ def resolved(p: Tensor) -> Tensor:
 
 
 def keep_threshold(p: Tensor, dimensions: int) -> Tensor:
-    """The int16 from which an entry is kept; ``[K]`` widened to ``[K, 1, …]``.
+    """The int16, as float32, from which an entry is kept; ``[K]`` widened to ``[K, 1, …]``.
 
     p = 0 keeps everything: no int16 lies below the lowest.
     """
     level = (p.double() * LEVELS).round().clamp(max=LEVELS - 1) - LEVELS // 2
-    return level.to(torch.int16).view(-1, *[1] * (dimensions - 1))
+    return level.float().view(-1, *[1] * (dimensions - 1))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from worker.results.ensembles import Choice, Ensemble
 from worker.results.uncertainty import Part, UncertaintyReport
@@ -143,6 +143,14 @@ class Appraisal(Stored):
     no rows were held back to fit it, and of jobs of earlier releases."""
     notes: Annotated[list[str], Field(default_factory=list)]
     """What the intervals cover, and what they do not."""
+
+    @field_validator("importance", mode="before")
+    @classmethod
+    def is_measured(cls, importance: object) -> object:
+        """What earlier releases stored of folds of a single row each holds no number."""
+        measured = not isinstance(importance, dict) or importance.get("noise", 0.0) is not None
+        return importance if measured else None
+
     choice: Choice | None = None
     """Of a job that asks for an `ensemble`: what could be served, and why it is what it is; null
     of others."""

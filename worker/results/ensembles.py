@@ -44,8 +44,8 @@ class EnsembleMetrics(Stored):
         """All of them by the names that a trial's have."""
         return {
             f"{part}_{name}": value
-            for part, found in (("validation", self.choosing), ("test", self.test or {}))
-            for name, value in found.items()
+            for part, metrics in (("validation", self.choosing), ("test", self.test or {}))
+            for name, value in metrics.items()
         }
 
 

@@ -71,7 +71,7 @@ def score_of(objective: float | None, *, maximize: bool) -> float | None:
 
 def objective_of(score: float, *, maximize: bool) -> float:
     """The objective, or the mean of several, that a score stands for."""
-    return -score if maximize else score
+    return (-score if maximize else score) + 0.0  # no minus nought
 
 
 def standing_of(score: float | None, *, competes: bool, halved: bool = False) -> Standing:

@@ -100,11 +100,13 @@ def appraise_job(
         logger.warning("job %s cannot be appraised", lease.job_id, exc_info=True)
         return None
     refits = _contenders(trained, rows.refits)
+    reference = _reference(job.spec)
     beside = Beside(
         competing=sum(group.rank.wins for group in ended.groups),
         searched=job.spec.search is not None,
+        let_go=sum(group.rank.wins and group.halved for group in ended.groups),
         ordered_by=job.spec.split.order,
-        twin=_reference(job.spec),
+        twin=reference if reference in rows.numbers else None,
         left_out=_contenders(trained, rows.left_out),
         refits=[
             Contender(refit.trials[0].trial.refit or 0, refit.name, refit.trials)
@@ -124,6 +126,8 @@ def appraise_job(
         )
         if appraisal is None:
             return None
+        # What cannot be read back must not be stored: the report would fail for ever.
+        Appraisal.model_validate_json(appraisal.model_dump_json())
         served = _served(trained, refits, ended, own, job, prepared, beside.competing)
         del trained, refits, beside
         together = join_networks(
@@ -159,9 +163,9 @@ def _appraised(
     """The appraisal with what is served, and the file of that: an ensemble's, or the winner's with
     what it keeps of rows that did not train it.
     """
-    said: dict[str, object] = {}
+    update: dict[str, object] = {}
     if together is not None:
-        said |= {
+        update |= {
             "choice": together.choice,
             "ensemble": together.ensemble,
             "uncertainty": together.uncertainty,
@@ -169,13 +173,13 @@ def _appraised(
     file, in_place = None if together is None else together.file, False
     if file is None and served is not None:
         sure = served_uncertainty(served)
-        said["uncertainty"] = None if sure is None else sure.report
+        update["uncertainty"] = None if sure is None else sure.report
         alone = len(own.results) == 1 and served.trained.trial.fold is None
         in_place = sure is not None and alone and served.trained.file is own.file
         # Where a fleet is one trial it has one file, whether that becomes a model or not.
         if sure is not None and (in_place or job.spec.model is not None):
             file = _written(artefacts, lease, served.trained, sure)
-    return Appraised(appraisal.model_copy(update=said), file, in_place)
+    return Appraised(appraisal.model_copy(update=update), file, in_place)
 
 
 def _served(
@@ -274,7 +278,7 @@ class _Row:
 def _rows(
     database: Database, lease: Lease, ended: Ended, own: OwnTrials, job: AppraisedJob
 ) -> _Rows:
-    known = {group.number for group in ended.groups if group.rank.wins}
+    known = {group.number for group in ended.groups if group.rank.wins and not group.halved}
     numbers = list(
         dict.fromkeys(
             [
@@ -342,7 +346,7 @@ def _wander(series: Mapping[str, Curve]) -> dict[str, float]:
     The standard deviation of what a regression on the epochs leaves, with m − 2 degrees of freedom:
     what still falls or rises does not count.
     """
-    found: dict[str, float] = {}
+    spreads: dict[str, float] = {}
     for name, values in series.items():
         last = values[-max(FEWEST, len(values) // LAST) :]
         known = np.array([value for value in last if value is not None], dtype=np.float64)
@@ -352,8 +356,8 @@ def _wander(series: Mapping[str, Curve]) -> dict[str, float]:
         rest = known - known.mean()
         rest -= epochs * (epochs @ rest) / (epochs @ epochs)
         deviation = float(np.sqrt(rest @ rest / (len(known) - 2)))
-        found[name.removeprefix(_VALIDATION)] = deviation
-    return found
+        spreads[name.removeprefix(_VALIDATION)] = deviation
+    return spreads
 
 
 def _trained(

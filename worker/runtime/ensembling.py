@@ -132,16 +132,18 @@ def join_networks(
     prepared = data.measured()
     library = _library(files, places, prepared, groups, objective)
     references = spec.search is not None and spec.search.references
-    found = servables(
+    candidates = servables(
         library,
         size=asked.size,
         winner=ended.winner,
         unregularized=UNREGULARIZED if references else _plain(places),
         refits=_refits(spec),
     )
-    if not found:
+    if not candidates:
         return None
-    chosen, choice = choose_served(library, found, None if asked.method == "auto" else asked.method)
+    chosen, choice = choose_served(
+        library, candidates, None if asked.method == "auto" else asked.method
+    )
     if chosen.method == "winner" and chosen.networks == 1:
         return Together(choice)
     again = spec.refits and chosen.alone
@@ -258,7 +260,7 @@ def _places(
             .where(TrialRow.job_id == job.id, TrialRow.settings["refit"].as_integer().is_not(None))
             .order_by(TrialRow.configuration, TrialRow.repeat)
         )
-        found = [one for row in rows if (one := place(row)) is not None]
+        places = [one for row in rows if (one := place(row)) is not None]
         refits = [one for row in again if (one := place(row)) is not None]
         stored = {
             fleet: (path, sha256)
@@ -269,7 +271,7 @@ def _places(
             )
             if path is not None and sha256 is not None
         }
-    return found, refits, stored
+    return places, refits, stored
 
 
 def _contenders(files: FleetFiles, places: Sequence[_Place]) -> Iterator[list[Contender]]:

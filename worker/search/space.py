@@ -16,6 +16,7 @@ from worker.data import Prepared
 from worker.errors import SpecError
 from worker.regularization import SEARCHED, Regularization, techniques
 from worker.schema import Json, Settings
+from worker.search.near_paths import near_path
 from worker.spec import (
     EMBEDDING_FIELDS,
     Dimension,
@@ -338,11 +339,13 @@ def _index(items: Sequence[Any], step: str, path: str) -> int:
 
 
 def _unknown(path: str) -> SpecError:
-    return SpecError(
-        f"There is no field {path} to search; paths begin with network, regularization or "
-        "training, and are spelled as in the job.",
-        param=f"search.space.{path}",
+    near = near_path(path)
+    remedy = (
+        f"did you mean {near}?"
+        if near
+        else "paths begin with network, regularization or training, and are spelled as in the job."
     )
+    return SpecError(f"There is no field {path} to search; {remedy}", param=f"search.space.{path}")
 
 
 def _refusal(error: ValidationError, overrides: Overrides, space: Dimensions) -> SpecError:

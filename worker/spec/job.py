@@ -151,7 +151,8 @@ class JobSpec(Reading, Subject):
     @classmethod
     def names_are_unique(cls, compare: tuple[Variant, ...] | None) -> tuple[Variant, ...] | None:
         """Refuse a comparison whose members could not be told apart."""
-        counts = Counter(variant.name for variant in compare or ())
+        # Tables and pictures show no spaces around a name.
+        counts = Counter(variant.name.strip() for variant in compare or ())
         twice = sorted(name for name, count in counts.items() if count > 1)
         if twice:
             shown = ", ".join(twice[:5]) + (", …" if len(twice) > 5 else "")

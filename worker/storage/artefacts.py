@@ -30,8 +30,9 @@ import orjson
 from fsspec.implementations.local import LocalFileSystem
 
 from worker.errors import ParsimonyError, UnavailableError
+from worker.storage.contents import PIECE, Content, Entry, Pieces, pieces_of
 from worker.storage.faults import in_words
-from worker.storage.files import PIECE, Content, Entry, Pieces, pieces_of, write_folder
+from worker.storage.local_folders import write_folder
 from worker.storage.object_stores import open_store
 
 MANIFEST = "manifest.json"
@@ -218,16 +219,16 @@ class Artefacts:
         self._filesystem.invalidate_cache()
         with self._answering():
             listed = self._filesystem.find(place, withdirs=self._local is not None, detail=True)
-        found: dict[str, StoredFolder] = {}
+        by_path: dict[str, StoredFolder] = {}
         for key, about in listed.items():
             path = str(key).removeprefix(f"{self._root}/")
             is_folder = about.get("type") == "directory"
             folder = path if is_folder else path.rpartition("/")[0]
             if not _WRITTEN.fullmatch(folder.rpartition("/")[2]):
                 continue
-            known = found.get(folder, StoredFolder(folder, 0, None))
-            found[folder] = known.with_file(0 if is_folder else about["size"], _modified(about))
-        return list(found.values())
+            known = by_path.get(folder, StoredFolder(folder, 0, None))
+            by_path[folder] = known.with_file(0 if is_folder else about["size"], _modified(about))
+        return list(by_path.values())
 
     def prune(self, path: str) -> None:
         """Remove the folders around a path that are empty, but for the outermost: object stores

@@ -24,8 +24,9 @@ from sqlalchemy.orm import Session
 from worker.errors import ConflictError, ParsimonyError
 from worker.settings import ServiceSettings
 from worker.storage.artefacts import MANIFEST, ArtefactError, contained
+from worker.storage.contents import PIECE
 from worker.storage.database import sqlite_module
-from worker.storage.files import PIECE, sync_folder
+from worker.storage.local_folders import sync_folder
 from worker.storage.states import OPEN, Kind
 from worker.storage.tables import Checkpoint, Dataset, Fleet, Job, ModelVersion, PredictionPart
 from worker.storage.types import utc_now
@@ -161,9 +162,9 @@ def _copy_database(database: Path, copy: Path) -> None:
         connection.execute("VACUUM INTO ?", (str(copy),))
     copy.chmod(0o600)
     with _reading(copy) as session:
-        found = session.scalar(text("PRAGMA quick_check"))
-    if found != "ok":
-        raise BackupError(f"the database is damaged: {found}")
+        verdict = session.scalar(text("PRAGMA quick_check"))
+    if verdict != "ok":
+        raise BackupError(f"the database is damaged: {verdict}")
 
 
 def _reading(copy: Path) -> Session:
@@ -200,10 +201,10 @@ def _referred(copy: Path) -> Iterator[_Folder]:
             for path, sha256 in session.execute(query):
                 yield _Folder(path, {MANIFEST: sha256}, is_spare=True)
         for stored in files:
-            for found in session.execute(stored):
-                if found[0] is not None:
-                    parent, _, name = str(found[0]).rpartition("/")
-                    by_folder.setdefault(parent, {})[name] = str(found[1])
+            for row in session.execute(stored):
+                if row[0] is not None:
+                    parent, _, name = str(row[0]).rpartition("/")
+                    by_folder.setdefault(parent, {})[name] = str(row[1])
         for parent, hashes in by_folder.items():
             yield _Folder(parent, hashes)
 
@@ -223,31 +224,31 @@ def _copy_artefacts(
         if all(f"{folder.path}/{name}" in copied for name in folder.sha256):
             continue
         try:
-            found = _copy_folder(source / folder.path, target / folder.path, folder)
+            entries = _copy_folder(source / folder.path, target / folder.path, folder)
         except (FileNotFoundError, ArtefactError) as error:
             shutil.rmtree(target / folder.path, ignore_errors=True)
             if isinstance(error, ArtefactError) and not folder.is_spare:
                 raise
             gone.append(folder)
             continue
-        copied.update({f"{folder.path}/{name}": entry for name, entry in found.items()})
+        copied.update({f"{folder.path}/{name}": entry for name, entry in entries.items()})
     return gone
 
 
 def _copy_folder(source: Path, target: Path, folder: _Folder) -> dict[str, _Entry]:
     """All files of a folder, each checked against its row and its manifest, if it has one."""
     names = sorted(path.name for path in source.iterdir() if path.is_file())
-    found = {name: _copy(source / name, target / name) for name in names}
-    said = dict(folder.sha256)
-    if MANIFEST in found:
+    copies = {name: _copy(source / name, target / name) for name in names}
+    expected = dict(folder.sha256)
+    if MANIFEST in copies:
         entries = orjson.loads((target / MANIFEST).read_bytes())
-        said = {name: entry["sha256"] for name, entry in entries.items()} | said
-    for name, sha256 in said.items():
-        if name not in found:
+        expected = {name: entry["sha256"] for name, entry in entries.items()} | expected
+    for name, sha256 in expected.items():
+        if name not in copies:
             raise FileNotFoundError(source / name)
-        if found[name].sha256 != sha256:
+        if copies[name].sha256 != sha256:
             raise ArtefactError(f"{folder.path}/{name} is damaged; it cannot be copied")
-    return found
+    return copies
 
 
 def _remove_superfluous(target: Path, needed: Iterable[_Folder], copied: dict[str, _Entry]) -> None:

@@ -22,9 +22,9 @@ Epochs = Sequence[tuple[int, Json]]
 def fleet_epochs(session: Session, fleet_id: str) -> list[tuple[int, Json]]:
     """All recorded epochs of a fleet, in order."""
     # The rows first: were they packed between the two questions, they are found by the second.
-    found = rows(session, fleet_id)
-    if found:
-        return found
+    epochs = rows(session, fleet_id)
+    if epochs:
+        return epochs
     packed = session.scalar(select(Fleet.curves).where(Fleet.id == fleet_id))
     return [] if packed is None else unpack(packed)
 
@@ -41,7 +41,7 @@ def rows(session: Session, fleet_id: str) -> list[tuple[int, Json]]:
 
 def unpacked(session: Session, *, limit: int | None, job_id: str | None = None) -> list[str]:
     """Fleets of jobs that have ended, whose epochs are not packed; of one job, if given."""
-    found = (
+    query = (
         select(EpochMetrics.fleet_id)
         .join(Fleet, Fleet.id == EpochMetrics.fleet_id)
         .join(Job, Job.id == Fleet.job_id)
@@ -50,8 +50,8 @@ def unpacked(session: Session, *, limit: int | None, job_id: str | None = None) 
         .limit(limit)
     )
     if job_id is not None:
-        found = found.where(Job.id == job_id)
-    return list(session.scalars(found))
+        query = query.where(Job.id == job_id)
+    return list(session.scalars(query))
 
 
 def replace(session: Session, fleet_id: str, packed: bytes) -> None:

@@ -83,8 +83,8 @@ def remove_rows(session: Session, job_id: str) -> bool:
 
 def needed_by_version(session: Session, job_id: str) -> bool:
     """Whether a version has its file among those of this job."""
-    found = select(ModelVersion.version).where(ModelVersion.job_id == job_id)
-    return session.scalar(found) is not None
+    versions = select(ModelVersion.version).where(ModelVersion.job_id == job_id)
+    return session.scalar(versions) is not None
 
 
 def delete_version(

@@ -30,7 +30,7 @@ class Pulse(NamedTuple):
 
 def pulses(session: Session, job_ids: Sequence[str]) -> dict[str, Pulse]:
     """The pulses of some jobs; those that are gone have none."""
-    found: dict[str, Pulse] = {}
+    by_job: dict[str, Pulse] = {}
     for start in range(0, len(job_ids), AT_ONCE):
         some = job_ids[start : start + AT_ONCE]
         last = (
@@ -47,8 +47,8 @@ def pulses(session: Session, job_ids: Sequence[str]) -> dict[str, Pulse]:
                 last,
             ).where(Job.id.in_(some))
         )
-        found |= {job_id: Pulse(*values) for job_id, *values in rows}
-    return found
+        by_job |= {job_id: Pulse(*values) for job_id, *values in rows}
+    return by_job
 
 
 class MovingFleet(NamedTuple):
@@ -92,8 +92,8 @@ def epochs_after(
         return [(number, dict(zip(names, values, strict=True))) for number, *values in rows]
     # Of a job that has just ended they are packed.
     packed = session.scalar(select(Fleet.curves).where(Fleet.id == fleet_id))
-    found = [] if packed is None else [each for each in unpack(packed) if each[0] > epoch]
-    return list(thinned(found, most))
+    epochs = [] if packed is None else [each for each in unpack(packed) if each[0] > epoch]
+    return list(thinned(epochs, most))
 
 
 Entry = TypeVar("Entry")

@@ -110,10 +110,10 @@ class MatrixStore:
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-        found = self.find(owner, key)
-        if found is None:
+        stored = self.find(owner, key)
+        if stored is None:
             raise FileNotFoundError(place)
-        return found
+        return stored
 
     @contextmanager
     def alone(self, owner: str, key: str, waiting: Callable[[], None]) -> Iterator[None]:
@@ -130,8 +130,8 @@ class MatrixStore:
 
     def owners(self) -> list[str]:
         """The data sets that have some."""
-        with suppress(FileNotFoundError), os.scandir(self._folder) as found:
-            return [each.name for each in found if _OWNER.fullmatch(each.name)]
+        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            return [each.name for each in entries if _OWNER.fullmatch(each.name)]
         return []
 
     def _place(self, owner: str, key: str) -> Path:

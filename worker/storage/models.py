@@ -198,10 +198,10 @@ def keep(session: Session, version: ModelVersion, name: str) -> None:
         .where(Model.id == version.model_id)
         .with_for_update(read=True, key_share=True)
     )
-    found = select(ModelVersion.version).where(
+    kept = select(ModelVersion.version).where(
         ModelVersion.model_id == version.model_id, ModelVersion.version == version.version
     )
-    if session.scalar(found) is None:
+    if session.scalar(kept) is None:
         raise no_version(name, version.version)
 
 

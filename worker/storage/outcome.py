@@ -294,7 +294,7 @@ def _no_finite_objective(session: Session, job: Job, trials: Mapping[State, int]
     came = f"{succeeded} of its {sum(trials.values())} trials ended with weights"
     if failed:
         came += f", {failed} failed ({_first_error(session, job).code})"
-    found = session.scalars(
+    advice = session.scalars(
         select(TrialRow.advice)
         .where(
             TrialRow.job_id == job.id,
@@ -303,7 +303,7 @@ def _no_finite_objective(session: Session, job: Job, trials: Mapping[State, int]
         )
         .limit(1)
     ).first()
-    finding = next((f for f in found or [] if f.code == NOT_MEASURABLE), None)
+    finding = next((f for f in advice or [] if f.code == NOT_MEASURABLE), None)
     why = (
         f"{finding.message} {finding.fix}"
         if finding is not None

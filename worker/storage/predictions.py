@@ -176,9 +176,9 @@ def save_part(session: Session, lease: Lease, number: int, part: PartFile) -> No
 
     Only a part more than ever before counts as progress.
     """
-    found = held(session, lease)
-    prediction, fleet = found.prediction, found.fleet
-    waits.note(session, found.job, fleet, None)
+    current = held(session, lease)
+    prediction, fleet = current.prediction, current.fleet
+    waits.note(session, current.job, fleet, None)
     row = session.get(PredictionPart, (prediction.id, number))
     if row is not None:
         row.path, row.sha256 = part.path, part.sha256

@@ -241,7 +241,7 @@ def final_metric(
     session: Session, job_id: str, metric: str, configurations: Sequence[int]
 ) -> dict[int, list[float]]:
     """``{configuration: a final metric of its trials}`` of some configurations that have it."""
-    found = session.execute(
+    rows = session.execute(
         select(TrialRow.configuration, TrialRow.metrics).where(
             TrialRow.job_id == job_id,
             TrialRow.configuration.in_(set(configurations)),
@@ -249,7 +249,7 @@ def final_metric(
         )
     )
     values: dict[int, list[float]] = defaultdict(list)
-    for configuration, metrics in found:
+    for configuration, metrics in rows:
         value = metrics.get(metric)
         if value is not None:
             values[configuration].append(value)

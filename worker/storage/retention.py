@@ -45,7 +45,7 @@ def spent_checkpoints(
     session: Session, *, limit: int | None, fleet_id: str | None = None
 ) -> list[Spent]:
     """The checkpoints of fleets that have ended; of one of them, if given."""
-    found = (
+    query = (
         select(Checkpoint.job_id, Checkpoint.fleet_id, func.count(), func.sum(Checkpoint.bytes))
         .join(Fleet, Fleet.id == Checkpoint.fleet_id)
         .where(Fleet.state.in_(TERMINAL))
@@ -53,10 +53,10 @@ def spent_checkpoints(
         .limit(limit)
     )
     if fleet_id is not None:
-        found = found.where(Fleet.id == fleet_id)
+        query = query.where(Fleet.id == fleet_id)
     return [
         Spent(checkpoints_folder(job, fleet), fleet, count, int(total))
-        for job, fleet, count, total in session.execute(found)
+        for job, fleet, count, total in session.execute(query)
     ]
 
 
@@ -67,7 +67,7 @@ def forget_checkpoints(session: Session, fleet_id: str) -> None:
 
 def spent_parts(session: Session, *, limit: int | None) -> list[Spent]:
     """The parts of predictions that have ended."""
-    found = (
+    query = (
         select(PredictionPart.prediction_id, func.count())
         .join(Job, Job.id == PredictionPart.prediction_id)
         .where(Job.state.in_(TERMINAL))
@@ -76,7 +76,7 @@ def spent_parts(session: Session, *, limit: int | None) -> list[Spent]:
     )
     return [
         Spent(parts_folder(prediction), prediction, count, None)
-        for prediction, count in session.execute(found)
+        for prediction, count in session.execute(query)
     ]
 
 
@@ -89,13 +89,13 @@ def ended_before(
     session: Session, instant: datetime, *, limit: int | None
 ) -> list[tuple[str, Kind, str]]:
     """Jobs of all kinds and tenants that ended before an instant, the oldest first."""
-    found = (
+    query = (
         select(Job.id, Job.kind, Job.tenant)
         .where(Job.state.in_(TERMINAL), Job.kind != Kind.DELETED, Job.finished_at < instant)
         .order_by(Job.finished_at)
         .limit(limit)
     )
-    return [(job_id, Kind(kind), tenant) for job_id, kind, tenant in session.execute(found)]
+    return [(job_id, Kind(kind), tenant) for job_id, kind, tenant in session.execute(query)]
 
 
 def old_keys(session: Session, instant: datetime) -> int:
@@ -111,7 +111,7 @@ def forget_keys(session: Session, instant: datetime) -> int:
 
 def jobs_with_old_events(session: Session, instant: datetime, *, limit: int | None) -> list[str]:
     """Jobs that ended before an instant, and have a log still."""
-    found = (
+    query = (
         select(Job.id)
         .where(
             Job.state.in_(TERMINAL),
@@ -120,7 +120,7 @@ def jobs_with_old_events(session: Session, instant: datetime, *, limit: int | No
         )
         .limit(limit)
     )
-    return list(session.scalars(found))
+    return list(session.scalars(query))
 
 
 def forget_events(session: Session, job_ids: Sequence[str]) -> int:

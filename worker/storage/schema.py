@@ -126,13 +126,13 @@ def make_ready(
         database.migrate()
         return
     deadline = time.monotonic() + patience
-    said = False
+    logged = False
     while not (state := state_of(database)).fits:
         if state.is_newer or time.monotonic() >= deadline:
             code = "schema_too_new" if state.is_newer else "schema_not_migrated"
             raise UnavailableError(state.sentence, code=code)
-        if not said:
-            said = True
+        if not logged:
+            logged = True
             logger.warning("%s; waiting up to %g s for it", state.sentence, patience)
         pause(POLL_SECONDS)
 

@@ -169,8 +169,8 @@ def _first_of(
     now: datetime | None,
 ) -> list[Waiting]:
     """The first of what waits of a tenant. One range of an index for each device."""
-    found = [row for place in places for row in _waiting(session, tenant, place, limit, now)]
-    return sorted(found)[:limit]
+    waiting = [row for place in places for row in _waiting(session, tenant, place, limit, now)]
+    return sorted(waiting)[:limit]
 
 
 def _waiting(
@@ -196,11 +196,11 @@ def _places_by_tenant(
     session: Session, places: Iterable[str | None]
 ) -> dict[str, list[str | None]]:
     """Those of whom something is queued for one of some devices, and for which."""
-    found: dict[str, list[str | None]] = {}
+    by_tenant: dict[str, list[str | None]] = {}
     for place in places:
         for tenant in _tenants(session, place):
-            found.setdefault(tenant, []).append(place)
-    return found
+            by_tenant.setdefault(tenant, []).append(place)
+    return by_tenant
 
 
 def _tenants(session: Session, device: str | None) -> list[str]:
@@ -208,17 +208,17 @@ def _tenants(session: Session, device: str | None) -> list[str]:
     queued = and_(Fleet.state == State.QUEUED, _is_for(device))
     order = (Fleet.device, Fleet.tenant)
     first = select(Fleet.tenant).where(queued).order_by(*order).limit(1).scalar_subquery()
-    found = select(first.label("tenant")).cte("found", recursive=True)
+    tenants = select(first.label("tenant")).cte("found", recursive=True)
     next_one = (
         select(Fleet.tenant)
-        .where(queued, Fleet.tenant > found.c.tenant)
+        .where(queued, Fleet.tenant > tenants.c.tenant)
         .order_by(*order)
         .limit(1)
-        .correlate(found)
+        .correlate(tenants)
         .scalar_subquery()
     )
-    found = found.union_all(select(next_one).where(found.c.tenant.is_not(None)))
-    return list(session.scalars(select(found.c.tenant).where(found.c.tenant.is_not(None))))
+    tenants = tenants.union_all(select(next_one).where(tenants.c.tenant.is_not(None)))
+    return list(session.scalars(select(tenants.c.tenant).where(tenants.c.tenant.is_not(None))))
 
 
 # What tenants have.

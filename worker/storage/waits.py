@@ -43,13 +43,13 @@ def reasons(
 ) -> dict[str, str | None]:
     """What each of some jobs waits for, by its id, as `waiting_for` says it of one."""
     open_ids = [job.id for job in listed if job.state in OPEN]
-    found = session.execute(
+    faults = session.execute(
         select(Fleet.job_id, Fleet.waiting_for)
         .where(Fleet.job_id.in_(open_ids), Fleet.state.in_(OPEN), Fleet.waiting_for.is_not(None))
         .order_by(Fleet.number.desc())
     )
     lacking: dict[str, str | None] = {}
-    for job_id, reason in found:
+    for job_id, reason in faults:
         lacking[job_id] = reason
     why = WhyQueued(session, shares)
     return {job.id: lacking.get(job.id) or why.of(job) for job in listed}

@@ -179,12 +179,12 @@ def announce(session: Session, job: Job) -> None:
         )
     ).all()
     named = job.spec.get("webhook")
-    told = [
+    webhook_ids = [
         webhook_id
         for webhook_id, events in endpoints
         if event in events.split() or webhook_id == named
     ]
-    if not told:
+    if not webhook_ids:
         return
     now, event_id = read_clock(session), new_id("evt")
     payload: Json = {"type": event, "timestamp": now.isoformat(), "data": _brief(session, job)}
@@ -196,7 +196,7 @@ def announce(session: Session, job: Job) -> None:
             payload=payload,
             created=now.timestamp(),
         )
-        for webhook_id in told
+        for webhook_id in webhook_ids
     )
 
 

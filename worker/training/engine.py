@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.data import Prepared
-from worker.networks import Network, Parameters, build_network
+from worker.networks import Network, Parameters, build_network, quick
 from worker.regularization import RandomStreams, Regularization, derive_seed, stacks
 from worker.regularization.families import (
     Averages,
@@ -171,7 +171,7 @@ class Engine:
         self.rate = per_trial_number(rates, self.parameters.values)
         for part in (self.network, self.penalties, self.decays, self.loss):
             part.start_epoch(epoch, self.epochs)
-        self.order = torch.split(self.data.order(epoch), self.training.batch_size, dim=1)
+        self.order = self.data.order(epoch, self.training.batch_size)
         rows = self.order[0].shape[1]
         self.streams.start_epoch(epoch, steps=self.batches, rows=rows)
         self.objective.zero_() if objective is None else self.objective.copy_(objective)
@@ -216,7 +216,7 @@ class Engine:
         for rows in islice(batches, max(1, self.batches)):
             yield rows.x
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def measure(self) -> dict[str, Tensor]:
         """Metrics of every part in eval mode, and of the weights, ``[K]`` each."""
         self.network.eval()
@@ -251,16 +251,18 @@ class Engine:
     def measure_part(self, part: str, most: int | None = None) -> dict[str, Tensor]:
         """Metrics ``[K]`` of a part's rows, or of ``most`` of them; the network is in eval mode."""
         batches = self.data.measured(part, self.rows_measured, most=most)
-        return measure(self.answer, self.data, batches, self.thresholds)
+        with quick(measuring=True):
+            return measure(self.answer, self.data, batches, self.thresholds)
 
     @torch.no_grad()
     def scores(self, part: str) -> tuple[Tensor, Tensor]:
         """Scores ``[K, n, O]`` and targets ``[K, n]`` of a part's rows, in eval mode."""
         self.network.eval()
-        pairs = [
-            (rows.scored(self.answer(rows.x)), rows.y)
-            for rows in self.data.measured(part, self.rows_measured)
-        ]
+        with quick(measuring=True):
+            pairs = [
+                (rows.scored(self.answer(rows.x)), rows.y)
+                for rows in self.data.measured(part, self.rows_measured)
+            ]
         self.network.train()
         return torch.cat([scores for scores, _ in pairs], 1), torch.cat([y for _, y in pairs], 1)
 

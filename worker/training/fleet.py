@@ -34,6 +34,7 @@ from worker.training.outcome import Finals, Outcome, Report, record
 from worker.training.result import model_file, trial_results
 from worker.training.state import TrainingState, training_state
 from worker.training.stepping import stepping
+from worker.training.training_loss import ungraded
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def update(engine: Engine, index: Tensor, rate: PerTrialNumber, number: int | Te
     w = engine.parameters.values  # [K, P]
     engine.streams.rewind()
     loss, gradients = engine.loss.differentiate(index)  # [K]; [K, …] by parameter
-    with torch.no_grad():
+    with ungraded():
         g = engine.parameters.collect(gradients)  # [K, P]
         engine.objective += engine.penalties.add_gradient(w, g, loss)
         engine.decays.add_gradient(w, g)

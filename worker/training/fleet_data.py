@@ -105,18 +105,26 @@ class FleetData:
         """The shape of one row: (F,), (C, L) or (C, H, W)."""
         return tuple(self.x.shape[1:])
 
-    def order(self, epoch: int) -> Tensor:
-        """The training rows in the order of an epoch, ``[D, n]`` int32: one order for each of the
-        D seeds and folds that differ. Batches of it are made the trials' by ``of_trials``.
+    def order(self, epoch: int, size: int) -> tuple[Tensor, ...]:
+        """The training rows in the order of an epoch, in batches of ``size`` and a smaller last one
 
-        Each order is drawn from (seed, epoch) alone: nothing to save, nothing to replay.
+        ``[D, B]`` int32: one order for each of the D seeds and folds that differ. They are made the
+        trials' by ``of_trials``. Each order is drawn from (seed, epoch) alone: nothing to save,
+        nothing to replay.
         """
-        drawn = torch.empty(len(self._streams), self._train.shape[1], dtype=torch.int32)
-        for order, (seed, fold) in zip(drawn, self._streams, strict=True):
+        streams = len(self._streams)
+        whole, rest = divmod(self._train.shape[1], size)
+        batches = torch.empty(whole, streams, size, dtype=torch.int32)
+        last = torch.empty(streams, rest, dtype=torch.int32)
+        for number, (seed, fold) in enumerate(self._streams):
             rows = self._train[fold]
             generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-            torch.index_select(rows, 0, torch.randperm(len(rows), generator=generator), out=order)
-        return drawn.to(self.x.device)  # one transfer for all
+            order = rows.index_select(0, torch.randperm(len(rows), generator=generator))
+            batches[:, number] = order[: whole * size].view(whole, size)
+            last[number] = order[whole * size :]
+        # Few transfers, and every batch in one piece.
+        parts = batches.to(self.x.device).unbind()
+        return (*parts, last.to(self.x.device)) if rest else parts
 
     def of_trials(self, batch: Tensor) -> Tensor:
         """Some rows of an order ``[D, B]`` → each trial's ``[K, B]``; ``[1, B]`` if all agree."""

@@ -12,8 +12,9 @@ from worker.metrics import from_confusion, from_squares
 from worker.training.fleet_data import BLOCK, FleetData, TrialRows
 from worker.training.losses import LOSS, DataLoss
 
-CELLS = 250_000
-"""Numbers of one layer's activations held at a time while measuring: they fit the cache."""
+CELLS = 1_000_000
+"""Numbers of one layer's activations held at a time while measuring: they fit the third cache.
+Fewer fit the second one, but take more calls and smaller products."""
 MAP_CELLS = 2_000_000
 """The same of convolutional networks: 8 MB, of which some three are held. Their kernels go through
 maps image by image: smaller pieces gain nothing, and each takes time to begin."""

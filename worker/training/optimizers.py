@@ -68,18 +68,23 @@ class Adam(Optimizer):
         self.square = torch.zeros_like(w)
         self._number = torch.zeros((), device=w.device)
         self._rate = torch.zeros(len(w), 1, device=w.device)
+        self._filled: float | None = 0.0
+        """With what number the rates were filled, if with one."""
 
     def step(self, w: Tensor, gradient: Tensor, rate: PerTrialNumber, number: int | Tensor) -> None:
         """Update w in place; the gradient becomes the direction."""
         set_to(self._number, number)
-        set_to(self._rate, rate)
+        if isinstance(rate, Tensor) or rate != self._filled:
+            set_to(self._rate, rate)
+            self._filled = None if isinstance(rate, Tensor) else rate
         matrices = (gradient, self.mean, self.square)
         for (beta1, beta2, epsilon), rows in self._rules.items():
-            if len(rows) == len(w):
-                pieces = GPU_PIECES if w.is_cuda else 1
-                g, m, v = (list(matrix.chunk(pieces)) for matrix in matrices)
-            else:
+            if len(rows) < len(w):
                 g, m, v = ([matrix[row] for row in rows] for matrix in matrices)
+            elif w.is_cuda:
+                g, m, v = (list(matrix.chunk(GPU_PIECES)) for matrix in matrices)
+            else:
+                g, m, v = ([matrix] for matrix in matrices)
             # The kernel adds a step to weights that have decayed. Given the gradient as the weights
             # too, which decay by lr · weight_decay = 1 to nothing, it leaves the step in its place.
             torch._fused_adamw_(

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import torch
 
+from worker.networks import kernels
+
 SMALL_STEP = 10_000_000
 """Multiplications of one forward pass below which a second thread costs more than it brings:
 measured on two cores, 2-50-50-1 to 2-1024-1024-1 networks, 1 to 64 trials, batches of 32 to 256."""
@@ -24,6 +26,7 @@ def tune_processor(threads: int) -> None:
     to fetch and clear them again in the next step: that doubled the time of steps.
     """
     torch.set_num_threads(threads)
+    kernels()  # looked for before a fleet waits
     torch.set_flush_denormal(True)
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:

@@ -210,37 +210,37 @@ def read_system() -> Call[SystemData]:
 
 def trials(job: str, limit: int | None) -> Talk[list[TrialData]]:
     """The leaderboard, best first, page by page."""
-    found: list[TrialData] = []
+    rows: list[TrialData] = []
     while True:
-        most = PAGE if limit is None else min(PAGE, limit - len(found))
+        most = PAGE if limit is None else min(PAGE, limit - len(rows))
         query: dict[str, str | int] = {"limit": most}
-        if found:
-            query["after"] = found[-1]["id"]
+        if rows:
+            query["after"] = rows[-1]["id"]
         page: TrialPage = yield Call("GET", f"/v1/jobs/{quote(job, '')}/trials", query=query)
-        found += page["data"]
-        if not page["has_more"] or (limit is not None and len(found) >= limit):
-            return found
+        rows += page["data"]
+        if not page["has_more"] or (limit is not None and len(rows) >= limit):
+            return rows
 
 
 def events(job: str, after: int = 0) -> Talk[list[EventData]]:
     """The log after an event, oldest first."""
-    found: list[EventData] = []
+    lines: list[EventData] = []
     while True:
-        query = {"limit": PAGE, "after": found[-1]["id"] if found else after}
+        query = {"limit": PAGE, "after": lines[-1]["id"] if lines else after}
         page: EventPage = yield Call("GET", f"/v1/jobs/{quote(job, '')}/events", query=query)
-        found += page["data"]
+        lines += page["data"]
         if not page["has_more"]:
-            return found
+            return lines
 
 
 def curves(job: str, top: int) -> Talk[list[tuple[TrialData, MetricsData]]]:
     """The curves of the best trials."""
     best = yield from trials(job, top)
-    found = []
+    pairs = []
     for trial in best:
         metrics: MetricsData = yield read_metrics(job, trial["id"])
-        found.append((trial, metrics))
-    return found
+        pairs.append((trial, metrics))
+    return pairs
 
 
 Seen = Callable[[JobData, MetricsData | None], None]
@@ -301,10 +301,10 @@ def _within(pause: int, left: float) -> int:
 def metrics_of(job: str) -> Talk[MetricsData | None]:
     """The curves of the best trial, if there are any by now."""
     try:
-        found: MetricsData = yield read_metrics(job)
+        metrics: MetricsData = yield read_metrics(job)
     except AnswerError:
         return None  # there is no trial yet, or its job has gone
-    return found
+    return metrics
 
 
 def success_of(data: JobData) -> ParsimonyError | None:

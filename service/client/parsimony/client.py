@@ -46,13 +46,13 @@ LOOK_SECONDS = 1
 
 def address_of(url: str | None, api_key: str | None, timeout: float, retries: int) -> Address:
     """What was given, else PARSIMONY_URL and PARSIMONY_API_KEY, else this machine without a key."""
-    found = (url or os.environ.get("PARSIMONY_URL") or DEFAULT_URL).rstrip("/")
-    if not found.startswith(("http://", "https://")):
+    address = (url or os.environ.get("PARSIMONY_URL") or DEFAULT_URL).rstrip("/")
+    if not address.startswith(("http://", "https://")):
         raise ParsimonyError(
-            f"{found} is no address; it begins with http:// or https://", code="bad_url"
+            f"{address} is no address; it begins with http:// or https://", code="bad_url"
         )
     key = api_key or os.environ.get("PARSIMONY_API_KEY") or None
-    return Address(found, key, timeout, Retries(most=retries))
+    return Address(address, key, timeout, Retries(most=retries))
 
 
 class Client:

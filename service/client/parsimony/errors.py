@@ -152,8 +152,8 @@ def refusal(response: httpx.Response) -> AnswerError:
         problem = None
     if not isinstance(problem, dict):
         where = f"{response.request.method} {response.request.url.path}"
-        said = response.text.strip()[:200]
-        return kind(f"{where} was answered with {status} {said}".strip(), status=status)
+        text = response.text.strip()[:200]
+        return kind(f"{where} was answered with {status} {text}".strip(), status=status)
     listed = problem.get("errors")
     return kind(
         str(problem.get("detail") or problem.get("title") or status),

@@ -33,9 +33,9 @@ def _of_job(data: JobData) -> Iterator[str]:
     if data["state"] == "running":
         share = f"{100 * data['progress']['fraction']:.0f}"
         yield f'<progress max="100" value="{share}" style="width:100%">{share} %</progress>'
-    said = result(data)
-    if said:
-        yield f"<div>{escape(said)}</div>"
+    summary = result(data)
+    if summary:
+        yield f"<div>{escape(summary)}</div>"
     best = data["best"]
     if best is not None and best["metrics"]:
         objective = data["objective"]
@@ -61,13 +61,13 @@ def dataset(data: DatasetData) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
-    told = list(sentences(findings))
-    if not told:
+    rows = list(sentences(findings))
+    if not rows:
         return
     yield "<ul>"
-    for severity, text, line in told[:SHOWN]:
+    for severity, text, line in rows[:SHOWN]:
         code = f"<br><code>{escape(line)}</code>" if line else ""
         yield f"<li><b>{escape(severity)}</b> {escape(text)}{code}</li>"
-    if len(told) > SHOWN:
-        yield f"<li>… and {len(told) - SHOWN} more</li>"
+    if len(rows) > SHOWN:
+        yield f"<li>… and {len(rows) - SHOWN} more</li>"
     yield "</ul>"

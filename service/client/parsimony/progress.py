@@ -51,20 +51,20 @@ class JobBar:
     def show(self, job: JobData, metrics: MetricsData | None) -> None:
         """Draw it as it is now."""
         progress, trials = job["progress"], job["trials"]
-        said = []
+        parts = []
         if job["state"] in ("queued", "paused") or job["waiting_for"]:
-            said.append(waits_for(job) or "")
+            parts.append(waits_for(job) or "")
         else:
             if progress["eta_seconds"] is not None:
-                said.append(f"{duration(progress['eta_seconds'])} left")
+                parts.append(f"{duration(progress['eta_seconds'])} left")
             if trials["total"] > 1:
-                said.append(f"{trials['finished']}/{trials['total']} trials")
+                parts.append(f"{trials['finished']}/{trials['total']} trials")
             if metrics is not None:
-                said.append(losses(metrics))
+                parts.append(losses(metrics))
         self._progress.update(
             self._task,
             description=job["state"],
             completed=progress["fraction"],
-            about=" · ".join(part for part in said if part),
+            about=" · ".join(part for part in parts if part),
             refresh=True,
         )

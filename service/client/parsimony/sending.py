@@ -60,9 +60,9 @@ class Retries:
         if isinstance(outcome, httpx.TransportError):
             unsent = isinstance(outcome, (httpx.ConnectError, httpx.ConnectTimeout))
             return usual if unsent or call.repeatable else None
-        said = outcome.headers.get("x-should-retry", "").lower()
+        advised = outcome.headers.get("x-should-retry", "").lower()
         known = NOT_BEGUN if not call.repeatable else AGAIN
-        if said == "false" or (said != "true" and outcome.status_code not in known):
+        if advised == "false" or (advised != "true" and outcome.status_code not in known):
             return None
         wanted = retry_after(outcome)
         if wanted is None:

@@ -144,10 +144,12 @@ def frame(rows: Sequence[Row]) -> Frame:
     there is none, the rows.
     """
     loaded = [name for name in ("pandas", "polars") if name in sys.modules]
-    found = loaded or [n for n in ("pandas", "polars") if importlib.util.find_spec(n) is not None]
-    if not found:
+    libraries = loaded or [
+        n for n in ("pandas", "polars") if importlib.util.find_spec(n) is not None
+    ]
+    if not libraries:
         return [dict(row) for row in rows]
-    if found[0] == "pandas":
+    if libraries[0] == "pandas":
         import pandas as pd
 
         return pd.DataFrame([dict(row) for row in rows])

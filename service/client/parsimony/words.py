@@ -30,22 +30,22 @@ def losses(metrics: MetricsData | None) -> str:
     """The newest losses of a trial: ``train 0.1432, validation 0.2011``."""
     if metrics is None:
         return ""
-    said = []
+    parts = []
     for name in CURVES:
         known = [value for value in metrics["metrics"].get(name, []) if value is not None]
         if known:
-            said.append(f"{name.removesuffix('_loss')} {number(known[-1])}")
-    return ", ".join(said)
+            parts.append(f"{name.removesuffix('_loss')} {number(known[-1])}")
+    return ", ".join(parts)
 
 
 def standing(job: JobData | BriefJob) -> str:
     """Where a job stands, in some words."""
     state, progress, trials = job["state"], job["progress"], job["trials"]
     if state == "running":
-        said = f"running, {progress['fraction']:.0%}"
+        text = f"running, {progress['fraction']:.0%}"
         if progress["eta_seconds"] is not None:
-            said += f", {duration(progress['eta_seconds'])} left"
-        return said
+            text += f", {duration(progress['eta_seconds'])} left"
+        return text
     if state == "failed" and job["error"] is not None:
         return f"failed: {job['error']['message']}"
     if state == "succeeded" and trials["failed"]:
@@ -91,10 +91,10 @@ def result(job: JobData) -> str | None:
     if best is None:
         return None
     so_far = "" if job["state"] in ENDED else " so far"
-    said = f"best{so_far}: {best['name'] or best['trial']}"
+    text = f"best{so_far}: {best['name'] or best['trial']}"
     if best["value"] is not None:
-        said += f", {job['objective']} {number(best['value'])}"
+        text += f", {job['objective']} {number(best['value'])}"
     model = job["model"]
     if model is not None and model["version"] is not None:
-        said += f"; it is version {model['version']} of the model {model['name']}"
-    return said
+        text += f"; it is version {model['version']} of the model {model['name']}"
+    return text

@@ -115,6 +115,11 @@ CASES: list[tuple[str, Json, Json]] = [
         {"regularization": {"early_stopping": {"metric": "train_loss"}}},
     ),
     ("patience_beyond_epochs", {}, {"regularization": {"early_stopping": 50}}),
+    (
+        "schedule_beyond_epochs",
+        {},
+        {"training": {"epochs": 30, "schedule": {"kind": "warmup", "epochs": 60}}},
+    ),
     ("small_data_weak_regularization", {}, {}),
     (
         "small_data_weak_regularization",

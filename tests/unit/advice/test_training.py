@@ -85,3 +85,19 @@ def test_no_row_is_held_back() -> None:
 )
 def test_rows_that_are_held_back(job: dict[str, Any]) -> None:
     assert silent("no_validation_rows", **job)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "change"),
+    [
+        ({"kind": "warmup", "epochs": 60}, {"epochs": 3}),
+        ({"kind": "step", "every": 30}, {"every": 10}),
+        ({"kind": "cosine", "first_period": 50}, {"first_period": 30}),
+    ],
+)
+def test_a_schedule_that_is_longer_than_training(
+    schedule: dict[str, Any], change: dict[str, Any]
+) -> None:
+    finding = found("schedule_beyond_epochs", training={"epochs": 30, "schedule": schedule})
+    assert finding.change == {"training": {"schedule": change}}
+    assert silent("schedule_beyond_epochs", training={"epochs": 100, "schedule": schedule})

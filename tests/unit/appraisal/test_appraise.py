@@ -1,15 +1,17 @@
 """What is appraised is told as far as it can be: of few rows, of answers that are no numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.contending import trained
-from worker.appraisal import Beside, Contender, appraise
+from tests.contending import answered, trained
+from worker.appraisal import Beside, Contender, appraise, wanted
+from worker.appraisal.measured import PairedComparison, RowMeasures
 from worker.data import Prepared
-from worker.results import Appraisal
+from worker.results import Appraisal, Group
 
 PAIR = [
     {"name": "none", "regularization": {}},
@@ -49,6 +51,76 @@ def test_of_few_rows_something_is_said(job: dict[str, Any]) -> None:
     assert {one.name for one in found.intervals} == {"none", "L2"}
     for one in found.intervals:
         assert all(np.isfinite(metric.low) for metric in one.metrics.values())
+
+
+@pytest.mark.parametrize("dataset", ["iris", "diabetes"])
+def test_a_single_row_tells_nothing_of_others(dataset: str) -> None:
+    found = appraised(*trained(dataset={"builtin": dataset}, split={"validation": 0.001}, **SMALL))
+    assert found.rows == 1
+    assert found.differences == []
+    assert "on the 1 validation row that made the choice: a single row does not" in found.verdict
+    assert "loss" not in found.intervals[0].metrics
+
+
+def test_two_rows_on_which_all_differ_do_not_show_a_difference() -> None:
+    """Resamples of two rows that say the same have no spread; Clopper and Pearson's has."""
+    truth = np.array([0, 1])
+    right = (truth * 2.0 - 1).reshape(1, -1, 1).astype(np.float32)
+    for rows, judged in ((1, "unclear"), (10, "better")):
+        scores = [
+            answered(np.tile(s, (1, rows, 1)), np.tile(truth, rows), ("a", "b"))
+            for s in (right, -right)
+        ]
+        measures = RowMeasures(scores[0].held, 1, "")
+        one, other = (measures.measure(str(n), n, s) for n, s in enumerate(scores))
+        compared = PairedComparison([one, other], chosen_here=False, competing=1)
+        found = compared.against(other, "accuracy", "contender")
+        assert found is not None
+        assert (found.difference, found.verdict) == (1.0, judged)
+
+
+def test_rows_of_a_group_are_drawn_together() -> None:
+    """Ten rows of each of twelve patients, alike within a patient, are twelve, not 120."""
+    rng = np.random.default_rng(1)
+    errors = np.repeat(rng.normal(0, 1, 12), 10).reshape(1, -1, 1).astype(np.float32)
+    alone = answered(errors, np.zeros(120))
+    prepared = replace(alone.held.prepared, groups=np.repeat(np.arange(12), 10))
+    grouped = replace(alone, held=replace(alone.held, prepared=prepared))
+    widths = []
+    for scores in (alone, grouped):
+        report = RowMeasures(scores.held, 1, "").measure("a", 0, scores).report()
+        widths.append(report.metrics["loss"].high - report.metrics["loss"].low)
+    assert widths[1] > 2.5 * widths[0]
+
+
+def test_groups_are_told() -> None:
+    prepared, contenders = trained(dataset={"builtin": "diabetes"}, split={"folds": 3}, **SMALL)
+    groups = np.arange(len(prepared.row_numbers)) // 20
+    found = appraised(replace(prepared, groups=groups), contenders)
+    assert f"{len(prepared.row_numbers)} rows of 23 groups" in found.verdict
+    assert any("Rows of one group are drawn together" in note for note in found.notes)
+
+
+def test_what_halving_let_go_is_not_compared() -> None:
+    """It was trained for fewer epochs: that it is worse says nothing of its settings."""
+    groups = [
+        Group(0, {}, trials=1, succeeded=1, scores=[0.1], halved=True),
+        Group(1, {}, trials=1, succeeded=1, scores=[0.3]),
+        Group(2, {}, trials=1, succeeded=1, scores=[0.2]),
+    ]
+    assert wanted(groups) == [2, 1]
+    assert wanted(groups[:1]) == [0]
+    prepared, contenders = trained(dataset={"builtin": "iris"}, **SMALL)
+    found = appraised(prepared, contenders, let_go=3)
+    assert any("a difference from them would be one of epochs" in note for note in found.notes)
+
+
+def test_folds_of_a_single_row_exchange_nothing() -> None:
+    job = {"dataset": {"builtin": "circle", "rows": 20}, "split": {"folds": 20, "stratify": False}}
+    found = appraised(*trained(**job, **SMALL))
+    assert found.importance is None
+    stored = found.model_dump(mode="json") | {"importance": {"loss": 0.1, "noise": None}}
+    assert Appraisal.model_validate(stored).importance is None  # as an earlier release kept it
 
 
 def test_answers_that_are_no_numbers_have_no_intervals() -> None:

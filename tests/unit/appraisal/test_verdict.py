@@ -120,6 +120,7 @@ def facts(**changes: Any) -> Facts:
     return Facts(**(usual | changes))
 
 
+SAME = difference("unclear", 0.0, "A", "contender").model_copy(update={"low": 0.0, "high": 0.0})
 WITHOUT = [
     difference("better", other="dropout", role="without"),
     difference("unclear", other="weight_decay", role="without"),
@@ -176,6 +177,43 @@ WITHOUT = [
             },
             "no difference between none and dropout that these 1,138 rows could show, within "
             "0.007 in test loss.",
+        ),
+        (
+            {
+                "winner": "none",
+                "wins_plain": True,
+                "competing": 3,
+                "others": [
+                    difference("unclear", 0.001, "dropout", "contender"),
+                    difference("unclear", 0.002, "L1", "contender"),
+                ],
+            },
+            "no difference between none, dropout and L1 that these 1,138 rows could show, within "
+            "0.007 in test loss.",
+        ),
+        (
+            {"winner": "none", "wins_plain": True, "others": [SAME]},
+            "none and A give the same answers on these 1,138 rows.",
+        ),
+        ({"twin": SAME}, "dropout and A give the same answers on these 1,138 rows."),
+        (
+            {
+                "others": [difference("better", -0.024, "3", "contender")],
+                "searched": True,
+                "let_go": 6,
+            },
+            "the best of 2 (dropout) beats 3 by 0.0240 ± 0.0070 in test loss on 1,138 test rows; "
+            "none without regularization was trained to the end beside them.",
+        ),
+        (
+            {
+                "competing": 1,
+                "part": "out_of_fold",
+                "groups": 20,
+                "value": MetricInterval(value=2.4e-12, low=2e-12, high=3e-12),
+            },
+            "dropout has an out-of-fold loss of 2.4e-12 (2e-12 to 3e-12) on 1,138 rows of 20 "
+            "groups.",
         ),
         (
             {

@@ -78,6 +78,34 @@ def test_digits_of_a_large_target_survive_centring() -> None:
     assert len(np.unique(prepared.y)) == 100
 
 
+@pytest.mark.parametrize("step", [Outline.of, prepare])
+@pytest.mark.parametrize("field", ["target", "numeric"])
+def test_numbers_that_float32_cannot_tell_apart_must_be_centred(step: Any, field: str) -> None:
+    """1e8 + N(0, 1) in float32 is 1e8 in nearly every row: an error of 0, of nothing."""
+    rng = np.random.default_rng(0)
+    large, small = 1e8 + rng.normal(size=50), rng.normal(size=50)
+    x, y = (small, large) if field == "target" else (large, small)
+    table = Table.of([numeric("x", x), numeric("y", y)])
+    none = Preprocessing.model_validate({field: "none"})
+    with pytest.raises(DataError, match="too little of them is left") as caught:
+        step(table, job(target="y", preprocessing=none))
+    assert caught.value.param == f"preprocessing.{field}"
+    step(table, job(target="y"))
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_rows_of_a_part_that_all_count_nothing_are_refused(part: str) -> None:
+    weights = np.repeat([0.0, 1.0] if part == "train" else [1.0, 0.0], 10)
+    table = Table.of(
+        [numeric("x", np.arange(20)), numeric("w", weights), numeric("y", np.arange(20) ** 2)]
+    )
+    rows = {"train": list(range(10)), "validation": list(range(10, 20))}
+    weighted = job(target="y", sample_weight="w", split=Split.model_validate({"rows": rows}))
+    with pytest.raises(DataError, match=f"is 0 in all {part} rows, which then count") as caught:
+        Outline.of(table, weighted)
+    assert caught.value.param == "sample_weight"
+
+
 @pytest.mark.parametrize("split", [Split(), Split(validation=0.3, test=0.1), Split(folds=3)])
 def test_check_says_what_prepare_makes(split: Split) -> None:
     spec = job(target="y", split=split)

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.data import Table, delimited_text, dialect, plain_blocks, read_csv
+from worker.data import Table, charset, delimited_text, plain_blocks, read_csv
 from worker.data.delimited import parse_csv
 from worker.data.reading import LIMITS, FileLimits
 from worker.data.table import MISSING
 from worker.data.text_column import PlainColumn
+from worker.data.tidy import tidy
 from worker.errors import DataError
 
 
@@ -79,7 +80,7 @@ def test_newlines_and_byte_order_mark(newline: str, mark: bytes) -> None:
 def test_quoted_cells() -> None:
     table = parse_csv(b'"a, b",c\n"x, ""y""\nz",1\nplain,2\n')
     assert table.names == ("a, b", "c")
-    assert table.column("a, b").categories == ("plain", 'x, "y"\nz')
+    assert table.column("a, b").categories == ("plain", 'x, "y" z')
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
@@ -196,7 +197,7 @@ def test_what_is_written_is_read(rows: list[tuple[str, str, str]]) -> None:
     for position, name in enumerate("abc"):
         column, values = table.column(name), table.values[name]
         for row, value in zip(rows, values, strict=True):
-            cell = row[position].strip()
+            cell = tidy(row[position])
             if cell.lower() in MISSING:
                 assert np.isnan(value) if column.kind == "numeric" else value == -1
             elif column.kind == "numeric":
@@ -226,7 +227,7 @@ def test_blocks_do_not_matter(
         patch.setattr(delimited_text, "BLOCK", block)
         patch.setattr(plain_blocks, "BLOCK", block)
         patch.setattr(plain_blocks, "FEWEST_ROWS", 1)
-        patch.setattr(dialect, "_PIECE", block)
+        patch.setattr(charset, "_PIECE", block)
         table, refusal_in_blocks = attempt(lambda: parse_csv(sink.getvalue().encode()))
     assert refusal_in_blocks == refusal
     if table is not None and expected is not None:
@@ -271,8 +272,8 @@ def test_bytes_that_are_no_text_are_named_wherever_pieces_end(data: bytes, piece
     except UnicodeDecodeError as error:
         expected = error.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dialect, "_PIECE", piece)
-        assert dialect.first_invalid_byte(data) == expected
+        patch.setattr(charset, "_PIECE", piece)
+        assert charset.first_invalid_byte(data) == expected
 
 
 def test_an_open_file_is_read_and_stays_open() -> None:

@@ -40,7 +40,7 @@ def test_the_separator_is_what_splits_all_lines(separator: str, header: str) -> 
         header = f'"{header}"'
     lines = [f"{header}{separator}y", *(f"{n}{separator}a" for n in range(5))]
     table = read("\n".join(lines))
-    assert table.names == (header.strip('"'), "y")
+    assert table.names == (header.strip('"').replace("\t", " "), "y")
 
 
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;", "\ufeffsep=;"])

@@ -43,10 +43,10 @@ def codes(table: Table, name: str) -> set[str]:
         ("d", lambda row: f"{row}:{row % 60:02}:30", "dates"),
         ("r", lambda row: f"{row}-{row + 9}", "digits_in_texts"),
         ("r", lambda row: f"{row}/7", "digits_in_texts"),
-        ("r", lambda row: f"'{row * 3}'", "digits_in_texts"),
-        ("r", lambda row: f'=""{row * 3}""', "digits_in_texts"),
+        ("r", lambda row: f"'{row * 3}'", "number_format"),
+        ("r", lambda row: f'=""{row * 3}""', "number_format"),
         ("r", lambda row: f"{row}°30'N", "digits_in_texts"),
-        ("r", lambda row: "".join(chr(0xFF10 + int(c)) for c in str(row * 7)), "digits_in_texts"),
+        ("r", lambda row: "".join(chr(0xFF10 + int(c)) for c in str(row * 7)), "number_format"),
         ("r", lambda row: f"{row} {('kg', 'g')[row % 2]}", "numbers_with_units"),
         ("idx", lambda row: row * 3, "identifier"),
     ],
@@ -84,7 +84,7 @@ def test_a_header_stands_again_in_whatever_case(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["cafe\u0301", "caf\u00e9\u200b", "CAF\u00c9", "ｃａｆ\u00e9", "caf\u00e9\ufeff"]
+    "other", ["cafe\u0301", "ca\u200bf\u00e9", "CAF\u00c9", "ｃａｆ\u00e9", "ca\ufefff\u00e9"]
 )
 def test_labels_that_look_alike_are_found(other: str) -> None:
     table = read("c", lambda row: ("caf\u00e9", other, "tea")[row % 3])
@@ -154,7 +154,7 @@ def test_a_comment_between_the_rows_is_named() -> None:
     "cell",
     [
         lambda row: f"{row / 7:.2f} kg",
-        lambda row: f"CHF {row + 1}'{100 + row}.—",
+        lambda row: f"{row + 1}'{100 + row} net",
         lambda row: f"<{row}.5" if row % 2 else f"{row}.25",
         lambda row: f"2024-01-{row % 28 + 1:02}",
         lambda row: f"{row % 24}:{row:02}",

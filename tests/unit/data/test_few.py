@@ -6,8 +6,9 @@ import pytest
 
 from worker.data.dates import DateOrder, find_dates
 from worker.data.notation import Notation, Written
-from worker.data.patterns import FEW, among, trimmed
+from worker.data.patterns import FEW, among
 from worker.data.table import MISSING
+from worker.data.tidy import tidied
 
 NUMBERS = [
     *("1", "-1.5", "+.5", "1.", "1e5", "(12)", "-(3)", "1 234", "1\u00a0234,5", "\u22121,234.50"),
@@ -36,8 +37,20 @@ NUMBERS = [
         "x1",
         "1x",
         "",
-        "1" * 250,
         "٣",
+        "５０．５",
+        "1.234,5-",
+        "4.-",
+        "3,–",
+        "5-",
+        "-5.0-",
+        "CHF 7.—",
+        "9/-",
+        '="1.5"',
+        "'8",
+        "'8'",
+        "8'",
+        "1" * 250,
     ),
 ]
 DATES = [
@@ -90,4 +103,4 @@ def test_words() -> None:
     for lower in (False, True):
         few, all_ = (among(t, MISSING, lower=lower) for t in (pa.array(texts), many(texts)))
         assert few.tolist() == all_[: len(texts)].tolist()
-    assert trimmed(pa.array(texts)).equals(trimmed(many(texts)).slice(0, len(texts)))
+    assert tidied(pa.array(texts)).equals(tidied(many(texts)).slice(0, len(texts)))

@@ -84,6 +84,13 @@ def test_pinball_and_deviance_as_scikit_learn(q: float) -> None:
         assert found["poisson_deviance"][trial] == pytest.approx(deviance)
 
 
+def test_the_deviance_of_large_counts_does_not_cancel_out() -> None:
+    """Of y near 10¹² its three terms cancel to a rounding error, which may be below 0."""
+    y = 1e12 + np.array([[1.0, 2.0, 3.0]])
+    found = final_regression(y + 0.125, y, ONE[:1], ZERO[:1])["poisson_deviance"][0]
+    assert found == pytest.approx(0.125**2 / 1e12, rel=1e-3)
+
+
 @pytest.mark.parametrize(("value", "target"), [(0.0, 1.0), (-1.0, 1.0), (1.0, -0.5)])
 def test_a_deviance_without_a_logarithm_is_not_defined(value: float, target: float) -> None:
     found = final_regression(np.array([[1.0, value]]), np.array([[2.0, target]]), ONE[:1], ZERO[:1])

@@ -178,6 +178,18 @@ def test_snapshots_of_a_regression_are_one_regression_and_others_are_refused() -
     assert (caught.value.code, caught.value.param) == ("no_coefficients", "version")
 
 
+def test_of_counts_the_score_is_a_logarithm() -> None:
+    data = table()
+    counts = numeric("count", np.random.default_rng(1).poisson(2.0, ROWS).astype(float))
+    data = Table.of([*(numeric(n, data.values[n]) for n in ("area", "age")), counts])
+    poisson = {"optimizer": {"kind": "solver"}, "loss": {"kind": "poisson"}}
+    found, model, _ = learnt(data, target="count", training=poisson)
+    assert found.link == "log"
+    scores = np.column_stack([data.values["area"], data.values["age"]]) @ found.original[:, 0]
+    values = model.answer(model.encode(data)).values
+    np.testing.assert_allclose(np.exp(scores + found.intercept[0]), values, rtol=1e-5)
+
+
 def test_hidden_layers_and_pixels_have_none() -> None:
     with pytest.raises(ConflictError, match=r"of the kind 'mlp'.*\"linear\""):
         learnt(table(), target="price", network={"kind": "mlp", "hidden": [4]})

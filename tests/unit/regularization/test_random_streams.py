@@ -12,7 +12,7 @@ KINDS = ("uniform", "normal", "gaussian", "keep")
 def draw(random: Stream, kind: str, *shape: int) -> torch.Tensor:
     """Numbers of the next call, ``[K, *shape]``."""
     if kind == "keep":
-        threshold = torch.zeros(random.trials, *[1] * len(shape), dtype=torch.int16)
+        threshold = torch.zeros(random.trials, *[1] * len(shape))
         return random.keep(threshold, *shape)
     numbers: torch.Tensor = getattr(random, kind)(*shape)
     return numbers.expand(random.trials, *numbers.shape[1:])

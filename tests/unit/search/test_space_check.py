@@ -71,6 +71,15 @@ def test_a_remedy_is_one_that_the_dimension_has(
     assert ("integer" in remedy) == ('"integer"' in caught.value.message)
 
 
+def test_a_field_that_is_misspelled_is_answered_with_what_is_near() -> None:
+    for path, near in (
+        ("regularization.l1.strenght", "regularization.l1.strength"),
+        ("training.optimizer.learning_rat", "training.optimizer.learning_rate"),
+    ):
+        with pytest.raises(SpecError, match=f"did you mean {near}?"):
+            search({path: {"low": 0.001, "high": 0.1}}).check()
+
+
 def test_a_sound_space_passes() -> None:
     search(
         {

@@ -9,7 +9,7 @@ import pytest
 
 from worker.errors import UnavailableError
 from worker.storage.artefacts import MANIFEST, ArtefactError, Artefacts
-from worker.storage.files import PIECE, SettledFile
+from worker.storage.contents import PIECE, SettledFile
 
 FILES = {"state.safetensors": bytes(range(256)) * 8, "state.json": b'{"epoch": 3}'}
 

@@ -2,7 +2,7 @@
 
 import codecs
 
-from worker.data.dialect import MARKS, codec_of, first_invalid_byte, is_unicode, is_utf8
+from worker.data.charset import MARKS, codec_of, first_invalid_byte, is_unicode, is_utf8
 from worker.data.reading import file_error
 from worker.errors import DataError
 

@@ -159,6 +159,7 @@ class DelimitedRows:
                 return None
             line, self._line = self._line, self._line + line_ends(piece)
             text = collapsed(piece) if head.layout.separator == " " else piece
+            text = head.quoting.rewritten(text, head.layout.separator)
             if text.strip(b"\r\n"):
                 return self._block(head, text, line)
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from worker.data.category_index import Guesses
 from worker.data.delimited import INDEX
 from worker.data.dialect import SEPARATORS, Dialect, find_dialect
+from worker.data.quoting import PLAIN, Quoting
 from worker.data.reading import LIMITS, file_error
 from worker.data.rows.ends import first_record
+from worker.data.tidy import tidy
 from worker.errors import DataError
 from worker.spec import Reading
 
@@ -38,6 +40,8 @@ class Head:
     """Where the cells that are needed stand in a row."""
     end: int
     """The byte at which the rows begin."""
+    quoting: Quoting = PLAIN
+    """How the cells are quoted."""
 
 
 def read_head(
@@ -64,7 +68,7 @@ def read_head(
         DataError: a column is missing, or is there twice.
     """
     dialect, cells, end = _understood(head, wanted, reading)
-    names = [cell.strip() for cell in cells]
+    names = [tidy(cell) for cell in cells]
     if len(names) > 1 and not names[0] and INDEX not in names:
         names[0] = INDEX
     is_row = reading.header is False or (
@@ -86,10 +90,11 @@ def read_head(
     if is_row:
         _check_width(len(names), wanted)
         places = {name: place for place, name in enumerate(wanted)}
-        return Head(layout, wanted, places, dialect.start)
+        return Head(layout, wanted, places, dialect.start, dialect.quoting)
     needed = [*wanted, *([target] if target in names and target not in wanted else [])]
     _check_names(names, wanted, needed, dialect)
-    return Head(layout, _distinct(names), {name: names.index(name) for name in needed}, end)
+    places = {name: names.index(name) for name in needed}
+    return Head(layout, _distinct(names), places, end, dialect.quoting)
 
 
 def _understood(
@@ -98,8 +103,8 @@ def _understood(
     """The dialect, the cells of the first line, and the byte behind it."""
     for mark in [reading.separator] if reading.separator else SEPARATORS:
         dialect = _dialect(head, reading, mark)
-        cells, end = first_record(head, dialect.start, dialect.separator)
-        if set(wanted) <= {cell.strip() for cell in cells}:
+        cells, end = _first_record(head, dialect)
+        if set(wanted) <= set(map(tidy, cells)):
             return dialect, cells, end
     try:
         dialect = _dialect(head, reading, reading.separator)
@@ -107,7 +112,14 @@ def _understood(
         if len(wanted) > 1:
             raise
         dialect = _dialect(head, reading, ",")
-    return (dialect, *first_record(head, dialect.start, dialect.separator))
+    return (dialect, *_first_record(head, dialect))
+
+
+def _first_record(head: bytes, dialect: Dialect) -> tuple[list[str], int]:
+    """The cells of the first line, and the byte behind it."""
+    if dialect.quoting.apostrophes:
+        head = head.replace(b"'", b'"')  # As long as before.
+    return first_record(head, dialect.start, dialect.separator)
 
 
 def _dialect(head: bytes, reading: Reading, separator: str | None) -> Dialect:

@@ -118,8 +118,8 @@ def onnx_runner(data: bytes, model: TrainedModel) -> Runner:
     code_of = {name: number for number, name in enumerate(model.target.classes)}
 
     def run(rows: SampleRows) -> Answers:
-        found = session.run(wanted, onnx_feeds(model, rows))
-        named = {names[name]: values for name, values in zip(wanted, found, strict=True)}
+        outputs = session.run(wanted, onnx_feeds(model, rows))
+        named = {names[name]: values for name, values in zip(wanted, outputs, strict=True)}
         if "label" in named:
             best = [code_of.get(label, -1) for label in named.pop("label").tolist()]
             named["best"] = np.array(best)
@@ -182,7 +182,7 @@ def _onnx_nodes(graph: "onnx.GraphProto") -> Iterator["onnx.NodeProto"]:
 
 def torch_random(module: torch.fx.GraphModule) -> list[str]:
     """The same of a traced module: dropout, what torch tags as drawing, batch norm in training."""
-    found = []
+    names = []
     for part in module.modules():
         for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
             operator = node.target
@@ -191,8 +191,8 @@ def torch_random(module: torch.fx.GraphModule) -> list[str]:
             name = operator._schema.name.partition("::")[2].rstrip("_")
             draws = torch.Tag.nondeterministic_seeded in operator.tags
             if draws or name in TORCH_DROPOUT or _batch_norm_in_training(operator, name, node.args):
-                found.append(str(operator))
-    return found
+                names.append(str(operator))
+    return names
 
 
 def _batch_norm_in_training(

@@ -176,6 +176,7 @@ class DropoutLayer(RandomLayer):
         self.register_buffer("threshold", keep_threshold(p, dimensions), persistent=False)
         constants = torch.stack(technique.constants(self.amount))
         self.register_buffer("constants", constants, persistent=False)
+        self._each: tuple[Tensor, ...] = ()
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Set p and what follows from it."""
@@ -183,6 +184,7 @@ class DropoutLayer(RandomLayer):
         self.amount.copy_(resolved(self.amount))
         self.threshold.copy_(keep_threshold(self.amount.flatten(), self.amount.dim()))
         torch.stack(self.technique.constants(self.amount), out=self.constants)
+        self._each = self.constants.unbind()
 
     @shaped(h="K …", returns="K …")
     def forward(self, h: Tensor) -> Tensor:
@@ -192,14 +194,16 @@ class DropoutLayer(RandomLayer):
         constants = self.constants.unbind()
         return self.technique.drop(h, self.technique.slope(self.mask(h), constants), constants)
 
-    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What ``forward`` gives in training mode, maybe in ``out``; and its slope, or of that only
-        what is not 0: the scale.
+    def remember(
+        self, h: Tensor, out: Tensor | None = None, *, by_zeros: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives in training mode, maybe in ``out``; and its slope, or ``by_zeros``
+        of that only what is not 0: the scale.
         """
-        constants = self.constants.unbind()
+        constants = self._each or self.constants.unbind()
         slope = self.technique.slope(self.mask(h), constants)
         dropped = self.technique.drop(h, slope, constants, out)
-        return dropped, constants[0] if dropped is out else slope
+        return dropped, constants[0] if by_zeros and dropped is out else slope
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
         """The slope's product with ∂L/∂h', in its place."""

@@ -36,8 +36,10 @@ class NoiseTechnique(Technique):
 
     @staticmethod
     @abstractmethod
-    def disturb(h: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
-        """``h`` with ``noise`` of deviation 1, scaled by σ ``[K, 1, …]``."""
+    def disturb(h: Tensor, noise: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
+        """``h`` with ``noise`` of deviation 1, scaled by σ ``[K, 1, …]``; in ``out``, which may be
+        one of them.
+        """
 
     @staticmethod
     @abstractmethod
@@ -70,16 +72,25 @@ class NoiseLayer(RandomLayer):
             return h
         return self.technique.disturb(h, self.noise(h).to(h.dtype), self.amount)
 
-    def remember(self, h: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What ``forward`` gives in training mode, not in ``out``, since signs change; and h."""
-        return self.technique.disturb(h, self.noise(h).to(h.dtype), self.amount), h
+    def remember(
+        self, h: Tensor, out: Tensor | None = None, *, by_zeros: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives in training mode, in the noise's place where that is as large, and
+        only then in ``out``: signs change; and σ.
+        """
+        noise = self.noise(h).to(h.dtype)
+        if noise.shape == h.shape:
+            out = noise
+        elif by_zeros:
+            out = None
+        return self.technique.disturb(h, noise, self.amount, out), self.amount
 
     def backward(self, g: Tensor, kept: Tensor) -> Tensor:
         """∂L/∂h."""
         return self.technique.derive(g)
 
     def noise(self, h: Tensor) -> Tensor:
-        """Noise of mean 0 and standard deviation 1 for ``h``."""
+        """Noise of mean 0 and standard deviation 1 for ``h``, in memory of its own."""
         shape = h.shape[1:] if self.per_row else (None, *h.shape[1:])
         if self.distribution == "gaussian":
             return self.random.gaussian(*shape)
