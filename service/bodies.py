@@ -25,7 +25,7 @@ from starlette.responses import Response
 
 from service.body_limit import FORM_BYTES, JSON_BYTES
 from service.errors import InvalidError, MalformedError, MediaTypeError, invalid
-from service.form_parser import parsed_form
+from service.form_parser import check_charset, parsed_form
 from service.operations import Operation
 from service.serving.encodings import decompressed
 from service.threads import in_pool
@@ -38,6 +38,8 @@ MOST_KEYS = 20_000
 """Members of one object; a table has at most 10,000 columns."""
 LONGEST_NUMBER = 400
 """Characters of a number; 309 write the largest float64 without an exponent."""
+MOST_REFUSED = 100
+"""Numbers out of bounds that are kept until their paths are known; the first found is told."""
 SMALLEST_WHOLE, LARGEST_WHOLE = -(2**63), 2**64 - 1
 MOST_FILES, MOST_FIELDS = 2, 64
 """Parts of a form; of two files it is said that one is right."""
@@ -80,6 +82,7 @@ class CheckedRoute(Operation):
             coding = request.headers.get("content-encoding", "")
             if model is None or not _is_json(request):
                 _check_encoding(coding)
+                check_charset(request.headers.get("content-type", ""))
                 request = _Form(request.scope, request.receive)
             else:
                 body = await _body(request)
@@ -195,6 +198,8 @@ def parsed(body: bytes) -> Any:
             code="not_utf8",
         ) from error
     refused: list[_Refused] = []
+    rest = _Refused()
+    rest.reason = "is a number out of bounds, as are many before it"
 
     def whole(digits: str) -> int:
         if len(digits) < 19:
@@ -212,6 +217,8 @@ def parsed(body: bytes) -> Any:
         )
 
     def refuse(reason: str) -> _Refused:
+        if len(refused) == MOST_REFUSED:
+            return rest
         stand_in = _Refused()
         stand_in.reason = reason
         refused.append(stand_in)
@@ -291,16 +298,21 @@ def _check_texts(content: Any) -> None:
 
 
 def _walk(content: Any) -> Iterator[tuple[Path, Any]]:
-    """Each value of a body, with its path."""
-    waiting: list[tuple[Path, Any]] = [((), content)]
+    """Each value of a body, with its path; in the order of the text, and none before its turn."""
+    waiting: list[Iterator[tuple[Path, Any]]] = [iter([((), content)])]
     while waiting:
-        path, value = waiting.pop()
-        yield path, value
-        if type(value) is dict:
-            waiting.extend(((*path, key), inner) for key, inner in reversed(value.items()))
-        elif type(value) is list:
-            positions = range(len(value) - 1, -1, -1)
-            waiting.extend(((*path, position), value[position]) for position in positions)
+        for path, value in waiting[-1]:
+            yield path, value
+            if type(value) in (dict, list):
+                waiting.append(_members(path, value))
+                break
+        else:
+            waiting.pop()
+
+
+def _members(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
+    named = value.items() if type(value) is dict else enumerate(value)
+    return (((*path, name), inner) for name, inner in named)
 
 
 def _too_deep() -> MalformedError:

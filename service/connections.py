@@ -14,11 +14,12 @@ import httptools
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from service.departures import GONE, departure
 from service.errors import BusyError, HeadError, MalformedError, SlowError, domain_problem
+from service.pipelining import PipeliningProtocol
 from worker.errors import ParsimonyError
 from worker.settings import ServiceSettings
 
@@ -65,7 +66,7 @@ class Part(enum.Enum):
 _NOTHING, _HEAD, _BODY, _ALL = Part
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PipeliningProtocol):
     """One connection. At most one deadline is set at a time for what its client sends, or for how
     long it is idle. One timer serves them all: one that goes off before the deadline is set again,
     since a timer for each request would take longer than all else that is done here.
@@ -356,7 +357,7 @@ class BoundedProtocol(HttpToolsProtocol):
             *answer.raw_headers,
             (b"connection", b"close"),
         ]
-        lines = [name + b": " + value + b"\r\n" for name, value in headers]
+        lines = (name + b": " + value + b"\r\n" for name, value in headers)
         return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)])
 
     def _set_deadline(self, seconds: float, late: Callable[[], None]) -> None:

@@ -13,12 +13,19 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
 from fastapi import HTTPException, Request
+from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from service.errors import MediaTypeError
+from worker.text import shortened
+
 FOLDER = "forms"
 """In the state folder."""
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
+"""What texts of a form may be written in. Starlette takes any codec that Python has, of which
+`punycode` takes the square of a text's length, on the event loop."""
 GATHERED = 2**20
 """Bytes that are written at once: a thread for each piece of the network's size costs as much as
 what it does."""
@@ -87,6 +94,18 @@ class FormParser(MultiPartParser):
             part.file.file.close()
             part.file = FormFile(self._folder, part.file)
             self._files_to_close_on_error[-1] = part.file.file  # type: ignore[call-overload]
+
+
+def check_charset(content_type: str) -> None:
+    """Refuse texts that are not in UTF-8; ``MediaTypeError``."""
+    _, options = parse_options_header(content_type)
+    charset = options.get(b"charset", CHARSETS[0])
+    if charset.lower() not in CHARSETS:
+        raise MediaTypeError(
+            f"The form is in {shortened(charset.decode('latin-1'))}; send it in UTF-8. What "
+            "a file is written in is said by the field encoding.",
+            code="unsupported_charset",
+        )
 
 
 async def parsed_form(request: Request, **limits: Any) -> FormData:

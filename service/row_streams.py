@@ -9,8 +9,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from starlette.requests import Request
 
-from worker.data import DelimitedWriter, DividedRows, Form, ParquetWriter
-from worker.jobs import AnsweredBlock, AnsweredPart, AnsweredRows
+from worker.data import (
+    DelimitedWriter,
+    DividedRows,
+    Form,
+    ParquetWriter,
+    RowWriter,
+    harmless_table,
+)
+from worker.jobs import AnsweredPart, AnsweredRows
 from worker.models import answer_columns, true_column
 from worker.spec import JobSpec
 
@@ -185,21 +192,26 @@ def _answers_json(job: str, part: AnsweredPart, found: AnsweredRows) -> Iterator
 
 
 def _answers_table(form: Literal["csv", "parquet"], found: AnsweredRows) -> Iterator[bytes]:
-    writer = ParquetWriter() if form == "parquet" else DelimitedWriter(LEADING)
+    writer: RowWriter | None = None
     for block in found.blocks:
-        yield writer.write(_FirstColumns(block, found), answer_columns(block.answers, LEADING))
-    yield writer.end()
-
-
-class _FirstColumns:
-    """The columns before the answers, as writers take rows."""
-
-    def __init__(self, block: AnsweredBlock, found: AnsweredRows) -> None:
         folds = pa.array([block.fold] * len(block.rows), pa.int64())
-        truth = true_column(found.target, block.truth)
-        self._table = pa.table(
-            dict(zip(LEADING, (pa.array(block.rows), folds, truth), strict=True))
-        )
+        leading = (pa.array(block.rows), folds, true_column(found.target, block.truth))
+        columns = dict(zip(LEADING, leading, strict=True))
+        table = pa.table({**columns, **answer_columns(block.answers, LEADING)})
+        if form == "csv":
+            table = harmless_table(table)
+        if writer is None:
+            writer = ParquetWriter() if form == "parquet" else DelimitedWriter(table.column_names)
+        yield writer.write(_Told(table), {})
+    if writer is not None:
+        yield writer.end()
+
+
+class _Told:
+    """Columns, as writers take rows."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
 
     def lines(self, form: Form) -> None:
         """None: they come from no file."""

@@ -152,7 +152,8 @@ class ServiceSettings(ShareSettings):
     the second attempt follows at once."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     """A fleet fails after this many attempts that died by themselves and brought no new checkpoint.
-    Faults of the place (files, database, network, lost workers) do not count."""
+    Faults of the place (files, database, network) do not count, nor do lost workers, unless one is
+    lost with this fleet alone as often, while others train."""
     checkpoint_seconds: Annotated[float, Field(ge=0.0, le=86_400.0, allow_inf_nan=False)] = 5.0
     """Least time between two checkpoints of a fleet; 0 writes one after every epoch, or as fast as
     the disk takes them, by a process of its own beside the trainer."""

@@ -1,13 +1,12 @@
 """What is exported of a trial, and its curves as CSV."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from worker.data import harmless_line
 from worker.errors import SpecError
 from worker.schema import Json
 from worker.storage import jobs, queries
@@ -98,12 +97,10 @@ def curves_of(session: Session, job: Job, top: int, now: datetime) -> list[Trial
 def curves_csv(trials: Sequence[TrialCurves]) -> bytes:
     """One line a trial and epoch, one column a metric; empty where there is no value."""
     names = list(dict.fromkeys(name for trial in trials for name in trial.series))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*LEADING, *names])
+    lines = [harmless_line([*LEADING, *names])]
     for trial in trials:
         about = [trial.id, trial.name, trial.configuration, trial.repeat, trial.fold]
         for epoch in range(1, trial.epochs + 1):
             values = dict(trial.values_of(epoch))
-            writer.writerow([*about, epoch, *(values.get(name) for name in names)])
-    return text.getvalue().encode()
+            lines.append(harmless_line([*about, epoch, *(values.get(name) for name in names)]))
+    return "".join(lines).encode()

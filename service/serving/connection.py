@@ -40,6 +40,7 @@ class ExpressProtocol(BoundedProtocol):
                 # before, the connection would be reset, and the answer perhaps not seen.
                 if not (cycle.keep_alive and self._express.refuses(self, cycle, resident)):
                     self._held = cycle, resident
+                    self._answering = cycle
                 return
         super()._start_asgi_task(cycle, app)
 
@@ -80,7 +81,7 @@ class ExpressProtocol(BoundedProtocol):
 
     def answer_by(self, exchange: RequestResponseCycle, app: ASGIApp) -> None:
         """Have an ASGI application answer."""
-        super()._start_asgi_task(exchange, app)  # type: ignore[arg-type]
+        super()._start_asgi_task(exchange, app)
 
     def give_back(self, exchange: RequestResponseCycle) -> None:
         """Have the application answer what is not plain after all."""

@@ -58,6 +58,15 @@ def test_no_form_is_taken_that_is_none(client: Client, form: Form) -> None:
     assert len(answer.json()["detail"]) > 20
 
 
+@pytest.mark.parametrize("charset", ["punycode", "utf-7", "idna", "hex"])
+def test_a_form_is_in_utf_8_whatever_python_can_decode(client: Client, charset: str) -> None:
+    text = b"a" * 900_000  # minutes in punycode, whose decoder takes the square of that
+    part = b'--b\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + text + b"\r\n--b--\r\n"
+    headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    answer = client.post("/v1/datasets", content=part, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_charset")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: bomb.name)
 def test_each_is_refused_for_what_it_is(client: Client, bomb: Bomb) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.source import ROOT
 from tests.waiting import until
-from worker.runtime.doorbell import create_celery
+from worker.runtime.doorbell import connect_redis, create_celery
 from worker.runtime.redis_server import RedisServer
 from worker.settings import ServiceSettings
 from worker.storage.database import Database
@@ -84,3 +84,15 @@ def test_nobody_is_answered_unless_it_was_allowed(tmp_path: Path) -> None:
         asked = inspect(settings, "ping")
         assert asked.returncode != 0
         assert "No nodes replied" in asked.stderr + asked.stdout
+
+
+def test_what_is_no_message_ends_no_worker(tmp_path: Path) -> None:
+    junk = [b"junk", b"\x80\x04}.", b"{}", b"[]", b"1", b'{"properties": {}}']
+    with celery_worker(tmp_path, remote_control=False) as settings:
+        client = connect_redis(settings)
+        for queue in ("parsimony", "parsimony.cpu"):
+            client.lpush(queue, *junk)
+        log = tmp_path / "celery.log"
+        until(lambda: log.read_bytes().count(b"is dropped") == 2 * len(junk))
+        assert b"Unrecoverable" not in log.read_bytes()
+        client.close()

@@ -130,6 +130,7 @@ from worker.data.rows.truth import true_values
 from worker.data.rows.writers import DelimitedWriter, JsonWriter, ParquetWriter, RowWriter, quoted
 from worker.data.scaling import SOFT_LIMIT
 from worker.data.side_by_side import meanwhile
+from worker.data.spreadsheets import harmless_line, harmless_table
 from worker.data.statistics import CellsNeededError, TableStatistics
 from worker.data.synthetic import synthetic_rows
 from worker.data.table import LARGEST, Column, Table
@@ -185,6 +186,8 @@ __all__ = [
     "declare",
     "dump_encoders",
     "extreme_cell",
+    "harmless_line",
+    "harmless_table",
     "input_lines",
     "is_known",
     "is_numeric",

@@ -19,12 +19,11 @@ from worker.jobs.encoding import matrices_in, row_encoder
 from worker.jobs.finish import Appraised, Ended, OngoingJob, finish_fleet
 from worker.jobs.memory import has_gpu, is_out_of_memory
 from worker.jobs.predictions import PredictionIntake, answer_settings, kept_columns, opened
-from worker.jobs.rows import AnsweredBlock, AnsweredPart, AnsweredRows, JobRows
+from worker.jobs.rows import AnsweredPart, AnsweredRows, JobRows
 from worker.jobs.table_cache import TableCache
 from worker.jobs.tables import load_table, stored_reading, without_unsaid
 
 __all__ = [
-    "AnsweredBlock",
     "AnsweredPart",
     "AnsweredRows",
     "Appraised",

@@ -289,6 +289,7 @@ def _eager_consumer() -> type:
         """Waits for Redis with short pauses, and replaces pool processes that die meanwhile."""
 
         def ensure_connected(self, conn: Any) -> Any:
+            _drop_what_is_no_message(conn.get_transport_cls())
             failed = 0
 
             def say(error: BaseException, pause: float) -> None:
@@ -314,6 +315,31 @@ def _eager_consumer() -> type:
             return connected
 
     return EagerConsumer
+
+
+def _drop_what_is_no_message(transport: Any) -> None:
+    """Have a transport of Redis drop what it cannot read, which would end the worker, and with it
+    what it trains. It is taken out of the queue before it is read, and the database knows what is
+    to be done.
+    """
+    channel: Any = transport.Channel
+    if getattr(channel, "drops_junk", False):
+        return
+
+    class DroppingChannel(channel):  # type: ignore[misc]  # kombu publishes no types
+        drops_junk = True
+
+        def _brpop_read(self, **options: Any) -> Any:
+            try:
+                return super()._brpop_read(**options)
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                logger.warning(
+                    "something in the queue of Redis is no message of ours, and is dropped (%s)",
+                    type(error).__name__,
+                )
+                return True
+
+    transport.Channel = DroppingChannel
 
 
 def worker_app() -> Celery:

@@ -17,7 +17,7 @@ from typing import Protocol
 from worker.errors import UnavailableError
 from worker.logs import Outage
 from worker.settings import ServiceSettings
-from worker.storage import fleets, queries, turns
+from worker.storage import fleets, queries, suspects, turns
 from worker.storage.database import Database
 from worker.storage.limits import REPORT_SECONDS
 
@@ -65,6 +65,8 @@ class Reconciler:
         self._rung: dict[str, float] = {}
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
         self._silence: dict[str, float] = {}
+        self._fell_silent: dict[str, tuple[str, float]] = {}
+        """The host of each fleet that was quiet for half a lease, and when it was found so."""
         self._nudged = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -123,17 +125,45 @@ class Reconciler:
             last = self._seen.get(fleet)
             if last is None or last[0] != pulse:
                 self._seen[fleet] = (pulse, now)
-            elif now - last[1] >= self._settings.lease_seconds and self._take(fleet, pulse):
-                del self._seen[fleet]
-                taken_any = True
         self._silence = {fleet: now - since for fleet, (_, since) in self._seen.items()}
+        self._look_for_silence(now)
+        for fleet, seconds in list(self._silence.items()):
+            if seconds >= self._settings.lease_seconds and self._take(fleet, running[fleet]):
+                del self._seen[fleet], self._silence[fleet]
+                taken_any = True
         return taken_any
+
+    def _look_for_silence(self, now: float) -> None:
+        """Note which hosts fell silent with what: who is lost with others is not blamed for it."""
+        lease = self._settings.lease_seconds
+        quiet = [fleet for fleet, seconds in self._silence.items() if seconds >= lease / 2]
+        if quiet:
+            with self._database.read() as session:
+                hosts = suspects.hosts(session)
+            self._fell_silent |= {f: (hosts[f], now) for f in quiet if f in hosts}
+        self._fell_silent = {
+            fleet: (host, at) for fleet, (host, at) in self._fell_silent.items() if now - at < lease
+        }
+
+    def _witness(self, fleet: str) -> suspects.Witness:
+        """What is seen beside a fleet whose lease is lost."""
+        quiet = dict(self._fell_silent)
+        host, _ = quiet.pop(fleet, (None, 0.0))
+        return suspects.Witness(
+            alone=host is not None and all(other != host for other, _ in quiet.values()),
+            others=any(
+                seconds < self._settings.lease_seconds / 2
+                for other, seconds in self._silence.items()
+                if other != fleet
+            ),
+            most=self._settings.max_attempts,
+        )
 
     def _take(self, fleet: str, pulse: tuple[int, int]) -> bool:
         """Take one back; false where it cannot be had now: the next turn tries again."""
         try:
             with self._database.write(statement=REPORT_SECONDS) as session:
-                taken = fleets.take_back(session, fleet, pulse)
+                taken = fleets.take_back(session, fleet, pulse, witness=self._witness(fleet))
         except UnavailableError as error:
             logger.warning("fleet %s: its lease cannot be taken back: %s", fleet, error)
             return False

@@ -14,7 +14,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from worker.data import Matching, Table, TableParts, output_columns
+from worker.data import Matching, Table, TableParts, harmless_table, output_columns
 from worker.models import PLAIN, Answers, AnswerSettings, Scoring, TrainedModel, answer_columns
 from worker.results import Metrics
 
@@ -142,10 +142,11 @@ class ResultWriter:
 
     def add(self, part: ScoredPart) -> None:
         """Write the next part."""
+        rows = part.rows if self._kind == "parquet" else harmless_table(part.rows)
         if self._writer is None:
             begin = pq.ParquetWriter if self._kind == "parquet" else pc.CSVWriter
-            self._writer = begin(self._file, part.rows.schema)
-        self._writer.write_table(part.rows)
+            self._writer = begin(self._file, rows.schema)
+        self._writer.write_table(rows)
         if part.scores is not None and part.truth is not None:
             told = self._model.scaled(part.scores, self._settings)
             self._scoring.add(told, self._model.read_scores(part.scores), part.truth)

@@ -23,6 +23,7 @@ Who is next, and why something waits:
                              another
 ``waits``                    why a job waits, its position in the queue, its expected start
 ``workers``                  the registry of workers
+``suspects``                 which fleet takes its workers down again and again
 ``quotas``                   how much each tenant stores and runs, and its limits
 ``faults``                   whether an error is the work's own or the environment's
 
@@ -100,6 +101,7 @@ __all__ = [
     "retention",
     "schema",
     "states",
+    "suspects",
     "tables",
     "turns",
     "types",

@@ -32,7 +32,7 @@ from sqlalchemy.orm import Session
 from worker.errors import ConflictError
 from worker.results import JobError, TrialResult
 from worker.shares import EQUAL, Shares
-from worker.storage import counters, events, pauses, queries, turns, waits
+from worker.storage import counters, events, pauses, queries, suspects, turns, waits
 from worker.storage.additions import Following, continue_job, follow, split_in_two
 from worker.storage.jobs import count
 from worker.storage.outcome import POISON, choose, conclude, store, update_best
@@ -216,19 +216,26 @@ def crashed(
 
 
 def take_back(
-    session: Session, fleet_id: str, seen: tuple[int, int], now: datetime | None = None
+    session: Session,
+    fleet_id: str,
+    seen: tuple[int, int],
+    now: datetime | None = None,
+    witness: suspects.Witness | None = None,
 ) -> bool:
     """Take a fleet from a worker that was not heard of; false if it moved in the meantime, or while
-    a trainer that was frozen in a transaction holds its rows.
+    a trainer that was frozen in a transaction holds its rows. It fails if that is its own doing.
     """
-    token, hb_seq = seen
     job_id = session.scalar(select(Fleet.job_id).where(Fleet.id == fleet_id))
-    unmoved = and_(Fleet.token == token, Fleet.hb_seq == hb_seq)
+    unmoved = and_(Fleet.token == seen[0], Fleet.hb_seq == seen[1])
     held = _lock(session, job_id, fleet_id, unmoved, wait=False)
     if held is None:
         return False
     job, fleet = held
-    _excuse(session, job, fleet, "lease_lost", "its worker was not heard of", now)
+    own_doing = suspects.proof(session, job, fleet, witness)
+    if own_doing is None or job.cancel_requested:
+        _excuse(session, job, fleet, "lease_lost", "its worker was not heard of", now)
+    else:
+        _poison(session, job, fleet, own_doing)
     return True
 
 
@@ -260,14 +267,13 @@ def _retry_or_fail(
     if fleet.stalled_attempts < max_attempts or job.cancel_requested:
         _requeue(session, job, fleet, kind, reason, level="warning")
         return
-    error = JobError(
-        code=POISON,
-        message=f"given up after {fleet.stalled_attempts} attempts without progress; "
-        f"the last one: {reason}",
-        attempts=fleet.attempt,
-    )
+    tried = f"given up after {fleet.stalled_attempts} attempts without progress"
+    _poison(session, job, fleet, f"{tried}; the last one: {reason}")
+
+
+def _poison(session: Session, job: Job, fleet: Fleet, message: str) -> None:
     continue_job(session, job, fleet)
-    _fail(session, job, fleet, error)
+    _fail(session, job, fleet, JobError(code=POISON, message=message, attempts=fleet.attempt))
 
 
 def _requeue(
@@ -282,14 +288,9 @@ def _requeue(
     fleet.owner = None
     _set_open_trials(session, fleet, pauses.waiting(job))
     pauses.settle(session, job)
-    events.append(
-        session,
-        job,
-        kind,
-        f"fleet {fleet.number} waits again: {reason}",
-        level=level,
-        data={"fleet": fleet.id, "attempt": fleet.attempt},
-    )
+    text = f"fleet {fleet.number} waits again: {reason}"
+    data = {"fleet": fleet.id, "attempt": fleet.attempt}
+    events.append(session, job, kind, text, level=level, data=data)
     turns.charge(session, fleet)
 
 

@@ -203,6 +203,38 @@ def test_workers_that_are_lost_do_not_count_against_a_job(
         assert (lost.stalled_attempts, lost.place_faults) == (0, 8)
 
 
+def test_what_is_lost_alone_again_and_again_while_others_live_is_poison(
+    reconciler: Reconciler, database: Database, clock: Clock
+) -> None:
+    with database.write() as session:
+        job, (poison,) = accept(session)
+        _, (with_it,) = accept(session)
+        _, (other,) = accept(session)
+        lives = claimed(session, other.id, owner="there:1")
+
+    def lose(*lost: str) -> None:
+        with database.write() as session:
+            for fleet_id in lost:
+                session.get_one(Fleet, fleet_id).not_before = None
+                session.flush()
+                claimed(session, fleet_id, owner="here:1")
+        for _ in range(5):
+            with database.write() as session:
+                fleets.heartbeat(session, lives)
+            reconciler.tick()
+            clock.now += 10
+
+    for _ in range(4):
+        lose(poison.id, with_it.id)
+    assert state(database, poison.id) == state(database, with_it.id) == "queued"
+    for _ in range(3):
+        assert state(database, poison.id) == "queued"
+        lose(poison.id)
+    assert state(database, poison.id) == "failed"
+    with database.read() as session:
+        assert jobs.find_job(session, job.id).state == "failed"
+
+
 def test_a_nudge_is_heard_at_once(
     settings: ServiceSettings, database: Database, bell: Bell
 ) -> None:

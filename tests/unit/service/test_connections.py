@@ -7,6 +7,7 @@ does not.
 import asyncio
 import json
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -40,6 +41,8 @@ class Application:
         self.held = threading.Semaphore(0)
         """Given once for each request at /held."""
         self.disconnected = threading.Semaphore(0)
+        self.ended = threading.Semaphore(0)  # given once for each answer, sent or given up
+        self.failed: list[RuntimeError] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -54,7 +57,13 @@ class Application:
         except ClientDisconnect:
             self.disconnected.release()
             return
-        await PlainTextResponse(content)(scope, receive, send)
+        try:
+            await PlainTextResponse(content)(scope, receive, send)
+        except RuntimeError as error:
+            self.failed.append(error)
+            raise
+        finally:
+            self.ended.release()
 
 
 class Served:
@@ -371,6 +380,17 @@ def test_requests_in_advance_are_answered_up_to_a_number(patient: Served) -> Non
             received += client.recv(65536)
     with patient.client((GET + b"\r\n") * 1000) as client:
         assert rest(client).count(b"HTTP/1.1 200") == PIPELINED + 1
+
+
+def test_what_waits_is_given_up_when_its_client_leaves(tmp_path: Path) -> None:
+    with serving(tmp_path, **LONG) as served:
+        with served.client(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n" * 4) as client:
+            assert served.application.ended.acquire(timeout=SOCKET_SECONDS)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert served.application.ended.acquire(timeout=SOCKET_SECONDS)
+        with served.client(GET + b"Connection: close\r\n\r\n") as client:
+            assert rest(client).endswith(b"0")
+    assert served.application.failed == []
 
 
 def test_an_answer_under_way_is_finished_before_a_bad_request_closes(patient: Served) -> None:
