@@ -11,7 +11,9 @@ import pytest
 
 from tests.api.client import Client
 from tests.api.kinds import QUICK, ask, check, run, send, table
+from worker.data import Table
 from worker.jobs import rows
+from worker.jobs.table_cache import TableCache
 
 Answer = dict[str, Any]
 COUNT = 90
@@ -332,3 +334,23 @@ def test_a_job_that_has_not_ended_and_one_whose_data_are_gone(client: Client) ->
         assert "Upload it again" in answer.json()["detail"]
     assert client.get("/v1/jobs/job_nowhere/splits").status_code == 404
     assert client.get(f"/v1/jobs/{job['id']}/predictions?part=all").status_code == 422
+
+
+def test_no_table_is_in_memory_as_a_whole(
+    client: Client, dataset: Answer, shares: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    otherwise = run(client, dataset, split=SPLIT, columns={"fold": "categorical"})
+    expected = [get(client, job, "predictions?part=test") for job in (shares, otherwise)]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a table is read as a whole")
+
+    monkeypatch.setattr(Table, "from_parquet", refuse)
+    monkeypatch.setattr(TableCache, "get", refuse)
+    services = client.services
+    told = rows.JobRows(services.database, services.artefacts, services.tables)
+    for job, answers in zip((shares, otherwise), expected, strict=True):
+        assert told.divided(job["id"])[1].rows == COUNT
+        answered = told.answers(job["id"], "test")
+        numbers = [number for block in answered.blocks for number in block.rows.tolist()]
+        assert numbers == [row["row"] for row in answers["data"]]

@@ -121,6 +121,8 @@ class Outline:
     """Which inputs are numbers and no categories; all of them unless given."""
     folds: int = 0
     """How many there are, all repeats together; 0 without any."""
+    read_anew: bool = False
+    """Whether the job says how its file is read, which then is read as a whole."""
 
     @classmethod
     def of(cls, table: Table, spec: JobSpec, default_target: str | None = None) -> Self:
@@ -142,6 +144,7 @@ class Outline:
             numbers=frame.data.resolution.numbers,
             understood=frame.data.understood(largest(frame.splits)),
             folds=len(frame.splits) if spec.split.folds is not None else 0,
+            read_anew=not spec.reading.says_nothing,
             columns=tuple(column.name for column in frame.columns),
             number_inputs=number_inputs(frame.columns),
         )

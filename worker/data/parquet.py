@@ -16,7 +16,8 @@ Decisions:
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import NoReturn
 
@@ -49,6 +50,8 @@ from worker.errors import DataError
 from worker.spec import Reading
 
 _INDEX = re.compile(r"__index_level_\d+__")
+AT_ONCE = 2**28
+"""Bytes of the columns that are read at once, as float64."""
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
@@ -65,8 +68,10 @@ def read_parquet(
     reading = reading or Reading(columns={})
     schema = _schema(source)
     strings = [field.name for field in schema if is_text(field.type)]
-    try:
-        with pq.ParquetFile(source, read_dictionary=strings) as file:
+    drafts = [_index_left_out(name) for name in schema.names if _INDEX.fullmatch(name)]
+    with ExitStack() as stack:
+        with _readable():
+            file = stack.enter_context(pq.ParquetFile(source, read_dictionary=strings))
             names = [name for name in schema.names if not _INDEX.fullmatch(name)]
             _check_size(file.metadata, len(names), limits)
             check_names(names, limits)
@@ -74,24 +79,47 @@ def read_parquet(
             wanted = [name for name in names if reading.columns.get(name) != "ignore"]
             for name in wanted:
                 _check_type(name, schema.field(name).type)
-            frame = file.read(columns=wanted)
-            _check_places(frame)
-    except _UNREADABLE as error:
-        raise _unreadable() from error
-    drafts = [_index_left_out(name) for name in schema.names if _INDEX.fullmatch(name)]
-    table = _typed(frame, limits, reading, drafts)
+        table = _typed(_columns(file, wanted), limits, reading, drafts)
     ignored = tuple(name for name in names if name not in table.names)
     found = draft_findings(table, reading.columns, drafts)
     drafts += with_markers(found, reading.missing or ())
     return replace(table, ignored=ignored, findings=bounded_findings(drafts))
 
 
-def _typed(frame: pa.Table, limits: FileLimits, reading: Reading, drafts: list[Draft]) -> Table:
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What Arrow says of a file in a block is that it cannot be read."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise _unreadable() from error
+
+
+def _columns(file: pq.ParquetFile, names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """The columns of a file, some read at a time; they are let go before the next are."""
+    at_once = max(1, AT_ONCE // (8 * file.metadata.num_rows))
+    for first in range(0, len(names), at_once):
+        some = list(names[first : first + at_once])
+        with _readable():
+            frame = file.read(columns=some)
+            _check_places(frame)
+        for name in some:
+            yield name, frame.column(name)
+        del frame
+
+
+def _typed(
+    columns: Iterable[tuple[str, pa.ChunkedArray]],
+    limits: FileLimits,
+    reading: Reading,
+    drafts: list[Draft],
+) -> Table:
     """The table; what is found of single columns is added to `drafts`."""
     texts = TextColumns(reading, limits, _row, typed=True)
     others: dict[str, Cells] = {}
-    for name in frame.column_names:
-        cells = frame.column(name)
+    names = []
+    for name, cells in columns:
+        names.append(name)
         kind = cells.type.value_type if pt.is_dictionary(cells.type) else cells.type
         if is_text(kind):
             texts.look(name, *_strings(name, cells))
@@ -100,7 +128,7 @@ def _typed(frame: pa.Table, limits: FileLimits, reading: Reading, drafts: list[D
             drafts += found
     typed = {column.name: (column, values) for column, values in texts.cells()} | others
     drafts += texts.drafts()
-    table = Table.of(typed[name] for name in frame.column_names)
+    table = Table.of(typed[name] for name in names)
     # The columns of text are what they are declared to be by now.
     kinds = {name: kind for name, kind in reading.columns.items() if name in others}
     return declare(table, kinds)

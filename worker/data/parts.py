@@ -23,6 +23,8 @@ from worker.data.table import (
 from worker.errors import DataError
 from worker.lru import Lru
 
+BUFFER = 2**18
+"""Bytes of a column that are read from the file at once."""
 KEPT_BYTES = 2**26
 """What the columns that were asked for last may take in memory; the last of them stays."""
 
@@ -72,7 +74,7 @@ class StoredTable:
             DataError: it is not such a file.
         """
         try:
-            file = pq.ParquetFile(source, pre_buffer=False)
+            file = pq.ParquetFile(source, pre_buffer=False, buffer_size=BUFFER)
         except pa.ArrowInvalid as error:
             raise DataError("This is not a Parquet file.", code="not_parquet") from error
         return cls(file, stored_columns(file.schema_arrow))

@@ -47,8 +47,8 @@ LONGEST_GUESSED = 200
 """Characters of a name for which one that is near is looked for; no column's name is longer."""
 _COLUMNS_KEY = b"parsimony.columns"
 _ORIGIN_KEY = b"parsimony.origin"
-_GROUP_BYTES = 2**27
-"""What one row group of images holds at most."""
+_GROUP_ROWS, _GROUP_BYTES = 2**17, 2**27
+"""What one row group holds at most: rows, and bytes of a column of images."""
 _PIXELS: dict[int, Any] = {1: np.uint8, 4: np.float32}
 """The types of image columns by their size in bytes."""
 
@@ -249,7 +249,7 @@ class Table:
         pq.write_table(
             frame.replace_schema_metadata(metadata),
             target,
-            row_group_size=min(2**20, max(1, _GROUP_BYTES // max(widest, 1))),
+            row_group_size=min(_GROUP_ROWS, max(1, _GROUP_BYTES // max(widest, 1))),
             # Numbers mostly differ: a dictionary of them would cost the most of the time.
             use_dictionary=codes,
             compression="lz4",

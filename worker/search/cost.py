@@ -27,6 +27,11 @@ ROW_BYTES = 28
 """Of each row in each split, beside its features: target, number, part, order."""
 TABLE_COPIES = 3
 """Copies of the table, in float64, while it is read and encoded."""
+WHOLE_BYTES = 2**25
+"""Of a table that is read as a whole; a larger one is read some columns at a time, as the setting
+``encoded_from_bytes`` says unless given."""
+COLUMNS_BYTES = 96 * 2**20
+"""What stays of the columns, blocks and row groups of such a table, measured on two of them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class FleetCost:
     splits: int
     inputs: int
     columns: int
+    read_anew: bool
     layout: Layout
     solved: bool
     state_bytes: int
@@ -89,6 +95,7 @@ class FleetCost:
             splits=len(outline.train_rows),
             inputs=outline.inputs,
             columns=max(1, len(outline.columns)),
+            read_anew=outline.read_anew,
             state_bytes=size * bytes_per_trial(trials, outline)
             + orders * bytes_per_order(trials, outline),
             layout=max(
@@ -130,9 +137,12 @@ class FleetCost:
     @property
     def bytes(self) -> int:
         """What its trainer takes at the most, by formula; `benchmarks/memory.py` has both."""
-        # What is read is let go before training, and a large table's columns while it is encoded.
+        trained = PROCESS_BYTES + self.data_bytes + self.state_bytes
+        if 8 * self.columns * self.rows > WHOLE_BYTES and not self.read_anew:
+            return trained + COLUMNS_BYTES
+        # What is read is let go before training.
         reading = (8 * TABLE_COPIES * self.columns + ROW_BYTES * self.splits) * self.rows
-        return PROCESS_BYTES + max(self.data_bytes + self.state_bytes, reading)
+        return max(trained, PROCESS_BYTES + reading)
 
     @property
     def data_bytes(self) -> int:

@@ -1,5 +1,6 @@
 """From a job to its configurations, trials and fleets; and how large a fleet is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.fleets import ADAM
 from worker.data import Outline, load_builtin, prepare
 from worker.errors import SpecError
+from worker.search.cost import FleetCost
 from worker.search.memory import (
     DOCUMENTS,
     FLOAT,
@@ -335,3 +337,20 @@ def test_a_configuration_stays_together_where_it_fits() -> None:
 def test_a_gibibyte_holds_thousands_of_small_networks() -> None:
     (fleet,), outline = with_outline()
     assert 2000 < largest_fleet(fleet.trials, outline) < 20_000
+
+
+def test_a_large_table_is_read_some_columns_at_a_time() -> None:
+    fleets, outline = with_outline()
+    large = replace(outline, rows=5_000_000, train_rows=(4_000_000,), shape=(50,))
+    large = replace(large, columns=tuple(f"x{number}" for number in range(50)))
+    asked = FleetCost.of(fleets[0].trials, large)
+    matrix = 4 * 5_000_000 * 50
+    assert matrix < asked.data_bytes < asked.bytes < 1.5 * matrix
+    # A file that is read as a job says is in memory as a whole.
+    assert FleetCost.of(fleets[0].trials, replace(large, read_anew=True)).bytes > 5 * matrix
+
+
+def test_only_a_job_that_says_so_has_its_file_read_anew() -> None:
+    table, target = load_builtin(Builtin.model_validate({"builtin": "circle"}))
+    assert not Outline.of(table, job_spec(), target).read_anew
+    assert Outline.of(table, job_spec(columns={"x1": "numeric"}), target).read_anew
