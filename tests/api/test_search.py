@@ -211,7 +211,10 @@ def test_cancelling_keeps_what_has_finished(small: Client) -> None:
 
 def test_folds_and_repeats_are_judged_by_their_mean(small: Client) -> None:
     job_id = post(
-        small, search={"space": SPACE, "trials": 3}, split={"folds": 2, "seed": 1}, repeats=2
+        small,
+        search={"space": SPACE, "trials": 3, "refit_repeats": 2},
+        split={"folds": 2, "seed": 1},
+        repeats=2,
     )
     step(small, most=99)
     after = read(small, job_id)

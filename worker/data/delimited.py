@@ -241,7 +241,7 @@ class _Typing:
             raise file_error(
                 f"The first line (line {line}) has one cell only, {next(filter(None, names))!r}, "
                 f"and {len(names) - 1} empty ones: is it a title? Remove the lines above the "
-                "header, or name every column.",
+                "header, or name every column; if these are data, set `header` to false.",
                 "no_header",
                 line=line,
             )

@@ -78,7 +78,7 @@ class Searching:
 def searching(settings: ServiceSettings, database: Database) -> Searching:
     small = settings.model_copy(update={"fleet_trials": 4})
     tables = TableCache(database, Artefacts(settings.artefacts_url))
-    search = {"space": SPACE, "trials": 20, "refit": True}
+    search = {"space": SPACE, "trials": 20, "refit": True, "refit_repeats": 1}
     return Searching(small, database, JobIntake(small, database, tables), search=search)
 
 
