@@ -11,7 +11,7 @@ The process is forked before the trainer has a thread or a connection. It works 
 lease, so that what comes late is refused, and lives and dies with it: a trainer whose writer has
 died ends as if it had died there itself.
 
-Imports torch: for trainer processes only.
+torch is imported where it is needed, in trainer processes only.
 """
 
 import logging
@@ -27,10 +27,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import orjson
-import torch
 
 from worker.errors import UnavailableError
 from worker.failpoints import failpoint
@@ -43,7 +42,11 @@ from worker.storage.database import Database
 from worker.storage.faults import is_collision, place_fault, reason_of
 from worker.storage.fleets import Lease, StaleToken
 from worker.storage.limits import TRAINER
-from worker.training import Position, TrainingState, dump_state
+
+if TYPE_CHECKING:
+    import torch
+
+    from worker.training import TrainingState
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class Handed:
     epoch: int
     epochs: Sequence[tuple[int, progress.Values]]
     first_step_at: datetime | None
-    state: TrainingState
+    state: "TrainingState"
     stood: float
     """Seconds for which training stood still for it."""
 
@@ -79,6 +82,8 @@ def store_checkpoint(
 
     Raises ``StaleToken`` when the fleet is somebody else's, and what a place at fault raises.
     """
+    from worker.training import dump_state
+
     began = time.monotonic()
     folder = progress.checkpoints_folder(lease.job_id, lease.fleet_id)
     written = artefacts.write(folder, dump_state(handed.state))
@@ -271,6 +276,10 @@ def _serve(control: socket.socket, stores: Callable[[Handed], None]) -> None:
 
 def _read(memory: mmap.mmap, at: slice) -> Handed:
     """What was handed over, whose head is there; its tensors stay where they are."""
+    import torch
+
+    from worker.training import Position, TrainingState
+
     head: Json = orjson.loads(memory[at])
     tensors = {
         name: _seen(memory, getattr(torch, kind), shape, begin)
@@ -290,8 +299,10 @@ def _room(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _seen(memory: mmap.mmap, kind: torch.dtype, shape: Sequence[int], at: int) -> torch.Tensor:
+def _seen(memory: mmap.mmap, kind: "torch.dtype", shape: Sequence[int], at: int) -> "torch.Tensor":
     """The tensor in that place of the memory."""
+    import torch
+
     if not (count := math.prod(shape)):
         return torch.empty(tuple(shape), dtype=kind)
     return torch.frombuffer(memory, dtype=kind, count=count, offset=at).view(tuple(shape))
