@@ -19,6 +19,7 @@ from service.terminal.session import (
     Out,
     Url,
     connected,
+    interruptible,
     say_problem,
     write_content,
     write_json,
@@ -27,6 +28,7 @@ from service.terminal.session import (
 
 if TYPE_CHECKING:  # imported late: `parsimony --version` needs no HTTP
     from parsimony import Client, Job
+    from parsimony.answers import JobData, MetricsData
 
 
 class ExportChoice(StrEnum):
@@ -310,13 +312,19 @@ def _watch(client: "Client", job: "Job", *, as_json: bool, told: set[str] | None
     from service.terminal.display import output, show_end, watched
 
     try:
-        with watched(quiet=as_json) as shown:
+        with interruptible() as check, watched(quiet=as_json) as shown:
+
+            def look(seen: "JobData", metrics: "MetricsData | None") -> None:
+                check()
+                if shown is not None:
+                    shown.show(seen, metrics)
+
             data = client.carry(
                 calls.wait(
                     job.id,
                     clock=time.monotonic,
                     timeout=None,
-                    seen=None if shown is None else shown.show,
+                    seen=look,
                     step=LOOK_SECONDS,
                     losses=shown is not None,
                     patience=PATIENCE,

@@ -1,8 +1,9 @@
 """What all commands that ask a service share: its address, exit codes, where what is said goes."""
 
 import json
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -58,6 +59,31 @@ Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write it there; else it is printed.")
 ]
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or latest.")]
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """What raises ``KeyboardInterrupt`` if Ctrl-C was pressed before and came to nothing.
+
+    Where Python is in a finalizer or in a callback of the garbage collector as the signal comes,
+    the interrupt is printed and lost.
+    """
+    asked = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
