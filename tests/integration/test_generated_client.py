@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 # The generator knows no pictures and no files of rows; read as bytes, they are what they are.
 FILES = (
     "image/png",
