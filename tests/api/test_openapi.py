@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
 from service.app import create_app
 from service.examples import SCORED
@@ -291,6 +292,7 @@ def member(schema: Json, step: str, schemas: Json) -> Json:
     raise AssertionError(f"there is no {step} in {schema}")
 
 
+@pytest.mark.slow
 def test_examples_of_what_reads_work_after_those_of_what_writes(
     client: Client, document: Json
 ) -> None:

@@ -32,7 +32,7 @@ SHORT: dict[str, Any] = {
     # Nobody trains here, so that whoever waits for a job waits for nothing.
     "parameters": {"header.prefer": "wait=0"},
 }
-pytestmark = pytest.mark.timeout(600)  # 11 s of processor time, on a machine that may be busy
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LONG_COVERAGE = {
     # 5,700 bodies of each, 15 s; `test_fuzz.py` has a few hundred.
@@ -73,20 +73,8 @@ for _kind in ("vnd.apache.parquet", "x-ndjson", "jsonlines", "jsonl"):
     schemathesis.serializer(f"application/{_kind}")(_as_it_is)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[False, pytest.param(True, marks=pytest.mark.slow)],
-    ids=["without coverage", "with coverage"],
-)
-def covers(request: pytest.FixtureRequest) -> bool:
-    """Whether the phase of coverage, which takes half of the time, is gone through."""
-    return bool(request.param)
-
-
 @pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, covers: bool
-) -> Iterator[list[events.EngineEvent]]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[events.EngineEvent]]:
     """What happened, event by event, to a service with a data set and the model of a job."""
     # With keys, so that what is asked without one is found, too.
     settings = ServiceSettings(
@@ -104,7 +92,6 @@ def finished(
         train(client, post(client, dataset={"builtin": "circle"}, model="circle"))
     config = tomllib.loads(CONFIG.read_text(encoding="utf-8")) | SHORT
     config["headers"] = key
-    config["phases"] = {"coverage": {"enabled": covers}}
     config["checks"]["max_response_time"] = 3600  # a test judges no wall time
     operations = {operation["include-name"]: operation for operation in config["operations"]}
     for name in LONG_COVERAGE:
@@ -143,7 +130,7 @@ def test_no_check_fails(finished: list[events.EngineEvent]) -> None:
 
 
 def test_every_operation_is_asked_and_answers(
-    finished: list[events.EngineEvent], document: dict[str, Any], covers: bool
+    finished: list[events.EngineEvent], document: dict[str, Any]
 ) -> None:
     answered: Counter[str] = Counter()
     phases: Counter[str] = Counter()
@@ -160,8 +147,8 @@ def test_every_operation_is_asked_and_answers(
     expected = operations - SWITCHED_OFF - UNFINISHED - OFF
     unanswered = expected - set(answered) - SELDOM
     assert set(answered) <= expected
-    assert not unanswered if covers else len(unanswered) < len(expected) / 4, unanswered
+    assert not unanswered, unanswered
     assert phases["examples"] >= 50
-    assert not covers or phases["coverage"] >= 400
+    assert phases["coverage"] >= 400
     assert phases["fuzzing"] >= 60
     assert phases["stateful"] >= 10

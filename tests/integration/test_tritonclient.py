@@ -17,6 +17,8 @@ from tests.api.work import post, train
 from tests.integration.served import serving
 from worker.settings import ServiceSettings
 
+pytestmark = pytest.mark.slow
+
 ROWS = np.random.default_rng(0).uniform(-2.0, 2.0, (400, 2))
 TOWNS = ["Ulm", "Bonn", "", "Atlantis"]
 DAYS = ["2024-03-01", "2023-12-24", "2024-01-01", ""]

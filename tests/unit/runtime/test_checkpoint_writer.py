@@ -229,6 +229,7 @@ def test_a_stale_trainer_hears_of_it(
         taken.run(writer)
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_stores_and_dies_with_its_trainer(
     settings: ServiceSettings, database: Database, channel: Channel
 ) -> None:
