@@ -29,7 +29,6 @@ TRUTHS = {"true": True, "false": False}
 COLUMNS = '{"zip": "categorical", "customer_id": "ignore"}'
 MARKERS = '["NA", "-"]'
 
-
 ColumnsField = Annotated[
     str | None,
     Form(
@@ -37,7 +36,7 @@ ColumnsField = Annotated[
         description="Kinds of columns, as a JSON object: `numeric`, `categorical` (cells stay "
         "texts, as written), `date` or `ignore`. Columns that are not named are read by their "
         "cells.",
-        examples=['{"zip": "categorical", "customer_id": "ignore"}'],
+        examples=[COLUMNS],
     ),
 ]
 DecimalField = Annotated[

@@ -109,9 +109,8 @@ def servables(
 
     def one(method: EnsembleKind, number: int, *, single: bool) -> Servable:
         entry = by_number[number]
-        truth, networks = entry.truth, entry.networks
-        if single:
-            truth, networks = entry.single, max(refits, 1)
+        by_itself = entry.single, max(refits, 1)
+        truth, networks = by_itself if single else (entry.truth, entry.networks)
         if method != "unregularized" and len(entries) > 1:
             # These rows chose it among many: it is no better than what has the least loss on
             # some of them is on the others.

@@ -141,8 +141,8 @@ class CheckpointWriter:
     def submit(self, handed: Handed) -> None:
         """Hand a checkpoint over; the one before must have been waited for."""
         tensors = handed.state.tensors
-        ends = list(accumulate(_room(tensor.nbytes) for tensor in tensors.values()))
-        begins = [0, *ends]
+        rooms = (_room(tensor.nbytes) for tensor in tensors.values())
+        *begins, end = accumulate(rooms, initial=0)
         head = orjson.dumps(
             {
                 "epoch": handed.epoch,
@@ -151,21 +151,21 @@ class CheckpointWriter:
                 "position": handed.state.position.model_dump_json(),
                 "tensors": [
                     [name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape), at]
-                    for (name, tensor), at in zip(tensors.items(), begins, strict=False)
+                    for (name, tensor), at in zip(tensors.items(), begins, strict=True)
                 ],
                 "stood": handed.stood,
             }
         )
-        size = begins[-1] + len(head)
-        line = orjson.dumps({"begin": begins[-1], "end": size}) + b"\n"
+        size = end + len(head)
+        line = orjson.dumps({"begin": end, "end": size}) + b"\n"
         descriptor: int | None = None
         if self._memory is None or len(self._memory) < size:
             descriptor = os.memfd_create("checkpoint", os.MFD_CLOEXEC)
             os.truncate(descriptor, size + size // 4)
             self._memory = mmap.mmap(descriptor, 0)
-        for tensor, at in zip(tensors.values(), begins, strict=False):
+        for tensor, at in zip(tensors.values(), begins, strict=True):
             _seen(self._memory, tensor.dtype, tensor.shape, at).copy_(tensor)
-        self._memory[begins[-1] : size] = head
+        self._memory[end:size] = head
         self._since = time.monotonic()
         try:
             if descriptor is None:
