@@ -104,6 +104,7 @@ class FormParser(MultiPartParser):
         if part.file is not None:
             part.file.file.close()
             part.file = FormFile(self._folder, part.file)
+            # Starlette's list is typed for the one class of files that it makes.
             self._files_to_close_on_error[-1] = part.file.file  # type: ignore[call-overload]
 
 
