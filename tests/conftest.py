@@ -49,7 +49,7 @@ import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from tests import key_scan  # noqa: E402
-from tests.databases import KINDS, Databases  # noqa: E402
+from tests.databases import KINDS, Databases, compile_statements_once  # noqa: E402
 
 # On a busy machine an example may take any time, and what it drew is no finding.
 settings.register_profile(
@@ -64,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     plugin, patch = key_scan.Plugin(key_scan.SCAN), pytest.MonkeyPatch()
     plugin.hang_in(patch)
+    compile_statements_once(patch)
     config.add_cleanup(patch.undo)
     config.pluginmanager.register(plugin, "key_scan")
     if hasattr(config, "workerinput"):
