@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from service import docs, error_handlers, openapi
 from service.body_limit import BodyLimit
-from service.conventions import Conventions, only_known_parameters
+from service.conventions import Conventions
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
@@ -22,7 +21,7 @@ from service.model_files import ModelFiles
 from service.notifier import ChangeNotifier
 from service.readiness import Readiness
 from service.reading.reader import Reader
-from service.routes import RESOURCES
+from service.routes import operations
 from service.security.auditor import Auditor
 from service.security.gate import Gate
 from service.security.key_ring import KeyRing
@@ -93,7 +92,6 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(only_known_parameters)],
     )
     app.add_middleware(
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes
@@ -104,15 +102,11 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
     app.watched = Watched(front, requests)
     app.express = Express(app.state, ids, requests)
     error_handlers.add_error_handlers(app)
-    exact_paths: list[tuple[str, set[str]]] = []
-    for resource in RESOURCES:
-        app.include_router(resource.router)
-        exact_paths += [
-            (route.path, set(route.methods or ()))
-            for route in resource.router.routes
-            if isinstance(route, APIRoute) and "{" not in route.path
-        ]
-    app.state.exact_paths = exact_paths
+    # Not `include_router`, which makes each route again for what the application adds: nothing.
+    app.router.routes += (answers := operations())
+    app.state.exact_paths = [
+        (route.path, set(route.methods or ())) for route in answers if "{" not in route.path
+    ]
     if settings.docs:
         docs.add_documentation(app)
         add_guide(app)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -92,23 +93,18 @@ TAGS = [
 
 def add_openapi(app: FastAPI) -> None:
     """Give the application this document, made when it is first asked for."""
-
-    def document() -> Json:
-        if not app.openapi_schema:
-            app.openapi_schema = _document(app)
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = lambda: _document(app.title, app.version)  # type: ignore[method-assign]
 
 
-def _document(app: FastAPI) -> Json:
+@cache
+def _document(title: str, version: str) -> Json:
     document = _named_by_title(
         get_openapi(
-            title=app.title,
-            version=app.version,
+            title=title,
+            version=version,
             summary="Regularized neural networks as a service.",
             description=DESCRIPTION,
-            routes=app.routes,
+            routes=operations(),
             tags=TAGS,
             servers=[{"url": "/", "description": "The service that answers this document."}],
             contact={"name": "Whoever runs this service"},

@@ -5,14 +5,15 @@ FastAPI writes answers on the event loop; a page of a thousand items stopped it 
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, get_type_hints
 
-from fastapi import Request
+from fastapi import Depends, Request, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
+from service.conventions import only_known_parameters
 from service.security.auditor import Auditor, is_recorded
 from service.security.callers import caller_in, needed_scope, require
 from service.threads import POOLS, Pool, in_pool
@@ -45,10 +46,12 @@ class Operation(APIRoute):
             )
             pool = POOLS.get(operation_id or "", "answers")
             endpoint = _in_its_pool(function, pool, write, status_code or 200)
-        self.needs = needed_scope(function, operation_id, options.get("dependencies") or ())
+        dependencies: Sequence[params.Depends] = options.pop("dependencies", None) or ()
+        self.needs = needed_scope(function, operation_id, dependencies)
         super().__init__(
             path,
             endpoint,
+            dependencies=[Depends(only_known_parameters), *dependencies],
             operation_id=operation_id,
             status_code=status_code,
             response_model_exclude_unset=response_model_exclude_unset,

@@ -63,6 +63,12 @@ def imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def import_nodes(path: Path) -> list[ast.Import | ast.ImportFrom]:
+    """Each import in a file, lazy ones and those for types included."""
+    return [n for n in ast.walk(tree(path)) if isinstance(n, ast.Import | ast.ImportFrom)]
+
+
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 

@@ -6,6 +6,7 @@ written here they are read off its fields, so that a new technique is tried with
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,15 +61,7 @@ def residual(*regularizations: dict[str, Any]) -> list[FleetRun]:
 
 def digits(*regularizations: dict[str, Any]) -> list[FleetRun]:
     """Digits as images of 8×8, each in a color of its own; a small convolutional network."""
-    pixels, labels = load_digits(return_X_y=True)
-    gray = pixels[:DIGITS].reshape(-1, 1, 8, 8) * 15
-    colored = gray * np.random.default_rng(0).uniform(0.5, 1, (DIGITS, 3, 1, 1))
-    rows = Table.of(
-        [
-            images("pixels", colored.astype(np.uint8)),
-            categorical("digit", [str(number) for number in range(10)], labels[:DIGITS]),
-        ]
-    )
+    rows = _colored_digits()
     spec = JobSpec.model_validate(
         {
             "dataset": "ds_12345678",
@@ -80,6 +73,19 @@ def digits(*regularizations: dict[str, Any]) -> list[FleetRun]:
     )
     prepared = prepare(rows, spec)
     return [FleetRun(planned.trials, prepared) for planned in plan(spec, Outline.of(rows, spec))]
+
+
+@cache
+def _colored_digits() -> Table:
+    pixels, labels = load_digits(return_X_y=True)
+    gray = pixels[:DIGITS].reshape(-1, 1, 8, 8) * 15
+    colored = gray * np.random.default_rng(0).uniform(0.5, 1, (DIGITS, 3, 1, 1))
+    return Table.of(
+        [
+            images("pixels", colored.astype(np.uint8)),
+            categorical("digit", [str(number) for number in range(10)], labels[:DIGITS]),
+        ]
+    )
 
 
 FLAT: tuple[Stage, ...] = (table, residual)

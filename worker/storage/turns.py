@@ -22,8 +22,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import ColumnElement, Double, and_, func, select, update
+from sqlalchemy import ColumnElement, Double, Select, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -133,6 +134,8 @@ def _in_turn(
     """The first of what waits for some devices, as workers that come one by one would take them."""
     waits_for = _places_by_tenant(session, places)
     tenants = sorted(waits_for)
+    if not tenants:
+        return []
     if len(tenants) == 1 and shares.of(tenants[0]).running_fleets is None:
         return _first_of(session, tenants[0], waits_for[tenants[0]], limit, now)
     holdings = holdings_of(session, tenants, shares, now)
@@ -205,6 +208,12 @@ def _places_by_tenant(
 
 def _tenants(session: Session, device: str | None) -> list[str]:
     """Those of whom something is queued for a device: one look into an index for each."""
+    return list(session.scalars(_select_tenants(device)))
+
+
+@cache
+def _select_tenants(device: str | None) -> Select[str]:
+    # Built once: this is asked twice a second in every process, whether anything waits or not.
     queued = and_(Fleet.state == State.QUEUED, _is_for(device))
     order = (Fleet.device, Fleet.tenant)
     first = select(Fleet.tenant).where(queued).order_by(*order).limit(1).scalar_subquery()
@@ -218,7 +227,7 @@ def _tenants(session: Session, device: str | None) -> list[str]:
         .scalar_subquery()
     )
     tenants = tenants.union_all(select(next_one).where(tenants.c.tenant.is_not(None)))
-    return list(session.scalars(select(tenants.c.tenant).where(tenants.c.tenant.is_not(None))))
+    return select(tenants.c.tenant).where(tenants.c.tenant.is_not(None))
 
 
 # What tenants have.

@@ -7,6 +7,7 @@ from worker.results.trial import JobError
 from worker.storage import additions, fleets, jobs
 from worker.storage.additions import Following, NewFleet, OutdatedError
 from worker.storage.database import Database
+from worker.storage.limits import TRAINER
 from worker.storage.tables import Job
 
 
@@ -103,8 +104,13 @@ def test_what_cannot_be_trained_is_kept_as_failed(database: Database) -> None:
     assert rows[1].error == error
 
 
-def test_fleets_that_end_together_plan_each_configuration_once(database: Database) -> None:
+def test_fleets_that_end_together_plan_each_configuration_once(
+    database: Database, request: pytest.FixtureRequest
+) -> None:
     total = 24
+    # Trainers end fleets, and have time: who watches waits a second for a file that is written.
+    database = Database(database.url, TRAINER)
+    request.addfinalizer(database.close)
     with database.write() as session:
         job, rows = accept(session, *[[trial(f"{n}", n)] for n in range(4)], trials_total=total)
         leases = [claimed(session, row.id) for row in rows]
