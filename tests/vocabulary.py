@@ -22,6 +22,13 @@ from worker.search import plan
 from worker.spec import CnnSpec, JobSpec, MlpSpec, ResidualMlpSpec
 from worker.training import FleetRun
 
+RANDOM = [
+    name
+    for name, technique in techniques().items()
+    if technique.family in {"dropout", "noise", "augmentation", "output_penalty"}
+]
+"""Techniques that draw."""
+
 Stage = Callable[..., list[FleetRun]]
 """Regularizations, one a configuration → their fleets, not yet trained."""
 

@@ -48,6 +48,7 @@ def copied(client: Client, folder: Path) -> Copied:
     return backup.create(client.services.settings, folder, release="1")
 
 
+@pytest.mark.slow
 def test_a_service_on_the_copy_answers_as_the_one_that_was_copied(
     here: Client, tmp_path: Path
 ) -> None:

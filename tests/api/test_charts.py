@@ -95,7 +95,13 @@ KINDS: list[tuple[str, PictureKind]] = [
 ]
 
 
-@pytest.mark.parametrize(("job", "kind"), KINDS)
+@pytest.mark.parametrize(
+    ("job", "kind"),
+    [
+        pytest.param(*pair, marks=() if pair[1] in ("curves", "surface") else pytest.mark.slow)
+        for pair in KINDS
+    ],
+)
 def test_each_kind_has_three_forms(
     client: Client, jobs: dict[str, str], job: str, kind: PictureKind
 ) -> None:

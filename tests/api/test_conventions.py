@@ -55,6 +55,7 @@ def operations(document: dict[str, Any], paths: dict[str, str]) -> Iterator[tupl
             )
 
 
+@pytest.mark.slow
 def test_head_is_wherever_get_is(
     client: Client, document: dict[str, Any], paths: dict[str, str]
 ) -> None:

@@ -111,6 +111,7 @@ def test_its_version_outlives_its_job(client: Client) -> None:
     assert client.get("/v1/models/outlives/versions/1").json()["served"] == "ensemble"
 
 
+@pytest.mark.slow
 def test_auto_says_what_it_could_have_served(client: Client) -> None:
     job_id = post(
         client,

@@ -133,12 +133,14 @@ def model(client: Client) -> str:
     return "/v1/models/fuzzed/predict"
 
 
+@pytest.mark.slow
 @FUZZED
 @given(anything | jobs)
 def test_any_job(client: Client, body: Any) -> None:
     check(client, "/v1/jobs", body)
 
 
+@pytest.mark.slow
 @FUZZED
 @given(instances)
 def test_any_instances(client: Client, model: str, body: Any) -> None:

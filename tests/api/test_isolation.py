@@ -285,6 +285,7 @@ def test_no_route_is_answered_without_a_key_that_is_good_for_it(
         assert f'scope="{route.needs}"' in answer.headers["www-authenticate"]
 
 
+@pytest.mark.slow
 def test_no_key_is_kept_or_said(
     client: Client, owned: Owned, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

@@ -344,7 +344,7 @@ def test_a_post_waits_too(client: Client) -> None:
     assert answer.headers["preference-applied"] == "wait=1"
 
 
-@ON_BOTH
+@pytest.mark.database_kinds(*KINDS, others_are_slow=True)
 def test_many_waits_hold_no_threads(client: Client) -> None:
     """More clients wait than there are threads, and others are still answered."""
     jobs = [post(client) for _ in range(3)]

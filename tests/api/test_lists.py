@@ -48,7 +48,7 @@ def long_cells() -> str:
 
 
 @pytest.mark.parametrize("csv", [many_ids, many_columns, long_cells])
-@pytest.mark.parametrize("target", [False, True])
+@pytest.mark.parametrize("target", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_data_sets(client: Client, csv: Callable[[], str], target: bool) -> None:
     content = csv()
     named = content.partition(",")[0]

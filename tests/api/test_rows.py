@@ -152,6 +152,7 @@ def test_the_dry_run_knows_groups_and_columns_of_folds(client: Client, dataset: 
     assert refused["param"] == "split"
 
 
+@pytest.mark.slow
 def test_groups_and_folds_of_a_column_train_to_the_end(client: Client, dataset: Answer) -> None:
     job = run(client, dataset, "grouped", split={"groups": "patient", "folds": 3})
     assert (job["state"], job["best"]["n"]) == ("succeeded", 3)

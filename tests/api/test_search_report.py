@@ -137,6 +137,7 @@ def test_a_comparison_has_no_search(client: Client) -> None:
     assert report(client, {"id": post(client)})["search"] is None
 
 
+@pytest.mark.slow
 def test_auto_is_written_out_as_a_search(client: Client, auto: dict[str, Any]) -> None:
     path = f"/v1/jobs/{auto['id']}?include=resolved"
     resolved = client.get(path).json()["resolved"]

@@ -135,6 +135,7 @@ def test_the_hot_path_asks_no_database(client: Client, monkeypatch: pytest.Monke
     assert version_of(client) == before == client.portal.call(at_hand)
 
 
+@pytest.mark.slow
 def test_a_model_weighs_itself_and_not_its_fleet(client: Client) -> None:
     """Its file holds eight trials, for no rows were held back; what is kept of it is one."""
     network = {"kind": "mlp", "hidden": [128, 128]}

@@ -315,6 +315,7 @@ def test_a_quantile_has_no_interval_and_no_rows_no_temperature(client: Client) -
     assert "split.validation above 0" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_a_refit_keeps_what_its_folds_said(client: Client) -> None:
     """The network that answers saw all rows; what it keeps are answers of those that did not."""
     spec = {"dataset": CIRCLE, "training": LEARNT, "split": {"folds": 4, "test": 0.2}}

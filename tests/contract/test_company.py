@@ -1,33 +1,27 @@
 """A trial is itself, whatever its company: its weights follow from its own settings and seed.
 
 Every random technique is trained alone; in a fleet of seven with other settings and seeds; in one
-that most have left; in the halves of a fleet that was split; and in one whose process was killed.
-The weights hash to the same.
+that most have left; in the half of a fleet that was split; and in one whose process was killed,
+twice. The weights hash to the same.
 """
 
 import hashlib
 from collections.abc import Sequence
-from itertools import count
 from typing import Any, get_args
 
 import pytest
 
 from tests.fleets import fleet, trained
-from tests.vocabulary import EXAMPLES
+from tests.vocabulary import EXAMPLES, RANDOM
 from tests.weights import served
 from worker.data import Outline, load_builtin, prepare
-from worker.regularization import EarlyStopping, techniques
+from worker.regularization import EarlyStopping
 from worker.search import plan
 from worker.search.scheduler import Search
 from worker.spec import Activation, Builtin, JobSpec, Trial
 from worker.training import FleetRun
 from worker.training.state import dump_state, load_state
 
-RANDOM = [
-    name
-    for name, technique in techniques().items()
-    if technique.family in {"dropout", "noise", "augmentation", "output_penalty"}
-]
 LEAVES = EarlyStopping(min_delta=10.0, patience=1)
 """Stops after the second epoch."""
 
@@ -88,18 +82,17 @@ def test_every_random_technique(name: str) -> None:
     assert left.members == [0, 2, 3], "four have left, and the rest were compacted"
     assert hashed(left, 2) == alone
 
-    first, second = cut(run, trials[:2]), cut(run, trials[2:])
-    assert hashed(trained(second), 0) == alone
-    trained(first)
+    assert hashed(trained(cut(run, trials[2:])), 0) == alone, "the half of a fleet that was split"
 
+    resumed = cut(run, trials)
     for steps in (2, 11):
-        number = count()
-        killed = cut(run, trials)
-        for _ in killed.epochs(interrupted=lambda: next(number) >= steps):  # noqa: B023
+        killed = resumed
+        for _ in killed.epochs(interrupted=lambda: killed.steps >= steps):  # noqa: B023
             pass
+        assert killed.interrupted
         resumed = cut(run, trials)
         resumed.restore(load_state(dump_state(killed.state())))
-        assert hashed(trained(resumed), 2) == alone
+    assert hashed(trained(resumed), 2) == alone
 
 
 def test_another_seed_of_a_neighbour_changes_nothing() -> None:
@@ -116,7 +109,10 @@ def test_another_seed_of_a_neighbour_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("activation", get_args(Activation))
-@pytest.mark.parametrize("builtin", ["circle", "wine", "diabetes"])
+@pytest.mark.parametrize(
+    "builtin",
+    ["wine", *(pytest.param(name, marks=pytest.mark.slow) for name in ("circle", "diabetes"))],
+)
 def test_odd_sizes(builtin: str, activation: str) -> None:
     """Widths, batches and columns that are multiples of nothing: kernels take their edges apart."""
     run = fleet(

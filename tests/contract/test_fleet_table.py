@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tests.fleets import trained
-from tests.vocabulary import EXAMPLES, Stage, digits, residual, table
+from tests.vocabulary import EXAMPLES, RANDOM, Stage, digits, residual, table
 from tests.weights import served
 from worker.regularization import Technique, techniques
 from worker.regularization.families.augmentation import ImageAugmentation
@@ -119,7 +119,8 @@ def test_examples_are_tried_where_they_act(name: str) -> None:
             name,
             stage,
             id=f"{name}-{stage.__name__}",
-            marks=() if stage is example.stages[0] else pytest.mark.slow,
+            # What draws is tried alone and in company by test_company.py, too.
+            marks=() if stage is example.stages[0] and name not in RANDOM else pytest.mark.slow,
         )
         for name, example in EXAMPLES.items()
         for stage in example.stages

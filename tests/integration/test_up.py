@@ -78,6 +78,7 @@ def test_it_says_where_it_is_and_stops_cleanly(
     assert not alive
 
 
+@pytest.mark.slow
 def test_a_taken_port_ends_it_at_once_with_the_remedy(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = str(taken.getsockname()[1])

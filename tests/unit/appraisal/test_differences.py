@@ -42,6 +42,7 @@ def drawn(rng: np.random.Generator, networks: int, seeds: float) -> NDArray[np.f
     return np.asarray(hard + of_rows + seeds * rng.normal(size=(networks, 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("configurations", "networks", "seeds"), [(2, 1, 0.0), (2, 3, 0.1), (12, 1, 0.0)]
 )

@@ -158,6 +158,7 @@ def test_read_csv_reads_a_file(tmp_path: Path) -> None:
     assert read_csv(path).names == ("a", "b")
 
 
+@pytest.mark.slow
 def test_large_files_are_read_fast() -> None:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(45_000, 17)).round(4).astype(str)

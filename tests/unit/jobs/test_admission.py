@@ -227,6 +227,7 @@ def test_memory_is_the_machines_unless_it_is_set(settings: ServiceSettings) -> N
     assert job_memory(settings.model_copy(update={"max_job_bytes": 5})) == 5
 
 
+@pytest.mark.slow
 def test_a_long_comparison_is_accepted_with_its_first_wave(
     intake: JobIntake, database: Database
 ) -> None:

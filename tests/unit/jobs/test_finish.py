@@ -210,6 +210,7 @@ def test_the_baseline_is_noted_in_the_transaction_that_ends_the_fleet(
     assert noted["baseline"] == measured.model_dump()
 
 
+@pytest.mark.slow
 def test_a_long_comparison_goes_on_to_its_end(comparing: Searching) -> None:
     assert (comparing.job.trials_total, comparing.job.trials_planned) == (1100, 600)
     planned = []

@@ -71,7 +71,7 @@ def covered(
     return int(((low <= truth[KEPT:]) & (truth[KEPT:] <= high)).sum())
 
 
-@pytest.mark.parametrize("level", [0.6, 0.9])
+@pytest.mark.parametrize("level", [pytest.param(0.6, marks=pytest.mark.slow), 0.9])
 @pytest.mark.parametrize(
     ("rows", "kind"),
     [(of_values, "residual"), (of_counts, "pearson"), (of_classes, "probability")],

@@ -47,7 +47,9 @@ def test_a_linear_network_has_the_mean_and_variance_of_the_closed_form() -> None
         {"dropout": {"p": 0.3}, "snapshot_ensemble": {"members": 3}},
     ],
 )
-@pytest.mark.parametrize("embedding", [None, "periodic", "piecewise_linear"])
+@pytest.mark.parametrize(
+    "embedding", [None, "periodic", pytest.param("piecewise_linear", marks=pytest.mark.slow)]
+)
 def test_a_row_has_the_same_bits_alone_and_in_any_batch(
     regularization: dict[str, object], embedding: str | None
 ) -> None:

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 import torch
 
 from tests.fleets import fleet, trained
@@ -48,6 +49,7 @@ def test_the_loss_is_the_mean_of_clean_and_moved() -> None:
     assert bool((found[1:] > clean[1:].mean(1)).all())
 
 
+@pytest.mark.slow
 def test_training_with_it_makes_a_network_harder_to_fool() -> None:
     """At the end the attack raises the loss less than for the network trained without."""
     variants = [*VARIANTS[:1], {"name": "on", "regularization": {"adversarial": {"epsilon": 0.3}}}]

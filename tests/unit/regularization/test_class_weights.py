@@ -49,7 +49,7 @@ def test_each_row_counts_as_its_class() -> None:
     torch.testing.assert_close(weights.mean(1), torch.ones(4))
 
 
-@pytest.mark.parametrize("weights", ["balanced", {"1": 7.0}])
+@pytest.mark.parametrize("weights", ["balanced", pytest.param({"1": 7.0}, marks=pytest.mark.slow)])
 def test_weighted_logistic_regression_is_scikit_learns(weights: Any) -> None:
     """Full batches, an L2 penalty: the optimum of scikit-learn with the same weights."""
     strength = 1e-2

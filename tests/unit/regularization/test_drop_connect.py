@@ -19,6 +19,7 @@ def dropping(built: torch.nn.Module) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_mean_over_masks_is_the_answer_of_eval_mode() -> None:
     """A linear model: the mean over masks of x (M ⊙ W) / (1 − p) + b is x W + b."""
     built = network({"kind": "linear"}, (5,), {"drop_connect": {"p": 0.5}}, {})

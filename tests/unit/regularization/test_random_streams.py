@@ -119,6 +119,7 @@ def test_permutations_hold_every_number_once() -> None:
     assert len({tuple(order) for order in orders.tolist()}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 1.0, 4.0, 100.0])
 def test_beta_has_its_moments(alpha: float) -> None:
     """Mean ½, variance 1/(4(2α + 1)), fourth central moment 3/(16(2α + 1)(2α + 3))."""

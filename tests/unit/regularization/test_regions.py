@@ -12,6 +12,7 @@ def test_features_are_counted_exactly(share: float) -> None:
     assert bool((mask.sum(-1) == round(share * 10)).all())
 
 
+@pytest.mark.slow
 def test_every_feature_and_every_pair_is_equally_likely() -> None:
     """A set is a stretch of a shuffled ring: over batches, all sets are equal."""
     masks = [region((5,), torch.full((1, 1), 0.4), stream(1, s)) for s in range(6000)]

@@ -304,7 +304,7 @@ CHANGES: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("both", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_checkpoint_that_cannot_be_taken_over_is_passed_over(
     place: Place,
     undisturbed: str | None,

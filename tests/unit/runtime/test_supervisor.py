@@ -95,6 +95,7 @@ def test_the_most_urgent_is_trained_first_and_what_is_for_another_device_waits(
     assert job_of(database, elsewhere.id).state == "succeeded"
 
 
+@pytest.mark.slow
 def test_endless_jobs_of_one_tenant_keep_no_other_waiting(make: Make, database: Database) -> None:
     """Twenty that never end, and one worker: what comes then of others is begun a quantum later."""
     with database.write() as session:

@@ -170,7 +170,9 @@ def test_repeats_leave_with_their_configuration() -> None:
     assert sorted(epochs[::2]) == [1] * 6 + [3] * 2 + [9]
 
 
-@pytest.mark.parametrize("steps", [30, 77, 200])
+@pytest.mark.parametrize(
+    "steps", [77, *(pytest.param(n, marks=pytest.mark.slow) for n in (30, 200))]
+)
 def test_a_resumed_run_ends_with_the_same_bits(steps: int) -> None:
     whole = trained(halved())
     first = halved()

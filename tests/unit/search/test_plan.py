@@ -231,7 +231,9 @@ def size(**job: Any) -> int:
         {"training": ADAM, "regularization": {"early_stopping": {}, "ema": {}}},
         {"training": ADAM, "regularization": {"lookahead": {}, "swa": {}, "batch_norm": {}}},
         {"training": ADAM, "regularization": {"snapshot_ensemble": {"members": 4}}},
-        {"training": ADAM, "network": {"kind": "residual_mlp"}},
+        pytest.param(
+            {"training": ADAM, "network": {"kind": "residual_mlp"}}, marks=pytest.mark.slow
+        ),
         {"training": ADAM, "network": {"kind": "mlp", "embedding": {"kind": "periodic"}}},
         {"training": ADAM, "network": {"kind": "mlp", "embedding": {"kind": "piecewise_linear"}}},
     ],

@@ -57,6 +57,7 @@ def test_no_more_is_planned_while_enough_is_open() -> None:
     assert wave.end == 1280
 
 
+@pytest.mark.slow
 def test_many_workers_get_more_ahead() -> None:
     wave = search(search={"trials": 9000}).wave(0, workers=8)
     assert wave is not None
@@ -79,6 +80,7 @@ def test_a_budget_is_spent_at_the_pace_that_was_measured() -> None:
     assert found.wave(16, open_fleets=1, spent=1.0) is None
 
 
+@pytest.mark.slow
 def test_large_fleets_are_planned_one_by_one() -> None:
     found = search(search={"trials": 20_000}, limits=FleetLimits(2**34, 4096))
     wave = found.wave(0)

@@ -328,7 +328,9 @@ def halved(loss: float) -> TrialResult:
     return good(loss).model_copy(update={"halved_at": 3, "epochs": 3})
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 8))]
+)
 def test_the_winner_so_far_is_the_first_of_all_configurations(
     database: Database, seed: int
 ) -> None:

@@ -40,12 +40,12 @@ TRAINING: dict[str, Any] = {
     [
         ("circle", "relu", PLAIN),
         ("circle", "tanh", SOFT + WEIGHTED),
-        ("wine", "tanh", PLAIN),
+        pytest.param("wine", "tanh", PLAIN, marks=pytest.mark.slow),
         ("wine", "gelu", SOFT),
         ("wine", "relu", WEIGHTED),
         ("wine", "tanh", ATTACKED),
-        ("circle", "tanh", ATTACKED),
-        ("diabetes", "selu", PLAIN),
+        pytest.param("circle", "tanh", ATTACKED, marks=pytest.mark.slow),
+        pytest.param("diabetes", "selu", PLAIN, marks=pytest.mark.slow),
         ("diabetes", "relu", SOFT[:2]),
     ],
 )

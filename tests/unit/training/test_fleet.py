@@ -30,6 +30,7 @@ def weights(run: FleetRun) -> dict[str, torch.Tensor]:
     return {n: t for n, t in run.result().tensors.items() if n.startswith(("weights.", "buffers."))}
 
 
+@pytest.mark.slow
 def test_trial_equals_its_fleet_of_one() -> None:
     """Every trial of a mixed fleet ends with the weights and metrics it has alone."""
     variants = [{"name": f"{i}", "regularization": r} for i, r in enumerate(DETERMINISTIC)]

@@ -100,6 +100,7 @@ def losses(p: float) -> list[float]:
     return [result.metrics["train_loss"] or 0.0 for result in run.results()]
 
 
+@pytest.mark.slow
 def test_dropout_has_the_distribution_of_a_textbooks_loop() -> None:
     """Two samples of 64 seeds: equal mean (Welch), equal spread (Levene), equal shape (KS)."""
     ours = losses(P)
@@ -109,6 +110,7 @@ def test_dropout_has_the_distribution_of_a_textbooks_loop() -> None:
     assert ks_2samp(ours, TEXTBOOK).pvalue > CHANCE
 
 
+@pytest.mark.slow
 def test_these_samples_are_large_enough_to_tell() -> None:
     """Without dropout the mean is another one, and 64 seeds show it."""
     ours = losses(0.0)

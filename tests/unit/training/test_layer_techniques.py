@@ -93,7 +93,7 @@ def undisturbed(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", STOPPED)
-@pytest.mark.parametrize("after", [2, 4, 7])
+@pytest.mark.parametrize("after", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 7))])
 def test_resume_is_bit_identical(name: str, after: int) -> None:
     assert resumed(STOPPED[name], after).result().dump() == undisturbed(name)
 

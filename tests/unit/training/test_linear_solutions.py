@@ -111,12 +111,12 @@ def test_l2_logistic_regression() -> None:
 
 
 @pytest.mark.parametrize(
-    "every", [12, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    "every", [25, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_l1_logistic_regression(every: int) -> None:
     """λ = 1 / (C·rows); C where scikit-learn's saga converges in reasonable time.
 
-    The saga takes a second for five of them. liblinear is quicker, but penalizes the intercept.
+    The saga takes half a second for two of them. liblinear is quicker, but penalizes the intercept.
     """
     inverse, n = np.logspace(-2.3, -1.6, 50), rows("breast_cancer")
     strengths = [{"strength": 1 / (c * n), "method": "proximal"} for c in inverse]

@@ -10,15 +10,15 @@ from tests.fleets import ADAM, fleet, fleets, trained
 SHORT = {**ADAM, "epochs": 10}
 LOW = {**SHORT, "precision": "bfloat16"}
 TECHNIQUES: list[dict[str, Any]] = [
-    {"l1": {"strength": 1e-4}},
     {"dropout": {"p": 0.2}, "l2": {"strength": 1e-4}},
     {"batch_norm": {}},
-    {"mixup": {}},
-    {"adversarial": {}},
 ]
+OTHERS: list[dict[str, Any]] = [{"l1": {"strength": 1e-4}}, {"mixup": {}}, {"adversarial": {}}]
 
 
-@pytest.mark.parametrize("regularization", TECHNIQUES)
+@pytest.mark.parametrize(
+    "regularization", [*TECHNIQUES, *(pytest.param(r, marks=pytest.mark.slow) for r in OTHERS)]
+)
 def test_it_learns_nearly_what_float32_learns(regularization: dict[str, Any]) -> None:
     full, low = (
         trained(fleet(training=training, regularization=regularization))

@@ -44,7 +44,9 @@ def undisturbed() -> FleetRun:
     return trained(fleet(**JOB))
 
 
-@pytest.mark.parametrize("after", [0, 1, 4, 5, 6, 13, 21, 29])
+@pytest.mark.parametrize(
+    "after", [0, 4, 6, 21, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5, 13, 29))]
+)
 def test_resume_is_bit_identical(undisturbed: FleetRun, after: int) -> None:
     """Whatever the step, mid-epoch or between epochs, before or after a trial has stopped."""
     resumed = interrupted(fleet(**JOB), after)

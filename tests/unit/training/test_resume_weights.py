@@ -63,7 +63,9 @@ def undisturbed() -> FleetRun:
     return trained(fleet(**NETWORKS))
 
 
-@pytest.mark.parametrize("after", [0, 3, 5, 11, 15, 19, 28])
+@pytest.mark.parametrize(
+    "after", [0, 5, 11, 19, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 15, 28))]
+)
 def test_networks(undisturbed: FleetRun, after: int) -> None:
     assert interrupted(NETWORKS, after).result().dump() == undisturbed.result().dump()
 
@@ -73,7 +75,9 @@ def solved() -> bytes:
     return trained(fleet(**SOLVED)).result().dump()
 
 
-@pytest.mark.parametrize("after", [1, 14, 100, 130])
+@pytest.mark.parametrize(
+    "after", [14, 130, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 100))]
+)
 def test_solvers(solved: bytes, after: int) -> None:
     assert interrupted(SOLVED, after).result().dump() == solved
 
