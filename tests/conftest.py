@@ -2,15 +2,16 @@
 
 import atexit
 import gc
-import inspect
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import FrameType, ModuleType
 from typing import Any
+
+# What is imported stays: until all tests are collected, nobody need look for garbage.
+gc.disable()
 
 # One thread: tests run beside others on few processors, where threads that wait for each other by
 # spinning make a one-second test last a minute. Bits depend on the number of threads, too.
@@ -27,18 +28,6 @@ MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2**31
 if MEMORY.is_mount() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
     tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
-
-# For the words below a field pydantic asks, at each class, for the module of each frame above it,
-# and Python looks through all modules for it: seconds in every process. A frame knows its own.
-_module_of = inspect.getmodule
-
-
-def _getmodule(thing: object, _filename: str | None = None) -> ModuleType | None:
-    known = sys.modules.get(thing.f_globals["__name__"]) if isinstance(thing, FrameType) else None
-    return known or _module_of(thing, _filename)
-
-
-inspect.getmodule = _getmodule
 
 # Before any verb is defined: techniques and layers are held against the shapes that they declare.
 from worker import shapes  # noqa: E402
@@ -72,10 +61,15 @@ def pytest_configure(config: pytest.Config) -> None:
         atexit.register(os._exit, 0)
 
 
+def pytest_sessionfinish() -> None:
+    """At the end pytest looks for garbage five times: once there is some to be found."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is imported and collected stays to the end: nobody need look for garbage in it."""
-    gc.disable()
+    """From here on there is garbage, but not in what was imported and collected."""
     try:
         return (yield)
     finally:

@@ -24,12 +24,18 @@ Item = TypeVar("Item")
 class Listing(Body, Generic[Item]):
     """A page of a list. Give the last item's `id` as `after` to read on while `has_more`."""
 
-    object: Annotated[Literal["list"], Field(examples=["list"])] = "list"
-    """Always `list`."""
-    data: Annotated[list[Item], Field(examples=[[]])]
-    """The items of this page."""
-    has_more: Annotated[bool, Field(examples=[False])]
-    """Whether items follow after the last one here."""
+    # For the docstrings of each `Listing[…]`, which has none, pydantic would look through all
+    # modules some fifty times: a quarter of the service's start.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+    object: Annotated[Literal["list"], Field(description="Always `list`.", examples=["list"])] = (
+        "list"
+    )
+    data: Annotated[list[Item], Field(description="The items of this page.", examples=[[]])]
+    has_more: Annotated[
+        bool,
+        Field(description="Whether items follow after the last one here.", examples=[False]),
+    ]
 
 
 class FieldProblem(Body):
