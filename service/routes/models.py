@@ -36,6 +36,15 @@ Version = Annotated[
     str, Path(pattern=VERSION, description="A version's number, or an alias.", examples=["1"])
 ]
 Number = Annotated[int, Path(ge=1, le=999_999_999, description="A version's number.", examples=[1])]
+Alias = Annotated[
+    str,
+    Path(
+        pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
+        description="A name that begins with a letter. `production` answers predictions that "
+        "ask for no version.",
+        examples=["production"],
+    ),
+]
 Chosen = Annotated[
     str | None,
     Query(
@@ -111,15 +120,7 @@ async def put_alias(
     services: ServicesDep,
     caller: Administrator,
     name: Name,
-    alias: Annotated[
-        str,
-        Path(
-            pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$",
-            description="A name that begins with a letter. `production` answers predictions that "
-            "ask for no version.",
-            examples=["production"],
-        ),
-    ],
+    alias: Alias,
     body: AliasRequest,
 ) -> ModelView:
     """Sets or moves an alias. The version is loaded and certified first: one that does not pass is
@@ -128,6 +129,24 @@ async def put_alias(
     """
     await services.serving.set_alias(name, alias, body.version, tenant=caller.tenant)
     return await in_pool("answers", get_model, services, caller, name)
+
+
+@router.delete(
+    "/{name}/aliases/{alias}",
+    operation_id="delete_alias",
+    summary="Delete an alias",
+    status_code=204,
+    response_class=Response,
+    responses=problems(404),
+)
+async def delete_alias(
+    services: ServicesDep, caller: Administrator, name: Name, alias: Alias
+) -> None:
+    """Deletes an alias; the version that it points at stays. Without `production`, requests that
+    ask for no version are answered by the newest. Requests that are under way keep the version that
+    they began with; other processes of the service follow within a second.
+    """
+    await services.serving.delete_alias(name, alias, tenant=caller.tenant)
 
 
 @router.delete(
@@ -142,9 +161,9 @@ async def delete_model_version(
     services: ServicesDep, caller: Administrator, name: Name, version: Number
 ) -> None:
     """Deletes a version and, unless its job is kept, its file. Refused while an alias points at it:
-    point that at another version first. Requests without a version are then answered by the newest
-    that is left; other processes of the service follow within a second. Its number is not given
-    again.
+    point that at another version first, or delete it. Requests without a version are then answered
+    by the newest that is left; other processes of the service follow within a second. Its number is
+    not given again.
     """
     await _remove(services, await services.serving.delete(name, version, tenant=caller.tenant))
 

@@ -139,6 +139,10 @@ class ServingEngine:
         """
         await self._registry.set_alias(name, alias, version, tenant)
 
+    async def delete_alias(self, name: str, alias: str, *, tenant: str = DEFAULT_TENANT) -> None:
+        """Have an alias answer no more; ``NotFoundError`` for an unknown model or alias."""
+        await self._registry.change(deletion.delete_alias, name, alias, tenant=tenant)
+
     async def delete(
         self, name: str, version: int | None = None, *, tenant: str = DEFAULT_TENANT
     ) -> list[str]:

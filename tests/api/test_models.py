@@ -84,6 +84,23 @@ def test_an_alias_chooses_the_version_that_answers(client: Client) -> None:
     assert predict(client, ROWS) == before
 
 
+def test_an_alias_is_deleted_and_the_newest_answers(client: Client) -> None:
+    client.put("/v1/models/iris/aliases/production", json={"version": 1})
+    client.put("/v1/models/iris/aliases/champion", json={"version": 1})
+    assert predict(client, ROWS, version="champion")["version"] == 1
+    for alias in ("production", "champion"):
+        assert client.delete(f"/v1/models/iris/aliases/{alias}").status_code == 204
+        assert predict(client, ROWS)["version"] == 2
+    assert client.get("/v1/models/iris").json()["aliases"] == {}
+    gone = client.post(
+        "/v1/models/iris/predict", json={"instances": ROWS}, params={"version": "champion"}
+    )
+    assert (gone.status_code, gone.json()["param"]) == (404, "version")
+    again = client.delete("/v1/models/iris/aliases/champion")
+    assert (again.status_code, again.json()["param"]) == (404, "alias")
+    assert "GET /v1/models/iris lists them" in again.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "param"),
     [

@@ -17,8 +17,8 @@ from worker.storage import webhooks
 
 Json = dict[str, Any]
 ENDS = (
-    *("delete_dataset", "delete_job", "delete_model", "delete_model_version", "delete_prediction"),
-    "delete_webhook",
+    *("delete_dataset", "delete_job", "delete_model", "delete_model_version", "delete_alias"),
+    *("delete_prediction", "delete_webhook"),
     *("cancel_job", "cancel_prediction", "pause_job", "resume_job", "retry_job", "v2_unload"),
 )
 """Operations after whose examples those of others do not work, or that want what has not ended."""

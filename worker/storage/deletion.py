@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from worker.caller import DEFAULT_TENANT
-from worker.errors import ConflictError
+from worker.errors import ConflictError, NotFoundError
 from worker.storage import jobs, models
 from worker.storage.catalogue import mark_changed, mark_deleted
 from worker.storage.idempotency import Idempotency
@@ -87,6 +87,20 @@ def needed_by_version(session: Session, job_id: str) -> bool:
     return session.scalar(versions) is not None
 
 
+def delete_alias(session: Session, name: str, alias: str, *, tenant: str = DEFAULT_TENANT) -> None:
+    """Have an alias point at nothing more; ``NotFoundError`` for an unknown model or alias."""
+    model = models.find_model(session, name, tenant=tenant, lock=True)
+    row = session.get(ModelAlias, (model.id, alias))
+    if row is None:
+        raise NotFoundError(
+            f"model {name!r} has no alias {alias!r}; GET /v1/models/{name} lists them",
+            param="alias",
+        )
+    session.delete(row)
+    session.flush()
+    mark_changed(session, model.id)
+
+
 def delete_version(
     session: Session, name: str, number: int, *, tenant: str = DEFAULT_TENANT
 ) -> list[str]:
@@ -107,7 +121,7 @@ def delete_version(
         raise ConflictError(
             f"{', '.join(map(repr, aliases[:9]))} of model {name!r} points at version {number}; "
             f"point it at another one first, by PUT /v1/models/{name}/aliases/{aliases[0]}, or "
-            f"delete the whole model",
+            f"delete it, by DELETE",
             code="version_has_alias",
             param="version",
         )

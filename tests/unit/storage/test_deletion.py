@@ -193,6 +193,28 @@ def test_the_version_that_an_alias_points_at_stays(database: Database) -> None:
         assert models.resolve(session, "credit").version == 2
 
 
+def test_an_alias_is_deleted_and_its_version_stays(database: Database) -> None:
+    register(database, "credit", 2)
+    with database.write() as session:
+        models.set_alias(session, "credit", "production", 1)
+        models.set_alias(session, "credit", "other", 1)
+    with database.write() as session:
+        before = catalogue.changes_since(session, None)
+        deletion.delete_alias(session, "credit", "production")
+        assert before is not None
+        news = catalogue.changes_since(session, before.revision)
+        assert news is not None
+        assert [dict(entry.aliases) for entry in news.entries] == [{"other": 1}]
+        assert models.resolve(session, "credit").version == 2
+        assert models.resolve(session, "credit", 1).version == 1
+        for name, alias, param in (("credit", "production", "alias"), ("debit", "other", "name")):
+            with pytest.raises(NotFoundError) as refused:
+                deletion.delete_alias(session, name, alias)
+            assert refused.value.param == param
+        deletion.delete_alias(session, "credit", "other")
+    delete_version(database, "credit", 1)
+
+
 def test_a_model_is_deleted_with_versions_and_aliases(database: Database) -> None:
     register(database, "credit", 2)
     register(database, "debit")
