@@ -26,6 +26,8 @@ MOST_HOSTS = 64
 """Values of ``Host`` that are remembered to be right; they differ in the port."""
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
 _BEARER = b"bearer "
+_TWO_THINGS = _BEARER + b"\0"
+"""No host, no origin, and nobody's key."""
 
 
 @dataclass(slots=True)
@@ -38,16 +40,18 @@ class Provenance:
 
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]]) -> "Provenance":
-        """The headers of a request, names in lower case. Of one that comes twice, the last."""
-        said = cls()
+        """The headers of a request, names in lower case.
+
+        One that comes twice and says two things is refused: which of them a proxy in front has
+        looked at, nobody here knows.
+        """
+        said = {b"host": b"", b"origin": b"", b"authorization": b""}
+        seen = set()
         for name, value in headers:
-            if name == b"host":
-                said.host = value
-            elif name == b"origin":
-                said.origin = value
-            elif name == b"authorization":
-                said.authorization = value
-        return said
+            if name in said:
+                said[name] = value if name not in seen or said[name] == value else _TWO_THINGS
+                seen.add(name)
+        return cls(*said.values())
 
 
 class Gate:

@@ -95,6 +95,25 @@ def test_what_is_wrong_is_said_by_the_application(address: str, body: bytes, sta
     assert (refused.status_code, refused.json()["status"]) == (status, status)
 
 
+@pytest.mark.parametrize(
+    ("heads", "status"),
+    [
+        ("Authorization: Bearer pk_1\r\nAuthorization: Basic eA==", 401),
+        ("Origin: http://localhost\r\nOrigin: http://evil.example", 403),
+        ("Origin: http://evil.example\r\nOrigin: http://localhost", 403),
+        ("Host: evil.example", 400),
+        ("Host: localhost", 400),
+    ],
+)
+def test_a_header_that_says_two_things_is_not_believed(
+    address: str, heads: str, status: int
+) -> None:
+    with connected(address) as client:
+        client.sendall(request(ROWS[:1], heads))
+        first, _, body = answer(client)
+    assert first.split()[1] == str(status), body
+
+
 def test_connections_are_kept_closed_and_pipelined_as_http_has_it(address: str) -> None:
     with connected(address) as client:
         for row in ROWS[:3]:

@@ -174,6 +174,22 @@ def test_where_no_key_is_needed_a_wrong_one_is_wrong_all_the_same(database: Data
         admitted(gate, bearer(keys.new_text()))
 
 
+def test_a_header_that_says_two_things_says_nothing(database: Database) -> None:
+    gate = Gate(ServiceSettings(), KeyRing(database, 300.0))
+    here, key = (b"host", b"localhost"), (b"authorization", b"Bearer " + made(database).encode())
+    other = (b"authorization", b"Bearer " + made(database).encode())
+    assert admitted(gate, Provenance.of([here, key, here, key])).tenant == "acme"
+    for twice in ([here, key, other], [here, other, key], [here, key, (b"authorization", b"")]):
+        with pytest.raises(UnauthorizedError):
+            admitted(gate, Provenance.of(twice))
+    for twice in ([here, (b"host", b"127.0.0.1")], [(b"host", b""), here]):
+        with pytest.raises(ForbiddenError, match="Host"):
+            gate.check_place(Provenance.of(twice))
+    origins = [here, (b"origin", b"http://localhost"), (b"origin", b"https://localhost")]
+    with pytest.raises(ForbiddenError, match="origins"):
+        gate.check_place(Provenance.of(origins))
+
+
 def test_a_key_ends_when_it_expires_without_a_word_of_the_database(database: Database) -> None:
     now = utc_now()
     text = made(database, expires_at=now + timedelta(hours=1))
