@@ -14,6 +14,7 @@ Rule = Callable[[Context], Iterator[Advice]]
 RULES: tuple[Rule, ...] = (
     training.learning_rate_too_high,
     training.schedule_beyond_epochs,
+    training.batch_size_of_a_solver,
     penalties.penalty_outweighs_loss,
     penalties.penalties_add_up,
     penalties.rescaled_by_adam,

@@ -111,6 +111,24 @@ def schedule_beyond_epochs(context: Context) -> Iterator[Advice]:
     )
 
 
+def batch_size_of_a_solver(context: Context) -> Iterator[Advice]:
+    """A solver takes all rows at each step."""
+    usual, given = Training().batch_size, context.training.batch_size
+    if not isinstance(context.training.optimizer, SolverSpec) or given == usual:
+        return
+    if context.varies("training.batch_size") or context.varies("training.optimizer"):
+        return
+    yield Advice(
+        severity="info",
+        code="batch_size_of_a_solver",
+        field="training.batch_size",
+        message=f"A solver takes all rows at each step; the batches of {given:,} do nothing.",
+        evidence={"batch_size": given, "train_rows": min(context.outline.train_rows)},
+        fix="Leave it out.",
+        change=change_of(("training.batch_size", None)),
+    )
+
+
 def no_validation_rows(context: Context) -> Iterator[Advice]:
     """Without rows held back nothing tells a network that learned from one that knows by heart.
 

@@ -139,6 +139,11 @@ CASES: list[tuple[str, Json, Json]] = [
         {"split": {"validation": 0.0}, "regularization": {"early_stopping": {}}},
     ),
     ("no_validation_rows", {}, {"split": {"validation": 0.0}}),
+    (
+        "batch_size_of_a_solver",
+        {},
+        {"network": LINEAR, "training": {**SOLVER, "batch_size": 8}},
+    ),
     ("learning_rate_too_high", {}, rate("adam", 10.0)),
     ("learning_rate_too_high", {}, rate("sgd", 50.0)),
     ("learning_rate_too_high", {}, {"dataset": {"builtin": "diabetes"}, **rate("sgd", 1.0)}),

@@ -101,3 +101,14 @@ def test_a_schedule_that_is_longer_than_training(
     finding = found("schedule_beyond_epochs", training={"epochs": 30, "schedule": schedule})
     assert finding.change == {"training": {"schedule": change}}
     assert silent("schedule_beyond_epochs", training={"epochs": 100, "schedule": schedule})
+
+
+SOLVED: dict[str, Any] = {"optimizer": {"kind": "solver"}}
+
+
+def test_a_solver_has_no_batches() -> None:
+    finding = found("batch_size_of_a_solver", network=LINEAR, training={**SOLVED, "batch_size": 8})
+    assert (finding.severity, finding.field) == ("info", "training.batch_size")
+    assert finding.evidence["batch_size"] == 8
+    assert silent("batch_size_of_a_solver", network=LINEAR, training=SOLVED)
+    assert silent("batch_size_of_a_solver", network=LINEAR, training={"batch_size": 8})
