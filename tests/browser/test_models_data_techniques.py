@@ -112,6 +112,18 @@ def test_an_alias_moves_and_a_file_is_downloaded(look: Look, site: str, shop: st
     assert download.value.suggested_filename == "shop-2.safetensors"
 
 
+def test_an_alias_is_deleted(look: Look, site: str, shop: str) -> None:
+    page = look.open("/models/shop?version=1")
+    settled(page)
+    page.get_by_label("Alias", exact=True).fill("champion")
+    expect(page.get_by_role("button", name="Delete the alias")).to_have_count(0)
+    page.get_by_role("button", name="Set to version 1").click()
+    page.get_by_role("button", name="Delete the alias").click(timeout=LONG)
+    expect(page.get_by_text("champion is deleted; version 1 stays.")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("button", name="Set to version 1")).to_be_enabled(timeout=LONG)
+    assert "champion" not in httpx.get(f"{site}/v1/models/shop").json()["aliases"]
+
+
 def test_an_odd_column_is_uploaded_and_overruled(look: Look, site: str, tmp_path: Path) -> None:
     file = tmp_path / "odd.csv"
     file.write_text(CSV)

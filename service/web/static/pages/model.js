@@ -33,13 +33,13 @@ function Promote({ model, number, changed }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   const now = model.aliases[alias];
-  const set = async (event) => {
+  const ask = async (event, options, done) => {
     event.preventDefault();
     setBusy(true);
     setError(null);
     try {
-      await api(`v1/models/${encodeURIComponent(model.name)}/aliases/${encodeURIComponent(alias)}`, { method: "PUT", body: { version: number } });
-      say(`${alias} is version ${number} now.`);
+      await api(`v1/models/${encodeURIComponent(model.name)}/aliases/${encodeURIComponent(alias)}`, options);
+      say(done);
       changed();
     } catch (problem) {
       setError(problem);
@@ -47,11 +47,14 @@ function Promote({ model, number, changed }) {
       setBusy(false);
     }
   };
+  const set = (event) => ask(event, { method: "PUT", body: { version: number } }, `${alias} is version ${number} now.`);
+  const remove = (event) => ask(event, { method: "DELETE" }, `${alias} is deleted; version ${now} stays.`);
   return html`<form class="promote" onSubmit=${set}>
     <label>Alias <input list="aliases" required pattern="[A-Za-z][A-Za-z0-9_.\\-]{0,63}" value=${alias} autocomplete="off" spellcheck=${false}
       onInput=${(e) => setAlias(e.target.value)} aria-describedby="alias-hint" /></label>
     <datalist id="aliases">${[...new Set([PRODUCTION, ...Object.keys(model.aliases)])].map((name) => html`<option value=${name} />`)}</datalist>
     <button class="button primary" disabled=${busy || now === number}>${busy ? "Certifying …" : now === undefined ? `Set to version ${number}` : now === number ? `Is version ${number}` : `Move from ${now} to ${number}`}</button>
+    ${now !== undefined && html`<button type="button" class="button" disabled=${busy} onClick=${remove}>Delete the alias</button>`}
     <p class="hint" id="alias-hint">The version is loaded and certified first; one that does not pass is refused. <code>production</code> answers whoever asks for no version.</p>
     <${Trouble} error=${error} />
   </form>`;
