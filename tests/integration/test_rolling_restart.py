@@ -120,6 +120,7 @@ class Clients:
         return "wait", client.get("/v1/jobs/latest", headers={"Prefer": "wait=3"})
 
 
+@pytest.mark.timeout(600)  # on a slow machine
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_request_fails_when_each_is_replaced(
     kind: str, databases: Databases, tmp_path: Path
