@@ -139,7 +139,7 @@ async def put_alias(
     response_class=Response,
     responses=problems(404),
 )
-async def delete_alias(
+async def remove_alias(
     services: ServicesDep, caller: Administrator, name: Name, alias: Alias
 ) -> None:
     """Deletes an alias; the version that it points at stays. Without `production`, requests that
