@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from service import docs, error_handlers, openapi
 from service.body_limit import BodyLimit
-from service.conventions import Conventions
+from service.conventions import Conventions, only_known_parameters
 from service.dependencies import Services
 from service.estimate import Estimator
 from service.exporter import Exporter
@@ -92,6 +92,7 @@ def create_app(settings: ServiceSettings | None = None, board: Board | None = No
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(only_known_parameters)],  # of the pages; an operation has its own
     )
     app.add_middleware(
         BodyLimit, upload_path="/v1/datasets", upload_bytes=settings.max_upload_bytes

@@ -93,6 +93,7 @@ TAGS = [
 
 def add_openapi(app: FastAPI) -> None:
     """Give the application this document, made when it is first asked for."""
+    # FastAPI's own way to another document, which its types do not know.
     app.openapi = lambda: _document(app.title, app.version)  # type: ignore[method-assign]
 
 

@@ -10,6 +10,7 @@ from worker.networks.chain import by_hand
 from worker.search import FleetPlan, plan
 from worker.spec import Builtin, JobSpec
 from worker.training import FleetRun
+from worker.training.state import dump_state, load_state
 
 ADAM: dict[str, Any] = {
     "epochs": 50,
@@ -59,6 +60,21 @@ def _pictures(table: Table, target: str, shape: tuple[int, ...]) -> Table:
     numbers = [values for name, values in table.values.items() if name != target]
     pixels = np.stack(numbers, axis=1).reshape(-1, *shape)
     return Table.of([images("pixels", pixels), (table.column(target), table.values[target])])
+
+
+def stopped(run: FleetRun, after: int) -> FleetRun:
+    """The run, stopped after so many steps."""
+    for _ in run.epochs(interrupted=lambda: run.steps >= after):
+        pass
+    assert run.interrupted
+    return run
+
+
+def resumed(job: dict[str, Any], after: int) -> FleetRun:
+    """The run of a job, stopped after so many steps; a new one went on from what lies on disk."""
+    run = fleet(**job)
+    run.restore(load_state(dump_state(stopped(fleet(**job), after).state())))
+    return trained(run)
 
 
 def trained(run: FleetRun) -> FleetRun:

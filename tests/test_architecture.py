@@ -277,7 +277,7 @@ def test_nothing_that_runs_code_from_a_file() -> None:
         for node in ast.walk(tree(path)):
             name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
             if name in {"torch.load", "torch.save"}:
-                found.append(f"{path}: {name}")
+                found.append(f"{path}:{node.lineno}: {name}")
             elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 found.append(f"{path}:{node.value.lineno}: allow_pickle")
     assert not found

@@ -51,7 +51,7 @@ class Provenance:
             if name in said:
                 said[name] = value if name not in seen or said[name] == value else _TWO_THINGS
                 seen.add(name)
-        return cls(*said.values())
+        return cls(said[b"host"], said[b"origin"], said[b"authorization"])
 
 
 class Gate:

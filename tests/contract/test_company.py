@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.fleets import fleet, trained
+from tests.fleets import fleet, stopped, trained
 from tests.vocabulary import EXAMPLES, RANDOM
 from tests.weights import served
 from worker.data import Outline, load_builtin, prepare
@@ -86,10 +86,7 @@ def test_every_random_technique(name: str) -> None:
 
     resumed = cut(run, trials)
     for steps in (2, 11):
-        killed = resumed
-        for _ in killed.epochs(interrupted=lambda: killed.steps >= steps):  # noqa: B023
-            pass
-        assert killed.interrupted
+        killed = stopped(resumed, steps)
         resumed = cut(run, trials)
         resumed.restore(load_state(dump_state(killed.state())))
     assert hashed(trained(resumed), 2) == alone

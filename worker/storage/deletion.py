@@ -121,7 +121,7 @@ def delete_version(
         raise ConflictError(
             f"{', '.join(map(repr, aliases[:9]))} of model {name!r} points at version {number}; "
             f"point it at another one first, by PUT /v1/models/{name}/aliases/{aliases[0]}, or "
-            f"delete it, by DELETE",
+            f"delete it, by DELETE of that path",
             code="version_has_alias",
             param="version",
         )

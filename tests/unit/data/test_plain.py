@@ -83,7 +83,7 @@ def test_what_is_plain_is_what_care_makes_of_it(name: str) -> None:
     assert reader is not None
 
     @given(instances(encoder))
-    @settings(max_examples=30)
+    @settings(max_examples=60)
     def check(rows: list[Any]) -> None:
         found, cells = reader.features(rows), reader.cells(rows)
         # The same rows in two steps, where the columns are numbers alone.

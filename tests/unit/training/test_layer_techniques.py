@@ -1,16 +1,14 @@
 """What techniques put into networks, through training: fleets of one, exact resume, serving."""
 
 from functools import cache
-from itertools import count
 from typing import Any
 
 import pytest
 import torch
 
-from tests.fleets import fleet, fleets, trained
+from tests.fleets import fleet, fleets, resumed, trained
 from worker.models import TrainedModel, certify
 from worker.training import FleetRun
-from worker.training.state import dump_state, load_state
 
 TRAINING: dict[str, Any] = {"epochs": 3, "batch_size": 32}
 CIRCLE: dict[str, Any] = {"dataset": {"builtin": "circle", "rows": 160}, "training": TRAINING}
@@ -64,17 +62,6 @@ def test_trial_of_a_series_equals_its_fleet_of_one() -> None:
     for row, techniques in enumerate(DETERMINISTIC):
         for name, tensor in weights(trained(fleet(**job, **compared(techniques)))).items():
             torch.testing.assert_close(tensor[0], together[name][row], rtol=1e-4, atol=1e-5)
-
-
-def resumed(job: dict[str, Any], after: int) -> FleetRun:
-    """A run that is stopped after so many steps and goes on in a new one."""
-    run, steps = fleet(**job), count()
-    for _ in run.epochs(interrupted=lambda: next(steps) >= after):
-        pass
-    assert run.interrupted
-    other = fleet(**job)
-    other.restore(load_state(dump_state(run.state())))
-    return trained(other)
 
 
 STOPPED: dict[str, dict[str, Any]] = {

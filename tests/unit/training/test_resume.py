@@ -1,13 +1,11 @@
 """A run that is stopped and resumed ends with the same bits."""
 
-from itertools import count
 from typing import Any
 
 import pytest
 
-from tests.fleets import fleet, trained
+from tests.fleets import fleet, resumed, trained
 from worker.training import FleetRun
-from worker.training.state import dump_state, load_state
 
 JOB: dict[str, Any] = {
     "dataset": {"builtin": "circle", "rows": 200},
@@ -28,17 +26,6 @@ JOB: dict[str, Any] = {
 }
 
 
-def interrupted(run: FleetRun, after: int) -> FleetRun:
-    """Stop a run after so many steps, and go on in a new one from what lies on disk."""
-    steps = count()
-    for _ in run.epochs(interrupted=lambda: next(steps) >= after):
-        pass
-    assert run.interrupted
-    resumed = fleet(**JOB)
-    resumed.restore(load_state(dump_state(run.state())))
-    return trained(resumed)
-
-
 @pytest.fixture(scope="module")
 def undisturbed() -> FleetRun:
     return trained(fleet(**JOB))
@@ -49,7 +36,7 @@ def undisturbed() -> FleetRun:
 )
 def test_resume_is_bit_identical(undisturbed: FleetRun, after: int) -> None:
     """Whatever the step, mid-epoch or between epochs, before or after a trial has stopped."""
-    resumed = interrupted(fleet(**JOB), after)
-    assert resumed.result().dump() == undisturbed.result().dump()
-    assert resumed.outcomes == undisturbed.outcomes
-    assert resumed.results() == undisturbed.results()
+    run = resumed(JOB, after)
+    assert run.result().dump() == undisturbed.result().dump()
+    assert run.outcomes == undisturbed.outcomes
+    assert run.results() == undisturbed.results()

@@ -1,13 +1,11 @@
 """Averages, snapshots, constraints, schedules and solvers survive an interruption bit by bit."""
 
-from itertools import count
 from typing import Any
 
 import pytest
 
-from tests.fleets import fleet, trained
+from tests.fleets import fleet, resumed, trained
 from worker.training import FleetRun
-from worker.training.state import dump_state, load_state
 
 TECHNIQUES: list[dict[str, Any]] = [
     {"ema": {"decay": 0.9}, "batch_norm": {}},
@@ -47,17 +45,6 @@ NEWTON: dict[str, Any] = {
 }
 
 
-def interrupted(job: dict[str, Any], after: int) -> FleetRun:
-    """Stop a run after so many steps, and go on in a new one from what lies on disk."""
-    run, steps = fleet(**job), count()
-    for _ in run.epochs(interrupted=lambda: next(steps) >= after):
-        pass
-    assert run.interrupted
-    resumed = fleet(**job)
-    resumed.restore(load_state(dump_state(run.state())))
-    return trained(resumed)
-
-
 @pytest.fixture(scope="module")
 def undisturbed() -> FleetRun:
     return trained(fleet(**NETWORKS))
@@ -67,7 +54,7 @@ def undisturbed() -> FleetRun:
     "after", [0, 5, 11, 19, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 15, 28))]
 )
 def test_networks(undisturbed: FleetRun, after: int) -> None:
-    assert interrupted(NETWORKS, after).result().dump() == undisturbed.result().dump()
+    assert resumed(NETWORKS, after).result().dump() == undisturbed.result().dump()
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +66,14 @@ def solved() -> bytes:
     "after", [14, 130, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 100))]
 )
 def test_solvers(solved: bytes, after: int) -> None:
-    assert interrupted(SOLVED, after).result().dump() == solved
+    assert resumed(SOLVED, after).result().dump() == solved
 
 
 def test_newton() -> None:
     run = trained(fleet(**NEWTON))
     assert run.steps > 5
     for after in (1, 5):
-        assert interrupted(NEWTON, after).result().dump() == run.result().dump()
+        assert resumed(NEWTON, after).result().dump() == run.result().dump()
 
 
 def test_the_fleet_was_compacted(undisturbed: FleetRun) -> None:
